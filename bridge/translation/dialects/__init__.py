@@ -1,0 +1,1 @@
+"""Reading what backends answer: one file per family of quirks."""

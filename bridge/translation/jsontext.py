@@ -1,0 +1,94 @@
+"""JSON text in and out, as tolerant as the wire demands and as strict as the far side needs.
+
+Two things are legal JSON and break what stands behind us: unpaired surrogates (``"\\ud83d"``
+alone; no UTF-8 form exists) and NUL characters (several tokenizers and databases refuse them).
+Both arrive in practice, from clients that cut strings by UTF-16 unit and from backends that
+split an emoji over two chunks. They are mended here, once, at the door.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+import msgspec
+
+JSON = Any
+"""A decoded JSON value: dict, list, str, int, float, bool or None."""
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPED_NUL = b"\\u0000"
+
+
+class TooDeep(ValueError):
+    """The document is nested deeper than anything sensible, or than this process can follow."""
+
+
+def decode(raw: bytes, *, replacement: str = "\ufffd") -> JSON:
+    """Decode one document. Unpaired surrogates become `replacement`, NUL characters vanish.
+
+    Raises TooDeep or, for anything that is not JSON in UTF-8, ValueError.
+    """
+    try:
+        value = _decode(raw)
+    except RecursionError:
+        raise TooDeep from None
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        return _decode_slowly(raw, replacement)
+    return _mended(value, replacement) if _ESCAPED_NUL in raw else value
+
+
+def _decode_slowly(raw: bytes, replacement: str) -> JSON:
+    """What the fast decoder refused: a byte order mark, unpaired surrogates, or real garbage."""
+    try:
+        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
+        return _mended(value, replacement)
+    except RecursionError:
+        raise TooDeep from None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def clean(text: str, replacement: str = "") -> str:
+    """Text without NUL characters, each unpaired surrogate replaced."""
+    return _SURROGATE.sub(replacement, text.replace("\0", ""))
+
+
+def _mended(value: JSON, replacement: str) -> JSON:
+    if isinstance(value, str):
+        return clean(value, replacement)
+    if isinstance(value, list):
+        return [_mended(item, replacement) for item in value]
+    if isinstance(value, dict):
+        return {clean(k, replacement): _mended(v, replacement) for k, v in value.items()}
+    return value
+
+
+def encode(value: object) -> bytes:
+    """Compact JSON in UTF-8; non-ASCII characters stand as they are, non-finite numbers as null."""
+    return _encode(value)
+
+
+def encode_text(value: object) -> str:
+    """`encode`, as text."""
+    return _encode(value).decode()
+
+
+def depth_exceeds(value: JSON, limit: int) -> bool:
+    """Whether containers are nested more than `limit` deep; walks level by level, no recursion."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(limit):
+        if not level:
+            return False
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if type(parent) is dict else parent)
+            if type(child) is dict or type(child) is list
+        ]
+    return bool(level)

@@ -1,0 +1,114 @@
+"""Fixtures: the scriptable backend, and gateways in front of it.
+
+Processes are dear, so there is one gateway for nearly all tests. Its backend forgets scripts and
+records between two tests, and its breaker is brought back to rest by one good answer. A test that
+needs another environment takes `start_gateway`.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.backend import FakeBackend
+from tests.fakes.gateway import Gateway, launch
+
+Start = Callable[..., Gateway]
+RESTING_MODEL = "test/beta"
+
+
+@pytest.fixture(scope="session")
+def session_backend() -> Iterator[FakeBackend]:
+    with FakeBackend() as backend:
+        yield backend
+
+
+@pytest.fixture
+def backend(session_backend: FakeBackend) -> Iterator[FakeBackend]:
+    """The backend behind every gateway, without scripts and records."""
+    session_backend.reset()
+    yield session_backend
+    session_backend.reset()
+
+
+@pytest.fixture(scope="session")
+def launch_gateway(
+    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
+    """Start a gateway that lives until the end of the session. Environment comes as keywords."""
+    gateways: list[Gateway] = []
+
+    def start(launcher: str = "daphne", backend_url: str | None = "", **variables: str) -> Gateway:
+        address = session_backend.chat_url if backend_url == "" else backend_url
+        folder: Path = tmp_path_factory.mktemp(launcher)
+        gateways.append(launch(launcher, folder, address, variables))
+        return gateways[-1]
+
+    yield start
+    for gateway in gateways:
+        gateway.stop()
+
+
+@pytest.fixture
+def start_gateway(launch_gateway: Start) -> Iterator[Start]:
+    """Start a gateway that lives as long as the test."""
+    gateways: list[Gateway] = []
+
+    def start(**arguments: Any) -> Gateway:
+        gateways.append(launch_gateway(**arguments))
+        return gateways[-1]
+
+    yield start
+    for gateway in gateways:
+        gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def session_gateway(launch_gateway: Start) -> Gateway:
+    return launch_gateway()
+
+
+@pytest.fixture(scope="session")
+def session_strict_gateway(launch_gateway: Start) -> Gateway:
+    return launch_gateway(
+        FIRST_CHUNK_GRACE="1",
+        PING_INTERVAL="1",
+        MAX_BODY_BYTES="20000",
+        MAX_CONTENT_BYTES="10000",
+        MAX_MESSAGES="5",
+    )
+
+
+@pytest.fixture
+def gateway(session_gateway: Gateway, backend: FakeBackend) -> Iterator[Gateway]:
+    """The gateway in its default environment, on daphne."""
+    yield session_gateway
+    let_rest(session_gateway, backend)
+
+
+@pytest.fixture
+def strict_gateway(session_strict_gateway: Gateway, backend: FakeBackend) -> Iterator[Gateway]:
+    """A gateway that pings after a second of silence and takes small requests only."""
+    yield session_strict_gateway
+    let_rest(session_strict_gateway, backend)
+
+
+def let_rest(gateway: Gateway, backend: FakeBackend) -> None:
+    """After failures: one good answer, so that the breaker forgets them."""
+    if backend.failures:
+        backend.reset()
+        gateway.client.messages(model=RESTING_MODEL)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows the end of its gateway's log."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for name, value in item.funcargs.items():
+            if isinstance(value, Gateway):
+                report.sections.append((f"log of {name}", value.tail()))
+    return report

@@ -1,0 +1,150 @@
+"""The gateway as its users start it: a process of its own, a free port, its data in a folder.
+
+The child sees no variable of the shell that runs the tests, except where to find programs.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.fakes.client import KEY, RawClient
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+POLL_SECONDS = 0.05
+PYTHON = (sys.executable,)
+# how the product can be started; every way is an argument of the launcher
+LAUNCHERS: dict[str, dict[str, str]] = {
+    "daphne": {},
+    "serve": {},
+    "uvicorn": {"SERVER": "uvicorn"},
+}
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A running gateway. `client` carries a key that the backend will see."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log_path: Path
+    client: RawClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = RawClient(self.url)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def with_key(self, key: str | None) -> RawClient:
+        """A client with another key, or with none."""
+        return RawClient(self.url, key)
+
+    def stop(self) -> int:
+        """End the process as an operator does, and return its exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait(STOP_SECONDS)
+
+    def tail(self, lines: int = 60) -> str:
+        return "\n".join(self.log.splitlines()[-lines:])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def launch(
+    launcher: str, folder: Path, backend_url: str | None, variables: Mapping[str, str]
+) -> Gateway:
+    """Start a gateway and return when it answers."""
+    port = free_port()
+    environment = _environment(folder, port, backend_url) | LAUNCHERS[launcher] | dict(variables)
+    log_path = folder / "gateway.log"
+    if launcher == "daphne":
+        _migrate(environment, log_path)
+        command = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "proxysite.asgi:application"]
+    else:
+        command = ["manage.py", "serve"]
+    with log_path.open("ab") as log:
+        process = _spawn(command, environment, log.fileno())
+    gateway = Gateway(port, process, log_path)
+    try:
+        _wait_until_ready(gateway, expect_models=backend_url is not None)
+    except BaseException:
+        gateway.stop()
+        raise
+    return gateway
+
+
+def _environment(folder: Path, port: int, backend_url: str | None) -> dict[str, str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "DATA_DIR": str(folder / "data"),
+        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+    }
+    return environment if backend_url is None else environment | {"BACKEND_URL": backend_url}
+
+
+def _spawn(
+    command: Sequence[str], environment: Mapping[str, str], log: int
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*PYTHON, *command],
+        cwd=ROOT,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def _migrate(environment: Mapping[str, str], log_path: Path) -> None:
+    with log_path.open("ab") as log:
+        code = _spawn(["manage.py", "migrate"], environment, log.fileno()).wait(START_SECONDS)
+    if code:
+        raise RuntimeError(f"migrate ended with {code}:\n{log_path.read_text()}")
+
+
+def _wait_until_ready(gateway: Gateway, expect_models: bool) -> None:
+    """Until it answers, and until it knows the backend's models, which it learns by itself."""
+    deadline = time.monotonic() + START_SECONDS
+    while not _is_ready(gateway, expect_models):
+        if gateway.process.poll() is not None:
+            raise RuntimeError(f"ended with {gateway.process.returncode}:\n{gateway.tail()}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not ready in time:\n{gateway.tail()}")
+        time.sleep(POLL_SECONDS)
+
+
+def _is_ready(gateway: Gateway, expect_models: bool) -> bool:
+    try:
+        if not expect_models:
+            return gateway.client.get("/health").status > 0
+        healthy = gateway.client.get("/health").status == 200
+        return healthy and bool(RawClient(gateway.url, KEY).get("/v1/models").json["data"])
+    except OSError:
+        return False
