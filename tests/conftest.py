@@ -39,10 +39,12 @@ def launch_gateway(
     """Start a gateway that lives until the end of the session. Environment comes as keywords."""
     gateways: list[Gateway] = []
 
-    def start(launcher: str = "daphne", backend_url: str | None = "", **variables: str) -> Gateway:
-        address = session_backend.chat_url if backend_url == "" else backend_url
+    def start(
+        launcher: str = "daphne", expect_models: bool = True, demo: bool = False, **variables: str
+    ) -> Gateway:
+        address = None if demo else session_backend.chat_url
         folder: Path = tmp_path_factory.mktemp(launcher)
-        gateways.append(launch(launcher, folder, address, variables))
+        gateways.append(launch(launcher, folder, address, variables, expect_models))
         return gateways[-1]
 
     yield start

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from .backend_errors import Asked, from_fault
-from .deltas import Delta, Fault
+from .deltas import Delta, Done, Fault, Finish, Said, Text, Usage
 from .dialects.chat import ChunkReader, read_reply
 from .errors import ApiError
 from .events import Event
 from .sse import SseReader
+from .stops import StopMatcher
 from .stream import MessageStream, Phase, Terms
 
 EVENT_STREAM = "text/event-stream"
@@ -32,12 +33,23 @@ class Answer:
         self._chunks = ChunkReader()
         self._whole: list[bytes] = []
         self._size = 0
+        self._stops = StopMatcher(terms.gateway_stops) if terms.gateway_stops else None
         self.machine = MessageStream(terms)
+
+    @property
+    def stopped(self) -> bool:
+        """A stop sequence was met here; what the backend still says is of no interest."""
+        return self._stops is not None and self._stops.matched is not None
 
     @property
     def begun(self) -> bool:
         """Whether anything may have been shown to the client."""
         return self.machine.phase is not Phase.NEW
+
+    @property
+    def complete(self) -> bool:
+        """Nothing that matters can still come, so there is no need to wait for the end."""
+        return self.stopped or self.machine.said_all
 
     @property
     def finishing(self) -> bool:
@@ -68,10 +80,23 @@ class Answer:
             for delta in deltas:
                 if isinstance(delta, Fault):
                     raise from_fault(delta.status, delta.body, self._asked)
-                produced += self.machine.feed(delta)
+                for said in self._until_stop(delta):
+                    produced += self.machine.feed(said)
         except ApiError as error:
             produced += self.machine.fail(error)
         return produced
+
+    def _until_stop(self, delta: Said) -> Iterable[Said]:
+        """The delta as far as no stop sequence ends it; other kinds let held-back text go first."""
+        if self._stops is None:
+            return (delta,)
+        if self._stops.matched is not None:
+            return (delta,) if isinstance(delta, Usage) else ()
+        if isinstance(delta, Text):
+            visible = self._stops.feed(delta.text)
+            ended = self._stops.matched
+            return (Text(visible), Finish("stop", ended), Done()) if ended else (Text(visible),)
+        return (Text(self._stops.finish()), delta)
 
     def _streamed_deltas(self, data: bytes) -> Iterator[Delta]:
         for payload in self._sse.feed(data):

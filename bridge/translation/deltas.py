@@ -49,13 +49,17 @@ class Finish(msgspec.Struct, frozen=True, gc=False):
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Token counts as reported, already coerced; None is "not said". `prompt` includes `cached`."""
+    """Token counts as reported, already coerced; None is "not said". `prompt` includes `cached`.
+
+    `final` marks a report in a chunk of its own, which servers send last.
+    """
 
     prompt: int | None = None
     completion: int | None = None
     cached: int = 0
     written: int = 0
     reasoning: int | None = None
+    final: bool = False
 
 
 class Done(msgspec.Struct, frozen=True, gc=False):

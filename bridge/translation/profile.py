@@ -25,6 +25,8 @@ class Profile:
     """Understands `tool_choice` as an object; else the tools are narrowed and "required" sent."""
     reasoning_history: str = ""
     """Field of an assistant message that carries earlier reasoning; "" where none is read."""
+    reasoning_from_all_turns: bool = False
+    """Earlier reasoning is wanted from every turn, not only since the last question."""
     thinking: str = "none"
     """Key of the thinking switch, see `thinking.py`."""
     efforts: tuple[str, ...] = ("low", "medium", "high")
@@ -97,13 +99,13 @@ PROFILES: dict[str, Profile] = {
             reasoning_history="reasoning",
             user_field=True,
             file_parts=True,
-            json_schema=True,
         ),
         Profile(
             "deepseek",
             thinking="deepseek",
             efforts=("low", "high", "max"),
             reasoning_history="reasoning_content",
+            reasoning_from_all_turns=True,
             stop_limit=16,
             json_schema=False,
         ),

@@ -66,6 +66,7 @@ class Terms:
 
     mint          a fresh random string of 24 base62 characters, for ids and signatures
     client_name   a tool's name at the backend -> its name in the request
+    gateway_stops the stop sequences that the backend was not given
     used_ids      tool ids of the conversation so far
     input_estimate, bytes_per_token   stand in where the backend reports no usage
     """
@@ -77,6 +78,7 @@ class Terms:
     client_name: Callable[[str], str] = str
     used_ids: frozenset[str] = frozenset()
     stop_sequences: tuple[str, ...] = ()
+    gateway_stops: tuple[str, ...] = ()
     one_call: bool = False
     input_estimate: int = 1
     bytes_per_token: float = 4.0
@@ -104,10 +106,11 @@ class MessageStream:
         self._index = -1
         self._blank = ""
         self._finish: deltas.Finish | None = None
-        self._done = self._refused = self._tool_shown = False
+        self._done = self._counted_last = self._refused = self._tool_shown = False
         self._emitted_bytes = 0
         self.phase = Phase.NEW
         self.error: ApiError | None = None
+        self.stop_reason = ""
         self.reported = deltas.Usage()
 
     # --- to receive ---------------------------------------------------------------------------
@@ -138,6 +141,7 @@ class MessageStream:
                 self.phase = Phase.FINISHING
             case deltas.Usage():
                 self.reported = delta
+                self._counted_last = delta.final and self._finish is not None
             case deltas.Done():
                 self._done = True
         return self._take()
@@ -169,6 +173,11 @@ class MessageStream:
         body = events.ErrorBody(error.stream_type, error.message)
         self._events.append(events.Error(body, self._terms.request_id))
         return self._take()
+
+    @property
+    def said_all(self) -> bool:
+        """Nothing more can matter: the end mark came, or a reason to stop and the usage."""
+        return self._done or (self.phase is Phase.FINISHING and self._counted_last)
 
     # --- what may be shown --------------------------------------------------------------------
 
@@ -286,7 +295,9 @@ class MessageStream:
     def _end(self) -> None:
         self.phase = Phase.DONE
         edits = events.ContextManagement() if self._terms.context_management else UNSET
-        delta = events.MessageDelta(self._stop(), self.usage(), edits)
+        stop = self._stop()
+        self.stop_reason = stop.stop_reason
+        delta = events.MessageDelta(stop, self.usage(), edits)
         self._events += [delta, events.MessageStop()]
 
     def _cut_short(self) -> ApiError:

@@ -21,6 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "Dockerfile"
+GUIDE = ROOT / "docs" / "docker.md"
 KUBERNETES = ROOT / "deploy" / "kubernetes.yaml"
 WAIT_SECONDS = 60
 DRAIN_SECONDS = 30
@@ -165,6 +166,20 @@ def test_caddy_gets_a_domain_and_open_ports_from_the_env_file(project: Project) 
     ]
 
 
+def test_the_gateway_believes_caddys_word_on_https_only_where_caddy_has_a_domain(
+    project: Project,
+) -> None:
+    """Django refuses a login from an https page on a connection that it takes for http."""
+
+    def trusts(dotenv: str) -> str:
+        environment = project.configured(dotenv)["proxy"]["environment"]
+        return str(environment["TRUST_FORWARDED_PROTO"])
+
+    assert trusts("") == ""
+    assert trusts("CADDY_DOMAIN=claude.example.org\n") == "1"
+    assert trusts("CADDY_DOMAIN=claude.example.org\nTRUST_FORWARDED_PROTO=0\n") == "0"
+
+
 @pytest.mark.parametrize("dotenv", ["", "CADDY_DOMAIN=\n"], ids=["unset", "empty"])
 def test_caddy_without_a_domain_is_told_to_serve_plain_http(project: Project, dotenv: str) -> None:
     caddy = project.configured(dotenv)["caddy"]
@@ -237,6 +252,16 @@ def test_the_build_step_works_on_what_the_image_gets_and_without_a_secret(tmp_pa
     )
     assert result.returncode == 0, result.stderr
     assert "static files copied" in result.stdout
+
+
+def test_the_guide_names_only_variables_that_exist() -> None:
+    """Every variable in an example for .env is read by the settings or by the Compose file."""
+    examples = re.findall(r"^```sh$(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"^([A-Z_]+)=", "".join(examples), re.MULTILINE))
+    settings = (ROOT / "proxysite" / "settings.py").read_text()
+    known = set(re.findall(r"\"([A-Z][A-Z0-9_]+)\"", settings))
+    known |= set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+    assert named and named <= known
 
 
 def test_the_kubernetes_file_fits_the_schema_of_its_kinds() -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 from anthropic import Anthropic
 from anthropic.types import MessageParam
+from anthropic.types.beta import BetaMessageParam
 
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import Json, finish, reasoning, role, text, usage
@@ -65,7 +66,8 @@ def test_stream_helper_yields_text_and_final_message(sdk: Anthropic, backend: Fa
 def test_beta_stream_helper_reads_the_same(sdk: Anthropic, backend: FakeBackend) -> None:
     """Observed client: the beta twin sends a query and further headers to the same path."""
     backend.on(ALPHA).answer(*HELLO)
-    with sdk.beta.messages.stream(model=ALPHA, max_tokens=100, messages=ASK) as stream:
+    ask: list[BetaMessageParam] = [{"role": "user", "content": "Say hello."}]
+    with sdk.beta.messages.stream(model=ALPHA, max_tokens=100, messages=ask) as stream:
         message = stream.get_final_message()
     assert message.content[0].to_dict() == {"type": "text", "text": "Hello"}
 

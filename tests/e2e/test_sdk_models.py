@@ -71,9 +71,3 @@ def test_count_grows_with_everything_that_is_sent(sdk: Anthropic) -> None:
     assert longer > bare + 100
     assert system > bare
     assert tools > bare
-
-
-def test_count_for_an_unknown_model_is_not_found(sdk: Anthropic) -> None:
-    """API documentation: the model must exist."""
-    with pytest.raises(NotFoundError):
-        sdk.messages.count_tokens(model="test/nowhere", messages=ASK)

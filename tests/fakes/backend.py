@@ -111,10 +111,14 @@ class FakeBackend:
     def requests_for(self, path: str) -> list[Call]:
         return [request for request in list(self.requests) if request.path == path]
 
-    def wait_for_request(self, path: str) -> Call:
-        """Return the first request for this address once it has arrived."""
-        self._wait(lambda: bool(self.requests_for(path)), f"no request for {path} came")
-        return self.requests_for(path)[0]
+    def wait_for_request(self, path: str, header: str = "host") -> Call:
+        """Return the first request for this address that has this header, once it has arrived."""
+
+        def found() -> list[Call]:
+            return [call for call in self.requests_for(path) if call.header(header) is not None]
+
+        self._wait(lambda: bool(found()), f"no request for {path} with {header} came")
+        return found()[0]
 
     def _wait(self, happened: Callable[[], bool], complaint: str) -> None:
         with self._changed:

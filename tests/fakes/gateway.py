@@ -73,9 +73,13 @@ def free_port() -> int:
 
 
 def launch(
-    launcher: str, folder: Path, backend_url: str | None, variables: Mapping[str, str]
+    launcher: str,
+    folder: Path,
+    backend_url: str | None,
+    variables: Mapping[str, str],
+    expect_models: bool = True,
 ) -> Gateway:
-    """Start a gateway and return when it answers."""
+    """Start a gateway and return when it answers and, if so expected, knows some models."""
     port = free_port()
     environment = _environment(folder, port, backend_url) | LAUNCHERS[launcher] | dict(variables)
     log_path = folder / "gateway.log"
@@ -88,7 +92,7 @@ def launch(
         process = _spawn(command, environment, log.fileno())
     gateway = Gateway(port, process, log_path)
     try:
-        _wait_until_ready(gateway, expect_models=backend_url is not None)
+        _wait_until_ready(gateway, expect_models)
     except BaseException:
         gateway.stop()
         raise

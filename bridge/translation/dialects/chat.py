@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backend_errors import fault_status
-from ..deltas import (
+from bridge.translation.backend_errors import fault_status
+from bridge.translation.deltas import (
     Delta,
     Done,
     Fault,
@@ -22,8 +22,8 @@ from ..deltas import (
     ToolCall,
     Usage,
 )
-from ..errors import ApiError
-from ..jsontext import JSON, decode, encode_text
+from bridge.translation.errors import ApiError
+from bridge.translation.jsontext import JSON, decode, encode_text
 
 MAX_BAD_PAYLOADS = 3
 DONE = b"[DONE]"
@@ -67,7 +67,7 @@ def read_chunk(chunk: dict[str, JSON]) -> Iterator[Delta]:
     if choice := _first_choice(chunk):
         yield from _read_choice(choice, choice.get("delta") or choice.get("message"))
     if usage := chunk.get("usage"):
-        yield from read_usage(usage, chunk.get("timings"))
+        yield from read_usage(usage, chunk.get("timings"), final=not chunk.get("choices"))
 
 
 def read_reply(raw: bytes) -> Iterator[Delta]:
@@ -184,7 +184,7 @@ def _text(value: JSON) -> str:
     return value if isinstance(value, str) else ""
 
 
-def read_usage(usage: JSON, timings: JSON = None) -> Iterator[Usage]:
+def read_usage(usage: JSON, timings: JSON = None, *, final: bool = False) -> Iterator[Usage]:
     """Token counts from wherever the known servers put them; junk is not a count."""
     if not isinstance(usage, dict):
         return
@@ -204,6 +204,7 @@ def read_usage(usage: JSON, timings: JSON = None) -> Iterator[Usage]:
         cached=_first_count(*cached) or 0,
         written=_first_count(*written) or 0,
         reasoning=_first_count(*reasoning),
+        final=final,
     )
 
 

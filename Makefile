@@ -1,0 +1,54 @@
+# Everything that one does with this repository. `make help` lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-slow check format cov clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# A stamp for each set of packages: installed once, and again only when its list changes.
+$(VENV)/stamp-run: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing packages ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/stamp-dev: requirements-dev.txt $(VENV)/stamp-run
+	@echo "Installing packages for tests and checks ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+run: $(VENV)/stamp-run ## Install, migrate, create the first admin, serve on HOST:PORT
+	@exec $(BIN)/python manage.py serve
+
+demo: $(VENV)/stamp-run ## One streamed conversation with a tool call, in the terminal
+	@exec $(BIN)/python manage.py demo
+
+test: $(VENV)/stamp-dev ## All tests
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/stamp-dev ## All tests, and the long ones
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/stamp-dev ## Format, lint, types, migrations, shape
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy .
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@$(BIN)/python -m pytest tests/test_shape.py
+
+format: $(VENV)/stamp-dev ## Put the code into its form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+cov: $(VENV)/stamp-dev ## Branch coverage of the translation core by its own tests
+	@$(BIN)/python -m pytest tests/translation --cov=bridge/translation --cov-branch --cov-report=term-missing
+
+clean: ## Remove what make made (not data/)
+	@rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis

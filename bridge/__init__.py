@@ -1,0 +1,1 @@
+"""The gateway: Claude Messages API in front, OpenAI-compatible backends behind."""

@@ -1,0 +1,143 @@
+"""Sending a request and getting an answer that has begun, with at most one second chance.
+
+Until the client has seen anything, a failure may be mended: by waiting a moment (429 with a short
+`retry-after`, an overloaded or unreachable backend), or by changing the request (a field that the
+backend refuses, a `max_tokens` that does not fit). SDKs and Claude Code retry on their own, so
+every attempt more here would multiply with theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from bridge.inflow import Inflow
+from bridge.routing import Target
+from bridge.translation.answer import Answer
+from bridge.translation.backend_errors import Asked, from_reply
+from bridge.translation.errors import ApiError, Remedy
+from bridge.translation.events import Event
+from bridge.translation.jsontext import encode
+from bridge.translation.request import ChatRequest
+from bridge.translation.stream import Terms
+from bridge.upstream import MAX_ERROR_BYTES, Reply, Upstream, did_not_answer
+from bridge.usage import Record
+
+logger = logging.getLogger(__name__)
+
+PAUSE_RANGE = (0.3, 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One request, ready to be sent."""
+
+    target: Target
+    chat: ChatRequest
+    terms: Terms
+    asked: Asked
+    key: str
+
+
+@dataclass(slots=True)
+class Open:
+    """A backend answer that has begun: what it brought so far, and where the rest comes from."""
+
+    reply: Reply
+    inflow: Inflow
+    answer: Answer
+    events: list[Event]
+    remedy: Remedy | None = None
+
+    async def aclose(self) -> None:
+        await self.inflow.aclose()
+        await self.reply.aclose()
+
+
+async def open_answer(upstream: Upstream, order: Order, record: Record) -> Open:
+    """The begun answer. Raises ApiError when there is none, also after the second chance."""
+    chat, used = order.chat, 0
+    remedy: Remedy | None = None
+    while True:
+        record.attempts += 1
+        try:
+            opened = await _attempt(upstream, order, chat, record)
+            opened.remedy = remedy
+            return opened
+        except ApiError as error:
+            if used >= _allowance(error):
+                raise
+            used += 1
+            remedy = error.remedy
+            chat = _mended(chat, remedy) if remedy else chat
+            record.remedies.append(_told(error))
+            logger.info("%s: second try after: %s", order.terms.request_id, error.message)
+            if not remedy:
+                await asyncio.sleep(_pause(error))
+
+
+def _allowance(error: ApiError) -> int:
+    """How often a request that met this error may be tried again."""
+    if error.remedy:
+        return 1
+    if error.status == 429:
+        wait = error.retry_after
+        soon = wait is not None and wait <= settings.PROXY_MAX_RETRY_AFTER
+        return settings.PROXY_MAX_RETRY_ON_429 if soon and settings.PROXY_BACKOFF_ON_429 else 0
+    return 1 if error.retryable else 0
+
+
+def _pause(error: ApiError) -> float:
+    if error.retry_after is not None and error.retry_after <= settings.PROXY_MAX_RETRY_AFTER:
+        return error.retry_after
+    return random.uniform(*PAUSE_RANGE)
+
+
+def _mended(chat: ChatRequest, remedy: Remedy) -> ChatRequest:
+    if remedy.max_tokens is not None:
+        return chat.with_max_tokens(remedy.max_tokens)
+    return chat.without(remedy.without)
+
+
+def _told(error: ApiError) -> str:
+    remedy = error.remedy
+    if remedy is None:
+        return f"retried {error.status}"
+    if remedy.max_tokens is not None:
+        return f"max_tokens {remedy.max_tokens}"
+    return f"without {' '.join(remedy.without)}"
+
+
+async def _attempt(upstream: Upstream, order: Order, chat: ChatRequest, record: Record) -> Open:
+    """Send once; wait until there is something to show, or a reason why there is not."""
+    reply = await upstream.send(order.target.backend, order.key, encode(chat.body))
+    record.headers_after = record.elapsed()
+    inflow: Inflow | None = None
+    try:
+        if not 200 <= reply.status < 300:
+            raw = await reply.read(MAX_ERROR_BYTES)
+            raise from_reply(reply.status, reply.headers, raw, order.asked)
+        inflow = Inflow(reply.chunks())
+        answer = Answer(order.terms, order.asked, reply.content_type)
+        return Open(reply, inflow, answer, await _first_events(inflow, answer))
+    except BaseException:
+        if inflow is not None:
+            await inflow.aclose()
+        await reply.aclose()
+        raise
+
+
+async def _first_events(inflow: Inflow, answer: Answer) -> list[Event]:
+    """Read until the answer begins. Its failures are raised: nothing was shown yet."""
+    while not answer.begun:
+        data = await inflow.take(settings.IDLE_TIMEOUT)
+        if data is None:
+            raise did_not_answer(settings.IDLE_TIMEOUT)
+        events = answer.feed(data) if data else answer.finish()
+        if events:
+            return events
+    return []

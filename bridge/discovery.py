@@ -1,0 +1,200 @@
+"""Backend model lists -> rows, on a schedule.
+
+Each backend is asked for its list at the start, every DISCOVERY_INTERVAL after that, and not more
+often than DISCOVERY_MIN_INTERVAL while it answers errors. A list that needs a key when the
+operator has none is read with the key of the next request, which is used once and not kept.
+A failed read changes nothing: the last known list stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import DatabaseError, transaction
+
+from bridge import listing
+from bridge.health import Health
+from bridge.models import DiscoveredModel
+from bridge.routing import Backend
+from bridge.snapshot import SnapshotStore
+from bridge.translation.errors import ApiError
+from bridge.translation.jsontext import decode
+from bridge.upstream import Upstream
+
+logger = logging.getLogger(__name__)
+
+TICK = 1.0
+FIRST_WAIT = 3.0
+"""Longest that a request waits for the first list of a backend."""
+RECHECK_PAUSE = 10.0
+LIST_TIMEOUT = 15.0
+MAX_LIST_BYTES = 32 * 1024 * 1024
+MAX_DETAILS = 50
+"""How many models are asked for one by one, where that tells more than the list."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """What discovery did for one backend so far. Times by the monotonic clock."""
+
+    due_at: float = 0.0
+    rechecked_at: float = float("-inf")
+    needs_key: bool = False
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Discovery:
+    """Keeps the model rows of all backends current."""
+
+    def __init__(self, upstream: Upstream, health: Health, store: SnapshotStore) -> None:
+        self._upstream = upstream
+        self._health = health
+        self._store = store
+        self._progress: dict[str, Progress] = {}
+
+    def progress(self, backend: Backend) -> Progress:
+        return self._progress.setdefault(f"{backend.name} {backend.url}", Progress())
+
+    async def run(self) -> None:
+        """Refresh what is due, for as long as the process lives."""
+        while True:
+            await self._store.loaded()
+            due = [b for b in self._backends() if self._is_due(b)]
+            await asyncio.gather(*(self.refresh(backend, backend.key) for backend in due))
+            await asyncio.sleep(TICK)
+
+    def _backends(self) -> list[Backend]:
+        return [b for b in self._store.current.routes.backends if not b.is_demo]
+
+    def _is_due(self, backend: Backend) -> bool:
+        progress = self.progress(backend)
+        return progress.due_at <= time.monotonic() and not (progress.needs_key and not backend.key)
+
+    async def prepare(self, key: str) -> None:
+        """Before routing: give a backend whose list is not known yet a moment to tell it.
+
+        `key` is the caller's; it is tried where the list needs one.
+        """
+        unknown = [b for b in self._backends() if b.models is None]
+        waits = [self._first_list(backend, key) for backend in unknown]
+        if waits:
+            await asyncio.wait([asyncio.ensure_future(w) for w in waits], timeout=FIRST_WAIT)
+
+    async def _first_list(self, backend: Backend, key: str) -> None:
+        progress = self.progress(backend)
+        await progress.tried.wait()
+        if progress.needs_key and key and progress.due_at <= time.monotonic():
+            await self.refresh(backend, key)
+
+    async def recheck(self, backend: Backend, key: str) -> None:
+        """The list seems to be out of date: read it again, but not for every such request."""
+        progress = self.progress(backend)
+        now = time.monotonic()
+        if not backend.is_demo and now - progress.rechecked_at > RECHECK_PAUSE:
+            progress.rechecked_at = now
+            await self.refresh(backend, backend.key or key)
+
+    async def refresh(self, backend: Backend, key: str) -> None:
+        """Read the list now. Never raises; what went wrong is logged and shown by /health."""
+        progress = self.progress(backend)
+        async with progress.lock:
+            try:
+                async with asyncio.timeout(LIST_TIMEOUT):
+                    entries = await self._read(backend, key)
+                await self._store_entries(backend, entries)
+                self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=True)
+            except ApiError as error:
+                self._failed(backend, progress, error, bool(key))
+            except TimeoutError:
+                self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=False)
+            except DatabaseError as error:
+                logger.warning("model list of %s not stored: %s", backend.name, error)
+                self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=True)
+            finally:
+                progress.tried.set()
+
+    def _failed(
+        self, backend: Backend, progress: Progress, error: ApiError, with_key: bool
+    ) -> None:
+        refused = error.status in (401, 403)
+        if refused and not progress.needs_key:
+            logger.info("the model list of %s needs a key", backend.name)
+        progress.needs_key = refused and not backend.key
+        answered = error.status != 502 or refused
+        pause = settings.DISCOVERY_MIN_INTERVAL if answered else settings.DISCOVERY_INTERVAL
+        if refused and not with_key:
+            pause = 0.0
+        self._note(backend, progress, pause, reachable=answered)
+
+    def _note(self, backend: Backend, progress: Progress, pause: float, *, reachable: bool) -> None:
+        condition = self._health.of(backend)
+        if condition.reachable is not reachable:
+            logger.info("backend %s is %s", backend.name, "up" if reachable else "not reachable")
+        condition.reachable = reachable
+        progress.due_at = time.monotonic() + pause
+
+    async def _read(self, backend: Backend, key: str) -> list[listing.Entry]:
+        document = await self._get(backend, key, "models")
+        entries = listing.read_list(document)
+        logger.debug("%s lists %d models", backend.name, len(entries))
+        return await self._with_details(backend, key, entries)
+
+    async def _get(self, backend: Backend, key: str, path: str) -> object:
+        reply = await self._upstream.get(backend, key, path)
+        try:
+            raw = await reply.read(MAX_LIST_BYTES)
+            if reply.status != 200:
+                # An answer, if not the wanted one: told apart from no answer (502) by its status.
+                status = reply.status if reply.status >= 400 else 500
+                raise ApiError(status if status != 502 else 500, f"status {reply.status}")
+            return decode(raw)
+        except ValueError:
+            raise ApiError(500, "unreadable model list") from None
+        finally:
+            await reply.aclose()
+
+    async def _with_details(
+        self, backend: Backend, key: str, entries: list[listing.Entry]
+    ) -> list[listing.Entry]:
+        """The entries, each with what `/models/{id}` adds, where the first shows that it does."""
+        bare = [entry for entry in entries if entry.is_bare][:MAX_DETAILS]
+        found: dict[str, listing.Entry] = {}
+        for entry in bare:
+            try:
+                detail = await self._get(backend, key, f"models/{entry.name}")
+            except ApiError:
+                break
+            fuller = listing.read_entry(detail)
+            if fuller is None or fuller.is_bare:
+                break
+            found[entry.name] = fuller
+        return [found.get(entry.name, entry) for entry in entries]
+
+    async def _store_entries(self, backend: Backend, entries: list[listing.Entry]) -> None:
+        if await database_sync_to_async(_write)(backend.id, entries):
+            await self._store.load()
+
+
+@transaction.atomic
+def _write(backend_id: int, entries: list[listing.Entry]) -> bool:
+    """Make the backend's rows fit its list; True when anything changed."""
+    rows = {row.name: row for row in DiscoveredModel.objects.filter(backend_id=backend_id)}
+    changed = False
+    for entry in entries:
+        row = rows.pop(entry.name, None) or DiscoveredModel(backend_id=backend_id, name=entry.name)
+        if row.pk is None or any(getattr(row, k) != v for k, v in entry.columns().items()):
+            for name, value in entry.columns().items():
+                setattr(row, name, value)
+            row.save()
+            changed = True
+    gone = [row.pk for row in rows.values() if row.listed]
+    if gone and entries:
+        DiscoveredModel.objects.filter(pk__in=gone).update(listed=False)
+        changed = True
+    return changed

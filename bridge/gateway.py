@@ -1,0 +1,109 @@
+"""The parts of one process, made once on the running loop and closed together.
+
+Everything a request needs hangs here: the configuration's snapshot, the client, the health of the
+backends. Background work (keeping the snapshot current, discovery) starts and ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from django.conf import settings
+
+from bridge.discovery import Discovery
+from bridge.health import Health
+from bridge.keys import KeyPolicy, is_loopback
+from bridge.lessons import Lessons
+from bridge.snapshot import Snapshot, SnapshotStore
+from bridge.translation.schema import Limits
+from bridge.upstream import Upstream
+
+logger = logging.getLogger(__name__)
+
+DRAIN_TICK = 0.1
+LAST_WORDS = 2.0
+"""Seconds that interrupted requests get to say that they were."""
+
+
+class Interruptible(Protocol):
+    """A request under way, as far as a shutdown is concerned."""
+
+    def interrupt(self) -> None: ...
+
+
+class Gateway:
+    """One process's gateway. Create it inside the running event loop."""
+
+    def __init__(self) -> None:
+        self.store = SnapshotStore()
+        self.upstream = Upstream(settings.BACKEND_CONNECT_TIMEOUT)
+        self.health = Health(settings.BREAKER_FAILURES, settings.BREAKER_SECONDS)
+        self.discovery = Discovery(self.upstream, self.health, self.store)
+        self.limits = Limits(
+            settings.MAX_MESSAGES, settings.MAX_CONTENT_BYTES, settings.MAX_JSON_DEPTH
+        )
+        self.keys = KeyPolicy(
+            settings.CHUTES_AUTH_STYLE,
+            settings.REQUIRE_GATEWAY_KEY,
+            is_loopback(settings.HOST),
+            hashlib.sha256(f"fingerprint {settings.SECRET_KEY}".encode()).digest(),
+        )
+        self.lessons = Lessons()
+        self.journeys: set[Interruptible] = set()
+        self._tasks = [
+            self._background(self.store.keep_current(), "snapshot"),
+            self._background(self.discovery.run(), "discovery"),
+        ]
+
+    def _background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(_guarded(work, name))
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.store.current
+
+    async def drain(self, seconds: float) -> None:
+        """Let running requests finish; end what is left after that many seconds."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self.journeys and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(DRAIN_TICK)
+        for journey in list(self.journeys):
+            journey.interrupt()
+        while self.journeys and asyncio.get_running_loop().time() < deadline + LAST_WORDS:
+            await asyncio.sleep(DRAIN_TICK)
+
+    async def aclose(self) -> None:
+        """End background work and close every connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.upstream.aclose()
+
+
+async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
+    try:
+        await work
+    except Exception:  # the last guard of a background loop
+        logger.exception("background work %r ended", name)
+
+
+_gateways: dict[asyncio.AbstractEventLoop, Gateway] = {}
+
+
+def current() -> Gateway:
+    """The gateway of the running loop, started by the first who asks."""
+    loop = asyncio.get_running_loop()
+    if loop not in _gateways:
+        _gateways[loop] = Gateway()
+    return _gateways[loop]
+
+
+async def close() -> None:
+    """Close the running loop's gateway, if there is one."""
+    gateway = _gateways.pop(asyncio.get_running_loop(), None)
+    if gateway is not None:
+        await gateway.aclose()

@@ -1,0 +1,81 @@
+"""The body of a backend's answer, read ahead, so that a wait for it may time out.
+
+A stream needs three clocks (time to ping, backend idle, finish overdue), and a read that is
+cancelled by a clock is lost with its connection. So a task of its own reads, and the waiting is
+done here. What piled up meanwhile is handed over in one piece; a client that takes nothing stops
+the reading after a megabyte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+MAX_AHEAD = 1024 * 1024
+
+
+class Inflow:
+    """Bytes from `source`. Create it on the running loop; `aclose` it in any case."""
+
+    def __init__(self, source: AsyncIterator[bytes]) -> None:
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._failure: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+        self._loop = asyncio.get_running_loop()
+        self._reader = self._loop.create_task(self._read(source))
+        self._reader.add_done_callback(self._wake)
+
+    async def _read(self, source: AsyncIterator[bytes]) -> None:
+        async for chunk in source:
+            self._chunks.append(chunk)
+            self._size += len(chunk)
+            self._wake()
+            if self._size > MAX_AHEAD:
+                self._room.clear()
+                await self._room.wait()
+
+    def _wake(self, _: object = None) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def take(self, timeout: float) -> bytes | None:
+        """The next bytes; b"" at the end; None when nothing came for `timeout` seconds.
+
+        Raises what the source raised, after everything in front of it was taken.
+        """
+        if not self._chunks and not self._reader.done() and self._failure is None:
+            await self._wait(timeout)
+        if self._failure is not None:
+            raise self._failure
+        if self._chunks:
+            data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+            self._chunks.clear()
+            self._size = 0
+            self._room.set()
+            return data
+        if not self._reader.done():
+            return None
+        self._reader.result()
+        return b""
+
+    def fail(self, error: Exception) -> None:
+        """Let the next `take` raise this, whatever the source still has."""
+        self._failure = error
+        self._wake()
+
+    async def _wait(self, timeout: float) -> None:
+        self._waiter = self._loop.create_future()
+        timer = self._loop.call_later(max(timeout, 0), self._wake)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    async def aclose(self) -> None:
+        """Stop reading. The source is left in the middle; its owner closes it."""
+        self._reader.cancel()
+        await asyncio.wait({self._reader})

@@ -1,0 +1,168 @@
+"""One request under way: what it holds, and how it is settled.
+
+Everything that must be given back lives here (the breaker's permit, the backend connection, the
+usage record), so that one `settle` gives back all of it, however the request ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from bridge.attempts import Open, Order, open_answer
+from bridge.gateway import Gateway
+from bridge.health import Permit
+from bridge.ids import mint
+from bridge.translation.answer import Answer
+from bridge.translation.errors import ApiError
+from bridge.usage import ABANDONED, Record
+
+RESTARTING = "Gateway is restarting"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP request. Header names in lower case; `address` is the server's own."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    address: str = "127.0.0.1"
+    request_id: str = field(default_factory=lambda: f"req_{mint()}")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and headers of a reply, names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+
+
+class Journey:
+    """One request, from its arrival to its record."""
+
+    def __init__(self, gateway: Gateway, call: Call) -> None:
+        self.gateway = gateway
+        self.call = call
+        self.permit: Permit | None = None
+        self.head_sent = False
+        self.record = Record(
+            request_id=call.request_id,
+            path=call.path,
+            client=call.headers.get("user-agent", "")[:120],
+            session=call.headers.get("x-claude-code-session-id", "")[:64],
+        )
+        self.order: Order | None = None
+        self._opening: asyncio.Task[Open] | None = None
+        self._interrupted = False
+
+    # --- on the way ---
+
+    def ordered(self, order: Order) -> None:
+        self.order = order
+        self.record.backend = order.target.backend.name
+        self.record.model = order.target.model
+        self.record.dropped = order.chat.dropped
+
+    def begin(self, order: Order) -> asyncio.Task[Open]:
+        """Start to open the backend's answer."""
+        work = open_answer(self.gateway.upstream, order, self.record)
+        self._opening = asyncio.get_running_loop().create_task(work)
+        return self._opening
+
+    async def open(self, order: Order) -> Open:
+        return await self.opened(self.begin(order))
+
+    async def opened(self, opening: asyncio.Task[Open]) -> Open:
+        """The begun answer. Raises ApiError."""
+        await asyncio.wait({opening})
+        if self._interrupted:
+            raise ApiError(529, RESTARTING)
+        opened = opening.result()
+        self.record.first_token_after = self.record.elapsed()
+        return opened
+
+    def head(self, status: int, headers: dict[str, str]) -> Head:
+        """The reply's head, with what every reply carries."""
+        self.head_sent = True
+        self.record.status = self.record.status or status
+        headers = {**headers, "request-id": self.call.request_id}
+        if self.order is not None:
+            headers["x-gateway-model"] = _header_text(self.order.target.model)
+            if self.order.chat.dropped:
+                headers["x-gateway-dropped"] = _header_text(",".join(self.order.chat.dropped))
+        return Head(status, headers)
+
+    def interrupt(self) -> None:
+        """The process must end: finish with an error that clients retry."""
+        self._interrupted = True
+        if self._opening is None:
+            return
+        if opened := self._open_answer():
+            opened.inflow.fail(ApiError(529, RESTARTING))
+        else:
+            self._opening.cancel()
+
+    # --- at the end ---
+
+    def answered(self, answer: Answer) -> None:
+        """The answer is over, well or in an error event."""
+        machine, reported = answer.machine, answer.machine.reported
+        known = reported.prompt is not None and reported.completion is not None
+        self.record.count(machine.usage(), estimated=not known)
+        if machine.error is not None:
+            self.failed(machine.error)
+            return
+        self.record.stop_reason = machine.stop_reason
+        if self.permit is not None:
+            self.permit.succeeded()
+        self._learn(reported.prompt)
+
+    def failed(self, error: ApiError) -> None:
+        self.record.error_type = error.type
+        self.record.status = error.status
+        if self.permit is not None:
+            self.permit.failed(error)
+
+    def _learn(self, prompt_tokens: int | None) -> None:
+        opened, order = self._open_answer(), self.order
+        if order is None or opened is None:
+            return
+        if opened.remedy and opened.remedy.without:
+            self.gateway.lessons.refused(order.target, opened.remedy.without)
+        if prompt_tokens and not order.chat.media:
+            self.gateway.lessons.counted(order.target, order.chat.text_bytes, prompt_tokens)
+
+    def _open_answer(self) -> Open | None:
+        opening = self._opening
+        if opening is None or not opening.done() or opening.cancelled() or opening.exception():
+            return None
+        return opening.result()
+
+    async def settle(self) -> None:
+        """Give everything back. Called once, last, also when the client has gone."""
+        if self.permit is not None:
+            self.permit.abandoned()
+        answer = self._open_answer()
+        if not self.record.stop_reason and not self.record.error_type and self.order:
+            if answer is not None:
+                self.record.count(answer.answer.machine.usage(), estimated=True)
+            if self._opening is not None:
+                self.record.status = ABANDONED
+        self.record.status = self.record.status or ABANDONED
+        self.record.write()
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._opening is None:
+            return
+        self._opening.cancel()
+        await asyncio.wait({self._opening})
+        if opened := self._open_answer():
+            await opened.aclose()
+
+
+def _header_text(text: str) -> str:
+    """Text that fits into a header: printable ASCII."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:1000]

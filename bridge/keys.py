@@ -1,0 +1,126 @@
+"""Header -> caller -> what the backend gets to see as credential.
+
+Two kinds of keys arrive. One that the gateway issued is known by its SHA-256 and never leaves the
+gateway. Any other is the caller's own key for the backend and is forwarded, or replaced by the
+operator's, as `CHUTES_AUTH_STYLE` says. Nothing here keeps a key: what is logged and counted is an
+HMAC fingerprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.routing import Backend
+from bridge.translation.errors import ApiError
+
+MISSING = "Missing API key: send x-api-key or Authorization: Bearer"
+INVALID = "Invalid API key"
+VENDOR_KEY = "Anthropic credentials cannot be used with this gateway"
+ISSUED_ONLY = (
+    "Invalid API key: this gateway uses the operator's backend key, so on an address that others "
+    "can reach it accepts only keys that it issued. Issue one with `manage.py issue_key NAME`, or "
+    "set REQUIRE_GATEWAY_KEY=0 to lift the rule"
+)
+PREFIX = "gwk_"
+"""How issued keys begin."""
+
+_VENDOR_PREFIX = "sk-ant-"
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A key of ours, without the key."""
+
+    id: int
+    name: str
+    enabled: bool = True
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls. `secret` is the key as sent, to be forwarded; "" for an issued key."""
+
+    fingerprint: str
+    issued: IssuedKey | None = None
+    secret: str = field(default="", repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.issued.name if self.issued else f"key-{self.fingerprint}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """What is to be done with keys. `require_issued`: "auto", "1" or "0"."""
+
+    style: str = "both"
+    require_issued: str = "auto"
+    bound_to_loopback: bool = True
+    fingerprint_key: bytes = field(default=b"", repr=False)
+
+
+def digest(key: str) -> str:
+    """The form in which an issued key is stored."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def presented(headers: Mapping[str, str]) -> list[str]:
+    """The keys of a request, in the order in which they are tried."""
+    bearer = headers.get("authorization", "").strip()
+    scheme, _, rest = bearer.partition(" ")
+    if scheme.lower() == "bearer":
+        bearer = rest
+    return [key.strip() for key in (headers.get("x-api-key", ""), bearer) if key.strip()]
+
+
+def identify(
+    headers: Mapping[str, str], issued: Mapping[str, IssuedKey], policy: KeyPolicy, now: float
+) -> Caller:
+    """The caller. Raises a 401 when there is no key, or one of ours that is no longer good."""
+    keys = presented(headers)
+    if not keys:
+        raise ApiError(401, MISSING)
+    for key in keys:
+        if known := issued.get(digest(key)):
+            if not known.enabled or (known.expires_at is not None and known.expires_at <= now):
+                raise ApiError(401, INVALID)
+            return Caller(_fingerprint(key, policy), issued=known)
+    if keys[0].startswith(PREFIX):
+        raise ApiError(401, INVALID)
+    return Caller(_fingerprint(keys[0], policy), secret=keys[0])
+
+
+def _fingerprint(key: str, policy: KeyPolicy) -> str:
+    return hmac.new(policy.fingerprint_key, key.encode(), hashlib.sha256).hexdigest()[:12]
+
+
+def is_loopback(host: str) -> bool:
+    return host.startswith(_LOOPBACK)
+
+
+def admit(caller: Caller, policy: KeyPolicy, operator_key_in_use: bool, address: str) -> None:
+    """Refuse a stranger where the operator's money would be spent. `address` is the server's."""
+    if caller.issued or policy.require_issued == "0":
+        return
+    open_port = not (policy.bound_to_loopback and is_loopback(address))
+    if policy.require_issued == "1" or (operator_key_in_use and open_port):
+        raise ApiError(401, ISSUED_ONLY)
+
+
+def credential(caller: Caller, backend: Backend, policy: KeyPolicy) -> tuple[str, bool]:
+    """(key for the backend or "", whether it is the operator's)."""
+    if backend.is_demo:
+        return "", False
+    replaces = policy.style != "header" or caller.issued is not None
+    if backend.key and replaces:
+        return backend.key, True
+    if caller.issued or policy.style == "env":
+        return "", bool(backend.key)
+    if caller.secret.startswith(_VENDOR_PREFIX):
+        raise ApiError(401, VENDOR_KEY)
+    return caller.secret, False

@@ -1,0 +1,66 @@
+"""`manage.py serve`: make everything ready, say where it is, and serve until told to stop."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+from bridge import servers
+
+FIRST_ADMIN = "admin"
+
+
+class Command(BaseCommand):
+    help = "Migrate, create the first admin, and serve on HOST:PORT in the foreground."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        password = first_admin()
+        self.stdout.write(banner(password))
+        self.stdout.flush()
+        servers.run()
+
+
+def first_admin() -> str:
+    """Create the first admin when there is none; its password, else ""."""
+    users = get_user_model().objects
+    if users.filter(is_superuser=True).exists():
+        return ""
+    password = secrets.token_urlsafe(12)
+    users.create_superuser(FIRST_ADMIN, password=password)
+    return password
+
+
+def base_url() -> str:
+    host = settings.HOST if settings.HOST not in ("0.0.0.0", "::") else "localhost"
+    return f"http://{host}:{settings.PORT}"
+
+
+def banner(password: str) -> str:
+    """What an operator wants to see at the start."""
+    base = base_url()
+    demo = not settings.BACKEND_URL
+    model = "demo/echo" if demo else "YOUR_MODEL"
+    key = "any-key" if demo else "YOUR_KEY"
+    lines = [
+        "",
+        f"  Claude bridge {settings.VERSION} on {base} ({settings.SERVER})",
+        "",
+        "  Point Claude Code at it:",
+        f"    export ANTHROPIC_BASE_URL={base}",
+        f"    export ANTHROPIC_API_KEY={key}",
+        f"    export ANTHROPIC_MODEL={model}",
+        "",
+        f"  Admin:     {base}/admin/",
+    ]
+    if password:
+        lines.append(f"             user {FIRST_ADMIN}, password {password} (shown only now)")
+    goal = settings.BACKEND_URL or (
+        "the built-in demo backend (set BACKEND_URL, or add a backend in the admin)"
+    )
+    return "\n".join([*lines, f"  Requests:  {goal}", ""])

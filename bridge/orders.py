@@ -1,0 +1,68 @@
+"""Making an order: a checked request, a caller and a snapshot -> what is sent, where, as whom."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from bridge import keys, routing
+from bridge.attempts import Order
+from bridge.gateway import Gateway
+from bridge.ids import mint
+from bridge.keys import Caller
+from bridge.routing import Target
+from bridge.translation.backend_errors import Asked
+from bridge.translation.request import ChatRequest, Manners, to_chat
+from bridge.translation.schema import MessagesRequest
+from bridge.translation.stream import Terms
+
+
+def translate(gateway: Gateway, request: MessagesRequest) -> tuple[Target, ChatRequest]:
+    """Where the request goes, and what is sent there. Raises ApiError."""
+    routes = gateway.snapshot.routes
+    target = routing.resolve(routes, request.model)[0]
+    manners = Manners(
+        settings.IMAGES_ON_TEXT_MODEL,
+        settings.STRICT_TOOL_PAIRING,
+        settings.SERVER_TOOLS,
+        routing.tool_names(routes, target.model),
+        gateway.lessons.bytes_per_token(target),
+    )
+    facts = gateway.lessons.applied(target)
+    return target, to_chat(request, target.model, target.backend.profile, facts, manners)
+
+
+def make_order(
+    gateway: Gateway, request: MessagesRequest, caller: Caller, request_id: str
+) -> Order:
+    """The order for one request. Raises ApiError."""
+    target, chat = translate(gateway, request)
+    key, operators = keys.credential(caller, target.backend, gateway.keys)
+    asked = Asked(
+        model=request.model,
+        prompt_tokens=chat.prompt_tokens,
+        max_tokens=request.max_tokens,
+        context=target.facts.context or 0,
+        operator_key=operators,
+        added=chat.added,
+        secrets=(key, target.backend.host),
+        max_retry_after=settings.RETRY_AFTER_MAX,
+    )
+    return Order(target, chat, _terms(request, target, chat, request_id), asked, key)
+
+
+def _terms(request: MessagesRequest, target: Target, chat: ChatRequest, request_id: str) -> Terms:
+    return Terms(
+        message_id=f"msg_{mint()}",
+        request_id=request_id,
+        model=request.model,
+        mint=mint,
+        client_name=chat.names.to_client,
+        used_ids=chat.used_ids,
+        stop_sequences=request.stop_sequences,
+        gateway_stops=chat.stops,
+        one_call=chat.one_call,
+        input_estimate=chat.prompt_tokens,
+        max_tokens=request.max_tokens,
+        context=target.facts.context or 0,
+        context_management=request.body.get("context_management") is not None,
+    )

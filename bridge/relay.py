@@ -1,0 +1,186 @@
+"""The road of one request, top to bottom.
+
+    who calls -> what is asked -> where to -> may we -> translate -> send -> pump -> settle
+
+`relay` is one async generator: first a `Head`, then bytes, which any ASGI server only iterates.
+Before the first byte everything that goes wrong is an ordinary reply with its status; after it, an
+``error`` event. Whatever happens, also when the client leaves, `finally` settles health and usage
+and closes the backend connection, which stops the backend's work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+
+from django.conf import settings
+
+from bridge import keys, routing
+from bridge.attempts import Order
+from bridge.gateway import Gateway
+from bridge.journey import Call, Head, Journey
+from bridge.orders import make_order
+from bridge.pump import pump, to_bytes
+from bridge.translation import events
+from bridge.translation.errors import ApiError
+from bridge.translation.events import Event
+from bridge.translation.fold import fold
+from bridge.translation.jsontext import encode
+from bridge.translation.schema import MessagesRequest, read_request
+from bridge.translation.stream import MessageStream
+from bridge.upstream import did_not_answer
+
+logger = logging.getLogger(__name__)
+
+AT_CAPACITY = "Gateway is at capacity"
+INTERNAL = "Internal gateway error"
+JSON_HEADERS = {"content-type": "application/json"}
+STREAM_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
+
+Part = Head | bytes
+
+
+async def relay(gateway: Gateway, call: Call) -> AsyncGenerator[Part]:
+    """Answer one POST /v1/messages: a head, then the body in pieces."""
+    journey = Journey(gateway, call)
+    gateway.journeys.add(journey)
+    try:
+        async with aclosing(_road(journey)) as parts:
+            async for part in parts:
+                yield part
+    except ApiError as error:
+        for part in _refused(journey, await _explained(journey, error)):
+            yield part
+    except Exception:  # the outermost guard of a request
+        logger.exception("%s: %s", call.request_id, INTERNAL)
+        for part in _refused(journey, ApiError(500, INTERNAL)):
+            yield part
+    finally:
+        gateway.journeys.discard(journey)
+        await journey.settle()
+
+
+async def _road(journey: Journey) -> AsyncGenerator[Part]:
+    gateway, call, record = journey.gateway, journey.call, journey.record
+    _check_capacity(gateway)
+    caller = keys.identify(call.headers, gateway.snapshot.keys, gateway.keys, time.time())
+    record.key = caller.name
+    keys.admit(caller, gateway.keys, gateway.snapshot.operator_key_in_use, call.address)
+    request = read_request(call.body, gateway.limits)
+    record.asked_model, record.streamed = request.model, request.stream
+    await gateway.discovery.prepare(caller.secret)
+    order = make_order(gateway, request, caller, call.request_id)
+    journey.ordered(order)
+    if request.max_tokens == 0:
+        answer = _warmed_up(journey, order, request)
+    else:
+        journey.permit = gateway.health.admit(order.target.backend)
+        answer = _streamed(journey, order) if request.stream else _plain(journey, order)
+    async with aclosing(answer) as parts:
+        async for part in parts:
+            yield part
+
+
+def _check_capacity(gateway: Gateway) -> None:
+    if 0 < settings.MAX_IN_FLIGHT < len(gateway.journeys):
+        raise ApiError(529, AT_CAPACITY, retry_after=1)
+
+
+async def _plain(journey: Journey, order: Order) -> AsyncGenerator[Part]:
+    """One JSON reply: the stream, folded."""
+    timeout = order.target.backend.timeout
+    try:
+        async with asyncio.timeout(timeout):
+            opened = await journey.open(order)
+            said = opened.events + [event async for batch in pump(opened) for event in batch]
+    except TimeoutError:
+        raise did_not_answer(timeout) from None
+    if opened.answer.machine.error is not None:
+        raise opened.answer.machine.error
+    message = fold(said)
+    journey.answered(opened.answer)
+    for part in _document(journey, 200, JSON_HEADERS, encode(message)):
+        yield part
+
+
+async def _streamed(journey: Journey, order: Order) -> AsyncGenerator[Part]:
+    """Server-sent events. A failure before the first one is raised, for a reply with a status."""
+    opening = journey.begin(order)
+    await asyncio.wait({opening}, timeout=settings.FIRST_CHUNK_GRACE)
+    early: list[Event] = []
+    if opening.done():
+        opening.result()
+    else:
+        early = MessageStream(order.terms).open()
+    yield journey.head(200, STREAM_HEADERS)
+    if early:
+        yield to_bytes(early)
+        async for ping in _pings_until(opening):
+            yield ping
+    opened = await journey.opened(opening)
+    if shown := opened.events[len(early) :]:
+        yield to_bytes(shown)
+    async with aclosing(pump(opened)) as batches:
+        async for batch in batches:
+            if opened.answer.over:
+                journey.answered(opened.answer)
+            yield to_bytes(batch)
+
+
+async def _pings_until(opening: asyncio.Task[object]) -> AsyncGenerator[bytes]:
+    """The client is told that somebody is there, as long as the backend says nothing."""
+    while not opening.done():
+        await asyncio.wait({opening}, timeout=settings.PING_INTERVAL)
+        if not opening.done():
+            yield to_bytes([])
+
+
+async def _warmed_up(
+    journey: Journey, order: Order, request: MessagesRequest
+) -> AsyncGenerator[Part]:
+    """`max_tokens: 0` asks to warm a cache and generate nothing: answered here."""
+    usage = events.Usage(order.chat.prompt_tokens, 0)
+    shell = events.Message(order.terms.message_id, request.model, usage)
+    end = events.MessageDelta(events.Stop("max_tokens"), usage)
+    said: list[Event] = [events.MessageStart(shell), events.Ping(), end, events.MessageStop()]
+    journey.record.count(usage, estimated=True)
+    if request.stream:
+        yield journey.head(200, STREAM_HEADERS)
+        yield to_bytes(said)
+    else:
+        for part in _document(journey, 200, JSON_HEADERS, encode(fold(said))):
+            yield part
+
+
+async def _explained(journey: Journey, error: ApiError) -> ApiError:
+    """A backend that does not know the model: read its list again, and say what there is."""
+    order = journey.order
+    if error.status != 404 or order is None or journey.head_sent:
+        return error
+    await journey.gateway.discovery.recheck(order.target.backend, order.key)
+    return routing.unknown_model(journey.gateway.snapshot.routes, order.asked.model)
+
+
+def _refused(journey: Journey, error: ApiError) -> Iterator[Part]:
+    """The error as a reply, or as an event when the answer has begun."""
+    journey.failed(error)
+    if journey.head_sent:
+        body = events.ErrorBody(error.stream_type, error.message)
+        yield to_bytes([events.Error(body, journey.call.request_id)])
+        return
+    headers = JSON_HEADERS | error.reply_headers()
+    yield from _document(journey, error.status, headers, error.body(journey.call.request_id))
+
+
+def _document(
+    journey: Journey, status: int, headers: dict[str, str], body: bytes
+) -> Iterator[Part]:
+    yield journey.head(status, headers | {"content-length": str(len(body))})
+    yield body

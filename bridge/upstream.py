@@ -1,0 +1,200 @@
+"""The way to the backends: the only module that knows the HTTP client.
+
+One client for the life of the process, made on the running loop, over a transport that costs less
+than half of the client's own. Redirects are not followed, cookies are not kept, no header of the
+caller travels on: a request goes to the address of a backend row with that backend's credential,
+and nothing else. What can go wrong on the way is translated by one table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import math
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from bridge import demo
+from bridge.routing import Backend
+from bridge.translation.errors import ApiError
+
+IDLE_CONNECTION_SECONDS = 4.0
+"""Idle connections are given up before the usual server side limit of 5 s, so that a request is
+not written into a connection that the backend is just closing."""
+MAX_ERROR_BYTES = 1024 * 1024
+
+UNREACHABLE = "Could not reach the backend"
+CONNECT_TIMEOUT = "Backend connection timed out"
+CUT_SHORT = "Backend closed the stream before finishing"
+
+
+def _connect_timeout() -> ApiError:
+    return ApiError(504, CONNECT_TIMEOUT, blames_backend=True, retryable=True)
+
+
+def _unreachable() -> ApiError:
+    return ApiError.bad_gateway(UNREACHABLE, retryable=True)
+
+
+def _dropped() -> ApiError:
+    # The request was on its way: the backend may be working on it, so it is not sent twice.
+    return ApiError.bad_gateway(UNREACHABLE)
+
+
+_FAULTS = (
+    (aiohttp.ConnectionTimeoutError, _connect_timeout),
+    (aiohttp.ClientConnectorError, _unreachable),
+    (aiohttp.ServerDisconnectedError, _dropped),
+    (httpx.ConnectError, _unreachable),
+    (httpx.HTTPError, _dropped),
+    (httpx.InvalidURL, _dropped),
+    (aiohttp.ClientError, _dropped),
+    (OSError, _dropped),
+)
+"""The first class that fits decides. The transport's own mapping is coarser than ours (it calls a
+refused connection a timeout), so the exception behind it is looked at first."""
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
+        candidates = [e for e in (error.__cause__, error) if e is not None]
+        for candidate in candidates:
+            for kind, fault in _FAULTS:
+                if isinstance(candidate, kind):
+                    raise fault() from error
+        raise
+
+
+class Reply:
+    """A backend's answer, its body not read yet. Header names are lower case."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+        self.headers = dict(response.headers)
+        if when := _seconds_until(self.headers.get("retry-after", "")):
+            self.headers["retry-after"] = when
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "")
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises ApiError when it breaks off."""
+        try:
+            async for chunk in self._response.aiter_bytes():
+                yield chunk
+        except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+            raise ApiError.bad_gateway(CUT_SHORT) from error
+
+    async def read(self, limit: int) -> bytes:
+        """At most `limit` bytes of the body."""
+        parts, size = list[bytes](), 0
+        async for chunk in self.chunks():
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= limit:
+                break
+        return b"".join(parts)[:limit]
+
+    async def aclose(self) -> None:
+        """Close; an unfinished body takes its connection with it, which stops the backend."""
+        with suppress(httpx.HTTPError, aiohttp.ClientError, OSError):
+            await self._response.aclose()
+
+
+class Upstream:
+    """The client of one process. Create it on the running event loop."""
+
+    def __init__(self, connect_timeout: float) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            raise_for_status=False,
+        )
+        self._client = httpx.AsyncClient(
+            transport=AiohttpTransport(client=self._session),
+            mounts={"demo://": _DemoTransport()},
+            timeout=httpx.Timeout(None, connect=connect_timeout),
+            follow_redirects=False,
+            trust_env=False,
+            headers={"accept-encoding": "identity", "user-agent": "claude-bridge"},
+        )
+
+    async def send(self, backend: Backend, key: str, body: bytes) -> Reply:
+        """POST a chat request. Returns when the headers are there; raises ApiError."""
+        headers = {"content-type": "application/json", **credential_header(backend, key)}
+        return await self._request(
+            backend, "POST", f"{backend.url}/chat/completions", headers, body
+        )
+
+    async def get(self, backend: Backend, key: str, path: str) -> Reply:
+        """GET `path` below the backend's base URL."""
+        headers = credential_header(backend, key)
+        return await self._request(backend, "GET", f"{backend.url}/{path}", headers, None)
+
+    async def _request(
+        self, backend: Backend, method: str, url: str, headers: dict[str, str], body: bytes | None
+    ) -> Reply:
+        request = self._client.build_request(method, url, headers=headers, content=body)
+        try:
+            async with asyncio.timeout(backend.timeout):
+                with _translated():
+                    return Reply(await self._client.send(request, stream=True))
+        except TimeoutError:
+            raise did_not_answer(backend.timeout) from None
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+        await self._session.close()
+
+
+def did_not_answer(seconds: float) -> ApiError:
+    """The backend took a request and stayed silent. Not retried: the work may be running."""
+    return ApiError(504, f"Backend did not answer within {seconds:g} seconds", blames_backend=True)
+
+
+def credential_header(backend: Backend, key: str) -> dict[str, str]:
+    """The one header that carries the key; none without a key."""
+    if not key:
+        return {}
+    return {backend.auth_header: f"Bearer {key}" if backend.auth_header == "authorization" else key}
+
+
+def _seconds_until(text: str) -> str:
+    """A `retry-after` given as a date, as seconds from now; "" for any other form."""
+    if not text or text[0].isdigit():
+        return ""
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return ""
+    return str(max(0, math.ceil(moment.timestamp() - time.time())))
+
+
+class _DemoTransport(httpx.AsyncBaseTransport):
+    """The demo backend, reached the same way as a real one."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = demo.answer(await request.aread())
+        headers = {"content-type": answer.content_type}
+        return httpx.Response(200, headers=headers, stream=_DemoBody(answer))
+
+
+class _DemoBody(httpx.AsyncByteStream):
+    def __init__(self, answer: demo.DemoAnswer) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._answer.chunks:
+            yield chunk
+            await asyncio.sleep(self._answer.pause)

@@ -1,0 +1,75 @@
+"""One record for each request, whatever became of it.
+
+Filled while the request runs, written once at its end: also for requests that failed, were refused
+or were abandoned by the client (status 499).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict, dataclass, field
+
+from bridge.translation import events
+from bridge.translation.jsontext import encode_text
+
+logger = logging.getLogger(__name__)
+
+ABANDONED = 499
+
+
+@dataclass(slots=True)
+class Record:
+    """What is remembered of one request. Times in seconds since its start; no text, no keys."""
+
+    request_id: str
+    path: str = ""
+    key: str = ""
+    client: str = ""
+    session: str = ""
+    asked_model: str = ""
+    backend: str = ""
+    model: str = ""
+    streamed: bool = False
+    status: int = 0
+    error_type: str = ""
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    thinking_tokens: int | None = None
+    estimated: bool = True
+    stop_reason: str = ""
+    dropped: tuple[str, ...] = ()
+    remedies: list[str] = field(default_factory=list)
+    started_at: float = field(default_factory=time.time)
+    headers_after: float | None = None
+    first_token_after: float | None = None
+    seconds: float = 0.0
+    _clock: float = field(default_factory=time.monotonic, repr=False)
+
+    def elapsed(self) -> float:
+        return round(time.monotonic() - self._clock, 4)
+
+    def count(self, usage: events.Usage, estimated: bool) -> None:
+        """Take over the token counts of the answer."""
+        self.input_tokens = usage.input_tokens
+        self.output_tokens = usage.output_tokens
+        self.cache_read_tokens = usage.cache_read_input_tokens
+        self.cache_write_tokens = usage.cache_creation_input_tokens
+        details = usage.output_tokens_details
+        if isinstance(details, events.OutputDetails):
+            self.thinking_tokens = details.thinking_tokens
+        self.estimated = estimated
+
+    def write(self) -> None:
+        """The request is over."""
+        self.seconds = self.elapsed()
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("%s", encode_text(self._as_line()))
+
+    def _as_line(self) -> dict[str, object]:
+        values = asdict(self)
+        del values["_clock"]
+        return {name: value for name, value in values.items() if value not in ("", None, (), [])}

@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""Django's command line, for this project. `manage.py serve` runs the gateway."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"Configuration error. {error}")
+
+
+if __name__ == "__main__":
+    main()

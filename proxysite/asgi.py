@@ -1,0 +1,44 @@
+"""The ASGI application: `daphne proxysite.asgi:application`.
+
+The data plane's paths are answered by plain ASGI callables that never enter Django; the control
+plane's paths go to Django; everything else is a 404 in the envelope that Claude clients read.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+from django.urls import path, re_path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
+pages = get_asgi_application()
+
+from bridge import endpoints  # noqa: E402 - Django must be set up before the apps are imported
+from proxysite import lifespan  # noqa: E402
+
+# Typed for views; here they route to ASGI applications.
+_path: Any = path
+_re_path: Any = re_path
+
+application = ProtocolTypeRouter(
+    {
+        "http": URLRouter(
+            [
+                _path("v1/messages", endpoints.messages),
+                _path("v1/messages/count_tokens", endpoints.count_tokens),
+                _path("v1/models", endpoints.models),
+                _re_path(r"^v1/models/(?P<name>.+)$", endpoints.model),
+                _path("health", endpoints.health),
+                _path("_schemas", endpoints.schemas),
+                _path("api/hello", endpoints.hello),
+                _re_path(r"^$|^(admin|dashboard|my|static)(/|$)", pages),
+                _re_path(r"", endpoints.not_found),
+            ]
+        ),
+        "lifespan": lifespan.lifespan,
+    }
+)
+lifespan.start_with_daphne()

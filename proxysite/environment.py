@@ -1,0 +1,143 @@
+"""Typed reading of environment variables, for `settings.py` alone.
+
+A value that makes no sense stops the start with the variable's name and what was expected: an
+empty model map because of a missing quote would cost its operator an afternoon.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+
+
+def _wrong(name: str, expected: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"{name}: expected {expected}")
+
+
+def text(name: str, default: str = "") -> str:
+    """A string. Surrounding white space, and quotes kept by a .env reader, do not count."""
+    value: str = env.str(name, default=default)
+    return value.strip().strip("\"'") or default
+
+
+def secret(name: str) -> str:
+    """A secret: NAME, or the content of the file that NAME_FILE names."""
+    path = env.str(f"{name}_FILE", default="")
+    if not path:
+        return text(name)
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise _wrong(f"{name}_FILE", f"a readable file ({error.strerror})") from None
+
+
+def whole(name: str, default: int, least: int = 0) -> int:
+    value = text(name, str(default))
+    if not value.removeprefix("-").isdecimal() or int(value) < least:
+        raise _wrong(name, f"a whole number, at least {least}")
+    return int(value)
+
+
+def seconds(name: str, default: float, least: float = 0.0) -> float:
+    value = text(name, str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not least <= number < 1e9:
+        raise _wrong(name, f"a number of seconds, at least {least:g}")
+    return number
+
+
+def flag(name: str, default: bool) -> bool:
+    value = text(name, "1" if default else "0").lower()
+    if value not in _TRUE | _FALSE:
+        raise _wrong(name, "1 or 0 (also true, false, yes, no, on, off)")
+    return value in _TRUE
+
+
+def choice(name: str, default: str, options: tuple[str, ...]) -> str:
+    value = text(name, default).lower()
+    if value not in options:
+        raise _wrong(name, " or ".join([", ".join(options[:-1]), options[-1]]))
+    return value
+
+
+def names(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def address(name: str) -> str:
+    """An http(s) URL, or "" when the variable is not set."""
+    value = text(name)
+    if not value:
+        return ""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _wrong(name, "an http:// or https:// address")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise _wrong(name, "an address without credentials, query or fragment")
+    return value
+
+
+def mapping(name: str) -> dict[str, str]:
+    """A JSON object of strings."""
+    value = nested_mapping(name)
+    if not all(isinstance(item, str) for item in value.values()):
+        raise _wrong(name, 'a JSON object of strings, such as {"from": "to"}')
+    return {key: str(item) for key, item in value.items()}
+
+
+def nested_mapping(name: str) -> dict[str, str | dict[str, str]]:
+    """A JSON object of strings, or of objects of strings (one for each model)."""
+    expected = 'a JSON object, such as {"from": "to"}'
+    try:
+        value = json.loads(env.str(name, default="").strip() or "{}")
+    except ValueError as error:
+        raise _wrong(name, f"{expected} ({error})") from None
+    rows = [value, *(v for v in value.values() if isinstance(v, dict))] if _is_object(value) else []
+    leaves = [leaf for row in rows for leaf in row.values() if not isinstance(leaf, dict)]
+    deep = any(isinstance(leaf, dict) for row in rows[1:] for leaf in row.values())
+    if not rows or deep or not all(isinstance(leaf, str) and leaf for leaf in leaves):
+        raise _wrong(name, expected)
+    result: dict[str, str | dict[str, str]] = value
+    return result
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def folder(name: str, default: Path) -> Path:
+    """A folder that exists after this call."""
+    path = Path(text(name, str(default))).expanduser().resolve()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _wrong(name, f"a folder that can be made ({error.strerror})") from None
+    return path
+
+
+def secret_from_file(path: Path) -> str:
+    """The secret in this file, made at the first start and readable by its owner only."""
+    if not path.exists():
+        own = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        own.touch(mode=0o600)
+        own.write_text(secrets.token_urlsafe(48), encoding="ascii")
+        try:
+            path.hardlink_to(own)
+        except FileExistsError:
+            pass  # another process of this start was first; its secret counts
+        finally:
+            own.unlink()
+    return path.read_text(encoding="ascii").strip()

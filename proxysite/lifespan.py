@@ -1,0 +1,51 @@
+"""Start and end of a process: announced by uvicorn, found out by ourselves under daphne."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import Any
+
+from django.conf import settings
+
+from bridge import gateway
+from bridge.reader import Receive, Scope, Send
+
+
+async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """Open the gateway before the first request, close it after the last."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            gateway.current()
+            _drain_on_signal()
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await gateway.close()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+def _drain_on_signal() -> None:
+    """Uvicorn waits for its connections when told to stop; drain the gateway meanwhile."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        of_server = signal.getsignal(number)
+        if callable(of_server):
+            loop.add_signal_handler(number, _stop, loop, of_server, number)
+
+
+def _stop(loop: asyncio.AbstractEventLoop, of_server: Any, number: int) -> None:
+    loop.create_task(gateway.current().drain(settings.DRAIN_SECONDS))
+    of_server(number, None)
+
+
+def start_with_daphne() -> None:
+    """Open the gateway as soon as daphne's reactor runs; daphne has no such event for us.
+
+    Does nothing in a process where daphne is not the server.
+    """
+    reactor = sys.modules.get("twisted.internet.reactor")
+    if reactor is not None and "daphne.server" in sys.modules:
+        reactor.callWhenRunning(reactor.callLater, 0, gateway.current)

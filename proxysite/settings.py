@@ -1,0 +1,193 @@
+"""All settings, and the only place that reads the environment.
+
+The product's own variables are documented one by one in docs/settings.md. Both seed projects'
+names are understood: a base address or a full chat-completions address, `PORT` or `HOST_PORT`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from proxysite import __version__
+from proxysite import environment as read
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+if (BASE_DIR / ".env").is_file():
+    read.env.read_env(BASE_DIR / ".env")
+
+VERSION = __version__
+
+# --- where it runs ----------------------------------------------------------------------------
+
+HOST = read.text("HOST", "127.0.0.1")
+PORT = read.whole("PORT", read.whole("HOST_PORT", 8080), least=1)
+WORKERS = read.whole("WORKERS", read.whole("UVICORN_WORKERS", 1, least=1), least=1)
+SERVER = read.choice("SERVER", "uvicorn" if WORKERS > 1 else "daphne", ("daphne", "uvicorn"))
+if WORKERS > 1 and SERVER == "daphne":
+    raise ImproperlyConfigured("WORKERS: expected 1 with SERVER=daphne; several need uvicorn")
+DRAIN_SECONDS = read.seconds("DRAIN_SECONDS", 30)
+DATA_DIR = read.folder("DATA_DIR", BASE_DIR / "data")
+
+# --- the first backend ------------------------------------------------------------------------
+
+BACKEND_URL = read.address("BACKEND_URL") or read.address("CHUTES_BASE_URL")
+BACKEND_DIALECT = read.choice(
+    "BACKEND_DIALECT",
+    "auto",
+    (
+        "auto",
+        "generic",
+        "openai",
+        "vllm",
+        "sglang",
+        "llamacpp",
+        "ollama",
+        "openrouter",
+        "deepseek",
+        "chutes",
+    ),
+)
+CHUTES_API_KEY = read.secret("CHUTES_API_KEY")
+CHUTES_AUTH_STYLE = read.choice("CHUTES_AUTH_STYLE", "both", ("header", "env", "both"))
+REQUIRE_GATEWAY_KEY = read.choice("REQUIRE_GATEWAY_KEY", "auto", ("auto", "1", "0"))
+MODEL_MAP = read.mapping("MODEL_MAP")
+TOOL_NAME_MAP = read.nested_mapping("TOOL_NAME_MAP")
+AUTO_FIX_MODEL_CASE = read.flag("AUTO_FIX_MODEL_CASE", True)
+DISCOVERY_INTERVAL = read.seconds("DISCOVERY_INTERVAL", 60, least=1)
+DISCOVERY_MIN_INTERVAL = read.seconds("DISCOVERY_MIN_INTERVAL", 300)
+
+
+def BACKEND_SECRET(name: str) -> str:
+    """A credential that a backend row names as ``env:NAME``; "" when it is not set."""
+    return read.secret(name)
+
+
+# --- limits and times -------------------------------------------------------------------------
+
+BACKEND_TIMEOUT_SECS = read.seconds("BACKEND_TIMEOUT_SECS", 600, least=1)
+BACKEND_CONNECT_TIMEOUT = read.seconds("BACKEND_CONNECT_TIMEOUT", 10, least=0.1)
+FIRST_CHUNK_GRACE = read.seconds("FIRST_CHUNK_GRACE", 10, least=0.1)
+PING_INTERVAL = read.seconds("PING_INTERVAL", 15, least=0.1)
+IDLE_TIMEOUT = read.seconds("IDLE_TIMEOUT", 300, least=1)
+FINISH_GRACE = read.seconds("FINISH_GRACE", 5, least=0.1)
+MAX_MESSAGES = read.whole("MAX_MESSAGES", 1000, least=1)
+MAX_CONTENT_BYTES = read.whole("MAX_CONTENT_BYTES", 5 * 1024 * 1024, least=1)
+MAX_BODY_BYTES = read.whole("MAX_BODY_BYTES", 32 * 1024 * 1024, least=1)
+MAX_JSON_DEPTH = read.whole("MAX_JSON_DEPTH", 100, least=10)
+MAX_IN_FLIGHT = read.whole("MAX_IN_FLIGHT", 0)
+BREAKER_FAILURES = read.whole("BREAKER_FAILURES", 5, least=1)
+BREAKER_SECONDS = read.seconds("BREAKER_SECONDS", 30, least=1)
+PROXY_BACKOFF_ON_429 = read.flag("PROXY_BACKOFF_ON_429", True)
+PROXY_MAX_RETRY_ON_429 = read.whole("PROXY_MAX_RETRY_ON_429", 1)
+PROXY_MAX_RETRY_AFTER = read.seconds("PROXY_MAX_RETRY_AFTER", 2)
+RETRY_AFTER_MAX = read.whole("RETRY_AFTER_MAX", 60, least=1)
+
+# --- manners of translation -------------------------------------------------------------------
+
+IMAGES_ON_TEXT_MODEL = read.choice("IMAGES_ON_TEXT_MODEL", "placeholder", ("placeholder", "error"))
+STRICT_TOOL_PAIRING = read.flag("STRICT_TOOL_PAIRING", False)
+SERVER_TOOLS = read.choice("SERVER_TOOLS", "auto", ("auto", "drop", "error"))
+
+# --- logging ----------------------------------------------------------------------------------
+
+LEVELS = ("critical", "error", "warning", "warn", "info", "debug", "trace")
+LOG_LEVEL = read.choice("LOG_LEVEL", read.choice("RUST_LOG", "info", LEVELS), LEVELS)
+DEBUG_PROXY = read.flag("DEBUG_PROXY", False)
+_LEVEL = {"warn": "WARNING", "trace": "DEBUG"}.get(LOG_LEVEL, LOG_LEVEL.upper())
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "bridge": {"level": _LEVEL},
+        "dashboard": {"level": _LEVEL},
+        "bridge.debug": {"level": "DEBUG" if DEBUG_PROXY else _LEVEL},
+    },
+}
+
+# --- Django -----------------------------------------------------------------------------------
+
+DEBUG = False
+SECRET_KEY = read.secret("SECRET_KEY") or read.secret_from_file(DATA_DIR / "secret_key")
+ALLOWED_HOSTS = read.names("ALLOWED_HOSTS", "*")
+CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS")
+# Behind a TLS front that sets the header itself; anybody could set it on an open port.
+TRUST_FORWARDED_PROTO = read.flag("TRUST_FORWARDED_PROTO", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_FORWARDED_PROTO else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TRUST_FORWARDED_PROTO
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "bridge",
+    "dashboard",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "proxysite.urls"
+ASGI_APPLICATION = "proxysite.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+DATABASES = {
+    "default": read.env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR}/gateway.sqlite3")
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+elif not DATABASES["default"]["ENGINE"]:
+    raise ImproperlyConfigured("DATABASE_URL: expected sqlite:///PATH or postgres://USER@HOST/NAME")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = read.folder("STATIC_ROOT", BASE_DIR / "staticfiles")
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+LOGIN_URL = "admin:login"
+UNFOLD = {"SITE_TITLE": "Claude bridge", "SITE_HEADER": "Claude bridge"}
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
