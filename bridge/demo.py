@@ -7,6 +7,7 @@ the demo, and repeats the question.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,7 +75,8 @@ class _Script:
         return f"Demo backend here: set BACKEND_URL to reach a real model. You said: {said}"
 
     def _usage(self) -> JSON:
-        prompt = max(1, len(encode(self._request["messages"])) // 4)
+        asked = (self._request["messages"], self._request.get("tools"))
+        prompt = max(1, len(encode(asked)) // 4)
         completion = max(1, len(self._words() + self._thought()) // 4)
         total = prompt + completion
         return {
@@ -140,7 +142,9 @@ _EXAMPLES: dict[str, JSON] = {
 
 
 def _example(schema: dict[str, JSON], question: str) -> dict[str, JSON]:
-    """Arguments with every required member, by type; strings carry the question."""
+    """Arguments with every required member, by type; strings carry the question's last name."""
+    names = re.findall(r"\b[A-Z]\w+", question)
+    question = names[-1] if names else question
     properties = schema.get("properties") or {}
     wanted = schema.get("required") or list(properties)[:1]
     return {name: _example_value(properties.get(name) or {}, question) for name in wanted}

@@ -40,7 +40,7 @@ def apply() -> None:
 
 def _backend() -> Backend | None:
     """The backend that the environment's aliases belong to: its own, else the first there is."""
-    own = Backend.objects.filter(origin=Origin.ENVIRONMENT)
+    own: list[Backend] = list(Backend.objects.filter(origin=Origin.ENVIRONMENT))
     if not settings.BACKEND_URL:
         for row in own:
             row.delete()
@@ -52,10 +52,11 @@ def _backend() -> Backend | None:
         "credential": CREDENTIAL if settings.CHUTES_API_KEY else "",
         "timeout_seconds": max(1, round(settings.BACKEND_TIMEOUT_SECS)),
     }
-    row = own.first()
-    if row is None:
+    if not own:
         name = MAIN if not Backend.objects.filter(name=MAIN).exists() else "environment"
-        return Backend.objects.create(name=name, origin=Origin.ENVIRONMENT, **wanted)
+        created: Backend = Backend.objects.create(name=name, origin=Origin.ENVIRONMENT, **wanted)
+        return created
+    row = own[0]
     if any(getattr(row, name) != value for name, value in wanted.items()):
         if row.url != wanted["url"]:
             row.models.all().delete()

@@ -5,6 +5,10 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import path
 
+from bridge.welcome import welcome
+
 urlpatterns = [
+    path("", welcome, name="welcome"),
     path("admin/", admin.site.urls),
 ]
+handler404 = "bridge.welcome.not_found"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.backend import FakeBackend
-from tests.fakes.gateway import Gateway, launch
+from tests.fakes.gateway import Gateway, Ready, launch
 
 Start = Callable[..., Gateway]
 RESTING_MODEL = "test/beta"
@@ -40,11 +40,14 @@ def launch_gateway(
     gateways: list[Gateway] = []
 
     def start(
-        launcher: str = "daphne", expect_models: bool = True, demo: bool = False, **variables: str
+        launcher: str = "daphne",
+        ready: Ready = Ready.INFORMED,
+        demo: bool = False,
+        **variables: str,
     ) -> Gateway:
         address = None if demo else session_backend.chat_url
         folder: Path = tmp_path_factory.mktemp(launcher)
-        gateways.append(launch(launcher, folder, address, variables, expect_models))
+        gateways.append(launch(launcher, folder, address, variables, ready))
         return gateways[-1]
 
     yield start
@@ -97,8 +100,8 @@ def strict_gateway(session_strict_gateway: Gateway, backend: FakeBackend) -> Ite
 
 
 def let_rest(gateway: Gateway, backend: FakeBackend) -> None:
-    """After failures: one good answer, so that the breaker forgets them."""
-    if backend.failures:
+    """One good answer after a test with a script, so that the breaker forgets its failures."""
+    if backend.was_scripted:
         backend.reset()
         gateway.client.messages(model=RESTING_MODEL)
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import Start
 from tests.fakes.backend import ALPHA, FakeBackend
-from tests.fakes.gateway import Gateway
+from tests.fakes.gateway import Gateway, Ready
 from tests.shapes import check_message
 
 
@@ -32,7 +32,7 @@ def test_nothing_known_means_every_name_is_tried(
 ) -> None:
     """Observed backends: some list nothing; the name is theirs to judge."""
     backend.list_models()
-    gateway = start_gateway(expect_models=False, MODEL_MAP='{"claude-*": "any/thing"}')
+    gateway = start_gateway(ready=Ready.HEALTHY, MODEL_MAP='{"claude-*": "any/thing"}')
     assert gateway.client.messages(model="any/Name").status == 200
     assert gateway.client.messages(model="claude-sonnet-4-5").json["model"] == "claude-sonnet-4-5"
     assert [call.model for call in backend.calls] == ["any/Name", "any/thing"]
@@ -43,10 +43,17 @@ def test_list_that_needs_a_key_is_learned_from_the_first_request(
 ) -> None:
     """Observed backends: list nothing to strangers; the first caller brings a key."""
     backend.route("GET", "/v1/models").error(401, "no key")
-    gateway = start_gateway(expect_models=False, DISCOVERY_MIN_INTERVAL="1")
+    gateway = start_gateway(ready=Ready.HEALTHY, DISCOVERY_MIN_INTERVAL="1")
     backend.reset()
     assert gateway.client.messages().status == 200
     backend.wait_for_request("/v1/models", header="authorization")
+
+
+def test_very_first_request_is_served(start_gateway: Start, backend: FakeBackend) -> None:
+    """Ours: whoever comes while the gateway wakes up waits a moment and is not turned away."""
+    gateway = start_gateway(ready=Ready.LISTENING)
+    assert gateway.client.messages(model="TEST/alpha").status == 200
+    assert backend.only_call.model == ALPHA
 
 
 def test_demo_plays_when_no_backend_is_named(start_gateway: Start) -> None:

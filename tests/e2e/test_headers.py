@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tests.fakes.backend import ALPHA, FakeBackend
+from tests.fakes.backend import ALPHA, HELLO, FakeBackend
+from tests.fakes.chunks import fold
 from tests.fakes.client import MESSAGES, ask
 from tests.fakes.gateway import Gateway
 
@@ -90,7 +91,6 @@ def test_headers_of_the_backend_stay_behind(gateway: Gateway, backend: FakeBacke
         "x-ratelimit-remaining-tokens": "5",
         "cf-ray": "8",
         "via": "1.1 proxy",
-        "set-cookie": "a=b",
         "request-id": "req_backend",
         "x-request-id": "backend",
         "x-should-retry": "true",
@@ -99,6 +99,15 @@ def test_headers_of_the_backend_stay_behind(gateway: Gateway, backend: FakeBacke
     headers = gateway.client.messages().headers
     assert headers["request-id"] != "req_backend"
     assert not (private.keys() - {"request-id"}) & {name.lower() for name in headers}
+
+
+def test_cookie_of_the_backend_does_not_come_back(gateway: Gateway, backend: FakeBackend) -> None:
+    """Ours: what a backend hands to one caller, the next one must not bring along."""
+    hello = fold(HELLO, ALPHA)
+    backend.on(ALPHA).json(hello, headers={"set-cookie": "session=first-caller; Path=/"})
+    gateway.client.messages()
+    gateway.client.messages()
+    assert [call.header("cookie") for call in backend.calls] == [None, None]
 
 
 def test_name_of_the_real_model_is_told(gateway: Gateway, backend: FakeBackend) -> None:

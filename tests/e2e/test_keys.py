@@ -39,6 +39,7 @@ CLIENT_HEADERS = {
         {"authorization": f"Bearer {KEY}"},
         {"authorization": f"bearer {KEY}"},
         {"authorization": f"Bearer   {KEY} "},
+        {"authorization": KEY},
         {"x-api-key": KEY, "authorization": "Bearer another"},
         {"x-api-key": " ", "authorization": f"Bearer {KEY}"},
     ],

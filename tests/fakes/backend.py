@@ -45,7 +45,6 @@ class FakeBackend:
         self._routes: dict[tuple[str, str], Script] = {}
         self._listed: dict[str, Json] = dict(FAMILY)
         self.requests: list[Call] = []
-        self.failures = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -78,7 +77,6 @@ class FakeBackend:
         self._routes.clear()
         self.requests.clear()
         self._listed = dict(FAMILY)
-        self.failures = 0
 
     def on(self, model: str) -> Script:
         """The script of chat completions for this model."""
@@ -91,6 +89,10 @@ class FakeBackend:
     def list_models(self, *names: str, **entries: Json) -> None:
         """What `/v1/models` lists; no names at all means that there is no such address."""
         self._listed = dict.fromkeys(names, {}) | entries
+
+    @property
+    def was_scripted(self) -> bool:
+        return bool(self._scripts or self._routes)
 
     @property
     def calls(self) -> list[Call]:
@@ -149,7 +151,6 @@ class FakeBackend:
         try:
             while (call := await read_request(reader)) is not None:
                 reply = self._reply_to(call)
-                self.failures += reply.failed
                 with self._changed:
                     self.requests.append(call)
                     self._changed.notify_all()

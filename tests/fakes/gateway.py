@@ -3,6 +3,7 @@
 The child sees no variable of the shell that runs the tests, except where to find programs.
 """
 
+import enum
 import os
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fakes.client import KEY, RawClient
+from tests.fakes.client import RawClient
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
@@ -25,6 +26,14 @@ LAUNCHERS: dict[str, dict[str, str]] = {
     "serve": {},
     "uvicorn": {"SERVER": "uvicorn"},
 }
+
+
+class Ready(enum.Enum):
+    """What a launched gateway must have come to before the test goes on."""
+
+    LISTENING = "its port is open; it has not been asked anything"
+    HEALTHY = "it says that it can serve"
+    INFORMED = "it has learned the names of its backend's models"
 
 
 @dataclass(slots=True)
@@ -77,9 +86,9 @@ def launch(
     folder: Path,
     backend_url: str | None,
     variables: Mapping[str, str],
-    expect_models: bool = True,
+    ready: Ready = Ready.INFORMED,
 ) -> Gateway:
-    """Start a gateway and return when it answers and, if so expected, knows some models."""
+    """Start a gateway and return when it is ready."""
     port = free_port()
     environment = _environment(folder, port, backend_url) | LAUNCHERS[launcher] | dict(variables)
     log_path = folder / "gateway.log"
@@ -92,7 +101,7 @@ def launch(
         process = _spawn(command, environment, log.fileno())
     gateway = Gateway(port, process, log_path)
     try:
-        _wait_until_ready(gateway, expect_models)
+        _wait_until_ready(gateway, ready)
     except BaseException:
         gateway.stop()
         raise
@@ -133,10 +142,9 @@ def _migrate(environment: Mapping[str, str], log_path: Path) -> None:
         raise RuntimeError(f"migrate ended with {code}:\n{log_path.read_text()}")
 
 
-def _wait_until_ready(gateway: Gateway, expect_models: bool) -> None:
-    """Until it answers, and until it knows the backend's models, which it learns by itself."""
+def _wait_until_ready(gateway: Gateway, ready: Ready) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not _is_ready(gateway, expect_models):
+    while not _is_ready(gateway, ready):
         if gateway.process.poll() is not None:
             raise RuntimeError(f"ended with {gateway.process.returncode}:\n{gateway.tail()}")
         if time.monotonic() > deadline:
@@ -144,11 +152,14 @@ def _wait_until_ready(gateway: Gateway, expect_models: bool) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _is_ready(gateway: Gateway, expect_models: bool) -> bool:
+def _is_ready(gateway: Gateway, ready: Ready) -> bool:
     try:
-        if not expect_models:
-            return gateway.client.get("/health").status > 0
+        if ready is Ready.LISTENING:
+            socket.create_connection(("127.0.0.1", gateway.port), timeout=1).close()
+            return True
         healthy = gateway.client.get("/health").status == 200
-        return healthy and bool(RawClient(gateway.url, KEY).get("/v1/models").json["data"])
+        if ready is Ready.HEALTHY or not healthy:
+            return healthy
+        return bool(gateway.client.get("/v1/models").json["data"])
     except OSError:
         return False

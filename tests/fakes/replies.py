@@ -96,16 +96,6 @@ class Reply:
     before: Gate | None = None
 
     @property
-    def failed(self) -> bool:
-        """Whether a gateway may count this reply as a failure of the backend."""
-        broken = any(isinstance(step, End) for step in self.steps)
-        return self.status is None or self.status >= 400 or broken or self._has_error_chunk
-
-    @property
-    def _has_error_chunk(self) -> bool:
-        return any(isinstance(step, bytes) and b'"error"' in step for step in self.steps)
-
-    @property
     def gates(self) -> list[Gate]:
         inside = [step for step in self.steps if isinstance(step, Gate)]
         return inside if self.before is None else [self.before, *inside]

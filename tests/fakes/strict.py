@@ -37,7 +37,7 @@ def _check_tools(tools: Any) -> None:
     assert all(tool["type"] == "function" for tool in tools)
     names = [tool["function"]["name"] for tool in tools]
     assert len(names) == len(set(names)), "two tools of one name"
-    assert all(tool["function"]["parameters"]["type"] == "object" for tool in tools)
+    assert all(tool["function"]["parameters"].get("type") == "object" for tool in tools)
 
 
 def _check_roles(messages: list[Json]) -> None:
