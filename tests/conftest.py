@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.backend import FakeBackend
+from tests.fakes.client import KEY
 from tests.fakes.gateway import Gateway, Ready, launch
 
 Start = Callable[..., Gateway]
@@ -36,7 +37,10 @@ def backend(session_backend: FakeBackend) -> Iterator[FakeBackend]:
 def launch_gateway(
     session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Start]:
-    """Start a gateway that lives until the end of the session. Environment comes as keywords."""
+    """Start a gateway that lives until the end of the session. Environment comes as keywords.
+
+    Whatever the tests did to it, its log must hold no traceback and no key.
+    """
     gateways: list[Gateway] = []
 
     def start(
@@ -53,6 +57,9 @@ def launch_gateway(
     yield start
     for gateway in gateways:
         gateway.stop()
+    for gateway in gateways:
+        assert "Traceback" not in gateway.log, f"an error that nobody saw:\n{gateway.tail()}"
+        assert KEY not in gateway.log, "a key in the log"
 
 
 @pytest.fixture

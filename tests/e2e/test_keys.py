@@ -103,13 +103,6 @@ def test_key_of_the_vendor_is_never_sent_on(
     assert backend.calls == []
 
 
-def test_key_is_not_written_to_the_log(gateway: Gateway, backend: FakeBackend) -> None:
-    """Ours: logs are read by many."""
-    backend.on("test/alpha").error(500, f"you sent {KEY}")
-    gateway.client.messages()
-    assert KEY not in gateway.log
-
-
 def test_operators_key_takes_the_place_of_the_callers(
     start_gateway: Start, backend: FakeBackend
 ) -> None:

@@ -3,8 +3,10 @@
 Most tests run on plain daphne; these run on the product's own launcher with either server.
 """
 
+import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.conftest import Start, let_rest
@@ -97,11 +99,17 @@ def test_wrong_requests_get_the_envelope(served: Gateway) -> None:
     assert served.client.request("HEAD", "/api/hello").status == 200
 
 
-def test_admin_asks_who_is_there(served: Gateway) -> None:
-    """Ours: the control plane runs in the same process."""
-    response = served.client.get("/admin/login/")
-    assert response.status == 200
-    assert response.headers["content-type"].startswith("text/html")
+def test_first_admin_may_log_in(served: Gateway) -> None:
+    """Ours: the control plane runs in the same process, with the password that was shown once."""
+    (password,) = re.findall(r"password (\S+)", served.log)
+    with httpx.Client(base_url=served.url, trust_env=False, follow_redirects=True) as browser:
+        page = browser.get("/admin/login/")
+        (style, *_) = re.findall(r'href="(/static/[^"]+\.css[^"]*)"', page.text)
+        assert browser.get(style).status_code == 200
+        form = {"username": "admin", "password": password, "next": "/admin/"}
+        form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
+        inside = browser.post("/admin/login/", data=form)
+    assert (inside.status_code, inside.url.path) == (200, "/admin/")
 
 
 def test_running_stream_may_finish_when_asked_to_stop(
@@ -116,3 +124,15 @@ def test_running_stream_may_finish_when_asked_to_stop(
         gate.open()
         assert stream.message()["content"] == [{"type": "text", "text": "one two"}]
     assert served.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MODEL_MAP", "{'a': 'b'}"), ("PING_INTERVAL", "soon"), ("BACKEND_URL", "localhost:1")],
+)
+def test_setting_that_makes_no_sense_stops_the_start(
+    start_gateway: Start, name: str, value: str
+) -> None:
+    """Ours: a variable that is quietly ignored costs its operator an afternoon."""
+    with pytest.raises(RuntimeError, match=f"{name}: expected"):
+        start_gateway(launcher="serve", **{name: value})

@@ -157,3 +157,41 @@ def test_several_streams_do_not_wait_for_each_other(gateway: Gateway, backend: F
         assert content_of(quick.message()) == [{"type": "text", "text": "Hello"}]
         gate.open()
         assert content_of(slow.message()) == [{"type": "text", "text": "slow"}]
+
+
+def test_many_streams_at_once_do_not_mix(gateway: Gateway, backend: FakeBackend) -> None:
+    """Ours: every caller gets its own answer, whole and in order."""
+    names = [f"stream {number}" for number in range(16)]
+    gate = Gate()
+    for half in ("test/beta", ALPHA):
+        backend.on(half).stream(role(), text(half), gate, finish("stop"), usage(1, 1))
+
+    def ask_for(name: str) -> Json:
+        model = ALPHA if int(name.split()[1]) % 2 else "test/beta"
+        with gateway.client.stream(model=model, text=name) as stream:
+            return stream.message()
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        answers = [pool.submit(ask_for, name) for name in names]
+        backend.wait_for_calls(len(names))
+        gate.open()
+        messages = [answer.result() for answer in answers]
+    assert [message["content"][0]["text"] for message in messages] == ["test/beta", ALPHA] * 8
+    assert len({message["id"] for message in messages}) == len(names)
+
+
+def test_long_stream_loses_nothing(gateway: Gateway, backend: FakeBackend) -> None:
+    """Ours: three thousand chunks that come faster than they can be passed on."""
+    pieces = [f"{number} " for number in range(3000)]
+    backend.on(ALPHA).stream(role(), *map(text, pieces), finish("stop"), usage(1, 3000))
+    with gateway.client.stream() as stream:
+        assert stream.message()["content"] == [{"type": "text", "text": "".join(pieces)}]
+
+
+def test_large_request_and_large_answer_pass(gateway: Gateway, backend: FakeBackend) -> None:
+    """Observed client: sends a whole repository's worth of text."""
+    long = "\u4e2d" * 1_400_000
+    backend.on(ALPHA).answer(text(long), finish("stop"), usage(5, 5))
+    response = gateway.client.messages(text=long)
+    assert backend.only_call.body["messages"][0]["content"] == long
+    assert response.json["content"][0]["text"] == long
