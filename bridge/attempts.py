@@ -21,13 +21,14 @@ from bridge.translation.answer import Answer
 from bridge.translation.backend_errors import Asked, from_reply
 from bridge.translation.errors import ApiError, Remedy
 from bridge.translation.events import Event
-from bridge.translation.jsontext import encode
+from bridge.translation.jsontext import encode, encode_text
 from bridge.translation.request import ChatRequest
 from bridge.translation.stream import Terms
 from bridge.upstream import MAX_ERROR_BYTES, Reply, Upstream, did_not_answer
 from bridge.usage import Record
 
 logger = logging.getLogger(__name__)
+debug = logging.getLogger("bridge.debug")
 
 PAUSE_RANGE = (0.3, 0.8)
 
@@ -114,7 +115,10 @@ def _told(error: ApiError) -> str:
 
 async def _attempt(upstream: Upstream, order: Order, chat: ChatRequest, record: Record) -> Open:
     """Send once; wait until there is something to show, or a reason why there is not."""
-    reply = await upstream.send(order.target.backend, order.key, encode(chat.body))
+    body = encode(chat.body)
+    if debug.isEnabledFor(logging.DEBUG):
+        debug.debug("%s: %s", order.terms.request_id, _outline(order, chat, len(body)))
+    reply = await upstream.send(order.target.backend, order.key, body)
     record.headers_after = record.elapsed()
     inflow: Inflow | None = None
     try:
@@ -129,6 +133,16 @@ async def _attempt(upstream: Upstream, order: Order, chat: ChatRequest, record: 
             await inflow.aclose()
         await reply.aclose()
         raise
+
+
+def _outline(order: Order, chat: ChatRequest, size: int) -> str:
+    """What is sent, without a word of it."""
+    left_out = ("messages", "tools", "response_format", "stop", "user")
+    fields = {name: value for name, value in chat.body.items() if name not in left_out}
+    roles = [message["role"] for message in chat.body["messages"]]
+    tools = [tool["function"]["name"] for tool in chat.body.get("tools", ())]
+    told = {"backend": order.target.backend.name, "bytes": size, "roles": roles, "tools": tools}
+    return encode_text(told | fields)
 
 
 async def _first_events(inflow: Inflow, answer: Answer) -> list[Event]:

@@ -74,7 +74,9 @@ def json_endpoint(handler: Handler, *methods: str) -> Endpoint:
         try:
             _check_method(scope, *methods)
             call = await _call(scope, receive, request_id)
-            status, document = await handler(gateways.current(), call, scope)
+            gateway = gateways.current()
+            await gateway.ready()
+            status, document = await handler(gateway, call, scope)
         except ApiError as error:
             await _fail(send, error, request_id)
         except ClientLeft:

@@ -19,11 +19,14 @@ from bridge.health import Health
 from bridge.keys import KeyPolicy, is_loopback
 from bridge.lessons import Lessons
 from bridge.snapshot import Snapshot, SnapshotStore
+from bridge.translation.errors import ApiError
 from bridge.translation.schema import Limits
 from bridge.upstream import Upstream
 
 logger = logging.getLogger(__name__)
 
+STARTING = "Gateway is starting: its configuration is not loaded yet"
+START_SECONDS = 5
 DRAIN_TICK = 0.1
 LAST_WORDS = 2.0
 """Seconds that interrupted requests get to say that they were."""
@@ -65,6 +68,16 @@ class Gateway:
     @property
     def snapshot(self) -> Snapshot:
         return self.store.current
+
+    async def ready(self) -> None:
+        """Wait for the configuration, which is there after the first moments of a process."""
+        if self.store.is_loaded:
+            return
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self.store.loaded()
+        except TimeoutError:
+            raise ApiError(529, STARTING, retry_after=START_SECONDS) from None
 
     async def drain(self, seconds: float) -> None:
         """Let running requests finish; end what is left after that many seconds."""

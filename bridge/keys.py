@@ -71,11 +71,15 @@ def digest(key: str) -> str:
 
 def presented(headers: Mapping[str, str]) -> list[str]:
     """The keys of a request, in the order in which they are tried."""
-    bearer = headers.get("authorization", "").strip()
-    scheme, _, rest = bearer.partition(" ")
-    if scheme.lower() == "bearer":
-        bearer = rest
-    return [key.strip() for key in (headers.get("x-api-key", ""), bearer) if key.strip()]
+    return [key for key in (headers.get("x-api-key", "").strip(), _bearer(headers)) if key]
+
+
+def _bearer(headers: Mapping[str, str]) -> str:
+    """The token of a bearer header; a single bare word counts, any other scheme does not."""
+    words = headers.get("authorization", "").split()
+    if words and words[0].lower() == "bearer":
+        words = words[1:]
+    return words[0] if len(words) == 1 else ""
 
 
 def identify(

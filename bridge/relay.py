@@ -69,6 +69,7 @@ async def relay(gateway: Gateway, call: Call) -> AsyncGenerator[Part]:
 
 async def _road(journey: Journey) -> AsyncGenerator[Part]:
     gateway, call, record = journey.gateway, journey.call, journey.record
+    await gateway.ready()
     _check_capacity(gateway)
     caller = keys.identify(call.headers, gateway.snapshot.keys, gateway.keys, time.time())
     record.key = caller.name

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -31,6 +32,9 @@ def run() -> None:
 
 
 def _run_uvicorn() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Uvicorn raises the signal again when it is done; by then there is nothing left to end.
+        signal.signal(number, lambda *_: sys.exit(0))
     uvicorn.run(
         APPLICATION,
         host=settings.HOST,

@@ -76,6 +76,10 @@ class SnapshotStore:
             self.current = found
         self._loaded.set()
 
+    @property
+    def is_loaded(self) -> bool:
+        return self._loaded.is_set()
+
     async def loaded(self) -> None:
         """Wait for the first snapshot."""
         await self._loaded.wait()
@@ -90,7 +94,7 @@ class SnapshotStore:
         away = False
         while True:
             try:
-                await (self.load() if self._loaded.is_set() else self.start())
+                await (self.load() if self.is_loaded else self.start())
                 if away:
                     logger.warning("the database is back; the configuration is current again")
                 away = False

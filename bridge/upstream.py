@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import aiohttp
 import httpx
@@ -127,6 +128,7 @@ class Upstream:
             timeout=httpx.Timeout(None, connect=connect_timeout),
             follow_redirects=False,
             trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             headers={"accept-encoding": "identity", "user-agent": "claude-bridge"},
         )
 

@@ -6,13 +6,11 @@ needs another environment takes `start_gateway`.
 """
 
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager
 
 import pytest
 
 from tests.fakes.backend import FakeBackend
-from tests.fakes.client import KEY
 from tests.fakes.gateway import Gateway, Ready, launch
 
 Start = Callable[..., Gateway]
@@ -33,15 +31,10 @@ def backend(session_backend: FakeBackend) -> Iterator[FakeBackend]:
     session_backend.reset()
 
 
-@pytest.fixture(scope="session")
-def launch_gateway(
-    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Start]:
-    """Start a gateway that lives until the end of the session. Environment comes as keywords.
-
-    Whatever the tests did to it, its log must hold no traceback and no key.
-    """
-    gateways: list[Gateway] = []
+@contextmanager
+def starting(backend: FakeBackend, folders: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts gateways, the environment as keywords, and ends them when it is left."""
+    running: list[Gateway] = []
 
     def start(
         launcher: str = "daphne",
@@ -49,31 +42,33 @@ def launch_gateway(
         demo: bool = False,
         **variables: str,
     ) -> Gateway:
-        address = None if demo else session_backend.chat_url
-        folder: Path = tmp_path_factory.mktemp(launcher)
-        gateways.append(launch(launcher, folder, address, variables, ready))
-        return gateways[-1]
+        address = None if demo else backend.chat_url
+        running.append(launch(launcher, folders.mktemp(launcher), address, variables, ready))
+        return running[-1]
 
     yield start
-    for gateway in gateways:
+    for gateway in running:
         gateway.stop()
-    for gateway in gateways:
-        assert "Traceback" not in gateway.log, f"an error that nobody saw:\n{gateway.tail()}"
-        assert KEY not in gateway.log, "a key in the log"
+    for gateway in running:
+        gateway.check_log()
+
+
+@pytest.fixture(scope="session")
+def launch_gateway(
+    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
+    """Start a gateway that lives until the end of the session."""
+    with starting(session_backend, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture
-def start_gateway(launch_gateway: Start) -> Iterator[Start]:
+def start_gateway(
+    backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
     """Start a gateway that lives as long as the test."""
-    gateways: list[Gateway] = []
-
-    def start(**arguments: Any) -> Gateway:
-        gateways.append(launch_gateway(**arguments))
-        return gateways[-1]
-
-    yield start
-    for gateway in gateways:
-        gateway.stop()
+    with starting(backend, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")

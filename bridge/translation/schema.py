@@ -168,9 +168,7 @@ def _max_tokens(body: dict[str, JSON]) -> int:
     value = body.get("max_tokens")
     if value is None:
         raise fault("max_tokens", "Field required")
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise fault("max_tokens", "Input should be a valid integer")
-    if value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise fault("max_tokens", "Input should be greater than or equal to 0")
     return value
 

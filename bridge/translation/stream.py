@@ -301,10 +301,9 @@ class MessageStream:
         self._events += [delta, events.MessageStop()]
 
     def _cut_short(self) -> ApiError:
-        error = ApiError.bad_gateway(CUT_SHORT)
         if self._index < 0:
-            error.stream_type = "overloaded_error"
-        return error
+            return ApiError(529, CUT_SHORT, blames_backend=True)
+        return ApiError.bad_gateway(CUT_SHORT)
 
     def _take(self) -> list[Event]:
         taken, self._events = self._events, []

@@ -1,4 +1,4 @@
-"""The ways to start the product: each serves, streams, notices who leaves, and ends in good order.
+"""The ways to start the product: each serves, streams, and notices who leaves.
 
 Most tests run on plain daphne; these run on the product's own launcher with either server.
 """
@@ -110,20 +110,6 @@ def test_first_admin_may_log_in(served: Gateway) -> None:
         form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
         inside = browser.post("/admin/login/", data=form)
     assert (inside.status_code, inside.url.path) == (200, "/admin/")
-
-
-def test_running_stream_may_finish_when_asked_to_stop(
-    served: Gateway, backend: FakeBackend
-) -> None:
-    """Ours: a restart costs nobody an answer. The last test here, as it ends the process."""
-    gate = Gate()
-    backend.on(ALPHA).stream(role(), text("one "), gate, text("two"), finish("stop"), usage(5, 2))
-    with served.client.stream() as stream:
-        stream.events_until("content_block_delta")
-        served.process.terminate()
-        gate.open()
-        assert stream.message()["content"] == [{"type": "text", "text": "one two"}]
-    assert served.stop() == 0
 
 
 @pytest.mark.parametrize(

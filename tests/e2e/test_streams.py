@@ -1,5 +1,7 @@
 """Streams on the wire: chunk by chunk, cut, failing, and in forms that nobody asked for."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.fakes.backend import ALPHA, FakeBackend

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fakes.client import RawClient
+from tests.fakes.client import KEY, RawClient
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
@@ -38,11 +38,15 @@ class Ready(enum.Enum):
 
 @dataclass(slots=True)
 class Gateway:
-    """A running gateway. `client` carries a key that the backend will see."""
+    """A running gateway. `client` carries a key that the backend will see.
+
+    `forced`: the test breaks it off, so that it may complain in its log.
+    """
 
     port: int
     process: subprocess.Popen[bytes]
     log_path: Path
+    forced: bool = False
     client: RawClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +73,29 @@ class Gateway:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait(STOP_SECONDS)
+
+    def wait_refusing(self) -> None:
+        """Return when no new connection is taken any more."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while self.is_listening():
+            assert time.monotonic() < deadline, "still takes connections"
+            time.sleep(POLL_SECONDS)
+
+    def is_listening(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def check_log(self) -> None:
+        """Nothing went wrong unseen, and no key was written down."""
+        assert self.forced or "Traceback" not in self.log, f"an unseen error:\n{self.tail()}"
+        assert KEY not in self.log, "a key in the log"
+
+    def wait_end(self) -> int:
+        """The exit code of a process that was told to end, which it must do by itself."""
+        return self.process.wait(STOP_SECONDS)
 
     def tail(self, lines: int = 60) -> str:
         return "\n".join(self.log.splitlines()[-lines:])
@@ -155,8 +182,7 @@ def _wait_until_ready(gateway: Gateway, ready: Ready) -> None:
 def _is_ready(gateway: Gateway, ready: Ready) -> bool:
     try:
         if ready is Ready.LISTENING:
-            socket.create_connection(("127.0.0.1", gateway.port), timeout=1).close()
-            return True
+            return gateway.is_listening()
         healthy = gateway.client.get("/health").status == 200
         if ready is Ready.HEALTHY or not healthy:
             return healthy

@@ -1,0 +1,88 @@
+"""Short ways to the things that most tests here need: backends, orders, answers, clocks."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.attempts import Order
+from bridge.routing import Backend, Target
+from bridge.translation.answer import Answer
+from bridge.translation.backend_errors import Asked
+from bridge.translation.profile import PROFILES, ModelFacts
+from bridge.translation.request import Manners, to_chat
+from bridge.translation.schema import Limits, MessagesRequest, read_request
+from bridge.translation.stream import Terms
+from tests.fakes.chunks import Json, frame
+
+SECRET = "cpk_secret_of_the_caller"
+
+
+class Clock:
+    """A steady clock that stands still until it is moved. `monotonic` makes it a `time` module."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def a_backend(
+    url: str = "http://backend.test/v1",
+    name: str = "main",
+    models: Mapping[str, ModelFacts] | None = None,
+    dialect: str = "generic",
+    **fields: Any,
+) -> Backend:
+    return Backend(fields.pop("id", 1), name, url, PROFILES[dialect], models=models, **fields)
+
+
+def facts(*names: str, **fields: Any) -> dict[str, ModelFacts]:
+    """What a list of models tells, all of them alike."""
+    return {name: ModelFacts(name, **fields) for name in names}
+
+
+def a_target(model: str = "test/alpha", **fields: Any) -> Target:
+    return Target(a_backend(**fields), model, ModelFacts(model))
+
+
+def a_request(**fields: Any) -> MessagesRequest:
+    body = {"model": "test/alpha", "max_tokens": 100, "messages": [{"role": "user", "content": "x"}]}
+    return read_request(json.dumps(body | fields).encode(), Limits())
+
+
+def terms(**fields: Any) -> Terms:
+    known = {"message_id": "msg_1", "request_id": "req_1", "model": "test/alpha"}
+    return Terms(mint=lambda: "m" * 24, **{**known, **fields})
+
+
+def an_order(backend: Backend, key: str = SECRET, **fields: Any) -> Order:
+    """An order for a small request; `fields` go into the request."""
+    request = a_request(**fields)
+    target = Target(backend, request.model, ModelFacts(request.model))
+    chat = to_chat(request, request.model, backend.profile, target.facts, Manners())
+    asked = Asked(
+        request.model,
+        prompt_tokens=chat.prompt_tokens,
+        max_tokens=request.max_tokens,
+        added=chat.added,
+        secrets=(key, backend.host),
+    )
+    return Order(target, chat, terms(), asked, key)
+
+
+def an_answer(**fields: Any) -> Answer:
+    """The reading side of a stream, before its first byte."""
+    return Answer(terms(**fields), Asked(), "text/event-stream")
+
+
+def wire(*chunks: Json | str) -> bytes:
+    """Chunks as a backend writes them; text goes out as it is."""
+    exact = (c.encode() if isinstance(c, str) else frame(c, "test/alpha") for c in chunks)
+    return b"".join(exact)

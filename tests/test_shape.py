@@ -1,0 +1,254 @@
+"""The shape of the code, as docs and design promise it: who may know whom, and how long things get.
+
+LAYERS is meant to be read: a module may import what stands above it and is named in its row. When a
+test here fails, the code is wrong more often than the table.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PRODUCT = ("bridge", "dashboard", "proxysite")
+
+T = "translation"
+LAYERS: dict[str, str] = {
+    # pure: no input or output, no clock, no rows
+    T: "",
+    "breaker": "",
+    "ids": "",
+    "inflow": "",
+    "listing": T,
+    "routing": T,
+    "usage": T,
+    "keys": f"routing {T}",
+    "lessons": f"routing {T}",
+    "reader": T,
+    "tokenizer": T,
+    # rows, and what this process knows of them
+    "models": f"keys {T}",
+    "admin": "models",
+    "environment_rows": "models",
+    "snapshot": f"environment_rows models keys routing {T}",
+    "health": f"breaker routing {T}",
+    # the way to the backends
+    "demo": T,
+    "upstream": f"demo routing {T}",
+    "discovery": f"upstream listing models health snapshot routing {T}",
+    "gateway": f"discovery upstream health snapshot lessons keys {T}",
+    # the road of one request
+    "attempts": f"upstream inflow usage routing {T}",
+    "orders": f"gateway attempts keys routing ids {T}",
+    "journey": f"gateway attempts health usage ids {T}",
+    "pump": f"attempts upstream {T}",
+    "relay": f"journey orders pump attempts gateway upstream keys routing {T}",
+    # what the servers call
+    "report": f"gateway breaker routing {T}",
+    "endpoints": f"relay orders journey report reader tokenizer gateway keys ids {T}",
+    "welcome": f"report gateway snapshot ids {T}",
+    "servers": "gateway",
+    "apps": "",
+    "management": "servers models",
+}
+PURE_IMPORTS = set(
+    [
+        "__future__",
+        "base64",
+        "binascii",
+        "collections",
+        "dataclasses",
+        "enum",
+        "hashlib",
+        "json",
+        "math",
+        "re",
+        "typing",
+        "zlib",
+        "msgspec",
+    ]
+)
+HTTP_CLIENTS = {"httpx", "httpx_aiohttp", "aiohttp", "requests", "urllib3"}
+BROAD_GUARDS = {"bridge/relay.py", "bridge/endpoints.py", "bridge/gateway.py"}
+EMPTY_WORDS = {"manager", "managers", "helper", "helpers", "util", "utils", "common", "misc"}
+
+MAX_LINES, MAX_FUNCTION, MAX_NESTING = 400, 50, 4
+NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+
+
+def _files(*folders: str) -> list[Path]:
+    found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return [path for path in found if "migrations" not in path.parts]
+
+
+TREES = {
+    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    for path in [*_files(*PRODUCT, "tests"), ROOT / "manage.py"]
+}
+OWN = {name: tree for name, tree in TREES.items() if not name.startswith("tests/")}
+
+
+def _imports(name: str, tree: ast.AST) -> Iterator[str]:
+    """Dotted names that a file imports; relative ones made absolute."""
+    package = name.removesuffix(".py").split("/")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: -node.level] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def _layer(dotted: str) -> str:
+    """The row of LAYERS that a module of `bridge` belongs to."""
+    return dotted.split(".")[1] if dotted.startswith("bridge.") else ""
+
+
+def _importing(within: str, forbidden: Callable[[str], bool]) -> list[str]:
+    """`file imports name` for every forbidden import of the files under this path."""
+    return [
+        f"{name} imports {imported}"
+        for name, tree in OWN.items()
+        if name.startswith(within)
+        for imported in _imports(name, tree)
+        if forbidden(imported)
+    ]
+
+
+def test_modules_of_the_gateway_import_only_what_their_row_names() -> None:
+    """design.md, Layout: a module may import only what stands below it."""
+    wrong = []
+    for name in (name for name in OWN if name.startswith("bridge/") and name.count("/") > 0):
+        layer = name.removesuffix(".py").split("/")[1]
+        if layer == "__init__":
+            continue
+        assert layer in LAYERS, f"{name} has no row in LAYERS"
+        allowed = {layer, "", *LAYERS[layer].split()}
+        wrong += _importing(name, lambda dotted, known=allowed: _layer(dotted) not in known)
+    assert wrong == []
+
+
+def test_rows_of_the_table_name_only_rows_above_them() -> None:
+    """Ours: so there are no circles."""
+    above: set[str] = set()
+    for layer, known in LAYERS.items():
+        assert set(known.split()) <= above, f"{layer} imports what stands below it"
+        above.add(layer)
+
+
+def test_translation_imports_an_allow_list_and_itself() -> None:
+    """design.md, Layout: no I/O, clock, randomness, logging, settings or Django."""
+
+    def foreign(dotted: str) -> bool:
+        return dotted.split(".")[0] not in PURE_IMPORTS and _layer(dotted) != T
+
+    assert _importing("bridge/translation/", foreign) == []
+
+
+def test_dialects_and_state_machine_do_not_know_each_other() -> None:
+    """design.md, Layout: they meet in `deltas`, and where `answer` joins the stages."""
+    claude_side = re.compile(r"bridge\.translation\.(stream|events|schema|request|fold|answer)\b")
+    assert _importing("bridge/translation/dialects/", lambda d: bool(claude_side.match(d))) == []
+    assert _importing("bridge/translation/stream.py", lambda d: ".dialects" in d) == []
+
+
+def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
+    """design.md, Layout: bridge knows nobody, the dashboard knows its rows."""
+    assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
+    allowed = re.compile(r"dashboard\b|bridge\.models\b|(?!bridge|proxysite)")
+    assert _importing("dashboard/", lambda d: not allowed.match(d)) == []
+
+
+def test_only_upstream_knows_an_http_client() -> None:
+    """design.md, Layout: its exceptions are translated in one table there."""
+    found = _importing("", lambda dotted: dotted.split(".")[0] in HTTP_CLIENTS)
+    assert [line for line in found if not line.startswith("bridge/upstream.py ")] == []
+
+
+def _environment_readers() -> Iterator[tuple[str, str]]:
+    for name, tree in OWN.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"):
+                yield name, f"os.{node.attr}"
+        yield from ((name, d) for d in _imports(name, tree) if d.split(".")[0] == "environ")
+
+
+def test_environment_is_read_in_settings_only() -> None:
+    """design.md, Layout. `manage.py` and `asgi.py` may name the settings module, as in Django."""
+    readers = {name for name, _ in _environment_readers()}
+    starters = {"manage.py", "proxysite/asgi.py"}
+    assert readers - starters == {"proxysite/environment.py"}
+    for name in starters:
+        uses = re.findall(r"environ\b.*", (ROOT / name).read_text(encoding="utf-8"))
+        assert uses == ['environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")']
+
+
+def test_files_are_at_most_400_lines() -> None:
+    """anchors.md 5.1; the way out is a split by topic."""
+    lengths = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in TREES}
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def _functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{name}:{node.lineno} {node.name}", node
+
+
+def test_functions_are_at_most_50_lines() -> None:
+    """anchors.md 5.1."""
+    lengths = {place: (node.end_lineno or 0) - node.lineno + 1 for place, node in _functions()}
+    assert {place: length for place, length in lengths.items() if length > MAX_FUNCTION} == {}
+
+
+def _nesting(node: ast.AST) -> int:
+    """Levels of compound statements below a node; `elif` is no level of its own."""
+    deepest = 0
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        is_elif = isinstance(node, ast.If) and node.orelse == [child] and isinstance(child, ast.If)
+        level = int(isinstance(child, NESTING) and not is_elif)
+        deepest = max(deepest, level + _nesting(child))
+    return deepest
+
+
+def test_statements_are_nested_at_most_4_deep() -> None:
+    """anchors.md 5.1."""
+    depths = {place: _nesting(node) for place, node in _functions()}
+    assert {place: depth for place, depth in depths.items() if depth > MAX_NESTING} == {}
+
+
+def test_modules_are_named_after_what_they_are() -> None:
+    """anchors.md 5.3."""
+    words = {name: set(re.split(r"[/_.]", name)) for name in TREES}
+    assert [name for name, parts in words.items() if parts & EMPTY_WORDS] == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    """anchors.md 5.2."""
+    silent = [n for n, tree in OWN.items() if tree.body and not ast.get_docstring(tree)]
+    assert silent == []
+
+
+def test_everything_is_caught_only_by_the_outermost_guards() -> None:
+    """anchors.md 5.12: the guard of a request, and the one of background work."""
+    found = {
+        name
+        for name, tree in OWN.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler) and _is_broad(node)
+    }
+    assert found == BROAD_GUARDS
+
+
+def _is_broad(handler: ast.ExceptHandler) -> bool:
+    """Whether it catches everything and goes on; one that ends in `raise` only gives back."""
+    last = handler.body[-1]
+    if isinstance(last, ast.Raise) and last.exc is None:
+        return False
+    named = ast.walk(handler.type) if handler.type else ()
+    words = {node.id for node in named if isinstance(node, ast.Name)}
+    return handler.type is None or bool(words & {"Exception", "BaseException"})
