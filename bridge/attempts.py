@@ -59,14 +59,19 @@ class Open:
         await self.reply.aclose()
 
 
-async def open_answer(upstream: Upstream, order: Order, record: Record) -> Open:
-    """The begun answer. Raises ApiError when there is none, also after the second chance."""
+async def open_answer(
+    upstream: Upstream, order: Order, record: Record, accepted: asyncio.Future[None]
+) -> Open:
+    """The begun answer. Raises ApiError when there is none, also after the second chance.
+
+    `accepted` is done once the backend's headers say that an answer will come.
+    """
     chat, used = order.chat, 0
     remedy: Remedy | None = None
     while True:
         record.attempts += 1
         try:
-            opened = await _attempt(upstream, order, chat, record)
+            opened = await _attempt(upstream, order, chat, record, accepted)
             opened.remedy = remedy
             return opened
         except ApiError as error:
@@ -113,7 +118,13 @@ def _told(error: ApiError) -> str:
     return f"without {' '.join(remedy.without)}"
 
 
-async def _attempt(upstream: Upstream, order: Order, chat: ChatRequest, record: Record) -> Open:
+async def _attempt(
+    upstream: Upstream,
+    order: Order,
+    chat: ChatRequest,
+    record: Record,
+    accepted: asyncio.Future[None],
+) -> Open:
     """Send once; wait until there is something to show, or a reason why there is not."""
     body = encode(chat.body)
     if debug.isEnabledFor(logging.DEBUG):
@@ -125,6 +136,8 @@ async def _attempt(upstream: Upstream, order: Order, chat: ChatRequest, record: 
         if not 200 <= reply.status < 300:
             raw = await reply.read(MAX_ERROR_BYTES)
             raise from_reply(reply.status, reply.headers, raw, order.asked)
+        if not accepted.done():
+            accepted.set_result(None)
         inflow = Inflow(reply.chunks())
         answer = Answer(order.terms, order.asked, reply.content_type)
         return Open(reply, inflow, answer, await _first_events(inflow, answer))

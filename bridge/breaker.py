@@ -37,7 +37,10 @@ class Breaker:
         return State.OPEN if now < self.opened_at + self.pause else State.HALF_OPEN
 
     def admit(self, now: float) -> int:
-        """0 when a request may pass (and, half-open, is the trial), else seconds to wait, 1-30."""
+        """0 when a request may pass, else seconds to wait, 1-30.
+
+        One that passes while the breaker is not closed is the trial, and says so when it ends.
+        """
         state = self.state(now)
         if state is State.CLOSED:
             return 0
@@ -54,12 +57,14 @@ class Breaker:
     def succeeded(self) -> None:
         self.failures, self.opened_at, self.trial_running = 0, None, False
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, *, trial: bool = False) -> None:
+        """A failure. One of a request from before the breaker opened does not prolong the pause."""
         self.failures += 1
-        if self.opened_at is not None or self.failures >= self.threshold:
+        if trial or (self.opened_at is None and self.failures >= self.threshold):
             self.opened_at = now
-        self.trial_running = False
+        self.abandoned(trial=trial)
 
-    def abandoned(self) -> None:
+    def abandoned(self, *, trial: bool = False) -> None:
         """The request told nothing about the backend."""
-        self.trial_running = False
+        if trial:
+            self.trial_running = False

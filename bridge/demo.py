@@ -54,11 +54,13 @@ class _Script:
         )
 
     def _call(self) -> JSON:
-        """A call of the first tool offered, unless one was just answered."""
-        tools = self._request.get("tools")
-        if not tools or self._result is not None or self._request.get("tool_choice") == "none":
+        """A call of the named or the first tool, unless one was just answered."""
+        tools, choice = self._request.get("tools"), self._request.get("tool_choice")
+        if not tools or self._result is not None or choice == "none":
             return None
-        function = tools[0]["function"]
+        functions = {tool["function"]["name"]: tool["function"] for tool in tools}
+        named = choice["function"]["name"] if isinstance(choice, dict) else next(iter(functions))
+        function = functions[named]
         arguments = _example(function.get("parameters") or {}, self._question)
         return {
             "id": f"call_demo_{len(self._request['messages'])}",

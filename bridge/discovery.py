@@ -49,6 +49,14 @@ class Progress:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+class _Answered(Exception):
+    """The backend is there, but what it said is no model list."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 class Discovery:
     """Keeps the model rows of all backends current."""
 
@@ -89,8 +97,8 @@ class Discovery:
     async def _first_list(self, backend: Backend, key: str) -> None:
         progress = self.progress(backend)
         await progress.tried.wait()
-        if progress.needs_key and key and progress.due_at <= time.monotonic():
-            await self.refresh(backend, key)
+        if progress.needs_key and key:
+            await self.refresh(backend, key, only_if_due=True)
 
     async def recheck(self, backend: Backend, key: str) -> None:
         """The list seems to be out of date: read it again, but not for every such request."""
@@ -100,18 +108,20 @@ class Discovery:
             progress.rechecked_at = now
             await self.refresh(backend, backend.key or key)
 
-    async def refresh(self, backend: Backend, key: str) -> None:
+    async def refresh(self, backend: Backend, key: str, *, only_if_due: bool = False) -> None:
         """Read the list now. Never raises; what went wrong is logged and shown by /health."""
         progress = self.progress(backend)
         async with progress.lock:
+            if only_if_due and progress.due_at > time.monotonic():
+                return
             try:
                 async with asyncio.timeout(LIST_TIMEOUT):
                     entries = await self._read(backend, key)
                 await self._store_entries(backend, entries)
                 self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=True)
-            except ApiError as error:
-                self._failed(backend, progress, error, bool(key))
-            except TimeoutError:
+            except _Answered as answer:
+                self._refused(backend, progress, answer.status in (401, 403), bool(key))
+            except (ApiError, TimeoutError):
                 self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=False)
             except DatabaseError as error:
                 logger.warning("model list of %s not stored: %s", backend.name, error)
@@ -119,18 +129,16 @@ class Discovery:
             finally:
                 progress.tried.set()
 
-    def _failed(
-        self, backend: Backend, progress: Progress, error: ApiError, with_key: bool
+    def _refused(
+        self, backend: Backend, progress: Progress, wants_key: bool, with_key: bool
     ) -> None:
-        refused = error.status in (401, 403)
-        if refused and not progress.needs_key:
+        """The backend answered, but with no list."""
+        if wants_key and not progress.needs_key:
             logger.info("the model list of %s needs a key", backend.name)
-        progress.needs_key = refused and not backend.key
-        answered = error.status != 502 or refused
-        pause = settings.DISCOVERY_MIN_INTERVAL if answered else settings.DISCOVERY_INTERVAL
-        if refused and not with_key:
-            pause = 0.0
-        self._note(backend, progress, pause, reachable=answered)
+        progress.needs_key = wants_key and not backend.key
+        asked_in_vain = progress.needs_key and not with_key
+        pause = 0.0 if asked_in_vain else settings.DISCOVERY_MIN_INTERVAL
+        self._note(backend, progress, pause, reachable=True)
 
     def _note(self, backend: Backend, progress: Progress, pause: float, *, reachable: bool) -> None:
         condition = self._health.of(backend)
@@ -150,12 +158,10 @@ class Discovery:
         try:
             raw = await reply.read(MAX_LIST_BYTES)
             if reply.status != 200:
-                # An answer, if not the wanted one: told apart from no answer (502) by its status.
-                status = reply.status if reply.status >= 400 else 500
-                raise ApiError(status if status != 502 else 500, f"status {reply.status}")
+                raise _Answered(reply.status)
             return decode(raw)
         except ValueError:
-            raise ApiError(500, "unreadable model list") from None
+            raise _Answered(reply.status) from None
         finally:
             await reply.aclose()
 
@@ -168,7 +174,7 @@ class Discovery:
         for entry in bare:
             try:
                 detail = await self._get(backend, key, f"models/{entry.name}")
-            except ApiError:
+            except (_Answered, ApiError):
                 break
             fuller = listing.read_entry(detail)
             if fuller is None or fuller.is_bare:

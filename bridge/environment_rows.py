@@ -43,13 +43,16 @@ def _backend() -> Backend | None:
     own: list[Backend] = list(Backend.objects.filter(origin=Origin.ENVIRONMENT))
     if not settings.BACKEND_URL:
         for row in own:
-            row.delete()
+            # Kept, since operators' aliases may point to it; it serves again with the variable.
+            row.enabled = False
+            row.save()
         others: list[Backend] = list(Backend.objects.filter(enabled=True)[:1])
         return others[0] if others else None
     wanted = {
         "url": base_url(settings.BACKEND_URL),
         "dialect": settings.BACKEND_DIALECT,
         "credential": CREDENTIAL if settings.CHUTES_API_KEY else "",
+        "enabled": True,
         "timeout_seconds": max(1, round(settings.BACKEND_TIMEOUT_SECS)),
     }
     if not own:

@@ -32,6 +32,7 @@ class Permit:
 
     condition: Condition
     clock: Callable[[], float]
+    trial: bool = False
     settled: bool = False
 
     def succeeded(self) -> None:
@@ -46,13 +47,13 @@ class Permit:
         if not error.blames_backend:
             return self.abandoned()
         self.settled = True
-        self.condition.breaker.failed(self.clock())
+        self.condition.breaker.failed(self.clock(), trial=self.trial)
         self.condition.last_error = error.message
 
     def abandoned(self) -> None:
         if not self.settled:
             self.settled = True
-            self.condition.breaker.abandoned()
+            self.condition.breaker.abandoned(trial=self.trial)
 
 
 @dataclass(slots=True)
@@ -74,9 +75,10 @@ class Health:
     def admit(self, backend: Backend) -> Permit:
         """Leave to call `backend`, or the 529 that says when to come back."""
         condition = self.of(backend)
-        if wait := condition.breaker.admit(self.clock()):
+        breaker = condition.breaker
+        if wait := breaker.admit(self.clock()):
             raise ApiError(529, BREAKER_OPEN, retry_after=wait)
-        return Permit(condition, self.clock)
+        return Permit(condition, self.clock, trial=breaker.opened_at is not None)
 
     def state(self, backend: Backend) -> State:
         return self.of(backend).breaker.state(self.clock())

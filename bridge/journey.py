@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
 
 from bridge.attempts import Open, Order, open_answer
 from bridge.gateway import Gateway
@@ -55,6 +58,7 @@ class Journey:
         )
         self.order: Order | None = None
         self._opening: asyncio.Task[Open] | None = None
+        self._accepted: asyncio.Future[None] | None = None
         self._interrupted = False
 
     # --- on the way ---
@@ -67,9 +71,20 @@ class Journey:
 
     def begin(self, order: Order) -> asyncio.Task[Open]:
         """Start to open the backend's answer."""
-        work = open_answer(self.gateway.upstream, order, self.record)
-        self._opening = asyncio.get_running_loop().create_task(work)
+        loop = asyncio.get_running_loop()
+        self._accepted = loop.create_future()
+        work = open_answer(self.gateway.upstream, order, self.record, self._accepted)
+        self._opening = loop.create_task(work)
         return self._opening
+
+    async def grace(self, opening: asyncio.Task[Open]) -> None:
+        """Wait for the answer to begin, as long as the client may be kept without a byte."""
+        assert self._accepted is not None
+        either: set[asyncio.Future[Any]] = {opening, self._accepted}
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait(either, timeout=settings.HEADERS_GRACE, return_when=first)
+        if self._accepted.done() and not opening.done():
+            await asyncio.wait({opening}, timeout=settings.FIRST_CHUNK_GRACE)
 
     async def open(self, order: Order) -> Open:
         return await self.opened(self.begin(order))

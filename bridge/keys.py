@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -28,7 +29,6 @@ PREFIX = "gwk_"
 """How issued keys begin."""
 
 _VENDOR_PREFIX = "sk-ant-"
-_LOOPBACK = ("127.", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,11 @@ def _fingerprint(key: str, policy: KeyPolicy) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    return host.startswith(_LOOPBACK)
+    """Whether only this machine can reach that address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def admit(caller: Caller, policy: KeyPolicy, operator_key_in_use: bool, address: str) -> None:

@@ -142,7 +142,7 @@ class ModelAlias(ConfigRow):
         unique=True,
         help_text="The name, or a glob such as claude-* or *haiku*. * catches what nobody knows.",
     )
-    backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="aliases")
+    backend = models.ForeignKey(Backend, on_delete=models.PROTECT, related_name="aliases")
     model = models.CharField(max_length=300, help_text="The model's name at the backend.")
     enabled = models.BooleanField(default=True)
     origin = models.CharField(

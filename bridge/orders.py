@@ -10,6 +10,7 @@ from bridge.gateway import Gateway
 from bridge.ids import mint
 from bridge.keys import Caller
 from bridge.routing import Target
+from bridge.translation import thinking
 from bridge.translation.backend_errors import Asked
 from bridge.translation.request import ChatRequest, Manners, to_chat
 from bridge.translation.schema import MessagesRequest
@@ -64,5 +65,6 @@ def _terms(request: MessagesRequest, target: Target, chat: ChatRequest, request_
         input_estimate=chat.prompt_tokens,
         max_tokens=request.max_tokens,
         context=target.facts.context or 0,
+        omit_thinking=settings.HONOUR_THINKING_DISPLAY and thinking.display(request) == "omitted",
         context_management=request.body.get("context_management") is not None,
     )

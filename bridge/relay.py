@@ -114,7 +114,7 @@ async def _plain(journey: Journey, order: Order) -> AsyncGenerator[Part]:
 async def _streamed(journey: Journey, order: Order) -> AsyncGenerator[Part]:
     """Server-sent events. A failure before the first one is raised, for a reply with a status."""
     opening = journey.begin(order)
-    await asyncio.wait({opening}, timeout=settings.FIRST_CHUNK_GRACE)
+    await journey.grace(opening)
     early: list[Event] = []
     if opening.done():
         opening.result()

@@ -28,6 +28,7 @@ from bridge.translation.profile import ModelFacts, Profile
 
 MAX_SUGGESTIONS = 20
 CATCH_ALL = "*"
+NO_BACKEND = "No backend is enabled in this gateway"
 _WINDOW_SUFFIX = re.compile(r"\[\d+[km]\]$", re.I)
 
 
@@ -109,6 +110,8 @@ class Routes:
 
 def resolve(routes: Routes, name: str) -> list[Target]:
     """The targets for a model name, best first. Raises a 404 that names what there is."""
+    if not routes.backends:
+        raise ApiError(503, NO_BACKEND)
     for spelling in _spellings(name):
         if target := _by_alias(routes, spelling) or _by_list(routes, spelling):
             return [target]

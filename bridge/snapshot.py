@@ -24,6 +24,7 @@ from bridge.models import (
     ConfigVersion,
     DiscoveredModel,
     ModelAlias,
+    Origin,
     ToolNameMap,
 )
 from bridge.translation.profile import PROFILES, ModelFacts, Profile
@@ -115,12 +116,15 @@ def _read(known_version: int) -> Snapshot | None:
 
 def build(version: int) -> Snapshot:
     """One snapshot from the rows as they are."""
-    backends = tuple(_backends()) or (_demo(),)
+    backends = tuple(_backends())
+    demo = not Backend.objects.exclude(origin=Origin.ENVIRONMENT, enabled=False).exists()
+    if demo:
+        backends = (_demo(),)
     aliases = tuple(
         routing.Alias(row.pattern, row.backend.name, row.model)
         for row in ModelAlias.objects.filter(enabled=True).select_related("backend")
     )
-    if backends[0].is_demo:
+    if demo:
         aliases += (routing.Alias("claude-*", DEMO_NAME, DEMO_MODEL),)
     tools = tuple(
         routing.ToolName(row.backend_name, row.client_name, row.model_pattern)

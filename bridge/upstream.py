@@ -147,10 +147,10 @@ class Upstream:
     async def _request(
         self, backend: Backend, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> Reply:
-        request = self._client.build_request(method, url, headers=headers, content=body)
         try:
             async with asyncio.timeout(backend.timeout):
                 with _translated():
+                    request = self._client.build_request(method, url, headers=headers, content=body)
                     return Reply(await self._client.send(request, stream=True))
         except TimeoutError:
             raise did_not_answer(backend.timeout) from None

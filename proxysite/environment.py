@@ -83,7 +83,11 @@ def address(name: str) -> str:
     if not value:
         return ""
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
         raise _wrong(name, "an http:// or https:// address")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise _wrong(name, "an address without credentials, query or fragment")

@@ -69,6 +69,7 @@ def BACKEND_SECRET(name: str) -> str:
 
 BACKEND_TIMEOUT_SECS = read.seconds("BACKEND_TIMEOUT_SECS", 600, least=1)
 BACKEND_CONNECT_TIMEOUT = read.seconds("BACKEND_CONNECT_TIMEOUT", 10, least=0.1)
+HEADERS_GRACE = read.seconds("HEADERS_GRACE", 30, least=0.1)
 FIRST_CHUNK_GRACE = read.seconds("FIRST_CHUNK_GRACE", 10, least=0.1)
 PING_INTERVAL = read.seconds("PING_INTERVAL", 15, least=0.1)
 IDLE_TIMEOUT = read.seconds("IDLE_TIMEOUT", 300, least=1)
@@ -89,6 +90,7 @@ RETRY_AFTER_MAX = read.whole("RETRY_AFTER_MAX", 60, least=1)
 
 IMAGES_ON_TEXT_MODEL = read.choice("IMAGES_ON_TEXT_MODEL", "placeholder", ("placeholder", "error"))
 STRICT_TOOL_PAIRING = read.flag("STRICT_TOOL_PAIRING", False)
+HONOUR_THINKING_DISPLAY = read.flag("HONOUR_THINKING_DISPLAY", False)
 SERVER_TOOLS = read.choice("SERVER_TOOLS", "auto", ("auto", "drop", "error"))
 
 # --- logging ----------------------------------------------------------------------------------

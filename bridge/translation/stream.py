@@ -80,6 +80,7 @@ class Terms:
     stop_sequences: tuple[str, ...] = ()
     gateway_stops: tuple[str, ...] = ()
     one_call: bool = False
+    omit_thinking: bool = False
     input_estimate: int = 1
     bytes_per_token: float = 4.0
     max_tokens: int = 0
@@ -222,7 +223,8 @@ class MessageStream:
     def _show(self, item: deltas.Text | deltas.Reasoning) -> None:
         if isinstance(item, deltas.Reasoning):
             self._switch(Shown.THINKING, events.ThinkingBlock())
-            self._delta(events.ThinkingDelta(item.text), item.text)
+            if not self._terms.omit_thinking:
+                self._delta(events.ThinkingDelta(item.text), item.text)
             return
         text = item.text
         if self._shown is not Shown.TEXT:

@@ -42,6 +42,11 @@ def read_wish(request: MessagesRequest) -> Wish:
     return Wish(_MODES.get(kind) if isinstance(kind, str) else None, effort or "", budget)
 
 
+def display(request: MessagesRequest) -> str:
+    """How the client wants thinking shown: "omitted", "summarized", "updates", or ""."""
+    return str((request.body.get("thinking") or {}).get("display") or "")
+
+
 def _from_budget(budget: int) -> str:
     if not budget:
         return ""

@@ -44,6 +44,7 @@ def test_list_that_needs_a_key_is_learned_from_the_first_request(
     """Observed backends: list nothing to strangers; the first caller brings a key."""
     backend.route("GET", "/v1/models").error(401, "no key")
     gateway = start_gateway(ready=Ready.HEALTHY, DISCOVERY_MIN_INTERVAL="1")
+    backend.wait_for_request("/v1/models").wait_answered()
     backend.reset()
     assert gateway.client.messages().status == 200
     backend.wait_for_request("/v1/models", header="authorization")
