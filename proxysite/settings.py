@@ -188,7 +188,26 @@ STATIC_ROOT = read.folder("STATIC_ROOT", BASE_DIR / "staticfiles")
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 LOGIN_URL = "admin:login"
-UNFOLD = {"SITE_TITLE": "Claude bridge", "SITE_HEADER": "Claude bridge"}
+UNFOLD = {
+    "SITE_TITLE": "Claude bridge",
+    "SITE_HEADER": "Claude bridge",
+    "SITE_SYMBOL": "deployed_code",
+    "COLORS": {
+        "primary": {
+            "50": "#fdf4f0",
+            "100": "#fae5dc",
+            "200": "#f5cbb9",
+            "300": "#eda98d",
+            "400": "#e28462",
+            "500": "#c2603c",
+            "600": "#a9492a",
+            "700": "#8b3a21",
+            "800": "#6f3020",
+            "900": "#5b2a1e",
+            "950": "#32140c",
+        },
+    },
+}
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")

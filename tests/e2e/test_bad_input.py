@@ -211,6 +211,16 @@ def test_compressed_body_is_read_or_refused_by_name(gateway: Gateway) -> None:
         assert code == "request_body_encoding_unsupported"
 
 
+def test_body_in_chunks_is_read_whole(gateway: Gateway, backend: FakeBackend) -> None:
+    """HTTP: a body may come without its length."""
+    whole = json.dumps(ask("in pieces")).encode()
+    pieces = [whole[start : start + 9] for start in range(0, len(whole), 9)]
+    chunked = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in [*pieces, b""])
+    headers = {"transfer-encoding": "chunked"}
+    assert gateway.client.post(MESSAGES, chunked, headers).status == 200
+    assert backend.only_call.body["messages"][0]["content"] == "in pieces"
+
+
 def test_no_tokens_asked_for_means_no_call(gateway: Gateway, backend: FakeBackend) -> None:
     """API documentation: max_tokens 0 warms a cache and generates nothing."""
     plain = gateway.client.messages(max_tokens=0)

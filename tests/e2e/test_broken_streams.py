@@ -124,3 +124,12 @@ def test_error_with_status_200_gets_its_own_status(
     backend.on(ALPHA).json({"error": {"code": 429, "message": "slow down"}})
     response = gateway.client.messages(stream=streamed)
     assert (response.status, response.json["error"]["type"]) == (429, "rate_limit_error")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirect_is_never_followed(gateway: Gateway, backend: FakeBackend, status: int) -> None:
+    """Ours: requests and keys go to the configured address and nowhere else."""
+    backend.on(ALPHA).json({}, status, {"location": f"{backend.base_url}/elsewhere"})
+    response = gateway.client.messages()
+    assert (response.status, response.json["error"]["message"]) == (502, "Backend redirected")
+    assert backend.requests_for("/elsewhere") == []

@@ -35,7 +35,8 @@ def test_nothing_known_means_every_name_is_tried(
     gateway = start_gateway(ready=Ready.HEALTHY, MODEL_MAP='{"claude-*": "any/thing"}')
     assert gateway.client.messages(model="any/Name").status == 200
     assert gateway.client.messages(model="claude-sonnet-4-5").json["model"] == "claude-sonnet-4-5"
-    assert [call.model for call in backend.calls] == ["any/Name", "any/thing"]
+    assert gateway.client.messages(model="模型/ü").json["model"] == "模型/ü"
+    assert [call.model for call in backend.calls] == ["any/Name", "any/thing", "模型/ü"]
 
 
 def test_list_that_needs_a_key_is_learned_from_the_first_request(

@@ -103,6 +103,12 @@ def test_key_of_the_vendor_is_never_sent_on(
     assert backend.calls == []
 
 
+@pytest.mark.parametrize("key", ["schl\u00fcssel", "k" * 5000])
+def test_strange_key_is_no_failure_of_the_gateway(gateway: Gateway, key: str) -> None:
+    """Ours: whatever stands in the header, the answer is never "internal error"."""
+    assert gateway.with_key(key).messages().status in (200, 401)
+
+
 def test_operators_key_takes_the_place_of_the_callers(
     start_gateway: Start, backend: FakeBackend
 ) -> None:

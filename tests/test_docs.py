@@ -1,0 +1,93 @@
+"""The docs say what is true: every setting, endpoint, file and command in them exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import get_commands
+
+import proxysite
+from proxysite import asgi
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+READ = re.compile(r'read\.\w+\(\s*"([A-Z_0-9]+)"')
+OTHER_SETTINGS = {"DATABASE_URL"}
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def settings_read() -> set[str]:
+    source = text(ROOT / "proxysite/settings.py")
+    return set(READ.findall(source)) | OTHER_SETTINGS
+
+
+def settings_documented() -> set[str]:
+    return set(re.findall(r"^\| `([A-Z_0-9]+)` \|", text(ROOT / "docs/settings.md"), re.M))
+
+
+def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
+    assert settings_documented() == settings_read()
+
+
+def test_documented_numbers_are_the_defaults() -> None:
+    table = re.findall(r"^\| `([A-Z_0-9]+)` \| `(\d+)` \|", text(ROOT / "docs/settings.md"), re.M)
+    assert len(table) > 20
+    for name, documented in table:
+        assert float(getattr(settings, name)) == float(documented), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", text(page)):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_files_exist(page: Path) -> None:
+    named = re.findall(r"`((?:bridge|proxysite|dashboard|tests|deploy|docs)/[\w./-]+)`", text(page))
+    for name in named:
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_and_commands_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text(ROOT / "Makefile"), re.M))
+    for target in re.findall(r"(?:`|^    |\$ )make ([a-z-]+)", text(page), re.M):
+        assert target in targets, target
+    for command in re.findall(r"manage\.py ([a-z_]+)", text(page)):
+        assert command in get_commands(), command
+
+
+def routed(path: str) -> bool:
+    router = asgi.application.application_mapping["http"]
+    first = next(route for route in router.routes if route.pattern.match(path.lstrip("/")))
+    return first is not router.routes[-1]
+
+
+def test_documented_endpoints_are_routed() -> None:
+    rows = re.findall(r"^\| `(/[^`]*)` \|", text(ROOT / "docs/endpoints.md"), re.M)
+    assert len(rows) >= 9
+    for path in rows:
+        assert routed(path.replace("{id}", "some-model")), path
+
+
+def test_routed_endpoints_are_documented() -> None:
+    router = asgi.application.application_mapping["http"]
+    documented = text(ROOT / "docs/endpoints.md")
+    for route in router.routes:
+        pattern = str(route.pattern)
+        if re.fullmatch(r"[\w/]+", pattern):
+            assert f"`/{pattern}`" in documented, pattern
+
+
+def test_changelog_names_the_version() -> None:
+    first = re.search(r"^## (\S+)", text(ROOT / "CHANGELOG.md"), re.M)
+    assert first is not None and first[1] == proxysite.__version__
+    assert f'version = "{proxysite.__version__}"' in text(ROOT / "pyproject.toml")
