@@ -89,6 +89,8 @@ def identify(
     keys = presented(headers)
     if not keys:
         raise ApiError(401, MISSING)
+    if not all(key.isascii() and key.isprintable() for key in keys):
+        raise ApiError(401, INVALID)
     for key in keys:
         if known := issued.get(digest(key)):
             if not known.enabled or (known.expires_at is not None and known.expires_at <= now):

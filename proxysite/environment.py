@@ -33,12 +33,13 @@ def text(name: str, default: str = "") -> str:
 def secret(name: str) -> str:
     """A secret: NAME, or the content of the file that NAME_FILE names."""
     path = env.str(f"{name}_FILE", default="")
-    if not path:
-        return text(name)
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        value = Path(path).read_text(encoding="utf-8").strip() if path else text(name)
     except OSError as error:
         raise _wrong(f"{name}_FILE", f"a readable file ({error.strerror})") from None
+    if not (value.isascii() and value.isprintable()):
+        raise _wrong(name, "printable ASCII characters")
+    return value
 
 
 def whole(name: str, default: int, least: int = 0) -> int:

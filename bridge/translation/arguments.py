@@ -77,6 +77,7 @@ class ArgumentStream:
         self._quote = '"'
         self._is_key = False
         self._first = ""
+        self._space = ""
 
     @property
     def complete(self) -> bool:
@@ -175,7 +176,9 @@ class ArgumentStream:
         if self._at is _At.ESCAPE:
             self._escape(character)
         elif character in _SPACE:
-            if not self._held:
+            if self._at is _At.QUOTE:
+                self._space += character
+            elif not self._held:
                 self._emit(character)
         else:
             return self._token(text, position, character)
@@ -260,10 +263,12 @@ class ArgumentStream:
 
     def _after_quote(self, character: str) -> None:
         """An apostrophe inside single quotes ends the string only before : , } or ]."""
+        space, self._space = self._space, ""
         if character in ":,}]":
             self._end_string()
+            self._emit(space)
         else:
-            self._emit("'")
+            self._emit("'" + "".join(_CONTROL.get(c, c) for c in space))
             self._at = _At.STRING
 
     def _escape(self, character: str) -> None:

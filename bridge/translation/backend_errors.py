@@ -92,6 +92,19 @@ _TEXT_CODES: dict[str, int] = {
 """`error.code` where it is a word (the reference API's habit)."""
 
 
+_STREAM_TYPES: dict[int, str] = {
+    **dict.fromkeys((400, 404, 405, 409, 413, 422), "invalid_request_error"),
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    408: "timeout_error",
+    429: "rate_limit_error",
+    **dict.fromkeys((502, 503, 529), "overloaded_error"),
+    504: "timeout_error",
+}
+"""The backend's code -> the type of an ``error`` event; any other is an `api_error`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A backend's error reply, taken apart."""
@@ -108,14 +121,17 @@ def from_reply(status: int, headers: dict[str, str], raw: bytes, asked: Asked) -
         body = decode(raw)
     except ValueError:
         body = raw.decode("utf-8", "replace")
-    return _translate(status, headers, body, asked)
+    refusal = _taken_apart(status, headers, body, asked)
+    return _by_meaning(refusal, asked) or _by_status(refusal, asked)
 
 
 def from_fault(status: int, body: JSON, asked: Asked) -> ApiError:
     """An error object inside a 200 answer; `status` is 0 when it carries no usable code."""
-    error = _translate(status or 502, {}, body, asked)
-    if not status:
-        error.stream_type = "api_error"
+    refusal = _taken_apart(status or 502, {}, body, asked)
+    if error := _by_meaning(refusal, asked):
+        return error
+    error = _by_status(refusal, asked)
+    error.stream_type = _STREAM_TYPES.get(status, "api_error")
     return error
 
 
@@ -127,14 +143,14 @@ def fault_status(error: JSON) -> int:
     return code if isinstance(code, int) and 400 <= code <= 599 else 0
 
 
-def _translate(status: int, headers: dict[str, str], body: JSON, asked: Asked) -> ApiError:
-    text = redact(message_text(body), asked.secrets)[:MAX_TEXT].strip() or f"status {status}"
-    refusal = Refusal(status, text, body, headers)
-    if status >= 400:
-        for meaning in _MEANINGS:
-            if error := meaning(refusal, asked):
-                return error
-    return _by_status(refusal, asked)
+def _taken_apart(status: int, headers: dict[str, str], body: JSON, asked: Asked) -> Refusal:
+    text = redact(message_text(body), asked.secrets)[:MAX_TEXT].strip()
+    return Refusal(status, text or f"status {status}", body, headers)
+
+
+def _by_meaning(refusal: Refusal, asked: Asked) -> ApiError | None:
+    found = (meaning(refusal, asked) for meaning in _MEANINGS) if refusal.status >= 400 else ()
+    return next((error for error in found if error), None)
 
 
 def _by_status(refusal: Refusal, asked: Asked) -> ApiError:
@@ -178,7 +194,10 @@ _IMAGE = re.compile(
 )
 _PDF = re.compile("does not support (pdf|file)|pdf (input )?is not supported", re.I)
 _TOOLS = re.compile("tool choice requires|does not support tools|--jinja", re.I)
-_QUOTA = re.compile("insufficient_quota|credit|balance|billing|quota exceeded", re.I)
+_QUOTA = re.compile(
+    r"insufficient_quota|\b(credits?|balance|billing)\b|quota exceeded|exceeded your .{0,20}quota",
+    re.I,
+)
 _NO_MODEL = re.compile(
     r"\bmodel\b.{0,300}?(not (be )?found|does ?n[o']t exist|not exist)"
     r"|(unknown|no such|unrecognized|invalid) model\b|model_not_found",
@@ -243,7 +262,7 @@ _MEANINGS: tuple[Callable[[Refusal, Asked], ApiError | None], ...] = (
 def message_text(body: JSON) -> str:
     """The human sentence in an error body of any known shape; "" when there is none."""
     if isinstance(body, str):
-        return _plain(body)
+        return _folded(_without_tags(body))
     if not isinstance(body, dict):
         return ""
     error, detail, errors = body.get("error"), body.get("detail"), body.get("errors")
@@ -257,13 +276,15 @@ def message_text(body: JSON) -> str:
         first_detail.get("msg") if isinstance(first_detail, dict) else first_detail,
         first_error.get("message") if isinstance(first_error, dict) else first_error,
     )
-    return next((_plain(text) for text in candidates if isinstance(text, str) and text), "")
+    return next((_folded(text) for text in candidates if isinstance(text, str) and text), "")
 
 
-def _plain(text: str) -> str:
-    """Text of an HTML or plain page: tags out, white space folded, 300 characters of markup."""
-    if "<" in text[:300] and ">" in text:
-        text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.S | re.I)[:300]
+def _without_tags(text: str) -> str:
+    """The first 300 characters of what a page says to a reader."""
+    return re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.S | re.I).strip()[:300]
+
+
+def _folded(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 

@@ -8,20 +8,20 @@ on as its JSON text, since a silent loss is worse than an odd paragraph.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .errors import ApiError
 from .jsontext import JSON, encode_text
-from .pieces import CallMade, File, Picture, Piece, Result, Thought, Words, join_texts
+from .pieces import CallMade, File, Picture, Piece, Result, Summary, Thought, Words, join_texts
 from .profile import ModelFacts, Profile
-from .schema import Block, result_blocks
+from .schema import Block, inner_blocks
 
 IMAGE_OMITTED = "[image omitted: the selected model cannot read images]"
 IMAGE_REFUSED = "Could not process image: the selected model does not accept image input"
 PDF_REFUSED = "Could not process PDF: this model does not support PDF input"
+NO_OUTPUT = "(no output)"
 MAX_UNKNOWN = 2000
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -58,7 +58,7 @@ def to_pieces(blocks: tuple[Block, ...], site: Site, path: str) -> list[Piece]:
     """The pieces of one message's content, in block order."""
     pieces: list[Piece] = []
     for i, block in enumerate(blocks):
-        site.path = f"{path}.{i}"
+        site.path = f"{path}.content.{i}"
         pieces += BLOCKS.get(block["type"], _unknown)(block, site)
     return pieces
 
@@ -89,9 +89,8 @@ def _thinking(block: Block, site: Site) -> list[Piece]:
 def _image(block: Block, site: Site) -> list[Piece]:
     if site.from_assistant:
         return [Words("[image]")]
-    url = _image_url(block["source"], site)
     if site.facts.vision is not False:
-        return [Picture(url)]
+        return [Picture(_image_url(block["source"], site))]
     if site.refuse_images:
         raise ApiError.invalid(IMAGE_REFUSED)
     site.dropped["image"] = None
@@ -99,7 +98,7 @@ def _image(block: Block, site: Site) -> list[Piece]:
 
 
 def _image_url(source: dict[str, JSON], site: Site) -> str:
-    path = f"{site.path}.source" if not site.in_result else f"{site.path}.content.image.source"
+    path = f"{site.path}.image.source"
     match source.get("type"):
         case "base64":
             data = _base64(source, path)
@@ -126,7 +125,7 @@ def _media_type(source: dict[str, JSON], data: str) -> str:
         return given
     try:
         head = base64.b64decode(data[:16])
-    except binascii.Error:
+    except ValueError:
         head = b""
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "image/png")
 
@@ -144,7 +143,7 @@ def _document(block: Block, site: Site) -> list[Piece]:
 
 
 def _inline_document(block: Block, content: JSON, site: Site) -> list[Piece]:
-    inner = [part for part in result_blocks(content) if isinstance(part, dict)]
+    inner = inner_blocks(content)
     texts = [t for part in inner if isinstance(t := part.get("text"), str)]
     pieces: list[Piece] = [Words(_wrapped(block, join_texts(texts)))]
     for part in inner:
@@ -171,10 +170,11 @@ def _wrapped(block: Block, text: str) -> str:
 
 
 def _search_result(block: Block, site: Site) -> list[Piece]:
-    texts = [t for part in result_blocks(block.get("content")) if (t := part.get("text"))]
+    inner = inner_blocks(block.get("content"))
+    texts = [t for part in inner if isinstance(t := part.get("text"), str)]
     source, title = block.get("source", ""), block.get("title", "")
     head = f'<search_result source="{source}" title="{title}">'
-    return [Words(f"{head}\n{join_texts([str(t) for t in texts])}\n</search_result>")]
+    return [Words(f"{head}\n{join_texts(texts)}\n</search_result>")]
 
 
 # --- tools ------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def _tool_use(block: Block, site: Site) -> list[Piece]:
 def _tool_result(block: Block, site: Site) -> list[Piece]:
     site.in_result = True
     path, lines, pictures = site.path, list[str](), list[Picture]()
-    for inner in result_blocks(block.get("content")):
+    for inner in inner_blocks(block.get("content")):
         for piece in IN_RESULT.get(inner.get("type", ""), _unknown)(inner, site):
             if isinstance(piece, Picture):
                 pictures.append(piece)
@@ -208,7 +208,7 @@ def _tool_result(block: Block, site: Site) -> list[Piece]:
 
 def _marked_as_error(text: str) -> str:
     marked = text.lower().startswith(("error", "<tool_use_error>"))
-    return text if marked else f"Error: {text}"
+    return text if marked else f"Error: {text or NO_OUTPUT}"
 
 
 def _loaded_tool(block: Block, site: Site) -> list[Piece]:
@@ -223,7 +223,7 @@ def _compaction(block: Block, site: Site) -> list[Piece]:
     summary = block.get("content")
     if not isinstance(summary, str):
         return []
-    return [Words(f"<conversation_summary>{summary}</conversation_summary>")]
+    return [Summary(f"<conversation_summary>{summary}</conversation_summary>")]
 
 
 # --- what ran on the vendor's side: told as text ----------------------------------------------
@@ -252,7 +252,9 @@ def _result_lines(content: JSON) -> list[str]:
     if "stdout" in content or "stderr" in content:
         streams = [str(content.get(name) or "") for name in ("stdout", "stderr")]
         return [*streams, f"return code {content.get('return_code')}"]
-    own = [v for k in ("url", "text", "data", "tool_name") if isinstance(v := content.get(k), str)]
+    plain = content.get("media_type") in (None, "text/plain")
+    names = ("url", "text", "data", "tool_name") if plain else ("url",)
+    own = [v for k in names if isinstance(v := content.get(k), str)]
     nested = [content.get(k) for k in ("content", "source", "tool_references")]
     return own + [line for item in nested for line in _result_lines(item)]
 

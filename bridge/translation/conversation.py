@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .blocks import NO_OUTPUT
 from .errors import ApiError
 from .jsontext import JSON
 from .pieces import (
@@ -34,7 +35,6 @@ from .pieces import (
 from .profile import Profile
 
 NOT_EXECUTED = "(no result: the call was not executed)"
-NO_OUTPUT = "(no output)"
 EMPTY = "messages: text content blocks must be non-empty"
 
 ChatMessage = dict[str, JSON]
@@ -42,10 +42,21 @@ ChatMessage = dict[str, JSON]
 
 @dataclass(slots=True)
 class Pending:
-    """The calls of the assistant message just written: client id -> id sent, until answered."""
+    """The calls of the assistant message just written that wait for their results.
 
-    sent_ids: dict[str, str] = field(default_factory=dict)
+    Pairs of (the client's id, the id sent), in order; the two differ where an id came twice.
+    """
+
+    calls: list[tuple[str, str]] = field(default_factory=list)
     path: str = ""
+
+    def answer(self, client_id: str) -> str | None:
+        """The id sent for the first waiting call with this id; it waits no longer."""
+        for position, (wanted, sent) in enumerate(self.calls):
+            if wanted == client_id:
+                del self.calls[position]
+                return sent
+        return None
 
 
 def merge(turns: list[Turn]) -> list[Turn]:
@@ -124,22 +135,22 @@ class _Writer:
         while sent in self._taken:
             sent, number = f"{wanted}_{number}", number + 1
         self._taken.add(sent)
-        self._pending.sent_ids[call.id] = sent
+        self._pending.calls.append((call.id, sent))
         function = {"name": call.name, "arguments": call.arguments}
         return {"id": sent, "type": "function", "function": function}
 
     def _settle_calls(self) -> None:
         """Answer for the calls that got no result."""
-        unanswered, path = self._pending.sent_ids, self._pending.path
+        unanswered, path = self._pending.calls, self._pending.path
         self._pending = Pending()
         if not unanswered:
             return
         if self._strict:
             raise ApiError.invalid(
                 f"{path}: `tool_use` ids were found without `tool_result` blocks "
-                f"immediately after: {', '.join(unanswered)}"
+                f"immediately after: {', '.join(client_id for client_id, _ in unanswered)}"
             )
-        for sent in unanswered.values():
+        for _, sent in unanswered:
             self._messages.append({"role": "tool", "tool_call_id": sent, "content": NOT_EXECUTED})
 
     # --- the user's side ---
@@ -150,7 +161,7 @@ class _Writer:
         for piece in turn.pieces:
             if not isinstance(piece, Result):
                 rest.append(piece)
-            elif (sent := self._pending.sent_ids.pop(piece.tool_use_id, None)) is not None:
+            elif (sent := self._pending.answer(piece.tool_use_id)) is not None:
                 self._messages.append(_tool_message(sent, piece))
                 if piece.pictures:
                     intro = Words(f"Images returned by tool call {piece.tool_use_id}:")

@@ -39,7 +39,7 @@ _LIMIT = (
     r"maximum number of tokens allowed \((?P<m>\d+)",
 )
 _PROMPT = (
-    r"\((?:about )?(?P<n>\d+) (?:tokens )?(?:in the messages|of text input|from input)",
+    r"\((?:about )?(?P<n>\d+) (?:tokens )?(?:in the messages|from input)",
     r"(?P<n>\d+) (?:tokens )?from (?:the )?input",
     r"prompt contains (?:at least )?(?P<n>\d+)",
     r"request has (?P<n>\d+) input",
@@ -51,8 +51,8 @@ _PROMPT = (
 )
 _COMPLETION = (
     r"(?P<c>\d+) in the (?:completion|output)",
-    r"(?P<c>\d+) for (?:the )?completion",
-    r"max_tokens[^0-9]{0,30}too large: (?P<c>\d+)",
+    r"(?P<c>\d+) (?:tokens )?for (?:the )?completion",
+    r"max_tokens[^0-9]{0,60}too large: (?P<c>\d+)",
     r"requested (?P<c>\d+) output tokens",
 )
 
@@ -84,7 +84,7 @@ def recognise(text: str, body: JSON) -> Sizes | None:
     if not _WORDINGS.search(marks):
         return None
     return Sizes(
-        prompt=_whole(error.get("n_prompt_tokens")) or _number(_PROMPT, text),
+        prompt=_whole(error.get("n_prompt_tokens")) or _inputs(text) or _number(_PROMPT, text),
         completion=_number(_COMPLETION, text),
         context=_whole(error.get("n_ctx")) or _number(_LIMIT, text),
         at_least="at least" in text.lower(),
@@ -111,6 +111,11 @@ def _number(patterns: tuple[str, ...], text: str) -> int:
         if found := re.search(pattern, text, re.I):
             return int(found.group(found.lastgroup or 0))
     return 0
+
+
+def _inputs(text: str) -> int:
+    """A prompt told in parts: "(N of text input, N of tool input, ..."."""
+    return sum(int(n) for n in re.findall(r"(\d+) of \w+ input", text))
 
 
 def _whole(value: JSON) -> int:

@@ -1,6 +1,6 @@
 """What a content block comes down to on the way to a chat completion.
 
-Thirty kinds of blocks, six kinds of pieces: the order and repair of a conversation
+Thirty kinds of blocks, eight kinds of pieces: the order and repair of a conversation
 (`conversation.py`) is decided over these alone.
 """
 
@@ -58,13 +58,20 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """What a compaction left of the conversation before it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Instruction:
     """A later system message that stays one (profiles with `inline_system="inline"`)."""
 
     text: str
 
 
-Piece = Words | Picture | File | Thought | CallMade | Result | Instruction
+Piece = Words | Picture | File | Thought | CallMade | Result | Summary | Instruction
 
 
 @dataclass(slots=True)

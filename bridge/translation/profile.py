@@ -112,7 +112,7 @@ PROFILES: dict[str, Profile] = {
         Profile(
             "chutes",
             takes_top_k=True,
-            thinking="template_and_effort",
+            thinking="template",
             reasoning_history="reasoning_content",
         ),
     )

@@ -16,7 +16,7 @@ from .blocks import Site, to_pieces
 from .conversation import to_chat_messages
 from .errors import ApiError
 from .jsontext import JSON, encode, encode_text
-from .pieces import Turn, join_texts
+from .pieces import Piece, Summary, Turn, Words, join_texts
 from .profile import ModelFacts, Profile
 from .schema import Message, MessagesRequest
 from .tokens import BYTES_PER_TOKEN, estimate, measure
@@ -49,8 +49,10 @@ _REFUSED: tuple[tuple[str, str | None], ...] = (
 )
 """Fields that cannot be ignored, with the error code that tells the SDKs how to go on."""
 
-OPTIONAL = thinking.FIELDS | {"stream_options", "parallel_tool_calls", "response_format", "strict"}
-"""Fields the gateway adds of its own accord; a backend that refuses one gets a second try."""
+OPTIONAL = thinking.FIELDS | {"stream_options", "parallel_tool_calls", "response_format"}
+NESTED = {"enable_thinking": "chat_template_kwargs", "strict": "tools"}
+"""Fields the gateway adds of its own accord, and those inside others: a backend that refuses one
+gets the request again without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +90,32 @@ class ChatRequest:
 
     @property
     def added(self) -> frozenset[str]:
-        """The optional fields that this request carries."""
-        return OPTIONAL.intersection(self.body)
+        """The optional fields that this request carries, also those inside others."""
+        nested = {name for name, outer in NESTED.items() if outer in self.body}
+        return OPTIONAL.intersection(self.body) | nested
 
     def without(self, names: tuple[str, ...]) -> ChatRequest:
         """The same request, less some optional fields."""
-        body = {name: value for name, value in self.body.items() if name not in names}
-        return replace(self, body=body)
+        return replace(self, body=without(self.body, frozenset(names)))
 
     def with_max_tokens(self, limit: int) -> ChatRequest:
         """The same request with a smaller limit."""
         name = "max_tokens" if "max_tokens" in self.body else "max_completion_tokens"
         return replace(self, body={**self.body, name: limit})
+
+
+def without(body: dict[str, JSON], names: frozenset[str]) -> dict[str, JSON]:
+    """A chat request less some optional fields."""
+    gone = names | {outer for name, outer in NESTED.items() if name in names and outer != "tools"}
+    rest = {name: value for name, value in body.items() if name not in gone}
+    if "strict" in names and "tools" in rest:
+        rest["tools"] = [_unstrict(tool) for tool in rest["tools"]]
+    return rest
+
+
+def _unstrict(tool: dict[str, JSON]) -> dict[str, JSON]:
+    function = {name: value for name, value in tool["function"].items() if name != "strict"}
+    return {**tool, "function": function}
 
 
 def to_chat(
@@ -122,11 +138,11 @@ def to_chat(
     body.update(thinking.switches(request, profile, facts))
     body.update(_output_format(request, profile, body))
     body.update(_prefill(body, profile))
-    for name in facts.refused.intersection(body):
-        del body[name]
     body["stream"] = request.stream
-    if request.stream and "stream_options" not in facts.refused:
+    if request.stream:
         body["stream_options"] = {"include_usage": True}
+    if facts.refused:
+        body = without(body, facts.refused)
     size, media = measure(body, len(encode(body)))
     prompt = estimate(size, media, manners.bytes_per_token)
     body[profile.token_limit_field] = clamp(request.max_tokens, prompt, facts)
@@ -184,7 +200,7 @@ def _turns(
         path = f"messages.{i}"
         if message.role != "system":
             answered = answered or message.role == "assistant"
-            turns.append(Turn(message.role, path, to_pieces(message.content, site, path)))
+            turns += _own_turns(message, site, path)
             continue
         text = "" if system.expired(messages, i) else system.message_text(message)
         if text and (not answered or profile.inline_system == "merge"):
@@ -193,6 +209,14 @@ def _turns(
             instruction = system.later_instruction(text, profile.inline_system)
             turns.append(Turn("user", path, [instruction]))
     return turns, early
+
+
+def _own_turns(message: Message, site: Site, path: str) -> list[Turn]:
+    """A message's turn; a summary of what was before is the user's, wherever it stands."""
+    pieces = to_pieces(message.content, site, path)
+    turns = [Turn(message.role, path, [p for p in pieces if not isinstance(p, Summary)])]
+    told: list[Piece] = [Words(p.text) for p in pieces if isinstance(p, Summary)]
+    return [Turn("user", path, told), *turns] if told else turns
 
 
 def _tool_ids(request: MessagesRequest) -> frozenset[str]:

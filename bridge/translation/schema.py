@@ -232,11 +232,13 @@ def _check_block(block: JSON, path: str) -> None:
         _content(block["content"], f"{path}.content")
 
 
-def result_blocks(content: JSON) -> tuple[Block, ...]:
-    """The blocks of a tool result, whose content may be absent, a string or a list."""
+def inner_blocks(content: JSON) -> tuple[Block, ...]:
+    """The blocks inside a block, whose content may be absent, a string or a list."""
     if isinstance(content, str):
         return ({"type": "text", "text": content},)
-    return tuple(content or ())
+    items = content if isinstance(content, (list, tuple)) else ()
+    texts = ({"type": "text", "text": i} if isinstance(i, str) else i for i in items)
+    return tuple(item for item in texts if isinstance(item, dict))
 
 
 def _check_content_size(messages: tuple[Message, ...], limits: Limits) -> None:
@@ -257,7 +259,7 @@ def _block_size(block: Block) -> int:
         case "tool_use":
             return len(encode(block.get("input")))
         case "tool_result":
-            return sum(_block_size(inner) for inner in result_blocks(block.get("content")))
+            return sum(_block_size(inner) for inner in inner_blocks(block.get("content")))
     return 0
 
 
@@ -286,7 +288,7 @@ def _tools(body: dict[str, JSON]) -> tuple[dict[str, JSON], ...]:
         _check(tool, "type", _STRING, f"tools.{i}.type")
         if is_custom(tool):
             _require(tool, "name", _STRING, f"tools.{i}")
-            _check(tool, "input_schema", _OBJECT, f"tools.{i}.input_schema")
+        _check(tool, "input_schema", _OBJECT, f"tools.{i}.input_schema")
         _check(tool, "name", _STRING, f"tools.{i}.name")
         _check(tool, "description", _STRING, f"tools.{i}.description")
         name = tool.get("name")
@@ -299,7 +301,7 @@ def _tools(body: dict[str, JSON]) -> tuple[dict[str, JSON], ...]:
 
 def is_custom(tool: dict[str, JSON]) -> bool:
     """A tool that the client defines itself, with its own schema."""
-    return tool.get("type") in (None, "custom")
+    return (tool.get("type") or "custom") == "custom"
 
 
 def _tool_choice(choice: JSON, tools: tuple[dict[str, JSON], ...]) -> dict[str, JSON] | None:

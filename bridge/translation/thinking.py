@@ -93,12 +93,8 @@ def _vllm(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
 def _template(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
     # Two names for one switch: Qwen and GLM templates read the first, DeepSeek and Kimi the other.
     on = wish.on is not False
-    return {"chat_template_kwargs": {"enable_thinking": on, "thinking": on}}
-
-
-def _template_and_effort(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
-    fields = _template(wish, facts)
-    if wish.on is not False and wish.effort:
+    fields: dict[str, JSON] = {"chat_template_kwargs": {"enable_thinking": on, "thinking": on}}
+    if on and wish.effort:
         fields["reasoning_effort"] = wish.effort
     return fields
 
@@ -124,7 +120,6 @@ _FORMS: dict[str, Callable[[Wish, ModelFacts], dict[str, JSON]]] = {
     "effort_if_known": _effort_if_known,
     "vllm": _vllm,
     "template": _template,
-    "template_and_effort": _template_and_effort,
     "openrouter": _openrouter,
     "deepseek": _deepseek,
 }
@@ -135,7 +130,6 @@ FIELDS = frozenset(
         "chat_template_kwargs",
         "reasoning",
         "thinking",
-        "enable_thinking",
     }
 )
 """Every field that a form may add: a backend that refuses one gets the request without it."""

@@ -7,7 +7,6 @@ one may run on an event loop. Images and PDFs are priced, not counted: their dat
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 from collections.abc import Callable
 
@@ -90,7 +89,7 @@ def _pixels(data: str) -> tuple[int, int] | None:
     """Width and height of a PNG or GIF from its first bytes; None for other formats."""
     try:
         head = base64.b64decode(data[:64])
-    except binascii.Error:
+    except ValueError:
         return None
     if head.startswith(b"\x89PNG") and len(head) >= 24:
         return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")

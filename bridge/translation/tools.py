@@ -16,7 +16,7 @@ from . import vendor_tools
 from .errors import ApiError
 from .jsontext import JSON, encode_text
 from .profile import Profile
-from .schema import Block, MessagesRequest, is_custom, result_blocks
+from .schema import Block, MessagesRequest, fault, inner_blocks, is_custom
 
 PLACEHOLDER = "DeferredToolPlaceholder"
 MAX_EXAMPLES = 3
@@ -160,7 +160,7 @@ def _named_in_history(request: MessagesRequest) -> Iterable[str]:
         if block["type"] == "tool_use":
             yield block["name"]
         inner = block.get("content") if block["type"] == "tool_result" else None
-        for reference in (block, *(result_blocks(inner) if inner else ())):
+        for reference in (block, *(inner_blocks(inner) if inner else ())):
             if reference.get("type") == "tool_reference":
                 yield str(reference.get("tool_name"))
 
@@ -190,7 +190,9 @@ def _function(tool: Tool, names: ToolNames, profile: Profile) -> JSON:
 
 
 def _parameters(tool: Tool) -> JSON:
-    schema = tool.get("input_schema") or {}
+    schema = tool.get("input_schema")
+    if not isinstance(schema, dict):
+        schema = {}
     if "type" in schema and "properties" in schema:
         return schema
     return {"type": "object", "properties": {}, **schema}
@@ -214,7 +216,9 @@ def _choice(
     if kind != "tool":
         return {}
     name = names.to_backend(choice["name"])
+    only = [f for f in functions if f["function"]["name"] == name]
+    if not only:
+        raise fault("tool_choice.name", f"Tool '{choice['name']}' is not available here")
     if profile.named_choice:
         return {"tool_choice": {"type": "function", "function": {"name": name}}}
-    only = [f for f in functions if f["function"]["name"] == name]
     return {"tools": only, "tool_choice": "required"}

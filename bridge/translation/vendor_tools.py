@@ -10,9 +10,6 @@ import re
 
 from .jsontext import JSON
 
-SERVER_TOOL = re.compile(
-    "(web_search|web_fetch|code_execution|tool_search_tool|advisor|mcp_toolset)(_|$)"
-)
 TOOLSET = re.compile("(computer|browser)_toolset_")
 TOOL_SEARCH = re.compile("tool_search_tool")
 

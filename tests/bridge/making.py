@@ -53,7 +53,11 @@ def a_target(model: str = "test/alpha", **fields: Any) -> Target:
 
 
 def a_request(**fields: Any) -> MessagesRequest:
-    body = {"model": "test/alpha", "max_tokens": 100, "messages": [{"role": "user", "content": "x"}]}
+    body = {
+        "model": "test/alpha",
+        "max_tokens": 100,
+        "messages": [{"role": "user", "content": "x"}],
+    }
     return read_request(json.dumps(body | fields).encode(), Limits())
 
 

@@ -75,7 +75,7 @@ def test_good_trial_closes() -> None:
 def test_bad_trial_opens_for_another_pause() -> None:
     breaker = opened()
     breaker.admit(31.0)
-    breaker.failed(32.0)
+    breaker.failed(32.0, trial=True)
     assert (breaker.state(32.0), breaker.admit(32.0)) == (State.OPEN, 30)
     assert breaker.state(62.0) is State.HALF_OPEN
 
@@ -84,7 +84,7 @@ def test_trial_without_a_verdict_leaves_it_to_the_next() -> None:
     """Ours: a client that left must not lock the backend out for good."""
     breaker = opened()
     breaker.admit(30.0)
-    breaker.abandoned()
+    breaker.abandoned(trial=True)
     assert breaker.state(30.0) is State.HALF_OPEN
     assert [breaker.admit(30.0), breaker.admit(30.0)] == [0, 1]
 

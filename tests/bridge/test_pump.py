@@ -221,5 +221,3 @@ def test_patience_lasts_until_the_first_clock_strikes(
 def test_nothing_to_say_is_written_as_a_ping() -> None:
     """wire.md D8."""
     assert to_bytes([]) == b'event: ping\ndata: {"type":"ping"}\n\n'
-
-

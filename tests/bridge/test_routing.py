@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.routing import Alias, Backend, Routes, Target, ToolName, resolve, suggestions, tool_names
+from bridge.routing import (
+    Alias,
+    Backend,
+    Routes,
+    Target,
+    ToolName,
+    resolve,
+    suggestions,
+    tool_names,
+)
 from bridge.routing import names as known_names
 from bridge.translation.errors import ApiError
 from tests.bridge.making import a_backend, facts

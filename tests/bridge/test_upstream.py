@@ -1,9 +1,8 @@
 """The client of the backends against real sockets. wire.md E2, first rows; C1, last row; G11."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -13,6 +12,7 @@ from bridge.routing import Backend
 from bridge.translation.errors import ApiError
 from bridge.upstream import CONNECT_TIMEOUT, CUT_SHORT, UNREACHABLE, Reply, Upstream
 from tests.bridge.making import SECRET, a_backend
+from tests.bridge.ports import closed_port, deaf_port
 from tests.fakes.backend import ALPHA, MODELS, FakeBackend
 from tests.fakes.chunks import text
 from tests.fakes.replies import End, Gate
@@ -133,15 +133,6 @@ async def test_proxy_of_the_shell_is_not_used(
 # --- what goes wrong before an answer ----------------------------------------------------------
 
 
-@contextmanager
-def closed_port() -> Iterator[int]:
-    """A port where nobody listens, and nobody else will."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        yield port
-
-
 async def test_refused_connection_may_be_tried_again(upstream: Upstream) -> None:
     """wire.md E2, first row; F112: without host or port."""
     with closed_port() as port:
@@ -180,17 +171,6 @@ async def test_connection_dropped_before_the_head_is_not_tried_again(
     error = await failure(upstream, main)
     assert (error.status, error.message, error.retryable) == (502, UNREACHABLE, False)
     assert error.blames_backend
-
-
-@contextmanager
-def deaf_port() -> Iterator[int]:
-    """A port whose queue of connections is full: who connects gets no answer at all."""
-    with socket.socket() as deaf, socket.socket() as first:
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen(0)
-        port: int = deaf.getsockname()[1]
-        first.connect(("127.0.0.1", port))
-        yield port
 
 
 async def test_connection_that_takes_too_long_is_a_timeout() -> None:

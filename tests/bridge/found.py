@@ -1,0 +1,41 @@
+"""Discovery over one real backend, under a clock that stands still until it is moved."""
+
+from bridge.discovery import Discovery
+from bridge.health import Health
+from bridge.routing import Backend
+from bridge.snapshot import SnapshotStore
+from bridge.upstream import Upstream
+from tests.bridge.making import Clock
+from tests.fakes.backend import MODELS, FakeBackend
+
+
+class Found:
+    """One backend row, discovery over it, and what is known so far."""
+
+    def __init__(self, upstream: Upstream, store: SnapshotStore, clock: Clock) -> None:
+        self.store, self.clock = store, clock
+        self.health = Health(5, 30.0, clock)
+        self.discovery = Discovery(upstream, self.health, store)
+
+    @property
+    def backend(self) -> Backend:
+        return self.store.current.routes.backends[0]
+
+    @property
+    def names(self) -> list[str] | None:
+        return None if self.backend.models is None else list(self.backend.models)
+
+    @property
+    def reachable(self) -> bool | None:
+        return self.health.of(self.backend).reachable
+
+    @property
+    def next_read_in(self) -> float:
+        return self.discovery.progress(self.backend).due_at - self.clock.now
+
+    async def refresh(self, key: str = "") -> None:
+        await self.discovery.refresh(self.backend, key)
+
+
+def reads(backend: FakeBackend) -> int:
+    return len(backend.requests_for(MODELS))

@@ -1,0 +1,159 @@
+"""Rows: every change is noticed, what is nonsense is refused, keys are shown once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+
+from bridge.keys import PREFIX, digest
+from bridge.models import (
+    ApiKey,
+    Backend,
+    ConfigVersion,
+    DiscoveredModel,
+    ModelAlias,
+    ToolNameMap,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def row() -> Backend:
+    made: Backend = Backend.objects.create(name="main", url="https://h/v1")
+    return made
+
+
+def alias(backend: Backend, pattern: str = "fast") -> ModelAlias:
+    made: ModelAlias = ModelAlias.objects.create(pattern=pattern, backend=backend, model="m")
+    return made
+
+
+def rename(row: Backend) -> None:
+    row.name = "renamed"
+    row.save()
+
+
+def add_in_bulk(row: Backend) -> None:
+    rows = [DiscoveredModel(backend=row, name=name) for name in "ab"]
+    DiscoveredModel.objects.bulk_create(rows)
+
+
+def change_in_bulk(row: Backend) -> None:
+    row.position = 5
+    Backend.objects.bulk_update([row], ["position"])
+
+
+CHANGES: dict[str, Callable[[Backend], Any]] = {
+    "save": rename,
+    "delete": lambda row: row.delete(),
+    "create": lambda row: ModelAlias.objects.create(pattern="x", backend=row, model="m"),
+    "get_or_create": lambda row: ToolNameMap.objects.get_or_create(backend_name="a"),
+    "update_or_create": lambda row: Backend.objects.update_or_create(
+        {"position": 2}, name=row.name
+    ),
+    "update of many": lambda row: Backend.objects.update(enabled=False),
+    "delete of many": lambda row: Backend.objects.filter(name="main").delete(),
+    "through a relation": lambda row: row.aliases.create(pattern="x", model="m"),
+    "bulk_create": add_in_bulk,
+    "bulk_update": change_in_bulk,
+    "issue": lambda row: ApiKey.issue("team"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_every_change_of_the_configuration_grows_its_version(
+    row: Backend, change: Callable[[Backend], Any]
+) -> None:
+    """design.md, The snapshot: any save or delete bumps a version row."""
+    before = ConfigVersion.current()
+    change(row)
+    assert ConfigVersion.current() > before
+
+
+def test_change_that_fails_leaves_the_version(row: Backend) -> None:
+    """design.md, The snapshot: in the same transaction."""
+    before = ConfigVersion.current()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Backend.objects.create(name="main", url="https://other/v1")
+    assert ConfigVersion.current() == before
+
+
+def test_version_without_a_row_is_nought() -> None:
+    assert ConfigVersion.current() == 0
+
+
+def faults(**fields: Any) -> set[str]:
+    """Names of the fields that a form would complain about."""
+    given = {"name": "b", "url": "https://h.example/v1"} | fields
+    try:
+        Backend(**given).full_clean()
+    except ValidationError as error:
+        return set(error.message_dict)
+    return set()
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("name", ["main", "gpu-1"], ["", "two words", "a/b"]),
+        ("url", ["http://127.0.0.1:8000/v1", "https://h.example/api"], ["", "h/v1", "ftp://h"]),
+        ("url", ["http://localhost:8000/v1", "http://ollama:11434/v1"], ["http://", "http://a b"]),
+        ("credential", ["", "env:KEY", "env:_K2"], ["KEY", "env:", "env:two words", "sk-plain"]),
+        ("auth_header", ["authorization", "X-Api-Key"], ["", "a b", "a:b", "a\nb"]),
+        ("dialect", ["auto", "vllm", "chutes"], ["", "claude"]),
+        ("timeout_seconds", [1, 600], [0, -1, None]),
+    ],
+)
+def test_backend_takes_what_makes_sense(field: str, good: list[Any], bad: list[Any]) -> None:
+    """design.md, Secrets: a key by the name of its variable. Containers have names without dots."""
+    assert [value for value in good if faults(**{field: value})] == []
+    assert [value for value in bad if faults(**{field: value}) != {field}] == []
+
+
+def test_alias_has_one_meaning(row: Backend) -> None:
+    alias(row)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        alias(row)
+
+
+def test_backend_with_aliases_is_not_deleted_by_mistake(row: Backend) -> None:
+    """Ours: an alias would vanish with it, unasked."""
+    alias(row)
+    with pytest.raises(ProtectedError):
+        row.delete()
+
+
+def test_models_go_with_their_backend(row: Backend) -> None:
+    DiscoveredModel.objects.create(backend=row, name="m")
+    row.delete()
+    assert not DiscoveredModel.objects.exists()
+
+
+# --- keys --------------------------------------------------------------------------------------
+
+
+def test_issued_key_is_stored_as_its_digest() -> None:
+    """design.md, Secrets: SHA-256 of a 256-bit random token."""
+    made, text = ApiKey.issue("team")
+    stored = ApiKey.objects.get(name="team")
+    assert text.startswith(PREFIX)
+    assert len(text) - len(PREFIX) >= 43
+    assert (stored.digest, stored.last_four, stored.enabled) == (digest(text), text[-4:], True)
+    assert text not in str(list(ApiKey.objects.values()))
+    assert text not in str(made) + repr(made)
+
+
+def test_no_two_keys_are_alike() -> None:
+    assert ApiKey.issue("a")[1] != ApiKey.issue("b")[1]
+
+
+@pytest.mark.parametrize("name", ["team", "", "x" * 101])
+def test_name_of_a_key_is_new_and_fits(name: str) -> None:
+    ApiKey.issue("team")
+    with pytest.raises(ValidationError):
+        ApiKey.issue(name)
+    assert ApiKey.objects.count() == 1

@@ -1,0 +1,272 @@
+"""Snapshots: rows in, one immutable configuration out, kept current without the data plane's help."""
+
+import asyncio
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from bridge import routing, snapshot
+from bridge.models import (
+    ApiKey,
+    Backend,
+    DiscoveredModel,
+    ModelAlias,
+    Origin,
+    ToolNameMap,
+)
+from bridge.snapshot import DEMO_MODEL, Snapshot, SnapshotStore, build, profile_of
+
+WAIT = 5.0
+pytestmark = pytest.mark.usefixtures("nothing_in_the_environment")
+with_rows = pytest.mark.django_db
+with_threads = pytest.mark.django_db(transaction=True)
+
+
+def a_row(name: str = "main", **fields: Any) -> Backend:
+    given = {"url": "https://llm.example.com/v1"} | fields
+    made: Backend = Backend.objects.create(name=name, **given)
+    return made
+
+
+# --- rows -> snapshot --------------------------------------------------------------------------
+
+
+@with_rows
+def test_backend_is_what_its_row_says(settings: Any) -> None:
+    settings.BACKEND_SECRET = {"KEY": "cpk_operators"}.get
+    a_row(
+        url="https://h/v1/",
+        credential="env:KEY",
+        auth_header="X-Api-Key",
+        timeout_seconds=7,
+        dialect="vllm",
+    )
+    (backend,) = build(1).routes.backends
+    assert (backend.name, backend.url, backend.timeout) == ("main", "https://h/v1", 7.0)
+    assert (backend.key, backend.auth_header) == ("cpk_operators", "x-api-key")
+    assert (backend.profile.name, backend.models) == ("vllm", None)
+
+
+@with_rows
+@pytest.mark.parametrize(("credential", "in_use"), [("env:KEY", True), ("", False)])
+def test_operators_key_in_use_is_noticed(settings: Any, credential: str, in_use: bool) -> None:
+    """wire.md G10 hangs on it."""
+    settings.BACKEND_SECRET = {"KEY": "cpk_operators"}.get
+    a_row(credential=credential)
+    assert build(1).operator_key_in_use is in_use
+
+
+@with_rows
+def test_backends_stand_in_the_order_of_their_positions() -> None:
+    for name, position in (("c", 1), ("b", 2), ("a", 2), ("z", 0)):
+        a_row(name, position=position)
+    a_row("off", position=0, enabled=False)
+    assert [backend.name for backend in build(1).routes.backends] == ["z", "c", "a", "b"]
+
+
+@with_rows
+def test_listed_models_come_with_their_facts() -> None:
+    row = a_row()
+    DiscoveredModel.objects.create(
+        backend=row, name="m", context=4096, max_output=512, vision=False, refused=["strict"]
+    )
+    DiscoveredModel.objects.create(backend=row, name="gone", listed=False)
+    (backend,) = build(1).routes.backends
+    assert backend.models is not None
+    assert set(backend.models) == {"m"}
+    known = backend.models["m"]
+    assert (known.context, known.max_output, known.vision, known.tools) == (4096, 512, False, None)
+    assert known.refused == {"strict"}
+
+
+@with_rows
+def test_aliases_and_tool_names_come_along() -> None:
+    row = a_row()
+    ModelAlias.objects.create(pattern="fast", backend=row, model="m")
+    ModelAlias.objects.create(pattern="off", backend=row, model="m", enabled=False)
+    ToolNameMap.objects.create(backend_name="shell", client_name="Bash", model_pattern="*x*")
+    routes = build(1).routes
+    assert routes.aliases == (routing.Alias("fast", "main", "m"),)
+    assert routes.tool_names == (routing.ToolName("shell", "Bash", "*x*"),)
+
+
+@with_rows
+@pytest.mark.parametrize("repair", [True, False])
+def test_case_repair_is_a_setting(settings: Any, repair: bool) -> None:
+    """Seeds: AUTO_FIX_MODEL_CASE."""
+    settings.AUTO_FIX_MODEL_CASE = repair
+    assert build(1).routes.repair_case is repair
+
+
+@with_rows
+def test_issued_keys_are_known_by_digest() -> None:
+    row, _ = ApiKey.issue("team")
+    ApiKey.objects.update(expires_at=datetime(2030, 1, 1, tzinfo=UTC))
+    off, _ = ApiKey.issue("off")
+    off.enabled = False
+    off.save()
+    keys = build(1).keys
+    assert keys[row.digest].name == "team"
+    assert keys[row.digest].expires_at == datetime(2030, 1, 1, tzinfo=UTC).timestamp()
+    assert (keys[off.digest].enabled, keys[off.digest].expires_at) == (False, None)
+
+
+# --- the demo ----------------------------------------------------------------------------------
+
+
+@with_rows
+def test_demo_plays_where_nothing_is_configured() -> None:
+    """design.md, Demo backend; Claude Code's own names reach it too."""
+    built = build(1)
+    assert built.is_demo
+    for name in (DEMO_MODEL, "claude-opus-4-1"):
+        target = routing.resolve(built.routes, name)[0]
+        assert (target.backend.is_demo, target.model) == (True, DEMO_MODEL)
+
+
+@with_rows
+def test_demo_does_not_stand_in_for_a_backend_that_is_switched_off() -> None:
+    """design.md, Demo backend: only where no backend is configured."""
+    a_row(enabled=False)
+    built = build(1)
+    assert (built.is_demo, built.routes.backends) == (False, ())
+
+
+@with_rows
+def test_demo_plays_again_when_the_environment_names_no_backend_any_more() -> None:
+    """environment_rows.py: its row is kept, out of use."""
+    a_row(enabled=False, origin=Origin.ENVIRONMENT)
+    assert build(1).is_demo
+
+
+# --- families ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "owner", "dialect", "profile"),
+    [
+        ("https://openrouter.ai/api/v1", "", "auto", "openrouter"),
+        ("https://api.deepseek.com/v1", "", "auto", "deepseek"),
+        ("https://llm.chutes.ai/v1", "vllm", "auto", "chutes"),
+        ("https://api.openai.com/v1", "openai", "auto", "openai"),
+        ("http://127.0.0.1:11434/v1", "library", "auto", "ollama"),
+        ("http://10.0.0.5:8000/v1", "vllm", "auto", "vllm"),
+        ("http://10.0.0.5:8000/v1", "sglang", "auto", "sglang"),
+        ("http://10.0.0.5:8000/v1", "llamacpp", "auto", "llamacpp"),
+        ("http://10.0.0.5:8000/v1", "somebody", "auto", "generic"),
+        ("http://10.0.0.5:8000/openrouter.ai/v1", "", "auto", "generic"),
+        ("https://llm.chutes.ai/v1", "", "vllm", "vllm"),
+    ],
+)
+def test_family_is_told_by_the_row_the_address_or_the_list(
+    url: str, owner: str, dialect: str, profile: str
+) -> None:
+    """wire.md G14: `auto` looks at what `/v1/models` and the base URL give away."""
+    rows = [DiscoveredModel(name="a", entry={}), DiscoveredModel(entry={"owned_by": owner})]
+    assert profile_of(Backend(url=url, dialect=dialect), rows).name == profile
+
+
+# --- the store ---------------------------------------------------------------------------------
+
+
+def test_snapshot_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Snapshot().version = 5  # type: ignore[misc]
+
+
+@with_threads
+async def test_unchanged_rows_are_not_read_again() -> None:
+    """design.md, The snapshot: compares the version."""
+    store = SnapshotStore()
+    await store.start()
+    first = store.current
+    await store.load()
+    assert store.current is first
+
+
+@with_threads
+async def test_changed_rows_make_a_new_snapshot_beside_the_old() -> None:
+    """design.md, The snapshot: running streams keep theirs."""
+    store = SnapshotStore()
+    await store.start()
+    before = store.current
+    await Backend.objects.acreate(name="new", url="https://h/v1")
+    await store.load()
+    assert [b.name for b in store.current.routes.backends] == ["new"]
+    assert before.is_demo
+    assert store.current.version > before.version
+
+
+@with_threads
+async def test_waiting_for_the_first_snapshot_ends_with_it() -> None:
+    store = SnapshotStore()
+    waiting = asyncio.create_task(store.loaded())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await store.start()
+    await asyncio.wait_for(waiting, WAIT)
+    assert store.is_loaded
+
+
+class Database:
+    """Reads of the store, one after the other: an error, or a snapshot."""
+
+    def __init__(self, *reads: Exception | Snapshot) -> None:
+        self._reads = list(reads)
+        self.done = asyncio.Event()
+
+    async def load(self, store: SnapshotStore) -> None:
+        if not self._reads:
+            self.done.set()
+            await asyncio.Event().wait()
+        read = self._reads.pop(0)
+        if isinstance(read, Exception):
+            raise read
+        store.current = read
+        store._loaded.set()
+
+
+async def test_last_snapshot_serves_on_while_the_database_is_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """design.md, The snapshot; said once when it goes, once when it is back."""
+    away = OperationalError("away")
+    database = Database(Snapshot(1), away, away, away, Snapshot(2), away)
+    monkeypatch.setattr(snapshot, "POLL_SECONDS", 0)
+    monkeypatch.setattr(SnapshotStore, "load", lambda store: database.load(store))
+    monkeypatch.setattr(SnapshotStore, "start", lambda store: database.load(store))
+    store = SnapshotStore()
+    keeping = asyncio.create_task(store.keep_current())
+    await asyncio.wait_for(database.done.wait(), WAIT)
+    keeping.cancel()
+    assert store.current.version == 2
+    assert [r.levelname for r in caplog.records] == ["ERROR", "WARNING", "ERROR"]
+
+
+class Watched(SnapshotStore):
+    """Tells when a snapshot without the demo has been loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changed = asyncio.Event()
+
+    async def load(self) -> None:
+        await super().load()
+        if not self.current.is_demo:
+            self.changed.set()
+
+
+@with_threads
+async def test_loop_notices_a_change_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """design.md, The snapshot: every process compares the version once a second."""
+    monkeypatch.setattr(snapshot, "POLL_SECONDS", 0.01)
+    store = Watched()
+    keeping = asyncio.create_task(store.keep_current())
+    await asyncio.wait_for(store.loaded(), WAIT)
+    assert store.current.is_demo
+    await Backend.objects.acreate(name="new", url="https://h/v1")
+    await asyncio.wait_for(store.changed.wait(), WAIT)
+    keeping.cancel()
