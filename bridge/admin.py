@@ -67,8 +67,11 @@ class DiscoveredModelAdmin(ConfigAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """What was discovered is shown; how the model is to be read may be chosen."""
+        chosen = {"dialect", "inline_thinking", "written_calls", "refused"}
+        names = [field.name for field in DiscoveredModel._meta.fields]
+        return [name for name in names if name not in chosen]
 
 
 @admin.register(ApiKey)

@@ -88,6 +88,10 @@ def _dialects() -> list[tuple[str, str]]:
     return [("auto", "Detect"), *((name, name) for name in PROFILES)]
 
 
+def _model_dialects() -> list[tuple[str, str]]:
+    return [(name, name) for name in PROFILES]
+
+
 class Backend(ConfigRow):
     """One OpenAI-compatible server."""
 
@@ -191,6 +195,23 @@ class DiscoveredModel(ConfigRow):
     vision = models.BooleanField(null=True, blank=True)
     tools = models.BooleanField(null=True, blank=True)
     reasoning = models.BooleanField(null=True, blank=True)
+    dialect = models.CharField(
+        max_length=20,
+        choices=_model_dialects,
+        blank=True,
+        help_text="The family of this model alone, where it differs from its backend's.",
+    )
+    inline_thinking = models.CharField(
+        max_length=5,
+        choices=[("off", "No"), ("tags", "Between <think> tags"), ("open", "From the start on")],
+        blank=True,
+        help_text="Whether thinking stands in the text. Empty: known from the model's name.",
+    )
+    written_calls = models.BooleanField(
+        null=True,
+        blank=True,
+        help_text="Read tool calls that the model writes as text. Empty: as TEXT_TOOL_CALLS says.",
+    )
     refused = models.JSONField(
         default=list, blank=True, help_text="Optional fields that this model answered 400 to."
     )

@@ -12,6 +12,8 @@ from bridge.keys import Caller
 from bridge.routing import Target
 from bridge.translation import thinking
 from bridge.translation.backend_errors import Asked
+from bridge.translation.jsontext import JSON
+from bridge.translation.profile import PROFILES, inline_thinking
 from bridge.translation.request import ChatRequest, Manners, to_chat
 from bridge.translation.schema import MessagesRequest
 from bridge.translation.stream import Terms
@@ -29,7 +31,8 @@ def translate(gateway: Gateway, request: MessagesRequest) -> tuple[Target, ChatR
         gateway.lessons.bytes_per_token(target),
     )
     facts = gateway.lessons.applied(target)
-    return target, to_chat(request, target.model, target.backend.profile, facts, manners)
+    profile = PROFILES.get(facts.dialect, target.backend.profile)
+    return target, to_chat(request, target.model, profile, facts, manners)
 
 
 def make_order(
@@ -51,6 +54,15 @@ def make_order(
     return Order(target, chat, _terms(request, target, chat, request_id), asked, key)
 
 
+def _written_calls(target: Target, chat: ChatRequest) -> dict[str, JSON]:
+    """The tools whose calls may stand in the answer's text, with their schemas."""
+    switch = target.facts.written_calls
+    if switch is False or (switch is None and not settings.TEXT_TOOL_CALLS):
+        return {}
+    functions = (tool["function"] for tool in chat.body.get("tools", ()))
+    return {function["name"]: function["parameters"] for function in functions}
+
+
 def _terms(request: MessagesRequest, target: Target, chat: ChatRequest, request_id: str) -> Terms:
     return Terms(
         message_id=f"msg_{mint()}",
@@ -61,6 +73,8 @@ def _terms(request: MessagesRequest, target: Target, chat: ChatRequest, request_
         used_ids=chat.used_ids,
         stop_sequences=request.stop_sequences,
         gateway_stops=chat.stops,
+        inline_thinking=inline_thinking(target.facts),
+        written_calls=_written_calls(target, chat),
         one_call=chat.one_call,
         input_estimate=chat.prompt_tokens,
         max_tokens=request.max_tokens,

@@ -85,9 +85,9 @@ def _listen_for_signals(ports: list[Any], reactor: Any) -> None:
     stopping: list[asyncio.Task[None]] = []
 
     def stop() -> None:
-        if stopping:
+        if stopping and reactor.running:
             reactor.stop()
-        else:
+        elif not stopping:
             stopping.append(loop.create_task(_drain_and_stop(ports, reactor)))
 
     for number in (signal.SIGTERM, signal.SIGINT):

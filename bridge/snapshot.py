@@ -179,6 +179,9 @@ def _facts(row: DiscoveredModel) -> ModelFacts:
         vision=row.vision,
         tools=row.tools,
         reasoning=row.reasoning,
+        dialect=row.dialect,
+        inline_thinking=row.inline_thinking,
+        written_calls=row.written_calls,
         refused=frozenset(row.refused),
     )
 

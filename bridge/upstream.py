@@ -31,6 +31,7 @@ MAX_ERROR_BYTES = 1024 * 1024
 
 UNREACHABLE = "Could not reach the backend"
 CONNECT_TIMEOUT = "Backend connection timed out"
+UNREADABLE = "Backend returned an unreadable reply"
 CUT_SHORT = "Backend closed the stream before finishing"
 
 
@@ -93,6 +94,8 @@ class Reply:
         try:
             async for chunk in self._response.aiter_bytes():
                 yield chunk
+        except httpx.DecodingError as error:
+            raise ApiError.bad_gateway(UNREADABLE) from error
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
             raise ApiError.bad_gateway(CUT_SHORT) from error
 

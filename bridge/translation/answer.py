@@ -9,18 +9,38 @@ fault and the request are known.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from .backend_errors import Asked, from_fault
-from .deltas import Delta, Done, Fault, Finish, Said, Text, Usage
+from .deltas import Delta, Fault, Reasoning, Said, Text
 from .dialects.chat import ChunkReader, read_reply
+from .dialects.inline import ThinkTags
+from .dialects.markup import WrittenCalls
 from .errors import ApiError
 from .events import Event
 from .sse import SseReader
-from .stops import StopMatcher
+from .stops import StopStage
 from .stream import MessageStream, Phase, Terms
 
 EVENT_STREAM = "text/event-stream"
 MAX_REPLY_BYTES = 64 * 1024 * 1024
+
+
+class Stage(Protocol):
+    """Something between the dialect and the message stream: deltas in, deltas out."""
+
+    def feed(self, delta: Said) -> list[Said]: ...
+
+
+def _stages(terms: Terms, stops: StopStage | None) -> list[Stage]:
+    stages: list[Stage] = []
+    if terms.inline_thinking:
+        stages.append(ThinkTags(opened=terms.inline_thinking == "open"))
+    if terms.written_calls:
+        stages.append(WrittenCalls(terms.written_calls))
+    if stops is not None:
+        stages.append(stops)
+    return stages
 
 
 class Answer:
@@ -29,17 +49,19 @@ class Answer:
     def __init__(self, terms: Terms, asked: Asked, content_type: str) -> None:
         self._asked = asked
         self._streamed = EVENT_STREAM in content_type.lower()
+        self._sniffed = False
         self._sse = SseReader()
         self._chunks = ChunkReader()
         self._whole: list[bytes] = []
         self._size = 0
-        self._stops = StopMatcher(terms.gateway_stops) if terms.gateway_stops else None
+        self._stops = StopStage(terms.gateway_stops) if terms.gateway_stops else None
+        self._stages = _stages(terms, self._stops)
         self.machine = MessageStream(terms)
 
     @property
     def stopped(self) -> bool:
         """A stop sequence was met here; what the backend still says is of no interest."""
-        return self._stops is not None and self._stops.matched is not None
+        return self._stops is not None and self._stops.stopped
 
     @property
     def begun(self) -> bool:
@@ -62,7 +84,18 @@ class Answer:
 
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes of the body."""
+        if not self._sniffed:
+            self._sniff(data)
         return self._run(self._streamed_deltas(data) if self._streamed else self._keep(data))
+
+    def _sniff(self, data: bytes) -> None:
+        """The first character tells a stream from a document; servers mislabel both."""
+        start = data.lstrip()
+        self._sniffed = bool(start)
+        if start.startswith(b"{"):
+            self._streamed = False
+        elif start.startswith((b"data:", b"event:", b":")):
+            self._streamed = True
 
     def finish(self) -> list[Event]:
         """The body is over."""
@@ -80,23 +113,18 @@ class Answer:
             for delta in deltas:
                 if isinstance(delta, Fault):
                     raise from_fault(delta.status, delta.body, self._asked)
-                for said in self._until_stop(delta):
+                for said in self._staged(delta) if self._stages else (delta,):
                     produced += self.machine.feed(said)
         except ApiError as error:
             produced += self.machine.fail(error)
         return produced
 
-    def _until_stop(self, delta: Said) -> Iterable[Said]:
-        """The delta as far as no stop sequence ends it; other kinds let held-back text go first."""
-        if self._stops is None:
-            return (delta,)
-        if self._stops.matched is not None:
-            return (delta,) if isinstance(delta, Usage) else ()
-        if isinstance(delta, Text):
-            visible = self._stops.feed(delta.text)
-            ended = self._stops.matched
-            return (Text(visible), Finish("stop", ended), Done()) if ended else (Text(visible),)
-        return (Text(self._stops.finish()), delta)
+    def _staged(self, delta: Said) -> list[Said]:
+        """The delta behind all stages."""
+        said = [delta]
+        for stage in self._stages:
+            said = [out for item in said for out in stage.feed(item)]
+        return said
 
     def _streamed_deltas(self, data: bytes) -> Iterator[Delta]:
         for payload in self._sse.feed(data):
@@ -115,3 +143,7 @@ class Answer:
             return
         for payload in self._sse.finish():
             yield from self._chunks.feed(payload)
+        if self._stages:
+            # An empty text makes the stages let go of what they hold.
+            yield Reasoning("")
+            yield Text("")

@@ -132,6 +132,7 @@ def from_fault(status: int, body: JSON, asked: Asked) -> ApiError:
         return error
     error = _by_status(refusal, asked)
     error.stream_type = _STREAM_TYPES.get(status, "api_error")
+    error.retryable = error.retryable and bool(status)
     return error
 
 

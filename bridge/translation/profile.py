@@ -7,6 +7,7 @@ always means "not known", never "no".
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -41,7 +42,12 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """One model of one backend. Sizes in tokens; `refused` are fields it answered 400 to."""
+    """One model of one backend. Sizes in tokens; `refused` are fields it answered 400 to.
+
+    dialect          a profile of its own, where it differs from its backend's
+    inline_thinking  "off", "tags" or "open"; "" leaves it to the model's name
+    written_calls    whether tool calls in its text are read; None leaves it to the operator
+    """
 
     name: str
     context: int | None = None
@@ -49,7 +55,20 @@ class ModelFacts:
     vision: bool | None = None
     tools: bool | None = None
     reasoning: bool | None = None
+    dialect: str = ""
+    inline_thinking: str = ""
+    written_calls: bool | None = None
     refused: frozenset[str] = frozenset()
+
+
+_THINKS_INLINE = re.compile("r1-distill|qwq|reflection-70b|marco-o1", re.I)
+
+
+def inline_thinking(facts: ModelFacts) -> str:
+    """How thinking stands in the text of this model: "" (it does not), "tags" or "open"."""
+    if facts.inline_thinking:
+        return facts.inline_thinking.replace("off", "")
+    return "tags" if _THINKS_INLINE.search(facts.name) else ""
 
 
 _ALL_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")

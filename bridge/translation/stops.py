@@ -7,6 +7,29 @@ of the text is held back as long as it may be the beginning of a sequence.
 
 from __future__ import annotations
 
+from .deltas import Done, Finish, Said, Text, Usage
+
+
+class StopStage:
+    """Deltas in, deltas out up to the first stop sequence in visible text; then only usage."""
+
+    def __init__(self, sequences: tuple[str, ...]) -> None:
+        self._matcher = StopMatcher(sequences)
+
+    @property
+    def stopped(self) -> bool:
+        return self._matcher.matched is not None
+
+    def feed(self, delta: Said) -> list[Said]:
+        if self.stopped or isinstance(delta, Usage):
+            return [delta] if isinstance(delta, Usage) else []
+        if not isinstance(delta, Text):
+            return [Text(self._matcher.finish()), delta]
+        visible = Text(self._matcher.feed(delta.text))
+        if self.stopped:
+            return [visible, Finish("stop", self._matcher.matched), Done()]
+        return [visible]
+
 
 class StopMatcher:
     """Text in, text up to the first stop sequence out; then `matched` names it."""
@@ -24,7 +47,7 @@ class StopMatcher:
             at, self.matched = min(hits, key=lambda hit: (hit[0], -len(hit[1])))
             self._held = ""
             return text[:at]
-        keep = max((_overlap(text, s) for s in self._sequences), default=0)
+        keep = max((overlap(text, s) for s in self._sequences), default=0)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
 
@@ -34,7 +57,7 @@ class StopMatcher:
         return text
 
 
-def _overlap(text: str, sequence: str) -> int:
+def overlap(text: str, sequence: str) -> int:
     """Length of the longest end of `text` with which `sequence` begins."""
     longest = min(len(text), len(sequence) - 1)
     return next((n for n in range(longest, 0, -1) if sequence.startswith(text[-n:])), 0)

@@ -29,8 +29,8 @@ error, never an `end_turn` that nobody said.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from msgspec import UNSET
@@ -41,6 +41,7 @@ from .counts import to_usage
 from .deltas import Said
 from .errors import ApiError
 from .events import Event
+from .jsontext import JSON
 
 
 class Phase(Enum):
@@ -67,6 +68,8 @@ class Terms:
     mint          a fresh random string of 24 base62 characters, for ids and signatures
     client_name   a tool's name at the backend -> its name in the request
     gateway_stops the stop sequences that the backend was not given
+    inline_thinking  "tags" or "open": thinking stands in the text, see dialects/inline.py
+    written_calls    tools whose calls may stand in the text, see dialects/markup.py
     used_ids      tool ids of the conversation so far
     input_estimate, bytes_per_token   stand in where the backend reports no usage
     """
@@ -79,6 +82,8 @@ class Terms:
     used_ids: frozenset[str] = frozenset()
     stop_sequences: tuple[str, ...] = ()
     gateway_stops: tuple[str, ...] = ()
+    inline_thinking: str = ""
+    written_calls: Mapping[str, JSON] = field(default_factory=dict)
     one_call: bool = False
     omit_thinking: bool = False
     input_estimate: int = 1
