@@ -34,6 +34,7 @@ FIRST_WAIT = 3.0
 RECHECK_PAUSE = 10.0
 LIST_TIMEOUT = 15.0
 MAX_LIST_BYTES = 32 * 1024 * 1024
+DETAILS_TIMEOUT = 10.0
 MAX_DETAILS = 50
 """How many models are asked for one by one, where that tells more than the list."""
 
@@ -116,7 +117,8 @@ class Discovery:
                 return
             try:
                 async with asyncio.timeout(LIST_TIMEOUT):
-                    entries = await self._read(backend, key)
+                    document = await self._get(backend, key, "models")
+                entries = await self._with_details(backend, key, listing.read_list(document))
                 await self._store_entries(backend, entries)
                 self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=True)
             except _Answered as answer:
@@ -147,12 +149,6 @@ class Discovery:
         condition.reachable = reachable
         progress.due_at = time.monotonic() + pause
 
-    async def _read(self, backend: Backend, key: str) -> list[listing.Entry]:
-        document = await self._get(backend, key, "models")
-        entries = listing.read_list(document)
-        logger.debug("%s lists %d models", backend.name, len(entries))
-        return await self._with_details(backend, key, entries)
-
     async def _get(self, backend: Backend, key: str, path: str) -> object:
         reply = await self._upstream.get(backend, key, path)
         try:
@@ -169,18 +165,25 @@ class Discovery:
         self, backend: Backend, key: str, entries: list[listing.Entry]
     ) -> list[listing.Entry]:
         """The entries, each with what `/models/{id}` adds, where the first shows that it does."""
-        bare = [entry for entry in entries if entry.is_bare][:MAX_DETAILS]
         found: dict[str, listing.Entry] = {}
-        for entry in bare:
-            try:
-                detail = await self._get(backend, key, f"models/{entry.name}")
-            except (_Answered, ApiError):
-                break
-            fuller = listing.read_entry(detail)
-            if fuller is None or fuller.is_bare:
-                break
-            found[entry.name] = fuller
+        try:
+            async with asyncio.timeout(DETAILS_TIMEOUT):
+                for entry in [entry for entry in entries if entry.is_bare][:MAX_DETAILS]:
+                    detail = await self._get(backend, key, f"models/{entry.name}")
+                    fuller = listing.read_entry(detail)
+                    if fuller is None or fuller.is_bare:
+                        break
+                    found[entry.name] = fuller
+        except (_Answered, ApiError, TimeoutError):
+            pass  # the list alone is good enough
         return [found.get(entry.name, entry) for entry in entries]
+
+    async def remember_refused(self, backend: Backend, model: str, names: tuple[str, ...]) -> None:
+        """Note in the model's row that the backend refuses these fields."""
+        try:
+            await database_sync_to_async(_add_refused)(backend.id, model, names)
+        except DatabaseError as error:
+            logger.warning("refused fields of %s not stored: %s", model, error)
 
     async def _store_entries(self, backend: Backend, entries: list[listing.Entry]) -> None:
         if await database_sync_to_async(_write)(backend.id, entries):
@@ -204,3 +207,10 @@ def _write(backend_id: int, entries: list[listing.Entry]) -> bool:
         DiscoveredModel.objects.filter(pk__in=gone).update(listed=False)
         changed = True
     return changed
+
+
+def _add_refused(backend_id: int, model: str, names: tuple[str, ...]) -> None:
+    row = DiscoveredModel.objects.filter(backend_id=backend_id, name=model).first()
+    if row is not None and not set(names) <= set(row.refused):
+        row.refused = sorted({*row.refused, *names})
+        row.save()

@@ -6,25 +6,14 @@ operator who edits the admin expects to be obeyed until the row is deleted again
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from django.conf import settings
 from django.db import transaction
 
+from bridge.addresses import base_url
 from bridge.models import Backend, ModelAlias, Origin, ToolNameMap
 
-CHAT_PATH = "/chat/completions"
 MAIN = "main"
 CREDENTIAL = "env:CHUTES_API_KEY"
-
-
-def base_url(address: str) -> str:
-    """The base of a backend from either form that people have: a base, or the chat address.
-
-    ``https://h``, ``https://h/v1``, ``https://h/v1/chat/completions`` all give ``https://h/v1``.
-    """
-    base = address.rstrip("/").removesuffix(CHAT_PATH).rstrip("/")
-    return base if urlsplit(base).path.strip("/") else f"{base}/v1"
 
 
 @transaction.atomic

@@ -57,10 +57,17 @@ class Gateway:
         )
         self.lessons = Lessons()
         self.journeys: set[Interruptible] = set()
+        self._errands: set[asyncio.Task[None]] = set()
         self._tasks = [
             self._background(self.store.keep_current(), "snapshot"),
             self._background(self.discovery.run(), "discovery"),
         ]
+
+    def in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do something that no request waits for."""
+        task = self._background(work, name)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
 
     def _background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(_guarded(work, name))
@@ -93,7 +100,7 @@ class Gateway:
         """End background work and close every connection."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._errands, return_exceptions=True)
         await self.upstream.aclose()
 
 

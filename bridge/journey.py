@@ -145,7 +145,10 @@ class Journey:
         if order is None or opened is None:
             return
         if opened.remedy and opened.remedy.without:
-            self.gateway.lessons.refused(order.target, opened.remedy.without)
+            names, target = opened.remedy.without, order.target
+            self.gateway.lessons.refused(target, names)
+            noting = self.gateway.discovery.remember_refused(target.backend, target.model, names)
+            self.gateway.in_background(noting, "remember refused fields")
         if prompt_tokens and not order.chat.media:
             self.gateway.lessons.counted(order.target, order.chat.text_bytes, prompt_tokens)
 

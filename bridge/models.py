@@ -11,10 +11,10 @@ import secrets
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator, URLValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models, transaction
 
-from bridge import keys
+from bridge import addresses, keys
 from bridge.translation.profile import PROFILES
 
 
@@ -88,6 +88,11 @@ def _dialects() -> list[tuple[str, str]]:
     return [("auto", "Detect"), *((name, name) for name in PROFILES)]
 
 
+def _usable_address(value: str) -> None:
+    if expected := addresses.problem(value):
+        raise ValidationError(f"Expected {expected}.")
+
+
 def _model_dialects() -> list[tuple[str, str]]:
     return [(name, name) for name in PROFILES]
 
@@ -99,7 +104,7 @@ class Backend(ConfigRow):
     url = models.CharField(
         "base URL",
         max_length=500,
-        validators=[URLValidator(schemes=["http", "https"])],
+        validators=[_usable_address],
         help_text="With its version folder, e.g. https://llm.example.com/v1.",
     )
     dialect = models.CharField(
@@ -121,7 +126,9 @@ class Backend(ConfigRow):
         help_text="Header that carries the key; authorization sends it as a bearer token.",
     )
     timeout_seconds = models.PositiveIntegerField(
-        default=600, help_text="Longest wait for an answer to begin; whole answers if not streamed."
+        default=600,
+        validators=[MinValueValidator(1)],
+        help_text="Longest wait for an answer to begin; whole answers if not streamed.",
     )
     position = models.PositiveIntegerField(
         default=0, help_text="Backends are asked for a model in this order."
@@ -136,6 +143,11 @@ class Backend(ConfigRow):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """A full chat address is as good as a base address."""
+        if self.url and not addresses.problem(self.url):
+            self.url = addresses.base_url(self.url)
 
 
 class ModelAlias(ConfigRow):

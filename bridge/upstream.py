@@ -172,6 +172,8 @@ def credential_header(backend: Backend, key: str) -> dict[str, str]:
     """The one header that carries the key; none without a key."""
     if not key:
         return {}
+    if not (key.isascii() and key.isprintable()):
+        raise ApiError.bad_gateway("Gateway credentials cannot be sent to the backend")
     return {backend.auth_header: f"Bearer {key}" if backend.auth_header == "authorization" else key}
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import secrets
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from bridge import addresses
 
 env = environ.Env()
 
@@ -83,15 +84,8 @@ def address(name: str) -> str:
     value = text(name)
     if not value:
         return ""
-    parts = urlsplit(value)
-    try:
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise _wrong(name, "an http:// or https:// address")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise _wrong(name, "an address without credentials, query or fragment")
+    if expected := addresses.problem(value):
+        raise _wrong(name, expected)
     return value
 
 

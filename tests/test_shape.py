@@ -54,6 +54,7 @@ LAYERS: dict[str, str] = {
 PURE_IMPORTS = set(
     [
         "__future__",
+        "ast",
         "base64",
         "binascii",
         "collections",

@@ -58,6 +58,7 @@ _LITERALS = {
     "False": "false",
     "None": "null",
 }
+_HALF = "\\ufffd"
 _HEX = frozenset("0123456789abcdefABCDEF")
 _CONTROL = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 _CLOSER = {"{": "}", "[": "]"}
@@ -78,6 +79,7 @@ class ArgumentStream:
         self._is_key = False
         self._first = ""
         self._space = ""
+        self._high = ""
 
     @property
     def complete(self) -> bool:
@@ -133,7 +135,7 @@ class ArgumentStream:
             return self._take()
         if raw in ("", "null", "None"):
             return "{}"
-        return raw if cut else encode_text(as_object(raw))
+        return encode_text(as_object(raw))
 
     def _close(self) -> None:
         """Supply what is missing at the end of an unfinished document."""
@@ -241,6 +243,8 @@ class ArgumentStream:
         self._at = _At.NEXT if self._stack else _At.END
 
     def _in_string(self, text: str, position: int) -> int:
+        if text[position] != "\\":
+            self._lone_half()
         found = _RUN[self._quote].match(text, position)
         end = found.end() if found else position
         if end > position:
@@ -275,6 +279,7 @@ class ArgumentStream:
         if character == "u":
             self._atom, self._at = "", _At.UNICODE
             return
+        self._lone_half()
         if character in '"\\/bfnrt':
             self._emit("\\" + character)
         elif character.isalnum():
@@ -290,15 +295,36 @@ class ArgumentStream:
             return position
         self._atom += text[position]
         if len(self._atom) == 4:
-            self._emit("\\u" + self._atom)
+            self._code_unit(self._atom)
             self._atom, self._at = "", _At.STRING
         return position + 1
 
+    def _code_unit(self, digits: str) -> None:
+        """One escaped UTF-16 unit. Half a character becomes U+FFFD, a NUL vanishes."""
+        unit, pair = int(digits, 16), self._high
+        self._high = ""
+        if 0xDC00 <= unit <= 0xDFFF:
+            self._emit(f"\\u{pair}\\u{digits}" if pair else _HALF)
+            return
+        if pair:
+            self._emit(_HALF)
+        if 0xD800 <= unit <= 0xDBFF:
+            self._high = digits
+        elif unit:
+            self._emit(f"\\u{digits}")
+
+    def _lone_half(self) -> None:
+        if self._high:
+            self._high = ""
+            self._emit(_HALF)
+
     def _spoilt_unicode(self) -> None:
+        self._lone_half()
         self._emit("\\\\u" + self._atom)
         self._atom, self._at = "", _At.STRING
 
     def _end_string(self) -> None:
+        self._lone_half()
         self._emit('"')
         self._at = _At.COLON if self._is_key else _At.NEXT
 

@@ -48,6 +48,10 @@ class Finish(msgspec.Struct, frozen=True, gc=False):
     stop: str | None = None
 
 
+GATEWAY_STOP = "gateway_stop"
+"""Reason of a Finish that the gateway itself decided, at a stop sequence."""
+
+
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """Token counts as reported, already coerced; None is "not said". `prompt` includes `cached`.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from . import events
 from .arguments import as_object
 from .errors import ApiError
@@ -16,11 +18,11 @@ def fold(stream: Iterable[events.Event]) -> events.Message:
     for event in stream:
         match event:
             case events.MessageStart():
-                message = event.message
+                message = replace(event.message, content=[])
             case events.ContentBlockStart():
                 arguments = []
                 if message is not None:
-                    message.content.append(event.content_block)
+                    message.content.append(replace(event.content_block))
             case events.ContentBlockDelta() if message is not None:
                 _add(message.content[event.index], event.delta, arguments)
             case events.ContentBlockStop() if message is not None:

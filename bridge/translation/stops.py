@@ -7,7 +7,7 @@ of the text is held back as long as it may be the beginning of a sequence.
 
 from __future__ import annotations
 
-from .deltas import Done, Finish, Said, Text, Usage
+from .deltas import GATEWAY_STOP, Done, Finish, Said, Text, Usage
 
 
 class StopStage:
@@ -27,7 +27,7 @@ class StopStage:
             return [Text(self._matcher.finish()), delta]
         visible = Text(self._matcher.feed(delta.text))
         if self.stopped:
-            return [visible, Finish("stop", self._matcher.matched), Done()]
+            return [visible, Finish(GATEWAY_STOP, self._matcher.matched), Done()]
         return [visible]
 
 

@@ -142,12 +142,9 @@ class MessageStream:
             case deltas.ToolCall():
                 self._enter_call(delta)
             case deltas.Finish():
-                self._begin()
-                self._finish = self._finish or delta
-                self.phase = Phase.FINISHING
+                self._note_finish(delta)
             case deltas.Usage():
-                self.reported = delta
-                self._counted_last = delta.final and self._finish is not None
+                self._note_usage(delta)
             case deltas.Done():
                 self._done = True
         return self._take()
@@ -162,6 +159,8 @@ class MessageStream:
                 return self.fail(self._cut_short())
             if nothing_came:
                 return self.fail(ApiError.bad_gateway("Backend returned an empty stream"))
+            if any(call.name and not call.complete for call in self._tracker.calls):
+                return self.fail(self._cut_short())
         self._begin()
         self._flush()
         if any(not call.name for call in self._tracker.calls) and self._index < 0:
@@ -179,6 +178,19 @@ class MessageStream:
         body = events.ErrorBody(error.stream_type, error.message)
         self._events.append(events.Error(body, self._terms.request_id))
         return self._take()
+
+    def _note_finish(self, finish: deltas.Finish) -> None:
+        self._begin()
+        if self._finish is None or finish.reason == deltas.GATEWAY_STOP:
+            self._finish = finish
+        self.phase = Phase.FINISHING
+
+    def _note_usage(self, usage: deltas.Usage) -> None:
+        """Reports are cumulative: the last complete one counts."""
+        complete = usage.prompt is not None and usage.completion is not None
+        if complete or self.reported == deltas.Usage():
+            self.reported = usage
+        self._counted_last = usage.final and self._finish is not None
 
     @property
     def said_all(self) -> bool:
@@ -268,7 +280,7 @@ class MessageStream:
         self._events.append(events.ContentBlockStart(self._index, block))
 
     def _delta(self, delta: events.BlockDelta, text: str) -> None:
-        self._emitted_bytes += len(text)
+        self._emitted_bytes += len(text) if text.isascii() else len(text.encode())
         self._events.append(events.ContentBlockDelta(self._index, delta))
 
     def _close(self) -> None:
@@ -324,6 +336,8 @@ class MessageStream:
     def _stop(self) -> events.Stop:
         """Why the answer ended; the first condition that holds decides."""
         finish = self._finish or deltas.Finish("")
+        if finish.reason == deltas.GATEWAY_STOP:
+            return events.Stop("stop_sequence", finish.stop)
         if self._was_cut():
             return events.Stop(self._cut_reason())
         if self._refused or finish.reason == "content_filter":

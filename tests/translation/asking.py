@@ -10,7 +10,10 @@ from bridge.translation.request import ChatRequest, Manners, to_chat
 from bridge.translation.schema import Limits, MessagesRequest, read_request
 from tests.shapes import Json
 
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9"
+    "awAAAABJRU5ErkJggg=="
+)
 """A PNG of one pixel."""
 PNG_URL = f"data:image/png;base64,{PNG}"
 
@@ -77,9 +80,7 @@ def to_backend(
 ) -> ChatRequest:
     """What becomes of a request at a backend of that profile."""
     known = facts or ModelFacts("backend/model")
-    return to_chat(
-        ask(**fields), "backend/model", PROFILES[profile], known, manners or Manners()
-    )
+    return to_chat(ask(**fields), "backend/model", PROFILES[profile], known, manners or Manners())
 
 
 def sent_messages(*messages: Json, profile: str = "generic", **fields: Any) -> list[Json]:

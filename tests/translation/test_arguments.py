@@ -37,8 +37,9 @@ GOOD = [
 @pytest.mark.parametrize("pieces", PIECES)
 @pytest.mark.parametrize("text", GOOD)
 def test_good_json_arrives_unchanged(text: str, pieces: str) -> None:
-    """The specification, D4: a valid prefix of an object is forwarded."""
-    assert run(text, pieces=pieces) == text.strip()
+    """The specification, D4: only white space around the object and behind commas may go."""
+    assert json.loads(run(text, pieces=pieces)) == json.loads(text)
+    assert len(run(text)) >= len(text.strip()) - text.count(", ")
 
 
 MENDED: list[tuple[str, str, Json]] = [
@@ -46,7 +47,11 @@ MENDED: list[tuple[str, str, Json]] = [
     ("F75 white space", " \n", {}),
     ("F75 the text null", " null ", {}),
     ("F75 the text None", "None", {}),
-    ("F76 Python's way of writing", "{'a': True, 'b': False, 'c': None,}", {"a": True} | dict(b=False, c=None)),
+    (
+        "F76 Python's way of writing",
+        "{'a': True, 'b': [False, None],}",
+        {"a": True, "b": [False, None]},
+    ),
     ("F76 space behind single quotes", "{'a' : 'x' , 'b': ['y' ]\n}", {"a": "x", "b": ["y"]}),
     ("an apostrophe inside single quotes", "{'a': 'it's'}", {"a": "it's"}),
     ("an apostrophe and a space inside", "{'a': 'the boys\n are'}", {"a": "the boys\n are"}),
@@ -110,7 +115,7 @@ BROKEN = [
     '{"a":1 "b":2}',
     '{"a":[1}',
     '{"a":}',
-    '{"a":1} x'[:6] + "x",
+    '{"a":1x}',
 ]
 
 
@@ -160,7 +165,7 @@ def test_pieces_are_forwarded_as_they_come() -> None:
     stream = ArgumentStream()
     pieces = ["{", '"a', '":', " [tr", "ue,", " 1", "]", ",", ' "b', '": 2', "}"]
     sent = [stream.feed(piece) for piece in pieces]
-    assert sent == ["", '{"a', '":', " [", "true", ",", "1]", "", ',"b', '": ', "2}"]
+    assert sent == ["", '{"a', '":', " [", "true", "", ",1]", "", ',"b', '": ', "2}"]
     assert (stream.complete, stream.raw) == (True, "".join(pieces))
 
 

@@ -11,7 +11,11 @@ REDACTED: list[tuple[str, str, str]] = [
     ("F128 the key that was sent", f"bad key {SECRET}!", "bad key [redacted]!"),
     ("F128 a bearer token", "got Bearer abc.def-123", "got Bearer [redacted]"),
     ("basic credentials", "Authorization: basic dXNlcjpwdw==", "Authorization: basic [redacted]"),
-    ("an OpenAI key", "Incorrect API key provided: sk-proj-abcDEF123.", "Incorrect API key provided: [redacted]."),
+    (
+        "an OpenAI key",
+        "Incorrect API key provided: sk-proj-abcDEF123.",
+        "Incorrect API key provided: [redacted].",
+    ),
     ("a Chutes key with dots", "key cpk_abcdef01.23456789abc.defghijk0", "key [redacted]"),
     ("a key of the gateway", "unknown gw_abcdef123456", "unknown [redacted]"),
     ("the backend's host", "cannot connect to gpu7.example", "cannot connect to [redacted]"),
@@ -19,8 +23,16 @@ REDACTED: list[tuple[str, str, str]] = [
     ("a path in a URL of a file", "file:///home/u/q.gguf is bad", "file://[path] is bad"),
     ("a Windows path", r"at C:\Users\me\q.gguf failed", "at [path] failed"),
     ("a stack trace", 'boom\nTraceback (most recent call last):\n  File "x.py"', "boom\n"),
-    ("a model's name is no path", "model zai-org/GLM-4.5-Air not found", "model zai-org/GLM-4.5-Air not found"),
-    ("a fraction is no path", "1/2 and a/b/c and https://docs.example/a/b", "1/2 and a/b/c and https://docs.example/a/b"),
+    (
+        "a model's name is no path",
+        "model zai-org/GLM-4.5-Air not found",
+        "model zai-org/GLM-4.5-Air not found",
+    ),
+    (
+        "a fraction is no path",
+        "1/2 and a/b/c and https://docs.example/a/b",
+        "1/2 and a/b/c and https://docs.example/a/b",
+    ),
     ("ordinary words", "the key-value cache is full", "the key-value cache is full"),
 ]
 

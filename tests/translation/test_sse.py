@@ -24,7 +24,11 @@ FRAMINGS: list[tuple[str, bytes, list[bytes]]] = [
     ("only a byte order mark", b"\xef\xbb\xbf", []),
     ("half a byte order mark", b"\xef\xbb", []),
     ("a mark in the middle is data", b"data: \xef\xbb\xbfa\n\n", [b"\xef\xbb\xbfa"]),
-    ("F91 U+2028, U+2029, U+0085", "data: a\u2028b\u2029c\x85d\n\n".encode(), ["a\u2028b\u2029c\x85d".encode()]),
+    (
+        "F91 U+2028, U+2029, U+0085",
+        "data: a\u2028b\u2029c\x85d\n\n".encode(),
+        ["a\u2028b\u2029c\x85d".encode()],
+    ),
     ("empty data", b"data:\n\ndata: \n\n", [b"", b""]),
     ("blank lines between", b"\n\n\ndata: a\n\n\n\n", [b"a"]),
     ("nothing", b"", []),
@@ -52,12 +56,17 @@ def test_event_comes_out_with_its_blank_line() -> None:
     assert reader.feed(b"data: b\r\n\r\n") == [b"b"]
 
 
-@pytest.mark.parametrize("body", [b"data: " + b"x" * 99, b"data: xxxxx\n" * 20], ids=["line", "lines"])
+@pytest.mark.parametrize(
+    "body", [b"data: " + b"x" * 99, b"data: xxxxx\n" * 20], ids=["line", "lines"]
+)
 def test_event_without_end_is_refused(body: bytes) -> None:
     """Ours: memory is bounded whatever a backend sends."""
     with pytest.raises(ApiError) as caught:
         SseReader(max_event_bytes=90).feed(body)
-    assert (caught.value.status, caught.value.message) == (502, "Backend sent an event that is too large")
+    assert (caught.value.status, caught.value.message) == (
+        502,
+        "Backend sent an event that is too large",
+    )
 
 
 def test_size_is_that_of_one_event() -> None:

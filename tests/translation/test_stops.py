@@ -39,5 +39,9 @@ def test_text_goes_up_to_the_first_stop_sequence(
 def test_no_more_is_held_back_than_may_begin_a_sequence() -> None:
     """The specification, C8: the rest is shown at once."""
     matcher = StopMatcher(("STOP", "</a>"))
-    assert [matcher.feed("some S"), matcher.feed("ay <"), matcher.feed("/b>")] == ["some ", "Say ", "</b>"]
+    assert [matcher.feed("some S"), matcher.feed("ay <"), matcher.feed("/b>")] == [
+        "some ",
+        "Say ",
+        "</b>",
+    ]
     assert matcher.finish() == ""

@@ -113,9 +113,7 @@ def load(*folders: str) -> Iterator[Transcript]:
 def replay(transcript: Transcript, size: int = 0) -> Outcome:
     """Feed the body in pieces of `size` bytes; as a whole when `size` is 0."""
     if not 200 <= transcript.status < 300:
-        error = from_reply(
-            transcript.status, transcript.headers, transcript.raw, transcript.asked
-        )
+        error = from_reply(transcript.status, transcript.headers, transcript.raw, transcript.asked)
         return Outcome([], error, None)
     answer = Answer(transcript.terms(), transcript.asked, transcript.headers["content-type"])
     produced: list[Event] = []

@@ -28,7 +28,8 @@ from bridge.translation.jsontext import JSON, decode, encode_text
 MAX_BAD_PAYLOADS = 3
 DONE = b"[DONE]"
 _NO_REASON = frozenset({"", "null", "None"})
-_ABORTED = frozenset({"abort", "error", "insufficient_system_resource"})
+_ABORTED = {"abort": 529, "insufficient_system_resource": 529, "error": 0}
+"""Finish reasons that are none, with the status that each amounts to (0: not told)."""
 
 
 class ChunkReader:
@@ -61,7 +62,7 @@ class ChunkReader:
 
 def read_chunk(chunk: dict[str, JSON]) -> Iterator[Delta]:
     """The deltas of one chunk, in the order in which a message shows them."""
-    if error := chunk.get("error"):
+    if error := _error_of(chunk):
         yield Fault(fault_status(error), chunk)
         return
     if choice := _first_choice(chunk):
@@ -78,12 +79,20 @@ def read_reply(raw: bytes) -> Iterator[Delta]:
         raise ApiError.bad_gateway("Backend returned an unreadable reply") from None
     if not isinstance(reply, dict):
         raise ApiError.bad_gateway("Backend returned an unreadable reply")
-    if not reply.get("error"):
+    if not _error_of(reply):
         choice = _first_choice(reply)
         if choice is None:
             raise ApiError.bad_gateway("Backend returned no choices")
     yield from read_chunk(reply)
     yield Done()
+
+
+def _error_of(chunk: dict[str, JSON]) -> JSON:
+    """The error object of a chunk, or the chunk that is one itself; None for a good chunk."""
+    if error := chunk.get("error"):
+        return error
+    flat = chunk.get("object") == "error" or ("detail" in chunk and "choices" not in chunk)
+    return chunk if flat else None
 
 
 def _first_choice(chunk: dict[str, JSON]) -> dict[str, JSON] | None:
@@ -104,7 +113,7 @@ def _read_choice(choice: dict[str, JSON], delta: JSON) -> Iterator[Delta]:
     if not isinstance(reason, str) or reason in _NO_REASON:
         return
     if reason in _ABORTED:
-        yield Fault(529, {"error": {"message": f"generation ended with {reason!r}"}})
+        yield Fault(_ABORTED[reason], {"error": {"message": f"generation ended with {reason!r}"}})
         return
     matched = choice.get("stop_reason") or choice.get("matched_stop")
     yield Finish(reason, matched if isinstance(matched, str) else None)

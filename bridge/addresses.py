@@ -1,0 +1,30 @@
+"""What a backend's address may look like, for the environment and the admin alike. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+CHAT_PATH = "/chat/completions"
+
+
+def problem(address: str) -> str:
+    """What was expected of an address that cannot be used; "" for one that can."""
+    parts = urlsplit(address)
+    try:
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(c.isspace() for c in address):
+        return "an http:// or https:// address"
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return "an address without credentials, query or fragment"
+    return ""
+
+
+def base_url(address: str) -> str:
+    """The base of a backend from either form that people have: a base, or the chat address.
+
+    ``https://h``, ``https://h/v1``, ``https://h/v1/chat/completions`` all give ``https://h/v1``.
+    """
+    base = address.rstrip("/").removesuffix(CHAT_PATH).rstrip("/")
+    return base if urlsplit(base).path.strip("/") else f"{base}/v1"

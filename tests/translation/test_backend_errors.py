@@ -1,0 +1,461 @@
+"""A backend's refusal -> ours: the table of statuses row by row, and the wordings above it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bridge.translation.backend_errors import (
+    Asked,
+    fault_status,
+    from_fault,
+    from_reply,
+    message_text,
+    retry_after_seconds,
+)
+from bridge.translation.errors import ApiError, Remedy
+from tests.translation.transcripts import error_members
+
+ASKED = Asked(model="X", prompt_tokens=100, max_tokens=50)
+FINAL = {"x-should-retry": "false"}
+
+
+def refusal(status: int, body: Any, asked: Asked = ASKED, **headers: str) -> ApiError:
+    """What becomes of a reply; `body` is text as it is, an object as JSON, or the message."""
+    raw = body if isinstance(body, str) else json.dumps(body)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return from_reply(status, named, raw.encode(), asked)
+
+
+def said(message: str, **more: Any) -> dict[str, Any]:
+    return {"error": {"message": message, **more}}
+
+
+REJECTED = "Backend rejected the request: why"
+BUSY = "Backend is overloaded or loading: why"
+BROKEN = "Backend error: why"
+TIMED_OUT = "Backend timed out: why"
+NO_ENDPOINT = "Backend endpoint not found (check the base URL)"
+
+# backend status, ours, type, message, counts for the breaker, may be tried again
+ROWS: list[tuple[int, int, str, str, bool, bool]] = [
+    (301, 502, "api_error", "Backend redirected", True, False),
+    (308, 502, "api_error", "Backend redirected", True, False),
+    (400, 400, "invalid_request_error", REJECTED, False, False),
+    (401, 401, "authentication_error", "Backend rejected the credentials", False, False),
+    (402, 402, "billing_error", "why", False, False),
+    (403, 403, "permission_error", "why", False, False),
+    (404, 502, "api_error", NO_ENDPOINT, True, False),
+    (405, 502, "api_error", "Backend misconfigured: status 405", True, False),
+    (406, 502, "api_error", "Backend misconfigured: status 406", True, False),
+    (408, 504, "timeout_error", TIMED_OUT, True, True),
+    (409, 529, "overloaded_error", "Backend is busy: why", False, True),
+    (410, 502, "api_error", "Backend misconfigured: status 410", True, False),
+    (411, 502, "api_error", "Backend misconfigured: status 411", True, False),
+    (413, 413, "request_too_large", "Request too large for the backend: why", False, False),
+    (415, 502, "api_error", "Backend misconfigured: status 415", True, False),
+    (422, 400, "invalid_request_error", REJECTED, False, False),
+    (424, 529, "overloaded_error", BUSY, True, True),
+    (425, 529, "overloaded_error", BUSY, True, True),
+    (429, 429, "rate_limit_error", "why", False, True),
+    (499, 502, "api_error", BROKEN, False, False),
+    (500, 500, "api_error", BROKEN, True, False),
+    (501, 400, "invalid_request_error", "Backend does not support this request: why", False, False),
+    (502, 502, "api_error", BROKEN, True, True),
+    (503, 529, "overloaded_error", BUSY, True, True),
+    (504, 504, "timeout_error", TIMED_OUT, True, False),
+    (520, 502, "api_error", BROKEN, True, False),
+    (522, 504, "timeout_error", TIMED_OUT, True, False),
+    (524, 504, "timeout_error", TIMED_OUT, True, False),
+    (527, 502, "api_error", BROKEN, True, False),
+    (529, 529, "overloaded_error", BUSY, True, False),
+    (530, 502, "api_error", BROKEN, True, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "ours", "kind", "message", "blamed", "again"), ROWS, ids=[f"{r[0]}" for r in ROWS]
+)
+def test_status_of_the_backend_becomes_ours(
+    status: int, ours: int, kind: str, message: str, blamed: bool, again: bool
+) -> None:
+    """The specification, E2, row by row."""
+    error = refusal(status, said("why"))
+    assert (error.status, error.type, error.message) == (ours, kind, message)
+    assert (error.blames_backend, error.retryable) == (blamed, again)
+
+
+IMAGE = "Could not process image: "
+TOOLS = "This backend or model does not support tool use: "
+OVERFLOW = "This model's maximum context length is 40 tokens. Your prompt contains 60 input tokens"
+TOO_LONG = "prompt is too long: 60 tokens > 40 maximum"
+MODEL_404 = {"status": 404, "type": "not_found_error", "message": "model: X", **FINAL}
+BILLED = {"status": 402, "type": "billing_error", **FINAL}
+
+
+def invalid(message: str) -> dict[str, Any]:
+    return {"status": 400, "type": "invalid_request_error", "message": message}
+
+
+MEANINGS: list[tuple[str, int, Any, dict[str, Any]]] = [
+    ("F96 overflow with 400", 400, said(OVERFLOW), invalid(TOO_LONG)),
+    ("E2 overflow with 413", 413, said(OVERFLOW), invalid(TOO_LONG)),
+    ("G16 overflow with 500", 500, said(OVERFLOW), invalid(TOO_LONG)),
+    (
+        "E2 overflow by code",
+        400,
+        said("no", code="context_length_exceeded"),
+        invalid("prompt is too long: 100 tokens > 99 maximum"),
+    ),
+    (
+        "F125 an image",
+        400,
+        said("image input is not supported"),
+        invalid(IMAGE + "image input is not supported"),
+    ),
+    (
+        "F125 an image with 500",
+        500,
+        said("image input is not supported - hint: mmproj"),
+        invalid(IMAGE + "image input is not supported - hint: mmproj"),
+    ),
+    (
+        "E5 vLLM",
+        400,
+        said("m is not a multimodal model"),
+        invalid(IMAGE + "m is not a multimodal model"),
+    ),
+    (
+        "E5 does not support image",
+        400,
+        said("It does not support image input"),
+        invalid(IMAGE + "It does not support image input"),
+    ),
+    (
+        "E5 OpenRouter",
+        404,
+        said("No endpoints found that support image input"),
+        invalid(IMAGE + "No endpoints found that support image input"),
+    ),
+    (
+        "E5 unsupported part",
+        400,
+        said("Unsupported content part type: 'image_url'"),
+        invalid(IMAGE + "Unsupported content part type: 'image_url'"),
+    ),
+    ("E5 Ollama", 400, said("invalid image input"), invalid(IMAGE + "invalid image input")),
+    (
+        "E5 vLLM limit",
+        400,
+        said("At most 0 image(s) may be provided"),
+        invalid(IMAGE + "At most 0 image(s) may be provided"),
+    ),
+    (
+        "E5 PDF",
+        400,
+        said("This model does not support PDF input"),
+        invalid("Could not process PDF: this model does not support PDF input"),
+    ),
+    (
+        "E2 tools: vLLM",
+        400,
+        said('"auto" tool choice requires --x'),
+        invalid(TOOLS + '"auto" tool choice requires --x'),
+    ),
+    (
+        "E2 tools: Ollama",
+        400,
+        said("m does not support tools"),
+        invalid(TOOLS + "m does not support tools"),
+    ),
+    (
+        "E2 tools: llama.cpp with 500",
+        500,
+        said("tools param requires --jinja flag"),
+        invalid(TOOLS + "tools param requires --jinja flag"),
+    ),
+    ("F118 402", 402, said("Insufficient credits"), BILLED | {"message": "Insufficient credits"}),
+    (
+        "F118 429 with a code",
+        429,
+        said("why", code="insufficient_quota"),
+        BILLED | {"message": "why"},
+    ),
+    (
+        "F118 429 balance",
+        429,
+        said("Your balance is too low"),
+        BILLED | {"message": "Your balance is too low"},
+    ),
+    (
+        "F118 403 quota",
+        403,
+        said("Quota exceeded for project"),
+        BILLED | {"message": "Quota exceeded for project"},
+    ),
+    (
+        "F118 429 that is no quota",
+        429,
+        said("the load balancer is busy"),
+        {"status": 429, "type": "rate_limit_error", "message": "the load balancer is busy"},
+    ),
+    ("F119 a model unknown", 404, said("The model X does not exist"), MODEL_404),
+    ("F119 with its code", 404, said("no", code="model_not_found"), MODEL_404),
+    ("F119 llama.cpp's router with 400", 400, said("model 'X' not found"), MODEL_404),
+    ("F119 transformers with 400", 400, {"detail": "Unknown model: X"}, MODEL_404),
+    (
+        "F119 no such path",
+        404,
+        {"detail": "Not Found"},
+        {"status": 502, "type": "api_error", "message": NO_ENDPOINT},
+    ),
+    (
+        "F120 422 with details",
+        422,
+        {"detail": [{"loc": ["body", "x"], "msg": "bad"}]},
+        invalid("Backend rejected the request: bad"),
+    ),
+    (
+        "F121 an error that is a string",
+        401,
+        {"error": "Unauthorized"},
+        {
+            "status": 401,
+            "type": "authentication_error",
+            "message": "Backend rejected the credentials",
+            **FINAL,
+        },
+    ),
+    (
+        "F121 the same with 500",
+        500,
+        {"error": "it broke"},
+        {"status": 500, "type": "api_error", "message": "Backend error: it broke"},
+    ),
+    (
+        "F127 503 with a delay",
+        503,
+        said("Loading model"),
+        {
+            "status": 529,
+            "type": "overloaded_error",
+            "message": "Backend is overloaded or loading: Loading model",
+            "retry-after": "4",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"), [m[1:] for m in MEANINGS], ids=[m[0] for m in MEANINGS]
+)
+def test_meaning_goes_before_status(status: int, body: Any, expected: dict[str, Any]) -> None:
+    """The specification, E2, E5 and G16; backends observed."""
+    error = refusal(status, body, retry_after="4") if status == 503 else refusal(status, body)
+    assert error_members(error) == expected
+
+
+def test_f117_rejected_credentials_of_the_operator_are_not_the_users_fault() -> None:
+    """F117: with the operator's key it is a 502, so that users are not told to log in."""
+    error = refusal(401, said("no"), Asked(operator_key=True))
+    message = "Gateway credentials were rejected by the backend"
+    assert error_members(error) == {"status": 502, "type": "api_error", "message": message}
+    assert error.blames_backend
+    assert not refusal(401, said("no")).blames_backend
+
+
+RETRY_AFTER: list[tuple[str, int | None]] = [
+    ("7", 7),
+    (" 7 ", 7),
+    ("1.2", 2),
+    ("0", 0),
+    ("86400", 60),
+    ("", None),
+    ("-1", None),
+    ("soon", None),
+    ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+]
+
+
+@pytest.mark.parametrize(("text", "seconds"), RETRY_AFTER)
+def test_f115_delay_is_passed_on_in_whole_seconds(text: str, seconds: int | None) -> None:
+    """F115, F116: rounded up, capped; a date has become seconds before it gets here."""
+    assert retry_after_seconds({"retry-after": text}, 60) == seconds
+    assert refusal(429, said("why"), retry_after=text).retry_after == seconds
+
+
+def test_f115_absent_delay_stays_absent() -> None:
+    """F115: nothing is invented."""
+    assert "retry-after" not in refusal(429, said("why")).reply_headers()
+
+
+REFUSED_FIELDS: list[tuple[str, int, set[str], str, tuple[str, ...]]] = [
+    (
+        "F126 stream_options",
+        400,
+        {"stream_options", "reasoning"},
+        "unknown stream_options",
+        ("stream_options",),
+    ),
+    ("with 422", 422, {"reasoning_effort"}, "reasoning_effort: extra", ("reasoning_effort",)),
+    (
+        "two at once",
+        400,
+        {"thinking", "reasoning_effort"},
+        "thinking, reasoning_effort",
+        ("reasoning_effort", "thinking"),
+    ),
+    (
+        "parallel_tool_calls",
+        400,
+        {"parallel_tool_calls"},
+        "no parallel_tool_calls",
+        ("parallel_tool_calls",),
+    ),
+    ("response_format", 400, {"response_format"}, "response_format is bad", ("response_format",)),
+    ("strict", 400, {"strict"}, "tools.0.function.strict: extra", ("strict",)),
+    ("enable_thinking", 400, {"enable_thinking"}, "enable_thinking?", ("enable_thinking",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "added", "message", "without"),
+    [r[1:] for r in REFUSED_FIELDS],
+    ids=[r[0] for r in REFUSED_FIELDS],
+)
+def test_refused_field_of_ours_may_be_left_out(
+    status: int, added: set[str], message: str, without: tuple[str, ...]
+) -> None:
+    """The specification, E2 and C7: one more try without it."""
+    error = refusal(status, said(message), Asked(added=frozenset(added)))
+    assert error.remedy == Remedy(without=without)
+    assert (error.status, error.type) == (400, "invalid_request_error")
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_refused_field_of_the_clients_may_not(status: int) -> None:
+    """The specification, E2: only what the gateway added, and only for a 400 or 422."""
+    asked = Asked(added=frozenset({"reasoning_effort"} if status == 500 else ()))
+    assert refusal(status, said("bad reasoning_effort"), asked).remedy is None
+
+
+STREAM_TYPES: list[tuple[int, str]] = [
+    *((code, "invalid_request_error") for code in (400, 404, 405, 409, 413, 422)),
+    (401, "authentication_error"),
+    (402, "billing_error"),
+    (403, "permission_error"),
+    (408, "timeout_error"),
+    (504, "timeout_error"),
+    (429, "rate_limit_error"),
+    *((code, "overloaded_error") for code in (502, 503, 529)),
+    *((code, "api_error") for code in (0, 500, 501, 499, 418, 520, 424, 425)),
+]
+
+
+@pytest.mark.parametrize(("code", "kind"), STREAM_TYPES)
+def test_code_inside_a_stream_decides_the_type_of_the_event(code: int, kind: str) -> None:
+    """The specification, E3."""
+    assert from_fault(code, said("why", code=code), ASKED).stream_type == kind
+
+
+STREAM_MEANINGS: list[tuple[str, Any, str, str]] = [
+    ("overflow without a code", said(OVERFLOW), "invalid_request_error", TOO_LONG),
+    (
+        "an unknown model",
+        said("The model X does not exist", code=404),
+        "not_found_error",
+        "model: X",
+    ),
+    ("a used-up quota", said("why", code="insufficient_quota"), "billing_error", "why"),
+    ("an image", said("mmproj"), "invalid_request_error", IMAGE + "mmproj"),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [m[1:] for m in STREAM_MEANINGS],
+    ids=[m[0] for m in STREAM_MEANINGS],
+)
+def test_meaning_goes_before_code_inside_a_stream(body: Any, kind: str, message: str) -> None:
+    """The specification, E3."""
+    error = from_fault(fault_status(body["error"]), body, ASKED)
+    assert (error.stream_type, error.message) == (kind, message)
+
+
+CODES: list[tuple[Any, int]] = [
+    ({"code": 503}, 503),
+    ({"code": "429"}, 429),
+    ({"code": "context_length_exceeded"}, 400),
+    ({"code": "model_not_found"}, 404),
+    ({"code": "invalid_api_key"}, 401),
+    ({"code": "insufficient_quota"}, 402),
+    ({"code": "rate_limit_exceeded"}, 429),
+    ({"code": "server_error"}, 500),
+    ({"code": "42900"}, 0),
+    ({"code": "whatever"}, 0),
+    ({"code": 200}, 0),
+    ({"code": 600}, 0),
+    ({"code": None}, 0),
+    ({}, 0),
+    ("text", 0),
+]
+
+
+@pytest.mark.parametrize(("error", "status"), CODES)
+def test_code_of_an_error_object_is_a_status_or_nothing(error: Any, status: int) -> None:
+    """The specification, D1.1 and B8."""
+    assert fault_status(error) == status
+
+
+TEXTS: list[tuple[str, Any, str]] = [
+    ("reference", said("why", type="x", param=None, code=None), "why"),
+    ("vLLM wrong key", {"error": "Unauthorized"}, "Unauthorized"),
+    ("SGLang", {"object": "error", "message": "why", "type": "BadRequest", "code": 400}, "why"),
+    ("FastAPI", {"detail": "why"}, "why"),
+    ("FastAPI validation", {"detail": [{"loc": ["body"], "msg": "why", "type": "x"}]}, "why"),
+    ("a list of texts", {"detail": ["why"]}, "why"),
+    ("errors", {"errors": [{"message": "why"}]}, "why"),
+    ("errors as texts", {"errors": ["why"]}, "why"),
+    ("the first that says something", {"error": {"message": ""}, "message": "why"}, "why"),
+    ("white space is folded", said("a\n  b"), "a b"),
+    ("signs of comparison", said("n must be < 4 and > 0"), "n must be < 4 and > 0"),
+    (
+        "a page",
+        "<html><style>b{}</style><body><h1>502</h1> Bad\nGateway</body></html>",
+        "502 Bad Gateway",
+    ),
+    ("plain text", "Internal Server Error", "Internal Server Error"),
+    ("a long page", "<p>" + "x" * 900, "x" * 300),
+    ("a long text", "x" * 900, "x" * 300),
+    ("an empty object", {}, ""),
+    ("empty lists", {"detail": [], "errors": []}, ""),
+    ("nothing readable", {"error": {"message": 5}, "detail": [5], "errors": [5]}, ""),
+    ("a number", 5, ""),
+]
+
+
+@pytest.mark.parametrize(("body", "text"), [t[1:] for t in TEXTS], ids=[t[0] for t in TEXTS])
+def test_sentence_is_found_in_any_shape(body: Any, text: str) -> None:
+    """The specification, B8."""
+    assert message_text(body) == text
+
+
+def test_bodies_without_a_sentence_name_the_status() -> None:
+    """The specification, B8: something is always said."""
+    assert refusal(500, "").message == "Backend error: status 500"
+    assert from_reply(500, {}, b"\xff\xfe", ASKED).message.startswith("Backend error: ")
+
+
+def test_message_is_cut() -> None:
+    """The specification, E: 1000 characters."""
+    assert refusal(500, said("x" * 2000)).message == "Backend error: " + "x" * 1000
+
+
+def test_f128_secrets_are_taken_out() -> None:
+    """F128: the key that was sent, a bearer token, and paths."""
+    asked = Asked(secrets=("the-upstream-key",))
+    message = "key the-upstream-key, Bearer abcdef, at /srv/models/x"
+    shown = "Backend error: key [redacted], Bearer [redacted], at [path]"
+    assert refusal(500, said(message), asked).message == shown
