@@ -17,6 +17,7 @@ LAYERS: dict[str, str] = {
     # pure: no input or output, no clock, no rows
     T: "",
     "breaker": "",
+    "addresses": "",
     "ids": "",
     "inflow": "",
     "listing": T,
@@ -27,9 +28,9 @@ LAYERS: dict[str, str] = {
     "reader": T,
     "tokenizer": T,
     # rows, and what this process knows of them
-    "models": f"keys {T}",
+    "models": f"addresses keys {T}",
     "admin": "models",
-    "environment_rows": "models",
+    "environment_rows": "addresses models",
     "snapshot": f"environment_rows models keys routing {T}",
     "health": f"breaker routing {T}",
     # the way to the backends

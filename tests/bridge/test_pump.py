@@ -19,6 +19,8 @@ from tests.fakes.chunks import finish, text, usage
 from tests.grammar import parse_sse
 
 END, SILENCE = b"", None
+TURN = 1e-6
+"""Seconds that pass in any case, as they do outside: sums of floats may fall short of a strike."""
 Item = bytes | None | ApiError | tuple[float, bytes]
 
 
@@ -40,10 +42,10 @@ class Script:
             seconds, data = item
             if seconds > timeout:
                 self._items.insert(0, (seconds - timeout, data))
-            self._clock.advance(min(seconds, timeout))
+            self._clock.advance(min(seconds, timeout) + TURN)
             return data if seconds <= timeout else None
         if item is SILENCE:
-            self._clock.advance(timeout)
+            self._clock.advance(timeout + TURN)
         return item
 
 
@@ -140,7 +142,7 @@ async def test_backend_that_forgets_to_end_is_ended(clock: Clock) -> None:
 
 
 async def test_chatter_after_the_finish_reason_does_not_put_off_the_end(clock: Clock) -> None:
-    """wire.md D2, FINISHING: the grace counts from the finish reason; comments may come for ever."""
+    """wire.md D2, FINISHING: the grace counts from the finish reason, whatever comments come."""
     start = clock.now
     comments = [(1.0, b": keep-alive\n\n")] * 400
     opened = begun(clock, wire(finish("stop")), *comments)

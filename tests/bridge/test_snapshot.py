@@ -1,4 +1,4 @@
-"""Snapshots: rows in, one immutable configuration out, kept current without the data plane's help."""
+"""Snapshots: rows in, one immutable configuration out, and the loop that keeps it current."""
 
 import asyncio
 import dataclasses
