@@ -14,8 +14,8 @@ from contextlib import aclosing
 
 from django.conf import settings
 
+from bridge import counting, keys, orders, report
 from bridge import gateway as gateways
-from bridge import keys, orders, report, tokenizer
 from bridge.gateway import Gateway
 from bridge.ids import mint
 from bridge.journey import Call, Head
@@ -152,8 +152,10 @@ async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
     request = read_request(call.body, gateway.limits, counting=True)
     await gateway.discovery.prepare(caller.secret)
-    _, chat = orders.translate(gateway, request)
-    answer: dict[str, JSON] = {"input_tokens": await tokenizer.count_tokens(chat.body)}
+    target, chat = await orders.translate(gateway, request)
+    key, _ = keys.credential(caller, target.backend, gateway.keys)
+    tokens = await counting.count_tokens(gateway, target, chat, key)
+    answer: dict[str, JSON] = {"input_tokens": tokens}
     if request.body.get("context_management") is not None:
         answer["context_management"] = {"original_input_tokens": answer["input_tokens"]}
     return 200, answer

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from django.conf import settings
 
-from bridge import keys, routing
+from bridge import keys, pdf, routing
 from bridge.attempts import Order
 from bridge.gateway import Gateway
 from bridge.ids import mint
@@ -13,14 +15,23 @@ from bridge.routing import Target
 from bridge.translation import thinking
 from bridge.translation.backend_errors import Asked
 from bridge.translation.jsontext import JSON
-from bridge.translation.profile import PROFILES, inline_thinking
+from bridge.translation.profile import PROFILES, for_model, inline_thinking
 from bridge.translation.request import ChatRequest, Manners, to_chat
-from bridge.translation.schema import MessagesRequest
+from bridge.translation.schema import MessagesRequest, has_pdf
 from bridge.translation.stream import Terms
 
 
-def translate(gateway: Gateway, request: MessagesRequest) -> tuple[Target, ChatRequest]:
-    """Where the request goes, and what is sent there. Raises ApiError."""
+async def translate(gateway: Gateway, request: MessagesRequest) -> tuple[Target, ChatRequest]:
+    """Where the request goes, and what is sent there. Raises ApiError.
+
+    Reading a PDF takes its time, so a request that brings one is translated in a thread.
+    """
+    if settings.PDF_TEXT_EXTRACTION and has_pdf(request):
+        return await asyncio.to_thread(_translate, gateway, request)
+    return _translate(gateway, request)
+
+
+def _translate(gateway: Gateway, request: MessagesRequest) -> tuple[Target, ChatRequest]:
     routes = gateway.snapshot.routes
     target = routing.resolve(routes, request.model)[0]
     manners = Manners(
@@ -29,17 +40,19 @@ def translate(gateway: Gateway, request: MessagesRequest) -> tuple[Target, ChatR
         settings.SERVER_TOOLS,
         routing.tool_names(routes, target.model),
         gateway.lessons.bytes_per_token(target),
+        pdf.text_of if settings.PDF_TEXT_EXTRACTION else None,
     )
     facts = gateway.lessons.applied(target)
-    profile = PROFILES.get(facts.dialect, target.backend.profile)
+    family = PROFILES.get(facts.dialect, target.backend.profile)
+    profile = for_model(family, target.model)
     return target, to_chat(request, target.model, profile, facts, manners)
 
 
-def make_order(
+async def make_order(
     gateway: Gateway, request: MessagesRequest, caller: Caller, request_id: str
 ) -> Order:
     """The order for one request. Raises ApiError."""
-    target, chat = translate(gateway, request)
+    target, chat = await translate(gateway, request)
     key, operators = keys.credential(caller, target.backend, gateway.keys)
     asked = Asked(
         model=request.model,
@@ -73,6 +86,7 @@ def _terms(request: MessagesRequest, target: Target, chat: ChatRequest, request_
         used_ids=chat.used_ids,
         stop_sequences=request.stop_sequences,
         gateway_stops=chat.stops,
+        prefill=chat.prefill,
         inline_thinking=inline_thinking(target.facts),
         written_calls=_written_calls(target, chat),
         one_call=chat.one_call,

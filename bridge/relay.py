@@ -77,7 +77,7 @@ async def _road(journey: Journey) -> AsyncGenerator[Part]:
     request = read_request(call.body, gateway.limits)
     record.asked_model, record.streamed = request.model, request.stream
     await gateway.discovery.prepare(caller.secret)
-    order = make_order(gateway, request, caller, call.request_id)
+    order = await make_order(gateway, request, caller, call.request_id)
     journey.ordered(order)
     if request.max_tokens == 0:
         answer = _warmed_up(journey, order, request)

@@ -137,10 +137,13 @@ class Upstream:
 
     async def send(self, backend: Backend, key: str, body: bytes) -> Reply:
         """POST a chat request. Returns when the headers are there; raises ApiError."""
+        return await self.post(backend, key, "chat/completions", body)
+
+    async def post(self, backend: Backend, key: str, path: str, body: bytes) -> Reply:
+        """POST to `path` below the backend's base URL; with a slash in front, below its root."""
         headers = {"content-type": "application/json", **credential_header(backend, key)}
-        return await self._request(
-            backend, "POST", f"{backend.url}/chat/completions", headers, body
-        )
+        base = backend.url.rpartition("/")[0] if path.startswith("/") else f"{backend.url}/"
+        return await self._request(backend, "POST", f"{base}{path}", headers, body)
 
     async def get(self, backend: Backend, key: str, path: str) -> Reply:
         """GET `path` below the backend's base URL."""

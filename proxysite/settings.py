@@ -6,6 +6,7 @@ thing (`BACKEND_URL` and `CHUTES_BASE_URL`, `PORT` and `HOST_PORT`), both are un
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,10 @@ STRICT_TOOL_PAIRING = read.flag("STRICT_TOOL_PAIRING", False)
 TEXT_TOOL_CALLS = read.flag("TEXT_TOOL_CALLS", True)
 HONOUR_THINKING_DISPLAY = read.flag("HONOUR_THINKING_DISPLAY", False)
 TEXT_TOOL_CALLS = read.flag("TEXT_TOOL_CALLS", True)
+PDF_TEXT_EXTRACTION = read.flag("PDF_TEXT_EXTRACTION", False)
+if PDF_TEXT_EXTRACTION and find_spec("pypdf") is None:
+    raise ImproperlyConfigured("PDF_TEXT_EXTRACTION: expected pypdf to be installed")
+EXACT_TOKEN_COUNTS = read.flag("EXACT_TOKEN_COUNTS", False)
 SERVER_TOOLS = read.choice("SERVER_TOOLS", "auto", ("auto", "drop", "error"))
 
 # --- logging ----------------------------------------------------------------------------------

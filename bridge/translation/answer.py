@@ -14,6 +14,7 @@ from typing import Protocol
 from .backend_errors import Asked, from_fault
 from .deltas import Delta, Fault, Reasoning, Said, Text
 from .dialects.chat import ChunkReader, read_reply
+from .dialects.echo import PrefillEcho
 from .dialects.inline import ThinkTags
 from .dialects.markup import WrittenCalls
 from .errors import ApiError
@@ -34,6 +35,8 @@ class Stage(Protocol):
 
 def _stages(terms: Terms, stops: StopStage | None) -> list[Stage]:
     stages: list[Stage] = []
+    if terms.prefill:
+        stages.append(PrefillEcho(terms.prefill))
     if terms.inline_thinking:
         stages.append(ThinkTags(opened=terms.inline_thinking == "open"))
     if terms.written_calls:

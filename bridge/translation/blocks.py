@@ -38,12 +38,14 @@ class Site:
 
     dropped    collects the names of what the backend will not see
     tool_name  a tool's name in the request -> its name at the backend
+    pdf_text   the text of a PDF in base64, "" when it has none; None where PDFs are not read
     """
 
     profile: Profile
     facts: ModelFacts
     refuse_images: bool
     tool_name: Callable[[str], str]
+    pdf_text: Callable[[str], str] | None = None
     dropped: dict[str, None] = field(default_factory=dict)
     path: str = ""
     role: str = "user"
@@ -153,9 +155,12 @@ def _inline_document(block: Block, content: JSON, site: Site) -> list[Piece]:
 
 
 def _pdf(block: Block, source: dict[str, JSON], site: Site) -> list[Piece]:
-    if not site.profile.file_parts or site.in_result or site.from_assistant:
-        raise ApiError.invalid(PDF_REFUSED)
     data = _base64(source, f"{site.path}.source")
+    if not site.profile.file_parts or site.in_result or site.from_assistant:
+        text = site.pdf_text(data) if site.pdf_text else ""
+        if not text:
+            raise ApiError.invalid(PDF_REFUSED)
+        return [Words(_wrapped(block, text))]
     name = block.get("title")
     filename = name if isinstance(name, str) and name else "document.pdf"
     return [File(filename, f"data:application/pdf;base64,{data}")]

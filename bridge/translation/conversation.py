@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from .blocks import NO_OUTPUT
 from .errors import ApiError
+from .identities import STYLES
 from .jsontext import JSON
 from .pieces import (
     CallMade,
@@ -35,6 +36,7 @@ from .pieces import (
 from .profile import Profile
 
 NOT_EXECUTED = "(no result: the call was not executed)"
+CONTINUED = "(continued)"
 EMPTY = "messages: text content blocks must be non-empty"
 
 ChatMessage = dict[str, JSON]
@@ -92,6 +94,7 @@ class _Writer:
     def __init__(self, profile: Profile, strict: bool) -> None:
         self._profile = profile
         self._strict = strict
+        self._style = STYLES[profile.tool_id_style]
         self._messages: list[ChatMessage] = []
         self._taken: set[str] = set()
         self._pending = Pending()
@@ -119,6 +122,8 @@ class _Writer:
         if not text and not calls:
             return
         if calls:
+            if not text and self._profile.null_content:
+                message["content"] = None
             message["tool_calls"] = [self._call(call) for call in calls]
             self._pending.path = turn.path
         thoughts = [p.text for p in turn.pieces if isinstance(p, Thought)]
@@ -126,11 +131,13 @@ class _Writer:
         wanted = recent or profile.reasoning_from_all_turns
         if thoughts and calls and wanted and profile.reasoning_history:
             message[profile.reasoning_history] = "\n".join(thoughts)
+        if self._profile.user_first and not self._messages:
+            self._messages.append({"role": "user", "content": CONTINUED})
         self._messages.append(message)
 
     def _call(self, call: CallMade) -> ChatMessage:
         self._calls += 1
-        wanted = call.id or f"call_{self._calls}"
+        wanted = self._style(call.id or f"call_{self._calls}", call.name, self._calls - 1)
         sent, number = wanted, 2
         while sent in self._taken:
             sent, number = f"{wanted}_{number}", number + 1
@@ -192,6 +199,9 @@ class _Writer:
                 said.append(piece)
         self._user_message(said)
 
+    def _behind_tool(self) -> bool:
+        return bool(self._messages) and self._messages[-1]["role"] == "tool"
+
     def _user_message(self, pieces: list[Piece]) -> None:
         parts = [part for piece in pieces if (part := _part(piece))]
         if not parts:
@@ -199,6 +209,9 @@ class _Writer:
         content: JSON = parts
         if all(part["type"] == "text" for part in parts):
             content = join_texts([part["text"] for part in parts])
+            if not self._profile.user_after_tool and self._behind_tool():
+                self._messages[-1]["content"] += f"\n\n{content}"
+                return
         self._messages.append({"role": "user", "content": content})
 
 

@@ -8,7 +8,9 @@ always means "not known", never "no".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,20 @@ class Profile:
     file_parts: bool = False
     image_urls: bool = True
     prefill: str = "plain"
+    """What becomes of a last message of the assistant: sent as it is ("plain"), with the switch
+    that continues it ("continue"), sent and taken out of the answer again ("echo"), or refused."""
+    count_path: str = ""
+    """Where the server counts tokens: below its root with a slash in front, else its base URL."""
+    schema_strip: bool = False
+    """Its grammar compiler fails on parts of JSON Schema that only narrow strings."""
+    tool_id_style: str = ""
+    """Key of `identities.STYLES`."""
+    user_after_tool: bool = True
+    """The chat template allows a user message directly behind tool messages."""
+    user_first: bool = False
+    """The chat template wants the user to speak first."""
+    null_content: bool = False
+    """Wants null rather than "" beside tool calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +101,11 @@ PROFILES: dict[str, Profile] = {
             accepts_strict=True,
             user_field=True,
             file_parts=True,
+            tool_id_style="max40",
         ),
         Profile(
             "vllm",
+            count_path="/tokenize",
             takes_top_k=True,
             names_matched_stop=True,
             thinking="vllm",
@@ -96,6 +114,7 @@ PROFILES: dict[str, Profile] = {
         ),
         Profile(
             "sglang",
+            count_path="/tokenize",
             takes_top_k=True,
             names_matched_stop=True,
             thinking="effort",
@@ -106,6 +125,9 @@ PROFILES: dict[str, Profile] = {
             "llamacpp",
             takes_top_k=True,
             named_choice=False,
+            prefill="echo",
+            count_path="chat/completions/input_tokens",
+            schema_strip=True,
             thinking="template",
             reasoning_history="reasoning_content",
         ),
@@ -136,3 +158,21 @@ PROFILES: dict[str, Profile] = {
         ),
     )
 }
+
+_MODEL_QUIRKS: tuple[tuple[re.Pattern[str], dict[str, Any]], ...] = (
+    (re.compile("kimi-?k2", re.I), {"tool_id_style": "kimi"}),
+    (
+        re.compile("mi[sx]tral|magistral|devstral|codestral|ministral|pixtral", re.I),
+        {"tool_id_style": "mistral9", "user_after_tool": False},
+    ),
+)
+"""What a model's chat template demands, whatever server runs it."""
+
+
+@cache
+def for_model(profile: Profile, model: str) -> Profile:
+    """The profile with the demands of this model's chat template."""
+    for pattern, changes in _MODEL_QUIRKS:
+        if pattern.search(model):
+            return replace(profile, **changes)
+    return profile

@@ -8,7 +8,7 @@ change the meaning of the conversation if they were ignored are refused instead.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from . import system, thinking
@@ -24,6 +24,10 @@ from .tools import ToolNames, to_toolbox
 
 SMALLEST_CLAMP = 256
 CONTEXT_MARGIN = 32
+
+NO_PREFILL = (
+    "This model does not support assistant prefill; end the conversation with a user message"
+)
 
 _DROPPED = (
     "service_tier",
@@ -60,6 +64,7 @@ class Manners:
     """Choices of the operator, and what routing found out. Settings of the same names.
 
     tool_names      backend tool name -> client tool name
+    pdf_text        reads a PDF, see `blocks.Site`
     bytes_per_token what this model's reports taught so far
     """
 
@@ -68,6 +73,7 @@ class Manners:
     server_tools: str = "auto"
     tool_names: Mapping[str, str] = field(default_factory=dict)
     bytes_per_token: float = BYTES_PER_TOKEN
+    pdf_text: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class ChatRequest:
     """What goes to the backend, and what its answer will need.
 
     prompt_tokens    an estimate by size, of `text_bytes` of text and `media` images or files
+    prefill          what the backend will repeat at the start of its answer
     stops            sequences that the gateway looks for itself
     """
 
@@ -83,6 +90,7 @@ class ChatRequest:
     dropped: tuple[str, ...]
     used_ids: frozenset[str]
     stops: tuple[str, ...]
+    prefill: str
     one_call: bool
     prompt_tokens: int
     text_bytes: int
@@ -126,7 +134,7 @@ def to_chat(
     names = ToolNames(profile.tool_name_limit, manners.tool_names)
     toolbox = to_toolbox(request, profile, names, manners.server_tools)
     refuses = manners.images_on_text_model == "error"
-    site = Site(profile, facts, refuses, names.to_backend)
+    site = Site(profile, facts, refuses, names.to_backend, manners.pdf_text)
     messages = _messages(request, profile, site, manners.strict_tool_pairing)
     body: dict[str, JSON] = {"model": model, "messages": messages, **toolbox.fields}
     dropped = [name for name in _DROPPED if request.body.get(name) is not None]
@@ -152,6 +160,7 @@ def to_chat(
         dropped=tuple(dict.fromkeys(dropped)),
         used_ids=_tool_ids(request),
         stops=own_stops,
+        prefill=_echoed(messages, profile),
         one_call=toolbox.one_call,
         prompt_tokens=prompt,
         text_bytes=size,
@@ -276,10 +285,21 @@ def _output_format(
     return {"response_format": {"type": "json_object"}, "messages": messages}
 
 
+def _echoed(messages: list[dict[str, JSON]], profile: Profile) -> str:
+    """The prefill, where the backend repeats it."""
+    last = messages[-1]
+    echoes = profile.prefill == "echo" and last["role"] == "assistant"
+    return str(last["content"]) if echoes else ""
+
+
 def _prefill(body: dict[str, JSON], profile: Profile) -> dict[str, JSON]:
     """A last message of the assistant asks to be continued."""
     last = body["messages"][-1]
     if last["role"] != "assistant":
+        return {}
+    if profile.prefill == "reject":
+        raise ApiError.invalid(NO_PREFILL)
+    if profile.prefill == "echo":
         return {}
     if profile.prefill == "continue":
         return {"continue_final_message": True, "add_generation_prompt": False}

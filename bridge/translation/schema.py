@@ -232,6 +232,17 @@ def _check_block(block: JSON, path: str) -> None:
         _content(block["content"], f"{path}.content")
 
 
+def has_pdf(request: MessagesRequest) -> bool:
+    """Whether any document of the request stands in base64, directly or in a tool result."""
+    return any(_is_pdf(block) for message in request.messages for block in message.content)
+
+
+def _is_pdf(block: Block) -> bool:
+    if block.get("type") == "tool_result":
+        return any(_is_pdf(inner) for inner in inner_blocks(block.get("content")))
+    return block.get("type") == "document" and bool(block["source"].get("type") == "base64")
+
+
 def inner_blocks(content: JSON) -> tuple[Block, ...]:
     """The blocks inside a block, whose content may be absent, a string or a list."""
     if isinstance(content, str):

@@ -68,6 +68,7 @@ class Terms:
     mint          a fresh random string of 24 base62 characters, for ids and signatures
     client_name   a tool's name at the backend -> its name in the request
     gateway_stops the stop sequences that the backend was not given
+    prefill          what the backend repeats before it goes on
     inline_thinking  "tags" or "open": thinking stands in the text, see dialects/inline.py
     written_calls    tools whose calls may stand in the text, see dialects/markup.py
     used_ids      tool ids of the conversation so far
@@ -82,6 +83,7 @@ class Terms:
     used_ids: frozenset[str] = frozenset()
     stop_sequences: tuple[str, ...] = ()
     gateway_stops: tuple[str, ...] = ()
+    prefill: str = ""
     inline_thinking: str = ""
     written_calls: Mapping[str, JSON] = field(default_factory=dict)
     one_call: bool = False

@@ -183,7 +183,7 @@ def _function(tool: Tool, names: ToolNames, profile: Profile) -> JSON:
     function: dict[str, JSON] = {"name": names.declare(str(tool.get("name") or tool.get("type")))}
     if text := description + _examples(tool):
         function["description"] = text
-    function["parameters"] = schema
+    function["parameters"] = _narrowed(schema) if profile.schema_strip else schema
     if profile.accepts_strict and isinstance(tool.get("strict"), bool):
         function["strict"] = tool["strict"]
     return {"type": "function", "function": function}
@@ -196,6 +196,29 @@ def _parameters(tool: Tool) -> JSON:
     if "type" in schema and "properties" in schema:
         return schema
     return {"type": "object", "properties": {}, **schema}
+
+
+_ONLY_NARROWING = frozenset({"$schema", "$id", "pattern", "format"})
+_LENGTHS = frozenset({"minLength", "maxLength"})
+LONGEST_COUNTED = 1000
+
+
+def _narrowed(schema: JSON, named: bool = False) -> JSON:
+    """A schema without what a grammar compiler chokes on. `named`: the keys are property names."""
+    if isinstance(schema, list):
+        return [_narrowed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _narrowed(value, named=key == "properties" and not named)
+        for key, value in schema.items()
+        if named or not _chokes(key, value)
+    }
+
+
+def _chokes(key: str, value: JSON) -> bool:
+    too_long = key in _LENGTHS and isinstance(value, int) and value > LONGEST_COUNTED
+    return too_long or key in _ONLY_NARROWING or (key == "default" and value is None)
 
 
 def _examples(tool: Tool) -> str:

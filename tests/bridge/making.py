@@ -12,6 +12,7 @@ from bridge.translation.profile import PROFILES, ModelFacts
 from bridge.translation.request import Manners, to_chat
 from bridge.translation.schema import Limits, MessagesRequest, read_request
 from bridge.translation.stream import Terms
+from bridge.upstream import Upstream
 from tests.fakes.chunks import Json, frame
 
 SECRET = "cpk_secret_of_the_caller"
@@ -90,3 +91,16 @@ def wire(*chunks: Json | str) -> bytes:
     """Chunks as a backend writes them; text goes out as it is."""
     exact = (c.encode() if isinstance(c, str) else frame(c, "test/alpha") for c in chunks)
     return b"".join(exact)
+
+
+CHAT_BODY = b'{"model":"test/alpha","messages":[],"stream":true}'
+SOME = 100_000
+
+
+async def send(upstream: Upstream, backend: Backend, key: str = SECRET) -> bytes:
+    """One chat request; the whole of its answer."""
+    reply = await upstream.send(backend, key, CHAT_BODY)
+    try:
+        return await reply.read(SOME)
+    finally:
+        await reply.aclose()

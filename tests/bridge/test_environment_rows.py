@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from bridge.environment_rows import apply, base_url
+from bridge.addresses import base_url
+from bridge.environment_rows import apply
 from bridge.models import (
     Backend,
     ConfigVersion,

@@ -29,9 +29,14 @@ def to(model: str, backend: str = "main") -> Alias:
     return Alias("", backend, model)
 
 
-def routes(*backends: Backend, repair_case: bool = True, **aliases: Alias) -> Routes:
+def routes(*backends: Backend, repair_case: bool = True) -> Routes:
+    return Routes(backends or (LISTED, OTHER), repair_case=repair_case)
+
+
+def mapped(aliases: dict[str, Alias]) -> Routes:
+    """Routes with these aliases, by pattern."""
     named = tuple(replace(alias, pattern=pattern) for pattern, alias in aliases.items())
-    return Routes(backends or (LISTED, OTHER), named, (), repair_case)
+    return Routes((LISTED, OTHER), named)
 
 
 def found(known: Routes, name: str) -> tuple[str, str]:
@@ -80,7 +85,7 @@ def test_first_backend_that_lists_a_model_gets_it() -> None:
 
 def test_exact_alias_goes_before_everything() -> None:
     """wire.md C1: exact map entry first."""
-    known = routes(**{GLM: to("other/one", "other"), "zai*": to("Twin")})
+    known = mapped({GLM: to("other/one", "other"), "zai*": to("Twin")})
     assert found(known, GLM) == ("other", "other/one")
 
 
@@ -99,35 +104,35 @@ def test_exact_alias_goes_before_everything() -> None:
 def test_most_specific_glob_wins(name: str, model: str) -> None:
     """wire.md G13: aliases may be globs, most specific first; `*` is the last resort."""
     globs = {"*": to("rest"), "claude-*": to("big"), "claude-*haiku*": to("small")}
-    assert found(routes(**globs), name) == ("main", model)
+    assert found(mapped(globs), name) == ("main", model)
 
 
 def test_glob_goes_before_the_list_and_catch_all_behind_it() -> None:
     """wire.md C1: pattern map before the discovered list. Ours: `*` is for what nobody knows."""
-    known = routes(**{"zai*": to("Twin"), "*": to("rest")})
+    known = mapped({"zai*": to("Twin"), "*": to("rest")})
     assert found(known, GLM) == ("main", "Twin")
     assert found(known, "vendor/name:free") == ("main", "vendor/name:free")
 
 
 def test_spelling_as_sent_goes_before_the_shortened_one() -> None:
     """wire.md C1: stripped before the second lookup only."""
-    known = routes(**{"glm[1m]": to("long"), "glm": to("short")})
+    known = mapped({"glm[1m]": to("long"), "glm": to("short")})
     assert found(known, "glm[1m]") == ("main", "long")
     assert found(known, "glm") == ("main", "short")
 
 
 def test_model_of_an_alias_gets_its_facts_by_repaired_case() -> None:
-    target = resolve(routes(fast=to(GLM.lower())), "fast")[0]
+    target = resolve(mapped({"fast": to(GLM.lower())}), "fast")[0]
     assert (target.model, target.facts.context) == (GLM, 4096)
 
 
 def test_model_of_an_alias_need_not_be_listed() -> None:
     """Ours: lists lag behind; the operator named it."""
-    assert found(routes(fast=to("brand/new")), "fast") == ("main", "brand/new")
+    assert found(mapped({"fast": to("brand/new")}), "fast") == ("main", "brand/new")
 
 
 def test_alias_of_a_backend_that_is_gone_is_passed_over() -> None:
-    known = routes(**{GLM: to("x", "gone"), "fast": to("x", "gone")})
+    known = mapped({GLM: to("x", "gone"), "fast": to("x", "gone")})
     assert found(known, GLM) == ("main", GLM)
     with pytest.raises(ApiError):
         resolve(known, "fast")
@@ -171,7 +176,7 @@ def test_at_most_twenty_names_are_suggested() -> None:
 
 def test_names_are_aliases_first_and_no_globs() -> None:
     """wire.md F136: alias ids are listed; a pattern is no name."""
-    known = routes(**{"claude-x": to(GLM), "claude-*": to(GLM), "lost": to("x", "gone")})
+    known = mapped({"claude-x": to(GLM), "claude-*": to(GLM), "lost": to("x", "gone")})
     listed = known_names(known)
     assert list(listed) == ["claude-x", GLM, "vendor/name:free", "Twin", "TWIN", "other/one"]
     assert listed["claude-x"].context == 4096

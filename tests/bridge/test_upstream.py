@@ -10,31 +10,13 @@ import pytest
 
 from bridge.routing import Backend
 from bridge.translation.errors import ApiError
-from bridge.upstream import CONNECT_TIMEOUT, CUT_SHORT, UNREACHABLE, Reply, Upstream
-from tests.bridge.making import SECRET, a_backend
-from tests.bridge.ports import closed_port, deaf_port
+from bridge.upstream import CUT_SHORT, Reply, Upstream
+from tests.bridge.making import CHAT_BODY, SECRET, SOME, a_backend, send
 from tests.fakes.backend import ALPHA, MODELS, FakeBackend
 from tests.fakes.chunks import text
 from tests.fakes.replies import End, Gate
 
-BODY = b'{"model":"test/alpha","messages":[],"stream":true}'
-SOME = 100_000
 WAIT = 5.0
-
-
-async def ask(upstream: Upstream, backend: Backend, key: str = SECRET) -> bytes:
-    """One chat request; the whole of its answer."""
-    reply = await upstream.send(backend, key, BODY)
-    try:
-        return await reply.read(SOME)
-    finally:
-        await reply.aclose()
-
-
-async def failure(upstream: Upstream, backend: Backend) -> ApiError:
-    with pytest.raises(ApiError) as caught:
-        await ask(upstream, backend)
-    return caught.value
 
 
 # --- what is sent ------------------------------------------------------------------------------
@@ -43,9 +25,9 @@ async def failure(upstream: Upstream, backend: Backend) -> ApiError:
 async def test_request_goes_to_the_address_of_the_row(
     upstream: Upstream, main: Backend, backend: FakeBackend
 ) -> None:
-    await ask(upstream, main)
+    await send(upstream, main)
     call = backend.only_call
-    assert (call.method, call.path, call.raw) == ("POST", "/v1/chat/completions", BODY)
+    assert (call.method, call.path, call.raw) == ("POST", "/v1/chat/completions", CHAT_BODY)
     assert call.header("host") == main.host
 
 
@@ -53,9 +35,9 @@ async def test_only_these_headers_are_sent(
     upstream: Upstream, main: Backend, backend: FakeBackend
 ) -> None:
     """wire.md C1: never forward client headers."""
-    await ask(upstream, main)
+    await send(upstream, main)
     sent = {name: value for name, value in backend.only_call.headers if name != "host"}
-    assert sent.pop("content-length") == str(len(BODY))
+    assert sent.pop("content-length") == str(len(CHAT_BODY))
     assert sent.pop("connection", "keep-alive") == "keep-alive"
     assert sent.pop("accept", "*/*") == "*/*"
     assert sent == {
@@ -70,7 +52,7 @@ async def test_key_goes_into_the_header_of_the_row(
     upstream: Upstream, backend: FakeBackend
 ) -> None:
     """wire.md G11: a backend row may name another header."""
-    await ask(upstream, a_backend(f"{backend.base_url}/v1", auth_header="api-key"))
+    await send(upstream, a_backend(f"{backend.base_url}/v1", auth_header="api-key"))
     call = backend.only_call
     assert (call.header("api-key"), call.header("authorization")) == (SECRET, None)
 
@@ -78,14 +60,14 @@ async def test_key_goes_into_the_header_of_the_row(
 async def test_no_key_means_no_header(
     upstream: Upstream, main: Backend, backend: FakeBackend
 ) -> None:
-    await ask(upstream, main, key="")
+    await send(upstream, main, key="")
     assert backend.only_call.header("authorization") is None
 
 
 async def test_key_that_is_no_plain_text_is_no_bug(upstream: Upstream, main: Backend) -> None:
     """Ours: a caller's strange key may be refused, here or by the backend, but breaks nothing."""
     with suppress(ApiError):
-        await ask(upstream, main, key="cl\u00e9")
+        await send(upstream, main, key="cl\u00e9")
 
 
 async def test_list_is_read_below_the_base(
@@ -102,7 +84,7 @@ async def test_redirect_is_not_followed(
 ) -> None:
     """wire.md E2, 3xx; design.md, Egress."""
     backend.on(ALPHA).json({}, 307, {"location": f"{backend.base_url}/elsewhere"})
-    reply = await upstream.send(main, SECRET, BODY)
+    reply = await upstream.send(main, SECRET, CHAT_BODY)
     await reply.aclose()
     assert (reply.status, len(backend.requests)) == (307, 1)
 
@@ -112,8 +94,8 @@ async def test_cookies_are_not_kept(
 ) -> None:
     """Ours: one caller's session must not become the next one's."""
     backend.on(ALPHA).json({}, headers={"set-cookie": "session=1; Path=/"})
-    await ask(upstream, main)
-    await ask(upstream, main)
+    await send(upstream, main)
+    await send(upstream, main)
     assert [call.header("cookie") for call in backend.calls] == [None, None]
 
 
@@ -125,84 +107,9 @@ async def test_proxy_of_the_shell_is_not_used(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     upstream = Upstream(WAIT)
     try:
-        assert b"Hello" in await ask(upstream, main)
+        assert b"Hello" in await send(upstream, main)
     finally:
         await upstream.aclose()
-
-
-# --- what goes wrong before an answer ----------------------------------------------------------
-
-
-async def test_refused_connection_may_be_tried_again(upstream: Upstream) -> None:
-    """wire.md E2, first row; F112: without host or port."""
-    with closed_port() as port:
-        error = await failure(upstream, a_backend(f"http://127.0.0.1:{port}/v1"))
-    assert (error.status, error.type, error.message) == (502, "api_error", UNREACHABLE)
-    assert (error.blames_backend, error.retryable) == (True, True)
-
-
-async def test_name_that_does_not_resolve_is_unreachable(upstream: Upstream) -> None:
-    """wire.md E2, first row: DNS failure."""
-    error = await failure(upstream, a_backend("http://no-such-host.invalid/v1"))
-    assert (error.status, error.message, error.retryable) == (502, UNREACHABLE, True)
-
-
-async def test_failed_handshake_is_unreachable(upstream: Upstream) -> None:
-    """wire.md E2, first row: TLS failure; here a server that speaks plain HTTP."""
-
-    async def answer_plainly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(answer_plainly, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    error = await failure(upstream, a_backend(f"https://127.0.0.1:{port}/v1"))
-    server.close()
-    assert (error.status, error.message) == (502, UNREACHABLE)
-    assert (error.blames_backend, error.retryable) == (True, True)
-
-
-async def test_connection_dropped_before_the_head_is_not_tried_again(
-    upstream: Upstream, main: Backend, backend: FakeBackend
-) -> None:
-    """wire.md E2, first row: retried in the connect stage only."""
-    backend.on(ALPHA).drop()
-    error = await failure(upstream, main)
-    assert (error.status, error.message, error.retryable) == (502, UNREACHABLE, False)
-    assert error.blames_backend
-
-
-async def test_connection_that_takes_too_long_is_a_timeout() -> None:
-    """wire.md E2: connect timeout, 504, may be tried again."""
-    upstream = Upstream(connect_timeout=0.05)
-    try:
-        with deaf_port() as port:
-            error = await failure(upstream, a_backend(f"http://127.0.0.1:{port}/v1"))
-    finally:
-        await upstream.aclose()
-    assert (error.status, error.type, error.message) == (504, "timeout_error", CONNECT_TIMEOUT)
-    assert (error.blames_backend, error.retryable) == (True, True)
-
-
-async def test_silent_backend_is_given_up_after_the_time_of_its_row(
-    upstream: Upstream, backend: FakeBackend
-) -> None:
-    """wire.md E2: header timeout; not retried, since the work may be running."""
-    backend.on(ALPHA).json({}, before=Gate())
-    hasty = a_backend(f"{backend.base_url}/v1", timeout=0.05)
-    error = await failure(upstream, hasty)
-    assert (error.status, error.type) == (504, "timeout_error")
-    assert error.message == "Backend did not answer within 0.05 seconds"
-    assert (error.blames_backend, error.retryable) == (True, False)
-    await asyncio.to_thread(backend.only_call.wait_left)
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/v1", "http://[::1/v1", "http://h:x/v1"])
-async def test_impossible_address_is_unreachable(upstream: Upstream, url: str) -> None:
-    """wire.md E2, first row; ours: a typo in a row is no bug of the gateway."""
-    error = await failure(upstream, a_backend(url))
-    assert (error.status, error.message) == (502, UNREACHABLE)
 
 
 # --- the answer --------------------------------------------------------------------------------
@@ -213,7 +120,7 @@ async def test_answer_comes_in_the_pieces_in_which_it_was_sent(
 ) -> None:
     gate = Gate()
     backend.on(ALPHA).stream("data: 1\n\n", gate, "data: 2\n\n", done=False)
-    reply = await upstream.send(main, SECRET, BODY)
+    reply = await upstream.send(main, SECRET, CHAT_BODY)
     chunks = reply.chunks()
     assert reply.content_type.startswith("text/event-stream")
     assert await anext(chunks) == b"data: 1\n\n"
@@ -228,7 +135,7 @@ async def test_body_that_breaks_off_is_an_error(
 ) -> None:
     """wire.md D7: transport error."""
     backend.on(ALPHA).stream(text("He"), end)
-    reply = await upstream.send(main, SECRET, BODY)
+    reply = await upstream.send(main, SECRET, CHAT_BODY)
     with pytest.raises(ApiError) as caught:
         await reply.read(SOME)
     await reply.aclose()
@@ -241,7 +148,7 @@ async def test_only_so_many_bytes_are_read(
 ) -> None:
     """Ours: an error page has no business being huge."""
     backend.on(ALPHA).raw("x" * 50_000, "text/plain", 500)
-    reply = await upstream.send(main, SECRET, BODY)
+    reply = await upstream.send(main, SECRET, CHAT_BODY)
     assert await reply.read(1000) == b"x" * 1000
     await reply.aclose()
 
@@ -252,7 +159,7 @@ async def test_closing_an_unfinished_answer_stops_the_backend(
     """wire.md D2, client gone: close at once."""
     gate = Gate()
     backend.on(ALPHA).stream(text("He"), gate)
-    reply = await upstream.send(main, SECRET, BODY)
+    reply = await upstream.send(main, SECRET, CHAT_BODY)
     await anext(reply.chunks())
     await reply.aclose()
     await asyncio.to_thread(backend.only_call.wait_left)
@@ -264,7 +171,7 @@ async def test_cancelled_request_stops_the_backend(
     """Issue 2, item 5: a client's leaving closes the upstream at once; here before the head."""
     gate = Gate()
     backend.on(ALPHA).json({}, before=gate)
-    asking = asyncio.create_task(ask(upstream, main))
+    asking = asyncio.create_task(send(upstream, main))
     await asyncio.to_thread(gate.wait_reached)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -283,7 +190,7 @@ async def counting_server() -> AsyncIterator[tuple[str, list[int]]]:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(len(BODY))
+                await reader.readexactly(len(CHAT_BODY))
                 counts[number] += 1
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
                 await writer.drain()
@@ -301,7 +208,7 @@ async def test_connection_is_used_again_after_a_whole_answer(upstream: Upstream)
     """Issue 2, item 5: one long-lived client."""
     async with counting_server() as (url, counts):
         for _ in range(4):
-            assert await ask(upstream, a_backend(url)) == b"{}"
+            assert await send(upstream, a_backend(url)) == b"{}"
     assert counts == [4]
 
 
@@ -311,7 +218,7 @@ async def test_parallel_requests_do_not_wait_for_each_other(
     """Ours: no limit of connections; twice the usual hundred of a client's pool."""
     gate = Gate()
     backend.on(ALPHA).json({}, before=gate)
-    asking = [asyncio.create_task(ask(upstream, main)) for _ in range(200)]
+    asking = [asyncio.create_task(send(upstream, main)) for _ in range(200)]
     await asyncio.to_thread(backend.wait_for_calls, 200)
     gate.open()
     assert await asyncio.wait_for(asyncio.gather(*asking), WAIT) == [b"{}"] * 200
@@ -322,7 +229,7 @@ async def test_parallel_requests_do_not_wait_for_each_other(
 
 async def wait_told(upstream: Upstream, main: Backend, backend: FakeBackend, value: str) -> str:
     backend.on(ALPHA).error(429, "slow", {"retry-after": value})
-    reply: Reply = await upstream.send(main, SECRET, BODY)
+    reply: Reply = await upstream.send(main, SECRET, CHAT_BODY)
     await reply.aclose()
     return reply.headers["retry-after"]
 

@@ -1,106 +1,32 @@
-"""Real Claude Code through the gateway. Optional: set TEST_CLAUDE_CODE, or have `claude` on PATH.
-
-The client runs without the shell's environment, in empty folders, and would retry quietly; so a
-good end alone proves little, and the tests look at what both sides saw.
-"""
+"""Real Claude Code through the gateway: whole sessions. Optional, see `claude_code.py`."""
 
 import json
-import os
-import shutil
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.claude_code import (
+    MODEL,
+    ClaudeCode,
+    check_sent,
+    fragments,
+    needs_claude_code,
+    settle,
+)
 from tests.fakes.backend import FakeBackend
-from tests.fakes.chunks import Json, arguments, call, finish, reasoning, role, text, usage
+from tests.fakes.chunks import finish, reasoning, role, text, usage
 from tests.fakes.client import KEY
 from tests.fakes.gateway import Gateway
 from tests.fakes.strict import check_chat_request
 
-PROGRAM = os.environ.get("TEST_CLAUDE_CODE") or shutil.which("claude")
-MODEL = "zai-org/GLM-4.5-Air"
-RUN_SECONDS = 90
 WRITTEN = 'a "quoted" line\nélan \U0001f600\n'
 
-pytestmark = pytest.mark.skipif(
-    PROGRAM is None, reason="no Claude Code: TEST_CLAUDE_CODE is not set, no `claude` on PATH"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What one run of the client left behind."""
-
-    code: int
-    lines: list[Json]
-    errors: str
-
-    def of(self, kind: str) -> list[Json]:
-        return [line for line in self.lines if line["type"] == kind]
-
-    @property
-    def result(self) -> Json:
-        (result,) = self.of("result")
-        return result
-
-    def blocks(self, speaker: str, kind: str) -> list[Json]:
-        """Content blocks of this kind in the conversation as the client keeps it."""
-        contents = [line["message"]["content"] for line in self.of(speaker)]
-        every = [block for content in contents if isinstance(content, list) for block in content]
-        return [block for block in every if block["type"] == kind]
-
-
-@dataclass(frozen=True, slots=True)
-class ClaudeCode:
-    """The client, its home, and the folder that it works in."""
-
-    gateway: Gateway
-    home: Path
-    folder: Path
-
-    def run(self, prompt: str, *options: str, model: str = MODEL) -> Session:
-        assert PROGRAM is not None
-        fixed = ("--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions")
-        ended = subprocess.run(
-            [PROGRAM, "-p", prompt, "--model", model, *fixed, *options],
-            cwd=self.folder,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=RUN_SECONDS,
-            check=False,
-        )
-        lines = [json.loads(line) for line in ended.stdout.decode().splitlines()]
-        return Session(ended.returncode, lines, ended.stderr.decode())
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(self.home),
-            "LANG": "C.UTF-8",
-            "IS_SANDBOX": "1",
-            "ANTHROPIC_BASE_URL": self.gateway.url,
-            "ANTHROPIC_API_KEY": KEY,
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "DISABLE_TELEMETRY": "1",
-        }
+pytestmark = needs_claude_code
 
 
 @pytest.fixture
 def claude_code(gateway: Gateway, tmp_path: Path) -> ClaudeCode:
-    home, folder = tmp_path / "home", tmp_path / "work"
-    home.mkdir()
-    folder.mkdir()
-    return ClaudeCode(gateway, home, folder)
-
-
-def fragments(index: int, call_id: str, name: str, given: Json) -> list[Json]:
-    """A tool call whose arguments come in pieces of ten characters."""
-    whole = json.dumps(given)
-    pieces = [whole[start : start + 10] for start in range(0, len(whole), 10)]
-    return [call(index, call_id, name), *(arguments(index, piece) for piece in pieces)]
+    return settle(gateway, tmp_path)
 
 
 def script_session(backend: FakeBackend, folder: Path) -> None:
@@ -132,23 +58,13 @@ def test_session_with_thinking_and_parallel_tools(
     script_session(backend, claude_code.folder)
     session = claude_code.run("Write two files and read one.")
 
-    assert session.code == 0, session.errors
-    assert (session.result["subtype"], session.result["is_error"]) == ("success", False)
-    assert session.result["result"] == "Both files are there."
+    session.check_smooth_end("Both files are there.")
     assert (claude_code.folder / "bash.txt").read_text() == "from bash\n"
     assert (claude_code.folder / "written.txt").read_text() == WRITTEN
-    assert not [line for line in session.of("system") if line.get("subtype") == "api_retry"]
-
-    results = session.blocks("user", "tool_result")
-    assert len(results) == 3
-    assert not [block for block in results if block.get("is_error")]
+    assert len(session.blocks("user", "tool_result")) == 3
     thoughts = [block["thinking"] for block in session.blocks("assistant", "thinking")]
     assert thoughts == ["I shall write two files.", "Now read one."]
-    assert [block["name"] for block in session.blocks("assistant", "tool_use")] == [
-        "Bash",
-        "Write",
-        "Read",
-    ]
+    assert session.called == ["Bash", "Write", "Read"]
     spent = session.result["usage"]
     assert spent["input_tokens"] == 12000 + 12500 + 13000
     assert spent["output_tokens"] == 90 + 40 + 8
@@ -160,15 +76,9 @@ def test_backend_sees_nothing_of_the_clients_own(
     """Observed backends: the strictest of them would have taken every request."""
     script_session(backend, claude_code.folder)
     assert claude_code.run("Write two files and read one.").code == 0
-    assert len(backend.calls) == 3
-    for request in backend.calls:
-        body = check_chat_request(request.raw)
-        assert body["stream"] is True
-        assert body["stream_options"] == {"include_usage": True}
-        assert body["messages"][0]["role"] == "system"
-        assert request.header("authorization") == f"Bearer {KEY}"
-    first, second, third = (request.body for request in backend.calls)
-    assert str(claude_code.folder) in json.dumps(first["messages"]), "the environment text is lost"
+    first, second, third = check_sent(backend, 3, claude_code.folder)
+    assert all(body["messages"][0]["role"] == "system" for body in (first, second, third))
+    assert {request.header("authorization") for request in backend.calls} == {f"Bearer {KEY}"}
     assert first["messages"] == third["messages"][: len(first["messages"])]
     assert second["messages"] == third["messages"][: len(second["messages"])]
     assert first["tools"] == third["tools"]
