@@ -142,7 +142,9 @@ class Answer:
 
     def _last_deltas(self) -> Iterator[Delta]:
         if not self._streamed:
-            yield from read_reply(b"".join(self._whole))
+            deltas = list(read_reply(b"".join(self._whole)))
+            # Nothing of a document was shown yet, so a fault in it is the whole answer.
+            yield from [d for d in deltas if isinstance(d, Fault)] or deltas
             return
         for payload in self._sse.finish():
             yield from self._chunks.feed(payload)

@@ -114,6 +114,13 @@ class Refusal:
     body: JSON
     headers: dict[str, str]
 
+    @property
+    def code(self) -> str:
+        """The error's own code, where it is a word."""
+        error = self.body.get("error", self.body) if isinstance(self.body, dict) else None
+        code = error.get("code") if isinstance(error, dict) else None
+        return code if isinstance(code, str) else ""
+
 
 def from_reply(status: int, headers: dict[str, str], raw: bytes, asked: Asked) -> ApiError:
     """A reply with an error status. Header names are lower case."""
@@ -221,16 +228,14 @@ def _tool_support(refusal: Refusal, _: Asked) -> ApiError | None:
 
 
 def _quota(refusal: Refusal, _: Asked) -> ApiError | None:
-    error = refusal.body.get("error") if isinstance(refusal.body, dict) else None
-    code = str(error.get("code")) if isinstance(error, dict) else ""
-    if refusal.status in (402, 403, 429) and _QUOTA.search(f"{refusal.text} {code}"):
+    if refusal.status in (402, 403, 429) and _QUOTA.search(f"{refusal.text} {refusal.code}"):
         return ApiError(402, refusal.text)
     return None
 
 
 def _unknown_model(refusal: Refusal, asked: Asked) -> ApiError | None:
     # Most servers say 404; a router in front of llama-server and transformers say 400.
-    if refusal.status in (400, 404) and _NO_MODEL.search(refusal.text):
+    if refusal.status in (400, 404) and _NO_MODEL.search(f"{refusal.text} {refusal.code}"):
         return ApiError(404, f"model: {asked.model}")
     return None
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 
@@ -169,7 +168,6 @@ _MODEL_QUIRKS: tuple[tuple[re.Pattern[str], dict[str, Any]], ...] = (
 """What a model's chat template demands, whatever server runs it."""
 
 
-@cache
 def for_model(profile: Profile, model: str) -> Profile:
     """The profile with the demands of this model's chat template."""
     for pattern, changes in _MODEL_QUIRKS:

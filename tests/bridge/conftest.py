@@ -1,18 +1,22 @@
 """Fixtures: the client of the backends, and the rows in a database of the test's own."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bridge import attempts
 from bridge import discovery as discovering
+from bridge.gateway import Gateway
 from bridge.models import Backend as Row
-from bridge.routing import Backend
-from bridge.snapshot import SnapshotStore
+from bridge.routing import Backend, Routes
+from bridge.snapshot import Snapshot, SnapshotStore
 from bridge.upstream import Upstream
+from bridge.usage import Record
 from tests.bridge.found import Found
-from tests.bridge.making import Clock, a_backend
-from tests.fakes.backend import FakeBackend
+from tests.bridge.making import BETA, Clock, a_backend, facts
+from tests.fakes.backend import ALPHA, FakeBackend
 
 CONNECT_SECONDS = 5.0
 
@@ -61,3 +65,28 @@ async def found(
     store = SnapshotStore()
     await store.start()
     return Found(upstream, store, schedule)
+
+
+@pytest.fixture
+async def engine(main: Backend, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
+    """A gateway without rows and background work, in front of the scriptable backend."""
+
+    async def nothing(_: object) -> None:
+        return None
+
+    monkeypatch.setattr(SnapshotStore, "keep_current", nothing)
+    monkeypatch.setattr(discovering.Discovery, "run", nothing)
+    monkeypatch.setattr(attempts, "PAUSE_RANGE", (0.0, 0.0))
+    engine = Gateway()
+    engine.store.current = Snapshot(1, Routes((replace(main, models=facts(ALPHA, BETA)),)))
+    engine.store._loaded.set()
+    yield engine
+    await engine.aclose()
+
+
+@pytest.fixture
+def records(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
+    """The usage records that are written during the test."""
+    written: list[Record] = []
+    monkeypatch.setattr(Record, "write", written.append)
+    return written

@@ -16,6 +16,7 @@ from bridge.upstream import Upstream
 from tests.fakes.chunks import Json, frame
 
 SECRET = "cpk_secret_of_the_caller"
+BETA = "test/beta"
 
 
 class Clock:

@@ -7,14 +7,16 @@ good end alone proves little, and there are checks here of what both sides saw.
 import json
 import os
 import shutil
+import struct
 import subprocess
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.backend import FakeBackend
-from tests.fakes.chunks import Json, arguments, call
+from tests.fakes.chunks import Json, arguments, call, finish, role, text, usage
 from tests.fakes.client import KEY
 from tests.fakes.gateway import Gateway
 from tests.fakes.strict import check_chat_request
@@ -123,6 +125,29 @@ def fragments(index: int, call_id: str, name: str, given: Json) -> list[Json]:
     whole = json.dumps(given)
     pieces = [whole[start : start + 10] for start in range(0, len(whole), 10)]
     return [call(index, call_id, name), *(arguments(index, piece) for piece in pieces)]
+
+
+def turn(*calls: list[Json]) -> list[Json]:
+    """One answer that makes these calls."""
+    made = [fragment for call in calls for fragment in call]
+    return [role(), *made, finish("tool_calls"), usage(12000, 20)]
+
+
+def last_words(words: str) -> list[Json]:
+    return [role(), text(words), finish("stop"), usage(13000, 4)]
+
+
+def red_square(side: int = 16) -> bytes:
+    """A PNG that every reader takes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
+
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + b"\xff\0\0" * side) * side)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
 
 
 def check_sent(backend: FakeBackend, count: int, folder: Path) -> list[Json]:

@@ -1,6 +1,5 @@
 """Real Claude Code through the gateway: whole sessions. Optional, see `claude_code.py`."""
 
-import json
 from pathlib import Path
 
 import pytest

@@ -11,10 +11,14 @@ from bridge.translation.blocks import BLOCKS, IMAGE_OMITTED
 from bridge.translation.profile import ModelFacts
 from tests.shapes import Json
 from tests.translation.asking import (
+    GONE,
     PNG_URL,
+    as_assistant,
+    as_user,
     assistant,
     call,
     image,
+    in_result,
     result,
     sent_messages,
     text,
@@ -23,27 +27,6 @@ from tests.translation.asking import (
 )
 
 BLIND = ModelFacts("m", vision=False)
-GONE: list[Any] = []
-
-
-def as_user(*blocks: Json, **how: Any) -> Any:
-    """Content of the user message that these blocks become; nothing when there is none."""
-    messages = sent_messages(user("q"), assistant("a"), user(*blocks), **how)
-    return messages[2]["content"] if len(messages) == 3 else GONE
-
-
-def as_assistant(*blocks: Json, **how: Any) -> Any:
-    """Content of the assistant message that these blocks become."""
-    messages = sent_messages(user("q"), assistant(*blocks), user("z"), **how)
-    return messages[1]["content"] if len(messages) == 3 else GONE
-
-
-def in_result(*blocks: Json, **how: Any) -> Any:
-    """Content of the tool message that these blocks become."""
-    messages = sent_messages(user("q"), assistant(call("t")), user(result("t", *blocks)), **how)
-    return messages[2]["content"]
-
-
 DOCUMENT: Json = {
     "type": "document",
     "source": {"type": "text", "media_type": "text/plain", "data": "words"},

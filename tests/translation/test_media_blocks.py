@@ -11,8 +11,18 @@ from bridge.translation.errors import ApiError
 from bridge.translation.profile import ModelFacts
 from bridge.translation.request import Manners
 from tests.shapes import Json
-from tests.translation.asking import PNG, PNG_URL, image, text, to_backend, up_image, user
-from tests.translation.test_blocks import as_assistant, as_user, in_result
+from tests.translation.asking import (
+    PNG,
+    PNG_URL,
+    as_assistant,
+    as_user,
+    image,
+    in_result,
+    text,
+    to_backend,
+    up_image,
+    user,
+)
 
 BLIND = ModelFacts("m", vision=False)
 

@@ -1,0 +1,260 @@
+"""Sending, and the one second chance. wire.md E2 column R, E7; seeds: the 429 rule."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bridge import attempts
+from bridge.attempts import Open, _allowance, _pause, open_answer
+from bridge.routing import Backend
+from bridge.translation.errors import ApiError, Remedy
+from bridge.upstream import Upstream
+from bridge.usage import Record
+from tests.bridge.making import an_order
+from tests.bridge.ports import closed_port
+from tests.fakes.backend import ALPHA, FakeBackend
+from tests.fakes.chunks import failure, finish, role, text, usage
+from tests.fakes.replies import Gate
+
+GOOD = (role(), text("Hello"), finish("stop"), usage(5, 2))
+
+
+@pytest.fixture(autouse=True)
+def rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The settings at their defaults, and no pause between two tries."""
+    settings.PROXY_BACKOFF_ON_429, settings.PROXY_MAX_RETRY_ON_429 = True, 1
+    settings.PROXY_MAX_RETRY_AFTER = 2.0
+    monkeypatch.setattr(attempts, "PAUSE_RANGE", (0.0, 0.0))
+    return settings
+
+
+# --- how often, and after how long -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "allowed"),
+    [
+        (ApiError(429, "slow", retry_after=2, retryable=True), 1),
+        (ApiError(429, "slow", retry_after=0, retryable=True), 1),
+        (ApiError(429, "slow", retry_after=3, retryable=True), 0),
+        (ApiError(429, "slow", retryable=True), 0),
+        (ApiError(529, "busy", retry_after=30, retryable=True), 1),
+        (ApiError(502, "bad", retryable=True), 1),
+        (ApiError(502, "bad"), 0),
+        (ApiError(500, "bug", blames_backend=True), 0),
+        (ApiError(400, "no", remedy=Remedy(without=("strict",))), 1),
+        (ApiError(400, "no", remedy=Remedy(max_tokens=300)), 1),
+        (ApiError(400, "no"), 0),
+    ],
+)
+def test_second_chance_is_given_by_the_error(error: ApiError, allowed: int) -> None:
+    """wire.md E2, column R; a 429 only when its retry-after is short."""
+    assert _allowance(error) == allowed
+
+
+@pytest.mark.parametrize(
+    ("backoff", "most", "allowed"), [(False, 1, 0), (True, 0, 0), (True, 3, 3)]
+)
+def test_rule_for_429_is_the_operators(rules: Any, backoff: bool, most: int, allowed: int) -> None:
+    """Seeds: PROXY_BACKOFF_ON_429 and PROXY_MAX_RETRY_ON_429."""
+    rules.PROXY_BACKOFF_ON_429, rules.PROXY_MAX_RETRY_ON_429 = backoff, most
+    assert _allowance(ApiError(429, "slow", retry_after=1, retryable=True)) == allowed
+
+
+def test_longest_wait_is_the_operators(rules: Any) -> None:
+    """Seeds: PROXY_MAX_RETRY_AFTER."""
+    rules.PROXY_MAX_RETRY_AFTER = 9.0
+    slow = ApiError(429, "slow", retry_after=9, retryable=True)
+    assert (_allowance(slow), _pause(slow)) == (1, 9)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "least", "most"), [(2, 2, 2), (0, 0, 0), (30, 0.3, 0.8), (None, 0.3, 0.8)]
+)
+def test_pause_is_what_was_asked_for_or_a_moment(
+    monkeypatch: pytest.MonkeyPatch, retry_after: int | None, least: float, most: float
+) -> None:
+    """wire.md E7: retry-after when <= 2 s, else 0.3-0.8 s random."""
+    monkeypatch.undo()
+    assert attempts.PAUSE_RANGE == (0.3, 0.8)
+    error = ApiError(529, "busy", retry_after=retry_after, retryable=True)
+    assert all(least <= _pause(error) <= most for _ in range(50))
+
+
+# --- against a real backend --------------------------------------------------------------------
+
+
+class Sender:
+    """Opens answers of one backend, and closes them in the end."""
+
+    def __init__(self, upstream: Upstream, main: Backend) -> None:
+        self._upstream, self._main = upstream, main
+        self._opened: list[Open] = []
+        self.record = Record("req_1")
+        self.accepted = asyncio.get_running_loop().create_future()
+
+    async def open(self, backend: Backend | None = None, **fields: Any) -> Open:
+        order = an_order(backend or self._main, **{"stream": True, **fields})
+        opened = await open_answer(self._upstream, order, self.record, self.accepted)
+        self._opened.append(opened)
+        return opened
+
+    async def failure(self, **fields: Any) -> ApiError:
+        with pytest.raises(ApiError) as caught:
+            await self.open(**fields)
+        return caught.value
+
+    async def aclose(self) -> None:
+        for opened in self._opened:
+            await opened.aclose()
+
+
+@pytest.fixture
+async def sender(upstream: Upstream, main: Backend) -> AsyncIterator[Sender]:
+    sender = Sender(upstream, main)
+    yield sender
+    await sender.aclose()
+
+
+async def test_answer_is_open_once_there_is_something_to_show(
+    sender: Sender, backend: FakeBackend
+) -> None:
+    """wire.md D2, WAIT_FIRST: an empty first chunk is not meaningful, text is."""
+    gate = Gate()
+    backend.on(ALPHA).stream(role(), gate, *GOOD[1:])
+    opening = asyncio.create_task(sender.open())
+    await asyncio.to_thread(gate.wait_reached)
+    await asyncio.wait_for(sender.accepted, 5.0)
+    assert not opening.done()
+    gate.open()
+    opened = await opening
+    assert opened.events
+    assert sender.record.attempts == 1
+    assert sender.record.headers_after is not None
+
+
+@pytest.mark.parametrize("status", [408, 409, 424, 425, 502, 503])
+async def test_passing_failure_is_tried_once_more(
+    sender: Sender, backend: FakeBackend, status: int
+) -> None:
+    """wire.md E2, column R."""
+    backend.on(ALPHA).error(status).answer(*GOOD)
+    await sender.open()
+    assert (len(backend.calls), sender.record.attempts) == (2, 2)
+    assert len(sender.record.remedies) == 1
+    assert backend.calls[0].raw == backend.calls[1].raw
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 500, 501, 504, 529])
+async def test_other_failure_is_not_tried_again(
+    sender: Sender, backend: FakeBackend, status: int
+) -> None:
+    backend.on(ALPHA).error(status).answer(*GOOD)
+    await sender.failure()
+    assert len(backend.calls) == 1
+
+
+async def test_short_wait_is_waited_for(sender: Sender, backend: FakeBackend) -> None:
+    """wire.md F116, with the shortest wait there is."""
+    backend.on(ALPHA).error(429, headers={"retry-after": "0"}).answer(*GOOD)
+    await sender.open()
+    assert len(backend.calls) == 2
+
+
+async def test_there_is_one_second_chance_whatever_its_reason(
+    sender: Sender, backend: FakeBackend
+) -> None:
+    """wire.md E7: at most one gateway retry per request."""
+    backend.on(ALPHA).error(503).error(429, headers={"retry-after": "0"}).answer(*GOOD)
+    assert (await sender.failure()).status == 429
+    assert len(backend.calls) == 2
+
+
+async def test_backend_that_cannot_be_reached_is_tried_twice(sender: Sender, main: Backend) -> None:
+    """wire.md E2, first row: connect stage."""
+    with closed_port() as port:
+        url = f"http://127.0.0.1:{port}/v1"
+        gone = Backend(1, "main", url, main.profile)
+        with pytest.raises(ApiError):
+            await sender.open(gone)
+    assert sender.record.attempts == 2
+
+
+async def test_refused_field_is_left_out(sender: Sender, backend: FakeBackend) -> None:
+    """wire.md E2, row 400 naming a field the gateway added; F126."""
+    backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)
+    opened = await sender.open()
+    first, second = (call.body for call in backend.calls)
+    assert first.pop("stream_options") == {"include_usage": True}
+    assert second == first
+    assert opened.remedy == Remedy(without=("stream_options",))
+    assert sender.record.remedies == ["without stream_options"]
+
+
+async def test_answer_that_does_not_fit_is_asked_for_shorter(
+    sender: Sender, backend: FakeBackend
+) -> None:
+    """wire.md E4 and F124: max_tokens = M - N - 32."""
+    message = (
+        "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens"
+        " (3000 in the messages, 2000 in the completion)."
+    )
+    backend.on(ALPHA).error(400, message).answer(*GOOD)
+    await sender.open(max_tokens=2000)
+    assert [call.body["max_tokens"] for call in backend.calls] == [2000, 1064]
+    assert sender.record.remedies == ["max_tokens 1064"]
+
+
+async def test_error_as_the_first_chunk_counts_as_a_refusal(
+    sender: Sender, backend: FakeBackend
+) -> None:
+    """wire.md D2, WAIT_FIRST: an error object is an ordinary error with its status."""
+    backend.on(ALPHA).stream(failure("overloaded", 503)).answer(*GOOD)
+    await sender.open()
+    assert len(backend.calls) == 2
+
+
+async def test_error_behind_the_first_words_is_not_tried_again(
+    sender: Sender, backend: FakeBackend
+) -> None:
+    """wire.md E7: only before commit."""
+    backend.on(ALPHA).stream(text("He"), failure("overloaded", 503)).answer(*GOOD)
+    await sender.open()
+    assert len(backend.calls) == 1
+
+
+async def test_backend_that_says_nothing_for_too_long_is_given_up(
+    sender: Sender, backend: FakeBackend, rules: Any
+) -> None:
+    """wire.md D7: IDLE_TIMEOUT; here before the first word."""
+    rules.IDLE_TIMEOUT = 0.05
+    backend.on(ALPHA).stream(role(), Gate())
+    error = await sender.failure()
+    assert (error.status, error.type, error.blames_backend) == (504, "timeout_error", True)
+    await asyncio.to_thread(backend.only_call.wait_left)
+
+
+async def test_cancelled_opening_closes_the_backend(sender: Sender, backend: FakeBackend) -> None:
+    """Issue 2, item 5."""
+    gate = Gate()
+    backend.on(ALPHA).stream(role(), gate)
+    opening = asyncio.create_task(sender.open())
+    await asyncio.to_thread(gate.wait_reached)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    await asyncio.to_thread(backend.only_call.wait_left)
+
+
+async def test_input_is_not_changed_by_a_second_try(
+    sender: Sender, upstream: Upstream, main: Backend, backend: FakeBackend
+) -> None:
+    """design.md, Layout: inputs are not mutated, since a retry translates again."""
+    backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)
+    order = an_order(main, stream=True)
+    before = dict(order.chat.body)
+    opened = await open_answer(upstream, order, sender.record, sender.accepted)
+    await opened.aclose()
+    assert order.chat.body == before

@@ -1,0 +1,84 @@
+"""Real Claude Code through the gateway: what it asks beside the conversation. Optional."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Start
+from tests.e2e.claude_code import (
+    MODEL,
+    ClaudeCode,
+    check_sent,
+    fragments,
+    last_words,
+    names_of_tools,
+    needs_claude_code,
+    settle,
+    turn,
+)
+from tests.fakes.backend import FakeBackend
+from tests.fakes.gateway import Gateway
+
+SMALL = "test/beta"
+NAMES = json.dumps({"*haiku*": SMALL, "claude-*": MODEL})
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "people": {"type": "integer"}},
+    "required": ["city", "people"],
+    "additionalProperties": False,
+}
+
+pytestmark = needs_claude_code
+
+
+@pytest.fixture
+def claude_code(gateway: Gateway, tmp_path: Path) -> ClaudeCode:
+    return settle(gateway, tmp_path)
+
+
+def test_hard_coded_names_are_caught_by_globs(
+    start_gateway: Start, backend: FakeBackend, tmp_path: Path
+) -> None:
+    """Observed client: its own model names arrive whatever `--model` says."""
+    claude_code = settle(start_gateway(MODEL_MAP=NAMES), tmp_path)
+    errand = {
+        "description": "Look around",
+        "prompt": "Say what you see.",
+        "subagent_type": "general-purpose",
+        "model": "haiku",
+    }
+    backend.on(MODEL).stream(*turn(fragments(0, "call_1", "Agent", errand))).stream(
+        *last_words("The errand is done.")
+    )
+    backend.on(SMALL).stream(*last_words("I see a folder."))
+    session = claude_code.run("Send somebody.", model="sonnet")
+    session.check_smooth_end("The errand is done.")
+    bodies = check_sent(backend, 3, claude_code.folder)
+    assert [body["model"] for body in bodies] == [MODEL, SMALL, MODEL]
+    assert "I see a folder." in json.dumps(bodies[2]["messages"])
+
+
+def test_answer_by_a_schema_is_taken(claude_code: ClaudeCode, backend: FakeBackend) -> None:
+    """Observed client: `--json-schema` is a tool of its own, and the answer is what it was given."""
+    answer = {"city": "Łódź", "people": 670000}
+    backend.on(MODEL).stream(*turn(fragments(0, "call_1", "StructuredOutput", answer))).stream(
+        *last_words("Done.")
+    )
+    session = claude_code.run("Name a city.", "--json-schema", json.dumps(SCHEMA))
+    assert session.code == 0, session.errors
+    assert session.result["structured_output"] == answer
+    assert session.retries == []
+    first, *_ = backend.calls
+    assert "StructuredOutput" in names_of_tools(first.body)
+
+
+def test_context_is_counted_without_the_backend(
+    claude_code: ClaudeCode, backend: FakeBackend
+) -> None:
+    """Observed client: two dozen counts at once, and a table of them."""
+    session = claude_code.run("/context")
+    print(session.lines[-1])
+    print(claude_code.gateway.tail(40))
+    assert session.code == 0
+    assert backend.calls == []
