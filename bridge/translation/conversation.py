@@ -34,6 +34,7 @@ from .pieces import (
     join_texts,
 )
 from .profile import Profile
+from .system import REMINDER
 
 NOT_EXECUTED = "(no result: the call was not executed)"
 CONTINUED = "(continued)"
@@ -236,9 +237,14 @@ def _part(piece: Piece) -> dict[str, JSON] | None:
 
 def _last_question(turns: list[Turn]) -> int:
     """Number of the last turn in which the user really said something; -1 when there is none."""
-    spoken = (Words, Picture, File)
     for number in range(len(turns) - 1, -1, -1):
-        turn = turns[number]
-        if turn.role == "user" and any(isinstance(p, spoken) for p in turn.pieces):
+        if turns[number].role == "user" and any(map(_is_said, turns[number].pieces)):
             return number
     return -1
+
+
+def _is_said(piece: Piece) -> bool:
+    """Reminders stand in the user's turns, but the user did not say them."""
+    if isinstance(piece, Words):
+        return not piece.text.lstrip().startswith(REMINDER)
+    return isinstance(piece, (Picture, File))

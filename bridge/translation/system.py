@@ -16,6 +16,8 @@ from .schema import Message
 BILLING_LINE = "x-anthropic-billing-header:"
 """Claude Code's first system block: it varies between sessions and would defeat prefix caches."""
 
+REMINDER = "<system-reminder>"
+
 
 def leading_system(system: Sequence[str], early: Sequence[str]) -> str:
     """The text of the leading system message; "" when there is none to send."""
@@ -46,4 +48,4 @@ def later_instruction(text: str, manner: str) -> Piece:
     """A system message behind the first answer, as the profile wants it."""
     if manner == "inline":
         return Instruction(text)
-    return Words(f"<system-reminder>\n{text}\n</system-reminder>")
+    return Words(f"{REMINDER}\n{text}\n</system-reminder>")

@@ -88,5 +88,5 @@ async def engine(main: Backend, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 def records(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
     """The usage records that are written during the test."""
     written: list[Record] = []
-    monkeypatch.setattr(Record, "write", written.append)
+    monkeypatch.setattr(Record, "write", lambda record: written.append(record))
     return written

@@ -66,6 +66,17 @@ async def test_what_an_operator_or_a_lesson_wrote_stays(found: Found, backend: F
     assert found.backend.models["a"].refused == {"strict"}
 
 
+async def test_refused_field_is_noted_in_the_row(found: Found, backend: FakeBackend) -> None:
+    """lessons.py: what is refused also goes into the model's row, once."""
+    backend.list_models(a={"max_model_len": 4096})
+    await found.refresh()
+    for names in (("strict",), ("strict",), ("parallel_tool_calls",)):
+        await found.discovery.remember_refused(found.backend, "a", names)
+    await found.discovery.remember_refused(found.backend, "unlisted", ("strict",))
+    row = await DiscoveredModel.objects.aget()
+    assert row.refused == ["parallel_tool_calls", "strict"]
+
+
 # --- lists that cannot be read -----------------------------------------------------------------
 
 
@@ -185,11 +196,24 @@ async def test_details_that_hang_do_not_cost_the_list(
     found: Found, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """wire.md B7: optional, so what the list told must arrive without them."""
-    monkeypatch.setattr(discovering, "LIST_TIMEOUT", 0.2)
+    monkeypatch.setattr(discovering, "DETAILS_TIMEOUT", 0.05)
     backend.list_models("a")
     backend.route("GET", f"{MODELS}/a").json({}, before=Gate())
     await found.refresh()
     assert (found.names, found.reachable) == (["a"], True)
+
+
+async def test_details_once_known_survive_a_read_without_them(
+    found: Found, backend: FakeBackend
+) -> None:
+    """discovery.py: a failed read changes nothing."""
+    backend.list_models("a")
+    detail = backend.route("GET", f"{MODELS}/a")
+    detail.json({"id": "a", "max_model_len": 1024}).error(500)
+    for _ in range(2):
+        await found.refresh()
+        assert found.backend.models is not None
+        assert found.backend.models["a"].context == 1024
 
 
 async def test_list_of_a_backend_that_was_deleted_meanwhile_is_dropped(found: Found) -> None:

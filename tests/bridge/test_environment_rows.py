@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from bridge.addresses import base_url
 from bridge.environment_rows import apply
 from bridge.models import (
     Backend,
@@ -40,25 +39,6 @@ def tools() -> set[tuple[str, str, str]]:
 def operators_backend(name: str = "mine", **fields: Any) -> Backend:
     made: Backend = Backend.objects.create(name=name, url="https://mine.example/v1", **fields)
     return made
-
-
-@pytest.mark.parametrize(
-    ("address", "base"),
-    [
-        ("https://h", "https://h/v1"),
-        ("https://h/", "https://h/v1"),
-        ("https://h/v1", "https://h/v1"),
-        ("https://h/v1/", "https://h/v1"),
-        ("https://h/v1/chat/completions", "https://h/v1"),
-        ("https://h/v1/chat/completions/", "https://h/v1"),
-        ("https://h/chat/completions", "https://h/v1"),
-        ("https://h:8443/api/v3", "https://h:8443/api/v3"),
-        ("https://h/api/v3/chat/completions", "https://h/api/v3"),
-    ],
-)
-def test_address_is_understood_in_both_forms(address: str, base: str) -> None:
-    """wire.md G22: a base, with or without /v1, or a full chat-completions address."""
-    assert base_url(address) == base
 
 
 def test_backend_of_the_environment_becomes_a_row(environment: Any) -> None:

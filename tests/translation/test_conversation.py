@@ -185,43 +185,32 @@ def test_conversation_is_put_in_order(messages: list[Json], sent: list[Json]) ->
     assert sent_messages(*messages) == sent
 
 
+TWICE = up_calls(up_call("t"), up_call("t_2", "B"))
 IDS: list[tuple[str, list[Json], list[Json]]] = [
     (
         "the same id in two turns",
         [
-            Q,
             assistant(call("t")),
             user(result("t", "1")),
             assistant(call("t")),
             user(result("t", "2")),
         ],
-        [UP_Q, one_call("t"), up_result("t", "1"), one_call("t_2"), up_result("t_2", "2")],
+        [one_call("t"), up_result("t", "1"), one_call("t_2"), up_result("t_2", "2")],
     ),
     (
         "the same id twice in one turn, both answered",
-        [Q, assistant(call("t"), call("t", "B")), user(result("t", "1"), result("t", "2"))],
-        [
-            UP_Q,
-            up_calls(up_call("t"), up_call("t_2", "B")),
-            up_result("t", "1"),
-            up_result("t_2", "2"),
-        ],
+        [assistant(call("t"), call("t", "B")), user(result("t", "1"), result("t", "2"))],
+        [TWICE, up_result("t", "1"), up_result("t_2", "2")],
     ),
     (
         "the same id twice in one turn, one answered",
-        [Q, assistant(call("t"), call("t", "B")), user(result("t", "1"))],
-        [
-            UP_Q,
-            up_calls(up_call("t"), up_call("t_2", "B")),
-            up_result("t", "1"),
-            up_result("t_2", NOT_EXECUTED),
-        ],
+        [assistant(call("t"), call("t", "B")), user(result("t", "1"))],
+        [TWICE, up_result("t", "1"), up_result("t_2", NOT_EXECUTED)],
     ),
     (
         "the id that a suffix would give is taken",
-        [Q, assistant(call("t"), call("t_2"), call("t")), user(result("t", "1"))],
+        [assistant(call("t"), call("t_2"), call("t")), user(result("t", "1"))],
         [
-            UP_Q,
             up_calls(up_call("t"), up_call("t_2"), up_call("t_3")),
             up_result("t", "1"),
             up_result("t_2", NOT_EXECUTED),
