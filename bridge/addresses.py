@@ -9,11 +9,11 @@ CHAT_PATH = "/chat/completions"
 
 def problem(address: str) -> str:
     """What was expected of an address that cannot be used; "" for one that can."""
-    parts = urlsplit(address)
     try:
+        parts = urlsplit(address)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        usable = False
+        return "an http:// or https:// address"
     if not usable or any(c.isspace() for c in address):
         return "an http:// or https:// address"
     if parts.username or parts.password or parts.query or parts.fragment:

@@ -197,8 +197,10 @@ def _write(backend_id: int, entries: list[listing.Entry]) -> bool:
     changed = False
     for entry in entries:
         row = rows.pop(entry.name, None) or DiscoveredModel(backend_id=backend_id, name=entry.name)
-        if row.pk is None or any(getattr(row, k) != v for k, v in entry.columns().items()):
-            for name, value in entry.columns().items():
+        # A bare entry tells nothing, so it does not undo what details once told.
+        columns = {"listed": True} if row.pk and entry.is_bare else entry.columns()
+        if row.pk is None or any(getattr(row, k) != v for k, v in columns.items()):
+            for name, value in columns.items():
                 setattr(row, name, value)
             row.save()
             changed = True

@@ -13,6 +13,7 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from bridge.routing import Backend
 from bridge.translation.errors import ApiError
@@ -105,6 +106,7 @@ def _fingerprint(key: str, policy: KeyPolicy) -> str:
     return hmac.new(policy.fingerprint_key, key.encode(), hashlib.sha256).hexdigest()[:12]
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach that address."""
     try:

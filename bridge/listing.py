@@ -1,4 +1,7 @@
-"""Reading model lists: what each server tells about a model, and under which name. Pure."""
+"""Reading model lists: what each server tells about a model, and under which name. Pure.
+
+`created` is not read: half of the servers put the time of the request there.
+"""
 
 from __future__ import annotations
 

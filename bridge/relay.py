@@ -117,7 +117,7 @@ async def _streamed(journey: Journey, order: Order) -> AsyncGenerator[Part]:
     await journey.grace(opening)
     early: list[Event] = []
     if opening.done():
-        opening.result()
+        await journey.opened(opening)
     else:
         early = MessageStream(order.terms).open()
     yield journey.head(200, STREAM_HEADERS)
@@ -126,6 +126,8 @@ async def _streamed(journey: Journey, order: Order) -> AsyncGenerator[Part]:
         async for ping in _pings_until(opening):
             yield ping
     opened = await journey.opened(opening)
+    if opened.answer.over:
+        journey.answered(opened.answer)
     if shown := opened.events[len(early) :]:
         yield to_bytes(shown)
     async with aclosing(pump(opened)) as batches:

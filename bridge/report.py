@@ -21,6 +21,8 @@ from bridge.translation.jsontext import JSON
 from bridge.translation.profile import ModelFacts
 
 EPOCH = "1970-01-01T00:00:00Z"
+LIFECYCLE = "active"
+"""All that is listed can be used; a backend says nothing of retirement."""
 MAX_PAGE = 1000
 DEFAULT_PAGE = 20
 
@@ -90,7 +92,7 @@ def model_info(name: str, facts: ModelFacts) -> JSON:
         "id": name,
         "display_name": name,
         "created_at": EPOCH,
-        "lifecycle": "active",
+        "lifecycle": LIFECYCLE,
         "max_input_tokens": facts.context,
         "max_tokens": facts.max_output,
         "capabilities": None,
@@ -113,6 +115,8 @@ def models(routes: Routes, query: str) -> JSON:
     asked = {name: values[-1] for name, values in parse_qs(query).items()}
     limit = _limit(asked.get("limit"))
     known = routing.names(routes)
+    if LIFECYCLE not in parse_qs(query).get("lifecycle[]", [LIFECYCLE]):
+        known = {}
     names, has_more = _page(list(known), limit, asked.get("after_id"), asked.get("before_id"))
     return {
         "data": [model_info(name, known[name]) for name in names],

@@ -3,7 +3,8 @@
 The first rule that fits decides:
 
     1. an alias with exactly this name
-    2. an alias that is a glob, the most specific first (the one with the most fixed characters)
+    2. an alias that is a glob, the most specific first (the one with the most fixed
+       characters, not counting what all Claude names share)
     3. a model that a backend listed, spelled exactly so, else the only one that differs by case
     4. the alias ``*``, which catches what nobody knows
     5. a backend whose list is not known takes any name
@@ -28,6 +29,7 @@ from bridge.translation.profile import ModelFacts, Profile
 
 MAX_SUGGESTIONS = 20
 CATCH_ALL = "*"
+_COMMON = re.compile("anthropic/|claude|-")
 NO_BACKEND = "No backend is enabled in this gateway"
 _WINDOW_SUFFIX = re.compile(r"\[\d+[km]\]$", re.I)
 
@@ -72,9 +74,13 @@ class Alias:
         return any(mark in self.pattern for mark in "*?[")
 
     @property
-    def weight(self) -> int:
-        """How specific a glob is: its number of fixed characters."""
-        return len(re.sub(r"\[[^\]]*\]|[*?]", "", self.pattern))
+    def weight(self) -> tuple[int, int]:
+        """How specific a glob is: its fixed characters, first without what every name shares.
+
+        So `*haiku*` is more specific than `claude-*`.
+        """
+        fixed = re.sub(r"\[[^\]]*\]|[*?]", "", self.pattern.lower())
+        return len(_COMMON.sub("", fixed)), len(fixed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,7 @@ def _spellings(name: str) -> Iterator[str]:
 def _by_alias(routes: Routes, name: str) -> Target | None:
     exact = [a for a in routes.aliases if a.pattern == name]
     globs = [a for a in routes.aliases if a.is_glob and a.pattern != CATCH_ALL]
-    globs.sort(key=lambda a: -a.weight)
+    globs.sort(key=lambda a: a.weight, reverse=True)
     fitting = exact + [a for a in globs if fnmatchcase(name.lower(), a.pattern.lower())]
     return next((t for a in fitting if (t := _aliased(routes, a))), None)
 

@@ -36,6 +36,7 @@ class Profile:
     json_schema: bool = True
     accepts_strict: bool = False
     user_field: bool = False
+    service_tiers: bool = False
     file_parts: bool = False
     image_urls: bool = True
     prefill: str = "plain"
@@ -99,6 +100,7 @@ PROFILES: dict[str, Profile] = {
             tool_name_limit=64,
             accepts_strict=True,
             user_field=True,
+            service_tiers=True,
             file_parts=True,
             tool_id_style="max40",
         ),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from . import system, thinking
 from .blocks import Site, to_pieces
-from .conversation import to_chat_messages
+from .conversation import EMPTY, to_chat_messages
 from .errors import ApiError
 from .jsontext import JSON, encode, encode_text
 from .pieces import Piece, Summary, Turn, Words, join_texts
@@ -30,7 +30,6 @@ NO_PREFILL = (
 )
 
 _DROPPED = (
-    "service_tier",
     "speed",
     "inference_geo",
     "container",
@@ -45,6 +44,8 @@ _DROPPED = (
     "user_profile_id",
 )
 """Top-level fields without a counterpart: the request is served without them."""
+
+_TIERS = {"auto": "auto", "standard_only": "default"}
 
 _REFUSED: tuple[tuple[str, str | None], ...] = (
     ("mcp_servers", None),
@@ -137,14 +138,14 @@ def to_chat(
     site = Site(profile, facts, refuses, names.to_backend, manners.pdf_text)
     messages = _messages(request, profile, site, manners.strict_tool_pairing)
     body: dict[str, JSON] = {"model": model, "messages": messages, **toolbox.fields}
-    dropped = [name for name in _DROPPED if request.body.get(name) is not None]
+    dropped = _unsent(request)
     dropped += [*toolbox.dropped, *site.dropped]
     sent_stops, own_stops = _split_stops(request.stop_sequences, profile)
     if sent_stops:
         body["stop"] = list(sent_stops)
     body.update(_sampling(request, profile, dropped))
     body.update(thinking.switches(request, profile, facts))
-    body.update(_output_format(request, profile, body))
+    body.update(_output_format(request, profile, body, dropped))
     body.update(_prefill(body, profile))
     body["stream"] = request.stream
     if request.stream:
@@ -168,8 +169,18 @@ def to_chat(
     )
 
 
+def _unsent(request: MessagesRequest) -> list[str]:
+    """Names of what the request says and no backend could be told."""
+    names = [name for name in _DROPPED if request.body.get(name) is not None]
+    if (request.body.get("output_config") or {}).get("task_budget") is not None:
+        names.append("output_config.task_budget")
+    return names
+
+
 def _refuse(request: MessagesRequest) -> None:
-    for name, code in _REFUSED:
+    for name, code in _TIERS = {"auto": "auto", "standard_only": "default"}
+
+_REFUSED:
         if request.body.get(name):
             raise ApiError.invalid(f"{name}: not supported by this gateway", error_code=code)
 
@@ -247,6 +258,11 @@ def _sampling(request: MessagesRequest, profile: Profile, dropped: list[str]) ->
             fields["top_k"] = top_k
         else:
             dropped.append("top_k")
+    if tier := _TIERS.get(str(body.get("service_tier"))):
+        if profile.service_tiers:
+            fields["service_tier"] = tier
+        else:
+            dropped.append("service_tier")
     user = (body.get("metadata") or {}).get("user_id")
     if isinstance(user, str) and user:
         if profile.user_field:
@@ -265,11 +281,14 @@ def _split_stops(
 
 
 def _output_format(
-    request: MessagesRequest, profile: Profile, body: dict[str, JSON]
+    request: MessagesRequest, profile: Profile, body: dict[str, JSON], dropped: list[str]
 ) -> dict[str, JSON]:
     config = request.body.get("output_config") or {}
     form = config.get("format") or request.body.get("output_format")
-    if not isinstance(form, dict) or form.get("type") != "json_schema" or "tools" in body:
+    if not isinstance(form, dict) or form.get("type") != "json_schema":
+        return {}
+    if "tools" in body:
+        dropped.append("output_config.format")
         return {}
     schema = form.get("schema")
     if profile.json_schema:
@@ -304,4 +323,9 @@ def _prefill(body: dict[str, JSON], profile: Profile) -> dict[str, JSON]:
     if profile.prefill == "continue":
         return {"continue_final_message": True, "add_generation_prompt": False}
     stripped = {**last, "content": last["content"].rstrip()}
-    return {"messages": [*body["messages"][:-1], stripped]}
+    rest = body["messages"][:-1]
+    if stripped["content"] or "tool_calls" in last:
+        return {"messages": [*rest, stripped]}
+    if all(message["role"] == "system" for message in rest):
+        raise ApiError.invalid(EMPTY)
+    return {"messages": rest}

@@ -23,6 +23,8 @@ PDF_BYTES_PER_TOKEN = 50
 BYTES_PER_TOKEN = 4.0
 """First guess for a model that has not reported usage yet."""
 
+_REASONING = ("reasoning_content", "reasoning")
+
 CountText = Callable[[str], int]
 
 
@@ -63,7 +65,7 @@ def count(body: dict[str, JSON], count_text: CountText) -> int:
 
 def _count_message(message: dict[str, JSON], count_text: CountText) -> int:
     content = message["content"]
-    total = 0
+    total = sum(count_text(message[name]) for name in _REASONING if name in message)
     if isinstance(content, str):
         total += count_text(content)
     for part in content if isinstance(content, list) else ():

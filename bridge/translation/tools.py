@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from . import vendor_tools
 from .errors import ApiError
 from .jsontext import JSON, encode_text
+from .pieces import join_texts
 from .profile import Profile
 from .schema import Block, MessagesRequest, fault, inner_blocks, is_custom
 
@@ -37,14 +38,14 @@ class ToolNames:
         self._limit = limit
         self._to_backend = {client: backend for backend, client in to_client.items()}
         self._to_client = dict(to_client)
-        self._declared: dict[str, str] = {}
+        self._declared: dict[str, set[str]] = {}
 
     def declare(self, name: str) -> str:
         """A tool of this request; its name at the backend."""
         sent = self.to_backend(name)
         self._to_client[sent] = name
-        self._declared.setdefault(name.lower(), name)
-        self._declared[sent.lower()] = name
+        for spelling in (name, sent):
+            self._declared.setdefault(spelling.lower(), set()).add(name)
         return sent
 
     def to_backend(self, name: str) -> str:
@@ -61,7 +62,8 @@ class ToolNames:
         """The name under which the client knows what the backend called."""
         if name in self._to_client:
             return self._to_client[name]
-        return self._declared.get(name.lower(), name)
+        alike = self._declared.get(name.lower(), set())
+        return next(iter(alike)) if len(alike) == 1 else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ def _function(tool: Tool, names: ToolNames, profile: Profile) -> JSON:
     else:
         description, schema = str(tool.get("description") or ""), _parameters(tool)
     function: dict[str, JSON] = {"name": names.declare(str(tool.get("name") or tool.get("type")))}
-    if text := description + _examples(tool):
+    if text := join_texts([description, _examples(tool)]):
         function["description"] = text
     function["parameters"] = _narrowed(schema) if profile.schema_strip else schema
     if profile.accepts_strict and isinstance(tool.get("strict"), bool):
@@ -225,7 +227,7 @@ def _examples(tool: Tool) -> str:
     examples = tool.get("input_examples")
     if not isinstance(examples, list) or not examples:
         return ""
-    return f"\n\nExamples: {encode_text(examples[:MAX_EXAMPLES])}"
+    return f"Examples: {encode_text(examples[:MAX_EXAMPLES])}"
 
 
 def _choice(

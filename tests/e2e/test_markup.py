@@ -70,7 +70,7 @@ TWO = {
 PYTHONIC = '[get_weather(city="São Paulo", days=3), now()]'
 
 ALIKE = {
-    "marks in prose": "Models write <tool_call>, <function=name> or [TOOL_CALLS]; then <|python_tag|>",
+    "marks in prose": "They write <tool_call>, <function=x> or [TOOL_CALLS]; then <|python_tag|>",
     "undeclared name": '<tool_call>{"name": "rm", "arguments": {}}</tool_call> is what it said.',
     "undeclared section": ONE["kimi"].replace("get_weather", "get_wether"),
     "no arguments object": '<tool_call>{"name": "now", "arguments": [1]}</tool_call>\n\n',

@@ -1,0 +1,1 @@
+"""The project around the gateway: its settings, and the ways in which it starts and ends."""
