@@ -178,9 +178,7 @@ def _unsent(request: MessagesRequest) -> list[str]:
 
 
 def _refuse(request: MessagesRequest) -> None:
-    for name, code in _TIERS = {"auto": "auto", "standard_only": "default"}
-
-_REFUSED:
+    for name, code in _REFUSED:
         if request.body.get(name):
             raise ApiError.invalid(f"{name}: not supported by this gateway", error_code=code)
 
