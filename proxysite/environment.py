@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -43,10 +44,11 @@ def secret(name: str) -> str:
     return value
 
 
-def whole(name: str, default: int, least: int = 0) -> int:
+def whole(name: str, default: int, least: int = 0, most: int = 2**53) -> int:
     value = text(name, str(default))
-    if not value.removeprefix("-").isdecimal() or int(value) < least:
-        raise _wrong(name, f"a whole number, at least {least}")
+    if not value.isdecimal() or not least <= int(value) <= most:
+        limits = f"at least {least}" if most == 2**53 else f"from {least} to {most}"
+        raise _wrong(name, f"a whole number, {limits}")
     return int(value)
 
 
@@ -115,6 +117,19 @@ def nested_mapping(name: str) -> dict[str, str | dict[str, str]]:
 
 def _is_object(value: object) -> bool:
     return isinstance(value, dict)
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """Django's description of a database, from its URL."""
+    expected = "sqlite:///PATH or postgres://USER:PASSWORD@HOST/NAME"
+    schemes = ("sqlite", "postgres", "postgresql", "psql", "pgsql")
+    url = text(name, default)
+    if url.partition("://")[0] not in schemes or not url.partition("://")[2]:
+        raise _wrong(name, expected)
+    try:
+        return dict(env.db_url_config(url))
+    except (ValueError, KeyError) as error:
+        raise _wrong(name, f"{expected} ({type(error).__name__})") from None
 
 
 def folder(name: str, default: Path) -> Path:

@@ -24,7 +24,7 @@ VERSION = __version__
 # --- where it runs ----------------------------------------------------------------------------
 
 HOST = read.text("HOST", "127.0.0.1")
-PORT = read.whole("PORT", read.whole("HOST_PORT", 8080), least=1)
+PORT = read.whole("PORT", read.whole("HOST_PORT", 8080, 1, 65535), 1, 65535)
 WORKERS = read.whole("WORKERS", read.whole("UVICORN_WORKERS", 1, least=1), least=1)
 SERVER = read.choice("SERVER", "uvicorn" if WORKERS > 1 else "daphne", ("daphne", "uvicorn"))
 if WORKERS > 1 and SERVER == "daphne":
@@ -171,17 +171,13 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {
-    "default": read.env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR}/gateway.sqlite3")
-}
+DATABASES = {"default": read.database("DATABASE_URL", f"sqlite:///{DATA_DIR}/gateway.sqlite3")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-elif not DATABASES["default"]["ENGINE"]:
-    raise ImproperlyConfigured("DATABASE_URL: expected sqlite:///PATH or postgres://USER@HOST/NAME")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}

@@ -15,7 +15,6 @@ from proxysite import asgi
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 READ = re.compile(r'read\.\w+\(\s*"([A-Z_0-9]+)"')
-OTHER_SETTINGS = {"DATABASE_URL"}
 
 
 def text(path: Path) -> str:
@@ -24,7 +23,7 @@ def text(path: Path) -> str:
 
 def settings_read() -> set[str]:
     source = text(ROOT / "proxysite/settings.py")
-    return set(READ.findall(source)) | OTHER_SETTINGS
+    return set(READ.findall(source))
 
 
 def settings_documented() -> set[str]:

@@ -256,6 +256,12 @@ def _sampling(request: MessagesRequest, profile: Profile, dropped: list[str]) ->
             fields["top_k"] = top_k
         else:
             dropped.append("top_k")
+    return fields | _account(body, profile, dropped)
+
+
+def _account(body: dict[str, JSON], profile: Profile, dropped: list[str]) -> dict[str, JSON]:
+    """Fields that say who asks and at which tier, for the few backends that read them."""
+    fields: dict[str, JSON] = {}
     if tier := _TIERS.get(str(body.get("service_tier"))):
         if profile.service_tiers:
             fields["service_tier"] = tier

@@ -123,7 +123,7 @@ def test_fields_that_are_refused_one_by_one_are_learned_one_by_one(
 def test_word_that_only_sounds_like_a_field_is_no_refusal_of_it(
     serve: Serve, backend: FakeBackend, dialect: str, asked: Json, said: str
 ) -> None:
-    """Observed backends: their sentences hold such words; a lesson from them would stay for good."""
+    """Observed backends say these; what is learned from them by mistake would stay for good."""
     model = "zai-org/GLM-4.5-Air"
     backend.on(model).error(400, said).answer(*HELLO)
     client = serve(dialect).client
@@ -137,10 +137,10 @@ OVERFLOWS = {
     "vllm now": "This model's maximum context length is 4096 tokens. However, you requested 2000 "
     "output tokens and your prompt contains {n} input tokens, for a total of {t} tokens. Please "
     "reduce the length of the input prompt or the number of requested output tokens.",
-    "vllm older": "'max_tokens' or 'max_completion_tokens' is too large: 2000. This model's maximum "
-    "context length is 4096 tokens and your request has {n} input tokens (2000 > 4096 - {n}).",
-    "sglang": "Requested token count exceeds the model's maximum context length of 4096 tokens. You "
-    "requested a total of {t} tokens: {n} tokens from the input messages and 2000 tokens for the "
+    "vllm older": "'max_tokens' or 'max_completion_tokens' is too large: 2000. This model's "
+    "maximum context length is 4096 tokens and your request has {n} input tokens (2000 > 4096 - {n}).",
+    "sglang": "Requested token count exceeds the model's maximum context length of 4096 tokens. "
+    "You requested a total of {t} tokens: {n} tokens from the input messages and 2000 tokens for the "
     "completion.",
     "openrouter": "This endpoint's maximum context length is 4096 tokens. However, you requested "
     "about {t} tokens ({n} of text input, 2000 in the output). Please reduce the length of either.",

@@ -39,12 +39,22 @@ def _call(name: JSON, arguments: JSON, schemas: Schemas) -> ToolCall | None:
     if not isinstance(name, str):
         return None
     name = name.strip()
-    declared = name if name in schemas else name.removeprefix("functions.").removeprefix("tools.")
+    declared = _declared(name, schemas)
     if isinstance(arguments, str):
         arguments = _object(arguments) if arguments.strip() else {}
-    if declared not in schemas or not isinstance(arguments, dict):
+    if declared is None or not isinstance(arguments, dict):
         return None
     return ToolCall(name=declared, arguments=encode_text(arguments))
+
+
+def _declared(name: str, schemas: Schemas) -> str | None:
+    """The declared tool of that name, or the only one that differs from it by case."""
+    bare = name.removeprefix("functions.").removeprefix("tools.")
+    for spelling in (name, bare):
+        if spelling in schemas:
+            return spelling
+    alike = [known for known in schemas if known.lower() == bare.lower()]
+    return alike[0] if len(alike) == 1 else None
 
 
 def _all(calls: list[ToolCall | None]) -> Calls:

@@ -1,0 +1,150 @@
+"""Thinking of earlier turns on its way to a backend, and thinking that stands in the text."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import pytest
+
+from tests.conftest import Start, starting
+from tests.e2e.test_markup import ONE, TOOLS, answers, in_pieces
+from tests.e2e.test_streams import content_of
+from tests.fakes.backend import ALPHA, FakeBackend
+from tests.fakes.chunks import Json, finish, fold, role, text, usage
+from tests.fakes.gateway import Gateway
+from tests.shapes import check_message
+
+DISTILL = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B"
+QWQ = "Qwen/QwQ-32B"
+CALL_TOOLS = [{"name": "alpha", "input_schema": {"type": "object"}}]
+
+Serve = Callable[[str], Gateway]
+
+
+@pytest.fixture(scope="module")
+def gateways(
+    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serve]:
+    """One gateway for each family, started when it is first asked for."""
+    with starting(session_backend, tmp_path_factory) as start:
+        yield cache(lambda dialect: start(BACKEND_DIALECT=dialect))
+
+
+@pytest.fixture
+def serve(gateways: Serve, backend: FakeBackend) -> Serve:
+    return gateways
+
+
+def thought(words: str) -> Json:
+    return {"type": "thinking", "thinking": words, "signature": "gw1.x"}
+
+
+def called(call_id: str) -> Json:
+    return {"type": "tool_use", "id": call_id, "name": "alpha", "input": {}}
+
+
+def answered(call_id: str, *more: Json) -> Json:
+    result = {"type": "tool_result", "tool_use_id": call_id, "content": "ok"}
+    return {"role": "user", "content": [result, *more]}
+
+
+HISTORY: list[Json] = [
+    {"role": "user", "content": "First."},
+    {"role": "assistant", "content": [thought("old"), called("t1")]},
+    answered("t1"),
+    {"role": "assistant", "content": [thought("said"), {"type": "text", "text": "Done."}]},
+    {"role": "user", "content": "Second."},
+    {"role": "assistant", "content": [thought("new"), called("t2")]},
+    answered("t2"),
+]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "field", "kept"),
+    [
+        ("vllm", "reasoning_content", {"t2": "new"}),
+        ("sglang", "reasoning_content", {"t2": "new"}),
+        ("llamacpp", "reasoning_content", {"t2": "new"}),
+        ("chutes", "reasoning_content", {"t2": "new"}),
+        ("ollama", "reasoning", {"t2": "new"}),
+        ("openrouter", "reasoning", {"t2": "new"}),
+        ("deepseek", "reasoning_content", {"t1": "old", "t2": "new"}),
+        ("generic", "reasoning_content", {}),
+        ("openai", "reasoning_content", {}),
+    ],
+)
+def test_thinking_of_tool_turns_goes_back_in_the_field_of_the_family(
+    serve: Serve, backend: FakeBackend, dialect: str, field: str, kept: Json
+) -> None:
+    """wire.md B6, C3, F38: since the last question; DeepSeek refuses any tool turn without it."""
+    assert serve(dialect).client.messages(messages=HISTORY, tools=CALL_TOOLS).status == 200
+    messages = backend.only_call.body["messages"]
+    turns = {m["tool_calls"][0]["id"]: m for m in messages if m.get("tool_calls")}
+    assert {key: turn[field] for key, turn in turns.items() if field in turn} == kept
+    others = {"reasoning", "reasoning_content", "thinking", "reasoning_details"} - {field}
+    assert not any(others & message.keys() for message in messages)
+
+
+def test_text_beside_a_result_is_a_question_of_its_own(serve: Serve, backend: FakeBackend) -> None:
+    """wire.md C3: thinking before the last real words of the user is not sent."""
+    turns = [*HISTORY[:-1], answered("t2", {"type": "text", "text": "And now?"})]
+    assert serve("vllm").client.messages(messages=turns, tools=CALL_TOOLS).status == 200
+    sent = backend.only_call.body["messages"]
+    assert not any("reasoning_content" in message for message in sent)
+
+
+@pytest.mark.parametrize("dialect", ["vllm", "sglang"])
+def test_begun_answer_is_continued(serve: Serve, backend: FakeBackend, dialect: str) -> None:
+    """wire.md C4.9, F41."""
+    begun = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "It is ("}]
+    assert serve(dialect).client.messages(messages=begun).status == 200
+    body = backend.only_call.body
+    assert body["messages"][-1] == {"role": "assistant", "content": "It is ("}
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+
+
+@pytest.mark.parametrize("pieces", [["It", " is", " 4", "."], ["It is 4."], ["4."]])
+def test_begun_answer_is_not_said_twice(
+    serve: Serve, backend: FakeBackend, pieces: list[str]
+) -> None:
+    """wire.md C4.9: llama.cpp repeats what it continues."""
+    begun = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "It is"}]
+    said = [role(), *map(text, pieces), finish("stop"), usage(5, 3)]
+    backend.on(ALPHA).stream(*said).json(fold(said, ALPHA))
+    client = serve("llamacpp").client
+    with client.stream(messages=begun) as stream:
+        streamed = stream.message()
+    for message in (streamed, check_message(client.messages(messages=begun).json)):
+        assert "".join(block["text"] for block in message["content"]).strip() == "4."
+    assert "continue_final_message" not in backend.calls[0].body
+
+
+INLINE: dict[str, tuple[str, list[Json]]] = {
+    "at the start": (
+        "<think>\nHm: 1 < 2.\n</think>\n\nYes.",
+        [{"type": "thinking", "thinking": "\nHm: 1 < 2.\n"}, {"type": "text", "text": "Yes."}],
+    ),
+    "empty": ("<think>\n\n</think>\n\nYes.", [{"type": "text", "text": "Yes."}]),
+    "not at the start": (
+        "So <think>no</think>.",
+        [{"type": "text", "text": "So <think>no</think>."}],
+    ),
+    "never closed": ("<think>Hm.", [{"type": "thinking", "thinking": "Hm."}]),
+}
+
+
+@pytest.mark.parametrize("model", [DISTILL, QWQ])
+def test_thinking_that_stands_in_the_text_is_taken_out(
+    start_gateway: Start, backend: FakeBackend, model: str
+) -> None:
+    """wire.md G14, F100: for models that are known to do so."""
+    backend.list_models(model)
+    client = start_gateway().client
+    for whole, content in INLINE.values():
+        backend.reset()
+        said = [role(), *in_pieces(whole), finish("stop"), usage(9, 9)]
+        backend.on(model).stream(*said).json(fold(said, model))
+        with client.stream(model=model) as stream:
+            streamed = stream.message()
+        for message in (streamed, check_message(client.messages(model=model).json)):
+            got = [block for block in content_of(message) if any(map(str.strip, block.values()))]
+            assert [b for b in got if b.get("thinking", "x").strip()] == content

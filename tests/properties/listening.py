@@ -1,0 +1,86 @@
+"""One backend answer through the translation, and what came out of it, checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.translation.answer import Answer
+from bridge.translation.backend_errors import Asked
+from bridge.translation.errors import ApiError
+from bridge.translation.events import Event, frames
+from bridge.translation.fold import fold
+from bridge.translation.jsontext import encode
+from bridge.translation.stream import Phase
+from tests.grammar import check_stream
+from tests.shapes import CUT, Json, check_error, check_message
+from tests.translation.playbook import make_terms
+
+SSE = "text/event-stream"
+ASKED = Asked(model="asked/for", max_tokens=100)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a client gets: events, or an error with a status."""
+
+    events: list[Event]
+    raised: ApiError | None
+
+    @property
+    def frames(self) -> bytes:
+        return frames(self.events)
+
+    @property
+    def shown(self) -> tuple[bytes, Json | None]:
+        """All that a client could compare."""
+        error = self.raised and self.raised.envelope("req_1") | {"status": self.raised.status}
+        return self.frames, error
+
+    @property
+    def result(self) -> Json:
+        """The message, or the error: of type "message" or "error". Everything is checked."""
+        if self.raised is None:
+            return check_stream(self.frames)
+        assert not self.events, "events in front of an error with a status"
+        assert 400 <= self.raised.status <= 599
+        return check_error(self.raised.envelope("req_1"))
+
+
+def listen(body: Iterable[bytes], content_type: str = SSE, **terms: Any) -> Heard:
+    """Feed the pieces of a body; anything but an ApiError is a crash."""
+    answer = Answer(make_terms(**terms), ASKED, content_type)
+    produced: list[Event] = []
+    try:
+        for piece in body:
+            produced += answer.feed(piece)
+        produced += answer.finish()
+    except ApiError as error:
+        return Heard(produced, error)
+    assert answer.machine.phase in (Phase.DONE, Phase.FAILED)
+    return Heard(produced, None)
+
+
+def folded(heard: Heard) -> Json:
+    """The same answer as a plain message."""
+    return check_message(json.loads(encode(fold(heard.events))))
+
+
+def said(events: Iterable[Event], kind: str) -> str:
+    """All text of the deltas of this kind: `text` or `thinking`."""
+    deltas = [json.loads(encode(event)).get("delta", {}) for event in events]
+    return "".join(delta.get(kind, "") for delta in deltas)
+
+
+def agree(streamed: Json, plain: Json) -> bool:
+    """Whether both are one message; only the arguments of a cut call may look different."""
+    if streamed["stop_reason"] in CUT:
+        streamed, plain = _without_inputs(streamed), _without_inputs(plain)
+    return streamed == plain
+
+
+def _without_inputs(message: Json) -> Json:
+    blocks = [{k: v for k, v in block.items() if k != "input"} for block in message["content"]]
+    return message | {"content": blocks}
