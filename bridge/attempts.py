@@ -52,7 +52,6 @@ class Open:
     inflow: Inflow
     answer: Answer
     events: list[Event]
-    remedy: Remedy | None = None
 
     async def aclose(self) -> None:
         await self.inflow.aclose()
@@ -67,22 +66,24 @@ async def open_answer(
     `accepted` is done once the backend's headers say that an answer will come.
     """
     chat, used = order.chat, 0
-    remedy: Remedy | None = None
+    remedy = Remedy()
     while True:
         record.attempts += 1
         try:
             opened = await _attempt(upstream, order, chat, record, accepted)
-            opened.remedy = remedy
+            record.refused += remedy.without
             return opened
         except ApiError as error:
+            if error.remedy and error.remedy.without != remedy.without:
+                record.refused += remedy.without
             if used >= _allowance(error):
                 raise
             used += 1
-            remedy = error.remedy
-            chat = _mended(chat, remedy) if remedy else chat
+            remedy = error.remedy or Remedy()
+            chat = _mended(chat, remedy)
             record.remedies.append(_told(error))
             logger.info("%s: second try after: %s", order.terms.request_id, error.message)
-            if not remedy:
+            if error.remedy is None:
                 await asyncio.sleep(_pause(error))
 
 

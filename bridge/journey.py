@@ -132,7 +132,9 @@ class Journey:
         self.record.stop_reason = machine.stop_reason
         if self.permit is not None:
             self.permit.succeeded()
-        self._learn(reported.prompt)
+        order = self.order
+        if order is not None and reported.prompt and not order.chat.media:
+            self.gateway.lessons.counted(order.target, order.chat.text_bytes, reported.prompt)
 
     def failed(self, error: ApiError) -> None:
         self.record.error_type = error.type
@@ -140,17 +142,14 @@ class Journey:
         if self.permit is not None:
             self.permit.failed(error)
 
-    def _learn(self, prompt_tokens: int | None) -> None:
-        opened, order = self._open_answer(), self.order
-        if order is None or opened is None:
+    def _remember_refused(self) -> None:
+        """What this backend refuses is left out of the next request."""
+        if self.order is None or not self.record.refused:
             return
-        if opened.remedy and opened.remedy.without:
-            names, target = opened.remedy.without, order.target
-            self.gateway.lessons.refused(target, names)
-            noting = self.gateway.discovery.remember_refused(target.backend, target.model, names)
-            self.gateway.in_background(noting, "remember refused fields")
-        if prompt_tokens and not order.chat.media:
-            self.gateway.lessons.counted(order.target, order.chat.text_bytes, prompt_tokens)
+        names, target = tuple(self.record.refused), self.order.target
+        self.gateway.lessons.refused(target, names)
+        noting = self.gateway.discovery.remember_refused(target.backend, target.model, names)
+        self.gateway.in_background(noting, "remember refused fields")
 
     def _open_answer(self) -> Open | None:
         opening = self._opening
@@ -160,6 +159,7 @@ class Journey:
 
     async def settle(self) -> None:
         """Give everything back. Called once, last, also when the client has gone."""
+        self._remember_refused()
         if self.permit is not None:
             self.permit.abandoned()
         answer = self._open_answer()

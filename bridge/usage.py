@@ -22,6 +22,9 @@ ABANDONED = 499
 class Record(msgspec.Struct, omit_defaults=True, dict=True):
     """What is remembered of one request. Times in seconds since its start; no text, no keys.
 
+    dropped   what the backend was not sent;  refused   optional fields that it does not take
+    remedies  what was changed or waited for before a second try
+
     Written as one line of JSON, less the members that say nothing.
     """
 
@@ -45,6 +48,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     estimated: bool = True
     stop_reason: str = ""
     dropped: tuple[str, ...] = ()
+    refused: list[str] = msgspec.field(default_factory=list)
     remedies: list[str] = msgspec.field(default_factory=list)
     started_at: float = msgspec.field(default_factory=time.time)
     headers_after: float | None = None

@@ -19,11 +19,12 @@ from .dialects.inline import ThinkTags
 from .dialects.markup import WrittenCalls
 from .errors import ApiError
 from .events import Event
-from .sse import SseReader
+from .sse import BOM, SseReader
 from .stops import StopStage
 from .stream import MessageStream, Phase, Terms
 
 EVENT_STREAM = "text/event-stream"
+STREAM_STARTS = (b"data:", b"event:", b":")
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 
@@ -53,6 +54,7 @@ class Answer:
         self._asked = asked
         self._streamed = EVENT_STREAM in content_type.lower()
         self._sniffed = False
+        self._unread = b""
         self._sse = SseReader()
         self._chunks = ChunkReader()
         self._whole: list[bytes] = []
@@ -88,17 +90,24 @@ class Answer:
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes of the body."""
         if not self._sniffed:
-            self._sniff(data)
+            data = self._sniff(data)
         return self._run(self._streamed_deltas(data) if self._streamed else self._keep(data))
 
-    def _sniff(self, data: bytes) -> None:
-        """The first character tells a stream from a document; servers mislabel both."""
-        start = data.lstrip()
-        self._sniffed = bool(start)
+    def _sniff(self, data: bytes) -> bytes:
+        """The first characters tell a stream from a document; servers mislabel both.
+
+        Returns what may be read now: nothing, as long as the characters decide nothing.
+        """
+        self._unread += data
+        start = self._unread.removeprefix(BOM).lstrip()
         if start.startswith(b"{"):
             self._streamed = False
-        elif start.startswith((b"data:", b"event:", b":")):
+        elif start.startswith(STREAM_STARTS):
             self._streamed = True
+        elif BOM.startswith(start) or any(mark.startswith(start) for mark in STREAM_STARTS):
+            return b""
+        self._sniffed, self._unread = True, b""
+        return start
 
     def finish(self) -> list[Event]:
         """The body is over."""
@@ -141,6 +150,10 @@ class Answer:
         yield from ()
 
     def _last_deltas(self) -> Iterator[Delta]:
+        if self._unread:
+            yield from (
+                self._streamed_deltas(self._unread) if self._streamed else self._keep(self._unread)
+            )
         if not self._streamed:
             deltas = list(read_reply(b"".join(self._whole)))
             # Nothing of a document was shown yet, so a fault in it is the whole answer.

@@ -10,7 +10,7 @@ Code compacts its conversation on ``prompt is too long: N tokens > M maximum`` a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import overflow
@@ -240,15 +240,45 @@ def _unknown_model(refusal: Refusal, asked: Asked) -> ApiError | None:
     return None
 
 
+_REFUSING = re.compile(
+    "not (supported|permitted|allowed|recogni[sz]ed|accepted|implemented|valid|available)"
+    "|unsupported|unavailable|unknown|unrecogni[sz]ed|unexpected|invalid|extra (inputs?|fields?|key)"
+    "|does ?n[o']t (support|accept|allow)|cannot|can't|no longer|forbidden",
+    re.I,
+)
+
+
 def _refused_field(refusal: Refusal, asked: Asked) -> ApiError | None:
-    """A 400 that names an optional field of ours: the same request without it will do."""
+    """A 400 that refuses an optional field of ours: the same request without it will do.
+
+    The field is named by place (`param`, `loc`) or, as a whole word, in a sentence that refuses
+    something; a word that merely occurs ("in thinking mode ...") is no refusal.
+    """
     if refusal.status not in (400, 422):
         return None
-    named = tuple(sorted(name for name in asked.added if name in refusal.text))
+    words = set(_places(refusal.body))
+    if _REFUSING.search(refusal.text):
+        words.update(re.findall(r"\w+", refusal.text))
+    named = tuple(sorted(asked.added & words))
     if not named:
         return None
     message = _REJECTED.message.format(text=refusal.text)
     return ApiError(400, message, remedy=Remedy(without=named))
+
+
+def _places(body: JSON) -> Iterator[str]:
+    """Names of fields that an error body points at."""
+    if isinstance(body, list):
+        for item in body:
+            yield from _places(item)
+    if not isinstance(body, dict):
+        return
+    place = body.get("loc", body.get("param"))
+    for part in place if isinstance(place, list) else [place]:
+        if isinstance(part, str):
+            yield from re.findall(r"\w+", part)
+    for name in ("error", "detail", "errors", "message"):
+        yield from _places(body.get(name))
 
 
 _MEANINGS: tuple[Callable[[Refusal, Asked], ApiError | None], ...] = (

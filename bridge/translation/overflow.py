@@ -26,7 +26,8 @@ _WORDINGS = re.compile(
     "|input token length too long|input tokens exceed the configured limit"
     "|maximum prompt length|prompt exceeds max length|context window exceeds limit"
     "|reduce the length of the messages|exceed_context_size_error|input is too long"
-    "|requested token count exceeds|max_tokens.{0,40}too large",
+    "|requested token count exceeds|cannot be greater than max_model_len"
+    "|max_tokens.{0,40}too large",
     re.I,
 )
 
@@ -37,6 +38,7 @@ _LIMIT = (
     r"available context size \((?P<m>\d+)",
     r"context (?:window|limit|size) (?:is|of) (?P<m>\d+)",
     r"maximum number of tokens allowed \((?P<m>\d+)",
+    r"max_model_len=(?P<m>\d+)",
 )
 _PROMPT = (
     r"\((?:about )?(?P<n>\d+) (?:tokens )?(?:in the messages|from input)",
@@ -54,6 +56,7 @@ _COMPLETION = (
     r"(?P<c>\d+) (?:tokens )?for (?:the )?completion",
     r"max_tokens[^0-9]{0,60}too large: (?P<c>\d+)",
     r"requested (?P<c>\d+) output tokens",
+    r"max_tokens=(?P<c>\d+) cannot be greater",
 )
 
 

@@ -13,6 +13,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{4,}"), rf"\1 {REDACTED}"),
     (re.compile(r"\b(sk|cpk|gw|hf|key|rk|pk)[-_][A-Za-z0-9_.-]{6,}[A-Za-z0-9]"), REDACTED),
     (re.compile(r"\bfile://[^\s'\"<>]+"), "file://[path]"),
+    (re.compile(r'\s*File "[^"]*", line \d+(, in \S+)?'), ""),
     (re.compile(r"Traceback \(most recent call last\).*", re.S), ""),
     (re.compile(r"(?<![\w:/.])(?:/[\w.@+-]+){2,}/?"), "[path]"),
     (re.compile(r"\b[A-Za-z]:\\(?:[\w.@+-]+\\?)+"), "[path]"),

@@ -55,9 +55,8 @@ _REFUSED: tuple[tuple[str, str | None], ...] = (
 """Fields that cannot be ignored, with the error code that tells the SDKs how to go on."""
 
 OPTIONAL = thinking.FIELDS | {"stream_options", "parallel_tool_calls", "response_format"}
-NESTED = {"enable_thinking": "chat_template_kwargs", "strict": "tools"}
-"""Fields the gateway adds of its own accord, and those inside others: a backend that refuses one
-gets the request again without it."""
+"""Fields the gateway adds of its own accord: a backend that refuses one gets the request again
+without it. So it is with `strict` of a tool and `enable_thinking` of the template's arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,9 @@ class ChatRequest:
     @property
     def added(self) -> frozenset[str]:
         """The optional fields that this request carries, also those inside others."""
-        nested = {name for name, outer in NESTED.items() if outer in self.body}
+        nested = {"enable_thinking"} if "chat_template_kwargs" in self.body else set[str]()
+        if any("strict" in tool["function"] for tool in self.body.get("tools", ())):
+            nested.add("strict")
         return OPTIONAL.intersection(self.body) | nested
 
     def without(self, names: tuple[str, ...]) -> ChatRequest:
@@ -115,7 +116,7 @@ class ChatRequest:
 
 def without(body: dict[str, JSON], names: frozenset[str]) -> dict[str, JSON]:
     """A chat request less some optional fields."""
-    gone = names | {outer for name, outer in NESTED.items() if name in names and outer != "tools"}
+    gone = names | {"chat_template_kwargs"} if "enable_thinking" in names else names
     rest = {name: value for name, value in body.items() if name not in gone}
     if "strict" in names and "tools" in rest:
         rest["tools"] = [_unstrict(tool) for tool in rest["tools"]]
@@ -144,7 +145,10 @@ def to_chat(
     if sent_stops:
         body["stop"] = list(sent_stops)
     body.update(_sampling(request, profile, dropped))
-    body.update(thinking.switches(request, profile, facts))
+    switches = thinking.switches(request, profile, facts)
+    body.update(switches)
+    if not switches and thinking.is_wished(request):
+        dropped.append("thinking")
     body.update(_output_format(request, profile, body, dropped))
     body.update(_prefill(body, profile))
     body["stream"] = request.stream

@@ -12,7 +12,7 @@ from __future__ import annotations
 from .errors import ApiError
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 class SseReader:
@@ -59,11 +59,11 @@ class SseReader:
 
     def _skip_bom(self, data: bytes) -> bytes:
         head = self._tail + data
-        if len(head) < len(_BOM) and _BOM.startswith(head):
+        if len(head) < len(BOM) and BOM.startswith(head):
             self._tail = b""
             return head
         self._at_start, self._tail = False, b""
-        return head.removeprefix(_BOM)
+        return head.removeprefix(BOM)
 
     @staticmethod
     def _with_plain_line_ends(text: bytes) -> bytes:

@@ -42,6 +42,12 @@ def read_wish(request: MessagesRequest) -> Wish:
     return Wish(_MODES.get(kind) if isinstance(kind, str) else None, effort or "", budget)
 
 
+def is_wished(request: MessagesRequest) -> bool:
+    """The request asks for thinking, or for an effort."""
+    wish = read_wish(request)
+    return bool(wish.on or wish.effort)
+
+
 def display(request: MessagesRequest) -> str:
     """How the client wants thinking shown: "omitted", "summarized", "updates", or ""."""
     return str((request.body.get("thinking") or {}).get("display") or "")

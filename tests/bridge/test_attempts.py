@@ -1,4 +1,4 @@
-"""Sending, and the one second chance. wire.md E2 column R, E7; seeds: the 429 rule."""
+"""Sending an order to a real backend, with the one second chance. wire.md E2 column R, E7."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bridge import attempts
-from bridge.attempts import Open, _allowance, _pause, open_answer
+from bridge.attempts import Open, open_answer
 from bridge.routing import Backend
-from bridge.translation.errors import ApiError, Remedy
+from bridge.translation.errors import ApiError
 from bridge.upstream import Upstream
 from bridge.usage import Record
 from tests.bridge.making import an_order
@@ -28,62 +28,6 @@ def rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     settings.PROXY_MAX_RETRY_AFTER = 2.0
     monkeypatch.setattr(attempts, "PAUSE_RANGE", (0.0, 0.0))
     return settings
-
-
-# --- how often, and after how long -------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("error", "allowed"),
-    [
-        (ApiError(429, "slow", retry_after=2, retryable=True), 1),
-        (ApiError(429, "slow", retry_after=0, retryable=True), 1),
-        (ApiError(429, "slow", retry_after=3, retryable=True), 0),
-        (ApiError(429, "slow", retryable=True), 0),
-        (ApiError(529, "busy", retry_after=30, retryable=True), 1),
-        (ApiError(502, "bad", retryable=True), 1),
-        (ApiError(502, "bad"), 0),
-        (ApiError(500, "bug", blames_backend=True), 0),
-        (ApiError(400, "no", remedy=Remedy(without=("strict",))), 1),
-        (ApiError(400, "no", remedy=Remedy(max_tokens=300)), 1),
-        (ApiError(400, "no"), 0),
-    ],
-)
-def test_second_chance_is_given_by_the_error(error: ApiError, allowed: int) -> None:
-    """wire.md E2, column R; a 429 only when its retry-after is short."""
-    assert _allowance(error) == allowed
-
-
-@pytest.mark.parametrize(
-    ("backoff", "most", "allowed"), [(False, 1, 0), (True, 0, 0), (True, 3, 3)]
-)
-def test_rule_for_429_is_the_operators(rules: Any, backoff: bool, most: int, allowed: int) -> None:
-    """Seeds: PROXY_BACKOFF_ON_429 and PROXY_MAX_RETRY_ON_429."""
-    rules.PROXY_BACKOFF_ON_429, rules.PROXY_MAX_RETRY_ON_429 = backoff, most
-    assert _allowance(ApiError(429, "slow", retry_after=1, retryable=True)) == allowed
-
-
-def test_longest_wait_is_the_operators(rules: Any) -> None:
-    """Seeds: PROXY_MAX_RETRY_AFTER."""
-    rules.PROXY_MAX_RETRY_AFTER = 9.0
-    slow = ApiError(429, "slow", retry_after=9, retryable=True)
-    assert (_allowance(slow), _pause(slow)) == (1, 9)
-
-
-@pytest.mark.parametrize(
-    ("retry_after", "least", "most"), [(2, 2, 2), (0, 0, 0), (30, 0.3, 0.8), (None, 0.3, 0.8)]
-)
-def test_pause_is_what_was_asked_for_or_a_moment(
-    monkeypatch: pytest.MonkeyPatch, retry_after: int | None, least: float, most: float
-) -> None:
-    """wire.md E7: retry-after when <= 2 s, else 0.3-0.8 s random."""
-    monkeypatch.undo()
-    assert attempts.PAUSE_RANGE == (0.3, 0.8)
-    error = ApiError(529, "busy", retry_after=retry_after, retryable=True)
-    assert all(least <= _pause(error) <= most for _ in range(50))
-
-
-# --- against a real backend --------------------------------------------------------------------
 
 
 class Sender:
@@ -185,12 +129,29 @@ async def test_backend_that_cannot_be_reached_is_tried_twice(sender: Sender, mai
 async def test_refused_field_is_left_out(sender: Sender, backend: FakeBackend) -> None:
     """wire.md E2, row 400 naming a field the gateway added; F126."""
     backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)
-    opened = await sender.open()
+    await sender.open()
     first, second = (call.body for call in backend.calls)
     assert first.pop("stream_options") == {"include_usage": True}
     assert second == first
-    assert opened.remedy == Remedy(without=("stream_options",))
+    assert sender.record.refused == ["stream_options"]
     assert sender.record.remedies == ["without stream_options"]
+
+
+@pytest.mark.parametrize(
+    ("second", "learnt"),
+    [("parallel_tool_calls", ["stream_options"]), ("stream_options", [])],
+    ids=["another field", "the same field"],
+)
+async def test_field_counts_as_refused_when_it_was_not_blamed_again(
+    sender: Sender, backend: FakeBackend, second: str, learnt: list[str]
+) -> None:
+    """wire.md E7: one second chance; what was learnt by it serves the next request."""
+    for name in ("stream_options", second):
+        backend.on(ALPHA).error(400, f"Unknown field: {name}")
+    tool = {"name": "f", "input_schema": {"type": "object"}}
+    choice = {"type": "auto", "disable_parallel_tool_use": True}
+    error = await sender.failure(tools=[tool], tool_choice=choice)
+    assert (error.status, len(backend.calls), sender.record.refused) == (400, 2, learnt)
 
 
 async def test_answer_that_does_not_fit_is_asked_for_shorter(

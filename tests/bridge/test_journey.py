@@ -1,6 +1,7 @@
 """How a request is settled: who left, what is given back, and how a restart ends it."""
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from bridge.gateway import Gateway
 from bridge.journey import RESTARTING, Call, Head, Journey
 from bridge.orders import translate
 from bridge.usage import ABANDONED, Record
-from tests.bridge.making import BETA, Clock, a_request
+from tests.bridge.making import BETA, SECRET, Clock, a_request, wire
 from tests.bridge.roads import Answer, begin, breaker, call, piece, rest, send
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
@@ -175,10 +176,9 @@ async def test_restart_behind_the_last_word_changes_nothing(
 ) -> None:
     """Ours: an answer that named its reason to stop is complete."""
     gate = Gate()
-    backend.on(ALPHA).stream(role(), text("Hello"), finish("stop"), gate)
+    backend.on(ALPHA).stream(wire(role(), text("Hello"), finish("stop")), gate)
     head, parts = await begin(engine, call(stream=True))
     body = await piece(parts)
-    await asyncio.to_thread(gate.wait_reached)
     await interrupted(engine)
     body += await asyncio.wait_for(rest(parts), WAIT)
     assert Answer(head, body).message["stop_reason"] == "end_turn"
@@ -216,3 +216,24 @@ async def test_answer_teaches_the_size_of_a_token(engine: Gateway, backend: Fake
     await send(engine, text=question)
     target, _ = await translate(engine, a_request())
     assert 2.0 < engine.lessons.bytes_per_token(target) < 3.0
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_refused_field_is_not_sent_again(engine: Gateway, backend: FakeBackend) -> None:
+    """wire.md F126: the next request does not send it."""
+    backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)
+    for _ in range(2):
+        assert (await send(engine, stream=True)).status == 200
+    assert ["stream_options" in made.body for made in backend.calls] == [True, False, False]
+
+
+async def test_debug_log_holds_no_words_and_no_key(
+    engine: Gateway, backend: FakeBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seeds: DEBUG_PROXY, payload metadata; design.md, Secrets."""
+    with caplog.at_level(logging.DEBUG, "bridge.debug"):
+        await send(engine, text="a private question", system="a private rule")
+    (logged,) = [r.getMessage() for r in caplog.records if r.name == "bridge.debug"]
+    assert ALPHA in logged
+    assert "private" not in logged
+    assert SECRET not in logged

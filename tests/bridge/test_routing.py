@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.routing import (
+    NO_BACKEND,
     Alias,
     Backend,
     Routes,
@@ -107,6 +108,16 @@ def test_most_specific_glob_wins(name: str, model: str) -> None:
     assert found(mapped(globs), name) == ("main", model)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_name_of_a_family_is_more_specific_than_what_all_share(order: int) -> None:
+    """wire.md C1, G13: `*haiku*` catches the haikus beside `claude-*`, whichever comes first."""
+    globs = [("claude-*", to("big")), ("*haiku*", to("small")), ("*opus*", to("huge"))]
+    known = mapped(dict(globs[::order]))
+    assert found(known, "claude-haiku-4-5") == ("main", "small")
+    assert found(known, "claude-opus-4-1") == ("main", "huge")
+    assert found(known, "claude-sonnet-5") == ("main", "big")
+
+
 def test_glob_goes_before_the_list_and_catch_all_behind_it() -> None:
     """wire.md C1: pattern map before the discovered list. Ours: `*` is for what nobody knows."""
     known = mapped({"zai*": to("Twin"), "*": to("rest")})
@@ -204,3 +215,10 @@ def test_key_does_not_show_in_a_representation() -> None:
     """design.md, Secrets: no key in a log or an error."""
     backend = a_backend(key="cpk_operator")
     assert "cpk_operator" not in repr(Target(backend, "m", facts("m")["m"]))
+
+
+def test_gateway_without_a_backend_says_so() -> None:
+    """Ours: an operator switched off the only one."""
+    with pytest.raises(ApiError) as caught:
+        resolve(Routes(), "any")
+    assert (caught.value.status, caught.value.message) == (503, NO_BACKEND)

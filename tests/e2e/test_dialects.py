@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -48,14 +49,14 @@ def serve(gateways: Serve, backend: FakeBackend) -> Serve:
     return gateways
 
 
-def sent(serve: Serve, backend: FakeBackend, dialect: str, **fields: object) -> Json:
+def sent(serve: Serve, backend: FakeBackend, dialect: str, **fields: Any) -> Json:
     """What the backend of this family got for this request."""
     taken(serve, dialect, **fields)
     body: Json = backend.calls[-1].body
     return body
 
 
-def taken(serve: Serve, dialect: str, **fields: object) -> Response:
+def taken(serve: Serve, dialect: str, **fields: Any) -> Response:
     response = serve(dialect).client.messages(**fields)
     assert response.status == 200, response.body
     return response

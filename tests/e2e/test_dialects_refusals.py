@@ -13,10 +13,10 @@ from tests.shapes import check_error
 
 BETA, OTHER = "test/beta", "vendor/name:free"
 TOOLS = [{"name": "alpha", "input_schema": {"type": "object"}}]
-SERIAL = {"tools": TOOLS, "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
-ADAPTIVE = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}
-BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 4000}
-FORMAT = {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}
+SERIAL: Json = {"tools": TOOLS, "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
+ADAPTIVE: Json = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}
+BUDGET: Json = {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 4000}
+FORMAT: Json = {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}
 
 Serve = Callable[[str], Gateway]
 Refuse = Callable[[str], Json]
@@ -138,10 +138,11 @@ OVERFLOWS = {
     "output tokens and your prompt contains {n} input tokens, for a total of {t} tokens. Please "
     "reduce the length of the input prompt or the number of requested output tokens.",
     "vllm older": "'max_tokens' or 'max_completion_tokens' is too large: 2000. This model's "
-    "maximum context length is 4096 tokens and your request has {n} input tokens (2000 > 4096 - {n}).",
+    "maximum context length is 4096 tokens and your request has {n} input tokens "
+    "(2000 > 4096 - {n}).",
     "sglang": "Requested token count exceeds the model's maximum context length of 4096 tokens. "
-    "You requested a total of {t} tokens: {n} tokens from the input messages and 2000 tokens for the "
-    "completion.",
+    "You requested a total of {t} tokens: {n} tokens from the input messages and 2000 tokens for "
+    "the completion.",
     "openrouter": "This endpoint's maximum context length is 4096 tokens. However, you requested "
     "about {t} tokens ({n} of text input, 2000 in the output). Please reduce the length of either.",
 }

@@ -6,15 +6,12 @@ from functools import cache
 import pytest
 
 from tests.conftest import Start, starting
-from tests.e2e.test_markup import ONE, TOOLS, answers, in_pieces
+from tests.e2e.test_markup import CALL, ONE, TOOLS, answers, in_pieces
 from tests.e2e.test_streams import content_of
-from tests.fakes.backend import ALPHA, FakeBackend
-from tests.fakes.chunks import Json, finish, fold, role, text, usage
+from tests.fakes.backend import FakeBackend
+from tests.fakes.chunks import Json, text
 from tests.fakes.gateway import Gateway
-from tests.shapes import check_message
 
-DISTILL = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B"
-QWQ = "Qwen/QwQ-32B"
 CALL_TOOLS = [{"name": "alpha", "input_schema": {"type": "object"}}]
 
 Serve = Callable[[str], Gateway]
@@ -108,43 +105,37 @@ def test_begun_answer_is_not_said_twice(
 ) -> None:
     """wire.md C4.9: llama.cpp repeats what it continues."""
     begun = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "It is"}]
-    said = [role(), *map(text, pieces), finish("stop"), usage(5, 3)]
-    backend.on(ALPHA).stream(*said).json(fold(said, ALPHA))
-    client = serve("llamacpp").client
-    with client.stream(messages=begun) as stream:
-        streamed = stream.message()
-    for message in (streamed, check_message(client.messages(messages=begun).json)):
+    for message in answers(serve("llamacpp").client, backend, [*map(text, pieces)], messages=begun):
         assert "".join(block["text"] for block in message["content"]).strip() == "4."
     assert "continue_final_message" not in backend.calls[0].body
 
 
-INLINE: dict[str, tuple[str, list[Json]]] = {
-    "at the start": (
-        "<think>\nHm: 1 < 2.\n</think>\n\nYes.",
-        [{"type": "thinking", "thinking": "\nHm: 1 < 2.\n"}, {"type": "text", "text": "Yes."}],
-    ),
-    "empty": ("<think>\n\n</think>\n\nYes.", [{"type": "text", "text": "Yes."}]),
-    "not at the start": (
-        "So <think>no</think>.",
-        [{"type": "text", "text": "So <think>no</think>."}],
-    ),
-    "never closed": ("<think>Hm.", [{"type": "thinking", "thinking": "Hm."}]),
+THOUGHT = {"type": "thinking", "thinking": "\nHm: 1 < 2.\n"}
+INLINE: dict[str, list[Json]] = {
+    "<think>\nHm: 1 < 2.\n</think>\n\nYes.": [THOUGHT, {"type": "text", "text": "Yes."}],
+    f"<think>\nHm: 1 < 2.\n</think>\n\n{ONE['hermes']}": [THOUGHT, CALL],
+    "<think>\n\n</think>\n\nYes.": [{"type": "text", "text": "Yes."}],
+    "So <think>no</think>.": [{"type": "text", "text": "So <think>no</think>."}],
+    "<thinking>no</thinking>": [{"type": "text", "text": "<thinking>no</thinking>"}],
+    "<think>Hm.": [{"type": "thinking", "thinking": "Hm."}],
 }
 
 
-@pytest.mark.parametrize("model", [DISTILL, QWQ])
+@pytest.mark.parametrize("model", ["deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", "Qwen/QwQ-32B"])
 def test_thinking_that_stands_in_the_text_is_taken_out(
     start_gateway: Start, backend: FakeBackend, model: str
 ) -> None:
-    """wire.md G14, F100: for models that are known to do so."""
+    """wire.md D1, G14, F100: for models that are known to do so. Announced but empty is none."""
     backend.list_models(model)
     client = start_gateway().client
-    for whole, content in INLINE.values():
+    for whole, content in INLINE.items():
         backend.reset()
-        said = [role(), *in_pieces(whole), finish("stop"), usage(9, 9)]
-        backend.on(model).stream(*said).json(fold(said, model))
-        with client.stream(model=model) as stream:
-            streamed = stream.message()
-        for message in (streamed, check_message(client.messages(model=model).json)):
-            got = [block for block in content_of(message) if any(map(str.strip, block.values()))]
-            assert [b for b in got if b.get("thinking", "x").strip()] == content
+        for message in answers(client, backend, in_pieces(whole), model=model, tools=TOOLS):
+            assert content_of(message) == content, whole
+
+
+def test_tags_of_other_models_are_text(gateway: Gateway, backend: FakeBackend) -> None:
+    """wire.md F100: elsewhere somebody may be writing about tags."""
+    whole = "<think>\nHm.\n</think>\n\nYes."
+    for message in answers(gateway.client, backend, in_pieces(whole)):
+        assert content_of(message) == [{"type": "text", "text": whole}]

@@ -4,6 +4,8 @@ Backends without a parser for their model hand its markup through. Each format s
 model writes it, and comes in pieces that cut every mark somewhere.
 """
 
+from typing import Any
+
 import pytest
 
 from tests.conftest import Start
@@ -98,14 +100,14 @@ def thought_in_pieces(whole: str, size: int = 3) -> list[Json]:
 
 
 def answers(
-    client: RawClient, backend: FakeBackend, said: list[Json], **fields: object
+    client: RawClient, backend: FakeBackend, said: list[Json], model: str = ALPHA, **fields: Any
 ) -> list[Json]:
     """The message, streamed and plain, of a backend that says this."""
     chunks = [role(), *said, finish("stop"), usage(11, 2)]
-    backend.on(ALPHA).stream(*chunks).json(fold(chunks, ALPHA))
-    with client.stream(**fields) as stream:
+    backend.on(model).stream(*chunks).json(fold(chunks, model))
+    with client.stream(model=model, **fields) as stream:
         streamed = stream.message()
-    return [streamed, check_message(client.messages(**fields).json)]
+    return [streamed, check_message(client.messages(model=model, **fields).json)]
 
 
 def check_calls(message: Json, *expected: Json) -> None:

@@ -54,10 +54,10 @@ def mended(value: Any, half: str = "\ufffd") -> Any:
     return value
 
 
-def written(value: Any, raw: bool) -> str:
+def written(value: Any, raw: bool, **form: Any) -> str:
     """JSON text; `raw` leaves characters as they are where UTF-8 has a form for them."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if raw and not _HALF.search(text) else json.dumps(value)
+    text = json.dumps(value, ensure_ascii=False, **form)
+    return text if raw and not _HALF.search(text) else json.dumps(value, **form)
 
 
 CUTS = st.lists(st.integers(0, 400), max_size=6)

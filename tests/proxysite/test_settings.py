@@ -4,19 +4,15 @@ Issue 2, item 2; docs/settings.md. The settings are executed anew for each case,
 """
 
 import re
-import runpy
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 
 from bridge.translation.profile import PROFILES
-from proxysite import environment
+from tests.proxysite.loading import Load, complaint
 
 ROOT = Path(__file__).resolve().parents[2]
-Load = Callable[..., dict[str, Any]]
 
 NO_NUMBER = ["many", "-1", "1e99", "nan", "0x10"]
 NO_WHOLE = [*NO_NUMBER, "1.5"]
@@ -92,26 +88,6 @@ BAD = [
 ]
 
 
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Execute settings.py with nothing in the environment but these variables."""
-
-    def settings(**variables: str) -> dict[str, Any]:
-        places = {"DATA_DIR": str(tmp_path / "data"), "STATIC_ROOT": str(tmp_path / "static")}
-        exact: Mapping[str, str] = places | variables
-        monkeypatch.setattr(environment.env, "ENVIRON", dict(exact))
-        monkeypatch.setattr(environment.env, "read_env", lambda _: None)
-        return runpy.run_path(str(ROOT / "proxysite" / "settings.py"))
-
-    return settings
-
-
-def complaint(load: Load, **variables: str) -> str:
-    with pytest.raises(ImproperlyConfigured) as caught:
-        load(**variables)
-    return str(caught.value)
-
-
 @pytest.mark.parametrize("name", VARIABLES)
 def test_variable_has_its_default_and_takes_a_good_value(load: Load, name: str) -> None:
     """Issue 2, item 2: with their defaults, under their own names."""
@@ -165,126 +141,3 @@ def test_every_dialect_is_a_choice(load: Load) -> None:
     """wire.md G14; the settings may not import the core, so they repeat its names."""
     for name in PROFILES:
         assert load(BACKEND_DIALECT=name)["BACKEND_DIALECT"] == name
-
-
-# --- servers -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("variables", "server"),
-    [
-        ({}, "daphne"),
-        ({"WORKERS": "2"}, "uvicorn"),
-        ({"UVICORN_WORKERS": "2"}, "uvicorn"),
-        ({"SERVER": "uvicorn"}, "uvicorn"),
-    ],
-)
-def test_server_follows_from_the_number_of_workers(
-    load: Load, variables: dict[str, str], server: str
-) -> None:
-    """design.md, Servers."""
-    assert load(**variables)["SERVER"] == server
-
-
-def test_daphne_with_several_workers_is_refused(load: Load) -> None:
-    assert "SERVER=daphne" in complaint(load, WORKERS="2", SERVER="daphne")
-
-
-# --- logs --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("variables", "ours", "debug"),
-    [
-        ({}, "INFO", "INFO"),
-        ({"RUST_LOG": "warn"}, "WARNING", "WARNING"),
-        ({"LOG_LEVEL": "trace"}, "DEBUG", "DEBUG"),
-        ({"LOG_LEVEL": "error", "DEBUG_PROXY": "1"}, "ERROR", "DEBUG"),
-    ],
-)
-def test_log_level_is_understood_in_all_its_words(
-    load: Load, variables: dict[str, str], ours: str, debug: str
-) -> None:
-    """Seeds: RUST_LOG and DEBUG_PROXY."""
-    loggers = load(**variables)["LOGGING"]["loggers"]
-    assert (loggers["bridge"]["level"], loggers["bridge.debug"]["level"]) == (ours, debug)
-
-
-# --- secrets and files -------------------------------------------------------------------------
-
-
-def test_secret_is_made_once_and_only_for_its_owner(load: Load, tmp_path: Path) -> None:
-    """Issue 2, item 2: a secret key file in DATA_DIR."""
-    first = load()["SECRET_KEY"]
-    path = tmp_path / "data" / "secret_key"
-    assert len(first) >= 50
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert load()["SECRET_KEY"] == first == path.read_text()
-    assert [entry.name for entry in path.parent.iterdir()] == ["secret_key"]
-
-
-def test_secret_of_the_environment_goes_before_the_file(load: Load, tmp_path: Path) -> None:
-    assert load(SECRET_KEY="given")["SECRET_KEY"] == "given"
-    assert not (tmp_path / "data" / "secret_key").exists()
-
-
-@pytest.mark.parametrize("name", ["CHUTES_API_KEY", "SECRET_KEY"])
-def test_secret_may_come_from_a_file(load: Load, tmp_path: Path, name: str) -> None:
-    """anchors.md 5.13: `<NAME>_FILE` works for secrets."""
-    (tmp_path / "key").write_text("cpk_from_a_file\n")
-    assert load(**{f"{name}_FILE": str(tmp_path / "key")})[name] == "cpk_from_a_file"
-
-
-def test_missing_secret_file_is_named(load: Load, tmp_path: Path) -> None:
-    said = complaint(load, CHUTES_API_KEY_FILE=str(tmp_path / "nothing"))
-    assert said.startswith("CHUTES_API_KEY_FILE: expected a readable file")
-
-
-@pytest.mark.parametrize(
-    ("name", "text"), [("CHUTES_API_KEY", "cl\u00e9-secret"), ("BACKEND_URL", "http://u:secret@h")]
-)
-def test_complaint_does_not_repeat_a_secret(load: Load, name: str, text: str) -> None:
-    """design.md, Secrets: no key in a log or an error."""
-    assert "secret" not in complaint(load, **{name: text})
-
-
-def test_secret_of_a_backend_row_is_read_by_its_name(load: Load) -> None:
-    settings = load(OTHER_KEY="cpk_other")
-    assert settings["BACKEND_SECRET"]("OTHER_KEY") == "cpk_other"
-    assert settings["BACKEND_SECRET"]("NOT_SET") == ""
-
-
-def test_data_folder_is_made(load: Load, tmp_path: Path) -> None:
-    wanted = tmp_path / "a" / "b"
-    assert load(DATA_DIR=str(wanted))["DATA_DIR"] == wanted
-    assert wanted.is_dir()
-
-
-@pytest.mark.parametrize("name", ["DATA_DIR", "STATIC_ROOT"])
-def test_folder_that_cannot_be_made_is_named(load: Load, tmp_path: Path, name: str) -> None:
-    (tmp_path / "file").touch()
-    said = complaint(load, **{name: str(tmp_path / "file" / "below")})
-    assert said.startswith(f"{name}: expected a folder")
-
-
-# --- the database ------------------------------------------------------------------------------
-
-
-def test_database_is_a_file_in_the_data_folder(load: Load, tmp_path: Path) -> None:
-    """design.md: SQLite by default, WAL."""
-    database = load()["DATABASES"]["default"]
-    assert database["NAME"] == str(tmp_path / "data" / "gateway.sqlite3")
-    assert "WAL" in database["OPTIONS"]["init_command"]
-
-
-def test_database_may_be_another(load: Load) -> None:
-    """design.md: DATABASE_URL for PostgreSQL."""
-    database = load(DATABASE_URL="postgres://u:p@h:5433/name")["DATABASES"]["default"]
-    assert database["ENGINE"] == "django.db.backends.postgresql"
-    assert (database["HOST"], database["PORT"], database["NAME"]) == ("h", 5433, "name")
-    assert "init_command" not in database.get("OPTIONS", {})
-
-
-@pytest.mark.parametrize("text", ["nonsense", "gateway.sqlite3", "oraculum://h/x", "://"])
-def test_database_that_makes_no_sense_is_named(load: Load, text: str) -> None:
-    assert complaint(load, DATABASE_URL=text).startswith("DATABASE_URL: expected ")

@@ -119,19 +119,19 @@ GONE: list[Any] = []
 """What is left of a message that vanished."""
 
 
-def as_user(*blocks: Json, **how: Any) -> Any:
+def as_user(*blocks: Json | str, **how: Any) -> Any:
     """Content of the user message that these blocks become; nothing when there is none."""
     messages = sent_messages(user("q"), assistant("a"), user(*blocks), **how)
     return messages[2]["content"] if len(messages) == 3 else GONE
 
 
-def as_assistant(*blocks: Json, **how: Any) -> Any:
+def as_assistant(*blocks: Json | str, **how: Any) -> Any:
     """Content of the assistant message that these blocks become."""
     messages = sent_messages(user("q"), assistant(*blocks), user("z"), **how)
     return messages[1]["content"] if len(messages) == 3 else GONE
 
 
-def in_result(*blocks: Json, **how: Any) -> Any:
+def in_result(*blocks: Json | str, **how: Any) -> Any:
     """Content of the tool message that these blocks become."""
     messages = sent_messages(user("q"), assistant(call("t")), user(result("t", *blocks)), **how)
     return messages[2]["content"]

@@ -78,6 +78,11 @@ class Playbook:
         self._unseen = []
         return self
 
+    def skip(self) -> Playbook:
+        """What came so far is of no interest."""
+        self._unseen = []
+        return self
+
     @property
     def message(self) -> Json:
         """What the whole stream amounts to; its grammar has been checked."""

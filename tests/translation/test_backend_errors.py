@@ -202,54 +202,72 @@ def test_f115_absent_delay_stays_absent() -> None:
     assert "retry-after" not in refusal(429, said("why")).reply_headers()
 
 
-REFUSED_FIELDS: list[tuple[str, int, set[str], str, tuple[str, ...]]] = [
-    (
-        "F126 stream_options",
-        400,
-        {"stream_options", "reasoning"},
-        "unknown stream_options",
-        ("stream_options",),
-    ),
-    ("with 422", 422, {"reasoning_effort"}, "reasoning_effort: extra", ("reasoning_effort",)),
+ALL = {"stream_options", "reasoning_effort", "thinking", "response_format", "strict"}
+ALL |= {"parallel_tool_calls", "enable_thinking", "chat_template_kwargs"}
+EXTRA = {"detail": [{"loc": ["body", "reasoning_effort"], "msg": "Extra inputs", "type": "x"}]}
+POINTED = {"errors": [{"message": "no", "loc": "tools.0.function.strict"}]}
+REFUSED_FIELDS: list[tuple[str, int, Any, tuple[str, ...]]] = [
+    ("F126 named", 400, said("Unknown field: stream_options"), ("stream_options",)),
+    ("F126 pointed at", 400, said("why", param="stream_options"), ("stream_options",)),
+    ("pointed at by a 422", 422, EXTRA, ("reasoning_effort",)),
+    ("pointed at inside another", 400, POINTED, ("strict",)),
     (
         "two at once",
         400,
-        {"thinking", "reasoning_effort"},
-        "thinking, reasoning_effort",
+        said("thinking and reasoning_effort are not supported together"),
         ("reasoning_effort", "thinking"),
     ),
     (
-        "parallel_tool_calls",
+        "the reference",
         400,
-        {"parallel_tool_calls"},
-        "no parallel_tool_calls",
+        said("Unsupported parameter: 'parallel_tool_calls' is not supported with this model."),
         ("parallel_tool_calls",),
     ),
-    ("response_format", 400, {"response_format"}, "response_format is bad", ("response_format",)),
-    ("strict", 400, {"strict"}, "tools.0.function.strict: extra", ("strict",)),
-    ("enable_thinking", 400, {"enable_thinking"}, "enable_thinking?", ("enable_thinking",)),
+    (
+        "DeepSeek",
+        400,
+        said("This response_format type is unavailable now"),
+        ("response_format",),
+    ),
+    (
+        "inside the template's arguments",
+        400,
+        said("chat_template_kwargs: unexpected key enable_thinking"),
+        ("chat_template_kwargs", "enable_thinking"),
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("status", "added", "message", "without"),
+    ("status", "body", "without"),
     [r[1:] for r in REFUSED_FIELDS],
     ids=[r[0] for r in REFUSED_FIELDS],
 )
 def test_refused_field_of_ours_may_be_left_out(
-    status: int, added: set[str], message: str, without: tuple[str, ...]
+    status: int, body: Any, without: tuple[str, ...]
 ) -> None:
     """The specification, E2 and C7: one more try without it."""
-    error = refusal(status, said(message), Asked(added=frozenset(added)))
+    error = refusal(status, body, Asked(added=frozenset(ALL)))
     assert error.remedy == Remedy(without=without)
     assert (error.status, error.type) == (400, "invalid_request_error")
 
 
-@pytest.mark.parametrize("status", [400, 500])
-def test_refused_field_of_the_clients_may_not(status: int) -> None:
+NO_REMEDY: list[tuple[str, int, set[str], Any]] = [
+    ("a field of the client", 400, set(), said("Unknown field: reasoning_effort")),
+    ("another status", 500, ALL, said("Unknown field: reasoning_effort")),
+    ("a word that merely occurs", 400, ALL, said("In thinking mode, content must be a string")),
+    ("part of a longer word", 400, ALL, said("Unknown field: strict_mode")),
+    ("another place", 400, ALL, said("why", param="messages")),
+    ("no text at all", 400, ALL, {"detail": [5], "error": {"loc": [0, None]}}),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "added", "body"), [n[1:] for n in NO_REMEDY], ids=[n[0] for n in NO_REMEDY]
+)
+def test_other_refusals_have_no_remedy(status: int, added: set[str], body: Any) -> None:
     """The specification, E2: only what the gateway added, and only for a 400 or 422."""
-    asked = Asked(added=frozenset({"reasoning_effort"} if status == 500 else ()))
-    assert refusal(status, said("bad reasoning_effort"), asked).remedy is None
+    assert refusal(status, body, Asked(added=frozenset(added))).remedy is None
 
 
 def test_bodies_without_a_sentence_name_the_status() -> None:

@@ -23,7 +23,7 @@ def usage(fresh: int, output: int, written: int = 0, read: int = 0, **more: Any)
     }
 
 
-THOUGHT = {"output_tokens_details": {"thinking_tokens": 3}}
+THOUGHT: Json = {"output_tokens_details": {"thinking_tokens": 3}}
 REPORTS: list[tuple[str, deltas.Usage, Json]] = [
     ("F88 nothing", deltas.Usage(), usage(70, 7)),
     ("prompt and completion", deltas.Usage(11, 2), usage(11, 2)),

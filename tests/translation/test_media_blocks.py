@@ -10,14 +10,17 @@ from bridge.translation.blocks import IMAGE_OMITTED, IMAGE_REFUSED, PDF_REFUSED
 from bridge.translation.errors import ApiError
 from bridge.translation.profile import ModelFacts
 from bridge.translation.request import Manners
+from bridge.translation.schema import has_pdf
 from tests.shapes import Json
 from tests.translation.asking import (
     PNG,
     PNG_URL,
     as_assistant,
     as_user,
+    ask,
     image,
     in_result,
+    result,
     text,
     to_backend,
     up_image,
@@ -60,6 +63,7 @@ REFUSED_IMAGES: list[tuple[str, Json, str]] = [
     ("a file", image(type="file", file_id="f"), f"{PLACE}: file sources are not supported"),
     ("of no kind", image(type="x"), f"{PLACE}: Input should be a base64 or url source"),
     ("a URL that is none", image(type="url"), f"{PLACE}: Input should be a base64 or url source"),
+    ("an empty URL", image(type="url", url=""), f"{PLACE}: Input should be a base64 or url source"),
     ("no data", image(type="base64"), f"{PLACE}.data: Field required"),
 ]
 
@@ -150,3 +154,34 @@ def test_pdf_is_refused_where_no_file_can_stand(place: Any) -> None:
     """The specification, C3."""
     with pytest.raises(ApiError, match="does not support PDF input"):
         place(PDF, profile="openai")
+
+
+@pytest.mark.parametrize("place", [as_user, as_assistant, in_result])
+def test_pdf_is_told_as_text_where_it_can_be_read(place: Any) -> None:
+    """The specification, C3: a profile without file parts, with the extra for PDFs."""
+    reads = Manners(pdf_text=lambda data: f"read {data}")
+    expected = '<document title="T">\nread JVBERi0=\n</document>'
+    assert place(PDF | {"title": "T"}, manners=reads) == expected
+
+
+def test_pdf_without_text_is_refused() -> None:
+    """F26: there is nothing to tell."""
+    with pytest.raises(ApiError, match="does not support PDF input"):
+        as_user(PDF, manners=Manners(pdf_text=lambda data: ""))
+
+
+HAS_PDF: list[tuple[str, list[Json], bool]] = [
+    ("one in a message", [user("q"), user(PDF)], True),
+    ("one in a result", [user(result("t", "r", PDF))], True),
+    ("text", [user({"type": "document", "source": {"type": "text", "data": "x"}})], False),
+    ("none", [user("q", image())], False),
+    ("a result of text", [user(result("t", "r"))], False),
+]
+
+
+@pytest.mark.parametrize(
+    ("messages", "found"), [h[1:] for h in HAS_PDF], ids=[h[0] for h in HAS_PDF]
+)
+def test_it_is_known_whether_a_pdf_has_to_be_read(messages: list[Json], found: bool) -> None:
+    """Ours: reading one takes time, so it is not done on the event loop."""
+    assert has_pdf(ask(messages=messages)) is found

@@ -41,3 +41,10 @@ REDACTED: list[tuple[str, str, str]] = [
 def test_text_is_made_fit_to_be_seen(text: str, shown: str) -> None:
     """The specification, E and G16: keys, tokens, hosts, paths and stack traces are taken out."""
     assert redact(text, (SECRET, "", "gpu7.example")) == shown
+
+
+def test_frame_of_a_stack_trace_is_no_message() -> None:
+    """llama-cpp-python observed: one frame behind the sentence, with the path of its source."""
+    told = 'bad value File "llama_cpp/server/app.py", line 376, in create_chat_completion'
+    assert "app.py" not in redact(told)
+    assert redact(told).startswith("bad value")

@@ -147,7 +147,7 @@ def test_generic_backend_is_asked_for_a_model_that_reasons() -> None:
 
 def test_f20_body_carries_the_effort_of_the_message() -> None:
     """F20: and no empty message."""
-    fields = {"messages": [user("q"), SET_LOW], "output_config": effort("high")}
+    fields: Json = {"messages": [user("q"), SET_LOW], "output_config": effort("high")}
     body = to_backend("vllm", **fields).body
     assert (body["reasoning_effort"], body["messages"]) == (
         "low",

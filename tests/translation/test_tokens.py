@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from tests.translation.asking import (
 PER_MESSAGE, PRIMING, PER_TOOL = 4, 3, 8
 
 
-def counted(profile: str = "generic", **fields: object) -> int:
+def counted(profile: str = "generic", **fields: Any) -> int:
     return count(to_backend(profile, **fields).body, len)
 
 

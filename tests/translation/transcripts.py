@@ -67,7 +67,8 @@ class Transcript:
 
     @property
     def asked(self) -> Asked:
-        return Asked(**self.case.get("asked", {}))
+        given = dict(self.case.get("asked", {}))
+        return Asked(**given | {"added": frozenset(given.get("added", ()))})
 
     def terms(self) -> Terms:
         given: dict[str, Any] = dict(self.case.get("terms", {}))

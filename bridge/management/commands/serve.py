@@ -11,8 +11,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from bridge import servers
+from bridge.models import Backend, Origin
 
 FIRST_ADMIN = "admin"
+DEMO = "the built-in demo backend (set BACKEND_URL, or add a backend in the admin)"
 
 
 class Command(BaseCommand):
@@ -38,13 +40,15 @@ def first_admin() -> str:
 
 def base_url() -> str:
     host = settings.HOST if settings.HOST not in ("0.0.0.0", "::") else "localhost"
+    host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{settings.PORT}"
 
 
 def banner(password: str) -> str:
     """What an operator wants to see at the start."""
     base = base_url()
-    demo = not settings.BACKEND_URL
+    goal = settings.BACKEND_URL or ", ".join(_operators_backends())
+    demo = not goal
     model = "demo/echo" if demo else "YOUR_MODEL"
     key = "any-key" if demo else "YOUR_KEY"
     lines = [
@@ -60,7 +64,9 @@ def banner(password: str) -> str:
     ]
     if password:
         lines.append(f"             user {FIRST_ADMIN}, password {password} (shown only now)")
-    goal = settings.BACKEND_URL or (
-        "the built-in demo backend (set BACKEND_URL, or add a backend in the admin)"
-    )
-    return "\n".join([*lines, f"  Requests:  {goal}", ""])
+    return "\n".join([*lines, f"  Requests:  {goal or DEMO}", ""])
+
+
+def _operators_backends() -> list[str]:
+    rows = Backend.objects.filter(origin=Origin.OPERATOR)
+    return [f"{row.name} ({row.url})" if row.enabled else f"{row.name} (disabled)" for row in rows]

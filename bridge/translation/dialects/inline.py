@@ -29,6 +29,8 @@ class ThinkTags:
     def __init__(self, opened: bool) -> None:
         """`opened`: the answer begins inside the tag, whether or not it repeats it."""
         self._opened = opened
+        self._thought = False
+        self._blank = ""
         self._at = _At.START
         self._held = ""
 
@@ -84,6 +86,10 @@ class ThinkTags:
         else:
             keep = overlap(text, CLOSER)
             thought, self._held = text[: len(text) - keep], text[len(text) - keep :]
-        if thought:
-            said.append(Reasoning(thought))
+        self._blank += thought
+        if self._blank.strip() or (self._thought and self._blank):
+            # Blank thoughts are none: a model that was told not to think leaves the tags empty.
+            self._thought = True
+            said.append(Reasoning(self._blank))
+            self._blank = ""
         return rest

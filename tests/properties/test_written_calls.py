@@ -1,0 +1,125 @@
+"""Text that looks like tool calls: either a call of a declared tool, or text to the last character.
+
+The text is made of the marks of all formats in every order, so nearly all of it is broken markup.
+"""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.translation.deltas import Finish, Reasoning, Said, Text, ToolCall
+from bridge.translation.dialects.markup import WrittenCalls
+from bridge.translation.dialects.written_calls import FORMATS
+from tests.properties.hostile import TOOLS
+from tests.properties.values import CUTS, OBJECTS, pieces, written
+from tests.shapes import Json
+
+MARKS = sorted(
+    {mark for format in FORMATS for mark in (format.opener, format.closer) if mark}
+    | {"<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"}
+    | {"<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "```json\n", "\n```", "function"}
+    | {"<parameter=command>", "</parameter>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"}
+    | {"[ARGS]", "[CALL_ID]x", "<|eom_id|>", "; "}
+)
+BODIES = [
+    *("Bash", "functions.Bash:0", "get_weather\n", '{"command": "ls"}', "{}", "{", "}", "[", "]"),
+    '{"name": "Bash", "arguments": {"command": "</tool_call>"}}',
+    '{"name": "get_weather", "parameters": {"city": "Oslo"}}',
+    '[{"name": "Bash", "arguments": {}}, {"name": "nobody", "arguments": {}}]',
+    *('[Bash(command="ls")]', "[Bash()", "get_weather(days=3)]", "[Bash(1)]", "Bash(command=1j)"),
+    *("{'a': 1}", "[Bash(a=...)]", "[Bash(a={(1, 2): 3})]", "[Bash(a=b'x')]", '[Bash(a="\\d")]'),
+]
+PROSE = ["so ", " ", "\n", "\n\n", "é", "🙂", "<", "[", "｜", "<|", "a", "<tool", "ls", "command"]
+MARKUP = st.lists(
+    st.one_of(st.sampled_from(MARKS), st.sampled_from(BODIES), st.sampled_from(PROSE)), max_size=9
+).map("".join)
+PROSE_ONLY = st.lists(st.sampled_from(PROSE), max_size=4).map("".join)
+
+
+def through(deltas: list[Said], tools: Json = TOOLS) -> list[Said]:
+    stage = WrittenCalls(tools)
+    ending: list[Said] = [Finish("stop"), Reasoning(""), Text("")]
+    return [out for delta in [*deltas, *ending] for out in stage.feed(delta)]
+
+
+def runs(said: list[Said]) -> list[str | ToolCall]:
+    """Text between the calls, and the calls."""
+    found: list[str | ToolCall] = [""]
+    for delta in said:
+        if isinstance(delta, ToolCall):
+            found += [delta, ""]
+        elif isinstance(delta, (Text, Reasoning)):
+            found[-1] = str(found[-1]) + delta.text
+    return found
+
+
+def holds_in_order(whole: str, parts: list[str]) -> bool:
+    """Whether the whole begins and ends with the outer parts and has the others between."""
+    at = 0
+    for part in parts:
+        at = whole.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    return whole.startswith(parts[0]) and whole.endswith(parts[-1])
+
+
+@given(text=MARKUP, cuts=CUTS, make=st.sampled_from([Text, Reasoning]))
+def test_text_without_a_declared_call_stays_to_the_last_character(
+    text: str, cuts: list[int], make: type[Text]
+) -> None:
+    """Ours: a lost sentence is worse than a call that nobody read."""
+    found = runs(through([make(piece) for piece in pieces(text, cuts)]))
+    calls = [item for item in found if isinstance(item, ToolCall)]
+    assert holds_in_order(text, [item for item in found if isinstance(item, str)])
+    assert calls or found == [text]
+    for call in calls:
+        assert call.name in TOOLS and call.name in text
+        assert isinstance(json.loads(call.arguments), dict)
+
+
+@given(text=MARKUP, cuts=CUTS)
+def test_pieces_never_change_which_calls_are_found(text: str, cuts: list[int]) -> None:
+    """Backends observed: tokens end inside marks."""
+    whole = runs(through([Text(text)]))
+    assert runs(through([Text(piece) for piece in pieces(text, cuts)])) == whole
+    assert runs(through([Text(letter) for letter in text])) == whole
+
+
+@given(text=MARKUP, cuts=CUTS)
+def test_no_text_becomes_a_call_of_a_tool_that_nobody_declared(text: str, cuts: list[int]) -> None:
+    """S14: an undeclared name is never turned into a tool."""
+    said = through([Text(piece) for piece in pieces(text, cuts)], {"Undeclared": {}})
+    assert runs(said) == [text]
+
+
+FORMS = st.sampled_from(
+    [
+        '<tool_call>\n{"name": "Bash", "arguments": %s}\n</tool_call>',
+        '<longcat_tool_call>{"name": "Bash", "arguments": %s}</longcat_tool_call>',
+        "<|tool_calls_section_begin|><|tool_call_begin|>functions.Bash:0"
+        "<|tool_call_argument_begin|>%s<|tool_call_end|><|tool_calls_section_end|>",
+        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>Bash<｜tool▁sep｜>%s<｜tool▁call▁end｜>"
+        "<｜tool▁calls▁end｜>",
+        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>Bash\n```json\n%s\n```"
+        "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+        '<|python_tag|>{"name": "Bash", "parameters": %s}',
+        '[TOOL_CALLS][{"name": "Bash", "arguments": %s}]',
+        "[TOOL_CALLS]Bash[ARGS]%s",
+    ]
+)
+
+
+@given(before=PROSE_ONLY, form=FORMS, given_object=OBJECTS, raw=st.booleans(), cuts=CUTS)
+def test_call_of_a_declared_tool_is_found_in_every_format(
+    before: str, form: str, given_object: Json, raw: bool, cuts: list[int]
+) -> None:
+    """S9: with any arguments, behind any text, cut anywhere; no mark is left over."""
+    text = before + form % written(given_object, raw)
+    found = runs(through([Text(piece) for piece in pieces(text, cuts)]))
+    calls = [item for item in found if isinstance(item, ToolCall)]
+    assert found[0] == before and found[2:] == [""]
+    assert [call.name for call in calls] == ["Bash"]
