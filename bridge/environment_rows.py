@@ -63,7 +63,7 @@ def _aliases(backend: Backend) -> None:
     taken = set(ModelAlias.objects.filter(origin=Origin.OPERATOR).values_list("pattern", flat=True))
     for row in ModelAlias.objects.filter(origin=Origin.ENVIRONMENT):
         model = wanted.get(row.pattern)
-        if model is None or row.pattern in taken:
+        if model is None:
             row.delete()
         elif (row.model, row.backend_id) != (model, backend.pk):
             row.model, row.backend = model, backend

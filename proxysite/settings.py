@@ -91,7 +91,6 @@ RETRY_AFTER_MAX = read.whole("RETRY_AFTER_MAX", 60, least=1)
 
 IMAGES_ON_TEXT_MODEL = read.choice("IMAGES_ON_TEXT_MODEL", "placeholder", ("placeholder", "error"))
 STRICT_TOOL_PAIRING = read.flag("STRICT_TOOL_PAIRING", False)
-TEXT_TOOL_CALLS = read.flag("TEXT_TOOL_CALLS", True)
 HONOUR_THINKING_DISPLAY = read.flag("HONOUR_THINKING_DISPLAY", False)
 TEXT_TOOL_CALLS = read.flag("TEXT_TOOL_CALLS", True)
 PDF_TEXT_EXTRACTION = read.flag("PDF_TEXT_EXTRACTION", False)

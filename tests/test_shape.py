@@ -58,6 +58,7 @@ PURE_IMPORTS = set(
     [
         "__future__",
         "ast",
+        "warnings",
         "base64",
         "binascii",
         "collections",

@@ -106,6 +106,8 @@ class ArgumentStream:
         """
         if self._at is _At.END:
             return self._take()
+        if self._at is _At.ATOM and not cut:
+            self._complete_atom()
         if not self._sent:
             return self._whole(cut)
         if self._at is _At.BROKEN or cut:
@@ -146,17 +148,16 @@ class ArgumentStream:
         if self._at in (_At.QUOTE, _At.STRING):
             self._end_string()
         if self._at is _At.ATOM:
-            self._complete_atom()
+            self._end_atom()
         if self._at is _At.COLON:
             self._emit(":null")
         elif self._at is _At.VALUE and self._stack and self._stack[-1] == "{":
             self._emit("null")
         elif self._at in (_At.KEY, _At.VALUE):
             self._held = ""
-        while self._stack and self._at is not _At.BROKEN:
+        while self._stack:
             self._emit(_CLOSER[self._stack.pop()])
-        if self._at is not _At.BROKEN:
-            self._at = _At.END
+        self._at = _At.END
 
     # --- scanning ---
 
@@ -350,11 +351,12 @@ class ArgumentStream:
         return True
 
     def _complete_atom(self) -> None:
-        """The document ends inside a literal or a number: finish it, or say null."""
+        """The document ends inside a literal or a number: finish it, if it is one."""
         whole = next((name for name in _LITERALS if name.startswith(self._atom)), "")
         number = _NUMBER.match(self._atom)
-        self._atom = whole or (number.group() if number else "null")
-        self._end_atom()
+        self._atom = whole or (number.group() if number else self._atom)
+        if self._atom not in _LITERALS and not number:
+            self._at = _At.BROKEN
 
     def _break(self, text: str, position: int) -> int:
         """Not JSON any more: from here on the text is only passed on, or collected."""

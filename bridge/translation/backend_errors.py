@@ -242,7 +242,8 @@ def _unknown_model(refusal: Refusal, asked: Asked) -> ApiError | None:
 
 _REFUSING = re.compile(
     "not (supported|permitted|allowed|recogni[sz]ed|accepted|implemented|valid|available)"
-    "|unsupported|unavailable|unknown|unrecogni[sz]ed|unexpected|invalid|extra (inputs?|fields?|key)"
+    "|unsupported|unavailable|unknown|unrecogni[sz]ed|unexpected|invalid"
+    "|extra (inputs?|fields?|key)"
     "|does ?n[o']t (support|accept|allow)|cannot|can't|no longer|forbidden",
     re.I,
 )

@@ -105,7 +105,7 @@ def _image_url(source: dict[str, JSON], site: Site) -> str:
         case "base64":
             data = _base64(source, path)
             return f"data:{_media_type(source, data)};base64,{data}"
-        case "url" if isinstance(source.get("url"), str):
+        case "url" if source.get("url") and isinstance(source["url"], str):
             if not site.profile.image_urls:
                 raise ApiError.invalid("image: URL sources are not supported by this backend")
             return str(source["url"])
@@ -116,7 +116,7 @@ def _image_url(source: dict[str, JSON], site: Site) -> str:
 
 def _base64(source: dict[str, JSON], path: str) -> str:
     data = source.get("data")
-    if not isinstance(data, str):
+    if not data or not isinstance(data, str):
         raise ApiError.invalid(f"{path}.data: Field required")
     return re.sub(r"\s+", "", data) if re.search(r"\s", data) else data
 
@@ -195,20 +195,17 @@ def _tool_use(block: Block, site: Site) -> list[Piece]:
 
 def _tool_result(block: Block, site: Site) -> list[Piece]:
     site.in_result = True
-    path, lines, pictures = site.path, list[str](), list[Picture]()
+    path, pieces = site.path, list[Piece]()
     for inner in inner_blocks(block.get("content")):
-        for piece in IN_RESULT.get(inner.get("type", ""), _unknown)(inner, site):
-            if isinstance(piece, Picture):
-                pictures.append(piece)
-            elif isinstance(piece, Words):
-                lines.append(piece.text)
+        pieces += IN_RESULT.get(inner.get("type", ""), _unknown)(inner, site)
     site.in_result = False
-    text = "\n".join(lines)
+    text = "\n".join(piece.text for piece in pieces if isinstance(piece, Words))
+    pictures = tuple(piece for piece in pieces if isinstance(piece, Picture))
     if block.get("is_error") is True:
         text = _marked_as_error(text)
     if site.from_assistant:
         return [Words(f"[tool result {block['tool_use_id']}] {text}")]
-    return [Result(block["tool_use_id"], text, tuple(pictures), path)]
+    return [Result(block["tool_use_id"], text, pictures, path)]
 
 
 def _marked_as_error(text: str) -> str:

@@ -15,7 +15,9 @@ Inputs are never changed; ids that two calls share get a suffix, on the call and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .blocks import NO_OUTPUT
 from .errors import ApiError
@@ -120,8 +122,6 @@ class _Writer:
         text = join_texts([p.text for p in turn.pieces if isinstance(p, Words)])
         message: ChatMessage = {"role": "assistant", "content": text}
         calls = [p for p in turn.pieces if isinstance(p, CallMade)]
-        if not text and not calls:
-            return
         if calls:
             if not text and self._profile.null_content:
                 message["content"] = None
@@ -204,7 +204,7 @@ class _Writer:
         return bool(self._messages) and self._messages[-1]["role"] == "tool"
 
     def _user_message(self, pieces: list[Piece]) -> None:
-        parts = [part for piece in pieces if (part := _part(piece))]
+        parts = [_PARTS[type(piece)](piece) for piece in pieces if type(piece) in _PARTS]
         if not parts:
             return
         content: JSON = parts
@@ -224,15 +224,16 @@ def _tool_message(sent_id: str, result: Result) -> ChatMessage:
     return {"role": "tool", "tool_call_id": sent_id, "content": text}
 
 
-def _part(piece: Piece) -> dict[str, JSON] | None:
-    match piece:
-        case Words(text):
-            return {"type": "text", "text": text}
-        case Picture(url):
-            return {"type": "image_url", "image_url": {"url": url}}
-        case File(filename, data_url):
-            return {"type": "file", "file": {"filename": filename, "file_data": data_url}}
-    return None
+def _file(piece: File) -> dict[str, JSON]:
+    return {"type": "file", "file": {"filename": piece.filename, "file_data": piece.data_url}}
+
+
+_PARTS: dict[type, Callable[[Any], dict[str, JSON]]] = {
+    Words: lambda piece: {"type": "text", "text": piece.text},
+    Picture: lambda piece: {"type": "image_url", "image_url": {"url": piece.url}},
+    File: _file,
+}
+"""What a user message may hold, as content parts."""
 
 
 def _last_question(turns: list[Turn]) -> int:

@@ -44,7 +44,8 @@ class StopMatcher:
         text = self._held + text
         hits = [(at, s) for s in self._sequences if (at := text.find(s)) >= 0]
         if hits:
-            at, self.matched = min(hits, key=lambda hit: (hit[0], -len(hit[1])))
+            # The one that is complete first, so that the cut of the text decides nothing.
+            at, self.matched = min(hits, key=lambda hit: (hit[0] + len(hit[1]), hit[0]))
             self._held = ""
             return text[:at]
         keep = max((overlap(text, s) for s in self._sequences), default=0)

@@ -147,7 +147,7 @@ class MessageStream:
                 self._note_finish(delta)
             case deltas.Usage():
                 self._note_usage(delta)
-            case deltas.Done():
+            case _:
                 self._done = True
         return self._take()
 

@@ -69,8 +69,8 @@ def _count_message(message: dict[str, JSON], count_text: CountText) -> int:
     if isinstance(content, str):
         total += count_text(content)
     for part in content if isinstance(content, list) else ():
-        url = _media_url(part)
-        total += _media_tokens(url) if url else count_text(part["text"])
+        text = part["type"] == "text"
+        total += count_text(part["text"]) if text else _media_tokens(_media_url(part))
     for call in message.get("tool_calls", ()):
         total += count_text(call["function"]["name"]) + count_text(call["function"]["arguments"])
     return total

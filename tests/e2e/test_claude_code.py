@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Start
 from tests.e2e.claude_code import (
     MODEL,
     ClaudeCode,
@@ -81,6 +82,21 @@ def test_backend_sees_nothing_of_the_clients_own(
     assert first["messages"] == third["messages"][: len(first["messages"])]
     assert second["messages"] == third["messages"][: len(second["messages"])]
     assert first["tools"] == third["tools"]
+
+
+def test_thinking_goes_back_to_a_backend_that_insists_on_it(
+    start_gateway: Start, backend: FakeBackend, tmp_path: Path
+) -> None:
+    """wire.md B1, F38: DeepSeek answers 400 to a tool turn without its reasoning."""
+    claude_code = settle(start_gateway(BACKEND_DIALECT="deepseek"), tmp_path)
+    script_session(backend, claude_code.folder)
+    session = claude_code.run("Write two files and read one.")
+    session.check_smooth_end("Both files are there.")
+    *_, last = check_sent(backend, 3, claude_code.folder)
+    turns = [message for message in last["messages"] if message["role"] == "assistant"]
+    thoughts = [turn["reasoning_content"] for turn in turns]
+    assert thoughts == ["I shall write two files.", "Now read one."]
+    assert last["thinking"] == {"type": "enabled"}
 
 
 def test_session_goes_on_in_a_second_process(claude_code: ClaudeCode, backend: FakeBackend) -> None:

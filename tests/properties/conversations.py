@@ -16,8 +16,9 @@ from tests.shapes import Json
 from tests.translation.asking import PNG
 
 WORD = re.compile(r"w\d+w")
-TOOL_NAMES = ["Bash", "bash", "mcp__x.y__z", "n" * 130, "é", "Read", "DeferredToolPlaceholder"]
-IDS = st.sampled_from(["t1", "t2", "t3", "", "x" * 60, "functions.Bash:0"])
+HIDDEN = "DeferredToolPlaceholder"
+TOOL_NAMES = ["Bash", "bash", "mcp__x.y__z", "n" * 130, "é", "Read", HIDDEN]
+IDS = st.sampled_from(["t1", "t1", "t1", "t2", "t2", "t3", "", "x" * 60, "functions.Bash:0"])
 CACHED = {"cache_control": st.just({"type": "ephemeral"})}
 
 
@@ -83,16 +84,21 @@ def _message(role: str, block: st.SearchStrategy[Json], **more: Any) -> st.Searc
     return st.fixed_dictionaries({"role": st.just(role), "content": content}, optional=more)
 
 
-MESSAGES = st.lists(
-    st.one_of(
-        _message("user", USER),
-        _message("user", USER),
-        _message("assistant", ASSISTANT),
-        _message("assistant", ASSISTANT),
-        _message("system", TEXTS, output_config=st.just({"effort": "low"})),
-    ),
-    min_size=1,
-    max_size=6,
+SPOKEN = st.one_of(
+    _message("user", USER),
+    _message("assistant", ASSISTANT),
+    _message("system", TEXTS, output_config=st.just({"effort": "low"})),
+).map(lambda message: [message])
+EXCHANGES = st.builds(
+    lambda calls, results: [
+        {"role": "assistant", "content": calls},
+        {"role": "user", "content": results},
+    ],
+    st.lists(st.one_of(USES, USES, TEXTS, THINKING), min_size=1, max_size=3),
+    st.lists(st.one_of(RESULTS, RESULTS, TEXTS, IMAGES), min_size=1, max_size=3),
+)
+MESSAGES = st.lists(st.one_of(SPOKEN, EXCHANGES), min_size=1, max_size=4).map(
+    lambda groups: [message for group in groups for message in group]
 )
 SCHEMAS = st.sampled_from(
     [
@@ -120,13 +126,13 @@ TOOLS = st.lists(
                 {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
                 {"type": "memory_20250818", "name": "memory"},
                 {"type": "computer_20250124", "name": "computer", "display_width_px": 9},
-                {"type": "tool_search_tool_bm25_20251119", "name": "tool_search_tool_bm25"},
             ]
         ),
     ),
     max_size=4,
     unique_by=lambda tool: str(tool["name"]),
 )
+SEARCH = {"type": "tool_search_tool_bm25_20251119", "name": "tool_search_tool_bm25"}
 OPTIONS: dict[str, st.SearchStrategy[Any]] = {
     "system": st.one_of(MARKED, st.lists(TEXTS, max_size=2)),
     "thinking": st.sampled_from(
@@ -163,11 +169,11 @@ def requests(draw: st.DrawFn) -> Json:
     needed = {"model": st.just("claude-x"), "max_tokens": st.integers(1, 9999)}
     body: Json = draw(st.fixed_dictionaries({**needed, "messages": MESSAGES}, optional=OPTIONS))
     if tools := draw(st.one_of(st.just([]), TOOLS)):
-        body["tools"] = tools
-        named = {"type": "tool", "name": tools[0]["name"]}
-        searched = tools[0].get("type") or tools[0]["name"] == TOOL_NAMES[-1]
-        choice = draw(CHOICES if searched else st.one_of(CHOICES, st.just(named)))
-        body |= {"tool_choice": choice} if choice else {}
+        name = tools[0]["name"]
+        named = {"type": "tool", "name": name}
+        if choice := draw(st.one_of(CHOICES, st.just(None if name == HIDDEN else named))):
+            body["tool_choice"] = choice
+        body["tools"] = [*tools, *draw(st.sampled_from([[], [SEARCH]]))]
     return _marked(body, iter(range(10_000)))
 
 

@@ -18,8 +18,28 @@ IDS = st.sampled_from(["call_1", "call_2", "toolu_9", "functions.Bash:0", "", "Ã
 ARGUMENTS = st.one_of(
     st.sampled_from(
         [
-            *("", "{}", "{", "}", '{"a":', "1}", '{"command": "ls"}', "null", "None", "[1,2]", '"x"'),
-            *("{'a': True,}", '{"a":"x\ny"}', '{}{"a":1}', '{"a":"\\ud83d', "\\", "```json\n{", "\ud83d"),
+            *(
+                "",
+                "{}",
+                "{",
+                "}",
+                '{"a":',
+                "1}",
+                '{"command": "ls"}',
+                "null",
+                "None",
+                "[1,2]",
+                '"x"',
+            ),
+            *(
+                "{'a': True,}",
+                '{"a":"x\ny"}',
+                '{}{"a":1}',
+                '{"a":"\\ud83d',
+                "\\",
+                "```json\n{",
+                "\ud83d",
+            ),
             *('"', ",", " ", "\n", "tru", "-", "1e999", '{"a":NaN}', "nonsense"),
         ]
     ),

@@ -199,9 +199,7 @@ _REASONS = st.sampled_from(
 )
 
 
-def _call(
-    identity: str, name: str, given: Json, cuts: list[int], form: Any, omitted: bool
-) -> Call:
+def _call(identity: str, name: str, given: Json, cuts: list[int], form: Any, omitted: bool) -> Call:
     """`omitted`: an empty object is told as no text at all."""
     indent, separators = (form, None) if form == 1 else (None, form)
     text = written(given, raw=False, indent=indent, separators=separators)

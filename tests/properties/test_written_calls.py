@@ -20,8 +20,22 @@ from tests.shapes import Json
 MARKS = sorted(
     {mark for format in FORMATS for mark in (format.opener, format.closer) if mark}
     | {"<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"}
-    | {"<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "```json\n", "\n```", "function"}
-    | {"<parameter=command>", "</parameter>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"}
+    | {
+        "<｜tool▁call▁begin｜>",
+        "<｜tool▁sep｜>",
+        "<｜tool▁call▁end｜>",
+        "```json\n",
+        "\n```",
+        "function",
+    }
+    | {
+        "<parameter=command>",
+        "</parameter>",
+        "<arg_key>",
+        "</arg_key>",
+        "<arg_value>",
+        "</arg_value>",
+    }
     | {"[ARGS]", "[CALL_ID]x", "<|eom_id|>", "; "}
 )
 BODIES = [

@@ -258,6 +258,12 @@ def test_plain_reply_is_read_like_a_chunk() -> None:
     ]
 
 
+def test_plain_reply_without_a_reason_is_over_all_the_same() -> None:
+    """Ours: a document is never cut without being broken."""
+    reply = {"choices": [{"message": {"content": "a"}}]}
+    assert list(read_reply(payload(reply))) == [Text("a"), Finish("stop"), Done()]
+
+
 REPLIES: list[tuple[str, bytes, str]] = [
     ("F110 HTML", b"<html>", "Backend returned an unreadable reply"),
     ("nothing", b"", "Backend returned an unreadable reply"),

@@ -45,6 +45,16 @@ WORDINGS: list[tuple[str, str, tuple[int, int, int]]] = [
         (3000, 2000, 4096),
     ),
     (
+        "vLLM, more than its window",
+        "max_tokens=128000 cannot be greater than max_model_len=8192. Please request fewer output",
+        (0, 128000, 8192),
+    ),
+    (
+        "vLLM, more than its window, the other field",
+        "max_completion_tokens=128000 cannot be greater than max_model_len=8192. Please request",
+        (0, 128000, 8192),
+    ),
+    (
         "vLLM's engine",
         "Input length (5000) exceeds model's maximum context length (4096).",
         (5000, 0, 4096),
@@ -161,6 +171,7 @@ FILLED: list[tuple[str, Sizes, Sizes]] = [
         Sizes(9999, 0, 4096, True),
     ),
     ("the completion where the prompt fits", Sizes(3000, 0, 4096), Sizes(3000, 2000, 4096)),
+    ("the prompt beside a completion", Sizes(0, 128000, 8192), Sizes(9000, 128000, 8192)),
     ("no completion where it does not", Sizes(5000, 0, 4096), Sizes(5000, 0, 4096)),
 ]
 

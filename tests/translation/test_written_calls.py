@@ -104,6 +104,11 @@ FORMATS: list[tuple[str, str, list[Call]]] = [
         [LISBON, NOW],
     ),
     ("Python's notation", '[get_weather(city="Lisbon"), now()]', [LISBON, NOW]),
+    (
+        "Python's notation, nested",
+        '[get_weather(at=[1, {"a": None}])]',
+        [("get_weather", {"at": [1, {"a": None}]})],
+    ),
     ("with a prefix", '<tool_call>{"name": "functions.now"}</tool_call>', [NOW]),
     ("a schema that says nothing", "<tool_call>none</tool_call>", [("none", {})]),
     (
@@ -149,6 +154,9 @@ LOOKALIKES: list[tuple[str, str]] = [
     ("a list of words", "[now, then]"),
     ("a list of positions", '[get_weather("Lisbon")]'),
     ("a list with a computed value", "[get_weather(city=x)]"),
+    ("a list with bytes", '[get_weather(city=b"x")]'),
+    ("a list with a set", "[get_weather(at=[{1}])]"),
+    ("a list with keys that are no text", "[get_weather(at={1: 2})]"),
     ("a list with text behind it", "[now()] is a list"),
     ("a list in the middle", "see [now()]"),
     ("a list that is none", "[n"),

@@ -83,7 +83,11 @@ def read_reply(raw: bytes) -> Iterator[Delta]:
         choice = _first_choice(reply)
         if choice is None:
             raise ApiError.bad_gateway("Backend returned no choices")
-    yield from read_chunk(reply)
+    deltas = list(read_chunk(reply))
+    yield from deltas
+    if not any(isinstance(delta, (Finish, Fault)) for delta in deltas):
+        # A document is never cut; one that names no reason is over all the same.
+        yield Finish("stop")
     yield Done()
 
 

@@ -48,7 +48,8 @@ class ThinkTags:
         text, self._held = self._held, ""
         if not text:
             return []
-        return [Reasoning(text)] if self._at is _At.THINKING else [Text(text)]
+        inside = self._at is _At.THINKING or (self._at is _At.START and self._opened)
+        return [Reasoning(text)] if inside else [Text(text)]
 
     def _text(self, text: str) -> list[Said]:
         said: list[Said] = []

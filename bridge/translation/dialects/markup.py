@@ -135,7 +135,7 @@ class _Watcher:
         if self._open is not None:
             self._out(self._open.opener, said)
             self._open = None
-        elif self._pending:
+        else:
             self._out(self._pending, said)
             self._pending = ""
 

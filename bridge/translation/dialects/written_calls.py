@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -76,7 +77,7 @@ def _object(text: str) -> JSON:
 
 
 def _values(text: str) -> list[JSON]:
-    """JSON values one behind the other, or in one list; [] when it is neither."""
+    """The values of a JSON list, or the one value that the text is; None stands for no JSON."""
     try:
         value = decode(text.strip().encode())
     except ValueError:
@@ -203,7 +204,9 @@ def _mistral(body: str, schemas: Schemas) -> Calls:
 def pythonic(text: str, schemas: Schemas) -> Calls:
     """``[get_weather(city="Lisbon"), now()]``: a list of calls, and nothing else."""
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     calls = tree.elts if isinstance(tree, ast.List) else []
@@ -217,7 +220,18 @@ def _pythonic_call(node: ast.expr, schemas: Schemas) -> ToolCall | None:
         arguments = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords if k.arg}
     except (ValueError, TypeError, RecursionError):
         return None
+    if not _is_json(arguments):
+        return None
     return _call(ast.unparse(node.func), arguments, schemas)
+
+
+def _is_json(value: object) -> bool:
+    """Python has values that JSON has no form for."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return value is None or isinstance(value, (str, bool, int, float))
 
 
 _JSON_BEGINS = re.compile(r"\s*([{\[]|$)")
