@@ -36,8 +36,9 @@ class Heard:
     @property
     def shown(self) -> tuple[bytes, Json | None]:
         """All that a client could compare."""
-        error = self.raised and self.raised.envelope("req_1") | {"status": self.raised.status}
-        return self.frames, error
+        if self.raised is None:
+            return self.frames, None
+        return self.frames, self.raised.envelope("req_1") | {"status": self.raised.status}
 
     @property
     def result(self) -> Json:

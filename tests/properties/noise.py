@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from hypothesis import strategies as st
 
 from tests.properties.values import NUMBERS
 
-_SILENT = [
+_SILENT: list[Any] = [
     *({}, [], None, 5, "x", {"choices": []}, {"choices": None}, {"choices": [None]}),
     *({"choices": [{}]}, {"choices": [{"delta": None}]}, {"choices": {"delta": {"content": "x"}}}),
     {"choices": [{"index": 1, "delta": {"content": "another choice"}}]},

@@ -37,13 +37,13 @@ class Told:
 
     numbering  "index", "id" or "zero": how its server tells its calls apart
     repeats    id and name stand on every fragment
-    field      where its server puts reasoning
+    reasoning  the member where its server puts it
     """
 
     calls: list[Call]
     numbering: str
     repeats: bool
-    field: str
+    reasoning: str
     raw: bool
     events: list[bytes] = field(default_factory=list)
     entries: list[tuple[str, Any]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Told:
     # --- to tell ------------------------------------------------------------------------------
 
     def words(self, kind: str, text: str) -> None:
-        member = {"thinking": self.field, "text": "content"}.get(kind, kind)
+        member = {"thinking": self.reasoning, "text": "content"}.get(kind, kind)
         self._chunk({"delta": {member: text}})
         if whole := mended(text):
             self.entries.append((kind, whole))
@@ -101,7 +101,7 @@ class Told:
     @property
     def plain(self) -> bytes:
         """The same content as one completion."""
-        message: Json = {self.field: self.all("thinking"), "content": self.all("text")}
+        message: Json = {self.reasoning: self.all("thinking"), "content": self.all("text")}
         message["refusal"] = self.all("refusal")
         message["tool_calls"] = [
             {

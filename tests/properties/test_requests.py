@@ -1,4 +1,4 @@
-"""Whatever a client sends becomes a request that a strict backend takes, or a 4xx. Never a crash."""
+"""Whatever a client sends becomes a request that strict backends take, or a 4xx. Never a crash."""
 
 from __future__ import annotations
 

@@ -65,8 +65,8 @@ CUTS = st.lists(st.integers(0, 400), max_size=6)
 
 def pieces(whole: Whole, cuts: list[int]) -> list[Whole]:
     """The whole in pieces that begin at these places."""
-    places = sorted({cut % (len(whole) + 1) for cut in cuts})
-    return [whole[a:b] for a, b in zip([0, *places], [*places, len(whole)], strict=True)]
+    places = [0, *sorted({cut % (len(whole) + 1) for cut in cuts}), len(whole)]
+    return [whole[start:end] for start, end in zip(places, places[1:], strict=False)]
 
 
 def bytewise(whole: bytes) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The stream helpers of the official SDKs make of a stream what the gateway's own fold makes of it."""
+"""The stream helpers of the official SDKs read a stream as the gateway's own fold does."""
 
 from __future__ import annotations
 
