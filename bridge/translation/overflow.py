@@ -56,7 +56,7 @@ _COMPLETION = (
     r"(?P<c>\d+) (?:tokens )?for (?:the )?completion",
     r"max_tokens[^0-9]{0,60}too large: (?P<c>\d+)",
     r"requested (?P<c>\d+) output tokens",
-    r"max_tokens=(?P<c>\d+) cannot be greater",
+    r"max_(?:completion_)?tokens=(?P<c>\d+) cannot be greater",
 )
 
 

@@ -169,9 +169,13 @@ _MODEL_QUIRKS: tuple[tuple[re.Pattern[str], dict[str, Any]], ...] = (
 )
 """What a model's chat template demands, whatever server runs it."""
 
+_REASONS_AT_OPENAI = re.compile(r"(o\d|gpt-[5-9])", re.I)
+
 
 def for_model(profile: Profile, model: str) -> Profile:
-    """The profile with the demands of this model's chat template."""
+    """The profile with the demands of this model."""
+    if profile.name == "openai" and _REASONS_AT_OPENAI.match(model):
+        return replace(profile, token_limit_field="max_completion_tokens")
     for pattern, changes in _MODEL_QUIRKS:
         if pattern.search(model):
             return replace(profile, **changes)

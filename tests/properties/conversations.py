@@ -62,21 +62,19 @@ RESULTS = _block(
 )
 THINKING = _block("thinking", thinking=TEXT, signature="gw1.x")
 USES = _block("tool_use", CACHED, id=IDS, name=st.sampled_from(TOOL_NAMES[:4]), input=OBJECTS)
-SERVER_SIDE = st.sampled_from(
-    [
-        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"q": "%w"}},
-        {
-            "type": "web_search_tool_result",
-            "tool_use_id": "s",
-            "content": [{"type": "web_search_result", "title": "%w", "url": "http://x"}],
-        },
-        {"type": "redacted_thinking", "data": "x"},
-        {"type": "compaction", "content": "%w"},
-        {"type": "a_future_block", "told": "%w"},
-    ]
-)
+_SERVER_SIDE: list[Json] = [
+    {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"q": "%w"}},
+    {
+        "type": "web_search_tool_result",
+        "tool_use_id": "s",
+        "content": [{"type": "web_search_result", "title": "%w", "url": "http://x"}],
+    },
+    {"type": "redacted_thinking", "data": "x"},
+    {"type": "compaction", "content": "%w"},
+    {"type": "a_future_block", "told": "%w"},
+]
 USER = st.one_of(TEXTS, TEXTS, RESULTS, RESULTS, IMAGES, DOCUMENTS, SEARCHES)
-ASSISTANT = st.one_of(TEXTS, USES, USES, THINKING, SERVER_SIDE)
+ASSISTANT = st.one_of(TEXTS, USES, USES, THINKING, st.sampled_from(_SERVER_SIDE))
 
 
 def _message(role: str, block: st.SearchStrategy[Json], **more: Any) -> st.SearchStrategy[Json]:
@@ -100,18 +98,22 @@ EXCHANGES = st.builds(
 MESSAGES = st.lists(st.one_of(SPOKEN, EXCHANGES), min_size=1, max_size=4).map(
     lambda groups: [message for group in groups for message in group]
 )
-SCHEMAS = st.sampled_from(
-    [
-        {"type": "object", "properties": {"a": {"type": "string", "default": None}}},
-        {"type": "object", "properties": {"pattern": {"pattern": "^a$", "maxLength": 5000}}},
-        {"properties": {}},
-        {},
-    ]
-)
-TOOLS = st.lists(
+_SCHEMAS: list[Json] = [
+    {"type": "object", "properties": {"a": {"type": "string", "default": None}}},
+    {"type": "object", "properties": {"pattern": {"pattern": "^a$", "maxLength": 5000}}},
+    {"properties": {}},
+    {},
+]
+_BUILT_IN: list[Json] = [
+    {"type": "bash_20250124", "name": "bash"},
+    {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
+    {"type": "memory_20250818", "name": "memory"},
+    {"type": "computer_20250124", "name": "computer", "display_width_px": 9},
+]
+TOOLS: st.SearchStrategy[list[Json]] = st.lists(
     st.one_of(
         st.fixed_dictionaries(
-            {"name": st.sampled_from(TOOL_NAMES), "input_schema": SCHEMAS},
+            {"name": st.sampled_from(TOOL_NAMES), "input_schema": st.sampled_from(_SCHEMAS)},
             optional={
                 "description": TEXT,
                 "defer_loading": st.booleans(),
@@ -120,14 +122,7 @@ TOOLS = st.lists(
                 **CACHED,
             },
         ),
-        st.sampled_from(
-            [
-                {"type": "bash_20250124", "name": "bash"},
-                {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
-                {"type": "memory_20250818", "name": "memory"},
-                {"type": "computer_20250124", "name": "computer", "display_width_px": 9},
-            ]
-        ),
+        st.sampled_from(_BUILT_IN),
     ),
     max_size=4,
     unique_by=lambda tool: str(tool["name"]),
@@ -174,7 +169,8 @@ def requests(draw: st.DrawFn) -> Json:
         if choice := draw(st.one_of(CHOICES, st.just(None if name == HIDDEN else named))):
             body["tool_choice"] = choice
         body["tools"] = [*tools, *draw(st.sampled_from([[], [SEARCH]]))]
-    return _marked(body, iter(range(10_000)))
+    marked: Json = _marked(body, iter(range(10_000)))
+    return marked
 
 
 def _marked(value: Any, numbers: Any) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.translation.backend_errors import from_reply
 from tests.properties.hostile import BODIES, CHUNKS, CONTENT_TYPES, REPLIES, TERMS
 from tests.properties.listening import ASKED, agree, folded, listen
 from tests.properties.values import CUTS, bytewise, pieces, written
 from tests.shapes import Json, check_error
-from hypothesis import strategies as st
 
 ANY_BODY = st.one_of(BODIES, BODIES, BODIES, REPLIES, st.binary(max_size=40))
 
