@@ -33,8 +33,8 @@ demo: $(VENV)/stamp-run ## One streamed conversation with a tool call, in the te
 test: $(VENV)/stamp-dev ## All tests
 	@$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(VENV)/stamp-dev ## All tests, and the long ones
-	@$(BIN)/python -m pytest
+test-slow: $(VENV)/stamp-dev ## All tests, with 10,000 examples for each property
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest
 
 check: $(VENV)/stamp-dev ## Format, lint, types, migrations, shape
 	@$(BIN)/ruff format --check .

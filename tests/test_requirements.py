@@ -1,0 +1,67 @@
+"""Every requirement is claimed by a test, and every claim is of a requirement.
+
+A claim stands in the docstring of a test, at the beginning of a parameter's id (any string that
+begins so), or in the title of a case file.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.requirements import REQUIREMENTS, SOURCES
+
+TESTS = Path(__file__).parent
+LETTERS = "".join(SOURCES)
+ID = re.compile(rf"(?<![\w-])[{LETTERS}]\d+\b")
+LEADING = re.compile(rf"(?:[{LETTERS}]\d+(?:,? |$))+")
+
+
+def _claims() -> Iterator[tuple[str, str]]:
+    """(id, who claims it), for all tests and case files."""
+    for path in sorted(TESTS.rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for found in ID.findall(_claiming(node)):
+                yield found, f"{path.name}:{getattr(node, 'lineno', 0)}"
+    for path in sorted((TESTS / "cases").rglob("*.json")):
+        for found in ID.findall(json.loads(path.read_text("utf-8"))["case"]):
+            yield found, path.name
+
+
+def _claiming(node: ast.AST) -> str:
+    """The part of a test's source in which ids are claims."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+        return ast.get_docstring(node) or ""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        leading = LEADING.match(node.value)
+        return leading[0] if leading else ""
+    return ""
+
+
+def _claimants() -> dict[str, set[str]]:
+    claimants: dict[str, set[str]] = defaultdict(set)
+    for found, place in _claims():
+        claimants[found].add(place)
+    return dict(claimants)
+
+
+def test_every_requirement_is_claimed_by_a_test(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ours: so nothing that was promised is lost unseen."""
+    claimants = _claimants()
+    missing = {key: told for key, told in REQUIREMENTS.items() if key not in claimants}
+    assert missing == {}
+    with capsys.disabled():
+        claims = sum(map(len, claimants.values()))
+        print(f"\n{len(REQUIREMENTS)} requirements, {claims} claims of them by tests")
+
+
+def test_every_claim_is_of_a_requirement() -> None:
+    """Ours: a claim of something unknown is a slip, or a requirement that nobody wrote down."""
+    unknown = {key: places for key, places in _claimants().items() if key not in REQUIREMENTS}
+    assert unknown == {}
