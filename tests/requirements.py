@@ -12,7 +12,7 @@ WIRE: dict[int, str] = {
     1: "a bearer key alone is accepted and used",
     2: "an x-api-key alone is accepted and used",
     3: "of two different keys, the one that the gateway knows counts",
-    4: "no key at all is a 401 that clients do not try again, with its request id in header and body",
+    4: "no key is a 401 that is not tried again, with its request id in header and body",
     5: "a query behind the address changes nothing",
     6: "any anthropic-version, or none, is accepted",
     7: "beta headers are accepted and not sent on",

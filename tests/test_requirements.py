@@ -54,8 +54,8 @@ def _claimants() -> dict[str, set[str]]:
 def test_every_requirement_is_claimed_by_a_test(capsys: pytest.CaptureFixture[str]) -> None:
     """Ours: so nothing that was promised is lost unseen."""
     claimants = _claimants()
-    missing = {key: told for key, told in REQUIREMENTS.items() if key not in claimants}
-    assert missing == {}
+    missing = [f"{key}: {told[1]}" for key, told in REQUIREMENTS.items() if key not in claimants]
+    assert not missing, "\n".join(missing)
     with capsys.disabled():
         claims = sum(map(len, claimants.values()))
         print(f"\n{len(REQUIREMENTS)} requirements, {claims} claims of them by tests")
@@ -63,5 +63,5 @@ def test_every_requirement_is_claimed_by_a_test(capsys: pytest.CaptureFixture[st
 
 def test_every_claim_is_of_a_requirement() -> None:
     """Ours: a claim of something unknown is a slip, or a requirement that nobody wrote down."""
-    unknown = {key: places for key, places in _claimants().items() if key not in REQUIREMENTS}
-    assert unknown == {}
+    unknown = {key: who for key, who in _claimants().items() if key not in REQUIREMENTS}
+    assert not unknown, unknown

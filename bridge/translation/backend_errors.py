@@ -79,7 +79,11 @@ _ROWS: dict[int, Row] = {
     524: _TIMED_OUT,
     529: Row(529, "Backend is overloaded or loading: {text}", blames_backend=True),
 }
-_REDIRECTED = Row(502, "Backend redirected", blames_backend=True)
+_UNLISTED: dict[int, Row] = {
+    3: Row(502, "Backend redirected", blames_backend=True),
+    4: Row(502, "Backend error: {text}"),
+}
+"""By the first digit, where the status itself has no row."""
 
 _TEXT_CODES: dict[str, int] = {
     "context_length_exceeded": 400,
@@ -163,7 +167,7 @@ def _by_meaning(refusal: Refusal, asked: Asked) -> ApiError | None:
 
 def _by_status(refusal: Refusal, asked: Asked) -> ApiError:
     status = refusal.status
-    row = _ROWS.get(status) or (_REDIRECTED if 300 <= status < 400 else _BROKEN)
+    row = _ROWS.get(status) or _UNLISTED.get(status // 100, _BROKEN)
     retry_after = retry_after_seconds(refusal.headers, asked.max_retry_after)
     return ApiError(
         row.status,

@@ -26,7 +26,7 @@ _WORDINGS = re.compile(
     "|input token length too long|input tokens exceed the configured limit"
     "|maximum prompt length|prompt exceeds max length|context window exceeds limit"
     "|reduce the length of the messages|exceed_context_size_error|input is too long"
-    "|requested token count exceeds|cannot be greater than max_model_len"
+    "|prompt is too long|requested token count exceeds|cannot be greater than max_model_len"
     "|max_tokens.{0,40}too large",
     re.I,
 )
@@ -39,6 +39,7 @@ _LIMIT = (
     r"context (?:window|limit|size) (?:is|of) (?P<m>\d+)",
     r"maximum number of tokens allowed \((?P<m>\d+)",
     r"max_model_len=(?P<m>\d+)",
+    r"tokens > (?P<m>\d+) maximum",
 )
 _PROMPT = (
     r"\((?:about )?(?P<n>\d+) (?:tokens )?(?:in the messages|from input)",
@@ -49,6 +50,7 @@ _PROMPT = (
     r"input length \((?P<n>\d+)",
     r"prompt \(length (?P<n>\d+)",
     r"request \((?P<n>\d+) tokens",
+    r"prompt is too long: (?P<n>\d+) tokens",
     r"input token count (?:is )?\(?(?P<n>\d+)",
 )
 _COMPLETION = (

@@ -68,6 +68,23 @@ def test_model_has_demands_of_its_own(model: str, style: str, user_after_tool: b
     assert profile == replace(PROFILES["vllm"], **changes)  # type: ignore[arg-type]
 
 
+LIMIT_FIELDS: list[tuple[str, str, str]] = [
+    ("openai", "o3-mini", "max_completion_tokens"),
+    ("openai", "gpt-5.1", "max_completion_tokens"),
+    ("openai", "gpt-4o", "max_tokens"),
+    ("openai", "olmo-2", "max_tokens"),
+    ("vllm", "o3-mini", "max_tokens"),
+]
+
+
+@pytest.mark.parametrize(("profile", "model", "field"), LIMIT_FIELDS)
+def test_reasoning_models_of_openai_want_another_limit(
+    profile: str, model: str, field: str
+) -> None:
+    """The specification, C1 and G20: everybody else gets max_tokens."""
+    assert for_model(PROFILES[profile], model).token_limit_field == field
+
+
 def up_with(messages: list[Json], **changes: bool) -> list[Json]:
     profile = replace(PROFILES["generic"], **changes)  # type: ignore[arg-type]
     request = ask(messages=messages)
