@@ -20,7 +20,7 @@ from bridge.addresses import base_url, problem
     ],
 )
 def test_address_is_understood_in_both_forms(address: str, base: str) -> None:
-    """wire.md G22: a base, with or without /v1, or a full chat-completions address."""
+    """wire.md G22: a base, with or without /v1, or a full chat-completions address. R17, P5."""
     assert base_url(address) == base
     assert base_url(base) == base
 

@@ -58,7 +58,7 @@ def test_open_breaker_tells_the_whole_seconds_left(now: float, wait: int) -> Non
 
 
 def test_half_open_lets_one_trial_through() -> None:
-    """wire.md E2: half-open after 30 s with one probe."""
+    """wire.md E2: half-open after 30 s with one probe. R10, F114."""
     breaker = opened()
     assert breaker.state(30.0) is State.HALF_OPEN
     assert [breaker.admit(30.0) for _ in range(4)] == [0, 1, 1, 1]

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 async def test_list_becomes_rows_and_the_snapshot(found: Found, backend: FakeBackend) -> None:
+    """P12."""
     backend.list_models(a={"max_model_len": 4096}, b={"context_length": 99})
     await found.refresh()
     assert found.names == ["a", "b"]
@@ -84,7 +85,10 @@ async def test_refused_field_is_noted_in_the_row(found: Found, backend: FakeBack
 async def test_list_that_is_refused_changes_nothing(
     found: Found, backend: FakeBackend, status: int
 ) -> None:
-    """wire.md F137: models known from the database. Issue 2: no more often than MIN_INTERVAL."""
+    """wire.md F137: models known from the database. Issue 2: no more often than MIN_INTERVAL.
+
+    P14.
+    """
     await found.refresh()
     known = found.names
     backend.route("GET", MODELS).error(status)

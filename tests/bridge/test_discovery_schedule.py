@@ -159,7 +159,7 @@ class Rounds:
 async def test_schedule_reads_what_is_due(
     found: Found, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 2, item 6: at start, on a schedule of 60 s."""
+    """Issue 2, item 6: at start, on a schedule of 60 s. R7."""
     rounds = Rounds(found.store, 5)
     monkeypatch.setattr(found.store, "loaded", rounds)
     monkeypatch.setattr(discovering, "TICK", 0.001)

@@ -42,6 +42,7 @@ def operators_backend(name: str = "mine", **fields: Any) -> Backend:
 
 
 def test_backend_of_the_environment_becomes_a_row(environment: Any) -> None:
+    """R17."""
     environment.BACKEND_DIALECT, environment.BACKEND_TIMEOUT_SECS = "vllm", 0.4
     environment.CHUTES_API_KEY = "cpk_operators"
     apply()
@@ -111,7 +112,7 @@ def test_name_that_an_operator_took_is_left_to_them() -> None:
 
 
 def test_map_becomes_aliases_and_follows_the_environment(environment: Any) -> None:
-    """Seeds: MODEL_MAP."""
+    """Seeds: MODEL_MAP. P8."""
     environment.MODEL_MAP = {"claude-*": "big", "*haiku*": "small"}
     apply()
     assert aliases() == {"claude-*": "big", "*haiku*": "small"}
@@ -151,7 +152,7 @@ def test_alias_moves_with_the_backend_of_the_environment(environment: Any) -> No
 
 
 def test_tool_map_is_read_in_both_forms(environment: Any) -> None:
-    """Seeds: TOOL_NAME_MAP, for all models, or by model."""
+    """Seeds: TOOL_NAME_MAP, for all models, or by model. P9."""
     environment.TOOL_NAME_MAP = {"shell": "Bash", "*GLM*": {"str_replace": "Edit"}}
     apply()
     assert tools() == {("*", "shell", "Bash"), ("*GLM*", "str_replace", "Edit")}

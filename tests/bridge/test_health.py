@@ -50,7 +50,7 @@ def test_open_breaker_is_an_overload_with_the_time_to_come_back(
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 429, 529])
 def test_error_that_is_not_the_backends_never_counts(health: Health, status: int) -> None:
-    """wire.md E2: only column B counts, 4xx never."""
+    """wire.md E2: only column B counts, 4xx never. S20."""
     for _ in range(20):
         health.admit(BACKEND).failed(ApiError(status, "the caller's"))
     assert health.state(BACKEND) is State.CLOSED

@@ -45,7 +45,7 @@ async def test_client_that_leaves_while_waiting_ends_the_call(
 async def test_client_that_leaves_a_stream_ends_the_call(
     engine: Gateway, backend: FakeBackend, records: list[Record]
 ) -> None:
-    """wire.md D2, client gone: with what was counted so far."""
+    """wire.md D2, client gone: with what was counted so far. F98."""
     gate = Gate()
     backend.on(ALPHA).stream(role(), text("Hello there"), gate)
     _, parts = await begin(engine, call(stream=True))
@@ -230,7 +230,7 @@ async def test_refused_field_is_not_sent_again(engine: Gateway, backend: FakeBac
 async def test_debug_log_holds_no_words_and_no_key(
     engine: Gateway, backend: FakeBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Seeds: DEBUG_PROXY, payload metadata; design.md, Secrets."""
+    """Seeds: DEBUG_PROXY, payload metadata; design.md, Secrets. R24, P11."""
     with caplog.at_level(logging.DEBUG, "bridge.debug"):
         await send(engine, text="a private question", system="a private rule")
     (logged,) = [r.getMessage() for r in caplog.records if r.name == "bridge.debug"]

@@ -56,7 +56,7 @@ def refusal(**headers: str) -> ApiError:
     ],
 )
 def test_key_is_found_in_either_header(headers: dict[str, str], key: str) -> None:
-    """wire.md A2, F1.1-2: x-api-key is looked at first."""
+    """wire.md A2, F1, F2: x-api-key is looked at first."""
     assert caller(**headers).secret == key
 
 
@@ -71,7 +71,7 @@ def test_key_is_found_in_either_header(headers: dict[str, str], key: str) -> Non
     ],
 )
 def test_issued_key_is_known_wherever_it_stands(headers: dict[str, str]) -> None:
-    """wire.md F1.3: both headers, only one of them a known key."""
+    """wire.md F3: both headers, only one of them a known key."""
     found = caller(**headers)
     assert (found.name, found.issued, found.secret) == ("team", ISSUED[digest(OURS)], "")
 
@@ -105,7 +105,7 @@ def test_key_expires_at_its_second() -> None:
 
 
 def test_fingerprint_is_steady_and_tells_nothing() -> None:
-    """design.md, Secrets: an HMAC fingerprint; no key in a log."""
+    """design.md, Secrets: an HMAC fingerprint; no key in a log. S24."""
     one, again = caller(x_api_key="cpk_a"), caller(authorization="Bearer cpk_a")
     other = caller(x_api_key="cpk_b")
     assert one.name == again.name != other.name
@@ -195,7 +195,7 @@ OPERATORS = "cpk_operators"
 def test_backend_gets_the_key_of_the_style(
     style: str, operators: str, who: Caller, sent: str
 ) -> None:
-    """wire.md G10 and seeds, CHUTES_AUTH_STYLE; an issued key is never sent upstream."""
+    """wire.md G10 and seeds, CHUTES_AUTH_STYLE; an issued key is never sent upstream. P7."""
     policy = KeyPolicy(style)
     assert credential(who, a_backend(key=operators), policy) == (sent, sent == OPERATORS)
 

@@ -137,7 +137,7 @@ def test_models_go_with_their_backend(row: Backend) -> None:
 
 
 def test_issued_key_is_stored_as_its_digest() -> None:
-    """design.md, Secrets: SHA-256 of a 256-bit random token."""
+    """design.md, Secrets: SHA-256 of a 256-bit random token. S24."""
     made, text = ApiKey.issue("team")
     stored = ApiKey.objects.get(name="team")
     assert text.startswith(PREFIX)

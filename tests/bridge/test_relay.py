@@ -227,7 +227,7 @@ async def test_unknown_model_of_the_backend_is_answered_with_a_fresh_list(
 async def test_plain_answer_has_a_time_limit_as_a_whole(
     engine: Gateway, backend: FakeBackend, records: list[Record]
 ) -> None:
-    """wire.md E2, read timeout (non-stream); D8: bounded by the read timeout."""
+    """wire.md E2, read timeout (non-stream); D8: bounded by the read timeout. R20."""
     routes = engine.snapshot.routes
     hasty = replace(routes.backends[0], timeout=0.05)
     engine.store.current = replace(engine.snapshot, routes=replace(routes, backends=(hasty,)))

@@ -147,7 +147,7 @@ def configured(engine: Gateway, *backends: Backend, aliases: tuple[Alias, ...] =
 
 
 def test_schemas_tell_what_is_known_and_what_is_not() -> None:
-    """Issue 2, item 4: what discovery knows of each model."""
+    """Issue 2, item 4: what discovery knows of each model. P13."""
     backend = a_backend(
         models=facts("m", context=4096, vision=False, refused=frozenset({"strict"}))
     )

@@ -59,7 +59,7 @@ def test_known_facts_come_along() -> None:
 
 
 def test_case_is_left_alone_when_the_operator_says_so() -> None:
-    """Seeds: AUTO_FIX_MODEL_CASE."""
+    """Seeds: AUTO_FIX_MODEL_CASE. P10."""
     with pytest.raises(ApiError):
         resolve(routes(repair_case=False), GLM.lower())
     assert found(routes(repair_case=False), GLM) == ("main", GLM)
@@ -157,7 +157,7 @@ def test_unknown_list_takes_any_name() -> None:
 
 
 def test_unknown_name_is_not_found_and_the_closest_are_named() -> None:
-    """wire.md E1: `model: X`, newline, `Available models: a, b, c`, closest first."""
+    """wire.md E1: `model: X`, newline, `Available models: a, b, c`, closest first. S19."""
     with pytest.raises(ApiError) as caught:
         resolve(routes(), "zai-org/GLM-4.6")
     error = caught.value
@@ -194,7 +194,7 @@ def test_names_are_aliases_first_and_no_globs() -> None:
 
 
 def test_narrower_pattern_names_the_tool() -> None:
-    """Seeds: TOOL_NAME_MAP, for all models and for some."""
+    """Seeds: TOOL_NAME_MAP, for all models and for some. P9."""
     rows = (
         ToolName("str_replace", "Edit"),
         ToolName("str_replace", "MultiEdit", "*GLM*"),

@@ -43,13 +43,13 @@ def test_second_chance_is_given_by_the_error(error: ApiError, allowed: int) -> N
     ("backoff", "most", "allowed"), [(False, 1, 0), (True, 0, 0), (True, 3, 3)]
 )
 def test_rule_for_429_is_the_operators(rules: Any, backoff: bool, most: int, allowed: int) -> None:
-    """Seeds: PROXY_BACKOFF_ON_429 and PROXY_MAX_RETRY_ON_429."""
+    """Seeds: PROXY_BACKOFF_ON_429 and PROXY_MAX_RETRY_ON_429. P15."""
     rules.PROXY_BACKOFF_ON_429, rules.PROXY_MAX_RETRY_ON_429 = backoff, most
     assert _allowance(ApiError(429, "slow", retry_after=1, retryable=True)) == allowed
 
 
 def test_longest_wait_is_the_operators(rules: Any) -> None:
-    """Seeds: PROXY_MAX_RETRY_AFTER."""
+    """Seeds: PROXY_MAX_RETRY_AFTER. P15."""
     rules.PROXY_MAX_RETRY_AFTER = 9.0
     slow = ApiError(429, "slow", retry_after=9, retryable=True)
     assert (_allowance(slow), _pause(slow)) == (1, 9)

@@ -14,7 +14,7 @@ def test_text_is_counted_as_cl100k_does(text: str, tokens: int) -> None:
 
 
 async def test_request_is_counted_and_grows_with_its_parts() -> None:
-    """wire.md F129-130: at least 1, more with a tool or a system prompt."""
+    """wire.md F129, F130: at least 1, more with a tool or a system prompt."""
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     alone = await count_tokens(body)
     function = {"name": "f", "description": "d", "parameters": {"type": "object"}}

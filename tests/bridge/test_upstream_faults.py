@@ -74,7 +74,7 @@ async def test_connection_that_takes_too_long_is_a_timeout() -> None:
 async def test_silent_backend_is_given_up_after_the_time_of_its_row(
     upstream: Upstream, backend: FakeBackend
 ) -> None:
-    """wire.md E2: header timeout; not retried, since the work may be running."""
+    """wire.md E2: header timeout; not retried, since the work may be running. F113, R20."""
     backend.on(ALPHA).json({}, before=Gate())
     hasty = a_backend(f"{backend.base_url}/v1", timeout=0.05)
     error = await failure(upstream, hasty)

@@ -1,10 +1,13 @@
-"""The official SDK in front of the gateway."""
+"""The official SDK in front of the gateway, and gateways for each family of backends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
 from anthropic import Anthropic
 
+from tests.conftest import starting
+from tests.fakes.backend import FakeBackend
 from tests.fakes.client import KEY
 from tests.fakes.gateway import Gateway
 
@@ -14,3 +17,24 @@ def sdk(gateway: Gateway) -> Iterator[Anthropic]:
     """A client that does not retry, so that a test sees the first answer."""
     with Anthropic(api_key=KEY, base_url=gateway.url, max_retries=0, timeout=10) as client:
         yield client
+
+
+Serve = Callable[[str], Gateway]
+"""A family of backends -> a gateway that takes its backend for one of them."""
+
+
+@pytest.fixture(scope="module")
+def gateways(
+    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serve]:
+    """One gateway for each family, started when it is first asked for.
+
+    For one module: what a gateway learns of a backend must not reach other tests.
+    """
+    with starting(session_backend, tmp_path_factory) as start:
+        yield cache(lambda dialect: start(BACKEND_DIALECT=dialect))
+
+
+@pytest.fixture
+def serve(gateways: Serve, backend: FakeBackend) -> Serve:
+    return gateways

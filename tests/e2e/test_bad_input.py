@@ -33,7 +33,7 @@ def blocks(*content: Any, role: str = "user") -> dict[str, Any]:
 )
 @pytest.mark.parametrize("path", [MESSAGES, COUNT])
 def test_body_that_is_no_json_object_is_refused(gateway: Gateway, path: str, body: bytes) -> None:
-    """API documentation: 400 in the envelope."""
+    """API documentation: 400 in the envelope. S23."""
     assert refusal(gateway.client.post(path, body)).startswith(NOT_JSON)
 
 

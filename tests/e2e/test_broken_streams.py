@@ -45,7 +45,7 @@ def test_error_as_the_first_chunk_is_an_ordinary_reply(
 def test_error_after_text_ends_the_stream(
     gateway: Gateway, backend: FakeBackend, code: int, kind: str
 ) -> None:
-    """Observed backends: an error chunk in mid-stream; never dressed up as an end."""
+    """Observed backends: an error chunk in mid-stream; never dressed up as an end. S8, F95."""
     backend.on(ALPHA).stream(role(), text("He"), failure("failed here", code))
     error = failed(gateway.client.stream())
     assert error["type"] == kind
@@ -61,7 +61,10 @@ def test_error_after_text_ends_the_stream(
 def test_cut_stream_is_an_error_never_an_end(
     gateway: Gateway, backend: FakeBackend, end: End | None, last: Json
 ) -> None:
-    """Observed backends: vanish in mid-answer; clients must not take half for whole."""
+    """Observed backends: vanish in mid-answer; clients must not take half for whole.
+
+    S8, F93, F94.
+    """
     gate = Gate()
     steps: list[Loose] = [role(), text("He"), last, gate, *([] if end is None else [end])]
     backend.on(ALPHA).stream(*steps, done=False)

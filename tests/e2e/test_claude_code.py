@@ -54,7 +54,7 @@ def script_session(backend: FakeBackend, folder: Path) -> None:
 def test_session_with_thinking_and_parallel_tools(
     claude_code: ClaudeCode, backend: FakeBackend
 ) -> None:
-    """Observed client: a whole session, as people use it."""
+    """Observed client: a whole session, as people use it. R21."""
     script_session(backend, claude_code.folder)
     session = claude_code.run("Write two files and read one.")
 

@@ -41,7 +41,7 @@ def claude_code(gateway: Gateway, tmp_path: Path) -> ClaudeCode:
 def test_hard_coded_names_are_caught_by_globs(
     start_gateway: Start, backend: FakeBackend, tmp_path: Path
 ) -> None:
-    """Observed client: its own model names arrive whatever `--model` says."""
+    """Observed client: its own model names arrive whatever `--model` says. P19."""
     claude_code = settle(start_gateway(MODEL_MAP=NAMES), tmp_path)
     errand = {
         "description": "Look around",
@@ -78,7 +78,7 @@ def test_answer_by_a_schema_is_taken(claude_code: ClaudeCode, backend: FakeBacke
 def test_context_is_counted_without_the_backend(
     claude_code: ClaudeCode, backend: FakeBackend
 ) -> None:
-    """Observed client: two dozen counts at once, each tried again when it fails."""
+    """Observed client: two dozen counts at once, each tried again when it fails. P19."""
     before = len(claude_code.gateway.log)
     session = claude_code.run("/context")
     assert session.code == 0, session.errors

@@ -60,7 +60,7 @@ def bash_call() -> list[Json]:
 def test_conversation_that_grew_too_long_is_compacted_and_goes_on(
     claude_code: ClaudeCode, backend: FakeBackend, refusal: Json
 ) -> None:
-    """wire.md E4: the client acts on one wording only, whatever the backend's was."""
+    """wire.md E4: the client acts on one wording only, whatever the backend's was. S18."""
     backend.on(MODEL).stream(*bash_call()).json({"error": refusal}, 400).stream(
         *last_words("<summary>One file was asked for and written.</summary>")
     ).stream(*last_words("All done."))

@@ -1,16 +1,13 @@
 """What each family of backends is sent: its own switches, limits and forms."""
 
-from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 import pytest
 
-from tests.conftest import starting
+from tests.e2e.conftest import Serve
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import Json, call, finish, role, text, usage
 from tests.fakes.client import Response
-from tests.fakes.gateway import Gateway
 
 SWITCHES = {
     "reasoning_effort",
@@ -28,25 +25,9 @@ TOOLS = [{"name": name, "input_schema": {"type": "object"}} for name in ("alpha"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FORMAT = {"type": "json_schema", "schema": SCHEMA}
 
-Serve = Callable[[str], Gateway]
-
 
 def adaptive(effort: str) -> Json:
     return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
-
-
-@pytest.fixture(scope="module")
-def gateways(
-    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Serve]:
-    """One gateway for each family, started when it is first asked for."""
-    with starting(session_backend, tmp_path_factory) as start:
-        yield cache(lambda dialect: start(BACKEND_DIALECT=dialect))
-
-
-@pytest.fixture
-def serve(gateways: Serve, backend: FakeBackend) -> Serve:
-    return gateways
 
 
 def sent(serve: Serve, backend: FakeBackend, dialect: str, **fields: Any) -> Json:
@@ -96,7 +77,7 @@ def taken(serve: Serve, dialect: str, **fields: Any) -> Response:
 def test_thinking_is_switched_in_the_words_of_the_family(
     serve: Serve, backend: FakeBackend, dialect: str, asked: Json, switches: Json
 ) -> None:
-    """wire.md B6, C7, F52 to F54."""
+    """wire.md B6, C7, F52 to F54. S15."""
     body = sent(serve, backend, dialect, max_tokens=4000, **asked)
     assert {name: body[name] for name in SWITCHES & body.keys()} == switches
 

@@ -1,11 +1,11 @@
 """Backends that refuse a field or a length: asked once more without it, and it is remembered."""
 
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Start, starting
+from tests.conftest import Start
+from tests.e2e.conftest import Serve
 from tests.fakes.backend import ALPHA, HELLO, FakeBackend
 from tests.fakes.chunks import Json
 from tests.fakes.gateway import Gateway
@@ -18,22 +18,7 @@ ADAPTIVE: Json = {"thinking": {"type": "adaptive"}, "output_config": {"effort": 
 BUDGET: Json = {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 4000}
 FORMAT: Json = {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}
 
-Serve = Callable[[str], Gateway]
 Refuse = Callable[[str], Json]
-
-
-@pytest.fixture(scope="module")
-def gateways(
-    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Serve]:
-    """One gateway for each family. What it learns is of one model, so tests have models."""
-    with starting(session_backend, tmp_path_factory) as start:
-        yield cache(lambda dialect: start(BACKEND_DIALECT=dialect))
-
-
-@pytest.fixture
-def serve(gateways: Serve, backend: FakeBackend) -> Serve:
-    return gateways
 
 
 def named(field: str) -> Json:

@@ -1,13 +1,12 @@
 """Thinking of earlier turns on its way to a backend, and thinking that stands in the text."""
 
 import json
-from collections.abc import Callable, Iterator
-from functools import cache
 from itertools import product
 
 import pytest
 
-from tests.conftest import Start, starting
+from tests.conftest import Start
+from tests.e2e.conftest import Serve
 from tests.e2e.test_markup import CALL, ONE, TOOLS, answers, in_pieces
 from tests.e2e.test_streams import content_of
 from tests.fakes.backend import FakeBackend
@@ -15,22 +14,6 @@ from tests.fakes.chunks import Json, text
 from tests.fakes.gateway import Gateway
 
 CALL_TOOLS = [{"name": "alpha", "input_schema": {"type": "object"}}]
-
-Serve = Callable[[str], Gateway]
-
-
-@pytest.fixture(scope="module")
-def gateways(
-    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Serve]:
-    """One gateway for each family, started when it is first asked for."""
-    with starting(session_backend, tmp_path_factory) as start:
-        yield cache(lambda dialect: start(BACKEND_DIALECT=dialect))
-
-
-@pytest.fixture
-def serve(gateways: Serve, backend: FakeBackend) -> Serve:
-    return gateways
 
 
 def thought(words: str) -> Json:

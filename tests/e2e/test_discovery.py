@@ -10,7 +10,7 @@ from tests.shapes import check_message
 
 @pytest.mark.parametrize("asked", ["TEST/ALPHA", "test/Alpha", "test/alpha"])
 def test_case_of_a_name_is_repaired(gateway: Gateway, backend: FakeBackend, asked: str) -> None:
-    """Ours, kept from earlier gateways: backends insist on their spelling."""
+    """Ours, kept from earlier gateways: backends insist on their spelling. R8, F63."""
     assert gateway.client.messages(model=asked).json["model"] == asked
     assert backend.only_call.model == ALPHA
 
@@ -22,7 +22,7 @@ def test_window_suffix_of_a_name_is_removed(gateway: Gateway, backend: FakeBacke
 
 
 def test_answer_is_never_longer_than_the_window(gateway: Gateway, backend: FakeBackend) -> None:
-    """Observed client: asks for 32000 tokens of a model that it does not know."""
+    """Observed client: asks for 32000 tokens of a model that it does not know. P12, F58."""
     assert gateway.client.messages(model="test/small", max_tokens=32000).status == 200
     assert 3000 < backend.only_call.body["max_tokens"] < 4096
 
@@ -30,7 +30,7 @@ def test_answer_is_never_longer_than_the_window(gateway: Gateway, backend: FakeB
 def test_nothing_known_means_every_name_is_tried(
     start_gateway: Start, backend: FakeBackend
 ) -> None:
-    """Observed backends: some list nothing; the name is theirs to judge."""
+    """Observed backends: some list nothing; the name is theirs to judge. P8, F62."""
     backend.list_models()
     gateway = start_gateway(ready=Ready.HEALTHY, MODEL_MAP='{"claude-*": "any/thing"}')
     assert gateway.client.messages(model="any/Name").status == 200

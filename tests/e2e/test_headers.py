@@ -37,7 +37,7 @@ def test_every_response_has_an_identity_of_its_own(
 
 @pytest.mark.parametrize("path", ["/v1/nope", "/v1/models/nope"])
 def test_error_names_the_identity_in_its_body(gateway: Gateway, path: str) -> None:
-    """API documentation: header and envelope agree."""
+    """API documentation: header and envelope agree. S23."""
     response = gateway.client.get(path)
     assert response.json["request_id"] == response.headers["request-id"]
     assert response.headers["content-type"] == "application/json"
@@ -73,13 +73,13 @@ def test_plain_answer_is_json(gateway: Gateway) -> None:
     ids=lambda headers: ",".join(f"{name}={value:.12}" for name, value in headers.items()),
 )
 def test_unusual_header_does_no_harm(gateway: Gateway, headers: dict[str, str]) -> None:
-    """Observed clients: two versions are in use, and betas come and go."""
+    """Observed clients: two versions are in use, and betas come and go. F7, F8."""
     assert gateway.client.messages(headers).status == 200
 
 
 @pytest.mark.parametrize("query", ["?beta=true", "?", "?x=%00&y"])
 def test_query_is_ignored(gateway: Gateway, query: str) -> None:
-    """Observed client: appends one to every call."""
+    """Observed client: appends one to every call. F5."""
     assert gateway.client.post(MESSAGES + query, ask()).status == 200
 
 
@@ -111,7 +111,7 @@ def test_cookie_of_the_backend_does_not_come_back(gateway: Gateway, backend: Fak
 
 
 def test_name_of_the_real_model_is_told(gateway: Gateway, backend: FakeBackend) -> None:
-    """Ours: the message echoes what was asked for, a header tells what answered."""
+    """Ours: the message echoes what was asked for, a header tells what answered. F62."""
     response = gateway.client.messages(model="TEST/Alpha")
     assert response.json["model"] == "TEST/Alpha"
     assert response.headers["x-gateway-model"] == ALPHA

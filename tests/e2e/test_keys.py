@@ -48,7 +48,7 @@ CLIENT_HEADERS = {
 def test_key_reaches_the_backend_as_bearer(
     gateway: Gateway, backend: FakeBackend, headers: dict[str, str], streamed: bool
 ) -> None:
-    """Observed clients: new SDKs send the one header, Claude Code the other or both."""
+    """Observed clients: new SDKs send the one header, Claude Code the other or both. F1, F2, R4."""
     client = gateway.with_key(None)
     assert client.post(MESSAGES, ask(stream=streamed), headers).status == 200
     assert backend.only_call.header("authorization") == f"Bearer {KEY}"
@@ -58,7 +58,7 @@ def test_key_reaches_the_backend_as_bearer(
 def test_nothing_else_of_the_client_reaches_the_backend(
     gateway: Gateway, backend: FakeBackend
 ) -> None:
-    """Ours: a gateway is not a tunnel."""
+    """Ours: a gateway is not a tunnel. F7."""
     gateway.client.messages(CLIENT_HEADERS)
     call = backend.only_call
     assert {name for name, _ in call.headers} <= BACKEND_HEADERS
@@ -76,7 +76,7 @@ def test_nothing_else_of_the_client_reaches_the_backend(
 def test_missing_key_is_refused(
     gateway: Gateway, backend: FakeBackend, headers: dict[str, str], path: str
 ) -> None:
-    """API documentation: 401; observed client: tries for minutes unless told not to."""
+    """API documentation: 401; observed client: tries for minutes unless told not to. R6."""
     response = gateway.with_key(None).post(path, ask(), headers)
     assert response.status == 401
     error = check_error(response.json)["error"]
@@ -94,7 +94,7 @@ def test_missing_key_is_refused(
 def test_key_of_the_vendor_is_never_sent_on(
     gateway: Gateway, backend: FakeBackend, headers: dict[str, str]
 ) -> None:
-    """Ours, kept from earlier gateways: such a key does not belong to this backend."""
+    """Ours, kept from earlier gateways: such a key does not belong to this backend. R5."""
     response = gateway.with_key(None).post(MESSAGES, ask(), headers)
     assert response.status == 401
     message = check_error(response.json)["error"]["message"]
@@ -112,7 +112,7 @@ def test_strange_key_is_no_failure_of_the_gateway(gateway: Gateway, key: str) ->
 def test_operators_key_takes_the_place_of_the_callers(
     start_gateway: Start, backend: FakeBackend
 ) -> None:
-    """Ours, kept from earlier gateways: CHUTES_API_KEY is sent instead of any other."""
+    """Ours, kept from earlier gateways: CHUTES_API_KEY is sent instead of any other. F117, P6."""
     gateway = start_gateway(CHUTES_API_KEY="cpk_operator")
     assert gateway.client.messages().status == 200
     assert backend.only_call.header("authorization") == "Bearer cpk_operator"

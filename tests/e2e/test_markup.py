@@ -146,7 +146,7 @@ def test_two_calls_become_two_blocks(gateway: Gateway, backend: FakeBackend, mar
 
 
 def test_call_comes_whole_however_its_bytes_are_cut(gateway: Gateway, backend: FakeBackend) -> None:
-    """Observed backends: borders of chunks and of packets fall anywhere."""
+    """Observed backends: borders of chunks and of packets fall anywhere. S9."""
     for markup in ONE.values():
         said = [role(), *in_pieces(markup, 2), finish("stop"), usage(11, 2)]
         backend.reset()

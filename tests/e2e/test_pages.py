@@ -11,7 +11,7 @@ from tests.shapes import check_error
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 def test_warm_up_probe_is_answered_empty(gateway: Gateway, method: str) -> None:
-    """Observed client: sends it at every start, without a key."""
+    """Observed client: sends it at every start, without a key. F12."""
     response = gateway.with_key(None).request(method, "/api/hello")
     assert (response.status, response.body) == (200, b"")
 
@@ -37,7 +37,7 @@ def test_health_needs_no_key_and_shows_no_address(gateway: Gateway, backend: Fak
 
 
 def test_schemas_show_what_is_known_of_each_model(gateway: Gateway, backend: FakeBackend) -> None:
-    """Ours: the result of discovery, for whoever may send messages."""
+    """Ours: the result of discovery, for whoever may send messages. P13, S25."""
     response = gateway.client.get("/_schemas")
     assert response.status == 200
     shown = json.dumps(response.json)
@@ -57,7 +57,7 @@ def test_what_the_backend_has_is_not_shown_without_a_key(gateway: Gateway, path:
 
 @pytest.mark.parametrize("name", ["zai-org%2FGLM-4.5-Air", "zai-org/GLM-4.5-Air"])
 def test_slash_in_a_model_name_may_be_encoded(gateway: Gateway, name: str) -> None:
-    """Observed clients: SDKs encode it, people type it."""
+    """Observed clients: SDKs encode it, people type it. F134."""
     response = gateway.client.get(f"/v1/models/{name}")
     assert response.status == 200
     assert response.json["id"] == "zai-org/GLM-4.5-Air"
@@ -65,7 +65,7 @@ def test_slash_in_a_model_name_may_be_encoded(gateway: Gateway, name: str) -> No
 
 
 def test_list_has_the_form_of_the_api(gateway: Gateway) -> None:
-    """API documentation: page and entries; the default page holds twenty."""
+    """API documentation: page and entries; the default page holds twenty. S26."""
     page = gateway.client.get("/v1/models").json
     assert page.keys() == {"data", "has_more", "first_id", "last_id"}
     assert page["has_more"] is False
@@ -78,7 +78,7 @@ def test_list_has_the_form_of_the_api(gateway: Gateway) -> None:
     "query", ["limit=0", "limit=1001", "limit=x", "after_id=nobody", "before_id=nobody"]
 )
 def test_bad_page_is_refused(gateway: Gateway, query: str) -> None:
-    """API documentation: limit is 1 to 1000; a cursor names a model."""
+    """API documentation: limit is 1 to 1000; a cursor names a model. F133."""
     response = gateway.client.get(f"/v1/models?{query}")
     assert response.status == 400
     assert check_error(response.json)["error"]["type"] == "invalid_request_error"
@@ -105,7 +105,7 @@ def test_bad_page_is_refused(gateway: Gateway, query: str) -> None:
     ],
 )
 def test_what_is_not_offered_is_not_found(gateway: Gateway, method: str, path: str) -> None:
-    """Observed client: takes a 404 for "not implemented" and goes on."""
+    """Observed client: takes a 404 for "not implemented" and goes on. F11."""
     response = gateway.client.request(method, path, {} if method == "POST" else None)
     assert response.status == 404
     assert check_error(response.json)["error"]["type"] == "not_found_error"
@@ -124,7 +124,7 @@ def test_what_is_not_offered_is_not_found(gateway: Gateway, method: str, path: s
     ],
 )
 def test_wrong_method_is_named(gateway: Gateway, method: str, path: str, allowed: str) -> None:
-    """HTTP: 405 with the methods that work; API documentation: the envelope."""
+    """HTTP: 405 with the methods that work; API documentation: the envelope. F10."""
     response = gateway.client.request(method, path, {} if method == "POST" else None)
     assert response.status == 405
     assert allowed in response.headers["allow"]

@@ -14,7 +14,10 @@ BOTH = pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streame
 def test_short_wait_is_taken_over_by_the_gateway(
     gateway: Gateway, backend: FakeBackend, streamed: bool
 ) -> None:
-    """Ours, kept from earlier gateways: a second's wait is cheaper here than at the client."""
+    """Ours, kept from earlier gateways: a second's wait is cheaper here than at the client.
+
+    F116, P15, S5.
+    """
     backend.on(ALPHA).error(429, "slow down", {"retry-after": "1"}).answer(*HELLO)
     assert gateway.client.messages(stream=streamed).status == 200
     first, second = backend.calls
@@ -58,7 +61,7 @@ def test_other_failure_is_not_tried_again(
 def test_answer_that_does_not_fit_is_asked_for_again_shorter(
     gateway: Gateway, backend: FakeBackend, streamed: bool
 ) -> None:
-    """Observed backends: prompt fits, prompt and answer together do not."""
+    """Observed backends: prompt fits, prompt and answer together do not. F124."""
     said = (
         "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens "
         "(3000 in the messages, 2000 in the completion). Please reduce the length of the messages."
@@ -71,7 +74,7 @@ def test_answer_that_does_not_fit_is_asked_for_again_shorter(
 def test_refused_stream_options_are_left_out_and_remembered(
     strict_gateway: Gateway, backend: FakeBackend
 ) -> None:
-    """Observed backends: old ones refuse the field."""
+    """Observed backends: old ones refuse the field. S3, F126."""
     backend.on("test/small").error(400, "Unrecognized field: stream_options").answer(*HELLO)
     for _ in range(2):
         with strict_gateway.client.stream(model="test/small") as stream:
@@ -81,7 +84,7 @@ def test_refused_stream_options_are_left_out_and_remembered(
 
 
 def test_callers_errors_never_open_the_breaker(gateway: Gateway, backend: FakeBackend) -> None:
-    """Ours: one caller with a bad key must not shut out the others."""
+    """Ours: one caller with a bad key must not shut out the others. S20."""
     for status in (400, 401, 403, 404, 413, 422, 429):
         backend.on(ALPHA).error(status, f"The model `{ALPHA}` does not exist.")
         gateway.client.messages()
@@ -93,7 +96,10 @@ def test_callers_errors_never_open_the_breaker(gateway: Gateway, backend: FakeBa
 def test_breaker_opens_after_five_failures_in_a_row(
     start_gateway: Start, backend: FakeBackend
 ) -> None:
-    """Ours, kept from earlier gateways; observed client: waits as retry-after says."""
+    """Ours, kept from earlier gateways; observed client: waits as retry-after says.
+
+    R10, S20, F114.
+    """
     gateway = start_gateway()
     backend.on(ALPHA).error(500, "boom")
     for _ in range(4):

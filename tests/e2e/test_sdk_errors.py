@@ -100,7 +100,7 @@ def test_backend_error_raises_its_class(
     status: int,
     said: str,
 ) -> None:
-    """API documentation: the status and the type choose the class, in streams too."""
+    """API documentation: the status and the type choose the class, in streams too. S7."""
     backend.on(ALPHA).error(given, text)
     error = provoke(sdk, streamed)
     assert (type(error), error.status_code, error.type) == (kind, status, TYPES[status])
@@ -120,7 +120,7 @@ def test_retry_after_is_passed_on(
     given: str | None,
     passed_on: str | None,
 ) -> None:
-    """Observed clients: wait as told, and give up when told more than a minute."""
+    """Observed clients: wait as told, and give up when told more than a minute. F115, S5."""
     backend.on(ALPHA).error(429, "slow down", {} if given is None else {"retry-after": given})
     error = provoke(sdk, streamed)
     assert error.response.headers.get("retry-after") == passed_on
@@ -128,7 +128,7 @@ def test_retry_after_is_passed_on(
 
 
 def test_retry_after_as_a_date_becomes_seconds(sdk: Anthropic, backend: FakeBackend) -> None:
-    """Observed client: ignores dates."""
+    """Observed client: ignores dates. F115."""
     date = formatdate(time() + 40, usegmt=True)
     backend.on(ALPHA).error(429, "slow down", {"retry-after": date})
     assert 20 <= int(provoke(sdk, False).response.headers["retry-after"]) <= 41
@@ -165,7 +165,7 @@ def test_sdk_retries_its_way_to_the_answer(gateway: Gateway, backend: FakeBacken
 def test_unknown_model_is_answered_with_the_known_ones(
     sdk: Anthropic, backend: FakeBackend, streamed: bool
 ) -> None:
-    """Ours: a 404 that helps; API documentation: its type."""
+    """Ours: a 404 that helps; API documentation: its type. F63, R9, S19."""
     error = provoke(sdk, streamed, model="test/alpa")
     assert isinstance(error, anthropic.NotFoundError)
     first, second = message_of(error).split("\n")
@@ -191,7 +191,7 @@ def test_error_inside_a_stream_is_raised(sdk: Anthropic, backend: FakeBackend) -
 
 
 def test_backend_address_and_key_are_never_shown(sdk: Anthropic, backend: FakeBackend) -> None:
-    """Ours: errors of a backend may quote what it was sent."""
+    """Ours: errors of a backend may quote what it was sent. F128."""
     said = f"Bearer {KEY} refused at {backend.chat_url} (key {KEY})"
     backend.on(ALPHA).error(500, said)
     shown = message_of(provoke(sdk, False))

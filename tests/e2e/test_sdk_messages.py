@@ -15,7 +15,7 @@ ASK: list[MessageParam] = [{"role": "user", "content": "Say hello."}]
 
 
 def test_plain_message_arrives_whole(sdk: Anthropic, backend: FakeBackend) -> None:
-    """API documentation: every member that the SDK's model requires."""
+    """API documentation: every member that the SDK's model requires. P1, R21, S1, S4."""
     backend.on(ALPHA).answer(*HELLO)
     message = sdk.messages.create(model=ALPHA, max_tokens=100, messages=ASK)
     assert [(block.type, getattr(block, "text", None)) for block in message.content] == [
@@ -29,7 +29,7 @@ def test_plain_message_arrives_whole(sdk: Anthropic, backend: FakeBackend) -> No
 
 
 def test_backend_is_asked_in_its_own_words(sdk: Anthropic, backend: FakeBackend) -> None:
-    """Observed backends: a chat completion with nothing foreign in it."""
+    """Observed backends: a chat completion with nothing foreign in it. P1, R12, R15, R16."""
     history: list[MessageParam] = [*ASK, {"role": "assistant", "content": "Hello"}]
     sdk.messages.create(
         model=ALPHA,
@@ -51,7 +51,7 @@ def test_backend_is_asked_in_its_own_words(sdk: Anthropic, backend: FakeBackend)
 
 
 def test_stream_helper_yields_text_and_final_message(sdk: Anthropic, backend: FakeBackend) -> None:
-    """API documentation: the helper's text stream and its final message."""
+    """API documentation: the helper's text stream and its final message. P17, R21, S1, S3."""
     backend.on(ALPHA).answer(*HELLO)
     with sdk.messages.stream(model=ALPHA, max_tokens=100, messages=ASK) as stream:
         assert list(stream.text_stream) == ["He", "llo"]
@@ -73,7 +73,7 @@ def test_beta_stream_helper_reads_the_same(sdk: Anthropic, backend: FakeBackend)
 
 
 def test_iterated_stream_has_every_event_once(sdk: Anthropic, backend: FakeBackend) -> None:
-    """API documentation: the order of events."""
+    """API documentation: the order of events. P2, S2."""
     backend.on(ALPHA).answer(*HELLO)
     events = sdk.messages.create(model=ALPHA, max_tokens=100, messages=ASK, stream=True)
     assert [event.type for event in events if event.type != "content_block_delta"] == [
@@ -89,7 +89,7 @@ def test_iterated_stream_has_every_event_once(sdk: Anthropic, backend: FakeBacke
 def test_reasoning_becomes_a_thinking_block(
     sdk: Anthropic, backend: FakeBackend, field: str
 ) -> None:
-    """Observed backends: two names for the field; API documentation: thinking before text."""
+    """Observed backends: two names for the field; API documentation: thinking before text. S11."""
     backend.on(ALPHA).answer(
         role(),
         reasoning("Let me ", field),
@@ -133,7 +133,7 @@ def test_thinking_may_be_sent_back(sdk: Anthropic, backend: FakeBackend) -> None
 def test_finish_reason_becomes_stop_reason(
     sdk: Anthropic, backend: FakeBackend, reason: str, expected: str
 ) -> None:
-    """API documentation of both sides."""
+    """API documentation of both sides. S2."""
     backend.on(ALPHA).answer(role(), text("So"), finish(reason), usage(11, 2))
     plain = sdk.messages.create(model=ALPHA, max_tokens=100, messages=ASK)
     with sdk.messages.stream(model=ALPHA, max_tokens=100, messages=ASK) as stream:

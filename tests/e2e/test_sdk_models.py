@@ -13,13 +13,13 @@ ASK: list[MessageParam] = [{"role": "user", "content": "Count me, please."}]
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 1000])
 def test_pagination_yields_every_model_once(sdk: Anthropic, limit: int) -> None:
-    """API documentation: the SDK follows has_more and last_id."""
+    """API documentation: the SDK follows has_more and last_id. F132."""
     listed = [model.id for model in sdk.models.list(limit=limit)]
     assert sorted(listed) == sorted(FAMILY)
 
 
 def test_pages_join_in_both_directions(sdk: Anthropic) -> None:
-    """API documentation: after_id goes on, before_id goes back."""
+    """API documentation: after_id goes on, before_id goes back. F133."""
     first = sdk.models.list(limit=2)
     second = sdk.models.list(limit=2, after_id=first.last_id or "")
     back = sdk.models.list(limit=2, before_id=second.first_id or "")
@@ -49,7 +49,7 @@ def test_unknown_model_is_not_found(sdk: Anthropic) -> None:
 
 
 def test_count_is_made_without_the_backend(sdk: Anthropic, backend: FakeBackend) -> None:
-    """API documentation: a count, nothing generated."""
+    """API documentation: a count, nothing generated. R2, F129."""
     counted = sdk.messages.count_tokens(model=ALPHA, messages=ASK)
     assert counted.to_dict().keys() == {"input_tokens"}
     assert 3 <= counted.input_tokens <= 30
@@ -57,7 +57,7 @@ def test_count_is_made_without_the_backend(sdk: Anthropic, backend: FakeBackend)
 
 
 def test_count_grows_with_everything_that_is_sent(sdk: Anthropic) -> None:
-    """Observed client: shows these numbers per part of the prompt."""
+    """Observed client: shows these numbers per part of the prompt. F130."""
     bare = sdk.messages.count_tokens(model=ALPHA, messages=ASK).input_tokens
     longer = sdk.messages.count_tokens(
         model=ALPHA, messages=[{"role": "user", "content": "Count me, please. " * 50}]

@@ -21,7 +21,10 @@ WEATHER: ToolParam = {
 
 
 def test_tool_round_trip(sdk: Anthropic, backend: FakeBackend) -> None:
-    """API documentation: call, result, answer; observed backends: the tool role with its call."""
+    """API documentation: call, result, answer; observed backends: the tool role with its call.
+
+    P3, R14.
+    """
     backend.on(ALPHA).answer(
         role(),
         text("Let me look."),
@@ -89,7 +92,10 @@ def test_tool_definition_reaches_the_backend(sdk: Anthropic, backend: FakeBacken
 def test_parallel_calls_become_blocks_one_after_the_other(
     sdk: Anthropic, backend: FakeBackend
 ) -> None:
-    """Observed backends: fragments of several calls come interleaved; clients want whole blocks."""
+    """Observed backends: fragments of several calls come interleaved; clients want whole blocks.
+
+    P4, F71.
+    """
     backend.on(ALPHA).answer(
         role(),
         call(0, "call_1", "get_weather", '{"city":'),
@@ -111,7 +117,10 @@ def test_parallel_calls_become_blocks_one_after_the_other(
 
 
 def test_results_of_parallel_calls_follow_their_calls(sdk: Anthropic, backend: FakeBackend) -> None:
-    """Observed backends: every call is answered by a tool message before anything else comes."""
+    """Observed backends: every call is answered by a tool message before anything else comes.
+
+    S17.
+    """
     sdk.messages.create(
         model=ALPHA,
         max_tokens=100,

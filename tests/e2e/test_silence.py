@@ -16,7 +16,7 @@ REST = (text("Hello"), finish("stop"), usage(5, 2))
 def test_silent_backend_is_covered_by_start_and_pings(
     strict_gateway: Gateway, backend: FakeBackend, noise: tuple[Json | str, ...]
 ) -> None:
-    """Observed clients: give up after minutes without a byte, proxies after one."""
+    """Observed clients: give up after minutes without a byte, proxies after one. S22, F97."""
     gate = Gate()
     backend.on(ALPHA).stream(*noise, gate, *REST)
     with strict_gateway.client.stream() as stream:

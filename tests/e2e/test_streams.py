@@ -63,7 +63,7 @@ def test_stream_says_the_same_however_it_is_cut(
 
 
 def test_plain_answer_is_the_folded_stream(gateway: Gateway, backend: FakeBackend) -> None:
-    """Ours: one answer, whichever way it is asked for."""
+    """Ours: one answer, whichever way it is asked for. R1."""
     backend.on(ALPHA).answer(*EVERYTHING)
     message = check_message(gateway.client.messages(tools=TOOLS).json)
     assert content_of(message) == CONTENT

@@ -101,7 +101,7 @@ FRAGMENTS: list[tuple[str, list[ToolCall], list[Shown]]] = [
     ("fragments", "calls"), [f[1:] for f in FRAGMENTS], ids=[f[0] for f in FRAGMENTS]
 )
 def test_fragment_finds_its_call(fragments: list[ToolCall], calls: list[Shown]) -> None:
-    """The specification, D4: by index, unless a new id comes with a name; else by id."""
+    """The specification, D4: by index, unless a new id comes with a name; else by id. S13."""
     assert tracked(*fragments) == calls
 
 

@@ -54,7 +54,7 @@ IMAGES: list[tuple[str, Json, str]] = [
 
 @pytest.mark.parametrize(("block", "url"), [i[1:] for i in IMAGES], ids=[i[0] for i in IMAGES])
 def test_image_becomes_a_part(block: Json, url: str) -> None:
-    """The specification, C3."""
+    """The specification, C3. R13, P16."""
     assert as_user(text("see"), block) == [text("see"), up_image(url)]
 
 

@@ -173,7 +173,7 @@ def test_fault_is_named_with_its_place(fields: Json, message: str) -> None:
 
 
 def test_too_many_messages_name_the_setting() -> None:
-    """The specification, C0 and G9."""
+    """The specification, C0 and G9. R11."""
     message = "messages: too many messages (3 > 2; setting MAX_MESSAGES)"
     raw = json.dumps(BODY | {"messages": [user("x")] * 3}).encode()
     assert refused(raw, Limits(max_messages=2)) == (400, "invalid_request_error", message)
