@@ -1,4 +1,4 @@
-"""Statuses that the table of backend errors does not list, and an overflow said in our own words."""
+"""Statuses without a row in the table of backend errors, and an overflow in the vendor's words."""
 
 from __future__ import annotations
 

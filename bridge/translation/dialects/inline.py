@@ -46,10 +46,10 @@ class ThinkTags:
     def _release(self) -> list[Said]:
         """What was held as the possible beginning of a tag is none."""
         text, self._held = self._held, ""
-        if not text:
-            return []
-        inside = self._at is _At.THINKING or (self._at is _At.START and self._opened)
-        return [Reasoning(text)] if inside else [Text(text)]
+        if self._at is _At.THINKING or (self._at is _At.START and self._opened):
+            text, self._blank = self._blank + text, ""
+            return [Reasoning(text)] if self._thought or text.strip() else []
+        return [Text(text)] if text else []
 
     def _text(self, text: str) -> list[Said]:
         said: list[Said] = []
