@@ -1,8 +1,8 @@
 """Every requirement is claimed by a test, and every claim is of a requirement.
 
 A claim stands in the docstring of a test, at the beginning of a parameter's id (any string that
-begins with a claim and a space), or in the title of a case file. Tests that run only where something
-extra is installed claim nothing.
+begins with a claim and a space), or in the title of a case file. Tests against live servers claim
+nothing, since they are skipped nearly everywhere.
 """
 
 from __future__ import annotations
@@ -67,3 +67,14 @@ def test_every_claim_is_of_a_requirement() -> None:
     """Ours: a claim of something unknown is a slip, or a requirement that nobody wrote down."""
     unknown = {key: who for key, who in _claimants().items() if key not in REQUIREMENTS}
     assert not unknown, unknown
+
+
+def test_one_command_runs_all_tests() -> None:
+    """R22: whatever a test needs, it starts itself."""
+    root = TESTS.parent
+    assert re.search(r"^test:.*\n\t.*-m pytest -m \"not slow\"$", _text(root / "Makefile"), re.M)
+    assert 'testpaths = ["tests"]' in _text(root / "pyproject.toml")
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8")

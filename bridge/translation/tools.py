@@ -39,10 +39,17 @@ class ToolNames:
         self._to_backend = {client: backend for backend, client in to_client.items()}
         self._to_client = dict(to_client)
         self._declared: dict[str, set[str]] = {}
+        self._taken: set[str] = set()
+        self._sent: dict[str, str] = {}
 
     def declare(self, name: str) -> str:
         """A tool of this request; its name at the backend."""
         sent = self.to_backend(name)
+        if sent in self._taken:
+            # The operator's map, or the fitting, gave two tools one name.
+            sent = self._fitted(name)
+        self._taken.add(sent)
+        self._sent[name] = sent
         self._to_client[sent] = name
         for spelling in (name, sent):
             self._declared.setdefault(spelling.lower(), set()).add(name)
@@ -50,13 +57,19 @@ class ToolNames:
 
     def to_backend(self, name: str) -> str:
         """The name under which the backend knows this tool."""
-        name = self._to_backend.get(name, name)
-        if len(name) <= self._limit and _FIT.fullmatch(name):
-            return name
-        cleaned = re.sub("[^a-zA-Z0-9_-]", "_", name)[: self._limit - 9]
-        sent = f"{cleaned}_{zlib.crc32(name.encode()):08x}"
+        if name in self._sent:
+            return self._sent[name]
+        mapped = self._to_backend.get(name, name)
+        if len(mapped) <= self._limit and _FIT.fullmatch(mapped):
+            return mapped
+        sent = self._fitted(mapped)
         self._to_client.setdefault(sent, name)
         return sent
+
+    def _fitted(self, name: str) -> str:
+        """A name that the backend takes, and that no other name comes down to."""
+        cleaned = re.sub("[^a-zA-Z0-9_-]", "_", name)[: self._limit - 9]
+        return f"{cleaned}_{zlib.crc32(name.encode()):08x}"
 
     def to_client(self, name: str) -> str:
         """The name under which the client knows what the backend called."""

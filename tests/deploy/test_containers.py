@@ -154,6 +154,7 @@ def test_single_quotes_protect_a_dollar_sign(project: Project) -> None:
 
 
 def test_caddy_gets_a_domain_and_open_ports_from_the_env_file(project: Project) -> None:
+    """R23."""
     caddy = project.configured(
         "CADDY_DOMAIN=claude.example.org\nCADDY_BIND=0.0.0.0\n"
         "CADDY_HTTP_PORT=80\nCADDY_HTTPS_PORT=443\n"
@@ -189,6 +190,7 @@ def test_caddy_without_a_domain_is_told_to_serve_plain_http(project: Project, do
 def test_services_restart_are_checked_every_30_seconds_and_outlast_their_drain(
     project: Project,
 ) -> None:
+    """R23, P20."""
     services = project.configured()
     assert services["caddy"]["depends_on"]["proxy"]["condition"] == "service_healthy"
     for service in services.values():
@@ -226,6 +228,7 @@ def health_port(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.mark.parametrize(("health_port", "code"), [(200, 0), (503, 1)], indirect=["health_port"])
 def test_the_health_check_follows_the_status_of_health(health_port: int, code: int) -> None:
+    """P20."""
     env = {**os.environ, "PORT": str(health_port), "http_proxy": "http://127.0.0.1:9"}
     assert run(health_check(), env=env).returncode == code
 

@@ -78,7 +78,7 @@ def taken_or_refused(
 def test_valid_request_is_taken_by_the_strictest_backend(
     body: Json, profile: Profile, facts: ModelFacts, manners: Manners
 ) -> None:
-    """Backends observed: refuse orders, repeats and members that the Messages API allows."""
+    """S15, S16: backends refuse orders, repeats and members that the Messages API allows."""
     outcome = translated(written(body, raw=True).encode(), profile, facts, manners)
     if isinstance(outcome, ApiError):
         assert outcome.message == "messages: text content blocks must be non-empty"
@@ -92,7 +92,7 @@ def test_valid_request_is_taken_by_the_strictest_backend(
 def test_every_word_of_a_conversation_reaches_the_backend(
     body: Json, profile: Profile, facts: ModelFacts
 ) -> None:
-    """S17: calls without results, results without calls, odd orders: repaired, never dropped."""
+    """S17, S18: calls without results, odd orders, long histories: repaired, never dropped."""
     raw = written(body, raw=True)
     outcome = translated(raw.encode(), profile, facts, Manners())
     if isinstance(outcome, ApiError):

@@ -86,7 +86,7 @@ def _stopped(sequences: list[str], deltas: list[Said]) -> tuple[str, str | None]
 def test_tags_split_thinking_from_text_and_lose_neither(
     text: str, opened: bool, cuts: list[int]
 ) -> None:
-    """F100: only the tags go, with the white space around them, wherever the pieces end."""
+    """F100, S10: only the tags go, with the white space around them, wherever pieces end."""
     said = through(ThinkTags(opened), texts(text, cuts))
     assert (_unless_blank(thought(said)), visible(said)) in _readings(text, opened)
 

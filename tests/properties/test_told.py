@@ -38,7 +38,7 @@ def shown(heard: Heard) -> tuple[list[Json], str]:
 
 @given(told=tellings(), cuts=CUTS)
 def test_message_holds_what_was_told_and_nothing_else(told: Told, cuts: list[int]) -> None:
-    """Ours: the specification D3 to D5, for every order, every numbering and every noise."""
+    """S12, S13: the specification D3 to D5, in every order, every numbering and every noise."""
     heard = listen(pieces(told.body, cuts))
     if told.complete:
         assert shown(heard) == (told.content, told.stop_reason)

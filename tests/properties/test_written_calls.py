@@ -105,7 +105,7 @@ def test_pieces_never_change_which_calls_are_found(text: str, cuts: list[int]) -
 
 @given(text=MARKUP, cuts=CUTS)
 def test_no_text_becomes_a_call_of_a_tool_that_nobody_declared(text: str, cuts: list[int]) -> None:
-    """S14: an undeclared name is never turned into a tool."""
+    """S9: an undeclared name is never turned into a tool."""
     said = through([Text(piece) for piece in pieces(text, cuts)], {"Undeclared": {}})
     assert runs(said) == [text]
 

@@ -179,7 +179,7 @@ def test_requests_of_every_kind_are_told_to_come_back(
 
 
 def test_several_workers_serve_and_end_well(start_gateway: Start, backend: FakeBackend) -> None:
-    """Seeds: UVICORN_WORKERS. Issue 2, item 2; a running stream may finish here too."""
+    """Seeds: UVICORN_WORKERS. Issue 2, item 2; a running stream may finish here too. P18."""
     gateway = start_gateway(launcher="serve", UVICORN_WORKERS="2", DRAIN_SECONDS="5")
     assert "(uvicorn)" in gateway.log
     answers = [gateway.client.messages() for _ in range(8)]

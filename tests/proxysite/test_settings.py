@@ -108,7 +108,7 @@ def test_bad_value_is_refused_by_the_name_of_its_variable(load: Load, name: str,
 
 @pytest.mark.parametrize("second", SECOND_NAMES)
 def test_second_name_is_understood_and_the_first_wins(load: Load, second: str) -> None:
-    """wire.md G22; issue 2, item 2."""
+    """wire.md G22; issue 2, item 2. P5, P18, R18, R19."""
     first, text, value, _ = SECOND_NAMES[second]
     _, other, others_value, _ = VARIABLES[first]
     assert load(**{second: text})[first] == value

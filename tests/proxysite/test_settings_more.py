@@ -42,7 +42,7 @@ def test_daphne_with_several_workers_is_refused(load: Load) -> None:
 def test_log_level_is_understood_in_all_its_words(
     load: Load, variables: dict[str, str], ours: str, debug: str
 ) -> None:
-    """Seeds: RUST_LOG and DEBUG_PROXY."""
+    """Seeds: RUST_LOG and DEBUG_PROXY. R19."""
     loggers = load(**variables)["LOGGING"]["loggers"]
     assert (loggers["bridge"]["level"], loggers["bridge.debug"]["level"]) == (ours, debug)
 
@@ -81,7 +81,7 @@ def test_missing_secret_file_is_named(load: Load, tmp_path: Path) -> None:
     ("name", "text"), [("CHUTES_API_KEY", "cl\u00e9-secret"), ("BACKEND_URL", "http://u:secret@h")]
 )
 def test_complaint_does_not_repeat_a_secret(load: Load, name: str, text: str) -> None:
-    """design.md, Secrets: no key in a log or an error."""
+    """design.md, Secrets: no key in a log or an error. R19."""
     assert "secret" not in complaint(load, **{name: text})
 
 
