@@ -28,22 +28,26 @@ def _claims() -> Iterator[tuple[str, str]]:
     """(id, who claims it), for all tests and case files."""
     modules = (path for path in sorted(TESTS.rglob("test_*.py")) if path.parent.name != "live")
     for path in modules:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            for found in ID.findall(_claiming(node)):
-                yield found, f"{path.name}:{getattr(node, 'lineno', 0)}"
+        for line, text in _claiming(ast.parse(_text(path))):
+            yield from ((found, f"{path.name}:{line}") for found in ID.findall(text))
     for path in sorted((TESTS / "cases").rglob("*.json")):
-        for found in ID.findall(json.loads(path.read_text("utf-8"))["case"]):
+        for found in ID.findall(json.loads(_text(path))["case"]):
             yield found, path.name
 
 
-def _claiming(node: ast.AST) -> str:
-    """The part of a test's source in which ids are claims."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-        return ast.get_docstring(node) or ""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        leading = LEADING.match(node.value)
-        return leading[0] if leading else ""
-    return ""
+def _claiming(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, text) of the parts of a test's source in which ids are claims."""
+    docstrings: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module):
+            text = ast.get_docstring(node) or ""
+            docstrings.add(getattr(node.body[0], "value", node) if node.body else node)
+            if getattr(node, "name", "").startswith("test_"):
+                yield getattr(node, "lineno", 0), text
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            leading = LEADING.match(node.value)
+            if leading and node not in docstrings:
+                yield node.lineno, leading[0]
 
 
 def _claimants() -> dict[str, set[str]]:
@@ -60,7 +64,7 @@ def test_every_requirement_is_claimed_by_a_test(capsys: pytest.CaptureFixture[st
     assert not missing, "\n".join(missing)
     with capsys.disabled():
         claims = sum(map(len, claimants.values()))
-        print(f"\n{len(REQUIREMENTS)} requirements, {claims} claims of them by tests")
+        print(f"\n{len(REQUIREMENTS)} requirements, claimed {claims} times by tests")
 
 
 def test_every_claim_is_of_a_requirement() -> None:

@@ -192,7 +192,7 @@ async def test_interrupted_answer_ends_in_an_error_that_clients_retry(clock: Clo
 
 
 async def test_answer_that_met_its_stop_sequence_ends_at_once(clock: Clock) -> None:
-    """wire.md C8: what the backend still says is of no interest."""
+    """wire.md C8: what the backend still says is of no interest. F86."""
     start = clock.now
     opened = begun(
         clock, wire(text(" STOP and more")), stop_sequences=("STOP",), gateway_stops=("STOP",)

@@ -85,7 +85,7 @@ async def test_answer_in_the_other_mode_is_as_good(
 async def test_no_tokens_asked_for_is_answered_here(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
-    """wire.md C1, `max_tokens`: 0 is answered locally."""
+    """wire.md C1, `max_tokens`: 0 is answered locally. F59."""
     answer = await send(engine, stream=stream, max_tokens=0)
     message = answer.message if stream else answer.json
     assert (message["content"], message["stop_reason"]) == ([], "max_tokens")

@@ -78,7 +78,7 @@ def without(name: str) -> dict[str, Any]:
 def test_first_fault_is_named_with_its_place(
     gateway: Gateway, backend: FakeBackend, body: dict[str, Any], message: str
 ) -> None:
-    """API documentation: the path of the fault; ours: one sentence, nothing sent on."""
+    """API documentation: the path of the fault; ours: one sentence, nothing sent on. S23."""
     assert refusal(gateway.client.post(MESSAGES, body)) == message
     assert backend.calls == []
 
@@ -222,7 +222,7 @@ def test_body_in_chunks_is_read_whole(gateway: Gateway, backend: FakeBackend) ->
 
 
 def test_no_tokens_asked_for_means_no_call(gateway: Gateway, backend: FakeBackend) -> None:
-    """API documentation: max_tokens 0 warms a cache and generates nothing."""
+    """API documentation: max_tokens 0 warms a cache and generates nothing. F59."""
     plain = gateway.client.messages(max_tokens=0)
     assert (plain.json["content"], plain.json["stop_reason"]) == ([], "max_tokens")
     streamed = gateway.client.post(MESSAGES, ask(max_tokens=0, stream=True)).message

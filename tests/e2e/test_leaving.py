@@ -36,7 +36,7 @@ def test_client_that_leaves_before_the_head_ends_the_call(
 def test_client_that_leaves_a_stream_ends_the_call(
     gateway: Gateway, backend: FakeBackend, steps: tuple[Json, ...]
 ) -> None:
-    """Ours: whatever the phase. S21."""
+    """Ours: whatever the phase. S21. F98."""
     gate = Gate()
     backend.on(ALPHA).stream(*steps, gate, done=False)
     connection = gateway.client.send("POST", MESSAGES, ask(stream=True, tools=TOOLS))

@@ -13,7 +13,7 @@ ASK: list[MessageParam] = [{"role": "user", "content": "Count me, please."}]
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 1000])
 def test_pagination_yields_every_model_once(sdk: Anthropic, limit: int) -> None:
-    """API documentation: the SDK follows has_more and last_id. F132."""
+    """API documentation: the SDK follows has_more and last_id. F132. S26."""
     listed = [model.id for model in sdk.models.list(limit=limit)]
     assert sorted(listed) == sorted(FAMILY)
 
@@ -32,7 +32,7 @@ def test_pages_join_in_both_directions(sdk: Anthropic) -> None:
 
 @pytest.mark.parametrize("name", sorted(FAMILY))
 def test_model_is_found_under_its_name(sdk: Anthropic, name: str) -> None:
-    """Observed client: slash and colon of the name come percent-encoded."""
+    """Observed client: slash and colon of the name come percent-encoded. F135, S25."""
     model = sdk.models.retrieve(name)
     assert (model.id, model.type) == (name, "model")
     assert model.display_name

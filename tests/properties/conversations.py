@@ -48,7 +48,7 @@ DOCUMENTS = _block(
     ),
 )
 SEARCHES = _block("search_result", source="s", title="t", content=st.lists(TEXTS, max_size=2))
-REFERENCES = _block("tool_reference", tool_name=st.sampled_from(TOOL_NAMES))
+REFERENCES = _block("tool_reference", tool_name=st.sampled_from(TOOL_NAMES[:-1]))
 RESULTS = _block(
     "tool_result",
     {

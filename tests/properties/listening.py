@@ -64,6 +64,11 @@ def listen(body: Iterable[bytes], content_type: str = SSE, **terms: Any) -> Hear
     return Heard(produced, None)
 
 
+def shown_so_far(body: bytes) -> list[Event]:
+    """What a client has seen when this much has come, and nothing else yet."""
+    return Answer(make_terms(), ASKED, SSE).feed(body)
+
+
 def folded(heard: Heard) -> Json:
     """The same answer as a plain message."""
     return check_message(json.loads(encode(fold(heard.events))))

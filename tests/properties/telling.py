@@ -190,6 +190,7 @@ _STEPS = st.lists(
         st.tuples(st.just("call"), st.integers(0, 2)),
         st.tuples(st.just("call"), st.integers(0, 2)),
         st.tuples(st.sampled_from(["text", "thinking", "refusal"]), TEXT),
+        st.tuples(st.just("text"), st.sampled_from([" ", "\n\n", "\u2028", "a", "\n b"])),
         st.tuples(st.just("noise"), NOISE),
     ),
     max_size=10,

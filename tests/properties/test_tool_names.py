@@ -13,7 +13,7 @@ from tests.properties.values import SOME_TEXT, mended
 KNOWN = ["Bash", "bash", "BASH", "run_shell", "mcp__x.y__z", "mcp__x_y__z", "n" * 130, "n" * 131]
 NAMES = st.one_of(*[st.sampled_from(KNOWN)] * 3, SOME_TEXT.map(mended).filter(bool))
 MAPS = st.sampled_from(
-    [{}, {"run_shell": "Bash"}, {"Bash": "bash"}, {"a": "Bash", "b": "Bash"}, {"x y": "Read"}]
+    [{}, {"run_shell": "Bash"}, {"Bash": "bash"}, {"run_shell": "Bash", "bash": "BASH"}]
 )
 LIMITS = st.sampled_from([64, 128])
 

@@ -47,8 +47,14 @@ BODIES = [
     *("{'a': 1}", "[Bash(a=...)]", "[Bash(a={(1, 2): 3})]", "[Bash(a=b'x')]", '[Bash(a="\\d")]'),
 ]
 PROSE = ["so ", " ", "\n", "\n\n", "é", "🙂", "<", "[", "｜", "<|", "a", "<tool", "ls", "command"]
+PAIRS = st.builds(
+    lambda format, inner: format.opener + "".join(inner) + format.closer,
+    st.sampled_from(FORMATS),
+    st.lists(st.sampled_from([*BODIES, *MARKS]), max_size=4),
+)
 MARKUP = st.lists(
-    st.one_of(st.sampled_from(MARKS), st.sampled_from(BODIES), st.sampled_from(PROSE)), max_size=9
+    st.one_of(st.sampled_from(MARKS), st.sampled_from(BODIES), st.sampled_from(PROSE), PAIRS),
+    max_size=7,
 ).map("".join)
 PROSE_ONLY = st.lists(st.sampled_from(PROSE), max_size=4).map("".join)
 

@@ -45,7 +45,7 @@ LEADING: list[tuple[str, Any, str | None]] = [
 
 @pytest.mark.parametrize(("given", "sent"), [p[1:] for p in LEADING], ids=[p[0] for p in LEADING])
 def test_system_prompt_becomes_one_leading_message(given: Any, sent: str | None) -> None:
-    """The specification, C2; Claude Code observed putting an attribution first."""
+    """The specification, C2; Claude Code observed putting an attribution first. R15."""
     leading = [] if sent is None else [{"role": "system", "content": sent}]
     assert sent_messages(user("q"), system=given) == [*leading, up_user("q")]
 
