@@ -122,7 +122,7 @@ def _importing(within: str, forbidden: Callable[[str], bool]) -> list[str]:
 
 
 def test_modules_of_the_gateway_import_only_what_their_row_names() -> None:
-    """design.md, Layout: a module may import only what stands below it."""
+    """design, Layout: a module may import only what stands below it."""
     wrong = []
     for name in (name for name in OWN if name.startswith("bridge/") and name.count("/") > 0):
         layer = name.removesuffix(".py").split("/")[1]
@@ -145,7 +145,7 @@ def test_rows_of_the_table_name_only_rows_above_them() -> None:
 
 
 def test_translation_imports_an_allow_list_and_itself() -> None:
-    """design.md, Layout: no I/O, clock, randomness, logging, settings or Django."""
+    """design, Layout: no I/O, clock, randomness, logging, settings or Django."""
 
     def foreign(dotted: str) -> bool:
         return dotted.split(".")[0] not in PURE_IMPORTS and _layer(dotted) != T
@@ -154,21 +154,21 @@ def test_translation_imports_an_allow_list_and_itself() -> None:
 
 
 def test_dialects_and_state_machine_do_not_know_each_other() -> None:
-    """design.md, Layout: they meet in `deltas`, and where `answer` joins the stages."""
+    """design, Layout: they meet in `deltas`, and where `answer` joins the stages."""
     claude_side = re.compile(r"bridge\.translation\.(stream|events|schema|request|fold|answer)\b")
     assert _importing("bridge/translation/dialects/", lambda d: bool(claude_side.match(d))) == []
     assert _importing("bridge/translation/stream.py", lambda d: ".dialects" in d) == []
 
 
 def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
-    """design.md, Layout: bridge knows nobody, the dashboard knows its rows."""
+    """design, Layout: bridge knows nobody, the dashboard knows its rows."""
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
     allowed = re.compile(r"dashboard\b|bridge\.models\b|(?!bridge|proxysite)")
     assert _importing("dashboard/", lambda d: not allowed.match(d)) == []
 
 
 def test_only_upstream_knows_an_http_client() -> None:
-    """design.md, Layout: its exceptions are translated in one table there."""
+    """design, Layout: its exceptions are translated in one table there."""
     found = _importing("", lambda dotted: dotted.split(".")[0] in HTTP_CLIENTS)
     assert [line for line in found if not line.startswith("bridge/upstream.py ")] == []
 
@@ -182,7 +182,7 @@ def _environment_readers() -> Iterator[tuple[str, str]]:
 
 
 def test_environment_is_read_in_settings_only() -> None:
-    """design.md, Layout. `manage.py` and `asgi.py` may name the settings module, as in Django."""
+    """design, Layout. `manage.py` and `asgi.py` may name the settings module, as in Django."""
     readers = {name for name, _ in _environment_readers()}
     starters = {"manage.py", "proxysite/asgi.py"}
     assert readers - starters == {"proxysite/environment.py"}
@@ -192,7 +192,7 @@ def test_environment_is_read_in_settings_only() -> None:
 
 
 def test_files_are_at_most_400_lines() -> None:
-    """anchors.md 5.1; the way out is a split by topic."""
+    """style 5.1; the way out is a split by topic."""
     lengths = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in TREES}
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
@@ -205,7 +205,7 @@ def _functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]
 
 
 def test_functions_are_at_most_50_lines() -> None:
-    """anchors.md 5.1."""
+    """style 5.1."""
     lengths = {place: (node.end_lineno or 0) - node.lineno + 1 for place, node in _functions()}
     assert {place: length for place, length in lengths.items() if length > MAX_FUNCTION} == {}
 
@@ -223,25 +223,25 @@ def _nesting(node: ast.AST) -> int:
 
 
 def test_statements_are_nested_at_most_4_deep() -> None:
-    """anchors.md 5.1."""
+    """style 5.1."""
     depths = {place: _nesting(node) for place, node in _functions()}
     assert {place: depth for place, depth in depths.items() if depth > MAX_NESTING} == {}
 
 
 def test_modules_are_named_after_what_they_are() -> None:
-    """anchors.md 5.3."""
+    """style 5.3."""
     words = {name: set(re.split(r"[/_.]", name)) for name in TREES}
     assert [name for name, parts in words.items() if parts & EMPTY_WORDS] == []
 
 
 def test_every_module_says_what_it_is() -> None:
-    """anchors.md 5.2."""
+    """style 5.2."""
     silent = [n for n, tree in OWN.items() if tree.body and not ast.get_docstring(tree)]
     assert silent == []
 
 
 def test_everything_is_caught_only_by_the_outermost_guards() -> None:
-    """anchors.md 5.12: the guard of a request, and the one of background work."""
+    """style 5.12: the guard of a request, and the one of background work."""
     found = {
         name
         for name, tree in OWN.items()

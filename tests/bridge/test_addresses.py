@@ -20,7 +20,7 @@ from bridge.addresses import base_url, problem
     ],
 )
 def test_address_is_understood_in_both_forms(address: str, base: str) -> None:
-    """wire.md G22: a base, with or without /v1, or a full chat-completions address. R17, P5."""
+    """wire G22: a base, with or without /v1, or a full chat-completions address. R17, P5."""
     assert base_url(address) == base
     assert base_url(base) == base
 
@@ -54,6 +54,6 @@ def test_usable_address_has_no_problem(address: str) -> None:
     ],
 )
 def test_unusable_address_is_named_without_repeating_it(address: str) -> None:
-    """design.md, Egress and Secrets: an address with a password in it would end up in a log."""
+    """design, Egress and Secrets: an address with a password in it would end up in a log."""
     assert problem(address)
     assert "secret" not in problem(address)

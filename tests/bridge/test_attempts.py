@@ -1,4 +1,4 @@
-"""Sending an order to a real backend, with the one second chance. wire.md E2 column R, E7."""
+"""Sending an order to a real backend, with the one second chance. wire E2 column R, E7."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -65,7 +65,7 @@ async def sender(upstream: Upstream, main: Backend) -> AsyncIterator[Sender]:
 async def test_answer_is_open_once_there_is_something_to_show(
     sender: Sender, backend: FakeBackend
 ) -> None:
-    """wire.md D2, WAIT_FIRST: an empty first chunk is not meaningful, text is."""
+    """wire D2, WAIT_FIRST: an empty first chunk is not meaningful, text is."""
     gate = Gate()
     backend.on(ALPHA).stream(role(), gate, *GOOD[1:])
     opening = asyncio.create_task(sender.open())
@@ -83,7 +83,7 @@ async def test_answer_is_open_once_there_is_something_to_show(
 async def test_passing_failure_is_tried_once_more(
     sender: Sender, backend: FakeBackend, status: int
 ) -> None:
-    """wire.md E2, column R."""
+    """wire E2, column R."""
     backend.on(ALPHA).error(status).answer(*GOOD)
     await sender.open()
     assert (len(backend.calls), sender.record.attempts) == (2, 2)
@@ -101,7 +101,7 @@ async def test_other_failure_is_not_tried_again(
 
 
 async def test_short_wait_is_waited_for(sender: Sender, backend: FakeBackend) -> None:
-    """wire.md F116, with the shortest wait there is."""
+    """wire F116, with the shortest wait there is."""
     backend.on(ALPHA).error(429, headers={"retry-after": "0"}).answer(*GOOD)
     await sender.open()
     assert len(backend.calls) == 2
@@ -110,14 +110,14 @@ async def test_short_wait_is_waited_for(sender: Sender, backend: FakeBackend) ->
 async def test_there_is_one_second_chance_whatever_its_reason(
     sender: Sender, backend: FakeBackend
 ) -> None:
-    """wire.md E7: at most one gateway retry per request."""
+    """wire E7: at most one gateway retry per request."""
     backend.on(ALPHA).error(503).error(429, headers={"retry-after": "0"}).answer(*GOOD)
     assert (await sender.failure()).status == 429
     assert len(backend.calls) == 2
 
 
 async def test_backend_that_cannot_be_reached_is_tried_twice(sender: Sender, main: Backend) -> None:
-    """wire.md E2, first row: connect stage."""
+    """wire E2, first row: connect stage."""
     with closed_port() as port:
         url = f"http://127.0.0.1:{port}/v1"
         gone = Backend(1, "main", url, main.profile)
@@ -127,7 +127,7 @@ async def test_backend_that_cannot_be_reached_is_tried_twice(sender: Sender, mai
 
 
 async def test_refused_field_is_left_out(sender: Sender, backend: FakeBackend) -> None:
-    """wire.md E2, row 400 naming a field the gateway added; F126."""
+    """wire E2, row 400 naming a field the gateway added; F126."""
     backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)
     await sender.open()
     first, second = (call.body for call in backend.calls)
@@ -145,7 +145,7 @@ async def test_refused_field_is_left_out(sender: Sender, backend: FakeBackend) -
 async def test_field_counts_as_refused_when_it_was_not_blamed_again(
     sender: Sender, backend: FakeBackend, second: str, learnt: list[str]
 ) -> None:
-    """wire.md E7: one second chance; what was learnt by it serves the next request."""
+    """wire E7: one second chance; what was learnt by it serves the next request."""
     for name in ("stream_options", second):
         backend.on(ALPHA).error(400, f"Unknown field: {name}")
     tool = {"name": "f", "input_schema": {"type": "object"}}
@@ -157,7 +157,7 @@ async def test_field_counts_as_refused_when_it_was_not_blamed_again(
 async def test_answer_that_does_not_fit_is_asked_for_shorter(
     sender: Sender, backend: FakeBackend
 ) -> None:
-    """wire.md E4 and F124: max_tokens = M - N - 32."""
+    """wire E4 and F124: max_tokens = M - N - 32."""
     message = (
         "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens"
         " (3000 in the messages, 2000 in the completion)."
@@ -171,7 +171,7 @@ async def test_answer_that_does_not_fit_is_asked_for_shorter(
 async def test_error_as_the_first_chunk_counts_as_a_refusal(
     sender: Sender, backend: FakeBackend
 ) -> None:
-    """wire.md D2, WAIT_FIRST: an error object is an ordinary error with its status."""
+    """wire D2, WAIT_FIRST: an error object is an ordinary error with its status."""
     backend.on(ALPHA).stream(failure("overloaded", 503)).answer(*GOOD)
     await sender.open()
     assert len(backend.calls) == 2
@@ -180,7 +180,7 @@ async def test_error_as_the_first_chunk_counts_as_a_refusal(
 async def test_error_behind_the_first_words_is_not_tried_again(
     sender: Sender, backend: FakeBackend
 ) -> None:
-    """wire.md E7: only before commit."""
+    """wire E7: only before commit."""
     backend.on(ALPHA).stream(text("He"), failure("overloaded", 503)).answer(*GOOD)
     await sender.open()
     assert len(backend.calls) == 1
@@ -189,7 +189,7 @@ async def test_error_behind_the_first_words_is_not_tried_again(
 async def test_backend_that_says_nothing_for_too_long_is_given_up(
     sender: Sender, backend: FakeBackend, rules: Any
 ) -> None:
-    """wire.md D7: IDLE_TIMEOUT; here before the first word."""
+    """wire D7: IDLE_TIMEOUT; here before the first word."""
     rules.IDLE_TIMEOUT = 0.05
     backend.on(ALPHA).stream(role(), Gate())
     error = await sender.failure()
@@ -198,7 +198,7 @@ async def test_backend_that_says_nothing_for_too_long_is_given_up(
 
 
 async def test_cancelled_opening_closes_the_backend(sender: Sender, backend: FakeBackend) -> None:
-    """Issue 2, item 5."""
+    """Ours."""
     gate = Gate()
     backend.on(ALPHA).stream(role(), gate)
     opening = asyncio.create_task(sender.open())
@@ -212,7 +212,7 @@ async def test_cancelled_opening_closes_the_backend(sender: Sender, backend: Fak
 async def test_input_is_not_changed_by_a_second_try(
     sender: Sender, upstream: Upstream, main: Backend, backend: FakeBackend
 ) -> None:
-    """design.md, Layout: inputs are not mutated, since a retry translates again."""
+    """design, Layout: inputs are not mutated, since a retry translates again."""
     backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)
     order = an_order(main, stream=True)
     before = dict(order.chat.body)

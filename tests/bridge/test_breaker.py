@@ -1,4 +1,4 @@
-"""The circuit breaker as a machine: wire.md E2, breaker policy; seeds: 5 failures, 30 seconds."""
+"""The circuit breaker as a machine: wire E2, breaker policy; seeds: 5 failures, 30 seconds."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_new_breaker_lets_everything_through() -> None:
 
 @pytest.mark.parametrize(("failures", "state"), [(4, State.CLOSED), (5, State.OPEN)])
 def test_fifth_failure_in_a_row_opens(failures: int, state: State) -> None:
-    """wire.md E2: opens after 5 consecutive failures."""
+    """wire E2: opens after 5 consecutive failures."""
     breaker = Breaker()
     for _ in range(failures):
         breaker.failed(0.0)
@@ -29,7 +29,7 @@ def test_fifth_failure_in_a_row_opens(failures: int, state: State) -> None:
 
 
 def test_success_between_failures_starts_the_count_anew() -> None:
-    """wire.md E2: consecutive; a success resets."""
+    """wire E2: consecutive; a success resets."""
     breaker = Breaker()
     for _ in range(3):
         for _ in range(4):
@@ -39,7 +39,7 @@ def test_success_between_failures_starts_the_count_anew() -> None:
 
 
 def test_request_without_a_verdict_changes_no_count() -> None:
-    """wire.md E2: a client disconnect never counts, neither way."""
+    """wire E2: a client disconnect never counts, neither way."""
     breaker = Breaker()
     for _ in range(4):
         breaker.failed(0.0)
@@ -53,12 +53,12 @@ def test_request_without_a_verdict_changes_no_count() -> None:
     ("now", "wait"), [(0.0, 30), (0.1, 30), (1.0, 29), (29.0, 1), (29.9, 1), (29.999, 1)]
 )
 def test_open_breaker_tells_the_whole_seconds_left(now: float, wait: int) -> None:
-    """wire.md E1: retry-after, seconds to half-open, 1-30."""
+    """wire E1: retry-after, seconds to half-open, 1-30."""
     assert opened().admit(now) == wait
 
 
 def test_half_open_lets_one_trial_through() -> None:
-    """wire.md E2: half-open after 30 s with one probe. R10, F114."""
+    """wire E2: half-open after 30 s with one probe. R10, F114."""
     breaker = opened()
     assert breaker.state(30.0) is State.HALF_OPEN
     assert [breaker.admit(30.0) for _ in range(4)] == [0, 1, 1, 1]

@@ -27,7 +27,7 @@ def place(settings: Any) -> Any:
 
 
 def test_first_admin_is_made_once() -> None:
-    """Issue 2, item 2: with a random password, shown once."""
+    """Ours: with a random password, shown once."""
     password = first_admin()
     assert len(password) >= 12
     assert authenticate(username="admin", password=password) is not None
@@ -46,7 +46,7 @@ def test_account_without_rights_is_no_admin() -> None:
 
 
 def test_banner_shows_the_way() -> None:
-    """Issue 2, item 2: base URL, three lines for Claude Code, the admin, where requests go."""
+    """Ours: base URL, three lines for Claude Code, the admin, where requests go."""
     shown = banner("s3cret")
     for line in (
         "http://127.0.0.1:8080 (daphne)",
@@ -72,7 +72,7 @@ def test_banner_names_the_backend_of_the_environment(place: Any) -> None:
 
 
 def test_banner_does_not_speak_of_the_demo_where_an_operator_made_a_backend() -> None:
-    """Issue 2, item 2: the banner shows where requests go."""
+    """Ours: the banner shows where requests go."""
     Backend.objects.create(name="mine", url="https://mine.example/v1")
     shown = banner("")
     assert "mine" in shown

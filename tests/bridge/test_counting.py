@@ -51,7 +51,7 @@ async def guess(goal: Target) -> int:
 async def test_backend_that_can_count_is_asked(
     engine: Gateway, backend: FakeBackend, dialect: str, path: str, answer: Any
 ) -> None:
-    """wire.md B10 and C9."""
+    """wire B10 and C9."""
     backend.route("POST", path).json(answer)
     assert await count(engine, target(engine, dialect)) == 4242
     (request,) = backend.requests_for(path)
@@ -73,7 +73,7 @@ async def test_answer_without_a_number_is_replaced_by_our_own(
 
 @pytest.mark.parametrize("status", [400, 401, 404, 500, 503])
 async def test_refusal_is_no_failure(engine: Gateway, backend: FakeBackend, status: int) -> None:
-    """wire.md A13: counting must not fail, and tells nothing about the backend's health."""
+    """wire A13: counting must not fail, and tells nothing about the backend's health."""
     backend.route("POST", TOKENIZE).json({"error": {"message": "no", "count": 9}}, status)
     goal = target(engine)
     assert await count(engine, goal) == await guess(goal)
@@ -105,7 +105,7 @@ async def test_backend_that_is_down_is_counted_for(engine: Gateway) -> None:
 async def test_backend_is_not_asked_unless_it_can_and_the_operator_wants(
     engine: Gateway, backend: FakeBackend, wanted: Any, dialect: str, exact: bool
 ) -> None:
-    """wire.md F129: no backend call in estimate mode."""
+    """wire F129: no backend call in estimate mode."""
     wanted.EXACT_TOKEN_COUNTS = exact
     goal = target(engine, dialect)
     assert await count(engine, goal) == await guess(goal)

@@ -42,7 +42,7 @@ def message(request: Json) -> Json:
 
 
 def test_demo_says_that_it_is_one_and_repeats_the_question() -> None:
-    """design.md, Demo backend."""
+    """design, Demo backend."""
     said = message(ask())
     assert "Demo backend" in said["content"]
     assert "What is the weather in Lisbon?" in said["content"]
@@ -91,7 +91,7 @@ def test_choice_none_is_obeyed() -> None:
 
 
 def test_named_choice_is_obeyed() -> None:
-    """wire.md C6: a named tool is the one that is called."""
+    """wire C6: a named tool is the one that is called."""
     chosen = {"type": "function", "function": {"name": "second"}}
     (call,) = message(ask(tools=[tool("first"), tool("second")], tool_choice=chosen))["tool_calls"]
     assert call["function"]["name"] == "second"

@@ -1,4 +1,4 @@
-"""Discovery: model lists of a real server into rows. Issue 2, item 6; wire.md B7."""
+"""Discovery: model lists of a real server into rows. wire B7."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ async def test_list_becomes_rows_and_the_snapshot(found: Found, backend: FakeBac
 
 
 async def test_list_that_did_not_change_is_no_change(found: Found, backend: FakeBackend) -> None:
-    """design.md, The snapshot: else every process would reload every minute."""
+    """design, The snapshot: else every process would reload every minute."""
     await found.refresh()
     before = await asyncio.to_thread(ConfigVersion.current)
     snapshot = found.store.current
@@ -85,7 +85,7 @@ async def test_refused_field_is_noted_in_the_row(found: Found, backend: FakeBack
 async def test_list_that_is_refused_changes_nothing(
     found: Found, backend: FakeBackend, status: int
 ) -> None:
-    """wire.md F137: models known from the database. Issue 2: no more often than MIN_INTERVAL.
+    """wire F137: models known from the database. no more often than MIN_INTERVAL.
 
     P14.
     """
@@ -100,7 +100,7 @@ async def test_list_that_is_refused_changes_nothing(
 async def test_list_that_makes_no_sense_changes_nothing(
     found: Found, backend: FakeBackend, body: str
 ) -> None:
-    """wire.md B7: tolerate `{"data":null}`."""
+    """wire B7: tolerate `{"data":null}`."""
     await found.refresh()
     known = found.names
     backend.route("GET", MODELS).raw(body, "application/json")
@@ -166,7 +166,7 @@ async def test_list_that_never_ends_is_given_up(
 async def test_details_are_asked_where_the_list_tells_only_names(
     found: Found, backend: FakeBackend
 ) -> None:
-    """Issue 2, item 6: `/v1/models/{id}` where it helps."""
+    """Ours: `/v1/models/{id}` where it helps."""
     backend.list_models("a", "b")
     for name, size in (("a", 1024), ("b", 2048)):
         detail = {"id": name, "max_model_len": size}
@@ -188,7 +188,7 @@ async def test_details_are_not_asked_where_the_list_told(
 async def test_details_that_tell_nothing_are_not_asked_for_the_rest(
     found: Found, backend: FakeBackend, status: int
 ) -> None:
-    """wire.md B7: optional on backends; a 404 there is not a failure."""
+    """wire B7: optional on backends; a 404 there is not a failure."""
     names = [f"m{i}" for i in range(10)]
     backend.list_models(*names)
     backend.route("GET", f"{MODELS}/m0").json({"id": "m0"}, status)
@@ -199,7 +199,7 @@ async def test_details_that_tell_nothing_are_not_asked_for_the_rest(
 async def test_details_that_hang_do_not_cost_the_list(
     found: Found, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """wire.md B7: optional, so what the list told must arrive without them."""
+    """wire B7: optional, so what the list told must arrive without them."""
     monkeypatch.setattr(discovering, "DETAILS_TIMEOUT", 0.05)
     backend.list_models("a")
     backend.route("GET", f"{MODELS}/a").json({}, before=Gate())

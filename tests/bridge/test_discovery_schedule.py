@@ -1,4 +1,4 @@
-"""Discovery: when a list is read, and with whose key. Issue 2, item 6; wire.md B7."""
+"""Discovery: when a list is read, and with whose key. wire B7."""
 
 import asyncio
 from typing import Any
@@ -52,7 +52,7 @@ async def test_operators_key_reads_the_list(
 async def test_first_request_with_a_key_reads_a_list_that_needs_one(
     found: Found, backend: FakeBackend, status: int
 ) -> None:
-    """Issue 2, item 6."""
+    """Ours."""
     locked(backend, status=status)
     await found.refresh()
     assert (found.names, found.reachable) == (None, True)
@@ -75,7 +75,7 @@ async def test_list_that_needs_a_key_is_not_asked_without_one(
 async def test_wrong_key_is_not_tried_with_every_request(
     found: Found, backend: FakeBackend
 ) -> None:
-    """Issue 2, item 6: never more often than DISCOVERY_MIN_INTERVAL when it answers errors."""
+    """Ours: never more often than DISCOVERY_MIN_INTERVAL when it answers errors."""
     locked(backend, refusals=2)
     await found.refresh()
     for _ in range(5):
@@ -90,7 +90,7 @@ async def test_wrong_key_is_not_tried_with_every_request(
 async def test_requests_at_the_same_moment_read_the_list_once(
     found: Found, backend: FakeBackend, refusals: int
 ) -> None:
-    """Issue 2, item 6: a crowd at the start is one reader."""
+    """Ours: a crowd at the start is one reader."""
     locked(backend, refusals=refusals)
     await found.refresh()
     await asyncio.gather(*(found.discovery.prepare(SECRET) for _ in range(20)))
@@ -131,7 +131,7 @@ async def test_known_list_is_not_waited_for(found: Found, backend: FakeBackend) 
 async def test_list_is_read_again_when_it_seems_out_of_date(
     found: Found, backend: FakeBackend
 ) -> None:
-    """wire.md E2, 404 with model wording: refresh the list once first; not for every such call."""
+    """wire E2, 404 with model wording: refresh the list once first; not for every such call."""
     await found.refresh()
     backend.list_models("new")
     for _ in range(5):
@@ -159,7 +159,7 @@ class Rounds:
 async def test_schedule_reads_what_is_due(
     found: Found, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 2, item 6: at start, on a schedule of 60 s. R7."""
+    """Ours: at start, on a schedule of 60 s. R7."""
     rounds = Rounds(found.store, 5)
     monkeypatch.setattr(found.store, "loaded", rounds)
     monkeypatch.setattr(discovering, "TICK", 0.001)

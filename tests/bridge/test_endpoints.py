@@ -97,7 +97,7 @@ async def test_answer_ends_with_an_empty_piece_when_all_is_settled(
 async def test_client_that_leaves_while_waiting_is_noticed(
     backend: FakeBackend, records: list[Record]
 ) -> None:
-    """Issue 2, item 5: in plain mode too, before a byte was written."""
+    """Ours: in plain mode too, before a byte was written."""
     gate = Gate()
     backend.on(ALPHA).json({}, before=gate)
     connection = Connection("POST", "/v1/messages", ask())
@@ -113,7 +113,7 @@ async def test_client_that_leaves_while_waiting_is_noticed(
 async def test_client_that_leaves_a_stream_is_noticed(
     backend: FakeBackend, records: list[Record]
 ) -> None:
-    """wire.md D2, client gone: no further writes."""
+    """wire D2, client gone: no further writes."""
     gate = Gate()
     backend.on(ALPHA).stream(role(), text("He"), gate)
     connection = Connection("POST", "/v1/messages", ask(stream=True))
@@ -150,7 +150,7 @@ async def test_server_that_cancels_is_obeyed(backend: FakeBackend, records: list
 
 
 async def test_body_above_the_limit_is_refused_unread(settings: Any) -> None:
-    """wire.md E1, body too large."""
+    """wire E1, body too large."""
     settings.MAX_BODY_BYTES = 10
     connection = await met(endpoints.messages, "POST", "/v1/messages", ask())
     assert connection.status == 413
@@ -173,7 +173,7 @@ async def test_body_above_the_limit_is_refused_unread(settings: Any) -> None:
 async def test_wrong_method_is_named_with_the_right_ones(
     endpoint: Endpoint, method: str, allowed: str
 ) -> None:
-    """wire.md E1, wrong method."""
+    """wire E1, wrong method."""
     connection = await met(endpoint, method)
     assert (connection.status, connection.headers["allow"]) == (405, allowed)
     error = connection.json["error"]
@@ -182,7 +182,7 @@ async def test_wrong_method_is_named_with_the_right_ones(
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "OPTIONS"])
 async def test_unknown_path_is_not_found(method: str) -> None:
-    """wire.md E1, unknown path; F11."""
+    """wire E1, unknown path; F11."""
     connection = await met(endpoints.not_found, method, "/v1/nope")
     assert (connection.status, connection.headers["x-should-retry"]) == (404, "false")
     assert connection.json["error"] == {"type": "not_found_error", "message": "Not found"}
@@ -197,7 +197,7 @@ async def test_head_is_get_without_the_body(method: str) -> None:
 
 
 async def test_warm_up_probe_is_empty() -> None:
-    """wire.md A1, /api/hello."""
+    """wire A1, /api/hello."""
     connection = await met(endpoints.hello, "HEAD", "/api/hello")
     assert (connection.status, connection.body) == (200, b"")
 
@@ -212,7 +212,7 @@ async def test_warm_up_probe_is_empty() -> None:
     ],
 )
 async def test_only_names_and_states_are_told_to_everybody(endpoint: Endpoint, status: int) -> None:
-    """wire.md G21."""
+    """wire G21."""
     connection = Connection("GET", "/x")
     connection.scope["headers"] = []
     await connection.meet(endpoint)
@@ -222,7 +222,7 @@ async def test_only_names_and_states_are_told_to_everybody(endpoint: Endpoint, s
 async def test_bug_behind_a_page_is_a_500(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """wire.md E1, last row."""
+    """wire E1, last row."""
 
     def broken(_: object) -> Any:
         raise ZeroDivisionError("a bug")
@@ -237,7 +237,7 @@ async def test_bug_behind_a_page_is_a_500(
 async def test_tokens_are_counted_without_a_record_or_a_call(
     backend: FakeBackend, records: list[Record]
 ) -> None:
-    """wire.md A13, F129, F131: without max_tokens, no backend call."""
+    """wire A13, F129, F131: without max_tokens, no backend call."""
     body = ask()
     del body["max_tokens"]
     connection = await met(endpoints.count_tokens, "POST", "/v1/messages/count_tokens", body)
@@ -248,7 +248,7 @@ async def test_tokens_are_counted_without_a_record_or_a_call(
 
 
 async def test_count_tells_what_context_management_would_have_cut() -> None:
-    """wire.md A13: original_input_tokens when context management was asked for."""
+    """wire A13: original_input_tokens when context management was asked for."""
     body = ask(context_management={"edits": []})
     connection = await met(endpoints.count_tokens, "POST", "/v1/messages/count_tokens", body)
     counted = connection.json

@@ -43,7 +43,7 @@ async def test_idle_gateway_is_drained_at_once(engine: Gateway) -> None:
 
 
 async def test_running_request_may_finish(engine: Gateway) -> None:
-    """design.md, Servers: finish streams up to DRAIN_SECONDS."""
+    """design, Servers: finish streams up to DRAIN_SECONDS."""
     running = Running(engine)
     draining = asyncio.create_task(engine.drain(1000.0))
     await asyncio.sleep(0)
@@ -54,7 +54,7 @@ async def test_running_request_may_finish(engine: Gateway) -> None:
 
 
 async def test_what_is_left_is_interrupted(engine: Gateway) -> None:
-    """design.md, Servers: then end what is left."""
+    """design, Servers: then end what is left."""
     running = [Running(engine) for _ in range(3)]
     await asyncio.wait_for(engine.drain(0.01), WAIT)
     assert [request.interruptions for request in running] == [1, 1, 1]
@@ -90,7 +90,7 @@ async def test_configuration_that_does_not_come_is_an_overload(
 async def test_errand_that_fails_is_told_in_the_log(
     engine: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """anchors.md 5.12: the guard of background work."""
+    """style 5.12: the guard of background work."""
 
     async def fail() -> None:
         raise ZeroDivisionError

@@ -38,7 +38,7 @@ def refused(health: Health) -> bool:
 def test_open_breaker_is_an_overload_with_the_time_to_come_back(
     health: Health, clock: Clock
 ) -> None:
-    """wire.md E1, row breaker open; G3."""
+    """wire E1, row breaker open; G3."""
     fail(health)
     clock.advance(12.0)
     with pytest.raises(ApiError) as caught:
@@ -50,7 +50,7 @@ def test_open_breaker_is_an_overload_with_the_time_to_come_back(
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 429, 529])
 def test_error_that_is_not_the_backends_never_counts(health: Health, status: int) -> None:
-    """wire.md E2: only column B counts, 4xx never. S20."""
+    """wire E2: only column B counts, 4xx never. S20."""
     for _ in range(20):
         health.admit(BACKEND).failed(ApiError(status, "the caller's"))
     assert health.state(BACKEND) is State.CLOSED
@@ -58,7 +58,7 @@ def test_error_that_is_not_the_backends_never_counts(health: Health, status: int
 
 
 def test_client_that_left_never_counts(health: Health) -> None:
-    """wire.md E2: a client disconnect never counts."""
+    """wire E2: a client disconnect never counts."""
     for _ in range(20):
         health.admit(BACKEND).abandoned()
     assert health.state(BACKEND) is State.CLOSED
@@ -88,7 +88,7 @@ def test_last_error_is_kept_for_the_page(health: Health) -> None:
 
 
 def test_backends_have_breakers_of_their_own(health: Health) -> None:
-    """wire.md E2: per backend, not per model."""
+    """wire E2: per backend, not per model."""
     fail(health)
     other = a_backend(name="other", id=2)
     assert health.state(BACKEND) is State.OPEN
@@ -108,7 +108,7 @@ def test_condition_outlives_a_changed_row(health: Health) -> None:
 def test_gateway_serves_while_any_backend_would_be_called(
     health: Health, clock: Clock, seconds: float, open_ones: int, serving: bool
 ) -> None:
-    """Issue 2, item 4: /health is 200 when it can serve, 503 when it cannot."""
+    """Ours: /health is 200 when it can serve, 503 when it cannot."""
     backends = (a_backend(name="a"), a_backend(name="b"))
     for backend in backends[:open_ones]:
         for _ in range(5):
@@ -132,13 +132,13 @@ def early_and_trial(health: Health, clock: Clock) -> Permit:
 
 
 def test_trial_is_not_given_away_by_a_request_from_before(health: Health, clock: Clock) -> None:
-    """wire.md E2: half-open with one probe; only the probe's own end admits another."""
+    """wire E2: half-open with one probe; only the probe's own end admits another."""
     early_and_trial(health, clock).abandoned()
     assert refused(health)
 
 
 def test_request_from_before_does_not_prolong_the_pause(health: Health, clock: Clock) -> None:
-    """wire.md E2: half-open after 30 s, which is also what clients were told to wait."""
+    """wire E2: half-open after 30 s, which is also what clients were told to wait."""
     early = health.admit(BACKEND)
     fail(health)
     clock.advance(29.0)

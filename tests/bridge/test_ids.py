@@ -1,4 +1,4 @@
-"""Identifiers: wire.md A3, `req_` + 24 or more url-safe characters."""
+"""Identifiers: wire A3, `req_` + 24 or more url-safe characters."""
 
 import re
 

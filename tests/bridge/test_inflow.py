@@ -63,7 +63,7 @@ async def test_waiting_reader_gets_the_bytes_as_they_come() -> None:
 
 
 async def test_what_piled_up_comes_in_one_piece() -> None:
-    """wire.md D2: several chunks in one write only when they are already there."""
+    """wire D2: several chunks in one write only when they are already there."""
     source = Source()
     inflow = Inflow(source.stream())
     source.put(b"a", b"b", b"c", None)
@@ -84,7 +84,7 @@ async def test_wait_that_times_out_loses_nothing() -> None:
 
 
 async def test_failure_is_raised_behind_what_came_before_it() -> None:
-    """wire.md D7: a cut stream shows its content first."""
+    """wire D7: a cut stream shows its content first."""
     source = Source()
     inflow = Inflow(source.stream())
     source.put(b"a", OSError("cut"))
@@ -97,7 +97,7 @@ async def test_failure_is_raised_behind_what_came_before_it() -> None:
 
 
 async def test_failure_from_outside_goes_before_everything() -> None:
-    """wire.md D7, server shutdown: an interrupted request ends now."""
+    """wire D7, server shutdown: an interrupted request ends now."""
     source = Source()
     inflow = Inflow(source.stream())
     source.put(b"a")

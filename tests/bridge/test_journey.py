@@ -29,7 +29,7 @@ WAIT = 5.0
 async def test_client_that_leaves_while_waiting_ends_the_call(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
-    """wire.md D2, client gone: close at once, write the row with status 499."""
+    """wire D2, client gone: close at once, write the row with status 499."""
     gate = Gate()
     backend.on(ALPHA).json({}, before=gate)
     asking = asyncio.create_task(send(engine, stream=stream))
@@ -45,7 +45,7 @@ async def test_client_that_leaves_while_waiting_ends_the_call(
 async def test_client_that_leaves_a_stream_ends_the_call(
     engine: Gateway, backend: FakeBackend, records: list[Record]
 ) -> None:
-    """wire.md D2, client gone: with what was counted so far. F98."""
+    """wire D2, client gone: with what was counted so far. F98."""
     gate = Gate()
     backend.on(ALPHA).stream(role(), text("Hello there"), gate)
     _, parts = await begin(engine, call(stream=True))
@@ -88,7 +88,7 @@ async def test_client_that_leaves_after_the_end_was_served(
 async def test_trial_of_a_client_that_left_is_left_to_the_next(
     engine: Gateway, backend: FakeBackend
 ) -> None:
-    """wire.md E2: a client disconnect never counts, and must not lock the door either."""
+    """wire E2: a client disconnect never counts, and must not lock the door either."""
     clock = Clock()
     engine.health.clock = clock
     backend.on(ALPHA).error(500)
@@ -118,7 +118,7 @@ async def interrupted(engine: Gateway) -> None:
 async def test_restart_while_waiting_for_headers_is_an_overload(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
-    """wire.md D7, server shutdown; before commit the same becomes a JSON error with a status."""
+    """wire D7, server shutdown; before commit the same becomes a JSON error with a status."""
     gate = Gate()
     backend.on(ALPHA).json({}, before=gate)
     asking = asyncio.create_task(send(engine, stream=stream))
@@ -134,7 +134,7 @@ async def test_restart_while_waiting_for_headers_is_an_overload(
 async def test_restart_before_the_first_word_is_an_event(
     engine: Gateway, backend: FakeBackend, settings: Any
 ) -> None:
-    """wire.md D7, server shutdown."""
+    """wire D7, server shutdown."""
     settings.FIRST_CHUNK_GRACE = 0.0
     gate = Gate()
     backend.on(ALPHA).stream(role(), gate)
@@ -146,7 +146,7 @@ async def test_restart_before_the_first_word_is_an_event(
 async def test_restart_in_mid_stream_is_an_event(
     engine: Gateway, backend: FakeBackend, records: list[Record]
 ) -> None:
-    """wire.md D7, server shutdown; what was shown stays counted."""
+    """wire D7, server shutdown; what was shown stays counted."""
     gate = Gate()
     backend.on(ALPHA).stream(role(), text("He"), gate)
     head, parts = await begin(engine, call(stream=True))
@@ -195,7 +195,7 @@ def ended(head: Head, body: bytes) -> str:
 
 
 def test_client_and_session_are_recorded_and_cut() -> None:
-    """wire.md A2: x-claude-code-session-id is logged; no header may flood the log."""
+    """wire A2: x-claude-code-session-id is logged; no header may flood the log."""
     headers = {"user-agent": "u" * 500, "x-claude-code-session-id": "s" * 500}
     record = Journey(None, Call("/v1/messages", headers, b"")).record  # type: ignore[arg-type]
     assert (record.client, record.session) == ("u" * 120, "s" * 64)
@@ -210,7 +210,7 @@ async def test_request_that_never_got_anywhere_is_recorded_as_left(
 
 
 async def test_answer_teaches_the_size_of_a_token(engine: Gateway, backend: FakeBackend) -> None:
-    """design.md, Counting: the ratio is learned from what the backend reported."""
+    """design, Counting: the ratio is learned from what the backend reported."""
     question = "word " * 200
     backend.on(ALPHA).answer(role(), text("Hi"), finish("stop"), usage(500, 2))
     await send(engine, text=question)
@@ -220,7 +220,7 @@ async def test_answer_teaches_the_size_of_a_token(engine: Gateway, backend: Fake
 
 @pytest.mark.django_db(transaction=True)
 async def test_refused_field_is_not_sent_again(engine: Gateway, backend: FakeBackend) -> None:
-    """wire.md F126: the next request does not send it."""
+    """wire F126: the next request does not send it."""
     backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)
     for _ in range(2):
         assert (await send(engine, stream=True)).status == 200
@@ -230,7 +230,7 @@ async def test_refused_field_is_not_sent_again(engine: Gateway, backend: FakeBac
 async def test_debug_log_holds_no_words_and_no_key(
     engine: Gateway, backend: FakeBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Seeds: DEBUG_PROXY, payload metadata; design.md, Secrets. R24, P11."""
+    """Seeds: DEBUG_PROXY, payload metadata; design, Secrets. R24, P11."""
     with caplog.at_level(logging.DEBUG, "bridge.debug"):
         await send(engine, text="a private question", system="a private rule")
     (logged,) = [r.getMessage() for r in caplog.records if r.name == "bridge.debug"]

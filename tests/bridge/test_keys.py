@@ -1,4 +1,4 @@
-"""Keys: who calls, who is let in, and what the backend gets to see. wire.md A2, E1, G10, G11."""
+"""Keys: who calls, who is let in, and what the backend gets to see. wire A2, E1, G10, G11."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def refusal(**headers: str) -> ApiError:
     ],
 )
 def test_key_is_found_in_either_header(headers: dict[str, str], key: str) -> None:
-    """wire.md A2, F1, F2: x-api-key is looked at first."""
+    """wire A2, F1, F2: x-api-key is looked at first."""
     assert caller(**headers).secret == key
 
 
@@ -71,7 +71,7 @@ def test_key_is_found_in_either_header(headers: dict[str, str], key: str) -> Non
     ],
 )
 def test_issued_key_is_known_wherever_it_stands(headers: dict[str, str]) -> None:
-    """wire.md F3: both headers, only one of them a known key."""
+    """wire F3: both headers, only one of them a known key."""
     found = caller(**headers)
     assert (found.name, found.issued, found.secret) == ("team", ISSUED[digest(OURS)], "")
 
@@ -81,20 +81,20 @@ def test_issued_key_is_known_wherever_it_stands(headers: dict[str, str]) -> None
     [{}, {"x_api_key": ""}, {"authorization": ""}, {"authorization": "Bearer "}],
 )
 def test_no_key_is_a_401(headers: dict[str, str]) -> None:
-    """wire.md E1, first row; A3: x-should-retry false on 401."""
+    """wire E1, first row; A3: x-should-retry false on 401."""
     error = refusal(**headers)
     assert (error.status, error.type, error.message) == (401, "authentication_error", MISSING)
     assert error.reply_headers() == {"x-should-retry": "false"}
 
 
 def test_password_is_no_key() -> None:
-    """wire.md A2: the credential is a bearer; Basic carries a user's password."""
+    """wire A2: the credential is a bearer; Basic carries a user's password."""
     assert refusal(authorization="Basic dXNlcjpwYXNz").message == MISSING
 
 
 @pytest.mark.parametrize("key", [EXPIRED, DISABLED, PREFIX + "never-issued"])
 def test_key_of_ours_that_is_no_longer_good_is_a_401(key: str) -> None:
-    """wire.md E1: unknown, disabled or expired gateway key."""
+    """wire E1: unknown, disabled or expired gateway key."""
     error = refusal(x_api_key=key)
     assert (error.status, error.message, error.should_retry) == (401, INVALID, False)
     assert key not in error.message
@@ -105,7 +105,7 @@ def test_key_expires_at_its_second() -> None:
 
 
 def test_fingerprint_is_steady_and_tells_nothing() -> None:
-    """design.md, Secrets: an HMAC fingerprint; no key in a log. S24."""
+    """design, Secrets: an HMAC fingerprint; no key in a log. S24."""
     one, again = caller(x_api_key="cpk_a"), caller(authorization="Bearer cpk_a")
     other = caller(x_api_key="cpk_b")
     assert one.name == again.name != other.name
@@ -133,7 +133,7 @@ def test_fingerprint_is_steady_and_tells_nothing() -> None:
 def test_strangers_are_let_in_where_it_costs_the_operator_nothing(
     rule: str, bound_to_loopback: bool, address: str, operators_key: bool, welcome: bool
 ) -> None:
-    """wire.md G10: an open port never spends the operator's money."""
+    """wire G10: an open port never spends the operator's money."""
     policy = KeyPolicy(require_issued=rule, bound_to_loopback=bound_to_loopback)
     admit(TEAM, policy, operators_key, address)
     if welcome:
@@ -146,7 +146,7 @@ def test_strangers_are_let_in_where_it_costs_the_operator_nothing(
 
 
 def test_refused_stranger_is_told_the_way() -> None:
-    """wire.md G10: the 401 says how to issue a key and which setting lifts the rule."""
+    """wire G10: the 401 says how to issue a key and which setting lifts the rule."""
     assert "issue_key" in ISSUED_ONLY
     assert "REQUIRE_GATEWAY_KEY=0" in ISSUED_ONLY
 
@@ -167,7 +167,7 @@ def test_refused_stranger_is_told_the_way() -> None:
     ],
 )
 def test_loopback_is_recognised(host: str, local: bool) -> None:
-    """wire.md G10 hangs on it."""
+    """wire G10 hangs on it."""
     assert is_loopback(host) is local
 
 
@@ -195,7 +195,7 @@ OPERATORS = "cpk_operators"
 def test_backend_gets_the_key_of_the_style(
     style: str, operators: str, who: Caller, sent: str
 ) -> None:
-    """wire.md G10 and seeds, CHUTES_AUTH_STYLE; an issued key is never sent upstream. P7."""
+    """wire G10 and seeds, CHUTES_AUTH_STYLE; an issued key is never sent upstream. P7."""
     policy = KeyPolicy(style)
     assert credential(who, a_backend(key=operators), policy) == (sent, sent == OPERATORS)
 
@@ -204,7 +204,7 @@ def test_backend_gets_the_key_of_the_style(
     ("style", "operators"), [("both", ""), ("header", ""), ("header", OPERATORS)]
 )
 def test_key_of_the_vendor_is_not_forwarded(style: str, operators: str) -> None:
-    """wire.md E1: where keys are forwarded, an sk-ant- key is a 401."""
+    """wire E1: where keys are forwarded, an sk-ant- key is a 401."""
     vendors = Caller("f" * 12, secret="sk-ant-api03-x")
     with pytest.raises(ApiError) as caught:
         credential(vendors, a_backend(key=operators), KeyPolicy(style))

@@ -17,7 +17,7 @@ def test_nothing_learnt_changes_nothing() -> None:
 
 
 def test_refused_field_is_left_out_for_this_model_from_then_on() -> None:
-    """wire.md E2: retry once without it, remember."""
+    """wire E2: retry once without it, remember."""
     lessons = Lessons()
     lessons.refused(TARGET, ("parallel_tool_calls",))
     lessons.refused(TARGET, ("strict", "parallel_tool_calls"))
@@ -27,7 +27,7 @@ def test_refused_field_is_left_out_for_this_model_from_then_on() -> None:
 
 
 def test_stream_options_are_remembered_for_the_whole_server() -> None:
-    """wire.md C1, `stream`: remember per backend."""
+    """wire C1, `stream`: remember per backend."""
     lessons = Lessons()
     lessons.refused(TARGET, ("stream_options",))
     assert lessons.applied(OTHER_MODEL).refused == {"stream_options"}
@@ -42,7 +42,7 @@ def test_lesson_is_added_to_what_the_row_knows() -> None:
 
 
 def test_first_report_sets_the_ratio_and_later_ones_move_it() -> None:
-    """design.md, Counting: bytes times a ratio learned per model from what the backend reported."""
+    """design, Counting: bytes times a ratio learned per model from what the backend reported."""
     lessons = Lessons()
     lessons.counted(TARGET, 3000, 1000)
     assert lessons.bytes_per_token(TARGET) == 3.0

@@ -1,4 +1,4 @@
-"""Reading model lists of all families. wire.md B7."""
+"""Reading model lists of all families. wire B7."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def test_entry_is_read_as_its_server_means_it(
     tools: bool | None,
     reasoning: bool | None,
 ) -> None:
-    """wire.md B7, discovery rule; what is not told stays unknown, never false."""
+    """wire B7, discovery rule; what is not told stays unknown, never false."""
     entry = read(item)
     told = (entry.name, entry.context, entry.max_output)
     assert told == ("m", context, max_output)
@@ -84,7 +84,7 @@ def test_entry_is_read_as_its_server_means_it(
     ],
 )
 def test_context_is_the_first_positive_size(fields: Json, context: int | None) -> None:
-    """wire.md B7, discovery rule; llama.cpp's slot goes before what the model was trained for."""
+    """wire B7, discovery rule; llama.cpp's slot goes before what the model was trained for."""
     assert read({"id": "m"} | fields).context == context
 
 
@@ -120,7 +120,7 @@ def test_broken_lists_are_survived(broken: object) -> None:
     ],
 )
 def test_list_is_read_in_every_form(document: object, names: list[str]) -> None:
-    """wire.md B7: tolerate a bare list, `{"data":null}` and missing `id`."""
+    """wire B7: tolerate a bare list, `{"data":null}` and missing `id`."""
     assert [entry.name for entry in read_list(document)] == names
 
 
@@ -133,5 +133,5 @@ def test_what_changes_with_every_read_is_not_kept() -> None:
 
 @pytest.mark.parametrize(("item", "bare"), [(BARE, True), (VLLM, False), (LLAMACPP, False)])
 def test_bare_entry_is_recognised(item: Json, bare: bool) -> None:
-    """Issue 2, item 6: `/v1/models/{id}` is asked where it helps."""
+    """Ours: `/v1/models/{id}` is asked where it helps."""
     assert read(item).is_bare is bare

@@ -68,14 +68,14 @@ CHANGES: dict[str, Callable[[Backend], Any]] = {
 def test_every_change_of_the_configuration_grows_its_version(
     row: Backend, change: Callable[[Backend], Any]
 ) -> None:
-    """design.md, The snapshot: any save or delete bumps a version row."""
+    """design, The snapshot: any save or delete bumps a version row."""
     before = ConfigVersion.current()
     change(row)
     assert ConfigVersion.current() > before
 
 
 def test_change_that_fails_leaves_the_version(row: Backend) -> None:
-    """design.md, The snapshot: in the same transaction."""
+    """design, The snapshot: in the same transaction."""
     before = ConfigVersion.current()
     with pytest.raises(IntegrityError), transaction.atomic():
         Backend.objects.create(name="main", url="https://other/v1")
@@ -109,7 +109,7 @@ def faults(**fields: Any) -> set[str]:
     ],
 )
 def test_backend_takes_what_makes_sense(field: str, good: list[Any], bad: list[Any]) -> None:
-    """design.md, Secrets: a key by the name of its variable. Containers have names without dots."""
+    """design, Secrets: a key by the name of its variable. Containers have names without dots."""
     assert [value for value in good if faults(**{field: value})] == []
     assert [value for value in bad if faults(**{field: value}) != {field}] == []
 
@@ -137,7 +137,7 @@ def test_models_go_with_their_backend(row: Backend) -> None:
 
 
 def test_issued_key_is_stored_as_its_digest() -> None:
-    """design.md, Secrets: SHA-256 of a 256-bit random token. S24."""
+    """design, Secrets: SHA-256 of a 256-bit random token. S24."""
     made, text = ApiKey.issue("team")
     stored = ApiKey.objects.get(name="team")
     assert text.startswith(PREFIX)

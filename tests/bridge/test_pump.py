@@ -95,14 +95,14 @@ async def test_answer_is_passed_on_to_its_end(clock: Clock) -> None:
 
 
 async def test_silence_is_filled_with_pings(clock: Clock) -> None:
-    """wire.md D2, OPEN: a ping whenever nothing was written for PING_INTERVAL."""
+    """wire D2, OPEN: a ping whenever nothing was written for PING_INTERVAL."""
     opened = begun(clock, (50.0, wire(text("!"))), GOOD_END)
     batches = await pumped(opened)
     assert names(batches)[:4] == ["ping", "ping", "ping", "content_block_delta"]
 
 
 async def test_comments_do_not_keep_the_client_waiting(clock: Clock) -> None:
-    """wire.md D2, OPEN: also while the backend sends only comments."""
+    """wire D2, OPEN: also while the backend sends only comments."""
     comments = [(7.0, b": keep-alive\n\n")] * 10
     batches = await pumped(begun(clock, *comments, GOOD_END))
     assert names(batches).count("ping") == 4
@@ -114,7 +114,7 @@ async def test_text_puts_off_the_ping(clock: Clock) -> None:
 
 
 async def test_backend_that_goes_silent_ends_in_a_timeout(clock: Clock) -> None:
-    """wire.md D7: idle longer than IDLE_TIMEOUT, `timeout_error`."""
+    """wire D7: idle longer than IDLE_TIMEOUT, `timeout_error`."""
     opened = begun(clock)
     batches = await pumped(opened)
     error = opened.answer.machine.error
@@ -126,14 +126,14 @@ async def test_backend_that_goes_silent_ends_in_a_timeout(clock: Clock) -> None:
 
 
 async def test_comments_count_as_signs_of_life(clock: Clock) -> None:
-    """wire.md D7: counted on backend bytes, comments included."""
+    """wire D7: counted on backend bytes, comments included."""
     comments = [(309.0, b": still here\n\n")] * 5
     opened = begun(clock, *comments, GOOD_END)
     assert names(await pumped(opened))[-1] == "message_stop"
 
 
 async def test_backend_that_forgets_to_end_is_ended(clock: Clock) -> None:
-    """wire.md D2, FINISHING: FINISH_GRACE after the finish reason."""
+    """wire D2, FINISHING: FINISH_GRACE after the finish reason."""
     start = clock.now
     opened = begun(clock, wire(finish("stop")))
     assert names(await pumped(opened))[-1] == "message_stop"
@@ -142,7 +142,7 @@ async def test_backend_that_forgets_to_end_is_ended(clock: Clock) -> None:
 
 
 async def test_chatter_after_the_finish_reason_does_not_put_off_the_end(clock: Clock) -> None:
-    """wire.md D2, FINISHING: the grace counts from the finish reason, whatever comments come."""
+    """wire D2, FINISHING: the grace counts from the finish reason, whatever comments come."""
     start = clock.now
     comments = [(1.0, b": keep-alive\n\n")] * 400
     opened = begun(clock, wire(finish("stop")), *comments)
@@ -151,7 +151,7 @@ async def test_chatter_after_the_finish_reason_does_not_put_off_the_end(clock: C
 
 
 async def test_late_usage_is_taken_within_the_grace(clock: Clock) -> None:
-    """wire.md D2: keep reading for usage."""
+    """wire D2: keep reading for usage."""
     opened = begun(clock, wire(finish("stop")), (4.0, wire(usage(7, 3))))
     await pumped(opened)
     counted = opened.answer.machine.usage()
@@ -162,7 +162,7 @@ async def test_late_usage_is_taken_within_the_grace(clock: Clock) -> None:
     "end", [END, ApiError.bad_gateway(CUT_SHORT)], ids=["end of body", "cut connection"]
 )
 async def test_end_after_the_finish_reason_is_a_normal_one(clock: Clock, end: Item) -> None:
-    """wire.md D7: EOF without `[DONE]` after a finish reason is a normal end."""
+    """wire D7: EOF without `[DONE]` after a finish reason is a normal end."""
     opened = begun(clock, wire(finish("stop")), end)
     assert names(await pumped(opened))[-1] == "message_stop"
     assert opened.answer.machine.error is None
@@ -172,7 +172,7 @@ async def test_end_after_the_finish_reason_is_a_normal_one(clock: Clock, end: It
     "end", [END, ApiError.bad_gateway(CUT_SHORT)], ids=["end of body", "cut connection"]
 )
 async def test_end_before_a_finish_reason_is_an_error(clock: Clock, end: Item) -> None:
-    """wire.md D7: never a fake end_turn."""
+    """wire D7: never a fake end_turn."""
     opened = begun(clock, end)
     batches = await pumped(opened)
     assert names(batches) == ["error"]
@@ -182,7 +182,7 @@ async def test_end_before_a_finish_reason_is_an_error(clock: Clock, end: Item) -
 
 
 async def test_interrupted_answer_ends_in_an_error_that_clients_retry(clock: Clock) -> None:
-    """wire.md D7: server shutdown."""
+    """wire D7: server shutdown."""
     opened = begun(clock, ApiError(529, "Gateway is restarting"))
     (frame,) = parse_sse(b"".join(map(to_bytes, await pumped(opened))))
     assert frame.data["error"] == {
@@ -192,7 +192,7 @@ async def test_interrupted_answer_ends_in_an_error_that_clients_retry(clock: Clo
 
 
 async def test_answer_that_met_its_stop_sequence_ends_at_once(clock: Clock) -> None:
-    """wire.md C8: what the backend still says is of no interest. F86."""
+    """wire C8: what the backend still says is of no interest. F86."""
     start = clock.now
     opened = begun(
         clock, wire(text(" STOP and more")), stop_sequences=("STOP",), gateway_stops=("STOP",)
@@ -221,5 +221,5 @@ def test_patience_lasts_until_the_first_clock_strikes(
 
 
 def test_nothing_to_say_is_written_as_a_ping() -> None:
-    """wire.md D8."""
+    """wire D8."""
     assert to_bytes([]) == b'event: ping\ndata: {"type":"ping"}\n\n'

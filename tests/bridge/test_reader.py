@@ -38,7 +38,7 @@ async def refusal(incoming: Incoming, **headers: str) -> ApiError:
 
 
 def test_header_names_are_lower_case_and_repeats_are_joined() -> None:
-    """wire.md A2: anthropic-beta may be repeated."""
+    """wire A2: anthropic-beta may be repeated."""
     raw = [(b"Anthropic-Beta", b"a,b"), (b"anthropic-beta", b"c"), (b"X-Name", b"M\xfcller")]
     assert headers_of({"headers": raw}) == {"anthropic-beta": "a,b, c", "x-name": "M\u00fcller"}
 
@@ -63,7 +63,7 @@ async def test_client_that_leaves_in_the_middle_is_noticed() -> None:
 
 
 async def test_limit_is_exact() -> None:
-    """wire.md F13 and E1: one byte over is a 413 that names number and setting."""
+    """wire F13 and E1: one byte over is a 413 that names number and setting."""
     assert len(await read_body({}, Incoming(b"x" * LIMIT), LIMIT)) == LIMIT
     error = await refusal(Incoming(b"x" * LIMIT, b"y"))
     assert (error.status, error.type) == (413, "request_too_large")
@@ -94,13 +94,13 @@ async def test_strange_length_is_measured_instead(length: str) -> None:
     ],
 )
 async def test_compressed_body_is_unpacked(encoding: str, body: bytes) -> None:
-    """wire.md A2, content-encoding: accept what is cheap."""
+    """wire A2, content-encoding: accept what is cheap."""
     assert await read_body({"content-encoding": encoding}, Incoming(body), LIMIT) == TEXT
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "nonsense"])
 async def test_other_encodings_are_refused_with_their_code(encoding: str) -> None:
-    """wire.md A2: else 400 with error code request_body_encoding_unsupported."""
+    """wire A2: else 400 with error code request_body_encoding_unsupported."""
     error = await refusal(Incoming(TEXT), content_encoding=encoding)
     assert (error.status, error.error_code) == (400, "request_body_encoding_unsupported")
 

@@ -34,7 +34,7 @@ async def test_plain_answer_is_one_document(engine: Gateway, backend: FakeBacken
 
 
 async def test_streamed_answer_is_events(engine: Gateway, backend: FakeBackend) -> None:
-    """wire.md A3: headers of a stream."""
+    """wire A3: headers of a stream."""
     answer = await send(engine, stream=True)
     assert answer.message["content"] == [{"type": "text", "text": "Hello"}]
     headers = answer.head.headers
@@ -47,7 +47,7 @@ async def test_streamed_answer_is_events(engine: Gateway, backend: FakeBackend) 
 async def test_good_answer_is_recorded_and_settles_the_breaker(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
-    """wire.md D6, last row; E2: a success resets."""
+    """wire D6, last row; E2: a success resets."""
     breaker(engine).failed(0.0)
     await send(engine, stream=stream)
     (record,) = records
@@ -64,7 +64,7 @@ async def test_good_answer_is_recorded_and_settles_the_breaker(
 async def test_answer_in_the_other_mode_is_as_good(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool, replied: str
 ) -> None:
-    """wire.md B9: JSON although a stream was asked for, and the other way round."""
+    """wire B9: JSON although a stream was asked for, and the other way round."""
     breaker(engine).failed(0.0)
     if replied == "as a stream":
         backend.on(ALPHA).stream(*GOOD)
@@ -85,7 +85,7 @@ async def test_answer_in_the_other_mode_is_as_good(
 async def test_no_tokens_asked_for_is_answered_here(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
-    """wire.md C1, `max_tokens`: 0 is answered locally. F59."""
+    """wire C1, `max_tokens`: 0 is answered locally. F59."""
     answer = await send(engine, stream=stream, max_tokens=0)
     message = answer.message if stream else answer.json
     assert (message["content"], message["stop_reason"]) == ([], "max_tokens")
@@ -94,7 +94,7 @@ async def test_no_tokens_asked_for_is_answered_here(
 
 
 async def test_dropped_fields_are_named(engine: Gateway, backend: FakeBackend) -> None:
-    """wire.md C: `x-gateway-dropped`, names only."""
+    """wire C: `x-gateway-dropped`, names only."""
     answer = await send(engine, service_tier="auto", top_k=5)
     assert set(answer.head.headers["x-gateway-dropped"].split(",")) == {"service_tier", "top_k"}
 
@@ -134,7 +134,7 @@ async def test_refusal_is_a_reply_with_its_status(
     kind: str,
     stream: bool,
 ) -> None:
-    """wire.md E1; G12: errors before the first byte keep their status, in streams too."""
+    """wire E1; G12: errors before the first byte keep their status, in streams too."""
     answer = await answer_to(engine, call(**({} if "raw" in asked else {"stream": stream}) | asked))
     assert answer.error[:2] == (status, kind)
     assert answer.json["request_id"] == answer.head.headers["request-id"]
@@ -147,7 +147,7 @@ async def test_refusal_is_a_reply_with_its_status(
 async def test_full_gateway_sends_away(
     engine: Gateway, backend: FakeBackend, settings: Any
 ) -> None:
-    """wire.md E1, too many requests in flight."""
+    """wire E1, too many requests in flight."""
     settings.MAX_IN_FLIGHT = 1
     gate = Gate()
     backend.on(ALPHA).json({}, before=gate)
@@ -162,7 +162,7 @@ async def test_full_gateway_sends_away(
 
 
 async def test_open_breaker_is_told_without_a_call(engine: Gateway, backend: FakeBackend) -> None:
-    """wire.md E1, breaker open; F114."""
+    """wire E1, breaker open; F114."""
     backend.on(ALPHA).error(500)
     for _ in range(5):
         assert (await send(engine)).status == 500
@@ -198,7 +198,7 @@ async def test_refusal_of_the_backend_keeps_its_meaning(
     failures: int,
     stream: bool,
 ) -> None:
-    """wire.md E2, columns status and B; the record says the same."""
+    """wire E2, columns status and B; the record says the same."""
     backend.on(ALPHA).error(status)
     answer = await send(engine, stream=stream)
     assert answer.error[:2] == (ours, kind)
@@ -209,7 +209,7 @@ async def test_refusal_of_the_backend_keeps_its_meaning(
 async def test_unknown_model_of_the_backend_is_answered_with_a_fresh_list(
     engine: Gateway, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """wire.md E2, 404 with model wording: refresh the model list once first."""
+    """wire E2, 404 with model wording: refresh the model list once first."""
     backend.on(ALPHA).error(404, "The model `test/alpha` does not exist.")
     asked: list[str] = []
 
@@ -227,7 +227,7 @@ async def test_unknown_model_of_the_backend_is_answered_with_a_fresh_list(
 async def test_plain_answer_has_a_time_limit_as_a_whole(
     engine: Gateway, backend: FakeBackend, records: list[Record]
 ) -> None:
-    """wire.md E2, read timeout (non-stream); D8: bounded by the read timeout. R20."""
+    """wire E2, read timeout (non-stream); D8: bounded by the read timeout. R20."""
     routes = engine.snapshot.routes
     hasty = replace(routes.backends[0], timeout=0.05)
     engine.store.current = replace(engine.snapshot, routes=replace(routes, backends=(hasty,)))

@@ -26,7 +26,7 @@ BOTH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"
 async def test_nothing_is_sent_before_the_backends_headers(
     engine: Gateway, backend: FakeBackend, settings: Any
 ) -> None:
-    """wire.md D2, WAIT_HEADERS: the grace begins with the backend's 200."""
+    """wire D2, WAIT_HEADERS: the grace begins with the backend's 200."""
     settings.FIRST_CHUNK_GRACE = 0.0
     gate = Gate()
     backend.on(ALPHA).json({"error": {"message": "slow"}}, 500, before=gate)
@@ -39,7 +39,7 @@ async def test_nothing_is_sent_before_the_backends_headers(
 async def test_stream_begins_by_itself_when_the_grace_runs_out(
     engine: Gateway, backend: FakeBackend, settings: Any
 ) -> None:
-    """wire.md D2, WAIT_FIRST: commit with nothing but message_start and ping; then pings, D8."""
+    """wire D2, WAIT_FIRST: commit with nothing but message_start and ping; then pings, D8."""
     settings.FIRST_CHUNK_GRACE, settings.PING_INTERVAL = 0.0, 0.01
     gate = Gate()
     backend.on(ALPHA).stream(role(), gate, *GOOD[1:])
@@ -68,7 +68,7 @@ async def test_error_after_the_first_byte_is_an_event(
     chunk: Any,
     kind: str,
 ) -> None:
-    """wire.md E3; the record has the status that the reply could not have any more."""
+    """wire E3; the record has the status that the reply could not have any more."""
     settings.FIRST_CHUNK_GRACE = 0.0
     gate = Gate()
     backend.on(ALPHA).stream(role(), gate, chunk)
@@ -83,7 +83,7 @@ async def test_error_after_the_first_byte_is_an_event(
 async def test_cut_stream_ends_in_an_event_and_counts_once(
     engine: Gateway, backend: FakeBackend, records: list[Record]
 ) -> None:
-    """wire.md D7; E2: a mid-stream failure after content counts as one failure."""
+    """wire D7; E2: a mid-stream failure after content counts as one failure."""
     backend.on(ALPHA).stream(role(), text("He"), done=False)
     answer = await send(engine, stream=True)
     assert answer.message["error"]["type"] == "api_error"
@@ -107,7 +107,7 @@ async def test_bug_is_a_500_and_its_story_stays_in_the_log(
     caplog: pytest.LogCaptureFixture,
     stream: bool,
 ) -> None:
-    """wire.md E1, last row."""
+    """wire E1, last row."""
     monkeypatch.setattr(relaying, "make_order", broken)
     answer = await send(engine, stream=stream)
     assert answer.error == (500, "api_error", "Internal gateway error")
@@ -120,7 +120,7 @@ async def test_bug_is_a_500_and_its_story_stays_in_the_log(
 async def test_bug_in_the_middle_of_a_stream_is_an_event(
     engine: Gateway, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """wire.md D7: gateway bug while translating."""
+    """wire D7: gateway bug while translating."""
     monkeypatch.setattr(relaying, "pump", broken)
     answer = await send(engine, stream=True)
     error = json.loads(answer.body.split(b"data: ")[-1])["error"]

@@ -1,4 +1,4 @@
-"""What the gateway tells about itself. wire.md A14, F132-136, G21."""
+"""What the gateway tells about itself. wire A14, F132-136, G21."""
 
 import json
 import re
@@ -30,14 +30,14 @@ def ids(found: Any) -> list[str]:
 
 
 def test_list_is_given_whole_when_it_fits() -> None:
-    """wire.md A14."""
+    """wire A14."""
     found = page()
     assert ids(found) == ["a", "b", "c", "d", "e"]
     assert (found["has_more"], found["first_id"], found["last_id"]) == (False, "a", "e")
 
 
 def test_page_has_twenty_entries_unless_asked_otherwise() -> None:
-    """wire.md A14: limit 1-1000, default 20."""
+    """wire A14: limit 1-1000, default 20."""
     many = Routes((a_backend(models=facts(*(f"m{i}" for i in range(1500)))),))
     for query, count in (("", 20), ("limit=1", 1), ("limit=1000", 1000)):
         found = report.models(many, query)
@@ -45,7 +45,7 @@ def test_page_has_twenty_entries_unless_asked_otherwise() -> None:
 
 
 def test_pages_forward_yield_everything_once() -> None:
-    """wire.md F132."""
+    """wire F132."""
     first = page(limit=2)
     second = page(limit=2, after_id=first["last_id"])
     third = page(limit=2, after_id=second["last_id"])
@@ -54,7 +54,7 @@ def test_pages_forward_yield_everything_once() -> None:
 
 
 def test_pages_backward_yield_everything_once() -> None:
-    """wire.md F133; with before_id clients walk back using first_id."""
+    """wire F133; with before_id clients walk back using first_id."""
     first = page(limit=2, before_id="e")
     second = page(limit=2, before_id=first["first_id"])
     third = page(limit=2, before_id=second["first_id"])
@@ -76,7 +76,7 @@ def test_pages_backward_yield_everything_once() -> None:
     ],
 )
 def test_bad_page_is_refused_by_the_name_of_its_field(query: dict[str, Any]) -> None:
-    """wire.md F133: unknown after_id is a 400."""
+    """wire F133: unknown after_id is a 400."""
     with pytest.raises(ApiError) as caught:
         page(**query)
     assert caught.value.status == 400
@@ -92,13 +92,13 @@ def test_empty_parameters_and_unknown_ones_are_ignored() -> None:
     [(["active"], 5), (["deprecated"], 0), (["retired"], 0), (["retired", "active"], 5)],
 )
 def test_list_is_narrowed_to_the_lifecycle_asked_for(wanted: list[str], count: int) -> None:
-    """wire.md A14: query `lifecycle[]`; all models here are active."""
+    """wire A14: query `lifecycle[]`; all models here are active."""
     query = urlencode([("lifecycle[]", state) for state in wanted])
     assert len(ids(report.models(FIVE, query))) == count
 
 
 def test_nothing_known_is_an_empty_page() -> None:
-    """wire.md A14: last_id and first_id may be null."""
+    """wire A14: last_id and first_id may be null."""
     assert report.models(Routes((a_backend(),)), "") == {
         "data": [],
         "has_more": False,
@@ -108,7 +108,7 @@ def test_nothing_known_is_an_empty_page() -> None:
 
 
 def test_entry_has_every_member() -> None:
-    """wire.md A14 and F135."""
+    """wire A14 and F135."""
     routes = Routes((a_backend(models=facts("m", context=4096, max_output=512)),))
     entry = report.model(routes, "m")
     assert (entry["type"], entry["id"], entry["lifecycle"]) == ("model", "m", "active")
@@ -124,7 +124,7 @@ def test_unknown_size_is_null() -> None:
 
 
 def test_alias_is_listed_first_with_the_size_of_its_model() -> None:
-    """wire.md F136: Claude Code's discovery keeps names that hold `claude`."""
+    """wire F136: Claude Code's discovery keeps names that hold `claude`."""
     backends = (a_backend(models=facts("m", context=4096)),)
     routes = Routes(backends, (Alias("claude-m", "main", "m"), Alias("claude-*", "main", "m")))
     listed = report.models(routes, "")
@@ -133,7 +133,7 @@ def test_alias_is_listed_first_with_the_size_of_its_model() -> None:
 
 
 def test_unknown_model_is_not_found() -> None:
-    """wire.md F134."""
+    """wire F134."""
     with pytest.raises(ApiError) as caught:
         report.model(FIVE, "z")
     assert (caught.value.status, caught.value.message.split("\n")[0]) == (404, "model: z")
@@ -147,7 +147,7 @@ def configured(engine: Gateway, *backends: Backend, aliases: tuple[Alias, ...] =
 
 
 def test_schemas_tell_what_is_known_and_what_is_not() -> None:
-    """Issue 2, item 4: what discovery knows of each model. P13."""
+    """Ours: what discovery knows of each model. P13."""
     backend = a_backend(
         models=facts("m", context=4096, vision=False, refused=frozenset({"strict"}))
     )
@@ -170,7 +170,7 @@ async def test_new_gateway_is_well(engine: Gateway) -> None:
 async def test_health_is_503_when_nothing_would_be_called(
     engine: Gateway, failing: int, status: int, word: str
 ) -> None:
-    """Issue 2, item 4: 200 when it can serve, 503 when it cannot."""
+    """Ours: 200 when it can serve, 503 when it cannot."""
     backends = (a_backend(name="one"), a_backend(name="two"))
     configured(engine, *backends)
     for backend in backends[:failing]:
@@ -197,7 +197,7 @@ async def test_gateway_without_backends_is_unhealthy(engine: Gateway) -> None:
 
 
 async def test_health_shows_names_and_states_only(engine: Gateway) -> None:
-    """wire.md G21: never addresses or keys."""
+    """wire G21: never addresses or keys."""
     secret = a_backend("https://internal.example:8443/v1", key="cpk_operators", models=facts("m"))
     configured(engine, secret)
     condition = engine.health.of(secret)
@@ -208,7 +208,7 @@ async def test_health_shows_names_and_states_only(engine: Gateway) -> None:
 
 
 async def test_demo_is_called_by_its_name(engine: Gateway) -> None:
-    """design.md, Demo backend: the page and the log say that it is the demo."""
+    """design, Demo backend: the page and the log say that it is the demo."""
     assert report.health(engine)[1]["demo"] is False
     demo = replace(a_backend("demo://local/v1", name="demo"), models=facts("demo/echo"))
     configured(engine, demo)

@@ -1,4 +1,4 @@
-"""Routing: a name in, a target or a 404 with suggestions out. wire.md C1 `model`, E1, G12, G13."""
+"""Routing: a name in, a target or a 404 with suggestions out. wire C1 `model`, E1, G12, G13."""
 
 from dataclasses import replace
 
@@ -50,7 +50,7 @@ def found(known: Routes, name: str) -> tuple[str, str]:
     [GLM, GLM.lower(), GLM.upper(), f"{GLM}[1m]", f"{GLM}[1M]", f"anthropic/{GLM}"],
 )
 def test_listed_model_is_found_in_these_spellings(name: str) -> None:
-    """wire.md C1: as it is, by case, without `[1m]` and `anthropic/`."""
+    """wire C1: as it is, by case, without `[1m]` and `anthropic/`."""
     assert found(routes(), name) == ("main", GLM)
 
 
@@ -85,7 +85,7 @@ def test_first_backend_that_lists_a_model_gets_it() -> None:
 
 
 def test_exact_alias_goes_before_everything() -> None:
-    """wire.md C1: exact map entry first."""
+    """wire C1: exact map entry first."""
     known = mapped({GLM: to("other/one", "other"), "zai*": to("Twin")})
     assert found(known, GLM) == ("other", "other/one")
 
@@ -103,14 +103,14 @@ def test_exact_alias_goes_before_everything() -> None:
     ],
 )
 def test_most_specific_glob_wins(name: str, model: str) -> None:
-    """wire.md G13: aliases may be globs, most specific first; `*` is the last resort."""
+    """wire G13: aliases may be globs, most specific first; `*` is the last resort."""
     globs = {"*": to("rest"), "claude-*": to("big"), "claude-*haiku*": to("small")}
     assert found(mapped(globs), name) == ("main", model)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_name_of_a_family_is_more_specific_than_what_all_share(order: int) -> None:
-    """wire.md C1, G13: `*haiku*` catches the haikus beside `claude-*`, whichever comes first."""
+    """wire C1, G13: `*haiku*` catches the haikus beside `claude-*`, whichever comes first."""
     globs = [("claude-*", to("big")), ("*haiku*", to("small")), ("*opus*", to("huge"))]
     known = mapped(dict(globs[::order]))
     assert found(known, "claude-haiku-4-5") == ("main", "small")
@@ -119,14 +119,14 @@ def test_name_of_a_family_is_more_specific_than_what_all_share(order: int) -> No
 
 
 def test_glob_goes_before_the_list_and_catch_all_behind_it() -> None:
-    """wire.md C1: pattern map before the discovered list. Ours: `*` is for what nobody knows."""
+    """wire C1: pattern map before the discovered list. Ours: `*` is for what nobody knows."""
     known = mapped({"zai*": to("Twin"), "*": to("rest")})
     assert found(known, GLM) == ("main", "Twin")
     assert found(known, "vendor/name:free") == ("main", "vendor/name:free")
 
 
 def test_spelling_as_sent_goes_before_the_shortened_one() -> None:
-    """wire.md C1: stripped before the second lookup only."""
+    """wire C1: stripped before the second lookup only."""
     known = mapped({"glm[1m]": to("long"), "glm": to("short")})
     assert found(known, "glm[1m]") == ("main", "long")
     assert found(known, "glm") == ("main", "short")
@@ -150,14 +150,14 @@ def test_alias_of_a_backend_that_is_gone_is_passed_over() -> None:
 
 
 def test_unknown_list_takes_any_name() -> None:
-    """wire.md C1: pass through when the list is unknown."""
+    """wire C1: pass through when the list is unknown."""
     assert found(routes(LISTED, UNLISTED), "who/knows") == ("open", "who/knows")
     assert found(routes(LISTED, UNLISTED), "who/knows[1m]") == ("open", "who/knows")
     assert found(routes(LISTED, UNLISTED), GLM) == ("main", GLM)
 
 
 def test_unknown_name_is_not_found_and_the_closest_are_named() -> None:
-    """wire.md E1: `model: X`, newline, `Available models: a, b, c`, closest first. S19."""
+    """wire E1: `model: X`, newline, `Available models: a, b, c`, closest first. S19."""
     with pytest.raises(ApiError) as caught:
         resolve(routes(), "zai-org/GLM-4.6")
     error = caught.value
@@ -180,13 +180,13 @@ def test_strange_name_is_an_ordinary_unknown_one(name: str) -> None:
 
 
 def test_at_most_twenty_names_are_suggested() -> None:
-    """wire.md E1: max 20."""
+    """wire E1: max 20."""
     known = [f"model-{i}" for i in range(300)]
     assert len(suggestions("model", known)) == 20
 
 
 def test_names_are_aliases_first_and_no_globs() -> None:
-    """wire.md F136: alias ids are listed; a pattern is no name."""
+    """wire F136: alias ids are listed; a pattern is no name."""
     known = mapped({"claude-x": to(GLM), "claude-*": to(GLM), "lost": to("x", "gone")})
     listed = known_names(known)
     assert list(listed) == ["claude-x", GLM, "vendor/name:free", "Twin", "TWIN", "other/one"]
@@ -212,7 +212,7 @@ def test_host_is_what_no_message_may_name() -> None:
 
 
 def test_key_does_not_show_in_a_representation() -> None:
-    """design.md, Secrets: no key in a log or an error."""
+    """design, Secrets: no key in a log or an error."""
     backend = a_backend(key="cpk_operator")
     assert "cpk_operator" not in repr(Target(backend, "m", facts("m")["m"]))
 

@@ -1,4 +1,4 @@
-"""Who gets a second chance, and after how long. wire.md E2 column R, E7; seeds: the 429 rule."""
+"""Who gets a second chance, and after how long. wire E2 column R, E7; seeds: the 429 rule."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     ],
 )
 def test_second_chance_is_given_by_the_error(error: ApiError, allowed: int) -> None:
-    """wire.md E2, column R; a 429 only when its retry-after is short."""
+    """wire E2, column R; a 429 only when its retry-after is short."""
     assert _allowance(error) == allowed
 
 
@@ -61,7 +61,7 @@ def test_longest_wait_is_the_operators(rules: Any) -> None:
 def test_pause_is_what_was_asked_for_or_a_moment(
     monkeypatch: pytest.MonkeyPatch, retry_after: int | None, least: float, most: float
 ) -> None:
-    """wire.md E7: retry-after when <= 2 s, else 0.3-0.8 s random."""
+    """wire E7: retry-after when <= 2 s, else 0.3-0.8 s random."""
     monkeypatch.undo()
     assert attempts.PAUSE_RANGE == (0.3, 0.8)
     error = ApiError(529, "busy", retry_after=retry_after, retryable=True)

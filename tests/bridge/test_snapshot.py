@@ -50,7 +50,7 @@ def test_backend_is_what_its_row_says(settings: Any) -> None:
 @with_rows
 @pytest.mark.parametrize(("credential", "in_use"), [("env:KEY", True), ("", False)])
 def test_operators_key_in_use_is_noticed(settings: Any, credential: str, in_use: bool) -> None:
-    """wire.md G10 hangs on it."""
+    """wire G10 hangs on it."""
     settings.BACKEND_SECRET = {"KEY": "cpk_operators"}.get
     a_row(credential=credential)
     assert build(1).operator_key_in_use is in_use
@@ -116,7 +116,7 @@ def test_issued_keys_are_known_by_digest() -> None:
 
 @with_rows
 def test_demo_plays_where_nothing_is_configured() -> None:
-    """design.md, Demo backend; Claude Code's own names reach it too."""
+    """design, Demo backend; Claude Code's own names reach it too."""
     built = build(1)
     assert built.is_demo
     for name in (DEMO_MODEL, "claude-opus-4-1"):
@@ -126,7 +126,7 @@ def test_demo_plays_where_nothing_is_configured() -> None:
 
 @with_rows
 def test_demo_does_not_stand_in_for_a_backend_that_is_switched_off() -> None:
-    """design.md, Demo backend: only where no backend is configured."""
+    """design, Demo backend: only where no backend is configured."""
     a_row(enabled=False)
     built = build(1)
     assert (built.is_demo, built.routes.backends) == (False, ())
@@ -161,6 +161,6 @@ def test_demo_plays_again_when_the_environment_names_no_backend_any_more() -> No
 def test_family_is_told_by_the_row_the_address_or_the_list(
     url: str, owner: str, dialect: str, profile: str
 ) -> None:
-    """wire.md G14: `auto` looks at what `/v1/models` and the base URL give away."""
+    """wire G14: `auto` looks at what `/v1/models` and the base URL give away."""
     rows = [DiscoveredModel(name="a", entry={}), DiscoveredModel(entry={"owned_by": owner})]
     assert profile_of(Backend(url=url, dialect=dialect), rows).name == profile

@@ -22,7 +22,7 @@ def test_snapshot_cannot_be_changed() -> None:
 
 @with_threads
 async def test_unchanged_rows_are_not_read_again() -> None:
-    """design.md, The snapshot: compares the version."""
+    """design, The snapshot: compares the version."""
     store = SnapshotStore()
     await store.start()
     first = store.current
@@ -32,7 +32,7 @@ async def test_unchanged_rows_are_not_read_again() -> None:
 
 @with_threads
 async def test_changed_rows_make_a_new_snapshot_beside_the_old() -> None:
-    """design.md, The snapshot: running streams keep theirs."""
+    """design, The snapshot: running streams keep theirs."""
     store = SnapshotStore()
     await store.start()
     before = store.current
@@ -75,7 +75,7 @@ class Database:
 async def test_last_snapshot_serves_on_while_the_database_is_away(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """design.md, The snapshot; said once when it goes, once when it is back."""
+    """design, The snapshot; said once when it goes, once when it is back."""
     away = OperationalError("away")
     database = Database(Snapshot(1), away, away, away, Snapshot(2), away)
     monkeypatch.setattr(snapshot, "POLL_SECONDS", 0)
@@ -104,7 +104,7 @@ class Watched(SnapshotStore):
 
 @with_threads
 async def test_loop_notices_a_change_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """design.md, The snapshot: every process compares the version once a second."""
+    """design, The snapshot: every process compares the version once a second."""
     monkeypatch.setattr(snapshot, "POLL_SECONDS", 0.01)
     store = Watched()
     keeping = asyncio.create_task(store.keep_current())

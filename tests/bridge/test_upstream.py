@@ -1,4 +1,4 @@
-"""The answer of a backend over a real socket. wire.md E2, D7; issue 2, item 5."""
+"""The answer of a backend over a real socket. wire E2, D7."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ async def test_answer_comes_in_the_pieces_in_which_it_was_sent(
 async def test_body_that_breaks_off_is_an_error(
     upstream: Upstream, main: Backend, backend: FakeBackend, end: End
 ) -> None:
-    """wire.md D7: transport error."""
+    """wire D7: transport error."""
     backend.on(ALPHA).stream(text("He"), end)
     reply = await upstream.send(main, SECRET, CHAT_BODY)
     with pytest.raises(ApiError) as caught:
@@ -60,7 +60,7 @@ async def test_only_so_many_bytes_are_read(
 async def test_closing_an_unfinished_answer_stops_the_backend(
     upstream: Upstream, main: Backend, backend: FakeBackend
 ) -> None:
-    """wire.md D2, client gone: close at once."""
+    """wire D2, client gone: close at once."""
     gate = Gate()
     backend.on(ALPHA).stream(text("He"), gate)
     reply = await upstream.send(main, SECRET, CHAT_BODY)
@@ -72,7 +72,7 @@ async def test_closing_an_unfinished_answer_stops_the_backend(
 async def test_cancelled_request_stops_the_backend(
     upstream: Upstream, main: Backend, backend: FakeBackend
 ) -> None:
-    """Issue 2, item 5: a client's leaving closes the upstream at once; here before the head."""
+    """Ours: a client's leaving closes the upstream at once; here before the head."""
     gate = Gate()
     backend.on(ALPHA).json({}, before=gate)
     asking = asyncio.create_task(send(upstream, main))
@@ -109,7 +109,7 @@ async def counting_server() -> AsyncIterator[tuple[str, list[int]]]:
 
 
 async def test_connection_is_used_again_after_a_whole_answer(upstream: Upstream) -> None:
-    """Issue 2, item 5: one long-lived client."""
+    """Ours: one long-lived client."""
     async with counting_server() as (url, counts):
         for _ in range(4):
             assert await send(upstream, a_backend(url)) == b"{}"
@@ -149,7 +149,7 @@ async def test_retry_after_in_seconds_is_left_as_it_is(
 async def test_retry_after_as_a_date_becomes_seconds(
     upstream: Upstream, main: Backend, backend: FakeBackend, ahead: int, least: int, most: int
 ) -> None:
-    """wire.md E2, 429: dates turned into seconds; F115."""
+    """wire E2, 429: dates turned into seconds; F115."""
     moment = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
     assert least <= int(await wait_told(upstream, main, backend, moment)) <= most
 
@@ -158,7 +158,7 @@ async def test_retry_after_as_a_date_becomes_seconds(
 
 
 async def test_demo_is_reached_the_same_way(upstream: Upstream) -> None:
-    """design.md, Demo backend: no socket, no key."""
+    """design, Demo backend: no socket, no key."""
     demo = a_backend("demo://local/v1", name="demo")
     body = b'{"model":"demo/echo","messages":[{"role":"user","content":"hi"}]}'
     reply = await upstream.send(demo, "", body)

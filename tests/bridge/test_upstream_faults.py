@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a backend, each on a real socket. wire.md E2, first rows."""
+"""What goes wrong on the way to a backend, each on a real socket. wire E2, first rows."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ async def failure(upstream: Upstream, backend: Backend) -> ApiError:
 
 
 async def test_refused_connection_may_be_tried_again(upstream: Upstream) -> None:
-    """wire.md E2, first row; F112: without host or port."""
+    """wire E2, first row; F112: without host or port."""
     with closed_port() as port:
         error = await failure(upstream, a_backend(f"http://127.0.0.1:{port}/v1"))
     assert (error.status, error.type, error.message) == (502, "api_error", UNREACHABLE)
@@ -28,13 +28,13 @@ async def test_refused_connection_may_be_tried_again(upstream: Upstream) -> None
 
 
 async def test_name_that_does_not_resolve_is_unreachable(upstream: Upstream) -> None:
-    """wire.md E2, first row: DNS failure."""
+    """wire E2, first row: DNS failure."""
     error = await failure(upstream, a_backend("http://no-such-host.invalid/v1"))
     assert (error.status, error.message, error.retryable) == (502, UNREACHABLE, True)
 
 
 async def test_failed_handshake_is_unreachable(upstream: Upstream) -> None:
-    """wire.md E2, first row: TLS failure; here a server that speaks plain HTTP."""
+    """wire E2, first row: TLS failure; here a server that speaks plain HTTP."""
 
     async def answer_plainly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -52,7 +52,7 @@ async def test_failed_handshake_is_unreachable(upstream: Upstream) -> None:
 async def test_connection_dropped_before_the_head_is_not_tried_again(
     upstream: Upstream, main: Backend, backend: FakeBackend
 ) -> None:
-    """wire.md E2, first row: retried in the connect stage only."""
+    """wire E2, first row: retried in the connect stage only."""
     backend.on(ALPHA).drop()
     error = await failure(upstream, main)
     assert (error.status, error.message, error.retryable) == (502, UNREACHABLE, False)
@@ -60,7 +60,7 @@ async def test_connection_dropped_before_the_head_is_not_tried_again(
 
 
 async def test_connection_that_takes_too_long_is_a_timeout() -> None:
-    """wire.md E2: connect timeout, 504, may be tried again."""
+    """wire E2: connect timeout, 504, may be tried again."""
     upstream = Upstream(connect_timeout=0.05)
     try:
         with deaf_port() as port:
@@ -74,7 +74,7 @@ async def test_connection_that_takes_too_long_is_a_timeout() -> None:
 async def test_silent_backend_is_given_up_after_the_time_of_its_row(
     upstream: Upstream, backend: FakeBackend
 ) -> None:
-    """wire.md E2: header timeout; not retried, since the work may be running. F113, R20."""
+    """wire E2: header timeout; not retried, since the work may be running. F113, R20."""
     backend.on(ALPHA).json({}, before=Gate())
     hasty = a_backend(f"{backend.base_url}/v1", timeout=0.05)
     error = await failure(upstream, hasty)
@@ -86,6 +86,6 @@ async def test_silent_backend_is_given_up_after_the_time_of_its_row(
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/v1", "http://[::1/v1", "http://h:x/v1"])
 async def test_impossible_address_is_unreachable(upstream: Upstream, url: str) -> None:
-    """wire.md E2, first row; ours: a typo in a row is no bug of the gateway."""
+    """wire E2, first row; ours: a typo in a row is no bug of the gateway."""
     error = await failure(upstream, a_backend(url))
     assert (error.status, error.message) == (502, UNREACHABLE)

@@ -23,7 +23,7 @@ async def test_request_goes_to_the_address_of_the_row(
 async def test_only_these_headers_are_sent(
     upstream: Upstream, main: Backend, backend: FakeBackend
 ) -> None:
-    """wire.md C1: never forward client headers."""
+    """wire C1: never forward client headers."""
     await send(upstream, main)
     sent = {name: value for name, value in backend.only_call.headers if name != "host"}
     assert sent.pop("content-length") == str(len(CHAT_BODY))
@@ -40,7 +40,7 @@ async def test_only_these_headers_are_sent(
 async def test_key_goes_into_the_header_of_the_row(
     upstream: Upstream, backend: FakeBackend
 ) -> None:
-    """wire.md G11: a backend row may name another header."""
+    """wire G11: a backend row may name another header."""
     await send(upstream, a_backend(f"{backend.base_url}/v1", auth_header="api-key"))
     call = backend.only_call
     assert (call.header("api-key"), call.header("authorization")) == (SECRET, None)
@@ -71,7 +71,7 @@ async def test_list_is_read_below_the_base(
 async def test_redirect_is_not_followed(
     upstream: Upstream, main: Backend, backend: FakeBackend
 ) -> None:
-    """wire.md E2, 3xx; design.md, Egress."""
+    """wire E2, 3xx; design, Egress."""
     backend.on(ALPHA).json({}, 307, {"location": f"{backend.base_url}/elsewhere"})
     reply = await upstream.send(main, SECRET, CHAT_BODY)
     await reply.aclose()
@@ -91,7 +91,7 @@ async def test_cookies_are_not_kept(
 async def test_proxy_of_the_shell_is_not_used(
     main: Backend, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """design.md, Egress: only the addresses of backend rows are ever called."""
+    """design, Egress: only the addresses of backend rows are ever called."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     upstream = Upstream(connect_timeout=5.0)

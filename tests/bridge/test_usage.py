@@ -14,7 +14,7 @@ def a_record() -> Record:
 
 
 def test_counts_of_the_answer_are_taken_over() -> None:
-    """wire.md D6: the log records P, C, R, W, T and whether they are estimates."""
+    """wire D6: the log records P, C, R, W, T and whether they are estimates."""
     record = a_record()
     usage = events.Usage(10, 20, 3, 4, events.OutputDetails(5))
     record.count(usage, estimated=False)

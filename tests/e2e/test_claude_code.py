@@ -87,7 +87,7 @@ def test_backend_sees_nothing_of_the_clients_own(
 def test_thinking_goes_back_to_a_backend_that_insists_on_it(
     start_gateway: Start, backend: FakeBackend, tmp_path: Path
 ) -> None:
-    """wire.md B1, F38: DeepSeek answers 400 to a tool turn without its reasoning."""
+    """wire B1, F38: DeepSeek answers 400 to a tool turn without its reasoning."""
     claude_code = settle(start_gateway(BACKEND_DIALECT="deepseek"), tmp_path)
     script_session(backend, claude_code.folder)
     session = claude_code.run("Write two files and read one.")

@@ -68,7 +68,7 @@ def test_tool_that_was_searched_for_is_there_and_is_called(
 def test_backend_learns_the_searched_tool_as_a_plain_function(
     claude_code: ClaudeCode, backend: FakeBackend
 ) -> None:
-    """wire.md F42, F43: not before the result names it, and the result is a line of text."""
+    """wire F42, F43: not before the result names it, and the result is a line of text."""
     run_tool_search(claude_code, backend)
     first, second, third = check_sent(backend, 3, claude_code.folder)
     assert "NotebookEdit" not in names_of_tools(first)
@@ -84,7 +84,7 @@ def test_backend_learns_the_searched_tool_as_a_plain_function(
 def test_image_that_was_read_reaches_the_backend_behind_its_result(
     claude_code: ClaudeCode, backend: FakeBackend
 ) -> None:
-    """wire.md F32: tool messages hold text, so the image follows in the user's name."""
+    """wire F32: tool messages hold text, so the image follows in the user's name."""
     picture = claude_code.folder / "red.png"
     picture.write_bytes(red_square())
     read = fragments(0, "call_read", "Read", {"file_path": str(picture)})

@@ -60,7 +60,7 @@ def bash_call() -> list[Json]:
 def test_conversation_that_grew_too_long_is_compacted_and_goes_on(
     claude_code: ClaudeCode, backend: FakeBackend, refusal: Json
 ) -> None:
-    """wire.md E4: the client acts on one wording only, whatever the backend's was. S18."""
+    """wire E4: the client acts on one wording only, whatever the backend's was. S18."""
     backend.on(MODEL).stream(*bash_call()).json({"error": refusal}, 400).stream(
         *last_words("<summary>One file was asked for and written.</summary>")
     ).stream(*last_words("All done."))
@@ -144,7 +144,7 @@ def test_wrong_key_ends_at_once(claude_code: ClaudeCode, backend: FakeBackend) -
 def test_image_that_no_model_takes_is_left_out_the_next_time(
     claude_code: ClaudeCode, backend: FakeBackend
 ) -> None:
-    """wire.md E5: one wording makes the client drop the image instead of giving up."""
+    """wire E5: one wording makes the client drop the image instead of giving up."""
     picture = claude_code.folder / "red.png"
     picture.write_bytes(red_square())
     read = fragments(0, "call_read", "Read", {"file_path": str(picture)})

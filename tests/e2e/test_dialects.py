@@ -77,13 +77,13 @@ def taken(serve: Serve, dialect: str, **fields: Any) -> Response:
 def test_thinking_is_switched_in_the_words_of_the_family(
     serve: Serve, backend: FakeBackend, dialect: str, asked: Json, switches: Json
 ) -> None:
-    """wire.md B6, C7, F52 to F54. S15."""
+    """wire B6, C7, F52 to F54. S15."""
     body = sent(serve, backend, dialect, max_tokens=4000, **asked)
     assert {name: body[name] for name in SWITCHES & body.keys()} == switches
 
 
 def test_last_word_about_effort_counts(serve: Serve, backend: FakeBackend) -> None:
-    """wire.md F20: a system message may hold an effort and nothing else."""
+    """wire F20: a system message may hold an effort and nothing else."""
     history = [
         {"role": "user", "content": "One."},
         {"role": "assistant", "content": "Two."},
@@ -97,7 +97,7 @@ def test_last_word_about_effort_counts(serve: Serve, backend: FakeBackend) -> No
 
 @pytest.mark.parametrize("dialect", ["vllm", "sglang", "llamacpp", "openrouter", "chutes"])
 def test_top_k_is_sent_where_it_is_known(serve: Serve, backend: FakeBackend, dialect: str) -> None:
-    """wire.md C1, F56."""
+    """wire C1, F56."""
     assert sent(serve, backend, dialect, top_k=40)["top_k"] == 40
     assert "top_k" not in sent(serve, backend, dialect, top_k=0)
 
@@ -106,7 +106,7 @@ def test_top_k_is_sent_where_it_is_known(serve: Serve, backend: FakeBackend, dia
 def test_top_k_is_named_as_dropped_elsewhere(
     serve: Serve, backend: FakeBackend, dialect: str
 ) -> None:
-    """wire.md F56: nothing goes missing unsaid."""
+    """wire F56: nothing goes missing unsaid."""
     response = taken(serve, dialect, top_k=40)
     assert "top_k" not in backend.only_call.body
     assert "top_k" in response.headers["x-gateway-dropped"].split(",")
@@ -118,7 +118,7 @@ def test_top_k_is_named_as_dropped_elsewhere(
 def test_stops_are_split_between_backend_and_gateway(
     serve: Serve, backend: FakeBackend, dialect: str, member: str
 ) -> None:
-    """wire.md C8, F57, F85: at most four are sent, and the backend says which one matched."""
+    """wire C8, F57, F85: at most four are sent, and the backend says which one matched."""
     stops = ["S1", "S2", "S3", "S4", "S5", "S6"]
     matched = {"index": 0, "delta": {}, "finish_reason": "stop", member: "S2"}
     backend.on(ALPHA).stream(role(), text("so"), {"choices": [matched]}, usage(5, 1)).stream(
@@ -137,7 +137,7 @@ def test_stops_are_split_between_backend_and_gateway(
 def test_stops_are_found_by_the_gateway_where_the_backend_cannot_tell(
     serve: Serve, backend: FakeBackend, dialect: str
 ) -> None:
-    """wire.md C8: these only say that they stopped."""
+    """wire C8: these only say that they stopped."""
     backend.on(ALPHA).answer(role(), text("one EN"), text("D two"), finish("stop"), usage(5, 1))
     message = taken(serve, dialect, stop_sequences=["END", "\n\n"]).json
     assert message["content"] == [{"type": "text", "text": "one "}]
@@ -147,7 +147,7 @@ def test_stops_are_found_by_the_gateway_where_the_backend_cannot_tell(
 
 @pytest.mark.parametrize("dialect", ["generic", "vllm", "deepseek", "openrouter"])
 def test_named_choice_is_an_object(serve: Serve, backend: FakeBackend, dialect: str) -> None:
-    """wire.md C6, F49; backends.md 1.3: such an answer may end with "stop"."""
+    """wire C6, F49; backends 1.3: such an answer may end with "stop"."""
     backend.on(ALPHA).answer(role(), call(0, "c1", "beta", "{}"), finish("stop"), usage(5, 1))
     choice = {"type": "tool", "name": "beta"}
     message = taken(serve, dialect, tools=TOOLS, tool_choice=choice).json
@@ -158,7 +158,7 @@ def test_named_choice_is_an_object(serve: Serve, backend: FakeBackend, dialect: 
 
 
 def test_named_choice_is_the_only_tool_for_llamacpp(serve: Serve, backend: FakeBackend) -> None:
-    """wire.md F50; backends.md 1.4: the object is silently taken for "auto" there."""
+    """wire F50; backends 1.4: the object is silently taken for "auto" there."""
     choice = {"type": "tool", "name": "beta"}
     body = sent(serve, backend, "llamacpp", tools=TOOLS, tool_choice=choice)
     assert [tool["function"]["name"] for tool in body["tools"]] == ["beta"]
@@ -169,7 +169,7 @@ def test_named_choice_is_the_only_tool_for_llamacpp(serve: Serve, backend: FakeB
 def test_schema_of_the_answer_is_a_response_format(
     serve: Serve, backend: FakeBackend, dialect: str
 ) -> None:
-    """wire.md C1, F55."""
+    """wire C1, F55."""
     body = sent(serve, backend, dialect, output_config={"format": FORMAT})
     assert body["response_format"]["type"] == "json_schema"
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA
@@ -178,7 +178,7 @@ def test_schema_of_the_answer_is_a_response_format(
 def test_schema_of_the_answer_is_a_sentence_for_deepseek(
     serve: Serve, backend: FakeBackend
 ) -> None:
-    """wire.md C1: it only knows that the answer is some JSON object."""
+    """wire C1: it only knows that the answer is some JSON object."""
     body = sent(serve, backend, "deepseek", system="Be brief.", output_config={"format": FORMAT})
     assert body["response_format"] == {"type": "json_object"}
     leading, *others = body["messages"]
@@ -191,7 +191,7 @@ def test_schema_of_the_answer_is_a_sentence_for_deepseek(
 def test_schema_of_the_answer_is_named_as_dropped_beside_tools(
     serve: Serve, backend: FakeBackend
 ) -> None:
-    """wire.md C1: only where no tools are sent; and nothing goes missing unsaid."""
+    """wire C1: only where no tools are sent; and nothing goes missing unsaid."""
     response = taken(serve, "vllm", tools=TOOLS, output_config={"format": FORMAT})
     assert "response_format" not in backend.only_call.body
     assert "format" in response.headers.get("x-gateway-dropped", "")

@@ -54,7 +54,7 @@ def test_refused_field_is_left_out_and_remembered(
     field: str,
     refusal: Refuse,
 ) -> None:
-    """wire.md C7, E2, F126: one retry, and the next request does not send it."""
+    """wire C7, E2, F126: one retry, and the next request does not send it."""
     backend.on(model).json(refusal(field), 400).answer(*HELLO)
     client = serve(dialect).client
     for _ in range(2):
@@ -65,7 +65,7 @@ def test_refused_field_is_left_out_and_remembered(
 
 
 def test_other_models_are_still_sent_the_field(start_gateway: Start, backend: FakeBackend) -> None:
-    """wire.md C7: what one model refuses says nothing about another."""
+    """wire C7: what one model refuses says nothing about another."""
     client = start_gateway(BACKEND_DIALECT="vllm").client
     backend.on(ALPHA).json(named("reasoning_effort"), 400).answer(*HELLO)
     assert client.messages(**ADAPTIVE).status == 200
@@ -76,7 +76,7 @@ def test_other_models_are_still_sent_the_field(start_gateway: Start, backend: Fa
 def test_fields_that_are_refused_one_by_one_are_learned_one_by_one(
     start_gateway: Start, backend: FakeBackend
 ) -> None:
-    """wire.md C7, E7: one retry a request, so what it taught must last even if it failed."""
+    """wire C7, E7: one retry a request, so what it taught must last even if it failed."""
     client = start_gateway(BACKEND_DIALECT="vllm").client
     effort, budget = named("reasoning_effort"), named("thinking_token_budget")
     backend.on(ALPHA).json(effort, 400).json(budget, 400).json(budget, 400).answer(*HELLO)
@@ -137,7 +137,7 @@ OVERFLOWS = {
 def test_answer_that_does_not_fit_behind_its_prompt_is_asked_for_shorter(
     gateway: Gateway, backend: FakeBackend, wording: str
 ) -> None:
-    """wire.md E4, F124: the prompt fits, prompt and answer together do not."""
+    """wire E4, F124: the prompt fits, prompt and answer together do not."""
     backend.on(ALPHA).error(400, wording.format(n=3000, t=5000)).answer(*HELLO)
     assert gateway.client.messages(max_tokens=2000).status == 200
     assert [call.body["max_tokens"] for call in backend.calls] == [2000, 1064]
@@ -153,7 +153,7 @@ def test_answer_that_does_not_fit_behind_its_prompt_is_asked_for_shorter(
 
 
 def test_length_that_no_window_has_is_asked_for_shorter(serve: Serve, backend: FakeBackend) -> None:
-    """Observed backend, backends.md 3.1: vLLM judges `max_tokens` before it counts the prompt."""
+    """Observed backend, backends 3.1: vLLM judges `max_tokens` before it counts the prompt."""
     said = (
         "max_tokens=128000 cannot be greater than max_model_len=8192. Please request fewer output "
         "tokens. (parameter=max_tokens, value=128000)"

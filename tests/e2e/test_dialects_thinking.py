@@ -53,7 +53,7 @@ HISTORY: list[Json] = [
 def test_thinking_of_tool_turns_goes_back_in_the_field_of_the_family(
     serve: Serve, backend: FakeBackend, dialect: str, field: str, kept: Json
 ) -> None:
-    """wire.md B6, C3, F38: since the last question; DeepSeek refuses any tool turn without it."""
+    """wire B6, C3, F38: since the last question; DeepSeek refuses any tool turn without it."""
     assert serve(dialect).client.messages(messages=HISTORY, tools=CALL_TOOLS).status == 200
     messages = backend.only_call.body["messages"]
     turns = {m["tool_calls"][0]["id"]: m for m in messages if m.get("tool_calls")}
@@ -63,7 +63,7 @@ def test_thinking_of_tool_turns_goes_back_in_the_field_of_the_family(
 
 
 def test_text_beside_a_result_is_a_question_of_its_own(serve: Serve, backend: FakeBackend) -> None:
-    """wire.md C3: thinking before the last real words of the user is not sent."""
+    """wire C3: thinking before the last real words of the user is not sent."""
     turns = [*HISTORY[:-1], answered("t2", {"type": "text", "text": "And now?"})]
     assert serve("vllm").client.messages(messages=turns, tools=CALL_TOOLS).status == 200
     sent = backend.only_call.body["messages"]
@@ -71,7 +71,7 @@ def test_text_beside_a_result_is_a_question_of_its_own(serve: Serve, backend: Fa
 
 
 def test_begun_answer_is_continued(serve: Serve, backend: FakeBackend) -> None:
-    """wire.md C4.9, F41."""
+    """wire C4.9, F41."""
     begun = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "It is ("}]
     assert serve("vllm").client.messages(messages=begun).status == 200
     body = backend.only_call.body
@@ -83,7 +83,7 @@ def test_begun_answer_is_continued(serve: Serve, backend: FakeBackend) -> None:
 def test_begun_answer_is_not_said_twice(
     serve: Serve, backend: FakeBackend, pieces: list[str]
 ) -> None:
-    """wire.md C4.9: llama.cpp repeats what it continues."""
+    """wire C4.9: llama.cpp repeats what it continues."""
     begun = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "It is"}]
     for message in answers(serve("llamacpp").client, backend, [*map(text, pieces)], messages=begun):
         assert "".join(block["text"] for block in message["content"]).strip() == "4."
@@ -105,7 +105,7 @@ INLINE: dict[str, list[Json]] = {
 def test_thinking_that_stands_in_the_text_is_taken_out(
     start_gateway: Start, backend: FakeBackend
 ) -> None:
-    """wire.md D1, G14, F100: for models that are known to do so. Announced but empty is none."""
+    """wire D1, G14, F100: for models that are known to do so. Announced but empty is none."""
     client = start_gateway(MODEL_MAP=json.dumps({name: name for name in INLINE_MODELS})).client
     for model, (whole, content) in product(INLINE_MODELS, INLINE.items()):
         backend.reset()
@@ -114,7 +114,7 @@ def test_thinking_that_stands_in_the_text_is_taken_out(
 
 
 def test_tags_of_other_models_are_text(gateway: Gateway, backend: FakeBackend) -> None:
-    """wire.md F100: elsewhere somebody may be writing about tags."""
+    """wire F100: elsewhere somebody may be writing about tags."""
     whole = "<think>\nHm.\n</think>\n\nYes."
     for message in answers(gateway.client, backend, in_pieces(whole)):
         assert content_of(message) == [{"type": "text", "text": whole}]

@@ -156,7 +156,7 @@ def test_call_comes_whole_however_its_bytes_are_cut(gateway: Gateway, backend: F
 
 
 def test_text_behind_a_call_stays(gateway: Gateway, backend: FakeBackend) -> None:
-    """wire.md F83: text, call, text are three blocks."""
+    """wire F83: text, call, text are three blocks."""
     said = in_pieces(f"{BEFORE}{ONE['hermes']}\n\nThat was it.")
     for message in answers(gateway.client, backend, said, tools=TOOLS):
         before, call, after = content_of(message)
@@ -176,7 +176,7 @@ def test_closing_mark_inside_the_arguments_closes_nothing(
 def test_only_one_call_is_passed_on_where_one_was_asked_for(
     gateway: Gateway, backend: FakeBackend
 ) -> None:
-    """wire.md C6: `disable_parallel_tool_use` holds for calls in text as well."""
+    """wire C6: `disable_parallel_tool_use` holds for calls in text as well."""
     choice = {"type": "auto", "disable_parallel_tool_use": True}
     said = in_pieces(TWO["hermes"])
     for message in answers(gateway.client, backend, said, tools=TOOLS, tool_choice=choice):
@@ -186,7 +186,7 @@ def test_only_one_call_is_passed_on_where_one_was_asked_for(
 def test_name_in_the_wrong_case_is_repaired_in_text_as_well(
     gateway: Gateway, backend: FakeBackend
 ) -> None:
-    """wire.md D4: a name that fits one declared tool but for its case is that tool's."""
+    """wire D4: a name that fits one declared tool but for its case is that tool's."""
     tools = [{**WEATHER, "name": "GetWeather"}]
     said = in_pieces(ONE["hermes"].replace("get_weather", "getweather"))
     for message in answers(gateway.client, backend, said, tools=tools):

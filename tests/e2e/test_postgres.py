@@ -30,7 +30,7 @@ def names(gateway: Gateway) -> list[str]:
 def test_discovery_and_case_repair_work_on_postgres(
     start_gateway: Start, backend: FakeBackend, database_url: str
 ) -> None:
-    """design.md: DATABASE_URL for PostgreSQL; nothing else is needed to start."""
+    """the design: DATABASE_URL for PostgreSQL; nothing else is needed to start."""
     gateway = start_gateway("serve", DATABASE_URL=database_url)
     assert "test/alpha" in names(gateway)
     assert gateway.client.messages(model="TEST/Alpha").status == 200

@@ -72,7 +72,7 @@ def prompt_of(message: Json) -> int:
 def test_text_comes_and_is_counted_as_the_server_counts(
     server: Server, client: Client, streamed: bool
 ) -> None:
-    """Observed backend; wire.md D6: usage is the server's own."""
+    """Observed backend; wire D6: usage is the server's own."""
     text = "Name three colours."
     message = client.message(text, streamed, max_tokens=24)
     assert text_of(message).strip()
@@ -85,7 +85,7 @@ def test_text_comes_and_is_counted_as_the_server_counts(
 
 @BOTH
 def test_forced_tool_is_called(client: Client, streamed: bool) -> None:
-    """wire.md F50: a named choice is no more than "auto" to this server, so it gets one tool."""
+    """wire F50: a named choice is no more than "auto" to this server, so it gets one tool."""
     message = client.message(
         "Say hello.",
         streamed,
@@ -119,7 +119,7 @@ def test_tool_is_called_freely_and_its_result_is_taken(client: Client, streamed:
 
 @BOTH
 def test_stop_sequence_is_named_and_cut(client: Client, streamed: bool) -> None:
-    """wire.md C8: this server does not say which string matched, so the gateway looks itself."""
+    """wire C8: this server does not say which string matched, so the gateway looks itself."""
     message = client.message(
         "Count from 1 to 9, with commas.", streamed, stop_sequences=["5", "never"]
     )
@@ -129,13 +129,13 @@ def test_stop_sequence_is_named_and_cut(client: Client, streamed: bool) -> None:
 
 @BOTH
 def test_length_is_kept(client: Client, streamed: bool) -> None:
-    """wire.md D5."""
+    """wire D5."""
     message = client.message("Count from 1 to 99.", streamed, max_tokens=5)
     assert (message["stop_reason"], message["usage"]["output_tokens"]) == ("max_tokens", 5)
 
 
 def test_begun_answer_is_continued_without_repeating_it(client: Client) -> None:
-    """wire.md C4.9: the server repeats what it continues."""
+    """wire C4.9: the server repeats what it continues."""
     begun = [
         {"role": "user", "content": "Count from 1 to 9, with commas."},
         {"role": "assistant", "content": "1, 2, 3, 4,"},
@@ -148,7 +148,7 @@ def test_begun_answer_is_continued_without_repeating_it(client: Client) -> None:
 def test_overflow_is_told_in_the_servers_numbers(
     server: Server, client: Client, streamed: bool
 ) -> None:
-    """wire.md E4: the wording on which Claude Code compacts."""
+    """wire E4: the wording on which Claude Code compacts."""
     text = "word " * (server.window + 1000)
     said = re.fullmatch(
         r"prompt is too long: (\d+) tokens > (\d+) maximum",
@@ -161,7 +161,7 @@ def test_overflow_is_told_in_the_servers_numbers(
 
 @BOTH
 def test_image_is_refused_so_that_clients_go_on_without_it(client: Client, streamed: bool) -> None:
-    """wire.md E5; backends.md 1.4: the server calls it an error of its own."""
+    """wire E5; backends 1.4: the server calls it an error of its own."""
     source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
     asked = [{"role": "user", "content": [{"type": "image", "source": source}]}]
     said = client.refusal(400, messages=asked, stream=streamed)
@@ -169,7 +169,7 @@ def test_image_is_refused_so_that_clients_go_on_without_it(client: Client, strea
 
 
 def test_unknown_model_is_refused_by_the_gateway(server: Server, client: Client) -> None:
-    """wire.md F63; backends.md 1.4: the server would answer under any name."""
+    """wire F63; backends 1.4: the server would answer under any name."""
     said = client.refusal(404, model="no/such-model")
     assert said.startswith("model: no/such-model")
     assert server.model in said
@@ -200,7 +200,7 @@ COUNTED: list[tuple[Json, Json]] = [
 def test_tokens_are_counted_by_the_server(
     server: Server, counting_client: Client, asked: Json, direct: Json
 ) -> None:
-    """wire.md B10, C9: exact where the server counts for us."""
+    """wire B10, C9: exact where the server counts for us."""
     system = {"role": "system", "content": "Be brief."}
     exact = server.count([system, *CONVERSATION], **direct)
     asked = {"messages": CONVERSATION, "system": "Be brief.", **asked}
@@ -211,6 +211,6 @@ def test_tokens_are_counted_by_the_server(
 def test_estimate_of_tokens_is_of_the_right_size(
     server: Server, client: Client, asked: Json, direct: Json
 ) -> None:
-    """wire.md C9: an estimate, of which clients decide when to compact."""
+    """wire C9: an estimate, of which clients decide when to compact."""
     exact = server.count(CONVERSATION, **direct)
     assert exact / 2 <= client.count("", messages=CONVERSATION, **asked) <= exact * 2

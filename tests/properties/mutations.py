@@ -12,8 +12,15 @@ from tests.properties.values import JUNK
 from tests.shapes import Json
 
 GONE = object()
+Change = tuple[bool, int, Any]
+"""Whether it is one of the outermost members, its number, and what stands there instead."""
+
 CHANGES = st.lists(
-    st.tuples(st.integers(0, 10_000), st.one_of(JUNK, JUNK, st.just(GONE))),
+    st.tuples(
+        st.sampled_from([True, False, False]),
+        st.integers(0, 10_000),
+        st.one_of(JUNK, JUNK, st.just(GONE)),
+    ),
     min_size=1,
     max_size=2,
 )
@@ -37,6 +44,7 @@ _SCRAPS = [
     *(b"\\", b"\\u0000", b"\\ud83d", b"\x00", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\n"),
     *(b'"type":"image"', b'"a":{},', b"[" * 120, b"9" * 5000),
 ]
+Splice = tuple[int, int, bytes]
 SPLICES = st.lists(
     st.tuples(st.integers(0, 10_000), st.integers(0, 30), st.sampled_from(_SCRAPS)),
     min_size=1,
@@ -53,15 +61,13 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(item)
 
 
-def changed(body: Json, changes: list[tuple[int, Any]]) -> Json:
-    """The body with some members replaced by something else, or taken out."""
+def changed(body: Json, changes: list[Change]) -> Json:
+    """The body with some members replaced or taken out: its own ones, or those further in."""
     body = copy.deepcopy(body)
-    for number, value in changes:
-        places = list(_places(body))
-        inner = [place for place in places if place[0] is not body]
-        places = inner if inner and number % 4 != 3 else places
+    for outermost, number, value in changes:
+        places = [place for place in _places(body) if (place[0] is body) is outermost]
         if not places:
-            break
+            continue
         container, key = places[number * 7919 % len(places)]
         if value is GONE:
             del container[key]
@@ -70,7 +76,7 @@ def changed(body: Json, changes: list[tuple[int, Any]]) -> Json:
     return body
 
 
-def spliced(raw: bytes, splices: list[tuple[int, int, bytes]]) -> bytes:
+def spliced(raw: bytes, splices: list[Splice]) -> bytes:
     """The bytes with some of them replaced by scraps."""
     for place, length, scrap in splices:
         at = place * 7919 % (len(raw) + 1)

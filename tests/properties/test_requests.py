@@ -18,7 +18,7 @@ from bridge.translation.tokens import count
 from tests.fakes.strict import check_chat_request
 from tests.properties.chat_rules import check_chat
 from tests.properties.conversations import WORD, requests
-from tests.properties.mutations import CHANGES, SPLICES, changed, spliced
+from tests.properties.mutations import CHANGES, SPLICES, Change, Splice, changed, spliced
 from tests.properties.values import JUNK, written
 from tests.shapes import Json, check_error
 
@@ -114,7 +114,7 @@ def test_every_word_of_a_conversation_reaches_the_backend(
 )
 def test_spoilt_request_is_taken_or_refused(
     body: Json,
-    changes: list[tuple[int, object]],
+    changes: list[Change],
     profile: Profile,
     facts: ModelFacts,
     manners: Manners,
@@ -127,7 +127,7 @@ def test_spoilt_request_is_taken_or_refused(
 
 @given(body=requests(), splices=SPLICES, profile=BACKENDS, manners=MANNERS)
 def test_spoilt_bytes_are_taken_or_refused(
-    body: Json, splices: list[tuple[int, int, bytes]], profile: Profile, manners: Manners
+    body: Json, splices: list[Splice], profile: Profile, manners: Manners
 ) -> None:
     """Ours: the fuzz target of the request parser; real-shaped bodies with damage."""
     raw = spliced(written(body, raw=True).encode(), splices)
@@ -143,7 +143,7 @@ def test_no_bytes_at_all_break_the_parser(raw: bytes) -> None:
 @given(body=requests(), changes=CHANGES, profile=BACKENDS, facts=FACTS, manners=MANNERS)
 def test_translation_changes_no_input_and_repeats_itself(
     body: Json,
-    changes: list[tuple[int, object]],
+    changes: list[Change],
     profile: Profile,
     facts: ModelFacts,
     manners: Manners,

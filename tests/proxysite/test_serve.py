@@ -100,12 +100,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 
 def test_shown_password_opens_the_admin(home: Home) -> None:
-    """Issue 2, item 2: a first admin with a random password."""
+    """Ours: a first admin with a random password."""
     assert (home.login.status, home.login.headers["location"]) == (302, "/admin/")
 
 
 def test_password_is_shown_once(home: Home) -> None:
-    """Issue 2, item 2: shown once."""
+    """Ours: shown once."""
     assert home.first_log.count(home.password) == 1
     assert "password" not in home.gateway.log
 
@@ -116,7 +116,7 @@ def test_issue_key_prints_nothing_but_the_key(home: Home) -> None:
 
 
 def test_issued_key_is_let_in_and_others_are_not(home: Home) -> None:
-    """wire.md G10: REQUIRE_GATEWAY_KEY=1, only issued keys."""
+    """wire G10: REQUIRE_GATEWAY_KEY=1, only issued keys."""
     request = ask(model="demo/echo")
     assert home.gateway.with_key(home.key.strip()).post(MESSAGES, request).status == 200
     refused = home.gateway.with_key("cpk_somebody").post(MESSAGES, request)
@@ -124,7 +124,7 @@ def test_issued_key_is_let_in_and_others_are_not(home: Home) -> None:
 
 
 def test_key_works_without_a_restart(home: Home) -> None:
-    """design.md, The snapshot: every process compares the version once a second."""
+    """design, The snapshot: every process compares the version once a second."""
     key = manage(home.folder, "issue_key", "late").stdout.strip()
     client = home.gateway.with_key(key)
     deadline = time.monotonic() + WAIT
@@ -140,7 +140,7 @@ def test_second_key_of_a_name_is_refused_in_a_sentence(home: Home) -> None:
 
 
 def test_bad_value_stops_the_start_in_a_sentence(tmp_path: Path) -> None:
-    """Issue 2, item 2: with the variable's name and what was expected."""
+    """Ours: with the variable's name and what was expected."""
     started = manage(tmp_path, "serve", MODEL_MAP="{'a': 'b'}")
     assert started.returncode == 1
     assert "MODEL_MAP: expected a JSON object" in started.stderr
@@ -154,7 +154,7 @@ def test_bad_value_stops_the_start_in_a_sentence(tmp_path: Path) -> None:
 def test_requests_of_every_kind_are_told_to_come_back(
     launcher: str, start_gateway: Start, backend: FakeBackend
 ) -> None:
-    """design.md, Servers: what is left after DRAIN_SECONDS ends with an overloaded_error."""
+    """design, Servers: what is left after DRAIN_SECONDS ends with an overloaded_error."""
     gateway = start_gateway(launcher=launcher, DRAIN_SECONDS="0.3")
     gate = Gate()
     backend.on(ALPHA).stream(role(), text("one "), gate)
@@ -179,7 +179,7 @@ def test_requests_of_every_kind_are_told_to_come_back(
 
 
 def test_several_workers_serve_and_end_well(start_gateway: Start, backend: FakeBackend) -> None:
-    """Seeds: UVICORN_WORKERS. Issue 2, item 2; a running stream may finish here too. P18."""
+    """Seeds: UVICORN_WORKERS. a running stream may finish here too. P18."""
     gateway = start_gateway(launcher="serve", UVICORN_WORKERS="2", DRAIN_SECONDS="5")
     assert "(uvicorn)" in gateway.log
     answers = [gateway.client.messages() for _ in range(8)]

@@ -1,6 +1,6 @@
 """Every variable: its default, a good value, and values that stop the start by its name.
 
-Issue 2, item 2; docs/settings.md. The settings are executed anew for each case, in this process.
+docs/settings.md. The settings are executed anew for each case, in this process.
 """
 
 import re
@@ -90,7 +90,7 @@ BAD = [
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_variable_has_its_default_and_takes_a_good_value(load: Load, name: str) -> None:
-    """Issue 2, item 2: with their defaults, under their own names."""
+    """Ours: with their defaults, under their own names."""
     default, text, value, _ = VARIABLES[name]
     assert load()[name] == default
     assert load(**{name: ""})[name] == default
@@ -100,7 +100,7 @@ def test_variable_has_its_default_and_takes_a_good_value(load: Load, name: str) 
 
 @pytest.mark.parametrize(("name", "text"), BAD)
 def test_bad_value_is_refused_by_the_name_of_its_variable(load: Load, name: str, text: str) -> None:
-    """Issue 2, item 2: with the variable's name and what was expected."""
+    """Ours: with the variable's name and what was expected."""
     said = complaint(load, **{name: text})
     assert said.startswith(f"{name}: expected ")
     assert len(said) > len(f"{name}: expected ") + 3
@@ -108,7 +108,7 @@ def test_bad_value_is_refused_by_the_name_of_its_variable(load: Load, name: str,
 
 @pytest.mark.parametrize("second", SECOND_NAMES)
 def test_second_name_is_understood_and_the_first_wins(load: Load, second: str) -> None:
-    """wire.md G22; issue 2, item 2. P5, P18, R18, R19."""
+    """wire G22. P5, P18, R18, R19."""
     first, text, value, _ = SECOND_NAMES[second]
     _, other, others_value, _ = VARIABLES[first]
     assert load(**{second: text})[first] == value
@@ -126,7 +126,7 @@ def test_every_variable_is_in_the_tables_here() -> None:
 
 
 def test_every_variable_is_documented_with_its_default() -> None:
-    """anchors.md 5.23: docs are tested."""
+    """style 5.23: docs are tested."""
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| ([^|]*)\|", text, re.M))
     assert rows.keys() == VARIABLES.keys() | SECOND_NAMES.keys() | OTHERS
@@ -138,6 +138,6 @@ def test_every_variable_is_documented_with_its_default() -> None:
 
 
 def test_every_dialect_is_a_choice(load: Load) -> None:
-    """wire.md G14; the settings may not import the core, so they repeat its names."""
+    """wire G14; the settings may not import the core, so they repeat its names."""
     for name in PROFILES:
         assert load(BACKEND_DIALECT=name)["BACKEND_DIALECT"] == name

@@ -19,7 +19,7 @@ from tests.proxysite.loading import Load, complaint
 def test_server_follows_from_the_number_of_workers(
     load: Load, variables: dict[str, str], server: str
 ) -> None:
-    """design.md, Servers."""
+    """design, Servers."""
     assert load(**variables)["SERVER"] == server
 
 
@@ -51,7 +51,7 @@ def test_log_level_is_understood_in_all_its_words(
 
 
 def test_secret_is_made_once_and_only_for_its_owner(load: Load, tmp_path: Path) -> None:
-    """Issue 2, item 2: a secret key file in DATA_DIR."""
+    """Ours: a secret key file in DATA_DIR."""
     first = load()["SECRET_KEY"]
     path = tmp_path / "data" / "secret_key"
     assert len(first) >= 50
@@ -67,7 +67,7 @@ def test_secret_of_the_environment_goes_before_the_file(load: Load, tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["CHUTES_API_KEY", "SECRET_KEY"])
 def test_secret_may_come_from_a_file(load: Load, tmp_path: Path, name: str) -> None:
-    """anchors.md 5.13: `<NAME>_FILE` works for secrets."""
+    """style 5.13: `<NAME>_FILE` works for secrets."""
     (tmp_path / "key").write_text("cpk_from_a_file\n")
     assert load(**{f"{name}_FILE": str(tmp_path / "key")})[name] == "cpk_from_a_file"
 
@@ -81,7 +81,7 @@ def test_missing_secret_file_is_named(load: Load, tmp_path: Path) -> None:
     ("name", "text"), [("CHUTES_API_KEY", "cl\u00e9-secret"), ("BACKEND_URL", "http://u:secret@h")]
 )
 def test_complaint_does_not_repeat_a_secret(load: Load, name: str, text: str) -> None:
-    """design.md, Secrets: no key in a log or an error. R19."""
+    """design, Secrets: no key in a log or an error. R19."""
     assert "secret" not in complaint(load, **{name: text})
 
 
@@ -108,14 +108,14 @@ def test_folder_that_cannot_be_made_is_named(load: Load, tmp_path: Path, name: s
 
 
 def test_database_is_a_file_in_the_data_folder(load: Load, tmp_path: Path) -> None:
-    """design.md: SQLite by default, WAL."""
+    """the design: SQLite by default, WAL."""
     database = load()["DATABASES"]["default"]
     assert database["NAME"] == str(tmp_path / "data" / "gateway.sqlite3")
     assert "WAL" in database["OPTIONS"]["init_command"]
 
 
 def test_database_may_be_another(load: Load) -> None:
-    """design.md: DATABASE_URL for PostgreSQL."""
+    """the design: DATABASE_URL for PostgreSQL."""
     database = load(DATABASE_URL="postgres://u:p@h:5433/name")["DATABASES"]["default"]
     assert database["ENGINE"] == "django.db.backends.postgresql"
     assert (database["HOST"], database["PORT"], database["NAME"]) == ("h", 5433, "name")
