@@ -101,7 +101,7 @@ def _readings(text: str, opened: bool) -> list[tuple[str, str]]:
     inside = start.startswith("<think>")
     if not inside and not opened:
         before, closed, after = text.partition("</think>")
-        lone = closed and "<think>" not in text
+        lone = closed and "<think>" not in before
         readings = [("", text), *([(before, after.lstrip("\r\n"))] if lone else [])]
     else:
         thinking, _, after = (start[7:] if inside else text).partition("</think>")

@@ -73,7 +73,8 @@ class ThinkTags:
         if OPENER.startswith(start):
             self._held = text
             return ""
-        if CLOSER in text and OPENER not in text:
+        before, closed, _ = text.partition(CLOSER)
+        if closed and OPENER not in before:
             # Seen in whole answers only: the template opened the tag, the answer closes it.
             self._at = _At.THINKING
             return text
