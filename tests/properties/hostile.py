@@ -132,7 +132,32 @@ OTHER_EVENTS = st.sampled_from(
         *(b"\xef\xbb\xbf", b"data: {}\n\n", b"{", b"data: NaN\n\n", b'data: "\\ud83d"\n\n', b"\0"),
     ]
 )
-BODIES = st.lists(st.one_of(CHUNK_EVENTS, CHUNK_EVENTS, OTHER_EVENTS), max_size=6).map(b"".join)
+
+
+def _one_call(pieces: list[str], reason: str | None) -> bytes:
+    """A call whose arguments come in these pieces."""
+    chunks: list[Json] = [
+        {"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}}]}
+        for piece in pieces
+    ]
+    named = {"index": 0, "id": "call_1", "function": {"name": "Bash"}}
+    chunks.insert(0, {"choices": [{"delta": {"tool_calls": [named]}}]})
+    chunks.append({"choices": [{"delta": {}, "finish_reason": reason}]})
+    return b"".join(b"data: " + written(chunk, raw=False).encode() + b"\n\n" for chunk in chunks)
+
+
+BODIES = st.one_of(
+    st.lists(st.one_of(CHUNK_EVENTS, CHUNK_EVENTS, OTHER_EVENTS), max_size=6).map(b"".join),
+    st.builds(
+        _one_call,
+        st.builds(
+            lambda begin, rest: [begin, *rest],
+            st.sampled_from(['{"a":', '{"a": "x', '{"a": [1', "{'a': ", ' {"a":{', "{", "["]),
+            st.lists(ARGUMENTS, max_size=4),
+        ),
+        st.sampled_from([None, "stop", "length", "tool_calls"]),
+    ),
+)
 REPLIES = st.builds(
     lambda lead, reply, raw: lead + written(reply, raw).encode(),
     st.sampled_from([b"", b"\n\n  ", b"\xef\xbb\xbf"]),
