@@ -34,10 +34,9 @@ class BackendAdmin(ConfigAdmin):
 
 @admin.register(ModelAlias)
 class ModelAliasAdmin(ConfigAdmin):
-    list_display = ("pattern", "model", "backend", "enabled", "origin")
-    list_filter = ("enabled", "backend", "origin")
-    list_select_related = ("backend",)
-    search_fields = ("pattern", "model")
+    list_display = ("pattern", "enabled", "origin")
+    list_filter = ("enabled", "origin")
+    search_fields = ("pattern", "targets__model")
 
 
 @admin.register(ToolNameMap)

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 
 from bridge.addresses import base_url
-from bridge.models import Backend, ModelAlias, Origin, ToolNameMap
+from bridge.models import AliasTarget, Backend, ModelAlias, Origin, ToolNameMap
 
 MAIN = "main"
 CREDENTIAL = "env:CHUTES_API_KEY"

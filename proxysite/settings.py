@@ -125,6 +125,7 @@ LOGGING: dict[str, Any] = {
 
 DEBUG = False
 SECRET_KEY = read.secret("SECRET_KEY") or read.secret_from_file(DATA_DIR / "secret_key")
+SECRET_KEY_FALLBACKS = read.names("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = read.names("ALLOWED_HOSTS", "*")
 CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS")
 # Behind a TLS front that sets the header itself; anybody could set it on an open port.

@@ -1,0 +1,290 @@
+"""Backends, the models that they list, and the state of their circuit breakers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+
+from bridge import addresses, sealing
+from bridge.models.base import ConfigRow, Document, Origin
+from bridge.translation.profile import PROFILES
+
+ENV = "env:"
+
+
+def dialects() -> list[tuple[str, str]]:
+    return [("auto", "Detect"), *((name, name) for name in PROFILES)]
+
+
+def model_dialects() -> list[tuple[str, str]]:
+    return [(name, name) for name in PROFILES]
+
+
+def usable_address(value: str) -> None:
+    if expected := addresses.problem(value):
+        raise ValidationError(f"Expected {expected}.")
+
+
+def usable_credential(value: str) -> None:
+    if value.startswith(ENV):
+        RegexValidator(r"^env:[A-Za-z_][A-Za-z0-9_]*$", "Write env:NAME.")(value)
+    elif not (value.isascii() and value.isprintable()) or " " in value:
+        raise ValidationError("A key is printable ASCII without spaces.")
+
+
+class BreakerMode(models.TextChoices):
+    AUTOMATIC = "automatic", "Automatic"
+    OPEN = "open", "Forced open"
+    CLOSED = "closed", "Forced closed"
+
+
+class Backend(ConfigRow):
+    """One OpenAI-compatible server."""
+
+    KIND = "backends"
+    MEMBERS = {
+        "name": "name",
+        "url": "url",
+        "dialect": "dialect",
+        "api_key": "credential",
+        "auth_header": "auth_header",
+        "timeout_seconds": "timeout_seconds",
+        "idle_seconds": "idle_seconds",
+        "position": "position",
+        "weight": "weight",
+        "breaker": "breaker_mode",
+        "enabled": "enabled",
+    }
+
+    name = models.SlugField(unique=True, help_text="Short name, used in aliases and reports.")
+    url = models.CharField(
+        "base URL",
+        max_length=500,
+        validators=[usable_address],
+        help_text="With its version folder, e.g. https://llm.example.com/v1.",
+    )
+    dialect = models.CharField(
+        max_length=20,
+        choices=dialects,
+        default="auto",
+        help_text="The server's family. Detected from its model list and address when left alone.",
+    )
+    credential = models.CharField(
+        "API key",
+        max_length=2000,
+        blank=True,
+        default="",
+        validators=[usable_credential],
+        help_text="env:NAME takes the key from that environment variable; a key is stored "
+        "encrypted. Empty: callers' keys are passed on.",
+    )
+    auth_header = models.CharField(
+        max_length=60,
+        default="authorization",
+        validators=[RegexValidator(r"^[A-Za-z0-9-]+$", "Not a header name.")],
+        help_text="Header that carries the key; authorization sends it as a bearer token.",
+    )
+    timeout_seconds = models.PositiveIntegerField(
+        default=600,
+        validators=[MinValueValidator(1)],
+        help_text="Longest wait for an answer to begin; whole answers if not streamed.",
+    )
+    idle_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Longest silence in a running stream. Empty: as IDLE_TIMEOUT says.",
+    )
+    position = models.PositiveIntegerField(
+        default=0,
+        help_text="Backends are asked for a model in this order; equal ones share by weight.",
+    )
+    weight = models.PositiveIntegerField(
+        default=1,
+        help_text="Share of the requests, among backends of one position that list a model.",
+    )
+    breaker_mode = models.CharField(
+        "circuit breaker",
+        max_length=10,
+        choices=BreakerMode,
+        default=BreakerMode.AUTOMATIC,
+        help_text="Forced open: nothing is sent. Forced closed: failures do not open it.",
+    )
+    enabled = models.BooleanField(default=True)
+    origin = models.CharField(
+        max_length=12, choices=Origin, default=Origin.OPERATOR, editable=False
+    )
+
+    class Meta:
+        ordering = ["position", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """A full chat address is as good as a base address."""
+        if self.url and not addresses.problem(self.url):
+            self.url = addresses.base_url(self.url)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.credential and not self.credential.startswith((ENV, sealing.PREFIX)):
+            self.credential = sealing.seal(self.credential)
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        return super().delete(*args, **kwargs)
+
+    def affected(self) -> Iterable[ConfigRow]:
+        """Itself, and the aliases that lead to it: their documents name it."""
+        yield self
+        if self.pk:
+            for target in self.targets.select_related("alias"):
+                yield target.alias
+
+    @property
+    def key_told(self) -> str:
+        """What may be shown of the credential."""
+        if self.credential.startswith(ENV):
+            return self.credential
+        return "stored, encrypted" if self.credential else "callers' keys"
+
+
+class DiscoveredModel(ConfigRow):
+    """A model that a backend listed: what its list told, what a probe found, what an operator set.
+
+    Three answers to each question, the operator's first and the list's last. Empty is "not told".
+    """
+
+    KIND = "models"
+    KEYS = 2
+    MEMBERS = {
+        "backend": "backend_name",
+        "model": "name",
+        "context": "context_override",
+        "max_output": "max_output_override",
+        "vision": "vision_override",
+        "tools": "tools_override",
+        "reasoning": "reasoning_override",
+        "dialect": "dialect",
+        "inline_thinking": "inline_thinking",
+        "written_calls": "written_calls",
+    }
+    FACTS = ("context", "max_output", "vision", "tools", "reasoning")
+
+    backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="models")
+    name = models.CharField(max_length=300)
+
+    context = models.PositiveIntegerField(null=True, blank=True, help_text="Tokens.")
+    max_output = models.PositiveIntegerField(null=True, blank=True, help_text="Tokens.")
+    vision = models.BooleanField(null=True, blank=True)
+    tools = models.BooleanField(null=True, blank=True)
+    reasoning = models.BooleanField(null=True, blank=True)
+    modalities = models.JSONField(default=list, blank=True, help_text="What it can be shown.")
+    features = models.JSONField(default=list, blank=True, help_text="As its list names them.")
+    prices = models.JSONField(
+        default=dict, blank=True, help_text="USD per million tokens, as its list tells them."
+    )
+
+    context_override = models.PositiveIntegerField("context", null=True, blank=True)
+    max_output_override = models.PositiveIntegerField("longest answer", null=True, blank=True)
+    vision_override = models.BooleanField("images", null=True, blank=True)
+    tools_override = models.BooleanField("tools", null=True, blank=True)
+    reasoning_override = models.BooleanField("thinking", null=True, blank=True)
+    dialect = models.CharField(
+        max_length=20,
+        choices=model_dialects,
+        blank=True,
+        default="",
+        help_text="The family of this model alone, where it differs from its backend's.",
+    )
+    inline_thinking = models.CharField(
+        max_length=5,
+        choices=[("off", "No"), ("tags", "Between <think> tags"), ("open", "From the start on")],
+        blank=True,
+        default="",
+        help_text="Whether thinking stands in the text. Empty: known from the model's name.",
+    )
+    written_calls = models.BooleanField(
+        null=True,
+        blank=True,
+        help_text="Read tool calls that the model writes as text. Empty: as TEXT_TOOL_CALLS says.",
+    )
+
+    probed = models.JSONField(
+        default=dict, blank=True, help_text="What the probe found, by the names of the facts."
+    )
+    evidence = models.JSONField(
+        default=list, blank=True, help_text="Each check of the probe, with what showed it."
+    )
+    probed_at = models.DateTimeField(null=True, blank=True)
+
+    refused = models.JSONField(
+        default=list, blank=True, help_text="Optional fields that this model answered 400 to."
+    )
+    entry = models.JSONField(default=dict, help_text="The backend's own entry, as last seen.")
+    listed = models.BooleanField(default=True, help_text="In the backend's list when last read.")
+    first_seen = models.DateTimeField(auto_now_add=True)
+    last_change = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["backend", "name"], name="one_row_per_model")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def backend_name(self) -> str:
+        return self.backend.name
+
+    def fact(self, name: str) -> Any:
+        """The answer that counts: the operator's, else the probe's, else the list's."""
+        for value in (getattr(self, f"{name}_override"), self.probed.get(name)):
+            if value is not None:
+                return value
+        return getattr(self, name)
+
+    def document(self) -> Document:
+        """What the operator set; empty when that is nothing."""
+        told = {"backend": self.backend_name, "model": self.name}
+        for member, column in list(self.MEMBERS.items())[self.KEYS :]:
+            value = getattr(self, column)
+            if value not in (None, ""):
+                told[member] = value
+        return told if len(told) > self.KEYS else {}
+
+    def fill(self, document: Document) -> None:
+        if self.pk is None:
+            self.backend = Backend.objects.get(name=document["backend"])
+            self.name = document["model"]
+            self.listed = False
+        for member, column in list(self.MEMBERS.items())[self.KEYS :]:
+            setattr(self, column, document.get(member, self._meta.get_field(column).get_default()))
+
+    def withdraw(self) -> None:
+        """The model stays; what the operator said of it goes."""
+        self.fill({})
+        self.save()
+
+
+class BreakerState(models.Model):
+    """The state of one backend's circuit breaker, for all processes. Moments by the wall clock.
+
+    `number` grows with every report; a process takes over what is newer than what it knows.
+    """
+
+    backend = models.OneToOneField(Backend, on_delete=models.CASCADE, related_name="breaker")
+    failures = models.PositiveIntegerField(default=0)
+    opened_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=500, blank=True)
+    last_error_at = models.DateTimeField(null=True)
+    number = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.backend}: {'open' if self.opened_at else 'closed'}"

@@ -1,0 +1,133 @@
+"""What all rows of the configuration share: a version that grows, and a plain form.
+
+Whatever is saved or deleted bumps `ConfigVersion` in the same transaction; processes compare that
+number to notice a change. Each kind of row has a *document*, the plain form of it that the
+configuration file, the history and its undo are made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.db import models, transaction
+
+from bridge import announcements
+from bridge.models import changes
+
+Document = dict[str, Any]
+"""One row as plain data. Members that hold their default are left out."""
+
+
+class Origin(models.TextChoices):
+    ENVIRONMENT = "environment", "Environment"
+    OPERATOR = "operator", "Operator"
+
+
+class ConfigVersion(models.Model):
+    """One row, one number: it grows with every change of the configuration."""
+
+    number = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+    @classmethod
+    def bump(cls) -> None:
+        cls.objects.get_or_create(pk=1)
+        cls.objects.filter(pk=1).update(number=models.F("number") + 1)
+        transaction.on_commit(announcements.announce)
+
+    @classmethod
+    def current(cls) -> int:
+        row = cls.objects.filter(pk=1).first()
+        return row.number if row else 0
+
+
+class ConfigQuerySet(models.QuerySet[Any]):
+    """Writing many rows at once is a change of the configuration too."""
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        with changes.step(owner for row in self for owner in row.affected()):
+            gone = super().delete()
+            ConfigVersion.bump()
+        return gone
+
+    def update(self, **values: Any) -> int:
+        told = not set(values).isdisjoint(self.model.MEMBERS.values())
+        with changes.step(owner for row in self if told for owner in row.affected()):
+            count = super().update(**values)
+            ConfigVersion.bump()
+        return count
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
+        with transaction.atomic():
+            rows = super().bulk_create(*args, **kwargs)
+            ConfigVersion.bump()
+        return rows
+
+
+class ConfigRow(models.Model):
+    """Base of all rows that make up the configuration.
+
+    KIND     its section in the configuration file; "" for rows that are part of another's document
+    MEMBERS  member of the document -> column; the first ones, KEYS many, tell one row from another
+    """
+
+    KIND: ClassVar[str] = ""
+    KEYS: ClassVar[int] = 1
+    MEMBERS: ClassVar[dict[str, str]] = {}
+
+    objects = ConfigQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def affected(self) -> Iterable[ConfigRow]:
+        """The rows whose documents change when this one does."""
+        return (self,) if self.KIND else ()
+
+    def document(self) -> Document:
+        """This row as plain data."""
+        keys = list(self.MEMBERS)[: self.KEYS]
+        told = {}
+        for member, column in self.MEMBERS.items():
+            value = getattr(self, column)
+            if member in keys or value != self._meta.get_field(column).get_default():
+                told[member] = _plain(value)
+        return told
+
+    def fill(self, document: Document) -> None:
+        """Take over a document; what it leaves out gets its default. Not saved yet."""
+        for member, column in self.MEMBERS.items():
+            field = self._meta.get_field(column)
+            value = document.get(member, field.get_default())
+            if isinstance(field, models.DecimalField) and value is not None:
+                value = str(value)
+            setattr(self, column, value)
+
+    def withdraw(self) -> None:
+        """Undo of the row's being there."""
+        self.delete()
+
+    def fill_parts(self, document: Document) -> None:
+        """Take over what hangs on this row, once it is saved."""
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with changes.step(self.affected()):
+            super().save(*args, **kwargs)
+            ConfigVersion.bump()
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        with changes.step(self.affected()):
+            gone = super().delete(*args, **kwargs)
+            ConfigVersion.bump()
+        return gone
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, datetime) else value

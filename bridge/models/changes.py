@@ -1,0 +1,128 @@
+"""The history of the configuration: who changed what, when, from what to what.
+
+A change is a row's document before and after. Documents and not columns, because an alias is one
+thing to its operator although its targets are rows of their own; and because taking a change back
+is then nothing but importing the document from before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.db import models, transaction
+
+if TYPE_CHECKING:
+    from bridge.models.base import ConfigRow
+
+UNKNOWN = "shell"
+"""Who made a change that no page and no command made."""
+
+
+class Change(models.Model):
+    """One change of one row's document. None stands for "there was none"."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.CharField(max_length=150, verbose_name="by")
+    kind = models.CharField(max_length=20)
+    object_id = models.BigIntegerField()
+    label = models.CharField(max_length=300, verbose_name="what")
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["kind", "object_id"], name="change_of_one_row")]
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.verb}"
+
+    @property
+    def verb(self) -> str:
+        if self.before is None:
+            return "added"
+        return "deleted" if self.after is None else "changed"
+
+    def differences(self) -> list[tuple[str, Any, Any]]:
+        """(member, before, after) of all that differs; None stands for the default."""
+        before, after = self.before or {}, self.after or {}
+        names = dict.fromkeys((*before, *after))
+        return [
+            (name, before.get(name), after.get(name))
+            for name in names
+            if before.get(name) != after.get(name)
+        ]
+
+
+@dataclass(slots=True)
+class _Unit:
+    """What belongs together: one saved form, one imported file."""
+
+    actor: str
+    before: dict[tuple[type[ConfigRow], int], Any] = field(default_factory=dict)
+    fresh: list[ConfigRow] = field(default_factory=list)
+
+    def touch(self, row: ConfigRow) -> None:
+        if row.pk is None:
+            if not any(known is row for known in self.fresh):
+                self.fresh.append(row)
+        elif (type(row), row.pk) not in self.before and not self._is_fresh(row):
+            self.before[type(row), row.pk] = _stored(type(row), row.pk)
+
+    def _is_fresh(self, row: ConfigRow) -> bool:
+        return any(type(known) is type(row) and known.pk == row.pk for known in self.fresh)
+
+    def write(self) -> None:
+        for row in self.fresh:
+            if row.pk is not None:
+                self.before.setdefault((type(row), row.pk), None)
+        for (model, pk), before in self.before.items():
+            after = _stored(model, pk)
+            if before != after:
+                label = next(iter((after or before).values()))
+                Change.objects.create(
+                    actor=self.actor,
+                    kind=model.KIND,
+                    object_id=pk,
+                    label=label,
+                    before=before,
+                    after=after,
+                )
+
+
+_current: ContextVar[_Unit | None] = ContextVar("unit of change", default=None)
+
+
+@contextmanager
+def recorded(actor: str) -> Iterator[None]:
+    """All that is changed inside is one transaction, and one entry per row in the history."""
+    unit = _Unit(actor)
+    token = _current.set(unit)
+    try:
+        with transaction.atomic():
+            yield
+            unit.write()
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def step(affected: Iterable[ConfigRow]) -> Iterator[None]:
+    """One write of rows: part of what is being recorded, else an entry of its own."""
+    unit = _current.get()
+    if unit is None:
+        with recorded(UNKNOWN), step(affected):
+            yield
+        return
+    with transaction.atomic():
+        for row in affected:
+            unit.touch(row)
+        yield
+
+
+def _stored(model: type[ConfigRow], pk: int) -> Any:
+    row = model._default_manager.filter(pk=pk).first()
+    return (row.document() or None) if row else None
