@@ -46,12 +46,16 @@ class Order:
 
 @dataclass(slots=True)
 class Open:
-    """A backend answer that has begun: what it brought so far, and where the rest comes from."""
+    """A backend answer that has begun: what it brought so far, and where the rest comes from.
+
+    `idle` is the longest silence, in seconds, before the answer counts as broken off.
+    """
 
     reply: Reply
     inflow: Inflow
     answer: Answer
     events: list[Event]
+    idle: float
 
     async def aclose(self) -> None:
         await self.inflow.aclose()
@@ -59,11 +63,17 @@ class Open:
 
 
 async def open_answer(
-    upstream: Upstream, order: Order, record: Record, accepted: asyncio.Future[None]
+    upstream: Upstream,
+    order: Order,
+    record: Record,
+    accepted: asyncio.Future[None],
+    *,
+    others_left: bool = False,
 ) -> Open:
     """The begun answer. Raises ApiError when there is none, also after the second chance.
 
-    `accepted` is done once the backend's headers say that an answer will come.
+    `accepted` is done once the backend's headers say that an answer will come. Where there are
+    `others_left` to ask, this one is not waited for and not asked the same thing twice.
     """
     chat, used = order.chat, 0
     remedy = Remedy()
@@ -76,7 +86,7 @@ async def open_answer(
         except ApiError as error:
             if error.remedy and error.remedy.without != remedy.without:
                 record.refused += remedy.without
-            if used >= _allowance(error):
+            if used >= _allowance(error) or (others_left and error.remedy is None):
                 raise
             used += 1
             remedy = error.remedy or Remedy()
@@ -141,7 +151,8 @@ async def _attempt(
             accepted.set_result(None)
         inflow = Inflow(reply.chunks())
         answer = Answer(order.terms, order.asked, reply.content_type)
-        return Open(reply, inflow, answer, await _first_events(inflow, answer))
+        idle = order.target.backend.idle or settings.IDLE_TIMEOUT
+        return Open(reply, inflow, answer, await _first_events(inflow, answer, idle), idle)
     except BaseException:
         if inflow is not None:
             await inflow.aclose()
@@ -159,12 +170,12 @@ def _outline(order: Order, chat: ChatRequest, size: int) -> str:
     return encode_text(told | fields)
 
 
-async def _first_events(inflow: Inflow, answer: Answer) -> list[Event]:
+async def _first_events(inflow: Inflow, answer: Answer, idle: float) -> list[Event]:
     """Read until the answer begins. Its failures are raised: nothing was shown yet."""
     while not answer.begun:
-        data = await inflow.take(settings.IDLE_TIMEOUT)
+        data = await inflow.take(idle)
         if data is None:
-            raise did_not_answer(settings.IDLE_TIMEOUT)
+            raise did_not_answer(idle)
         events = answer.feed(data) if data else answer.finish()
         if events:
             return events

@@ -21,7 +21,7 @@ from bridge import listing
 from bridge.health import Health
 from bridge.models import DiscoveredModel
 from bridge.routing import Backend
-from bridge.snapshot import SnapshotStore
+from bridge.store import SnapshotStore
 from bridge.translation.errors import ApiError
 from bridge.translation.jsontext import decode
 from bridge.upstream import Upstream

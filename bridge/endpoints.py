@@ -152,7 +152,9 @@ async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
     request = read_request(call.body, gateway.limits, counting=True)
     await gateway.discovery.prepare(caller.secret)
-    target, chat = await orders.translate(gateway, request)
+    plan = orders.make_plan(gateway, request, caller, call.request_id, call.session)
+    target = plan.route.targets[0]
+    chat = await orders.translate(gateway, plan, target)
     key, _ = keys.credential(caller, target.backend, gateway.keys)
     tokens = await counting.count_tokens(gateway, target, chat, key)
     answer: dict[str, JSON] = {"input_tokens": tokens}

@@ -1,42 +1,59 @@
 """The environment's configuration as rows, written at every start to match it.
 
 Rows of operators are never touched, and win where both say something about the same name: an
-operator who edits the admin expects to be obeyed until the row is deleted again.
+operator who edits the admin expects to be obeyed until the row is deleted again. So it is when an
+operator takes over a row of the environment.
 """
 
 from __future__ import annotations
+
+import logging
 
 from django.conf import settings
 from django.db import transaction
 
 from bridge.addresses import base_url
-from bridge.models import AliasTarget, Backend, ModelAlias, Origin, ToolNameMap
+from bridge.models import (
+    AliasTarget,
+    Backend,
+    DiscoveredModel,
+    ModelAlias,
+    Origin,
+    ToolNameMap,
+)
+from bridge.models.changes import recorded
+
+logger = logging.getLogger(__name__)
 
 MAIN = "main"
 CREDENTIAL = "env:CHUTES_API_KEY"
+ACTOR = "environment"
 
 
 @transaction.atomic
 def apply() -> None:
     """Make the environment's rows what the environment says now."""
-    backend = _backend()
-    if backend is None:
-        ModelAlias.objects.filter(origin=Origin.ENVIRONMENT).delete()
-    else:
-        _aliases(backend)
-    _tool_names()
+    with recorded(ACTOR):
+        backend = _backend()
+        if backend is None:
+            ModelAlias.objects.filter(origin=Origin.ENVIRONMENT).delete()
+        else:
+            _aliases(backend)
+        _tool_names()
 
 
 def _backend() -> Backend | None:
     """The backend that the environment's aliases belong to: its own, else the first there is."""
-    own: list[Backend] = list(Backend.objects.filter(origin=Origin.ENVIRONMENT))
+    row: Backend | None = Backend.objects.filter(origin=Origin.ENVIRONMENT).first()
     if not settings.BACKEND_URL:
-        for row in own:
-            # Kept, since operators' aliases may point to it; it serves again with the variable.
-            row.enabled = False
-            row.save()
-        others: list[Backend] = list(Backend.objects.filter(enabled=True)[:1])
-        return others[0] if others else None
+        return _without(row)
+    taken_over: Backend | None
+    taken_over = Backend.objects.filter(name=MAIN, origin=Origin.OPERATOR).first()
+    if taken_over is not None:
+        if taken_over.url != base_url(settings.BACKEND_URL):
+            logger.warning("BACKEND_URL is not used: backend %s is an operator's", MAIN)
+        return taken_over
+    row = row or Backend(name=MAIN, origin=Origin.ENVIRONMENT)
     wanted = {
         "url": base_url(settings.BACKEND_URL),
         "dialect": settings.BACKEND_DIALECT,
@@ -44,18 +61,22 @@ def _backend() -> Backend | None:
         "enabled": True,
         "timeout_seconds": max(1, round(settings.BACKEND_TIMEOUT_SECS)),
     }
-    if not own:
-        name = MAIN if not Backend.objects.filter(name=MAIN).exists() else "environment"
-        created: Backend = Backend.objects.create(name=name, origin=Origin.ENVIRONMENT, **wanted)
-        return created
-    row = own[0]
-    if any(getattr(row, name) != value for name, value in wanted.items()):
-        if row.url != wanted["url"]:
-            row.models.all().delete()
+    if row.pk is None or any(getattr(row, name) != value for name, value in wanted.items()):
+        if row.pk and row.url != wanted["url"]:
+            DiscoveredModel.objects.filter(backend=row).delete()
         for name, value in wanted.items():
             setattr(row, name, value)
         row.save()
     return row
+
+
+def _without(own: Backend | None) -> Backend | None:
+    """No BACKEND_URL: its row is kept, since aliases may lead to it, and rests."""
+    if own is not None and own.enabled:
+        own.enabled = False
+        own.save()
+    first: Backend | None = Backend.objects.filter(enabled=True).first()
+    return first
 
 
 def _aliases(backend: Backend) -> None:
@@ -65,15 +86,19 @@ def _aliases(backend: Backend) -> None:
         model = wanted.get(row.pattern)
         if model is None:
             row.delete()
-        elif (row.model, row.backend_id) != (model, backend.pk):
-            row.model, row.backend = model, backend
-            row.save()
+        else:
+            _one_target(row, backend, model)
         taken.add(row.pattern)
     for pattern, model in wanted.items():
         if pattern not in taken:
-            ModelAlias.objects.create(
-                pattern=pattern, model=model, backend=backend, origin=Origin.ENVIRONMENT
-            )
+            made = ModelAlias.objects.create(pattern=pattern, origin=Origin.ENVIRONMENT)
+            _one_target(made, backend, model)
+
+
+def _one_target(alias: ModelAlias, backend: Backend, model: str) -> None:
+    if [(t.backend_id, t.model) for t in alias.targets.all()] != [(backend.pk, model)]:
+        alias.targets.all().delete()
+        AliasTarget.objects.create(alias=alias, backend=backend, model=model)
 
 
 def _tool_rows() -> dict[tuple[str, str], str]:

@@ -14,11 +14,14 @@ from typing import Any, Protocol
 
 from django.conf import settings
 
+from bridge import announcements
+from bridge.breaker_rows import BreakerRows
 from bridge.discovery import Discovery
 from bridge.health import Health
 from bridge.keys import KeyPolicy, is_loopback
 from bridge.lessons import Lessons
-from bridge.snapshot import Snapshot, SnapshotStore
+from bridge.snapshot import Snapshot
+from bridge.store import SnapshotStore
 from bridge.translation.errors import ApiError
 from bridge.translation.schema import Limits
 from bridge.upstream import Upstream
@@ -45,6 +48,7 @@ class Gateway:
         self.store = SnapshotStore()
         self.upstream = Upstream(settings.BACKEND_CONNECT_TIMEOUT)
         self.health = Health(settings.BREAKER_FAILURES, settings.BREAKER_SECONDS)
+        self.breakers = BreakerRows(self.health, self.store)
         self.discovery = Discovery(self.upstream, self.health, self.store)
         self.limits = Limits(
             settings.MAX_MESSAGES, settings.MAX_CONTENT_BYTES, settings.MAX_JSON_DEPTH
@@ -60,7 +64,9 @@ class Gateway:
         self._errands: set[asyncio.Task[None]] = set()
         self._tasks = [
             self._background(self.store.keep_current(), "snapshot"),
+            self._background(self.breakers.run(), "breakers"),
             self._background(self.discovery.run(), "discovery"),
+            self._background(announcements.listen(self._stir), "announcements"),
         ]
 
     def in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -71,6 +77,11 @@ class Gateway:
 
     def _background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(_guarded(work, name))
+
+    def _stir(self) -> None:
+        """Another process, or a page of this one, changed something."""
+        self.store.stir()
+        self.breakers.stir()
 
     @property
     def snapshot(self) -> Snapshot:

@@ -12,10 +12,11 @@ from typing import Any
 
 from django.conf import settings
 
-from bridge.attempts import Open, Order, open_answer
+from bridge.attempts import Open, Order
 from bridge.gateway import Gateway
-from bridge.health import Permit
 from bridge.ids import mint
+from bridge.orders import Plan
+from bridge.targets import Targets
 from bridge.translation.answer import Answer
 from bridge.translation.errors import ApiError
 from bridge.usage import ABANDONED, Record
@@ -33,6 +34,11 @@ class Call:
     address: str = "127.0.0.1"
     request_id: str = field(default_factory=lambda: f"req_{mint()}")
 
+    @property
+    def session(self) -> str:
+        """Claude Code's id of a working session, "" from other clients."""
+        return self.headers.get("x-claude-code-session-id", "")[:64]
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -48,33 +54,42 @@ class Journey:
     def __init__(self, gateway: Gateway, call: Call) -> None:
         self.gateway = gateway
         self.call = call
-        self.permit: Permit | None = None
         self.head_sent = False
         self.record = Record(
             request_id=call.request_id,
             path=call.path,
             client=call.headers.get("user-agent", "")[:120],
-            session=call.headers.get("x-claude-code-session-id", "")[:64],
+            session=call.session,
         )
-        self.order: Order | None = None
+        self.targets: Targets | None = None
         self._opening: asyncio.Task[Open] | None = None
         self._accepted: asyncio.Future[None] | None = None
         self._interrupted = False
 
     # --- on the way ---
 
-    def ordered(self, order: Order) -> None:
-        self.order = order
-        self.record.backend = order.target.backend.name
-        self.record.model = order.target.model
-        self.record.dropped = order.chat.dropped
+    @property
+    def order(self) -> Order | None:
+        """What was last asked of a backend, or is to be asked."""
+        return self.targets.order if self.targets else None
 
-    def begin(self, order: Order) -> asyncio.Task[Open]:
+    async def admitted(self, plan: Plan) -> Order:
+        """The order for the first target that may be called. Raises ApiError."""
+        self.record.route = plan.route.steps
+        self.targets = Targets(self.gateway, plan, self.record)
+        return await self.targets.advance()
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that a whole answer may take."""
+        return self.targets.longest_wait if self.targets else 0.0
+
+    def begin(self) -> asyncio.Task[Open]:
         """Start to open the backend's answer."""
+        assert self.targets is not None
         loop = asyncio.get_running_loop()
         self._accepted = loop.create_future()
-        work = open_answer(self.gateway.upstream, order, self.record, self._accepted)
-        self._opening = loop.create_task(work)
+        self._opening = loop.create_task(self.targets.open(self._accepted))
         return self._opening
 
     async def grace(self, opening: asyncio.Task[Open]) -> None:
@@ -86,8 +101,8 @@ class Journey:
         if self._accepted.done() and not opening.done():
             await asyncio.wait({opening}, timeout=settings.FIRST_CHUNK_GRACE)
 
-    async def open(self, order: Order) -> Open:
-        return await self.opened(self.begin(order))
+    async def open(self) -> Open:
+        return await self.opened(self.begin())
 
     async def opened(self, opening: asyncio.Task[Open]) -> Open:
         """The begun answer. Raises ApiError."""
@@ -103,10 +118,10 @@ class Journey:
         self.head_sent = True
         self.record.status = self.record.status or status
         headers = {**headers, "request-id": self.call.request_id}
-        if self.order is not None:
-            headers["x-gateway-model"] = _header_text(self.order.target.model)
-            if self.order.chat.dropped:
-                headers["x-gateway-dropped"] = _header_text(",".join(self.order.chat.dropped))
+        if order := self.order:
+            headers["x-gateway-model"] = _header_text(order.target.model)
+            if order.chat.dropped:
+                headers["x-gateway-dropped"] = _header_text(",".join(order.chat.dropped))
         return Head(status, headers)
 
     def interrupt(self) -> None:
@@ -130,8 +145,8 @@ class Journey:
             self.failed(machine.error)
             return
         self.record.stop_reason = machine.stop_reason
-        if self.permit is not None:
-            self.permit.succeeded()
+        if self.targets is not None and self.targets.permit is not None:
+            self.targets.permit.succeeded()
         order = self.order
         if order is not None and reported.prompt and not order.chat.media:
             self.gateway.lessons.counted(order.target, order.chat.text_bytes, reported.prompt)
@@ -139,8 +154,8 @@ class Journey:
     def failed(self, error: ApiError) -> None:
         self.record.error_type = error.type
         self.record.status = error.status
-        if self.permit is not None:
-            self.permit.failed(error)
+        if self.targets is not None and self.targets.permit is not None:
+            self.targets.permit.failed(error)
 
     def _remember_refused(self) -> None:
         """What this backend refuses is left out of the next request."""
@@ -160,8 +175,8 @@ class Journey:
     async def settle(self) -> None:
         """Give everything back. Called once, last, also when the client has gone."""
         self._remember_refused()
-        if self.permit is not None:
-            self.permit.abandoned()
+        if self.targets is not None and self.targets.permit is not None:
+            self.targets.permit.abandoned()
         answer = self._open_answer()
         if not self.record.stop_reason and not self.record.error_type and self.order:
             if answer is not None:

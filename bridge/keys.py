@@ -40,6 +40,7 @@ class IssuedKey:
     name: str
     enabled: bool = True
     expires_at: float | None = None
+    digest: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

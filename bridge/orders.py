@@ -1,8 +1,12 @@
-"""Making an order: a checked request, a caller and a snapshot -> what is sent, where, as whom."""
+"""Making an order: a checked request, a caller and a target -> what is sent, where, as whom.
+
+One `Plan` for a request; one `Order` for each of its targets that is tried.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from django.conf import settings
 
@@ -11,8 +15,8 @@ from bridge.attempts import Order
 from bridge.gateway import Gateway
 from bridge.ids import mint
 from bridge.keys import Caller
-from bridge.routing import Target
-from bridge.translation import thinking
+from bridge.routing import Route, Target
+from bridge.translation import overrides, thinking
 from bridge.translation.backend_errors import Asked
 from bridge.translation.jsontext import JSON
 from bridge.translation.profile import PROFILES, for_model, inline_thinking
@@ -21,39 +25,56 @@ from bridge.translation.schema import MessagesRequest, has_pdf
 from bridge.translation.stream import Terms
 
 
-async def translate(gateway: Gateway, request: MessagesRequest) -> tuple[Target, ChatRequest]:
-    """Where the request goes, and what is sent there. Raises ApiError.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One request and where it may go. `request` is as the operator wants it to be."""
+
+    route: Route
+    request: MessagesRequest
+    caller: Caller
+    request_id: str
+    message_id: str
+
+
+def make_plan(
+    gateway: Gateway, request: MessagesRequest, caller: Caller, request_id: str, session: str
+) -> Plan:
+    """Find the route. Raises ApiError: nothing has this name."""
+    route = routing.resolve(gateway.snapshot.routes, request.model, session or caller.fingerprint)
+    wanted = overrides.applied(request, route.overrides)
+    return Plan(route, wanted, caller, request_id, f"msg_{mint()}")
+
+
+async def translate(gateway: Gateway, plan: Plan, target: Target) -> ChatRequest:
+    """What is sent to this target. Raises ApiError.
 
     Reading a PDF takes its time, so a request that brings one is translated in a thread.
     """
-    if settings.PDF_TEXT_EXTRACTION and has_pdf(request):
-        return await asyncio.to_thread(_translate, gateway, request)
-    return _translate(gateway, request)
+    if settings.PDF_TEXT_EXTRACTION and has_pdf(plan.request):
+        return await asyncio.to_thread(_translate, gateway, plan.request, target)
+    return _translate(gateway, plan.request, target)
 
 
-def _translate(gateway: Gateway, request: MessagesRequest) -> tuple[Target, ChatRequest]:
-    routes = gateway.snapshot.routes
-    target = routing.resolve(routes, request.model)[0]
+def _translate(gateway: Gateway, request: MessagesRequest, target: Target) -> ChatRequest:
     manners = Manners(
         settings.IMAGES_ON_TEXT_MODEL,
         settings.STRICT_TOOL_PAIRING,
         settings.SERVER_TOOLS,
-        routing.tool_names(routes, target.model),
+        routing.tool_names(gateway.snapshot.routes, target.model),
         gateway.lessons.bytes_per_token(target),
         pdf.text_of if settings.PDF_TEXT_EXTRACTION else None,
     )
     facts = gateway.lessons.applied(target)
     family = PROFILES.get(facts.dialect, target.backend.profile)
     profile = for_model(family, target.model)
-    return target, to_chat(request, target.model, profile, facts, manners)
+    return to_chat(request, target.model, profile, facts, manners)
 
 
-async def make_order(
-    gateway: Gateway, request: MessagesRequest, caller: Caller, request_id: str
-) -> Order:
-    """The order for one request. Raises ApiError."""
-    target, chat = await translate(gateway, request)
-    key, operators = keys.credential(caller, target.backend, gateway.keys)
+async def make_order(gateway: Gateway, plan: Plan, target: Target) -> Order:
+    """The order for one target. Raises ApiError."""
+    request = plan.request
+    chat = await translate(gateway, plan, target)
+    key, operators = keys.credential(plan.caller, target.backend, gateway.keys)
     asked = Asked(
         model=request.model,
         prompt_tokens=chat.prompt_tokens,
@@ -64,7 +85,7 @@ async def make_order(
         secrets=(key, target.backend.host),
         max_retry_after=settings.RETRY_AFTER_MAX,
     )
-    return Order(target, chat, _terms(request, target, chat, request_id), asked, key)
+    return Order(target, chat, _terms(plan, target, chat), asked, key)
 
 
 def _written_calls(target: Target, chat: ChatRequest) -> dict[str, JSON]:
@@ -76,10 +97,11 @@ def _written_calls(target: Target, chat: ChatRequest) -> dict[str, JSON]:
     return {function["name"]: function["parameters"] for function in functions}
 
 
-def _terms(request: MessagesRequest, target: Target, chat: ChatRequest, request_id: str) -> Terms:
+def _terms(plan: Plan, target: Target, chat: ChatRequest) -> Terms:
+    request = plan.request
     return Terms(
-        message_id=f"msg_{mint()}",
-        request_id=request_id,
+        message_id=plan.message_id,
+        request_id=plan.request_id,
         model=request.model,
         mint=mint,
         client_name=chat.names.to_client,

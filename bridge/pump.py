@@ -1,7 +1,7 @@
 """The running stream: backend bytes in, frames out, and the three clocks that watch over it.
 
 PING_INTERVAL   nothing was written to the client: send a ping, or something in between cuts
-IDLE_TIMEOUT    nothing came from the backend, not even a comment: the stream fails
+idle            nothing came from the backend, not even a comment: the stream fails
 FINISH_GRACE    the backend named its reason to stop and then sent nothing that ends it
 """
 
@@ -26,13 +26,14 @@ TAIL_SECONDS = 0.02
 class Clocks:
     """When something was last heard and written. Seconds of the monotonic clock."""
 
+    idle: float
     written: float = field(default_factory=time.monotonic)
     heard: float = field(default_factory=time.monotonic)
     finishing: float | None = None
 
     def patience(self, now: float) -> float:
         """Seconds until one of the clocks strikes."""
-        strikes = [self.written + settings.PING_INTERVAL, self.heard + settings.IDLE_TIMEOUT]
+        strikes = [self.written + settings.PING_INTERVAL, self.heard + self.idle]
         if self.finishing is not None:
             strikes.append(self.finishing + settings.FINISH_GRACE)
         return max(0.0, min(strikes) - now)
@@ -40,7 +41,7 @@ class Clocks:
 
 async def pump(opened: Open) -> AsyncGenerator[list[Event]]:
     """What the answer brings, as it comes; an empty list means that a ping is due."""
-    clocks, answer = Clocks(), opened.answer
+    clocks, answer = Clocks(opened.idle), opened.answer
     while not answer.over:
         events = await _next(opened, clocks)
         now = time.monotonic()
@@ -72,8 +73,8 @@ async def _next(opened: Open, clocks: Clocks) -> list[Event]:
     overdue = clocks.finishing is not None and now - clocks.finishing >= settings.FINISH_GRACE
     if data == b"" or overdue:
         return answer.finish()
-    if now - clocks.heard >= settings.IDLE_TIMEOUT:
-        return answer.fail(did_not_answer(settings.IDLE_TIMEOUT))
+    if now - clocks.heard >= opened.idle:
+        return answer.fail(did_not_answer(opened.idle))
     return []
 
 

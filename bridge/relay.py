@@ -22,7 +22,7 @@ from bridge import keys, routing
 from bridge.attempts import Order
 from bridge.gateway import Gateway
 from bridge.journey import Call, Head, Journey
-from bridge.orders import make_order
+from bridge.orders import make_plan
 from bridge.pump import pump, to_bytes
 from bridge.translation import events
 from bridge.translation.errors import ApiError
@@ -77,13 +77,12 @@ async def _road(journey: Journey) -> AsyncGenerator[Part]:
     request = read_request(call.body, gateway.limits)
     record.asked_model, record.streamed = request.model, request.stream
     await gateway.discovery.prepare(caller.secret)
-    order = await make_order(gateway, request, caller, call.request_id)
-    journey.ordered(order)
+    plan = make_plan(gateway, request, caller, call.request_id, call.session)
+    order = await journey.admitted(plan)
     if request.max_tokens == 0:
         answer = _warmed_up(journey, order, request)
     else:
-        journey.permit = gateway.health.admit(order.target.backend)
-        answer = _streamed(journey, order) if request.stream else _plain(journey, order)
+        answer = _streamed(journey, order) if request.stream else _plain(journey)
     async with aclosing(answer) as parts:
         async for part in parts:
             yield part
@@ -94,12 +93,12 @@ def _check_capacity(gateway: Gateway) -> None:
         raise ApiError(529, AT_CAPACITY, retry_after=1)
 
 
-async def _plain(journey: Journey, order: Order) -> AsyncGenerator[Part]:
+async def _plain(journey: Journey) -> AsyncGenerator[Part]:
     """One JSON reply: the stream, folded."""
-    timeout = order.target.backend.timeout
+    timeout = journey.longest_wait
     try:
         async with asyncio.timeout(timeout):
-            opened = await journey.open(order)
+            opened = await journey.open()
             said = opened.events + [event async for batch in pump(opened) for event in batch]
     except TimeoutError:
         raise did_not_answer(timeout) from None
@@ -113,7 +112,7 @@ async def _plain(journey: Journey, order: Order) -> AsyncGenerator[Part]:
 
 async def _streamed(journey: Journey, order: Order) -> AsyncGenerator[Part]:
     """Server-sent events. A failure before the first one is raised, for a reply with a status."""
-    opening = journey.begin(order)
+    opening = journey.begin()
     await journey.grace(opening)
     early: list[Event] = []
     if opening.done():

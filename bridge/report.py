@@ -81,7 +81,7 @@ def schemas(routes: Routes) -> JSON:
             }
             for backend in routes.backends
         },
-        "aliases": {alias.pattern: alias.model for alias in routes.aliases},
+        "aliases": {alias.pattern: alias.choices[0].model for alias in routes.aliases},
     }
 
 

@@ -5,7 +5,7 @@ The first rule that fits decides:
     1. an alias with exactly this name
     2. an alias that is a glob, the most specific first (the one with the most fixed
        characters, not counting what all Claude names share)
-    3. a model that a backend listed, spelled exactly so, else the only one that differs by case
+    3. a model that backends listed, spelled exactly so, else the only one that differs by case
     4. the alias ``*``, which catches what nobody knows
     5. a backend whose list is not known takes any name
     6. 404, with the closest names
@@ -13,6 +13,9 @@ The first rule that fits decides:
 Names are also looked up without the ``[1m]`` that Claude Code appends for a large window and
 without a leading ``anthropic/``. There is no other guessing: a request for one model is never
 answered by another that merely sounds like it.
+
+What is found is a list, for one model may be had in several places: `shares` puts it in order, the
+first is asked, the others are there for when it cannot answer. Each step is noted in plain words.
 """
 
 from __future__ import annotations
@@ -24,7 +27,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
+from bridge.shares import ranked
+from bridge.translation import overrides
 from bridge.translation.errors import ApiError
+from bridge.translation.overrides import Overrides
 from bridge.translation.profile import ModelFacts, Profile
 
 MAX_SUGGESTIONS = 20
@@ -39,7 +45,11 @@ class Backend:
     """One OpenAI-compatible server. `url` ends in its version folder, without a slash.
 
     models   what its list holds, or None while the list is unknown
+    told     what is known of models, listed or not
     key      the operator's credential, or "" where the caller's is used
+    idle     longest silence in a running stream, None for the general limit
+    breaker  "automatic", or "open" or "closed" when its operator forced it
+    broken   why it cannot be called as it is configured; "" when it can
     """
 
     id: int
@@ -50,6 +60,16 @@ class Backend:
     auth_header: str = "authorization"
     timeout: float = 600.0
     models: Mapping[str, ModelFacts] | None = None
+    told: Mapping[str, ModelFacts] = field(default_factory=dict)
+    position: int = 0
+    weight: int = 1
+    idle: float | None = None
+    breaker: str = "automatic"
+    broken: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.name
 
     @property
     def host(self) -> str:
@@ -62,19 +82,34 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
-class Alias:
-    """A name, or a glob over names, that stands for a model of a backend."""
+class Choice:
+    """One of the models that an alias stands for."""
 
-    pattern: str
     backend: str
     model: str
+    weight: int = 1
+    position: int = 0
+
+    @property
+    def label(self) -> str:
+        return f"{self.backend} {self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name, or a glob over names, and the models that it stands for."""
+
+    pattern: str
+    choices: tuple[Choice, ...]
+    overrides: Overrides = overrides.NONE
+    id: int = 0
 
     @property
     def is_glob(self) -> bool:
         return any(mark in self.pattern for mark in "*?[")
 
     @property
-    def weight(self) -> tuple[int, int]:
+    def precision(self) -> tuple[int, int]:
         """How specific a glob is: its fixed characters, first without what every name shares.
 
         So `*haiku*` is more specific than `claude-*`.
@@ -114,21 +149,104 @@ class Routes:
         return next((b for b in self.backends if b.name == name), None)
 
 
-def resolve(routes: Routes, name: str) -> list[Target]:
-    """The targets for a model name, best first. Raises a 404 that names what there is."""
-    if not routes.backends:
-        raise ApiError(503, NO_BACKEND)
-    for spelling in _spellings(name):
-        if target := _by_alias(routes, spelling) or _by_list(routes, spelling):
-            return [target]
-    for alias in routes.aliases:
-        if alias.pattern == CATCH_ALL and (target := _aliased(routes, alias)):
-            return [target]
-    unlisted = next((b for b in routes.backends if b.models is None), None)
-    if unlisted is not None:
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The answer: `targets`, best first and at least one, and how it was found.
+
+    alias   pattern of the alias that decided, "" for none
+    steps   what was decided, one short sentence each
+    """
+
+    targets: tuple[Target, ...]
+    steps: tuple[str, ...]
+    alias: str = ""
+    overrides: Overrides = overrides.NONE
+
+
+def resolve(routes: Routes, name: str, sticky: str = "") -> Route:
+    """Where a model name leads. Raises a 404 that names what there is.
+
+    `sticky` names the conversation: the same one is served by the same target.
+    """
+    return _Search(routes, sticky).find(name)
+
+
+def explain(routes: Routes, name: str, sticky: str = "") -> tuple[list[str], Route | ApiError]:
+    """The steps of the decision, and the route, or the error that a client would get."""
+    search = _Search(routes, sticky)
+    try:
+        route = search.find(name)
+    except ApiError as error:
+        return search.steps, error
+    return list(route.steps), route
+
+
+@dataclass(slots=True)
+class _Search:
+    """One decision under way, with the steps so far."""
+
+    routes: Routes
+    sticky: str
+    steps: list[str] = field(default_factory=list)
+
+    def find(self, name: str) -> Route:
+        if not self.routes.backends:
+            raise ApiError(503, NO_BACKEND)
+        for spelling in _spellings(name):
+            if spelling != name:
+                self.steps.append(f"looked up as {spelling}")
+            if route := self._by_alias(spelling) or self._by_list(spelling):
+                return route
+        if route := self._caught() or self._unlisted(name):
+            return route
+        self.steps.append("no alias and no listed model has this name")
+        raise unknown_model(self.routes, name)
+
+    def _by_alias(self, name: str) -> Route | None:
+        exact = [a for a in self.routes.aliases if a.pattern == name]
+        globs = [a for a in self.routes.aliases if a.is_glob and a.pattern != CATCH_ALL]
+        globs.sort(key=lambda a: a.precision, reverse=True)
+        fitting = exact + [a for a in globs if fnmatchcase(name.lower(), a.pattern.lower())]
+        return next((route for a in fitting if (route := self._aliased(a))), None)
+
+    def _caught(self) -> Route | None:
+        caught = (self._aliased(a) for a in self.routes.aliases if a.pattern == CATCH_ALL)
+        return next(filter(None, caught), None)
+
+    def _aliased(self, alias: Alias) -> Route | None:
+        self.steps.append(f"alias {alias.pattern} fits")
+        targets = []
+        for choice in ranked(alias.choices, self.sticky):
+            if target := _chosen(self.routes, choice):
+                targets.append(target)
+            else:
+                self.steps.append(f"{choice.backend} is not enabled")
+        return self._route(targets, alias) if targets else None
+
+    def _by_list(self, name: str) -> Route | None:
+        for repair_case in (False, True) if self.routes.repair_case else (False,):
+            backends = ranked(self.routes.backends, self.sticky)
+            found = [_listed(backend, name, repair_case) for backend in backends]
+            if targets := [target for target in found if target]:
+                self.steps.append(
+                    "listed, but for upper and lower case" if repair_case else "listed"
+                )
+                return self._route(targets)
+        return None
+
+    def _unlisted(self, name: str) -> Route | None:
         model = _WINDOW_SUFFIX.sub("", name)
-        return [Target(unlisted, model, ModelFacts(model))]
-    raise unknown_model(routes, name)
+        if not (backends := [b for b in self.routes.backends if b.models is None]):
+            return None
+        self.steps.append("not listed; a backend whose list is not known takes any name")
+        return self._route([_unheard_of(b, model) for b in ranked(backends, self.sticky)])
+
+    def _route(self, targets: list[Target], alias: Alias | None = None) -> Route:
+        names = ", then ".join(f"{t.backend.name}: {t.model}" for t in targets)
+        steps = (*self.steps, f"goes to {names}")
+        if alias is None:
+            return Route(tuple(targets), steps)
+        return Route(tuple(targets), steps, alias.pattern, alias.overrides)
 
 
 def _spellings(name: str) -> Iterator[str]:
@@ -136,28 +254,17 @@ def _spellings(name: str) -> Iterator[str]:
     yield from dict.fromkeys((name, plain, plain.removeprefix("anthropic/")))
 
 
-def _by_alias(routes: Routes, name: str) -> Target | None:
-    exact = [a for a in routes.aliases if a.pattern == name]
-    globs = [a for a in routes.aliases if a.is_glob and a.pattern != CATCH_ALL]
-    globs.sort(key=lambda a: a.weight, reverse=True)
-    fitting = exact + [a for a in globs if fnmatchcase(name.lower(), a.pattern.lower())]
-    return next((t for a in fitting if (t := _aliased(routes, a))), None)
-
-
-def _aliased(routes: Routes, alias: Alias) -> Target | None:
-    backend = routes.backend(alias.backend)
+def _chosen(routes: Routes, choice: Choice) -> Target | None:
+    backend = routes.backend(choice.backend)
     if backend is None:
         return None
-    found = _listed(backend, alias.model, routes.repair_case)
-    return found or Target(backend, alias.model, ModelFacts(alias.model))
+    found = _listed(backend, choice.model, routes.repair_case)
+    return found or _unheard_of(backend, choice.model)
 
 
-def _by_list(routes: Routes, name: str) -> Target | None:
-    for repair_case in (False, True) if routes.repair_case else (False,):
-        for backend in routes.backends:
-            if target := _listed(backend, name, repair_case):
-                return target
-    return None
+def _unheard_of(backend: Backend, model: str) -> Target:
+    """A model that no list has, with what an operator or a probe may have told of it."""
+    return Target(backend, model, backend.told.get(model) or ModelFacts(model))
 
 
 def _listed(backend: Backend, name: str, repair_case: bool) -> Target | None:
@@ -183,7 +290,8 @@ def names(routes: Routes) -> dict[str, ModelFacts]:
     """Every name that a client may ask for, aliases first, with what is known of its model."""
     known: dict[str, ModelFacts] = {}
     for alias in routes.aliases:
-        if not alias.is_glob and (target := _aliased(routes, alias)):
+        targets = (_chosen(routes, choice) for choice in alias.choices)
+        if not alias.is_glob and (target := next(filter(None, targets), None)):
             known[alias.pattern] = target.facts
     for backend in routes.backends:
         for model, facts in (backend.models or {}).items():

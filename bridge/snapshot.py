@@ -1,40 +1,45 @@
-"""Rows -> one immutable snapshot of the configuration, and the loop that keeps it current.
+"""Rows -> one immutable snapshot of the configuration.
 
-The data plane reads the snapshot and never the database. A reload builds a new one beside the
-old and swaps a reference: running requests keep theirs. When the database is away, the last good
-snapshot serves on.
+The data plane reads the snapshot and never the database. Each row is checked on its way in: one
+that makes no sense (written past the forms, sealed under another SECRET_KEY) is reported as a
+`Fault` and the last good value of it serves on, so that a bad row never takes down its neighbours.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from channels.db import database_sync_to_async
 from django.conf import settings
-from django.db import DatabaseError
+from django.core.exceptions import ValidationError
 
-from bridge import environment_rows, routing
+from bridge import routing, sealing
 from bridge.keys import IssuedKey
 from bridge.models import (
     ApiKey,
     Backend,
+    ConfigRow,
     ConfigVersion,
     DiscoveredModel,
     ModelAlias,
     Origin,
     ToolNameMap,
 )
+from bridge.models.backends import ENV
+from bridge.translation.overrides import Overrides
 from bridge.translation.profile import PROFILES, ModelFacts, Profile
 
-logger = logging.getLogger(__name__)
-
-POLL_SECONDS = 1.0
 DEMO_NAME = "demo"
 DEMO_URL = "demo://local/v1"
 DEMO_MODEL = "demo/echo"
+
+NO_TARGET = "it has no target"
+UNREADABLE_KEY = (
+    "its stored API key cannot be read: SECRET_KEY has changed. Enter the key again, or name the "
+    "former SECRET_KEY in SECRET_KEY_FALLBACKS"
+)
+NOT_CONFIGURED = "is not configured correctly"
 
 _HOSTS: tuple[tuple[str, str], ...] = (
     ("openrouter.ai", "openrouter"),
@@ -48,6 +53,18 @@ _HOSTS: tuple[tuple[str, str], ...] = (
 _OWNERS: dict[str, str] = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
 """`owned_by` of model entries -> family."""
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A row that makes no sense as it stands. `kind` as in the configuration file."""
+
+    kind: str
+    id: int
+    name: str
+    reason: str
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -57,108 +74,121 @@ class Snapshot:
     routes: routing.Routes = field(default_factory=routing.Routes)
     keys: Mapping[str, IssuedKey] = field(default_factory=dict)
     operator_key_in_use: bool = False
+    faults: tuple[Fault, ...] = ()
 
     @property
     def is_demo(self) -> bool:
         return any(backend.is_demo for backend in self.routes.backends)
 
 
-class SnapshotStore:
-    """Holds the current snapshot of this process."""
-
-    def __init__(self) -> None:
-        self.current = Snapshot()
-        self._loaded = asyncio.Event()
-
-    async def load(self) -> None:
-        """Read the rows if their version is new. Raises DatabaseError."""
-        found = await database_sync_to_async(_read)(self.current.version)
-        if found is not None:
-            self.current = found
-        self._loaded.set()
-
-    @property
-    def is_loaded(self) -> bool:
-        return self._loaded.is_set()
-
-    async def loaded(self) -> None:
-        """Wait for the first snapshot."""
-        await self._loaded.wait()
-
-    async def start(self) -> None:
-        """Bring the environment's rows up to date and load the first snapshot."""
-        await database_sync_to_async(environment_rows.apply)()
-        await self.load()
-
-    async def keep_current(self) -> None:
-        """Reload within a second of any change, for as long as the process lives."""
-        away = False
-        while True:
-            try:
-                await (self.load() if self.is_loaded else self.start())
-                if away:
-                    logger.warning("the database is back; the configuration is current again")
-                away = False
-            except DatabaseError as error:
-                if not away:
-                    logger.error("the database is away, the last snapshot serves on: %s", error)
-                away = True
-            await asyncio.sleep(POLL_SECONDS)
-
-
-def _read(known_version: int) -> Snapshot | None:
-    """The snapshot, or None when the version is the known one."""
+def read(last: Snapshot) -> Snapshot | None:
+    """The snapshot, or None when `last` is of the current version. Raises DatabaseError."""
     version = ConfigVersion.current()
-    if version == known_version:
-        return None
-    return build(version)
+    return None if version == last.version else build(version, last)
 
 
-def build(version: int) -> Snapshot:
-    """One snapshot from the rows as they are."""
-    backends = tuple(_backends())
-    demo = not Backend.objects.exclude(origin=Origin.ENVIRONMENT, enabled=False).exists()
+def build(version: int, last: Snapshot | None = None) -> Snapshot:
+    """One snapshot from the rows as they are; `last` has what serves on for broken ones."""
+    last = last or Snapshot()
+    faults: list[Fault] = []
+    backends = _backends(last, faults)
+    if demo := not Backend.objects.exclude(origin=Origin.ENVIRONMENT, enabled=False).exists():
+        backends = [_demo()]
+    aliases = _aliases(last, faults)
     if demo:
-        backends = (_demo(),)
-    aliases = tuple(
-        routing.Alias(row.pattern, row.backend.name, row.model)
-        for row in ModelAlias.objects.filter(enabled=True).select_related("backend")
+        target = routing.Choice(DEMO_NAME, DEMO_MODEL)
+        aliases.append(routing.Alias("claude-*", (target,)))
+    tools = _checked(ToolNameMap.objects.all(), _tool_name, faults)
+    routes = routing.Routes(
+        tuple(backends), tuple(aliases), tuple(tools), settings.AUTO_FIX_MODEL_CASE
     )
-    if demo:
-        aliases += (routing.Alias("claude-*", DEMO_NAME, DEMO_MODEL),)
-    tools = tuple(
-        routing.ToolName(row.backend_name, row.client_name, row.model_pattern)
-        for row in ToolNameMap.objects.all()
-    )
-    routes = routing.Routes(backends, aliases, tools, settings.AUTO_FIX_MODEL_CASE)
-    return Snapshot(version, routes, _keys(), any(backend.key for backend in backends))
+    issued = {key.digest: key for key in _checked(ApiKey.objects.all(), _key, faults)}
+    in_use = any(backend.key for backend in backends)
+    return Snapshot(version, routes, issued, in_use, tuple(faults))
 
 
-def _backends() -> list[routing.Backend]:
-    models: dict[int, list[DiscoveredModel]] = {}
-    for row in DiscoveredModel.objects.filter(listed=True):
-        models.setdefault(row.backend_id, []).append(row)
-    found = []
-    for backend in Backend.objects.filter(enabled=True):
-        rows = models.get(backend.pk, [])
-        found.append(
-            routing.Backend(
-                id=backend.pk,
-                name=backend.name,
-                url=backend.url.rstrip("/"),
-                profile=profile_of(backend, rows),
-                key=_credential(backend),
-                auth_header=backend.auth_header.lower(),
-                timeout=float(backend.timeout_seconds),
-                models={row.name: _facts(row) for row in rows} if rows else None,
-            )
+def _checked(
+    rows: Iterable[Any],
+    make: Callable[[Any], T],
+    faults: list[Fault],
+    last_good: Callable[[Any], T | None] = lambda row: None,
+) -> list[T]:
+    """What `make` makes of each row; for a broken one a fault, and its last good value."""
+    made = []
+    for row in rows:
+        try:
+            row.clean_fields()
+            made.append(make(row))
+        except (ValidationError, ValueError, TypeError, AttributeError) as error:
+            faults.append(Fault(row.KIND, row.pk, str(row), _reason(error)))
+            if (good := last_good(row)) is not None:
+                made.append(good)
+    return made
+
+
+def _reason(error: Exception) -> str:
+    """In one line and without the values, which may be secret."""
+    if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
+        return "; ".join(
+            f"{column}: {' '.join(texts)}" for column, texts in error.message_dict.items()
         )
-    return found
+    if isinstance(error, sealing.CannotUnseal):
+        return UNREADABLE_KEY
+    return " ".join(error.messages) if isinstance(error, ValidationError) else "it is not readable"
 
 
-def _credential(backend: Backend) -> str:
-    name = backend.credential.removeprefix("env:")
-    return settings.BACKEND_SECRET(name) if name else ""
+# --- backends ---------------------------------------------------------------------------------
+
+
+def _backends(last: Snapshot, faults: list[Fault]) -> list[routing.Backend]:
+    models: dict[int, list[DiscoveredModel]] = {}
+    for row in DiscoveredModel.objects.all():
+        models.setdefault(row.backend_id, []).append(row)
+    known = {backend.id: backend for backend in last.routes.backends}
+
+    def last_good(row: Backend) -> routing.Backend:
+        return known.get(row.pk) or _broken(row)
+
+    def make(row: Backend) -> routing.Backend:
+        return backend_of(row, models.get(row.pk, []))
+
+    return _checked(Backend.objects.filter(enabled=True), make, faults, last_good)
+
+
+def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> routing.Backend:
+    """A backend as the data plane knows it. Raises `sealing.CannotUnseal`, a ValueError."""
+    rows = list(row.models.all()) if models is None else models
+    facts = {model.name: facts_of(model) for model in rows}
+    listed = {model.name: facts[model.name] for model in rows if model.listed}
+    return routing.Backend(
+        id=row.pk,
+        name=row.name,
+        url=row.url.rstrip("/"),
+        profile=profile_of(row, rows),
+        key=credential(row),
+        auth_header=row.auth_header.lower(),
+        timeout=float(row.timeout_seconds),
+        models=listed or None,
+        told=facts,
+        position=row.position,
+        weight=row.weight,
+        idle=float(row.idle_seconds) if row.idle_seconds else None,
+        breaker=row.breaker_mode,
+    )
+
+
+def _broken(row: Backend) -> routing.Backend:
+    """A backend that cannot be called. It stays known, so that requests are told why they fail."""
+    return routing.Backend(
+        row.pk, row.name, "", PROFILES["generic"], models={}, broken=NOT_CONFIGURED
+    )
+
+
+def credential(row: Backend) -> str:
+    """The operator's key for this backend, "" for none. Raises `sealing.CannotUnseal`."""
+    if row.credential.startswith(ENV):
+        return str(settings.BACKEND_SECRET(row.credential.removeprefix(ENV)))
+    return sealing.unseal(row.credential) if row.credential else ""
 
 
 def profile_of(backend: Backend, rows: list[DiscoveredModel]) -> Profile:
@@ -167,18 +197,15 @@ def profile_of(backend: Backend, rows: list[DiscoveredModel]) -> Profile:
         return PROFILES[backend.dialect]
     address = backend.url.partition("://")[2]
     by_host = next((name for mark, name in _HOSTS if mark in address.split("/")[0]), None)
-    owners = (_OWNERS.get(str(row.entry.get("owned_by"))) for row in rows)
+    owners = (_OWNERS.get(str(row.entry.get("owned_by"))) for row in rows if row.listed)
     return PROFILES[by_host or next(filter(None, owners), None) or "generic"]
 
 
-def _facts(row: DiscoveredModel) -> ModelFacts:
+def facts_of(row: DiscoveredModel) -> ModelFacts:
+    """What is known of a model, whoever told it."""
     return ModelFacts(
         name=row.name,
-        context=row.context,
-        max_output=row.max_output,
-        vision=row.vision,
-        tools=row.tools,
-        reasoning=row.reasoning,
+        **{name: row.fact(name) for name in DiscoveredModel.FACTS},
         dialect=row.dialect,
         inline_thinking=row.inline_thinking,
         written_calls=row.written_calls,
@@ -191,10 +218,31 @@ def _demo() -> routing.Backend:
     return routing.Backend(0, DEMO_NAME, DEMO_URL, PROFILES["generic"], models={DEMO_MODEL: facts})
 
 
-def _keys() -> dict[str, IssuedKey]:
-    return {
-        row.digest: IssuedKey(
-            row.pk, row.name, row.enabled, row.expires_at.timestamp() if row.expires_at else None
-        )
-        for row in ApiKey.objects.all()
-    }
+# --- the others -------------------------------------------------------------------------------
+
+
+def _aliases(last: Snapshot, faults: list[Fault]) -> list[routing.Alias]:
+    rows = ModelAlias.objects.filter(enabled=True).prefetch_related("targets__backend")
+    known = {alias.id: alias for alias in last.routes.aliases}
+    return _checked(rows, _alias, faults, lambda row: known.get(row.pk))
+
+
+def _alias(row: ModelAlias) -> routing.Alias:
+    targets: list[ConfigRow] = list(row.targets.all())
+    if not targets:
+        raise ValidationError(NO_TARGET)
+    said = Overrides(row.thinking, row.temperature, row.max_tokens, row.system_prefix)
+    return routing.Alias(row.pattern, tuple(map(_choice, targets)), said, row.pk)
+
+
+def _choice(target: Any) -> routing.Choice:
+    return routing.Choice(target.backend.name, target.model, target.weight, target.position)
+
+
+def _tool_name(row: ToolNameMap) -> routing.ToolName:
+    return routing.ToolName(row.backend_name, row.client_name, row.model_pattern)
+
+
+def _key(row: ApiKey) -> IssuedKey:
+    ends = row.expires_at.timestamp() if row.expires_at else None
+    return IssuedKey(row.pk, row.name, row.enabled, ends, row.digest)

@@ -22,6 +22,7 @@ ABANDONED = 499
 class Record(msgspec.Struct, omit_defaults=True, dict=True):
     """What is remembered of one request. Times in seconds since its start; no text, no keys.
 
+    route     how the target was found, and which ones were tried before it
     dropped   what the backend was not sent;  refused   optional fields that it does not take
     remedies  what was changed or waited for before a second try
 
@@ -47,6 +48,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     thinking_tokens: int | None = None
     estimated: bool = True
     stop_reason: str = ""
+    route: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     refused: list[str] = msgspec.field(default_factory=list)
     remedies: list[str] = msgspec.field(default_factory=list)

@@ -21,7 +21,10 @@ LAYERS: dict[str, str] = {
     "ids": "",
     "inflow": "",
     "listing": T,
-    "routing": T,
+    "announcements": "",
+    "sealing": "",
+    "shares": "",
+    "routing": f"shares {T}",
     "usage": T,
     "keys": f"routing {T}",
     "lessons": f"routing {T}",
@@ -29,21 +32,26 @@ LAYERS: dict[str, str] = {
     "tokenizer": T,
     "pdf": "",
     # rows, and what this process knows of them
-    "models": f"addresses keys {T}",
+    "models": f"addresses announcements keys sealing {T}",
     "admin": "models",
     "environment_rows": "addresses models",
-    "snapshot": f"environment_rows models keys routing {T}",
+    "snapshot": f"models keys routing sealing {T}",
+    "store": "environment_rows snapshot",
     "health": f"breaker routing {T}",
+    "breaker_rows": "health models routing store",
     # the way to the backends
     "demo": T,
     "upstream": f"demo routing {T}",
-    "discovery": f"upstream listing models health snapshot routing {T}",
-    "gateway": f"discovery upstream health snapshot lessons keys {T}",
+    "discovery": f"upstream listing models health store routing {T}",
+    "gateway": (
+        f"announcements breaker_rows discovery upstream health store snapshot lessons keys {T}"
+    ),
     # the road of one request
     "attempts": f"upstream inflow usage routing {T}",
     "orders": f"gateway attempts keys pdf routing ids {T}",
     "counting": f"gateway tokenizer routing {T}",
-    "journey": f"gateway attempts health usage ids {T}",
+    "targets": f"gateway attempts orders health routing usage {T}",
+    "journey": f"gateway attempts orders targets usage ids {T}",
     "pump": f"attempts upstream {T}",
     "relay": f"journey orders pump attempts gateway upstream keys routing {T}",
     # what the servers call

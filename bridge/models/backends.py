@@ -135,9 +135,6 @@ class Backend(ConfigRow):
             self.credential = sealing.seal(self.credential)
         super().save(*args, **kwargs)
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        return super().delete(*args, **kwargs)
-
     def affected(self) -> Iterable[ConfigRow]:
         """Itself, and the aliases that lead to it: their documents name it."""
         yield self
@@ -265,7 +262,7 @@ class DiscoveredModel(ConfigRow):
             self.name = document["model"]
             self.listed = False
         for member, column in list(self.MEMBERS.items())[self.KEYS :]:
-            setattr(self, column, document.get(member, self._meta.get_field(column).get_default()))
+            setattr(self, column, document.get(member, self.default(column)))
 
     def withdraw(self) -> None:
         """The model stays; what the operator said of it goes."""

@@ -89,22 +89,27 @@ class ConfigRow(models.Model):
         """The rows whose documents change when this one does."""
         return (self,) if self.KIND else ()
 
+    @classmethod
+    def default(cls, column: str) -> Any:
+        """What a column holds when nobody says anything."""
+        field: Any = cls._meta.get_field(column)
+        return field.get_default()
+
     def document(self) -> Document:
         """This row as plain data."""
         keys = list(self.MEMBERS)[: self.KEYS]
         told = {}
         for member, column in self.MEMBERS.items():
             value = getattr(self, column)
-            if member in keys or value != self._meta.get_field(column).get_default():
+            if member in keys or value != self.default(column):
                 told[member] = _plain(value)
         return told
 
     def fill(self, document: Document) -> None:
         """Take over a document; what it leaves out gets its default. Not saved yet."""
         for member, column in self.MEMBERS.items():
-            field = self._meta.get_field(column)
-            value = document.get(member, field.get_default())
-            if isinstance(field, models.DecimalField) and value is not None:
+            value = document.get(member, self.default(column))
+            if isinstance(self._meta.get_field(column), models.DecimalField) and value is not None:
                 value = str(value)
             setattr(self, column, value)
 

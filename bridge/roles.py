@@ -1,0 +1,94 @@
+"""Who may do what on the pages: two groups, kept as the table here says, and superusers.
+
+`operator` runs the gateway, `auditor` reads its reports, a superuser is an admin and may do
+everything, which includes users and groups. A new model is a new row of RIGHTS.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+
+OPERATOR = "operator"
+AUDITOR = "auditor"
+ADMIN = "admin"
+GROUPS = (OPERATOR, AUDITOR)
+MEANINGS = {
+    AUDITOR: "Reads the reports and the history of changes. Sees no routing, changes nothing.",
+    OPERATOR: "Runs the gateway: backends, models, aliases, tool names, prices and keys; and reads "
+    "what an auditor reads.",
+    ADMIN: "May do everything, and alone makes users and groups.",
+}
+
+_ALL = ("view", "add", "change", "delete")
+_VIEW = ("view",)
+# model: what members of a group may do with it in the admin
+RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "bridge.backend": {OPERATOR: _ALL},
+    "bridge.breakerstate": {OPERATOR: _VIEW},
+    "bridge.discoveredmodel": {OPERATOR: _ALL},
+    "bridge.modelalias": {OPERATOR: _ALL},
+    "bridge.aliastarget": {OPERATOR: _ALL},
+    "bridge.toolnamemap": {OPERATOR: _ALL},
+    "bridge.price": {OPERATOR: _ALL},
+    "bridge.apikey": {OPERATOR: _ALL},
+    "bridge.change": {OPERATOR: _VIEW, AUDITOR: _VIEW},
+}
+
+Visitor = AbstractBaseUser | AnonymousUser
+
+
+def may_see_reports(user: Visitor) -> bool:
+    """Whether this user may open the reports. At most one query."""
+    return _has_one_of(GROUPS, user)
+
+
+def may_operate(user: Visitor) -> bool:
+    """Whether this user may run the gateway. At most one query."""
+    return _has_one_of((OPERATOR,), user)
+
+
+def role_of(user: User) -> str:
+    """The role that allows most among those that this user has; "" for none."""
+    if user.is_superuser:
+        return ADMIN
+    held = {group.name for group in user.groups.all()}
+    return next((name for name in GROUPS if name in held), "")
+
+
+def _has_one_of(names: tuple[str, ...], user: Visitor) -> bool:
+    if not (isinstance(user, User) and user.is_active):
+        return False
+    return user.is_superuser or user.groups.filter(name__in=names).exists()
+
+
+# --- keeping the groups -----------------------------------------------------------------------
+
+
+def keep(sender: AppConfig, using: str, apps: Any = apps, **_: Any) -> None:
+    """post_migrate of an app: in both groups, the rights on its models become those of RIGHTS."""
+    try:
+        groups, permissions = (apps.get_model("auth", name) for name in ("Group", "Permission"))
+    except LookupError:
+        return  # a migration so early that there are no groups yet
+    ours = permissions.objects.using(using).filter(content_type__app_label=sender.label)
+    for name in GROUPS:
+        group, _made = groups.objects.using(using).get_or_create(name=name)
+        wanted = codenames(sender.label, name)
+        group.permissions.remove(
+            *group.permissions.filter(pk__in=ours.exclude(codename__in=wanted))
+        )
+        group.permissions.add(*ours.filter(codename__in=wanted))
+
+
+def codenames(app: str, group: str) -> list[str]:
+    """The permissions on the models of an app that members of a group have."""
+    rows = ((label.split("."), rights.get(group, ())) for label, rights in RIGHTS.items())
+    return [
+        f"{action}_{model}"
+        for (owner, model), actions in rows
+        if owner == app
+        for action in actions
+    ]
