@@ -48,11 +48,10 @@ def _backend() -> Backend | None:
     if not settings.BACKEND_URL:
         return _without(row)
     taken_over: Backend | None
-    taken_over = Backend.objects.filter(name=MAIN, origin=Origin.OPERATOR).first()
-    if taken_over is not None:
+    if taken_over := Backend.objects.filter(name=MAIN, origin=Origin.OPERATOR).first():
         if taken_over.url != base_url(settings.BACKEND_URL):
             logger.warning("BACKEND_URL is not used: backend %s is an operator's", MAIN)
-        return taken_over
+        return taken_over  # type: ignore[no-any-return]
     row = row or Backend(name=MAIN, origin=Origin.ENVIRONMENT)
     wanted = {
         "url": base_url(settings.BACKEND_URL),

@@ -33,6 +33,8 @@ LAYERS: dict[str, str] = {
     "pdf": "",
     # rows, and what this process knows of them
     "models": f"addresses announcements keys sealing {T}",
+    "documents": "models",
+    "config_file": "documents models sealing",
     "admin": "models",
     "environment_rows": "addresses models",
     "snapshot": f"models keys routing sealing {T}",
@@ -60,7 +62,7 @@ LAYERS: dict[str, str] = {
     "welcome": f"report gateway snapshot ids {T}",
     "servers": "gateway",
     "apps": "",
-    "management": "servers models",
+    "management": "servers models config_file",
 }
 PURE_IMPORTS = set(
     [

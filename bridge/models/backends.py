@@ -170,6 +170,7 @@ class DiscoveredModel(ConfigRow):
         "inline_thinking": "inline_thinking",
         "written_calls": "written_calls",
     }
+    LOOKUPS = {"backend_name": "backend__name"}
     FACTS = ("context", "max_output", "vision", "tools", "reasoning")
 
     backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="models")

@@ -74,11 +74,13 @@ class ConfigRow(models.Model):
 
     KIND     its section in the configuration file; "" for rows that are part of another's document
     MEMBERS  member of the document -> column; the first ones, KEYS many, tell one row from another
+    LOOKUPS  how to ask the database for a column, where that is not its name
     """
 
     KIND: ClassVar[str] = ""
     KEYS: ClassVar[int] = 1
     MEMBERS: ClassVar[dict[str, str]] = {}
+    LOOKUPS: ClassVar[dict[str, str]] = {}
 
     objects = ConfigQuerySet.as_manager()
 

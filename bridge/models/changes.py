@@ -75,15 +75,15 @@ class _Unit:
     def _is_fresh(self, row: ConfigRow) -> bool:
         return any(type(known) is type(row) and known.pk == row.pk for known in self.fresh)
 
-    def write(self) -> None:
+    def write(self) -> Iterator[Change]:
         for row in self.fresh:
             if row.pk is not None:
                 self.before.setdefault((type(row), row.pk), None)
         for (model, pk), before in self.before.items():
             after = _stored(model, pk)
             if before != after:
-                label = next(iter((after or before).values()))
-                Change.objects.create(
+                label = " ".join(list((after or before).values())[: model.KEYS])
+                yield Change.objects.create(
                     actor=self.actor,
                     kind=model.KIND,
                     object_id=pk,
@@ -97,14 +97,17 @@ _current: ContextVar[_Unit | None] = ContextVar("unit of change", default=None)
 
 
 @contextmanager
-def recorded(actor: str) -> Iterator[None]:
-    """All that is changed inside is one transaction, and one entry per row in the history."""
-    unit = _Unit(actor)
+def recorded(actor: str) -> Iterator[list[Change]]:
+    """All that is changed inside is one transaction, and one entry per row in the history.
+
+    Gives a list, which holds those entries when the block is left.
+    """
+    unit, written = _Unit(actor), list[Change]()
     token = _current.set(unit)
     try:
         with transaction.atomic():
-            yield
-            unit.write()
+            yield written
+            written += unit.write()
     finally:
         _current.reset(token)
 

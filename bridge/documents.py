@@ -1,0 +1,75 @@
+"""Documents -> rows: how an imported file and a change that is taken back become rows again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from bridge.models import (
+    ApiKey,
+    Backend,
+    Change,
+    ConfigRow,
+    DiscoveredModel,
+    Document,
+    ModelAlias,
+    Origin,
+    Price,
+    ToolNameMap,
+)
+
+KINDS: dict[str, type[ConfigRow]] = {
+    model.KIND: model
+    for model in (Backend, DiscoveredModel, ModelAlias, ToolNameMap, Price, ApiKey)
+}
+"""In the order in which rows can be made: what others name comes first."""
+
+FROM_ENVIRONMENT = "comes from the environment; change the variable, or take the row over"
+
+
+def find(model: type[ConfigRow], document: Document) -> ConfigRow | None:
+    """The row that a document tells of."""
+    members = list(model.MEMBERS.items())[: model.KEYS]
+    where = {model.LOOKUPS.get(column, column): document[member] for member, column in members}
+    found: ConfigRow | None = model._default_manager.filter(**where).first()
+    return found
+
+
+def put(model: type[ConfigRow], document: Document, row: ConfigRow | None) -> ConfigRow:
+    """Make `row`, or a new one, what the document says. Raises ValidationError by column."""
+    new = row is None
+    row = row or model()
+    before = {} if new else row.document()
+    row.fill(document)
+    row.full_clean()
+    taken_over = getattr(row, "origin", None) == Origin.ENVIRONMENT
+    if taken_over:
+        row.origin = Origin.OPERATOR  # type: ignore[attr-defined]
+    if new or taken_over or row.document() != before:
+        row.save()
+    row.fill_parts(document)
+    return row
+
+
+def revert(change: Change) -> ConfigRow | None:
+    """Take a change back: its row becomes what it was before. Raises ValidationError."""
+    model = KINDS[change.kind]
+    row: ConfigRow | None = model._default_manager.filter(pk=change.object_id).first()
+    told: Any = change.before or change.after
+    row = row or find(model, told)
+    if getattr(row, "origin", None) == Origin.ENVIRONMENT:
+        raise ValidationError(f"{row} {FROM_ENVIRONMENT}")
+    if change.before is None:
+        if row is not None:
+            row.withdraw()
+        return None
+    if row is None:
+        row = model()
+        row.pk = change.object_id
+        row.fill(change.before)
+        row.full_clean()
+        row.save(force_insert=True)
+        row.fill_parts(change.before)
+        return row
+    return put(model, change.before, row)

@@ -1,0 +1,16 @@
+"""`manage.py export_config`: the operators' configuration as YAML, on standard output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from bridge import config_file
+
+
+class Command(BaseCommand):
+    help = "Print backends, models, aliases, tool names and prices as YAML, without stored keys."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(config_file.export(), ending="")

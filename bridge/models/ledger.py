@@ -1,0 +1,248 @@
+"""The ledger: a row for each request, and sums of them that stay when the rows go.
+
+Whoever used something is named by number and by name, without a foreign key, so that a key that
+was deleted stays in every report: `key_id` is the row of an issued key (0: none), `fingerprint`
+that of a forwarded key ("": none), and `key` what it was called at the time. Both empty: nobody,
+a request whose key was refused.
+
+Tokens are the client's: the whole prompt is input + cache read + cache write. Money is counted in
+whole billionths of a US dollar, so that sums are exact.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from bridge.models import latency
+from bridge.models.keys import ApiKey
+
+ABANDONED = 499
+"""The status of a request whose client left before the end."""
+
+
+def _count() -> models.BigIntegerField[Any, Any]:
+    return models.BigIntegerField(default=0)
+
+
+class Identified(models.Model):
+    """Whose request it was."""
+
+    key_id = models.BigIntegerField(default=0)
+    fingerprint = models.CharField(max_length=64, blank=True, default="")
+    key = models.CharField(max_length=100, blank=True, default="")
+
+    class Meta:
+        abstract = True
+
+
+class Sums(models.Model):
+    """What adds up. Every request is counted in `requests`, and in at most one of the next three.
+
+    errors       ended with a status of 500 or more, before or within the stream
+    refused      ended with a status of 400 to 498: bad requests, unknown keys, limits
+    abandoned    the client left
+    unpriced     used tokens of a model whose price is not known; `cost_nano_usd` lacks them
+    estimated    token counts are ours, since the backend reported none
+    repaired     something in the answer was mended;  retried: more than one attempt
+    prompt_bytes, repeated_bytes    size of prompts, and how much of it the turn before had too
+    duration_ms, first_token_ms     summed over answered requests; `first_tokens` counts the latter
+    generated_tokens, generation_ms output and time after the first token, for tokens per second
+    """
+
+    requests = _count()
+    errors = _count()
+    refused = _count()
+    abandoned = _count()
+    streamed = _count()
+    input_tokens = _count()
+    output_tokens = _count()
+    cache_read_tokens = _count()
+    cache_write_tokens = _count()
+    thinking_tokens = _count()
+    cost_nano_usd = _count()
+    unpriced = _count()
+    estimated = _count()
+    repaired = _count()
+    retried = _count()
+    prompt_bytes = _count()
+    repeated_bytes = _count()
+    duration_ms = _count()
+    first_tokens = _count()
+    first_token_ms = _count()
+    generated_tokens = _count()
+    generation_ms = _count()
+
+    NAMES: ClassVar[tuple[str, ...]] = ()
+
+    class Meta:
+        abstract = True
+
+
+Sums.NAMES = tuple(field.name for field in Sums._meta.fields)
+
+
+class UsageRecord(Identified):
+    """One request, whatever became of it. Kept for USAGE_RETENTION_DAYS."""
+
+    request_id = models.CharField(max_length=64, unique=True)
+    time = models.DateTimeField(help_text="When it arrived.")
+    client = models.CharField(max_length=120, blank=True, default="")
+    session = models.CharField(max_length=64, blank=True, default="")
+    asked_model = models.CharField(max_length=300, blank=True, default="")
+    alias = models.CharField(max_length=200, blank=True, default="", help_text="That matched.")
+    backend = models.CharField(max_length=50, blank=True, default="")
+    model = models.CharField(max_length=300, blank=True, default="", help_text="At the backend.")
+    streamed = models.BooleanField(default=False)
+    status = models.PositiveSmallIntegerField(default=0)
+    error_type = models.CharField(max_length=60, blank=True, default="")
+    stop_reason = models.CharField(max_length=40, blank=True, default="")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    repairs = models.PositiveSmallIntegerField(default=0)
+    input_tokens = _count()
+    output_tokens = _count()
+    cache_read_tokens = _count()
+    cache_write_tokens = _count()
+    thinking_tokens = models.BigIntegerField(null=True)
+    estimated = models.BooleanField(default=False)
+    cost_nano_usd = models.BigIntegerField(null=True, help_text="Empty: no price was known.")
+    prompt_bytes = _count()
+    repeated_bytes = _count()
+    first_token_ms = models.PositiveIntegerField(null=True)
+    duration_ms = models.PositiveIntegerField(default=0)
+    detail = models.JSONField(default=dict, help_text="The rest, by the names of the record.")
+
+    class Meta:
+        ordering = ["-time", "-pk"]
+        indexes = [
+            models.Index(fields=["time"], name="record_by_time"),
+            models.Index(fields=["key_id", "fingerprint", "time"], name="record_by_key"),
+            models.Index(fields=["model", "time"], name="record_by_model"),
+            models.Index(fields=["session", "time"], name="record_by_session"),
+            models.Index(fields=["status", "time"], name="record_by_status"),
+        ]
+
+    def __str__(self) -> str:
+        return self.request_id
+
+    @property
+    def outcome(self) -> str:
+        """answered, refused, abandoned or error."""
+        if self.status == ABANDONED:
+            return "abandoned"
+        if self.status < 400:
+            return "answered"
+        return "refused" if self.status < 500 else "error"
+
+
+class UsageHour(Identified, Sums):
+    """The sums of one hour (UTC), for each key, backend, model and alias.
+
+    Below them the histograms of `latency`, one column for each bucket: `first_token_00` and
+    following, `duration_00` and following, of answered requests.
+    """
+
+    UNIQUE = ("hour", "key_id", "fingerprint", "backend", "model", "alias")
+    FIRST_TOKEN = latency.FIRST_TOKEN
+    DURATION = latency.DURATION
+
+    hour = models.DateTimeField()
+    backend = models.CharField(max_length=50, blank=True, default="")
+    model = models.CharField(max_length=300, blank=True, default="")
+    alias = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "key_id", "fingerprint", "backend", "model", "alias"],
+                name="one_row_per_hour_and_group",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["key_id", "fingerprint", "hour"], name="hour_by_key"),
+            models.Index(fields=["model", "hour"], name="hour_by_model"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H:%M} {self.key} {self.model}"
+
+
+for _name in (*latency.FIRST_TOKEN, *latency.DURATION):
+    UsageHour.add_to_class(_name, models.IntegerField(default=0))
+
+
+class UsageSession(Identified, Sums):
+    """The sums of one Claude Code session. The client chooses its name, so each key has its own."""
+
+    UNIQUE = ("session", "key_id", "fingerprint")
+
+    session = models.CharField(max_length=64)
+    client = models.CharField(max_length=120, blank=True, default="", help_text="Of its last turn.")
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    largest_context = models.BigIntegerField(
+        default=0, help_text="Tokens of the longest prompt together with its answer."
+    )
+    model_lines = models.TextField(
+        blank=True, default="", help_text="Names of its models, each between line breaks."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session", "key_id", "fingerprint"], name="one_row_per_session_and_key"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["last_at"], name="session_by_time"),
+            models.Index(fields=["key_id", "fingerprint", "last_at"], name="session_by_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.session
+
+    @property
+    def models(self) -> list[str]:
+        """The models that answered, at their backends' names."""
+        return sorted(filter(None, self.model_lines.split("\n")))
+
+
+class KeyLabel(models.Model):
+    """What an operator calls a forwarded key, of which only the fingerprint is known."""
+
+    fingerprint = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=100)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SpoolPosition(models.Model):
+    """Up to where a spool file's lines are rows. Written in one transaction with the rows."""
+
+    name = models.CharField(max_length=100, unique=True)
+    position = models.BigIntegerField(default=0, help_text="Bytes from its start.")
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.position}"
+
+
+class UsageHorizon(models.Model):
+    """One row: from this hour on every request still has its own row."""
+
+    complete_from = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.complete_from:%Y-%m-%d %H:%M}"
+
+
+def key_names() -> dict[tuple[int, str], str]:
+    """(key_id, fingerprint) -> what a key is called today. Deleted keys are not in it."""
+    issued = {(pk, ""): name for pk, name in ApiKey.objects.values_list("pk", "name")}
+    labels = KeyLabel.objects.values_list("fingerprint", "name")
+    return issued | {(0, fingerprint): name for fingerprint, name in labels}
