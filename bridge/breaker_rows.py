@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from channels.db import database_sync_to_async
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
 from bridge.health import Health, Report
@@ -59,7 +59,7 @@ class BreakerRows:
             try:
                 await self.exchange()
                 away = False
-            except DatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 if not away:
                     logger.warning("breakers are this process's own for now: %s", error)
                 away = True
@@ -73,13 +73,18 @@ class BreakerRows:
         reports.pop(0, None)  # the demo has no row
         try:
             rows = await database_sync_to_async(_exchange)(reports, self._health.threshold)
-        except DatabaseError:
-            for backend_id, report in reports.items():
-                self._health.reports.setdefault(backend_id, report)
+        except (DatabaseError, InterfaceError):
+            self._take_back(reports)
             raise
         for backend in self._store.current.routes.backends:
             if backend.id in rows and backend.id not in self._health.reports:
                 self._take_over(backend, rows[backend.id])
+
+    def _take_back(self, untold: dict[int, Report]) -> None:
+        """What could not be told is told next time, with what has happened since."""
+        for backend_id, report in untold.items():
+            since = self._health.reports.get(backend_id)
+            self._health.reports[backend_id] = report.followed_by(since) if since else report
 
     def _take_over(self, backend: Target, row: Row) -> None:
         condition = self._health.of(backend)

@@ -34,6 +34,17 @@ class Report:
     opened: bool = False
     error: str = ""
 
+    def followed_by(self, later: Report) -> Report:
+        """Both as one."""
+        if later.recovered:
+            return later
+        return Report(
+            self.failures + later.failures,
+            self.recovered,
+            self.opened or later.opened,
+            later.error or self.error,
+        )
+
 
 @dataclass(slots=True)
 class Condition:

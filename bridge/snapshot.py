@@ -141,18 +141,29 @@ def _reason(error: Exception) -> str:
 
 
 def _backends(last: Snapshot, faults: list[Fault]) -> list[routing.Backend]:
-    models: dict[int, list[DiscoveredModel]] = {}
-    for row in DiscoveredModel.objects.all():
-        models.setdefault(row.backend_id, []).append(row)
+    models = _models(faults)
     known = {backend.id: backend for backend in last.routes.backends}
 
     def last_good(row: Backend) -> routing.Backend:
-        return known.get(row.pk) or _broken(row)
+        return known.get(row.pk) or _broken(row, models.get(row.pk, []))
 
     def make(row: Backend) -> routing.Backend:
         return backend_of(row, models.get(row.pk, []))
 
     return _checked(Backend.objects.filter(enabled=True), make, faults, last_good)
+
+
+def _models(faults: list[Fault]) -> dict[int, list[DiscoveredModel]]:
+    """The readable rows, by backend. There may be hundreds: their columns are not checked."""
+    models: dict[int, list[DiscoveredModel]] = {}
+    for row in DiscoveredModel.objects.all():
+        try:
+            facts_of(row)
+        except (ValueError, TypeError, AttributeError) as error:
+            faults.append(Fault(row.KIND, row.pk, row.name, _reason(error)))
+        else:
+            models.setdefault(row.backend_id, []).append(row)
+    return models
 
 
 def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> routing.Backend:
@@ -177,10 +188,11 @@ def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> rou
     )
 
 
-def _broken(row: Backend) -> routing.Backend:
+def _broken(row: Backend, models: list[DiscoveredModel]) -> routing.Backend:
     """A backend that cannot be called. It stays known, so that requests are told why they fail."""
+    facts = {model.name: facts_of(model) for model in models if model.listed}
     return routing.Backend(
-        row.pk, row.name, "", PROFILES["generic"], models={}, broken=NOT_CONFIGURED
+        row.pk, row.name, "", PROFILES["generic"], models=facts or None, broken=NOT_CONFIGURED
     )
 
 

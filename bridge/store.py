@@ -11,7 +11,7 @@ import logging
 from contextlib import suppress
 
 from channels.db import database_sync_to_async
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 
 from bridge import environment_rows, snapshot
 from bridge.snapshot import Snapshot
@@ -62,11 +62,15 @@ class SnapshotStore:
             try:
                 await (self.load() if self.is_loaded else self.start())
                 if away:
-                    logger.warning("the database is back; the configuration is current again")
+                    logger.warning("the configuration is current again")
                 away = False
-            except DatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 if not away:
                     logger.error("the database is away, the last snapshot serves on: %s", error)
+                away = True
+            except Exception:  # a row that cannot even be read must not end this loop
+                if not away:
+                    logger.exception("the rows are not readable, the last snapshot serves on")
                 away = True
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):

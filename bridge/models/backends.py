@@ -14,6 +14,8 @@ from bridge.models.base import ConfigRow, Document, Origin
 from bridge.translation.profile import PROFILES
 
 ENV = "env:"
+LONGEST_KEY = 1400
+"""Characters. Sealed, it still fits into its column."""
 
 
 def dialects() -> list[tuple[str, str]]:
@@ -34,6 +36,8 @@ def usable_credential(value: str) -> None:
         RegexValidator(r"^env:[A-Za-z_][A-Za-z0-9_]*$", "Write env:NAME.")(value)
     elif not (value.isascii() and value.isprintable()) or " " in value:
         raise ValidationError("A key is printable ASCII without spaces.")
+    elif not value.startswith(sealing.PREFIX) and len(value) > LONGEST_KEY:
+        raise ValidationError(f"A key has at most {LONGEST_KEY} characters.")
 
 
 class BreakerMode(models.TextChoices):
@@ -250,12 +254,13 @@ class DiscoveredModel(ConfigRow):
 
     def document(self) -> Document:
         """What the operator set; empty when that is nothing."""
-        told = {"backend": self.backend_name, "model": self.name}
+        said = {}
         for member, column in list(self.MEMBERS.items())[self.KEYS :]:
             value = getattr(self, column)
             if value not in (None, ""):
-                told[member] = value
-        return told if len(told) > self.KEYS else {}
+                said[member] = value
+        # The name of the backend is a query, and discovery writes hundreds of rows at a time.
+        return {"backend": self.backend_name, "model": self.name, **said} if said else {}
 
     def fill(self, document: Document) -> None:
         if self.pk is None:

@@ -8,10 +8,12 @@ import pytest
 
 from bridge import attempts
 from bridge import discovery as discovering
+from bridge.breaker_rows import BreakerRows
 from bridge.gateway import Gateway
 from bridge.models import Backend as Row
 from bridge.routing import Backend, Routes
-from bridge.snapshot import Snapshot, SnapshotStore
+from bridge.snapshot import Snapshot
+from bridge.store import SnapshotStore
 from bridge.upstream import Upstream
 from bridge.usage import Record
 from tests.bridge.found import Found
@@ -76,6 +78,7 @@ async def engine(main: Backend, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
     monkeypatch.setattr(SnapshotStore, "keep_current", nothing)
     monkeypatch.setattr(discovering.Discovery, "run", nothing)
+    monkeypatch.setattr(BreakerRows, "run", nothing)
     monkeypatch.setattr(attempts, "PAUSE_RANGE", (0.0, 0.0))
     engine = Gateway()
     engine.store.current = Snapshot(1, Routes((replace(main, models=facts(ALPHA, BETA)),)))

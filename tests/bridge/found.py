@@ -3,7 +3,7 @@
 from bridge.discovery import Discovery
 from bridge.health import Health
 from bridge.routing import Backend
-from bridge.snapshot import SnapshotStore
+from bridge.store import SnapshotStore
 from bridge.upstream import Upstream
 from tests.bridge.making import Clock
 from tests.fakes.backend import MODELS, FakeBackend

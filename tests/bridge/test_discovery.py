@@ -7,7 +7,8 @@ import pytest
 from bridge import discovery as discovering
 from bridge.models import Backend as Row
 from bridge.models import ConfigVersion, DiscoveredModel
-from bridge.snapshot import SnapshotStore
+from bridge.snapshot import NOT_CONFIGURED
+from bridge.store import SnapshotStore
 from bridge.upstream import Upstream
 from tests.bridge.found import Found, reads
 from tests.bridge.making import Clock, a_backend
@@ -16,6 +17,8 @@ from tests.fakes.backend import MODELS, FakeBackend
 from tests.fakes.replies import Gate
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+WAIT = 5.0
 
 
 async def test_list_becomes_rows_and_the_snapshot(found: Found, backend: FakeBackend) -> None:
@@ -135,11 +138,32 @@ async def test_backend_that_does_not_even_connect_is_not_reachable(
 
 
 @pytest.mark.parametrize("url", ["http://[::1/v1", "http://127.0.0.1:99999/v1"])
-async def test_impossible_address_does_not_end_discovery(found: Found, url: str) -> None:
-    """Ours: one typo in one row must not stop the others."""
-    await move_to(found, url)
+async def test_impossible_address_does_not_end_discovery(
+    found: Found, backend: FakeBackend, url: str
+) -> None:
+    """Ours: one typo in one row must not stop the others. Such a backend is not asked."""
+    await Row.objects.acreate(name="typo", url=url, position=0)
+    await Row.objects.filter(name="main").aupdate(position=1)
+    await found.store.load()
+    broken, good = found.store.current.routes.backends
+    assert (broken.name, broken.broken) == ("typo", NOT_CONFIGURED)
+    running = asyncio.create_task(found.discovery.run())
+    await asyncio.wait_for(found.discovery.progress(good).tried.wait(), WAIT)
+    await asyncio.wait_for(found.discovery.prepare("cpk_any"), WAIT)
+    running.cancel()
+    assert found.health.of(good).reachable is True
+    assert not found.discovery.progress(broken).tried.is_set()
+
+
+async def test_address_that_became_impossible_leaves_the_last_good_one(
+    found: Found, backend: FakeBackend
+) -> None:
+    """snapshot.py: a bad row serves on with its last good value."""
     await found.refresh()
-    assert found.reachable is False
+    known = found.names
+    await move_to(found, "http://[::1/v1")
+    await found.refresh()
+    assert (found.names, found.reachable, reads(backend)) == (known, True, 2)
 
 
 async def test_backend_that_is_back_is_reachable_again(found: Found, backend: FakeBackend) -> None:

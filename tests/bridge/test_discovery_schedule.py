@@ -9,7 +9,7 @@ from bridge import discovery as discovering
 from bridge.discovery import Discovery
 from bridge.health import Health
 from bridge.models import Backend as Row
-from bridge.snapshot import SnapshotStore
+from bridge.store import SnapshotStore
 from bridge.upstream import Upstream
 from tests.bridge.found import Found, reads
 from tests.bridge.making import SECRET, Clock

@@ -6,6 +6,7 @@ import pytest
 
 from bridge.environment_rows import apply
 from bridge.models import (
+    AliasTarget,
     Backend,
     ConfigVersion,
     DiscoveredModel,
@@ -13,6 +14,7 @@ from bridge.models import (
     Origin,
     ToolNameMap,
 )
+from tests.bridge.rows import an_alias
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +31,10 @@ def environment(settings: Any) -> Any:
 
 
 def aliases() -> dict[str, str]:
-    return dict(ModelAlias.objects.values_list("pattern", "model"))
+    """Pattern -> model of each alias; one with several targets would be an error."""
+    found = AliasTarget.objects.values_list("alias__pattern", "model")
+    assert len(found) == ModelAlias.objects.count()
+    return dict(found)
 
 
 def tools() -> set[tuple[str, str, str]]:
@@ -92,23 +97,67 @@ def test_backend_without_its_variable_is_out_of_use(environment: Any) -> None:
 def test_operators_rows_survive_a_start_without_the_backend(environment: Any) -> None:
     """environment_rows.py: rows of operators are never touched."""
     apply()
-    ModelAlias.objects.create(pattern="mine", backend=Backend.objects.get(), model="m")
+    an_alias("mine", (Backend.objects.get(), "m"))
     environment.BACKEND_URL = ""
     apply()
     environment.BACKEND_URL = "https://llm.example.com"
     apply()
-    row = ModelAlias.objects.select_related("backend").get()
-    assert (row.pattern, row.backend.name, row.backend.enabled) == ("mine", "main", True)
+    target = AliasTarget.objects.select_related("backend").get()
+    assert (target.alias.pattern, target.backend.name) == ("mine", "main")
+    assert target.backend.enabled
 
 
-def test_name_that_an_operator_took_is_left_to_them() -> None:
-    operators_backend("main")
+def test_name_that_an_operator_took_is_left_to_them(
+    environment: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """environment_rows.py: rows of operators win; that BACKEND_URL is not used is said."""
+    environment.MODEL_MAP = {"claude-*": "big"}
+    mine = operators_backend("main")
+    before = mine.document()
+    for _ in range(2):
+        apply()
+    row = Backend.objects.get()
+    assert (row.origin, row.document()) == (Origin.OPERATOR, before)
+    assert [t.backend.name for t in AliasTarget.objects.all()] == ["main"]
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["BACKEND_URL is not used: backend main is an operator's"] * 2
+
+
+def test_row_that_an_operator_took_over_stays_theirs(
+    environment: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """environment_rows.py: taken over with the address that it had, nothing needs to be said."""
     apply()
+    Backend.objects.update(origin=Origin.OPERATOR, timeout_seconds=7)
+    environment.BACKEND_TIMEOUT_SECS, environment.MODEL_MAP = 100.0, {"claude-*": "big"}
     apply()
-    assert set(Backend.objects.values_list("name", "origin")) == {
-        ("main", Origin.OPERATOR),
-        ("environment", Origin.ENVIRONMENT),
-    }
+    row = Backend.objects.get()
+    assert (row.name, row.origin, row.timeout_seconds) == ("main", Origin.OPERATOR, 7)
+    assert aliases() == {"claude-*": "big"}
+    assert caplog.records == []
+
+
+def test_alias_that_an_operator_took_over_stays_theirs(environment: Any) -> None:
+    """environment_rows.py: until the row is deleted again."""
+    environment.MODEL_MAP = {"claude-*": "big"}
+    apply()
+    ModelAlias.objects.update(origin=Origin.OPERATOR)
+    environment.MODEL_MAP = {"claude-*": "bigger"}
+    apply()
+    assert aliases() == {"claude-*": "big"}
+    environment.MODEL_MAP = {}
+    apply()
+    assert aliases() == {"claude-*": "big"}
+
+
+def test_alias_that_grew_a_target_is_the_environments_again(environment: Any) -> None:
+    """environment_rows.py: written at every start to match it."""
+    environment.MODEL_MAP = {"claude-*": "big"}
+    apply()
+    made = ModelAlias.objects.get()
+    AliasTarget.objects.create(alias=made, backend=Backend.objects.get(), model="more")
+    apply()
+    assert aliases() == {"claude-*": "big"}
 
 
 def test_map_becomes_aliases_and_follows_the_environment(environment: Any) -> None:
@@ -124,7 +173,7 @@ def test_map_becomes_aliases_and_follows_the_environment(environment: Any) -> No
 def test_operators_alias_wins_until_it_is_deleted(environment: Any) -> None:
     """environment_rows.py: who edits the admin expects to be obeyed."""
     backend = operators_backend()
-    ModelAlias.objects.create(pattern="claude-*", backend=backend, model="mine")
+    an_alias("claude-*", (backend, "mine"))
     environment.MODEL_MAP = {"claude-*": "big"}
     apply()
     assert aliases() == {"claude-*": "mine"}
@@ -139,7 +188,7 @@ def test_aliases_without_a_backend_of_their_own_go_to_the_first(environment: Any
     operators_backend("second", position=2)
     operators_backend("first", position=1)
     apply()
-    assert ModelAlias.objects.get().backend.name == "first"
+    assert AliasTarget.objects.get().backend.name == "first"
 
 
 def test_alias_moves_with_the_backend_of_the_environment(environment: Any) -> None:
@@ -148,7 +197,7 @@ def test_alias_moves_with_the_backend_of_the_environment(environment: Any) -> No
     apply()
     environment.BACKEND_URL = "https://llm.example.com"
     apply()
-    assert ModelAlias.objects.get().backend.name == "main"
+    assert AliasTarget.objects.get().backend.name == "main"
 
 
 def test_tool_map_is_read_in_both_forms(environment: Any) -> None:

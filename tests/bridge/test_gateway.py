@@ -8,7 +8,7 @@ import pytest
 
 from bridge import gateway as gateways
 from bridge.gateway import STARTING, Gateway, Interruptible
-from bridge.snapshot import SnapshotStore
+from bridge.store import SnapshotStore
 from bridge.translation.errors import ApiError
 
 WAIT = 5.0

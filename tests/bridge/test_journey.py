@@ -9,9 +9,10 @@ import pytest
 from bridge.breaker import State
 from bridge.gateway import Gateway
 from bridge.journey import RESTARTING, Call, Head, Journey
-from bridge.orders import translate
+from bridge.routing import Target
+from bridge.translation.profile import ModelFacts
 from bridge.usage import ABANDONED, Record
-from tests.bridge.making import BETA, SECRET, Clock, a_request, wire
+from tests.bridge.making import BETA, SECRET, Clock, wire
 from tests.bridge.roads import Answer, begin, breaker, call, piece, rest, send
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
@@ -214,8 +215,8 @@ async def test_answer_teaches_the_size_of_a_token(engine: Gateway, backend: Fake
     question = "word " * 200
     backend.on(ALPHA).answer(role(), text("Hi"), finish("stop"), usage(500, 2))
     await send(engine, text=question)
-    target, _ = await translate(engine, a_request())
-    assert 2.0 < engine.lessons.bytes_per_token(target) < 3.0
+    (known,) = engine.snapshot.routes.backends
+    assert 2.0 < engine.lessons.bytes_per_token(Target(known, ALPHA, ModelFacts(ALPHA))) < 3.0
 
 
 @pytest.mark.django_db(transaction=True)

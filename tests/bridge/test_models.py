@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
 
 from bridge.keys import PREFIX, digest
 from bridge.models import (
@@ -17,19 +16,14 @@ from bridge.models import (
     ModelAlias,
     ToolNameMap,
 )
+from tests.bridge.rows import a_row, an_alias
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def row() -> Backend:
-    made: Backend = Backend.objects.create(name="main", url="https://h/v1")
-    return made
-
-
-def alias(backend: Backend, pattern: str = "fast") -> ModelAlias:
-    made: ModelAlias = ModelAlias.objects.create(pattern=pattern, backend=backend, model="m")
-    return made
+    return a_row()
 
 
 def rename(row: Backend) -> None:
@@ -50,14 +44,16 @@ def change_in_bulk(row: Backend) -> None:
 CHANGES: dict[str, Callable[[Backend], Any]] = {
     "save": rename,
     "delete": lambda row: row.delete(),
-    "create": lambda row: ModelAlias.objects.create(pattern="x", backend=row, model="m"),
+    "create": lambda row: ModelAlias.objects.create(pattern="x"),
+    "part of another": lambda row: an_alias("x").targets.create(backend=row, model="m"),
+    "delete of a part": lambda row: an_alias("x", (row, "m")).targets.all().delete(),
     "get_or_create": lambda row: ToolNameMap.objects.get_or_create(backend_name="a"),
     "update_or_create": lambda row: Backend.objects.update_or_create(
         {"position": 2}, name=row.name
     ),
     "update of many": lambda row: Backend.objects.update(enabled=False),
     "delete of many": lambda row: Backend.objects.filter(name="main").delete(),
-    "through a relation": lambda row: row.aliases.create(pattern="x", model="m"),
+    "through a relation": lambda row: row.models.create(name="m"),
     "bulk_create": add_in_bulk,
     "bulk_update": change_in_bulk,
     "issue": lambda row: ApiKey.issue("team"),
@@ -102,29 +98,31 @@ def faults(**fields: Any) -> set[str]:
         ("name", ["main", "gpu-1"], ["", "two words", "a/b"]),
         ("url", ["http://127.0.0.1:8000/v1", "https://h.example/api"], ["", "h/v1", "ftp://h"]),
         ("url", ["http://localhost:8000/v1", "http://ollama:11434/v1"], ["http://", "http://a b"]),
-        ("credential", ["", "env:KEY", "env:_K2"], ["KEY", "env:", "env:two words", "sk-plain"]),
+        ("credential", ["", "env:KEY", "env:_K2", "sk-plain"], ["env:", "env:two words"]),
+        ("credential", ["k" * 1400, "~!"], ["k" * 1401, "two words", "schl\u00fcssel", "a\nb"]),
         ("auth_header", ["authorization", "X-Api-Key"], ["", "a b", "a:b", "a\nb"]),
         ("dialect", ["auto", "vllm", "chutes"], ["", "claude"]),
         ("timeout_seconds", [1, 600], [0, -1, None]),
     ],
 )
 def test_backend_takes_what_makes_sense(field: str, good: list[Any], bad: list[Any]) -> None:
-    """design, Secrets: a key by the name of its variable. Containers have names without dots."""
+    """design, Secrets: a key, or the name of its variable. Containers have names without dots."""
     assert [value for value in good if faults(**{field: value})] == []
     assert [value for value in bad if faults(**{field: value}) != {field}] == []
 
 
 def test_alias_has_one_meaning(row: Backend) -> None:
-    alias(row)
+    an_alias("fast", (row, "m"))
     with pytest.raises(IntegrityError), transaction.atomic():
-        alias(row)
+        an_alias("fast", (row, "m"))
 
 
-def test_backend_with_aliases_is_not_deleted_by_mistake(row: Backend) -> None:
-    """Ours: an alias would vanish with it, unasked."""
-    alias(row)
-    with pytest.raises(ProtectedError):
-        row.delete()
+def test_alias_outlives_its_backend(row: Backend) -> None:
+    """Ours: an alias would vanish with it, unasked. Its other targets stay."""
+    other = a_row("other")
+    kept = an_alias("fast", (row, "m"), (other, "n"))
+    row.delete()
+    assert [str(target) for target in kept.targets.all()] == ["other: n"]
 
 
 def test_models_go_with_their_backend(row: Backend) -> None:

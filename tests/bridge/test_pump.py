@@ -58,15 +58,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 
 @pytest.fixture(autouse=True)
 def intervals(settings: Any) -> None:
-    settings.PING_INTERVAL, settings.IDLE_TIMEOUT, settings.FINISH_GRACE = 15.0, 310.0, 5.0
+    settings.PING_INTERVAL, settings.FINISH_GRACE = 15.0, 5.0
 
 
-def begun(clock: Clock, *items: Item, **terms: Any) -> Open:
+def begun(clock: Clock, *items: Item, idle: float = 310.0, **terms: Any) -> Open:
     """An answer that has said "Hi" already."""
     answer = an_answer(**terms)
     events = answer.feed(wire(text("Hi")))
     inflow = cast(Inflow, Script(clock, *items))
-    return Open(cast(Reply, None), inflow, answer, events)
+    return Open(cast(Reply, None), inflow, answer, events, idle)
 
 
 async def pumped(opened: Open) -> list[list[Event]]:
@@ -217,7 +217,7 @@ async def test_answer_that_met_its_stop_sequence_ends_at_once(clock: Clock) -> N
 def test_patience_lasts_until_the_first_clock_strikes(
     written: float, heard: float, finishing: float | None, patience: float
 ) -> None:
-    assert Clocks(written, heard, finishing).patience(100.0) == pytest.approx(patience)
+    assert Clocks(310.0, written, heard, finishing).patience(100.0) == pytest.approx(patience)
 
 
 def test_nothing_to_say_is_written_as_a_ping() -> None:

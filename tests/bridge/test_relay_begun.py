@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bridge import relay as relaying
+from bridge import targets
 from bridge.breaker import State
 from bridge.gateway import Gateway
 from bridge.usage import Record
@@ -108,7 +109,7 @@ async def test_bug_is_a_500_and_its_story_stays_in_the_log(
     stream: bool,
 ) -> None:
     """wire E1, last row."""
-    monkeypatch.setattr(relaying, "make_order", broken)
+    monkeypatch.setattr(targets, "make_order", broken)
     answer = await send(engine, stream=stream)
     assert answer.error == (500, "api_error", "Internal gateway error")
     assert b"ZeroDivision" not in answer.body

@@ -10,7 +10,7 @@ import pytest
 
 from bridge import report
 from bridge.gateway import Gateway
-from bridge.routing import Alias, Backend, Routes
+from bridge.routing import Alias, Backend, Choice, Routes
 from bridge.snapshot import Snapshot
 from bridge.translation.errors import ApiError
 from tests.bridge.making import a_backend, facts
@@ -126,7 +126,8 @@ def test_unknown_size_is_null() -> None:
 def test_alias_is_listed_first_with_the_size_of_its_model() -> None:
     """wire F136: Claude Code's discovery keeps names that hold `claude`."""
     backends = (a_backend(models=facts("m", context=4096)),)
-    routes = Routes(backends, (Alias("claude-m", "main", "m"), Alias("claude-*", "main", "m")))
+    m = (Choice("main", "m"),)
+    routes = Routes(backends, (Alias("claude-m", m), Alias("claude-*", m)))
     listed = report.models(routes, "")
     assert ids(listed) == ["claude-m", "m"]
     assert listed["data"][0]["max_input_tokens"] == 4096
@@ -151,7 +152,7 @@ def test_schemas_tell_what_is_known_and_what_is_not() -> None:
     backend = a_backend(
         models=facts("m", context=4096, vision=False, refused=frozenset({"strict"}))
     )
-    found = report.schemas(Routes((backend,), (Alias("fast", "main", "m"),)))
+    found = report.schemas(Routes((backend,), (Alias("fast", (Choice("main", "m"),)),)))
     known = found["backends"]["main"]["models"]["m"]
     assert (known["context"], known["vision"], known["tools"]) == (4096, False, None)
     assert known["refused_fields"] == ["strict"]

@@ -8,6 +8,7 @@ from bridge.routing import (
     NO_BACKEND,
     Alias,
     Backend,
+    Choice,
     Routes,
     Target,
     ToolName,
@@ -21,13 +22,13 @@ from tests.bridge.making import a_backend, facts
 
 GLM = "zai-org/GLM-4.5-Air"
 LISTED = a_backend(models=facts(GLM, "vendor/name:free", "Twin", "TWIN", context=4096))
-OTHER = a_backend(name="other", id=2, models=facts("other/one", GLM))
+OTHER = a_backend(name="other", id=2, models=facts("other/one", GLM), position=1)
 UNLISTED = a_backend(name="open", id=3)
 
 
 def to(model: str, backend: str = "main") -> Alias:
     """An alias without a name yet."""
-    return Alias("", backend, model)
+    return Alias("", (Choice(backend, model),))
 
 
 def routes(*backends: Backend, repair_case: bool = True) -> Routes:
@@ -41,7 +42,7 @@ def mapped(aliases: dict[str, Alias]) -> Routes:
 
 
 def found(known: Routes, name: str) -> tuple[str, str]:
-    target = resolve(known, name)[0]
+    target = resolve(known, name).targets[0]
     return target.backend.name, target.model
 
 
@@ -55,7 +56,7 @@ def test_listed_model_is_found_in_these_spellings(name: str) -> None:
 
 
 def test_known_facts_come_along() -> None:
-    assert resolve(routes(), GLM.lower())[0].facts.context == 4096
+    assert resolve(routes(), GLM.lower()).targets[0].facts.context == 4096
 
 
 def test_case_is_left_alone_when_the_operator_says_so() -> None:
@@ -81,7 +82,10 @@ def test_case_is_not_guessed_between_two(name: str) -> None:
 
 def test_first_backend_that_lists_a_model_gets_it() -> None:
     """models.py: backends are asked in the order of their positions."""
-    assert found(routes(OTHER, LISTED), GLM) == ("other", GLM)
+    first = replace(OTHER, position=0)
+    last = replace(LISTED, position=1)
+    for known in (routes(first, last), routes(last, first)):
+        assert found(known, GLM) == ("other", GLM)
 
 
 def test_exact_alias_goes_before_everything() -> None:
@@ -133,7 +137,7 @@ def test_spelling_as_sent_goes_before_the_shortened_one() -> None:
 
 
 def test_model_of_an_alias_gets_its_facts_by_repaired_case() -> None:
-    target = resolve(mapped({"fast": to(GLM.lower())}), "fast")[0]
+    target = resolve(mapped({"fast": to(GLM.lower())}), "fast").targets[0]
     assert (target.model, target.facts.context) == (GLM, 4096)
 
 

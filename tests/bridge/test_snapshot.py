@@ -10,22 +10,15 @@ from bridge.models import (
     ApiKey,
     Backend,
     DiscoveredModel,
-    ModelAlias,
     Origin,
     ToolNameMap,
 )
 from bridge.snapshot import DEMO_MODEL, build, profile_of
+from bridge.translation.overrides import Overrides
+from tests.bridge.rows import a_row, an_alias
 
-WAIT = 5.0
 pytestmark = pytest.mark.usefixtures("nothing_in_the_environment")
 with_rows = pytest.mark.django_db
-with_threads = pytest.mark.django_db(transaction=True)
-
-
-def a_row(name: str = "main", **fields: Any) -> Backend:
-    given = {"url": "https://llm.example.com/v1"} | fields
-    made: Backend = Backend.objects.create(name=name, **given)
-    return made
 
 
 # --- rows -> snapshot --------------------------------------------------------------------------
@@ -82,11 +75,14 @@ def test_listed_models_come_with_their_facts() -> None:
 @with_rows
 def test_aliases_and_tool_names_come_along() -> None:
     row = a_row()
-    ModelAlias.objects.create(pattern="fast", backend=row, model="m")
-    ModelAlias.objects.create(pattern="off", backend=row, model="m", enabled=False)
+    made = an_alias("fast", (row, "m"), (row, "n"), temperature=0.5)
+    an_alias("off", (row, "m"), enabled=False)
+    made.targets.filter(model="n").update(position=1, weight=3)
     ToolNameMap.objects.create(backend_name="shell", client_name="Bash", model_pattern="*x*")
     routes = build(1).routes
-    assert routes.aliases == (routing.Alias("fast", "main", "m"),)
+    choices = (routing.Choice("main", "m"), routing.Choice("main", "n", 3, 1))
+    said = Overrides(temperature=0.5)
+    assert routes.aliases == (routing.Alias("fast", choices, said, made.pk),)
     assert routes.tool_names == (routing.ToolName("shell", "Bash", "*x*"),)
 
 
@@ -120,7 +116,7 @@ def test_demo_plays_where_nothing_is_configured() -> None:
     built = build(1)
     assert built.is_demo
     for name in (DEMO_MODEL, "claude-opus-4-1"):
-        target = routing.resolve(built.routes, name)[0]
+        target = routing.resolve(built.routes, name).targets[0]
         assert (target.backend.is_demo, target.model) == (True, DEMO_MODEL)
 
 

@@ -6,9 +6,10 @@ import dataclasses
 import pytest
 from django.db import OperationalError
 
-from bridge import snapshot
+from bridge import store as storing
 from bridge.models import Backend
-from bridge.snapshot import Snapshot, SnapshotStore
+from bridge.snapshot import Snapshot
+from bridge.store import SnapshotStore
 
 WAIT = 5.0
 pytestmark = pytest.mark.usefixtures("nothing_in_the_environment")
@@ -78,7 +79,7 @@ async def test_last_snapshot_serves_on_while_the_database_is_away(
     """design, The snapshot; said once when it goes, once when it is back."""
     away = OperationalError("away")
     database = Database(Snapshot(1), away, away, away, Snapshot(2), away)
-    monkeypatch.setattr(snapshot, "POLL_SECONDS", 0)
+    monkeypatch.setattr(storing, "POLL_SECONDS", 0)
     monkeypatch.setattr(SnapshotStore, "load", lambda store: database.load(store))
     monkeypatch.setattr(SnapshotStore, "start", lambda store: database.load(store))
     store = SnapshotStore()
@@ -105,7 +106,7 @@ class Watched(SnapshotStore):
 @with_threads
 async def test_loop_notices_a_change_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """design, The snapshot: every process compares the version once a second."""
-    monkeypatch.setattr(snapshot, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(storing, "POLL_SECONDS", 0.01)
     store = Watched()
     keeping = asyncio.create_task(store.keep_current())
     await asyncio.wait_for(store.loaded(), WAIT)
