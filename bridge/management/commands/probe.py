@@ -1,0 +1,93 @@
+"""`manage.py probe BACKEND MODEL`: find out what a model really does, and store it."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import ArgumentParser
+from contextlib import aclosing
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from bridge.models import Backend
+from bridge.probing.aim import Aim, CannotProbe, store, take_aim
+from bridge.probing.run import Progress, run
+from bridge.probing.trial import Finding, known_facts
+from bridge.upstream import Upstream
+
+WORDS = {True: "yes", False: "no", None: "?"}
+BAR = 24
+
+
+class Command(BaseCommand):
+    help = "Send about two dozen tiny requests to a model, find out what works, and store it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("backend", help="name of the backend, as in the admin")
+        parser.add_argument("model", help="name of the model, as the backend spells it")
+        parser.add_argument(
+            "--key-env",
+            metavar="NAME",
+            help="environment variable with the key to use; for backends without a stored key",
+        )
+
+    def handle(self, *args: Any, backend: str, model: str, **options: Any) -> None:
+        row = _row(backend)
+        try:
+            aim = take_aim(row, model, _key(options["key_env"]))
+            self.stdout.write(f"Probing {model} of {row.name} ({aim.subject.profile.name})")
+            findings = asyncio.run(self._findings(aim))
+        except CannotProbe as problem:
+            raise CommandError(str(problem)) from None
+        store(row.pk, model, findings)
+        self.stdout.write(f"\n{table(findings)}\n\n{summary(findings)}")
+
+    async def _findings(self, aim: Aim) -> list[Finding]:
+        findings = []
+        async with (
+            aclosing(Upstream(settings.BACKEND_CONNECT_TIMEOUT)) as upstream,
+            aclosing(run(upstream, aim)) as steps,
+        ):
+            async for step in steps:
+                findings.append(step.finding)
+                self.stdout.write(progress_line(step))
+                self.stdout.flush()
+        return findings
+
+
+def _row(name: str) -> Backend:
+    row: Backend | None = Backend.objects.filter(name=name).first()
+    if row is None:
+        known = ", ".join(Backend.objects.values_list("name", flat=True))
+        raise CommandError(f"backend: no {name!r} is configured; there is {known or 'none at all'}")
+    return row
+
+
+def _key(variable: str | None) -> str:
+    if not variable:
+        return ""
+    key = str(settings.BACKEND_SECRET(variable))
+    if not key:
+        raise CommandError(f"--key-env: {variable} is not set")
+    return key
+
+
+def progress_line(step: Progress) -> str:
+    filled = BAR * step.done // step.total
+    bar = "#" * filled + "." * (BAR - filled)
+    return f"[{bar}] {step.done:2}/{step.total} {step.finding.title}: {WORDS[step.finding.works]}"
+
+
+def table(findings: list[Finding]) -> str:
+    """One row for each finding: what, whether, why."""
+    width = max(len(finding.title) for finding in findings)
+    rows = ((f.title.ljust(width), WORDS[f.works].ljust(3), f.evidence) for f in findings)
+    return "\n".join("  ".join(row) for row in rows)
+
+
+def summary(findings: list[Finding]) -> str:
+    """The facts that were proven, as they go into the model's row."""
+    facts = known_facts(findings)
+    told = ", ".join(f"{name} {WORDS.get(value, value)}" for name, value in facts.items())
+    return f"Stored: {told or 'no facts, only the evidence above'}"
