@@ -11,7 +11,7 @@ class BridgeConfig(AppConfig):
     verbose_name = "Gateway"
 
     def ready(self) -> None:
-        """Each migration leaves the groups of `roles` as they are meant to be."""
-        from bridge import roles  # its models are there only now
+        """Each migration leaves the groups as `roles` means them."""
+        from bridge import roles  # needs the models, which are there only now
 
         post_migrate.connect(roles.keep, dispatch_uid="bridge.roles")

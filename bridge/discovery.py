@@ -41,11 +41,16 @@ MAX_DETAILS = 50
 
 @dataclass(slots=True)
 class Progress:
-    """What discovery did for one backend so far. Times by the monotonic clock."""
+    """What discovery did for one backend so far. Times by the monotonic clock.
+
+    `listed` models were in its list, unless `failure` says why there was none.
+    """
 
     due_at: float = 0.0
     rechecked_at: float = float("-inf")
     needs_key: bool = False
+    listed: int = 0
+    failure: str = ""
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -79,7 +84,7 @@ class Discovery:
             await asyncio.sleep(TICK)
 
     def _backends(self) -> list[Backend]:
-        return [b for b in self._store.current.routes.backends if not b.is_demo]
+        return [b for b in self._store.current.routes.backends if not (b.is_demo or b.broken)]
 
     def _is_due(self, backend: Backend) -> bool:
         progress = self.progress(backend)
@@ -120,12 +125,16 @@ class Discovery:
                     document = await self._get(backend, key, "models")
                 entries = await self._with_details(backend, key, listing.read_list(document))
                 await self._store_entries(backend, entries)
+                progress.listed, progress.failure = len(entries), ""
                 self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=True)
             except _Answered as answer:
+                progress.failure = f"It answered with status {answer.status}."
                 self._refused(backend, progress, answer.status in (401, 403), bool(key))
-            except (ApiError, TimeoutError):
+            except (ApiError, TimeoutError) as error:
+                progress.failure = getattr(error, "message", "") or "It did not answer in time."
                 self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=False)
             except DatabaseError as error:
+                progress.failure = "It could not be stored."
                 logger.warning("model list of %s not stored: %s", backend.name, error)
                 self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=True)
             finally:

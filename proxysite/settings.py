@@ -6,6 +6,7 @@ thing (`BACKEND_URL` and `CHUTES_BASE_URL`, `PORT` and `HOST_PORT`), both are un
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from proxysite import __version__
 from proxysite import environment as read
+from proxysite.theme import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").is_file():
@@ -118,6 +120,8 @@ LOGGING: dict[str, Any] = {
         "bridge": {"level": _LEVEL},
         "dashboard": {"level": _LEVEL},
         "bridge.debug": {"level": "DEBUG" if DEBUG_PROXY else _LEVEL},
+        # counts a try as failed until its password is known to be right; bridge.logins logs
+        "axes": {"level": "ERROR"},
     },
 }
 
@@ -125,27 +129,58 @@ LOGGING: dict[str, Any] = {
 
 DEBUG = False
 SECRET_KEY = read.secret("SECRET_KEY") or read.secret_from_file(DATA_DIR / "secret_key")
-SECRET_KEY_FALLBACKS = read.names("SECRET_KEY_FALLBACKS")
+SECRET_KEY_FALLBACKS = read.secret_list("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = read.names("ALLOWED_HOSTS", "*")
 CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS")
-# Behind a TLS front that sets the header itself; anybody could set it on an open port.
+# Behind a TLS front that sets the headers itself; anybody could set them on an open port.
 TRUST_FORWARDED_PROTO = read.flag("TRUST_FORWARDED_PROTO", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_FORWARDED_PROTO else None
+HSTS_SECONDS = SECURE_HSTS_SECONDS = read.whole("HSTS_SECONDS", 0)
+if HSTS_SECONDS and not TRUST_FORWARDED_PROTO:
+    raise ImproperlyConfigured("HSTS_SECONDS: expected 0 without TRUST_FORWARDED_PROTO=1")
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# Lax, so that a link to a page opens it; no page changes anything on GET.
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TRUST_FORWARDED_PROTO
+SESSION_SECONDS = SESSION_COOKIE_AGE = read.whole("SESSION_SECONDS", 43200, least=60)
+
+LOGIN_FAILURES = AXES_FAILURE_LIMIT = read.whole("LOGIN_FAILURES", 5, least=1)
+LOGIN_LOCK_SECONDS = read.whole("LOGIN_LOCK_SECONDS", 900, least=1)
+AXES_COOLOFF_TIME = timedelta(seconds=LOGIN_LOCK_SECONDS)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_HANDLER = "bridge.logins.Tries"
+AXES_CLIENT_IP_CALLABLE = "bridge.logins.client_address"
+AXES_LOCKOUT_CALLABLE = "bridge.logins.locked"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+AXES_DISABLE_ACCESS_LOG = True
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
 
 INSTALLED_APPS = [
+    # first, so that its templates come before those of the theme
+    "bridge",
+    "dashboard",
     "unfold",
     "django.contrib.admin",
+    "django.contrib.humanize",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "channels",
-    "bridge",
-    "dashboard",
 ]
 MIDDLEWARE = [
+    "bridge.policies.content_security_policy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -154,6 +189,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "proxysite.urls"
 ASGI_APPLICATION = "proxysite.asgi.application"
@@ -179,9 +215,21 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- several processes ------------------------------------------------------------------------
+
+REDIS_URL = read.redis_address("REDIS_URL")
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
+if REDIS_URL:
+    from bridge import redis_connection  # here, because the import is slow
+
+    CHANNEL_LAYERS["default"] = redis_connection.channel_layer(REDIS_URL)
+    LOGGING["filters"] = {"away": {"()": "bridge.redis_connection.WithoutAway"}}
+    LOGGING["loggers"]["channels_redis.pubsub"] = {"filters": ["away"]}
+
+# --- pages ------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -191,26 +239,7 @@ STATIC_ROOT = read.folder("STATIC_ROOT", BASE_DIR / "staticfiles")
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 LOGIN_URL = "admin:login"
-UNFOLD = {
-    "SITE_TITLE": "Claude bridge",
-    "SITE_HEADER": "Claude bridge",
-    "SITE_SYMBOL": "deployed_code",
-    "COLORS": {
-        "primary": {
-            "50": "#fdf4f0",
-            "100": "#fae5dc",
-            "200": "#f5cbb9",
-            "300": "#eda98d",
-            "400": "#e28462",
-            "500": "#c2603c",
-            "600": "#a9492a",
-            "700": "#8b3a21",
-            "800": "#6f3020",
-            "900": "#5b2a1e",
-            "950": "#32140c",
-        },
-    },
-}
+LOGIN_REDIRECT_URL = "admin:index"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")

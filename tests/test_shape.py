@@ -35,7 +35,10 @@ LAYERS: dict[str, str] = {
     "models": f"addresses announcements keys sealing {T}",
     "documents": "models",
     "config_file": "documents models sealing",
-    "admin": "models",
+    "roles": "",
+    "admin_users": "roles",
+    "logins": "",
+    "policies": "",
     "environment_rows": "addresses models",
     "snapshot": f"models keys routing sealing {T}",
     "store": "environment_rows snapshot",
@@ -45,6 +48,7 @@ LAYERS: dict[str, str] = {
     "demo": T,
     "upstream": f"demo routing {T}",
     "discovery": f"upstream listing models health store routing {T}",
+    "probing": f"models routing snapshot upstream {T}",
     "gateway": (
         f"announcements breaker_rows discovery upstream health store snapshot lessons keys {T}"
     ),
@@ -59,10 +63,16 @@ LAYERS: dict[str, str] = {
     # what the servers call
     "report": f"gateway breaker routing {T}",
     "endpoints": f"relay orders counting journey report reader gateway keys ids {T}",
+    "client_settings": T,
+    "operations": (f"announcements breaker_rows gateway models routing sealing snapshot {T}"),
+    "explaining": "models operations routing snapshot",
+    "admin": (
+        "admin_users client_settings documents explaining models operations probing roles sealing snapshot"
+    ),
     "welcome": f"report gateway snapshot ids {T}",
     "servers": "gateway",
-    "apps": "",
-    "management": "servers models config_file",
+    "apps": "roles",
+    "management": "servers models config_file probing upstream",
 }
 PURE_IMPORTS = set(
     [

@@ -56,6 +56,34 @@ class Change(models.Model):
             if before.get(name) != after.get(name)
         ]
 
+    def shown(self) -> list[tuple[str, str, str]]:
+        """`differences`, fit for eyes: no key in any form, one line each."""
+        return [
+            (name, _shown(name, before), _shown(name, after))
+            for name, before, after in self.differences()
+        ]
+
+
+_SECRET = {"api_key": "a stored key", "digest": "a key", "last_four": "a key"}
+DEFAULT = "-"
+
+
+def _shown(name: str, value: Any) -> str:
+    if value in (None, ""):
+        return DEFAULT
+    if name in _SECRET and not str(value).startswith("env:"):
+        return _SECRET[name]
+    if isinstance(value, list):
+        return "; ".join(_target(item) for item in value)
+    return str(value)
+
+
+def _target(item: dict[str, Any]) -> str:
+    usual = {"weight": 1, "position": 0}
+    rest = [f"{k} {item[k]}" for k, default in usual.items() if item.get(k, default) != default]
+    told = f" ({', '.join(rest)})" if rest else ""
+    return f"{item.get('backend')}: {item.get('model')}{told}"
+
 
 @dataclass(slots=True)
 class _Unit:

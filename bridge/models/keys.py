@@ -37,11 +37,17 @@ class ApiKey(ConfigRow):
     def __str__(self) -> str:
         return f"{self.name} (…{self.last_four})"
 
+    def mint(self) -> str:
+        """Give this row a new key; its text, which nobody can read again. Not saved yet."""
+        text = keys.PREFIX + secrets.token_urlsafe(32)
+        self.digest, self.last_four = keys.digest(text), text[-4:]
+        return text
+
     @classmethod
     def issue(cls, name: str) -> tuple[ApiKey, str]:
-        """A new key and its text, which nobody can read again. ValidationError: name taken."""
-        text = keys.PREFIX + secrets.token_urlsafe(32)
-        row = cls(name=name, digest=keys.digest(text), last_four=text[-4:])
+        """A new key and its text. ValidationError: name taken."""
+        row = cls(name=name)
+        text = row.mint()
         try:
             row.full_clean()
         except ValidationError as error:

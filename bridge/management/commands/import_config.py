@@ -18,7 +18,6 @@ from bridge.models import Change
 ACTOR = "import_config"
 STDIN = "-"
 _SIGNS = {"added": "+", "deleted": "-", "changed": "~"}
-_SECRET = "api_key"
 
 
 class Command(BaseCommand):
@@ -57,13 +56,5 @@ def _text(file: str) -> str:
 def _lines(change: Change) -> list[str]:
     lines = [f"{_SIGNS[change.verb]} {change.kind} {change.label}"]
     if change.verb == "changed":
-        for name, before, after in change.differences():
-            lines.append(f"    {name}: {_shown(name, before)} -> {_shown(name, after)}")
+        lines += [f"    {name}: {before} -> {after}" for name, before, after in change.shown()]
     return lines
-
-
-def _shown(name: str, value: Any) -> str:
-    """A value in one line; a key only where it is the name of a variable."""
-    if name == _SECRET and value and not str(value).startswith("env:"):
-        return "(a stored key)"
-    return "(default)" if value is None else str(value)

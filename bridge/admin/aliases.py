@@ -1,0 +1,133 @@
+"""Aliases with their targets; where a name leads; how to set a client up for one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html_join
+from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from bridge import explaining
+from bridge.admin.base import ConfigAdmin, actor, page_of
+from bridge.client_settings import client_settings_context
+from bridge.models import AliasTarget, ModelAlias
+from bridge.models.changes import recorded
+
+COPY = "{} copy"
+
+
+class TargetInline(TabularInline):
+    model = AliasTarget
+    extra = 0
+    min_num = 1
+    validate_min = True
+    fields = ("backend", "model", "position", "weight")
+    autocomplete_fields = ("backend",)
+
+
+@admin.register(ModelAlias)
+class ModelAliasAdmin(ConfigAdmin):
+    list_display = ("pattern", "leads_to", "said", "enabled", "source")
+    list_filter = ("enabled", "targets__backend", "origin")
+    search_fields = ("pattern", "targets__model")
+    inlines = (TargetInline,)
+    buttons = ("duplicate",)
+    list_before_template = "bridge/admin/alias_tools.html"
+    fieldsets = (
+        (None, {"fields": ("pattern", "enabled")}),
+        (
+            "Whatever was asked",
+            {"fields": ("thinking", "temperature", "max_tokens", "system_prefix")},
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelAlias]:
+        rows: QuerySet[ModelAlias] = super().get_queryset(request)
+        targets = AliasTarget.objects.select_related("backend")
+        return rows.prefetch_related(Prefetch("targets", targets))
+
+    @display(description="leads to")
+    def leads_to(self, row: ModelAlias) -> str:
+        shown = ((t.backend.name, t.model, _share(t)) for t in row.targets.all())
+        return format_html_join("", '<div class="gw-target">{}: {}{}</div>', shown) or "nowhere"
+
+    @display(description="overrides")
+    def said(self, row: ModelAlias) -> str:
+        told = [row.thinking and f"thinking {row.thinking}"]
+        told += [f"temperature {row.temperature:g}" if row.temperature is not None else ""]
+        told += [f"at most {row.max_tokens} tokens" if row.max_tokens else ""]
+        told += ["system prefix" if row.system_prefix else ""]
+        return ", ".join(filter(None, told)) or "-"
+
+    def panel(self, request: HttpRequest, row: ModelAlias) -> dict[str, Any]:
+        return {"template": "bridge/admin/alias_panel.html"}
+
+    def duplicate(self, request: HttpRequest, row: ModelAlias) -> HttpResponse:
+        """A second alias with the same targets, switched off until it has its name."""
+        name = COPY.format(row.pattern)
+        while ModelAlias.objects.filter(pattern=name).exists():
+            name = COPY.format(name)
+        with recorded(actor(request)):
+            document = {**row.document(), "pattern": name, "enabled": False}
+            copy = ModelAlias()
+            copy.fill(document)
+            copy.save()
+            copy.fill_parts(document)
+        messages.success(request, "This is the copy. Give it its name and switch it on.")
+        return HttpResponseRedirect(page_of(copy))
+
+    # --- two pages about names ---
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("route/", wrap(self.route_view), name="bridge_route"),
+            path("client/", wrap(self.client_view), name="bridge_client"),
+            *super().get_urls(),
+        ]
+
+    def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        shared = self.admin_site.each_context(request)
+        return TemplateResponse(request, template, {**shared, "opts": self.opts, **context})
+
+    def route_view(self, request: HttpRequest) -> HttpResponse:
+        """What a model name would route to, step by step."""
+        name = request.GET.get("model", "").strip()
+        session = request.GET.get("session", "").strip()
+        return self._page(
+            request,
+            "bridge/admin/route.html",
+            title="Where does a name lead?",
+            asked=name,
+            session=session,
+            decision=explaining.decide(name, session) if name else None,
+        )
+
+    def client_view(self, request: HttpRequest) -> HttpResponse:
+        """Ready settings for clients that ask for this name."""
+        name = request.GET.get("model", "").strip()
+        decision = explaining.decide(name) if name else None
+        context: dict[str, Any] = {"known": explaining.names(), "asked": name}
+        if decision is not None and decision.target is not None:
+            small = request.GET.get("small", "").strip()
+            facts = decision.target.facts
+            context |= client_settings_context(request, name, facts, small) | {"small": small}
+        elif decision is not None:
+            context["error"] = decision.error
+        return self._page(request, "bridge/admin/client.html", title="Client settings", **context)
+
+
+def _share(target: AliasTarget) -> str:
+    told = [f"weight {target.weight}" if target.weight != 1 else ""]
+    told += [f"position {target.position}" if target.position else ""]
+    shown = ", ".join(filter(None, told))
+    return f" ({shown})" if shown else ""

@@ -1,0 +1,142 @@
+"""Backends: their health at a glance, and the buttons that act on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, Q, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.html import format_html
+from unfold.decorators import display
+
+from bridge import operations, sealing
+from bridge.admin.base import ConfigAdmin, actor
+from bridge.models import Backend, BreakerMode
+from bridge.models.changes import recorded
+
+KEEP = "•" * 8
+"""Stands in the form for a stored key, which is never shown; sent back, it means "as it is"."""
+
+
+class BackendForm(ModelForm):  # type: ignore[type-arg]
+    """A backend. The stored key does not leave the server."""
+
+    class Meta:
+        model = Backend
+        fields = "__all__"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stored = self.instance.credential or ""
+        if self.stored.startswith(sealing.PREFIX) and "credential" in self.fields:
+            self.initial["credential"] = KEEP
+            self.fields["credential"].help_text = (
+                "A key is stored, encrypted. Leave the dots to keep it, or write another one, "
+                "env:NAME, or nothing."
+            )
+
+    def clean_credential(self) -> str:
+        given = str(self.cleaned_data["credential"]).strip()
+        return self.stored if given == KEEP else given
+
+
+@admin.register(Backend)
+class BackendAdmin(ConfigAdmin):
+    form = BackendForm
+    list_display = ("name", "state", "url", "family", "model_count", "key", "share", "source")
+    list_filter = ("enabled", "breaker_mode", "dialect", "origin")
+    list_select_related = ("breaker",)
+    search_fields = ("name", "url")
+    actions = ("force_open", "force_closed", "automatic", "reset")
+    buttons = ("force_open", "force_closed", "automatic", "reset", "refresh", "test")
+    fieldsets = (
+        (None, {"fields": ("name", "url", "credential", "enabled")}),
+        ("How to talk to it", {"fields": ("dialect", "auth_header")}),
+        ("How much it gets", {"fields": ("position", "weight")}),
+        ("How long to wait", {"fields": ("timeout_seconds", "idle_seconds", "breaker_mode")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
+        rows: QuerySet[Backend] = super().get_queryset(request)
+        return rows.annotate(listed_models=Count("models", filter=Q(models__listed=True)))
+
+    # --- columns ---
+
+    @display(description="state", label=operations.COLOURS)
+    def state(self, row: Backend) -> str:
+        return operations.standing(row).word
+
+    @display(description="dialect", ordering="dialect")
+    def family(self, row: Backend) -> str:
+        return row.get_dialect_display()
+
+    @display(description="models", ordering="listed_models")
+    def model_count(self, row: Any) -> int:
+        return int(row.listed_models)
+
+    @display(description="API key")
+    def key(self, row: Backend) -> str:
+        return row.key_told
+
+    @display(description="share", ordering="position")
+    def share(self, row: Backend) -> str:
+        return format_html(
+            '<span title="position {}, weight {}">{} / {}</span>',
+            row.position,
+            row.weight,
+            row.position,
+            row.weight,
+        )
+
+    # --- the head of a backend's page ---
+
+    def panel(self, request: HttpRequest, row: Backend) -> dict[str, Any]:
+        return {
+            "template": "bridge/admin/backend_panel.html",
+            "standing": operations.standing(row),
+            "modes": BreakerMode,
+        }
+
+    # --- what can be done: to ticked rows from the list, to one from its page ---
+
+    @admin.action(description="Breaker: force open", permissions=["change"])
+    def force_open(self, request: HttpRequest, rows: Any) -> None:
+        self._set_mode(request, rows, BreakerMode.OPEN)
+
+    @admin.action(description="Breaker: force closed", permissions=["change"])
+    def force_closed(self, request: HttpRequest, rows: Any) -> None:
+        self._set_mode(request, rows, BreakerMode.CLOSED)
+
+    @admin.action(description="Breaker: automatic", permissions=["change"])
+    def automatic(self, request: HttpRequest, rows: Any) -> None:
+        self._set_mode(request, rows, BreakerMode.AUTOMATIC)
+
+    @admin.action(description="Breaker: reset", permissions=["change"])
+    def reset(self, request: HttpRequest, rows: Any) -> None:
+        for row in _each(rows):
+            operations.reset_breaker(row)
+            messages.success(request, f"{row}: failures forgotten, breaker closed.")
+
+    def refresh(self, request: HttpRequest, row: Backend) -> None:
+        _tell(request, operations.refresh_models(row))
+
+    def test(self, request: HttpRequest, row: Backend) -> None:
+        for told in operations.test_backend(row):
+            _tell(request, told)
+
+    def _set_mode(self, request: HttpRequest, rows: Any, mode: BreakerMode) -> None:
+        with recorded(actor(request)):
+            for row in _each(rows):
+                row.breaker_mode = mode
+                row.save()
+                messages.success(request, f"{row}: circuit breaker {mode.label.lower()}.")
+
+
+def _each(rows: Any) -> list[Backend]:
+    return [rows] if isinstance(rows, Backend) else list(rows)
+
+
+def _tell(request: HttpRequest, told: operations.Told) -> None:
+    messages.add_message(request, messages.SUCCESS if told.well else messages.ERROR, told.text)

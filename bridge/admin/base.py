@@ -1,0 +1,192 @@
+"""What all configuration rows share in the admin.
+
+Rows from the environment are read-only and can be taken over. Every change is one entry of the
+history, written in the same transaction, and can be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from bridge.documents import revert
+from bridge.models import Change, ConfigRow, Origin
+from bridge.models.changes import recorded
+
+SHOWN_CHANGES = 100
+_ORIGIN_COLOURS = {"Environment": "info", "Operator": "default"}
+
+
+def post_only(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """A button's target: links and prefetching browsers must not press it."""
+
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def actor(request: HttpRequest) -> str:
+    """Who is named in the history."""
+    return request.user.get_username()
+
+
+class ConfigAdmin(ModelAdmin):
+    """Base of the admin's pages for configuration rows.
+
+    `buttons` are methods of (request, row) that the page of a row offers as POST targets, at
+    ``ID/do/NAME/``; each returns where to go, or None for the row's page.
+    """
+
+    buttons: ClassVar[tuple[str, ...]] = ()
+    change_form_outer_before_template: str | None = "bridge/admin/panel.html"
+    warn_unsaved_form = True
+    list_filter_submit = False
+    list_per_page = 50
+
+    # --- rows from the environment ---
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not from_environment(obj) and bool(super().has_change_permission(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not from_environment(obj) and bool(super().has_delete_permission(request, obj))
+
+    def may_operate(self, request: HttpRequest) -> bool:
+        """Whether this user may change rows of this kind at all."""
+        return bool(super().has_change_permission(request))
+
+    @display(description="from", ordering="origin", label=_ORIGIN_COLOURS)
+    def source(self, row: Any) -> str:
+        return str(row.get_origin_display())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Rows of the environment stay, whatever was ticked."""
+        if hasattr(self.model, "origin"):
+            queryset = queryset.exclude(origin=Origin.ENVIRONMENT)
+        super().delete_queryset(request, queryset)
+
+    def take_over(self, request: HttpRequest, row: Any) -> None:
+        row.origin = Origin.OPERATOR
+        row.save()
+        messages.success(request, f"{row} is yours now; the environment no longer changes it.")
+
+    # --- every change is recorded ---
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        with _recorded(request):
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        with _recorded(request):
+            return super().changelist_view(request, extra_context)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        with _recorded(request):
+            return super().delete_view(request, object_id, extra_context)
+
+    # --- history ---
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        row = get_object_or_404(self.model, pk=object_id)
+        if not self.has_view_or_change_permission(request, row):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"History of {row}",
+            "opts": self.opts,
+            "original": row,
+            "changes": changes_of(row),
+            "may_revert": self.may_operate(request) and not from_environment(row),
+            "next": request.path,
+        }
+        return TemplateResponse(request, "bridge/admin/history.html", context)
+
+    # --- buttons ---
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_do"
+        view = self.admin_site.admin_view(post_only(self._press))
+        return [path("<path:object_id>/do/<slug:button>/", view, name=name), *super().get_urls()]
+
+    def _press(self, request: HttpRequest, object_id: str, button: str) -> HttpResponse:
+        row = get_object_or_404(self.model, pk=object_id)
+        if button not in (*self.buttons, "take_over") or not self.may_operate(request):
+            raise PermissionDenied
+        answer: HttpResponse | None = getattr(self, button)(request, row)
+        return answer or HttpResponseRedirect(page_of(row))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        row = kwargs.get("obj")
+        if row is not None and row.pk:
+            may = self.may_operate(request)
+            context["panel"] = self.panel(request, row) | {
+                "may_operate": may,
+                "may_take_over": may and from_environment(row),
+                "do": reverse(
+                    f"admin:{self.opts.app_label}_{self.opts.model_name}_do", args=[row.pk, "NAME"]
+                ).removesuffix("NAME/"),
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def panel(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the head of a row's page shows: `template`, and what that needs."""
+        return {}
+
+
+def from_environment(row: Any) -> bool:
+    return getattr(row, "origin", None) == Origin.ENVIRONMENT
+
+
+def page_of(row: Any) -> str:
+    """The address of a row's page."""
+    opts = row._meta
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk])
+
+
+def changes_of(row: ConfigRow) -> Sequence[Change]:
+    """The history of a row, newest first; also of a row of this kind that had its number before."""
+    return list(Change.objects.filter(Q(kind=row.KIND, object_id=row.pk))[:SHOWN_CHANGES])
+
+
+def take_back(request: HttpRequest, change: Change) -> ConfigRow | None:
+    """Revert a change and say how that went."""
+    try:
+        with recorded(actor(request)):
+            row = revert(change)
+    except ValidationError as error:
+        messages.error(request, f"Not reverted: {' '.join(error.messages)}")
+        return None
+    messages.success(request, f"{change.label} is again as it was before.")
+    return row
+
+
+def _recorded(request: HttpRequest) -> Any:
+    """Only what can change something takes the transaction: it locks SQLite for writers."""
+    return recorded(actor(request)) if request.method == "POST" else nullcontext()
