@@ -68,11 +68,11 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
         self.instance.groups.add(*role)
 
 
-class AddUserForm(RoleForm, UserCreationForm):  # type: ignore[misc]
+class AddUserForm(RoleForm, UserCreationForm):
     pass
 
 
-class EditUserForm(RoleForm, UserChangeForm):  # type: ignore[misc]
+class EditUserForm(RoleForm, UserChangeForm):
     pass
 
 
@@ -105,7 +105,7 @@ admin.site.unregister([User, Group])
 
 
 @admin.register(User)
-class UserAdmin(ForAdmins, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class UserAdmin(ForAdmins, DjangoUserAdmin, ModelAdmin):
     form = EditUserForm
     add_form = AddUserForm
     change_password_form = AdminPasswordChangeForm
@@ -143,7 +143,7 @@ class UserAdmin(ForAdmins, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, t
 
 
 @admin.register(Group)
-class GroupAdmin(ForAdmins, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(ForAdmins, DjangoGroupAdmin, ModelAdmin):
     """Groups of an admin's own. The two of the gateway are shown and not edited."""
 
     list_display = ("name", "meaning")

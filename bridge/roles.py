@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 OPERATOR = "operator"
@@ -73,6 +74,8 @@ def keep(sender: AppConfig, using: str, apps: Any = apps, **_: Any) -> None:
         groups, permissions = (apps.get_model("auth", name) for name in ("Group", "Permission"))
     except LookupError:
         return  # a migration so early that there are no groups yet
+    # Django makes them on the same signal, before or after this.
+    create_permissions(sender, verbosity=0, using=using, apps=apps)
     ours = permissions.objects.using(using).filter(content_type__app_label=sender.label)
     for name in GROUPS:
         group, _made = groups.objects.using(using).get_or_create(name=name)

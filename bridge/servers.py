@@ -46,6 +46,8 @@ def _run_uvicorn() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        # X-Forwarded-* is read by the settings' rules alone, not believed of every local client.
+        proxy_headers=False,
         timeout_graceful_shutdown=round(settings.DRAIN_SECONDS) + GRACE_BEYOND_DRAIN,
     )
 

@@ -12,8 +12,6 @@ from bridge.ids import mint
 from bridge.snapshot import DEMO_MODEL
 from bridge.translation.errors import ApiError
 
-CSP = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-
 _STATES = {
     "ok": ("good", "Serving"),
     "degraded": ("warn", "Degraded"),
@@ -39,7 +37,6 @@ async def welcome(request: HttpRequest) -> HttpResponse:
         "version": settings.VERSION,
     }
     response = render(request, "bridge/welcome.html", context)
-    response["Content-Security-Policy"] = CSP
     response["Cache-Control"] = "no-store"
     return response
 

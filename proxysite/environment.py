@@ -44,6 +44,11 @@ def secret(name: str) -> str:
     return value
 
 
+def secret_list(name: str) -> list[str]:
+    """Secrets, comma separated: of NAME, or of the file that NAME_FILE names."""
+    return [part.strip() for part in secret(name).split(",") if part.strip()]
+
+
 def whole(name: str, default: int, least: int = 0, most: int = 2**53) -> int:
     value = text(name, str(default))
     if not value.isdecimal() or not least <= int(value) <= most:
@@ -130,6 +135,23 @@ def database(name: str, default: str) -> dict[str, Any]:
         return dict(env.db_url_config(url))
     except (ValueError, KeyError) as error:
         raise _wrong(name, f"{expected} ({type(error).__name__})") from None
+
+
+def redis_address(name: str) -> str:
+    """Where Redis is, or "" when the variable is not set. It may hold a password: NAME_FILE works.
+
+    A query string holds options of redis-py, such as ``?ssl_ca_certs=/etc/redis/ca.pem``.
+    """
+    url = secret(name)
+    if not url:
+        return ""
+    # Here, because the import takes longer than all other settings together.
+    from bridge import redis_connection
+
+    if not redis_connection.is_usable(url):
+        expected = "redis://USER:PASSWORD@HOST:PORT/NUMBER, rediss://... or unix:///PATH"
+        raise _wrong(name, expected)
+    return url
 
 
 def folder(name: str, default: Path) -> Path:
