@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Protocol, TypeVar
 
-_STEPS = 2**64
+_UNUSED_BITS = 12
+_STEPS = 1 << (64 - _UNUSED_BITS)
+"""As many as a float tells apart, with a half between any two."""
 
 
 class Weighted(Protocol):
@@ -39,5 +41,9 @@ def ranked(choices: Sequence[T], sticky: str) -> list[T]:
 
 def _score(choice: Weighted, sticky: str) -> float:
     digest = blake2b(f"{sticky}\0{choice.label}".encode(), digest_size=8).digest()
-    even = (int.from_bytes(digest, "big") + 0.5) / _STEPS
-    return -choice.weight / math.log(even) if choice.weight else 0.0
+    return -choice.weight / math.log(evenly(digest)) if choice.weight else 0.0
+
+
+def evenly(digest: bytes) -> float:
+    """Eight bytes as a number between 0 and 1, which reaches neither."""
+    return ((int.from_bytes(digest, "big") >> _UNUSED_BITS) + 0.5) / _STEPS

@@ -59,9 +59,13 @@ def applied(request: MessagesRequest, overrides: Overrides) -> MessagesRequest:
 
 
 def _thinking(body: dict[str, JSON], said: dict[str, JSON]) -> dict[str, JSON]:
-    """The body with these words on thinking and no others; the rest of `output_config` stays."""
+    """The body with these words on thinking and no others.
+
+    How it is shown stays the client's choice, and so does the rest of `output_config`.
+    """
     config = {k: v for k, v in (body.get("output_config") or {}).items() if k != "effort"}
     config |= said.get("output_config", {})
     kept = {name: value for name, value in body.items() if name != "output_config"}
-    kept |= {"thinking": said["thinking"]}
+    shown = (body.get("thinking") or {}).get("display")
+    kept |= {"thinking": said["thinking"] | ({"display": shown} if shown else {})}
     return kept | ({"output_config": config} if config else {})
