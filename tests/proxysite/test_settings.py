@@ -66,6 +66,13 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "PDF_TEXT_EXTRACTION": (False, "0", False, NO_FLAG),
     "EXACT_TOKEN_COUNTS": (False, "yes", True, NO_FLAG),
     "SERVER_TOOLS": ("auto", "drop", "drop", ["keep"]),
+    "REDIS_URL": (
+        "",
+        "rediss://gateway:p%40ss@h:6380/2?ssl_ca_certs=/ca.pem",
+        "rediss://gateway:p%40ss@h:6380/2?ssl_ca_certs=/ca.pem",
+        ["h:6379", "http://h", "redis://", "redis://h:x", "redis://h:0", "redis://h/x"]
+        + ["unix://", "redis://h?nonsense=1", "redis://h?db=x", "rediss://h?ssl_cert_reqs=maybe"],
+    ),
     "LOG_LEVEL": ("info", "DEBUG", "debug", ["loud"]),
     "DEBUG_PROXY": (False, "on", True, NO_FLAG),
     "ALLOWED_HOSTS": (["*"], "a.example, b.example", ["a.example", "b.example"], []),

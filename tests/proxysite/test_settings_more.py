@@ -1,8 +1,10 @@
 """What follows from several variables: servers, logs, secrets, folders, the database."""
 
+from logging import Filter
 from pathlib import Path
 
 import pytest
+from django.utils.module_loading import import_string
 
 from tests.proxysite.loading import Load, complaint
 
@@ -78,7 +80,14 @@ def test_missing_secret_file_is_named(load: Load, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("CHUTES_API_KEY", "cl\u00e9-secret"), ("BACKEND_URL", "http://u:secret@h")]
+    ("name", "text"),
+    [
+        ("CHUTES_API_KEY", "cl\u00e9-secret"),
+        ("BACKEND_URL", "http://u:secret@h"),
+        ("REDIS_URL", "redis://u:secret@h/x"),
+        ("REDIS_URL", "redis://u:secret@h:x"),
+        ("REDIS_URL", "redis://u:secret@h?secret=1"),
+    ],
 )
 def test_complaint_does_not_repeat_a_secret(load: Load, name: str, text: str) -> None:
     """design, Secrets: no key in a log or an error. R19."""
@@ -125,3 +134,38 @@ def test_database_may_be_another(load: Load) -> None:
 @pytest.mark.parametrize("text", ["nonsense", "gateway.sqlite3", "oraculum://h/x", "://"])
 def test_database_that_makes_no_sense_is_named(load: Load, text: str) -> None:
     assert complaint(load, DATABASE_URL=text).startswith("DATABASE_URL: expected ")
+
+
+# --- Redis -------------------------------------------------------------------------------------
+
+
+def test_channel_layer_is_in_memory_without_redis(load: Load) -> None:
+    """the design: in-memory channel layer by default."""
+    layer = load()["CHANNEL_LAYERS"]["default"]
+    assert layer == {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+
+
+@pytest.mark.parametrize(
+    "address", ["redis://h", "redis://:p@h:6380/2", "rediss://h", "unix:///run/redis.sock?db=1"]
+)
+def test_channel_layer_is_shared_with_redis(load: Load, address: str) -> None:
+    """the design: REDIS_URL for several processes or hosts."""
+    layer = load(REDIS_URL=address)["CHANNEL_LAYERS"]["default"]
+    assert layer["BACKEND"] == "channels_redis.pubsub.RedisPubSubChannelLayer"
+    assert layer["CONFIG"]["hosts"][0]["address"] == address
+    assert layer["CONFIG"]["prefix"].startswith("claude-bridge")
+
+
+def test_address_of_redis_may_come_from_a_file(load: Load, tmp_path: Path) -> None:
+    """It may hold a password."""
+    (tmp_path / "url").write_text("redis://:s3cret@h\n")
+    assert load(REDIS_URL_FILE=str(tmp_path / "url"))["REDIS_URL"] == "redis://:s3cret@h"
+
+
+def test_log_can_be_set_up_with_redis(load: Load) -> None:
+    """The filter that the channel layer's logger gets exists."""
+    logging = load(REDIS_URL="redis://h")["LOGGING"]
+    for made in logging["filters"].values():
+        assert isinstance(import_string(made["()"])(), Filter)
+    used = [name for logger in logging["loggers"].values() for name in logger.get("filters", [])]
+    assert used == list(logging["filters"])
