@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from bridge.inflow import Inflow
+from bridge.prefixes import Conversation, Prefixes
 from bridge.routing import Target
 from bridge.translation.answer import Answer
 from bridge.translation.backend_errors import Asked, from_reply
@@ -35,13 +36,14 @@ PAUSE_RANGE = (0.3, 0.8)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One request, ready to be sent."""
+    """One request, ready to be sent. `conversation` names what it is a turn of."""
 
     target: Target
     chat: ChatRequest
     terms: Terms
     asked: Asked
     key: str
+    conversation: Conversation = ()
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ async def open_answer(
     record: Record,
     accepted: asyncio.Future[None],
     *,
+    prefixes: Prefixes | None = None,
     others_left: bool = False,
 ) -> Open:
     """The begun answer. Raises ApiError when there is none, also after the second chance.
@@ -77,6 +80,10 @@ async def open_answer(
     """
     chat, used = order.chat, 0
     remedy = Remedy()
+    if prefixes is not None:
+        prompt = _prompt(chat)
+        record.prompt_bytes = len(prompt)
+        record.repeated_bytes = prefixes.repeated(order.conversation, prompt)
     while True:
         record.attempts += 1
         try:
@@ -95,6 +102,11 @@ async def open_answer(
             logger.info("%s: second try after: %s", order.terms.request_id, error.message)
             if error.remedy is None:
                 await asyncio.sleep(_pause(error))
+
+
+def _prompt(chat: ChatRequest) -> bytes:
+    """What a prefix cache would see: the tools, then the messages without the closing bracket."""
+    return encode(chat.body.get("tools", ())) + encode(chat.body["messages"])[:-1]
 
 
 def _allowance(error: ApiError) -> int:
@@ -142,6 +154,7 @@ async def _attempt(
         debug.debug("%s: %s", order.terms.request_id, _outline(order, chat, len(body)))
     reply = await upstream.send(order.target.backend, order.key, body)
     record.headers_after = record.elapsed()
+    record.connected_after = record.at(reply.connected_at)
     inflow: Inflow | None = None
     try:
         if not 200 <= reply.status < 300:

@@ -20,6 +20,7 @@ from bridge.discovery import Discovery
 from bridge.health import Health
 from bridge.keys import KeyPolicy, is_loopback
 from bridge.lessons import Lessons
+from bridge.prefixes import Prefixes
 from bridge.snapshot import Snapshot
 from bridge.store import SnapshotStore
 from bridge.translation.errors import ApiError
@@ -60,6 +61,7 @@ class Gateway:
             hashlib.sha256(f"fingerprint {settings.SECRET_KEY}".encode()).digest(),
         )
         self.lessons = Lessons()
+        self.prefixes = Prefixes()
         self.journeys: set[Interruptible] = set()
         self._errands: set[asyncio.Task[None]] = set()
         self._tasks = [

@@ -15,6 +15,7 @@ from django.conf import settings
 from bridge.attempts import Open, Order
 from bridge.gateway import Gateway
 from bridge.ids import mint
+from bridge.keys import Caller
 from bridge.orders import Plan
 from bridge.targets import Targets
 from bridge.translation.answer import Answer
@@ -61,6 +62,7 @@ class Journey:
             client=call.headers.get("user-agent", "")[:120],
             session=call.session,
         )
+        self.caller: Caller | None = None
         self.targets: Targets | None = None
         self._opening: asyncio.Task[Open] | None = None
         self._accepted: asyncio.Future[None] | None = None
@@ -73,9 +75,18 @@ class Journey:
         """What was last asked of a backend, or is to be asked."""
         return self.targets.order if self.targets else None
 
+    def identified(self, caller: Caller) -> None:
+        self.caller = caller
+        record = self.record
+        record.key, record.auth_after = caller.name, record.elapsed()
+        if caller.issued:
+            record.key_id = caller.issued.id
+        else:
+            record.fingerprint = caller.fingerprint
+
     async def admitted(self, plan: Plan) -> Order:
         """The order for the first target that may be called. Raises ApiError."""
-        self.record.route = plan.route.steps
+        self.record.route, self.record.alias = plan.route.steps, plan.route.alias
         self.targets = Targets(self.gateway, plan, self.record)
         return await self.targets.advance()
 
@@ -141,10 +152,12 @@ class Journey:
         machine, reported = answer.machine, answer.machine.reported
         known = reported.prompt is not None and reported.completion is not None
         self.record.count(machine.usage(), estimated=not known)
+        self.record.repaired, self.record.tools = answer.repaired, machine.tools
         if machine.error is not None:
             self.failed(machine.error)
             return
         self.record.stop_reason = machine.stop_reason
+        self.record.status = self.record.status or 200
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.succeeded()
         order = self.order
@@ -152,7 +165,7 @@ class Journey:
             self.gateway.lessons.counted(order.target, order.chat.text_bytes, reported.prompt)
 
     def failed(self, error: ApiError) -> None:
-        self.record.error_type = error.type
+        self.record.error_type, self.record.error = error.type, error.message
         self.record.status = error.status
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.failed(error)

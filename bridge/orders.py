@@ -27,13 +27,16 @@ from bridge.translation.stream import Terms
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One request and where it may go. `request` is as the operator wants it to be."""
+    """One request and where it may go. `request` is as the operator wants it to be, `asked` the
+    length of answer that the client wanted, in tokens."""
 
     route: Route
     request: MessagesRequest
     caller: Caller
     request_id: str
     message_id: str
+    session: str
+    asked: int
 
 
 def make_plan(
@@ -42,7 +45,8 @@ def make_plan(
     """Find the route. Raises ApiError: nothing has this name."""
     route = routing.resolve(gateway.snapshot.routes, request.model, session or caller.fingerprint)
     wanted = overrides.applied(request, route.overrides)
-    return Plan(route, wanted, caller, request_id, f"msg_{mint()}")
+    message_id = f"msg_{mint()}"
+    return Plan(route, wanted, caller, request_id, message_id, session, request.max_tokens)
 
 
 async def translate(gateway: Gateway, plan: Plan, target: Target) -> ChatRequest:
@@ -85,7 +89,14 @@ async def make_order(gateway: Gateway, plan: Plan, target: Target) -> Order:
         secrets=(key, target.backend.host),
         max_retry_after=settings.RETRY_AFTER_MAX,
     )
-    return Order(target, chat, _terms(plan, target, chat), asked, key)
+    conversation = (plan.caller.fingerprint, plan.session, target.backend.name, target.model)
+    return Order(target, chat, _terms(plan, target, chat), asked, key, conversation)
+
+
+def clamped(asked: int, chat: ChatRequest) -> list[str]:
+    """What was lowered on the way to the backend: the longest answer, where it did not fit."""
+    sent = int(chat.body.get("max_tokens") or chat.body.get("max_completion_tokens") or asked)
+    return [f"max_tokens {asked} to {sent}"] if sent < asked else []
 
 
 def _written_calls(target: Target, chat: ChatRequest) -> dict[str, JSON]:

@@ -72,7 +72,7 @@ async def _road(journey: Journey) -> AsyncGenerator[Part]:
     await gateway.ready()
     _check_capacity(gateway)
     caller = keys.identify(call.headers, gateway.snapshot.keys, gateway.keys, time.time())
-    record.key = caller.name
+    journey.identified(caller)
     keys.admit(caller, gateway.keys, gateway.snapshot.operator_key_in_use, call.address)
     request = read_request(call.body, gateway.limits)
     record.asked_model, record.streamed = request.model, request.stream

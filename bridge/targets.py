@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bridge.attempts import Open, Order, open_answer
 from bridge.gateway import Gateway
 from bridge.health import Permit
-from bridge.orders import Plan, make_order
+from bridge.orders import Plan, clamped, make_order
 from bridge.routing import Target
 from bridge.translation.errors import ApiError
 from bridge.usage import Record
@@ -65,6 +65,8 @@ class Targets:
         self.permit = permit
         self.record.backend, self.record.model = target.backend.name, target.model
         self.record.dropped = self.order.chat.dropped
+        self.record.clamped = clamped(self.plan.asked, self.order.chat)
+        self.record.translated_after = self.record.elapsed()
         return self.order
 
     async def open(self, accepted: asyncio.Future[None]) -> Open:
@@ -78,6 +80,7 @@ class Targets:
                     order,
                     self.record,
                     accepted,
+                    prefixes=self.gateway.prefixes,
                     others_left=bool(self._left),
                 )
             except ApiError as error:

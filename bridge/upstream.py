@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import aiohttp
@@ -75,11 +76,31 @@ def _translated() -> Iterator[None]:
         raise
 
 
-class Reply:
-    """A backend's answer, its body not read yet. Header names are lower case."""
+_connections: ContextVar[list[float]] = ContextVar("moments at which connections were ready")
 
-    def __init__(self, response: httpx.Response) -> None:
+
+async def _connected(*_: object) -> None:
+    if (moments := _connections.get(None)) is not None:
+        moments.append(time.monotonic())
+
+
+def _trace() -> aiohttp.TraceConfig:
+    """Notes when a request got its connection, a new one or one that was idle."""
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(_connected)
+    trace.on_connection_reuseconn.append(_connected)
+    return trace
+
+
+class Reply:
+    """A backend's answer, its body not read yet. Header names are lower case.
+
+    `connected_at` is the moment, by the monotonic clock, from which the request had a connection.
+    """
+
+    def __init__(self, response: httpx.Response, connected_at: float | None = None) -> None:
         self._response = response
+        self.connected_at = connected_at
         self.status = response.status_code
         self.headers = dict(response.headers)
         if when := _seconds_until(self.headers.get("retry-after", "")):
@@ -122,6 +143,7 @@ class Upstream:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[_trace()],
             auto_decompress=False,
             raise_for_status=False,
         )
@@ -153,11 +175,14 @@ class Upstream:
     async def _request(
         self, backend: Backend, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> Reply:
+        moments: list[float] = []
+        _connections.set(moments)
         try:
             async with asyncio.timeout(backend.timeout):
                 with _translated():
                     request = self._client.build_request(method, url, headers=headers, content=body)
-                    return Reply(await self._client.send(request, stream=True))
+                    response = await self._client.send(request, stream=True)
+                    return Reply(response, moments[-1] if moments else None)
         except TimeoutError:
             raise did_not_answer(backend.timeout) from None
 

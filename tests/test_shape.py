@@ -25,6 +25,7 @@ LAYERS: dict[str, str] = {
     "announcements": "redis_connection",
     "sealing": "",
     "shares": "",
+    "prefixes": "",
     "routing": f"shares {T}",
     "usage": T,
     "keys": f"routing {T}",
@@ -51,20 +52,22 @@ LAYERS: dict[str, str] = {
     "discovery": f"upstream listing models health store routing {T}",
     "probing": f"models routing snapshot upstream {T}",
     "gateway": (
-        f"announcements breaker_rows discovery upstream health store snapshot lessons keys {T}"
+        f"announcements breaker_rows discovery upstream health store snapshot lessons keys "
+        f"prefixes {T}"
     ),
     # the road of one request
-    "attempts": f"upstream inflow usage routing {T}",
+    "attempts": f"upstream inflow prefixes usage routing {T}",
     "orders": f"gateway attempts keys pdf routing ids {T}",
     "counting": f"gateway tokenizer routing {T}",
     "targets": f"gateway attempts orders health routing usage {T}",
-    "journey": f"gateway attempts orders targets usage ids {T}",
+    "journey": f"gateway attempts orders targets keys usage ids {T}",
     "pump": f"attempts upstream {T}",
     "relay": f"journey orders pump attempts gateway upstream keys routing {T}",
     # what the servers call
     "report": f"gateway breaker routing {T}",
     "endpoints": f"relay orders counting journey report reader gateway keys ids {T}",
-    "client_settings": T,
+    "client_variables": T,
+    "client_settings": f"client_variables {T}",
     "operations": (f"announcements breaker_rows gateway models routing sealing snapshot {T}"),
     "explaining": "models operations routing snapshot",
     "admin": (

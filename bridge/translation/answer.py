@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from .backend_errors import Asked, from_fault
-from .deltas import Delta, Fault, Reasoning, Said, Text
+from .deltas import Delta, Fault, Reasoning, Said, Text, ToolCall
 from .dialects.chat import ChunkReader, read_reply
 from .dialects.echo import PrefillEcho
 from .dialects.inline import ThinkTags
@@ -61,7 +61,14 @@ class Answer:
         self._size = 0
         self._stops = StopStage(terms.gateway_stops) if terms.gateway_stops else None
         self._stages = _stages(terms, self._stops)
+        self._written = False
         self.machine = MessageStream(terms)
+
+    @property
+    def repaired(self) -> list[str]:
+        """What the backend did not say correctly and the client got correctly."""
+        written = ["calls written as text"] if self._written else []
+        return written + self.machine.repaired
 
     @property
     def stopped(self) -> bool:
@@ -136,6 +143,8 @@ class Answer:
         said = [delta]
         for stage in self._stages:
             said = [out for item in said for out in stage.feed(item)]
+        if not isinstance(delta, ToolCall):
+            self._written = self._written or any(isinstance(out, ToolCall) for out in said)
         return said
 
     def _streamed_deltas(self, data: bytes) -> Iterator[Delta]:

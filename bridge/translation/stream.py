@@ -95,13 +95,18 @@ class Terms:
     context_management: bool = False
 
 
+_FOR_TOOLS = frozenset({"tool_calls", "function_call"})
 _LENGTH = frozenset({"length", "max_tokens", "model_length"})
 _CONTEXT_SLACK = 8
 CUT_SHORT = "Backend closed the stream before finishing"
 
 
 class MessageStream:
-    """One answer. `feed` deltas, then `finish`; or `fail` at any time."""
+    """One answer. `feed` deltas, then `finish`; or `fail` at any time.
+
+    `tools` are the names of the calls so far, `repaired` says what the backend meant but did not
+    say correctly.
+    """
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
@@ -120,6 +125,9 @@ class MessageStream:
         self.error: ApiError | None = None
         self.stop_reason = ""
         self.reported = deltas.Usage()
+        self.tools: list[str] = []
+        self.repaired: list[str] = []
+        self._sent_arguments: list[str] = []
 
     # --- to receive ---------------------------------------------------------------------------
 
@@ -262,12 +270,22 @@ class MessageStream:
             name=self._terms.client_name(call.name),
         )
         self._call, call.opened, self._tool_shown = call, True, True
+        self.tools.append(block.name)
+        self._sent_arguments.clear()
         self._open_block(Shown.TOOL, block)
         self._arguments(call.drain())
 
     def _arguments(self, text: str) -> None:
         if text:
+            self._sent_arguments.append(text)
             self._delta(events.InputJsonDelta(text), text)
+
+    def _end_arguments(self, call: Call) -> None:
+        self._arguments(call.arguments.finish(cut=self._was_cut()))
+        came = call.arguments.raw.strip()
+        if came and "".join(self._sent_arguments).strip() != came:
+            self.repaired.append(f"arguments of {self.tools[-1]}")
+        self._call = None
 
     # --- blocks -------------------------------------------------------------------------------
 
@@ -291,8 +309,7 @@ class MessageStream:
         if self._shown is Shown.THINKING:
             self._delta(events.SignatureDelta(f"gw1.{self._terms.mint()}"), "")
         if self._call is not None:
-            self._arguments(self._call.arguments.finish(cut=self._was_cut()))
-            self._call = None
+            self._end_arguments(self._call)
         self._events.append(events.ContentBlockStop(self._index))
         self._shown = Shown.NOTHING
 
@@ -345,6 +362,8 @@ class MessageStream:
         if self._refused or finish.reason == "content_filter":
             return events.Stop("refusal", None, events.StopDetails())
         if self._tool_shown:
+            if finish.reason not in _FOR_TOOLS:
+                self.repaired.append(f"stop reason {finish.reason or '(none)'}")
             return events.Stop("tool_use")
         if finish.stop and finish.stop in self._terms.stop_sequences:
             return events.Stop("stop_sequence", finish.stop)
