@@ -94,6 +94,12 @@ class RedisServer:
             found: Any = client.pubsub_channels(f"{prefix}*")
         return list(found)
 
+    def listeners(self, channel: str) -> int:
+        """How many listen to this channel."""
+        with self.client() as client:
+            found: Any = client.pubsub_numsub(channel)
+        return int(dict(found)[channel])
+
     def client(self) -> redis.Redis:
         """A client of the test's own, to be closed by it."""
         return redis.Redis.from_url(self.url, decode_responses=True)
