@@ -9,7 +9,7 @@ from bridge.translation.deltas import Usage
 from bridge.translation.jsontext import JSON, decode
 
 from .heard import Body, Heard
-from .trial import Check, Subject, Verdict, ask, assistant, it_said, quoted, shortened, user
+from .trial import Check, Subject, Verdict, ask, assistant, it_said, quoted, user
 
 SUM = user("What is 2 + 3? Answer with the number alone.")
 COUNT = user("Count from 1 to 9, separated by commas.")
@@ -35,7 +35,7 @@ def _plain(subject: Subject) -> Body:
 
 
 def _is_answered(heard: Heard, subject: Subject) -> Verdict:
-    return Verdict(bool(heard.text.strip()), f"Asked for 2 + 3, {it_said(heard)}{_ending(heard)}")
+    return Verdict(bool(heard.text.strip()), f"Asked for 2 + 3{_ending(heard)}: {it_said(heard)}")
 
 
 def _ending(heard: Heard) -> str:
@@ -121,9 +121,7 @@ def _fits_schema(heard: Heard, subject: Subject) -> Verdict:
         "colour": str,
         "count": int,
     }
-    return Verdict(
-        fits, f"{'It fits' if fits else 'It does not fit'}: {shortened(heard.text, 120)}"
-    )
+    return Verdict(fits, f"{'It fits' if fits else 'It does not fit'}: {quoted(heard.text)}")
 
 
 def _short(subject: Subject) -> Body:
@@ -133,7 +131,7 @@ def _short(subject: Subject) -> Body:
 def _is_short(heard: Heard, subject: Subject) -> Verdict:
     name, count = subject.profile.token_limit_field, heard.usage.completion if heard.usage else None
     told = f"{count} tokens came" if count is not None else it_said(heard)
-    evidence = f"{name} {SHORT}: {told}{_ending(heard)}"
+    evidence = f"{name} {SHORT}{_ending(heard)}: {told}"
     if len(heard.text) > SHORT * 8 or (count or 0) > SHORT:
         return Verdict(False, evidence)
     return Verdict(True if heard.cut else None, evidence)

@@ -11,7 +11,7 @@ from typing import Any
 
 from .heard import Body, Call, Heard
 from .samples import CLOCK, WEATHER
-from .trial import Check, Message, Subject, Verdict, ask, it_said, quoted, shortened, user
+from .trial import Check, Message, Subject, Verdict, ask, it_said, quoted, user
 
 LISBON = user("What is the weather in Lisbon? Use the tool.")
 TWO_CITIES = user("What is the weather in Lisbon, and what is it in Oslo? Call the tool for both.")
@@ -53,16 +53,16 @@ def _problem(calls: tuple[Call, ...]) -> str:
     """What is wrong with the first bad call; "" when all are good."""
     for call in calls:
         if call.name not in _DECLARED:
-            return f"A tool that was not offered: {shortened(str(call), 120)}"
+            return f"A tool that was not offered: {call}"
         if call.values is None:
-            return f"Arguments that are no JSON object: {shortened(str(call), 120)}"
+            return f"Arguments that are no JSON object: {call}"
         if not isinstance(call.values.get(_DECLARED[call.name]), str):
-            return f"Arguments that do not fit the tool: {shortened(str(call), 120)}"
+            return f"Arguments that do not fit the tool: {call}"
     return ""
 
 
 def _list(calls: tuple[Call, ...]) -> str:
-    return shortened(", ".join(map(str, calls)), 150)
+    return ", ".join(map(str, calls))
 
 
 def _parallel(subject: Subject) -> Body:

@@ -13,7 +13,7 @@ from bridge.translation import overflow
 
 from .answering import SUM
 from .heard import Body, Heard
-from .trial import Check, Subject, Verdict, ask, shortened
+from .trial import Check, Subject, Verdict, ask
 
 HUGE = 100_000_000
 FIRST_WORDS = 300
@@ -41,7 +41,7 @@ def _huge(subject: Subject) -> Body:
 def _told(heard: Heard, subject: Subject) -> Verdict:
     facts = _sizes(heard) if heard.error else {}
     if facts:
-        return Verdict(True, f"Told by the refusal: {shortened(heard.said, 150)}", facts)
+        return Verdict(True, f"Told by the refusal: {heard.said}", facts)
     if declared := subject.facts.context:
         return Verdict(True, f"The model list declares a context of {declared} tokens")
     if heard.error:

@@ -23,7 +23,8 @@ from bridge.translation.request import clamp
 from .heard import Body, Heard
 
 MAX_EVIDENCE = 200
-MAX_EXCERPT = 90
+READABLE = 10_000
+"""Characters of evidence that are looked at for what must not be shown."""
 ROOM = 300
 """Tokens that an ordinary check allows for its answer."""
 THINKING_ROOM = 1000
@@ -166,8 +167,9 @@ def assistant(text: str) -> Message:
 
 def plain(text: str, secrets: tuple[str, ...] = ()) -> str:
     """One line of at most 200 characters, without control characters, secrets and addresses."""
-    text = redact("".join(_printable(character) for character in text), secrets)
-    return shortened(text, MAX_EVIDENCE)
+    text = redact("".join(_printable(character) for character in text[:READABLE]), secrets)
+    folded = re.sub(r"\s+", " ", text).strip()
+    return folded if len(folded) <= MAX_EVIDENCE else f"{folded[: MAX_EVIDENCE - 1]}…"
 
 
 def _printable(character: str) -> str:
@@ -177,20 +179,15 @@ def _printable(character: str) -> str:
     return "" if kind in ("Cf", "Cs", "Co", "Cn") else character
 
 
-def shortened(text: str, limit: int) -> str:
-    folded = re.sub(r"\s+", " ", text).strip()
-    return folded if len(folded) <= limit else f"{folded[: limit - 1]}…"
-
-
 def quoted(text: str) -> str:
-    """The beginning of what was said."""
-    return f'"{shortened(text, MAX_EXCERPT)}"'
+    """What was said. It stands last in its sentence, which is cut once its secrets are out."""
+    return f'"{text.strip()}"'
 
 
 def it_said(heard: Heard) -> str:
     """What came in place of what was wanted."""
     if heard.calls:
-        return f"it called {shortened(', '.join(map(str, heard.calls)), MAX_EXCERPT)}"
+        return f"it called {', '.join(map(str, heard.calls))}"
     return f"it said {quoted(heard.text)}" if heard.text.strip() else "the answer was empty"
 
 

@@ -30,6 +30,15 @@ class Script:
         """In the mode that is asked for: an event stream, or the same content as one completion."""
         return self._then(lambda request: _in_mode(chunks, request))
 
+    def each(self, make: Callable[[Call], Iterable[Json] | Reply]) -> "Script":
+        """What `make` says to each request: chunks for the mode that is asked for, or a reply."""
+
+        def reply(request: Call) -> Reply:
+            made = make(request)
+            return made if isinstance(made, Reply) else _in_mode(made, request)
+
+        return self._then(reply)
+
     def stream(
         self,
         *steps: Loose,
