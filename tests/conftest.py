@@ -31,6 +31,20 @@ def backend(session_backend: FakeBackend) -> Iterator[FakeBackend]:
     session_backend.reset()
 
 
+@pytest.fixture(scope="session")
+def session_spare() -> Iterator[FakeBackend]:
+    with FakeBackend() as backend:
+        yield backend
+
+
+@pytest.fixture
+def spare(session_spare: FakeBackend) -> Iterator[FakeBackend]:
+    """A second backend, for gateways that are told of it."""
+    session_spare.reset()
+    yield session_spare
+    session_spare.reset()
+
+
 @contextmanager
 def starting(backend: FakeBackend, folders: pytest.TempPathFactory) -> Iterator[Start]:
     """Starts gateways, the environment as keywords, and ends them when it is left."""

@@ -18,6 +18,7 @@ from bridge.upstream import Upstream
 from bridge.usage import Record
 from tests.bridge.found import Found
 from tests.bridge.making import BETA, Clock, a_backend, facts
+from tests.bridge.pairs import change
 from tests.fakes.backend import ALPHA, FakeBackend
 
 CONNECT_SECONDS = 5.0
@@ -85,6 +86,16 @@ async def engine(main: Backend, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     engine.store._loaded.set()
     yield engine
     await engine.aclose()
+
+
+@pytest.fixture
+def pair(engine: Gateway, spare: FakeBackend) -> Gateway:
+    """That gateway before two backends that list the same models: `main`, then `spare`."""
+    other = a_backend(
+        f"{spare.base_url}/v1", "spare", facts(ALPHA, BETA), id=2, position=1, timeout=5.0
+    )
+    change(engine, backends=(*engine.snapshot.routes.backends, other))
+    return engine
 
 
 @pytest.fixture
