@@ -16,13 +16,20 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
+
+from tests.fakes.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "Dockerfile"
 GUIDE = ROOT / "docs" / "docker.md"
 KUBERNETES = ROOT / "deploy" / "kubernetes.yaml"
+KUBERNETES_SEVERAL = ROOT / "deploy" / "kubernetes-several.yaml"
+REDIS = "COMPOSE_PROFILES=redis\nREDIS_URL=redis://redis:6379\n"
+WORKLOADS = ("Deployment", "StatefulSet")
 WAIT_SECONDS = 60
 DRAIN_SECONDS = 30
 
@@ -191,12 +198,40 @@ def test_services_restart_are_checked_every_30_seconds_and_outlast_their_drain(
     project: Project,
 ) -> None:
     """R23, P20."""
-    services = project.configured()
+    services = project.configured(REDIS)
+    assert services.keys() == {"proxy", "caddy", "redis"}
     assert services["caddy"]["depends_on"]["proxy"]["condition"] == "service_healthy"
     for service in services.values():
         assert service["restart"] == "unless-stopped"
         assert service["healthcheck"]["interval"] == "30s"
         assert seconds(service["stop_grace_period"]) > DRAIN_SECONDS
+
+
+def test_redis_is_there_only_for_those_who_ask_for_it(project: Project) -> None:
+    """Ours: one process needs nothing beside it."""
+    services = project.configured()
+    assert services.keys() == {"proxy", "caddy"}
+    assert not services["proxy"]["environment"].get("REDIS_URL")
+
+
+def test_redis_is_named_to_the_gateway_and_closed_to_everyone_else(project: Project) -> None:
+    services = project.configured(REDIS)
+    redis = services["redis"]
+    assert urlsplit(services["proxy"]["environment"]["REDIS_URL"]).hostname == "redis"
+    assert "ports" not in redis
+    assert (redis["read_only"], redis["cap_drop"]) == (True, ["ALL"])
+
+
+def test_redis_understands_its_options(project: Project, tmp_path: Path) -> None:
+    """Started for real, with the options of both files; and it keeps nothing on disk."""
+    composed = project.configured(REDIS)["redis"]["command"]
+    (pod,) = containers(KUBERNETES_SEVERAL, "claude-bridge-redis")
+    assert composed == pod["args"]
+    with RedisServer(tmp_path, options=composed[1:]) as server, server.client() as client:
+        client.set("name", "value")
+        settings: Any = client.config_get("*")
+    assert (settings["save"], settings["appendonly"]) == ("", "no")
+    assert settings["maxmemory"] == str(128 * 2**20)
 
 
 def test_the_data_outlives_the_container(project: Project) -> None:
@@ -264,7 +299,51 @@ def test_the_guide_names_only_variables_that_exist() -> None:
     settings = (ROOT / "proxysite" / "settings.py").read_text()
     known = set(re.findall(r"\"([A-Z][A-Z0-9_]+)\"", settings))
     known |= set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
-    assert named and named <= known
+    assert named and named - {"COMPOSE_PROFILES"} <= known  # a variable of Compose itself
+
+
+def manifests(path: Path) -> dict[tuple[str, str], Json]:
+    """The objects of a manifest by kind and name."""
+    found = yaml.safe_load_all(path.read_text())
+    return {(each["kind"], each["metadata"]["name"]): each for each in found}
+
+
+def containers(path: Path, name: str) -> list[Json]:
+    """The containers of a pod's template."""
+    objects = manifests(path)
+    owner = next(objects[kind, name] for kind in WORKLOADS if (kind, name) in objects)
+    found: list[Json] = owner["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def test_several_pods_are_each_like_the_single_one() -> None:
+    """Beyond that they know Redis, and cannot do without the secret that they share."""
+    (single,) = containers(KUBERNETES, "claude-bridge")
+    (several,) = containers(KUBERNETES_SEVERAL, "claude-bridge")
+    redis = several["env"].pop()
+    assert redis["name"] == "REDIS_URL"
+    assert single["envFrom"][0]["secretRef"].pop("optional") is True
+    assert several == single
+
+
+def test_several_pods_reach_redis_and_nobody_else_does() -> None:
+    objects = manifests(KUBERNETES_SEVERAL)
+    (gateway,) = containers(KUBERNETES_SEVERAL, "claude-bridge")
+    address = urlsplit(gateway["env"][-1]["value"])
+    service = objects["Service", str(address.hostname)]["spec"]
+    assert service["ports"][0]["port"] == address.port
+    policy = objects["NetworkPolicy", "claude-bridge-redis"]["spec"]
+    assert policy["podSelector"]["matchLabels"] == service["selector"]
+    (rule,) = policy["ingress"]
+    (source,) = rule["from"]
+    pods = objects["StatefulSet", "claude-bridge"]["spec"]["selector"]
+    assert source["podSelector"] == pods
+
+
+def test_several_pods_have_a_volume_each_and_migrate_one_after_the_other() -> None:
+    spec = manifests(KUBERNETES_SEVERAL)["StatefulSet", "claude-bridge"]["spec"]
+    assert [claim["metadata"]["name"] for claim in spec["volumeClaimTemplates"]] == ["data"]
+    assert spec["podManagementPolicy"] == "OrderedReady"
 
 
 def test_pod_and_image_agree_on_user_port_and_volume() -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,9 +36,10 @@ def program() -> str:
 class RedisServer:
     """A server that runs while its context is open."""
 
-    def __init__(self, folder: Path, password: str = "") -> None:
+    def __init__(self, folder: Path, password: str = "", options: Sequence[str] = ()) -> None:
         self.port = free_port()
         self._password = password
+        self._more = options
         self._folder = folder
         self._program = program()
         self._process: subprocess.Popen[bytes] | None = None
@@ -126,7 +128,7 @@ class RedisServer:
         }
         if self._password:
             options["--requirepass"] = self._password
-        return [word for option in options.items() for word in option]
+        return [*self._more, *[word for option in options.items() for word in option]]
 
     def _answers(self) -> bool:
         """Whether it answers at all; `-NOAUTH` is an answer too."""
