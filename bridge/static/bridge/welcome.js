@@ -1,13 +1,5 @@
-// The page at /: copy buttons, and the list of models for a key.
+// The page at /: the list of models for a key.
 "use strict";
-
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
-  });
-}
 
 const form = document.getElementById("model-form");
 const hint = document.getElementById("model-hint");
