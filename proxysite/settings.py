@@ -68,6 +68,11 @@ def BACKEND_SECRET(name: str) -> str:
     return read.secret(name)
 
 
+# --- the ledger -------------------------------------------------------------------------------
+
+USAGE_RETENTION_DAYS = read.whole("USAGE_RETENTION_DAYS", 90, most=36_500)
+SPOOL_MAX_BYTES = read.whole("SPOOL_MAX_BYTES", 1024**3, least=1024**2)
+
 # --- limits and times -------------------------------------------------------------------------
 
 BACKEND_TIMEOUT_SECS = read.seconds("BACKEND_TIMEOUT_SECS", 600, least=1)

@@ -25,6 +25,9 @@ LAYERS: dict[str, str] = {
     "announcements": "redis_connection",
     "sealing": "",
     "shares": "",
+    "pricing": "",
+    "spool_file": "",
+    "spool": "spool_file",
     "prefixes": "",
     "routing": f"shares {T}",
     "usage": T,
@@ -42,10 +45,16 @@ LAYERS: dict[str, str] = {
     "logins": "",
     "policies": "",
     "environment_rows": "addresses models",
-    "snapshot": f"models keys routing sealing {T}",
+    "snapshot": f"models keys pricing routing sealing {T}",
     "store": "environment_rows snapshot",
     "health": f"breaker routing {T}",
     "breaker_rows": "health models routing store",
+    # what was used
+    "merging": "",
+    "postings": f"models usage {T}",
+    "ledger": f"merging models postings spool usage {T}",
+    "audit": "models postings spool_file",
+    "usage_report": "models pricing",
     # the way to the backends
     "demo": T,
     "upstream": f"demo routing {T}",
@@ -76,7 +85,7 @@ LAYERS: dict[str, str] = {
     "welcome": f"report gateway snapshot ids {T}",
     "servers": "gateway",
     "apps": "roles",
-    "management": "servers models config_file probing upstream",
+    "management": "servers models config_file probing upstream audit usage_report",
 }
 PURE_IMPORTS = set(
     [

@@ -1,13 +1,22 @@
-"""The rows that decide where a request goes, and what discovery learnt.
+"""The rows that decide where a request goes, what discovery learnt, and what was used.
 
 A row comes from one of two places: the environment (written at every start to match it, read-only
-in the admin) or an operator. `base` has what they share, `changes` their history.
+in the admin) or an operator. `base` has what they share, `changes` their history. `ledger` has the
+rows of the requests themselves, and their sums.
 """
 
 from bridge.models.backends import Backend, BreakerMode, BreakerState, DiscoveredModel
 from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
 from bridge.models.keys import ApiKey
+from bridge.models.ledger import (
+    KeyLabel,
+    SpoolPosition,
+    UsageHorizon,
+    UsageHour,
+    UsageRecord,
+    UsageSession,
+)
 from bridge.models.routes import AliasTarget, ModelAlias, Price, ToolNameMap
 
 __all__ = [
@@ -21,8 +30,14 @@ __all__ = [
     "ConfigVersion",
     "DiscoveredModel",
     "Document",
+    "KeyLabel",
     "ModelAlias",
     "Origin",
     "Price",
+    "SpoolPosition",
     "ToolNameMap",
+    "UsageHorizon",
+    "UsageHour",
+    "UsageRecord",
+    "UsageSession",
 ]

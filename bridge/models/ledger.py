@@ -11,7 +11,7 @@ whole billionths of a US dollar, so that sums are exact.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
@@ -23,7 +23,7 @@ ABANDONED = 499
 """The status of a request whose client left before the end."""
 
 
-def _count() -> models.BigIntegerField[Any, Any]:
+def _count() -> models.BigIntegerField[int, int]:
     return models.BigIntegerField(default=0)
 
 
@@ -204,7 +204,7 @@ class UsageSession(Identified, Sums):
         return self.session
 
     @property
-    def models(self) -> list[str]:
+    def model_names(self) -> list[str]:
         """The models that answered, at their backends' names."""
         return sorted(filter(None, self.model_lines.split("\n")))
 

@@ -1,0 +1,28 @@
+"""`manage.py check_ledger`: whether the sums of the ledger are those of its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from bridge.audit import audit, waiting
+
+SHOWN = 100
+
+
+class Command(BaseCommand):
+    help = "Add up all requests again, compare with the stored sums, and name every difference."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = audit()
+        self.stdout.write(
+            f"{found.requests:,} requests in {found.hours:,} hours, {found.sessions:,} sessions; "
+            f"{waiting(settings.DATA_DIR / 'spool'):,} records wait in the spool of this host"
+        )
+        for difference in found.differences[:SHOWN]:
+            self.stdout.write(difference)
+        if found.differences:
+            raise CommandError(f"{len(found.differences):,} differences")
+        self.stdout.write("Everything adds up.")

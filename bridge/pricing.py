@@ -1,0 +1,138 @@
+"""What tokens cost. Pure.
+
+Prices are told in US dollars per million tokens and kept as whole millionths of that, so that the
+cost of a request is one exact sum, rounded once, to billionths of a dollar.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+MEMBERS = ("input", "output", "cache_read", "cache_write")
+NANO = 10**9
+"""Billionths in a dollar."""
+
+_FINEST = Decimal("0.000001")
+_PER_NANO = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Prices of one model, in millionths of a US dollar per million tokens."""
+
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+
+    @classmethod
+    def of(
+        cls,
+        input: Decimal,
+        output: Decimal,
+        cache_read: Decimal | None = None,
+        cache_write: Decimal | None = None,
+    ) -> Rates:
+        """From US dollars per million tokens. What is left out costs as input does."""
+        told = (input, output, *(input if p is None else p for p in (cache_read, cache_write)))
+        return cls(*(int((p / _FINEST).to_integral_value(ROUND_HALF_EVEN)) for p in told))
+
+    @classmethod
+    def read(cls, told: Mapping[str, object]) -> Rates | None:
+        """From a model's row: MEMBERS -> number or text. None without both input and output."""
+        prices = [_price(told.get(member)) for member in MEMBERS]
+        if prices[0] is None or prices[1] is None:
+            return None
+        return cls.of(prices[0], prices[1], *prices[2:])
+
+
+class Priced(Protocol):
+    """What was used. `input_tokens` does not contain what was read from or put into a cache."""
+
+    backend: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """All known prices.
+
+    exact    operators' prices by model, lower case;  globs   theirs with wildcards, best first
+    listed   what backends' own lists tell, by backend and model
+    """
+
+    exact: Mapping[str, Rates] = field(default_factory=dict)
+    globs: tuple[tuple[str, Rates], ...] = ()
+    listed: Mapping[tuple[str, str], Rates] = field(default_factory=dict)
+
+    def rates(self, backend: str, model: str) -> Rates | None:
+        """The prices of a model: the operator's by its name, then by the closest glob, then those
+        that its backend lists. None when there are none."""
+        name = model.lower()
+        if found := self.exact.get(name):
+            return found
+        for pattern, rates in self.globs:
+            if fnmatchcase(name, pattern):
+                return rates
+        return self.listed.get((backend, model))
+
+    def cost(self, used: Priced) -> int | None:
+        """What this used, in billionths of a US dollar; None when no price is known."""
+        rates = self.rates(used.backend, used.model)
+        return None if rates is None else cost(rates, used)
+
+
+def price_list(
+    operators: Iterable[tuple[str, Rates]], listed: Mapping[tuple[str, str], Rates]
+) -> Prices:
+    """From operators' prices by model name or glob, and listed ones by backend and model."""
+    rows = [(pattern.lower(), rates) for pattern, rates in operators]
+    globs = sorted((row for row in rows if _is_glob(row[0])), key=_specificity, reverse=True)
+    return Prices(dict(row for row in rows if not _is_glob(row[0])), tuple(globs), dict(listed))
+
+
+def cost(rates: Rates, used: Priced) -> int:
+    """What this used at these prices, in billionths of a US dollar."""
+    total = (
+        used.input_tokens * rates.input
+        + used.output_tokens * rates.output
+        + used.cache_read_tokens * rates.cache_read
+        + used.cache_write_tokens * rates.cache_write
+    )
+    whole, rest = divmod(total, _PER_NANO)
+    up = rest * 2 > _PER_NANO or (rest * 2 == _PER_NANO and whole % 2)
+    return whole + bool(up)
+
+
+def usd(nano: int) -> Decimal:
+    """Billionths of a US dollar as dollars, exactly."""
+    return Decimal(nano).scaleb(-9)
+
+
+def _is_glob(pattern: str) -> bool:
+    return any(mark in pattern for mark in "*?[")
+
+
+def _specificity(row: tuple[str, Rates]) -> tuple[int, str]:
+    """How many characters are fixed; among equals the order is at least always the same."""
+    return len(re.sub(r"\[[^\]]*\]|[*?]", "", row[0])), row[0]
+
+
+def _price(value: object) -> Decimal | None:
+    """A number that can be a price."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and 0 <= number < 10**6 else None
