@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 
 from django.conf import settings
 
@@ -151,6 +152,7 @@ async def _cancel_when_left(receive: Receive, task: asyncio.Task[object]) -> Non
 async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
     request = read_request(call.body, gateway.limits, counting=True)
+    keys.check_model(caller, request.model)
     await gateway.discovery.prepare(caller.secret)
     plan = orders.make_plan(gateway, request, caller, call.request_id, call.session)
     target = plan.route.targets[0]
@@ -164,13 +166,17 @@ async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 
 
 async def _models(gateway: Gateway, call: Call, scope: Scope) -> Answer:
-    await gateway.discovery.prepare(_admit(gateway, call).secret)
-    return 200, report.models(gateway.snapshot.routes, scope["query_string"].decode("latin-1"))
+    caller = _admit(gateway, call)
+    await gateway.discovery.prepare(caller.secret)
+    query = scope["query_string"].decode("latin-1")
+    return 200, report.models(gateway.snapshot.routes, query, partial(keys.may_use, caller))
 
 
 async def _model(gateway: Gateway, call: Call, scope: Scope) -> Answer:
-    await gateway.discovery.prepare(_admit(gateway, call).secret)
-    return 200, report.model(gateway.snapshot.routes, scope["url_route"]["kwargs"]["name"])
+    caller = _admit(gateway, call)
+    await gateway.discovery.prepare(caller.secret)
+    name = scope["url_route"]["kwargs"]["name"]
+    return 200, report.model(gateway.snapshot.routes, name, partial(keys.may_use, caller))
 
 
 async def _schemas(gateway: Gateway, call: Call, scope: Scope) -> Answer:

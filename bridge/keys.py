@@ -13,6 +13,7 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from bridge.routing import Backend
@@ -34,13 +35,15 @@ _VENDOR_PREFIX = "sk-ant-"
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A key of ours, without the key."""
+    """A key of ours, without the key. `allowed` are globs of model names; empty for all."""
 
     id: int
     name: str
     enabled: bool = True
     expires_at: float | None = None
     digest: str = field(default="", repr=False)
+    allowed: tuple[str, ...] = ()
+    sample_percent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,19 @@ def admit(caller: Caller, policy: KeyPolicy, operator_key_in_use: bool, address:
     open_port = not (policy.bound_to_loopback and is_loopback(address))
     if policy.require_issued == "1" or (operator_key_in_use and open_port):
         raise ApiError(401, ISSUED_ONLY)
+
+
+def may_use(caller: Caller, model: str) -> bool:
+    """Whether this caller may ask for a model by this name."""
+    allowed = caller.issued.allowed if caller.issued else ()
+    name = model.lower()
+    return not allowed or any(fnmatchcase(name, pattern.lower()) for pattern in allowed)
+
+
+def check_model(caller: Caller, model: str) -> None:
+    """Refuse a model that the key is not for."""
+    if not may_use(caller, model):
+        raise ApiError(403, f"model: this API key may not use {model}")
 
 
 def credential(caller: Caller, backend: Backend, policy: KeyPolicy) -> tuple[str, bool]:

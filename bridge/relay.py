@@ -76,6 +76,7 @@ async def _road(journey: Journey) -> AsyncGenerator[Part]:
     keys.admit(caller, gateway.keys, gateway.snapshot.operator_key_in_use, call.address)
     request = read_request(call.body, gateway.limits)
     record.asked_model, record.streamed = request.model, request.stream
+    keys.check_model(caller, request.model)
     await gateway.discovery.prepare(caller.secret)
     plan = make_plan(gateway, request, caller, call.request_id, call.session)
     order = await journey.admitted(plan)

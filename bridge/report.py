@@ -6,7 +6,7 @@ path on its disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -102,19 +102,27 @@ def model_info(name: str, facts: ModelFacts) -> JSON:
     }
 
 
-def model(routes: Routes, name: str) -> JSON:
+Allows = Callable[[str], bool]
+"""Whether a caller may use a model of this name."""
+
+
+def _everything(name: str) -> bool:
+    return True
+
+
+def model(routes: Routes, name: str, allows: Allows = _everything) -> JSON:
     """One model by its id, a 404 when there is none."""
     known = routing.names(routes)
-    if name not in known:
+    if name not in known or not allows(name):
         raise routing.unknown_model(routes, name)
     return model_info(name, known[name])
 
 
-def models(routes: Routes, query: str) -> JSON:
+def models(routes: Routes, query: str, allows: Allows = _everything) -> JSON:
     """One page of all names, aliases first."""
     asked = {name: values[-1] for name, values in parse_qs(query).items()}
     limit = _limit(asked.get("limit"))
-    known = routing.names(routes)
+    known = {name: facts for name, facts in routing.names(routes).items() if allows(name)}
     if LIFECYCLE not in parse_qs(query).get("lifecycle[]", [LIFECYCLE]):
         known = {}
     names, has_more = _page(list(known), limit, asked.get("after_id"), asked.get("before_id"))

@@ -8,7 +8,7 @@ that makes no sense (written past the forms, sealed under another SECRET_KEY) is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -24,9 +24,11 @@ from bridge.models import (
     DiscoveredModel,
     ModelAlias,
     Origin,
+    Price,
     ToolNameMap,
 )
 from bridge.models.backends import ENV
+from bridge.pricing import Prices, Rates, price_list
 from bridge.translation.overrides import Overrides
 from bridge.translation.profile import PROFILES, ModelFacts, Profile
 
@@ -73,6 +75,7 @@ class Snapshot:
     version: int = -1
     routes: routing.Routes = field(default_factory=routing.Routes)
     keys: Mapping[str, IssuedKey] = field(default_factory=dict)
+    prices: Prices = field(default_factory=Prices)
     operator_key_in_use: bool = False
     faults: tuple[Fault, ...] = ()
 
@@ -102,9 +105,9 @@ def build(version: int, last: Snapshot | None = None) -> Snapshot:
     routes = routing.Routes(
         tuple(backends), tuple(aliases), tuple(tools), settings.AUTO_FIX_MODEL_CASE
     )
-    issued = {key.digest: key for key in _checked(ApiKey.objects.all(), _key, faults)}
+    issued = dict(pair for pairs in _checked(ApiKey.objects.all(), _keys, faults) for pair in pairs)
     in_use = any(backend.key for backend in backends)
-    return Snapshot(version, routes, issued, in_use, tuple(faults))
+    return Snapshot(version, routes, issued, _prices(faults), in_use, tuple(faults))
 
 
 def _checked(
@@ -251,10 +254,32 @@ def _choice(target: Any) -> routing.Choice:
     return routing.Choice(target.backend.name, target.model, target.weight, target.position)
 
 
+def _prices(faults: list[Fault]) -> Prices:
+    told = DiscoveredModel.objects.exclude(prices={}).select_related("backend")
+    listed = {(row.backend.name, row.name): Rates.read(row.prices) for row in told}
+    known = {place: rates for place, rates in listed.items() if rates is not None}
+    return price_list(_checked(Price.objects.all(), _rates, faults), known)
+
+
+def _rates(row: Price) -> tuple[str, Rates]:
+    rates = Rates.of(
+        row.input_per_mtok, row.output_per_mtok, row.cache_read_per_mtok, row.cache_write_per_mtok
+    )
+    return row.model, rates
+
+
 def _tool_name(row: ToolNameMap) -> routing.ToolName:
     return routing.ToolName(row.backend_name, row.client_name, row.model_pattern)
 
 
-def _key(row: ApiKey) -> IssuedKey:
+def _keys(row: ApiKey) -> list[tuple[str, IssuedKey]]:
+    """The digests that this row is known by: its key's, and while it lasts the one's before it."""
     ends = row.expires_at.timestamp() if row.expires_at else None
-    return IssuedKey(row.pk, row.name, row.enabled, ends, row.digest)
+    key = IssuedKey(
+        row.pk, row.name, row.enabled, ends, row.digest, row.patterns, row.sample_percent
+    )
+    if not row.former_digest or row.former_until is None:
+        return [(row.digest, key)]
+    until = row.former_until.timestamp()
+    former = replace(key, expires_at=min(until, ends) if ends else until, digest=row.former_digest)
+    return [(row.digest, key), (row.former_digest, former)]

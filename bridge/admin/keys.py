@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from unfold.decorators import display
 
-from bridge.admin.base import ConfigAdmin
+from bridge.admin.base import ConfigAdmin, actor
 from bridge.models import ApiKey
+from bridge.models.changes import recorded
 
+OVERLAPS = {"0": "ends now", "1": "good for an hour", "24": "good for a day", "168": "for a week"}
+"""Hours for which a rotated key may go on, and how that is called."""
 _COLOURS = {"good": "success", "expired": "danger", "switched off": "default"}
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ConfigAdmin):
-    list_display = ("name", "ends_in", "state", "expires_at", "created_at")
-    list_filter = ("enabled",)
-    search_fields = ("name", "last_four")
-    fields = ("name", "enabled", "expires_at")
+    list_display = ("name", "owner", "ends_in", "state", "limits", "expires_at", "created_at")
+    list_filter = ("enabled", "period")
+    search_fields = ("name", "owner", "last_four")
+    buttons = ("revoke", "rotate")
+    fieldsets = (
+        (None, {"fields": ("name", "owner", "enabled", "expires_at")}),
+        (
+            "What it may use",
+            {
+                "fields": ("allowed", "rpm", "tpm", "concurrent", "budget_usd", "period"),
+                "description": "Empty limits are no limits.",
+            },
+        ),
+        ("What is kept of it", {"fields": ("sample_percent",)}),
+    )
 
     @display(description="key")
     def ends_in(self, row: ApiKey) -> str:
         return f"…{row.last_four}"
+
+    @display(description="limits")
+    def limits(self, row: ApiKey) -> str:
+        told = [f"{row.rpm:,} requests/min" if row.rpm else ""]
+        told += [f"{row.tpm:,} tokens/min" if row.tpm else ""]
+        told += [f"{row.concurrent} at once" if row.concurrent else ""]
+        told += [f"{row.budget_usd:g} USD a {row.period}" if row.budget_usd is not None else ""]
+        return ", ".join(filter(None, told)) or "-"
 
     @display(description="state", label=_COLOURS)
     def state(self, row: ApiKey) -> str:
@@ -42,13 +66,33 @@ class ApiKeyAdmin(ConfigAdmin):
     def response_add(
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """The only page that ever shows the key: not stored, not in a message, not cached."""
+        return self._shown_once(request, obj, request.issued_key)  # type: ignore[attr-defined]
+
+    def panel(self, request: HttpRequest, row: ApiKey) -> dict[str, Any]:
+        return {"template": "bridge/admin/key_panel.html", "overlaps": OVERLAPS}
+
+    def revoke(self, request: HttpRequest, row: ApiKey) -> None:
+        with recorded(actor(request)):
+            row.revoke()
+        messages.success(request, f"{row.name} is revoked: its next request is refused.")
+
+    def rotate(self, request: HttpRequest, row: ApiKey) -> HttpResponse:
+        """A new key; the old one stays good for the chosen time."""
+        hours = request.POST.get("overlap", "")
+        if hours not in OVERLAPS:
+            raise PermissionDenied
+        with recorded(actor(request)):
+            text = row.rotate(timedelta(hours=int(hours)))
+        return self._shown_once(request, row, text)
+
+    def _shown_once(self, request: HttpRequest, row: ApiKey, text: str) -> HttpResponse:
+        """The only page that ever shows a key: not stored, not in a message, not cached."""
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Key for {obj.name}",
+            "title": f"Key for {row.name}",
             "opts": self.opts,
-            "key": request.issued_key,  # type: ignore[attr-defined]
-            "row": obj,
+            "key": text,
+            "row": row,
         }
         answer = TemplateResponse(request, "bridge/admin/issued.html", context)
         answer["Cache-Control"] = "no-store"
