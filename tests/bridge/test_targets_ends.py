@@ -13,6 +13,7 @@ from bridge.gateway import Gateway
 from bridge.health import BREAKER_OPEN
 from bridge.journey import RESTARTING
 from bridge.snapshot import NOT_CONFIGURED
+from bridge.translation.profile import PROFILES
 from bridge.usage import ABANDONED, Record
 from tests.bridge.making import Clock, facts
 from tests.bridge.pairs import GOOD, LISTED, change, failures, well, with_main
@@ -163,6 +164,33 @@ async def test_last_target_gets_its_second_chance(
 
 
 # --- permits and translation -------------------------------------------------------------------
+
+
+async def test_verdict_goes_to_the_breaker_of_the_backend_that_was_asked(
+    pair: Gateway, backend: FakeBackend, spare: FakeBackend
+) -> None:
+    """wire E2: per backend; a success of the second one says nothing of the first."""
+    backend.on(ALPHA).error(500)
+    spare.on(ALPHA).error(500).answer(*GOOD)
+    assert (await send(pair)).status == 500
+    assert failures(pair) == [1, 1]
+    assert (await send(pair)).status == 200
+    assert failures(pair) == [2, 0]
+
+
+async def test_what_was_dropped_is_told_of_the_target_that_answered(
+    pair: Gateway, backend: FakeBackend, spare: FakeBackend, records: list[Record]
+) -> None:
+    """wire C: `x-gateway-dropped`; each family takes other fields."""
+    with_main(pair, profile=PROFILES["openai"])
+    main, other = pair.snapshot.routes.backends
+    change(pair, backends=(main, replace(other, profile=PROFILES["vllm"])))
+    backend.on(ALPHA).error(429, "slow down").answer(*GOOD)
+    answer = await send(pair, top_k=5)
+    assert ("top_k" in backend.only_call.body, "top_k" in spare.only_call.body) == (False, True)
+    assert ("x-gateway-dropped" in answer.head.headers, records[0].dropped) == (False, ())
+    assert (await send(pair, top_k=5)).head.headers["x-gateway-dropped"] == "top_k"
+    assert records[1].dropped == ("top_k",)
 
 
 async def test_target_that_cannot_be_asked_this_leads_on(
