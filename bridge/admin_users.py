@@ -19,15 +19,13 @@ from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminRadioSelectWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminRadioSelectWidget
 
 from bridge import roles
 
 ROLES = {"": "None", **{name: name.capitalize() for name in roles.MEANINGS}}
 MEANINGS = {"": "Cannot log in.", **roles.MEANINGS}
 LAST_ADMIN = "This is the last active admin, and must stay one."
-# their rights would do nothing here: those pages are for admins, or not there at all
-APPS_WITHOUT_RIGHTS = ("admin", "auth", "axes", "contenttypes", "sessions")
 
 
 class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -105,7 +103,7 @@ admin.site.unregister([User, Group])
 
 
 @admin.register(User)
-class UserAdmin(ForAdmins, DjangoUserAdmin, ModelAdmin):
+class UserAdmin(ForAdmins, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     form = EditUserForm
     add_form = AddUserForm
     change_password_form = AdminPasswordChangeForm
@@ -142,11 +140,29 @@ class UserAdmin(ForAdmins, DjangoUserAdmin, ModelAdmin):
         return gone, count, missing, protected
 
 
+class RightsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """What members may do, as a list to tick: "backend: view". Only what has an effect."""
+
+    widget = UnfoldAdminCheckboxSelectMultipleWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        names = [name for role in roles.GROUPS for name in roles.codenames(roles.APPS, role)]
+        useful = Permission.objects.filter(
+            content_type__app_label__in=roles.APPS, codename__in=names
+        )
+        ordered = useful.select_related("content_type").order_by("content_type__model", "pk")
+        super().__init__(ordered, **kwargs)
+
+    def label_from_instance(self, right: Permission) -> str:
+        return f"{right.content_type.name}: {right.codename.partition('_')[0]}"
+
+
 @admin.register(Group)
 class GroupAdmin(ForAdmins, DjangoGroupAdmin, ModelAdmin):
     """Groups of an admin's own. The two of the gateway are shown and not edited."""
 
     list_display = ("name", "meaning")
+    filter_horizontal = ()
 
     @admin.display(description="meaning")
     def meaning(self, group: Group) -> str:
@@ -158,15 +174,9 @@ class GroupAdmin(ForAdmins, DjangoGroupAdmin, ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return not _is_ours(obj) and super().has_delete_permission(request, obj)
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        gone, count, missing, protected = super().get_deleted_objects(objs, request)
-        ours = [f"{group.name} is a group of the gateway" for group in objs if _is_ours(group)]
-        return gone, count, missing, [*protected, *ours]
-
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         if db_field.name == "permissions":
-            useless = {"content_type__app_label__in": APPS_WITHOUT_RIGHTS}
-            kwargs["queryset"] = Permission.objects.exclude(**useless)
+            return RightsField(required=False)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 

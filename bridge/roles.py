@@ -37,6 +37,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "bridge.apikey": {OPERATOR: _ALL},
     "bridge.change": {OPERATOR: _VIEW, AUDITOR: _VIEW},
 }
+APPS = tuple(dict.fromkeys(label.partition(".")[0] for label in RIGHTS))
 
 Visitor = AbstractBaseUser | AnonymousUser
 
@@ -79,19 +80,14 @@ def keep(sender: AppConfig, using: str, apps: Any = apps, **_: Any) -> None:
     ours = permissions.objects.using(using).filter(content_type__app_label=sender.label)
     for name in GROUPS:
         group, _made = groups.objects.using(using).get_or_create(name=name)
-        wanted = codenames(sender.label, name)
+        wanted = codenames((sender.label,), name)
         group.permissions.remove(
             *group.permissions.filter(pk__in=ours.exclude(codename__in=wanted))
         )
         group.permissions.add(*ours.filter(codename__in=wanted))
 
 
-def codenames(app: str, group: str) -> list[str]:
-    """The permissions on the models of an app that members of a group have."""
-    rows = ((label.split("."), rights.get(group, ())) for label, rights in RIGHTS.items())
-    return [
-        f"{action}_{model}"
-        for (owner, model), actions in rows
-        if owner == app
-        for action in actions
-    ]
+def codenames(of: tuple[str, ...], group: str) -> list[str]:
+    """The permissions that members of a group have on the models of these apps."""
+    rows = ((*label.split("."), rights.get(group, ())) for label, rights in RIGHTS.items())
+    return [f"{action}_{model}" for app, model, actions in rows if app in of for action in actions]
