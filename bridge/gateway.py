@@ -19,9 +19,11 @@ from bridge.breaker_rows import BreakerRows
 from bridge.discovery import Discovery
 from bridge.health import Health
 from bridge.keys import KeyPolicy, is_loopback
+from bridge.ledger import Ledger
 from bridge.lessons import Lessons
 from bridge.prefixes import Prefixes
 from bridge.snapshot import Snapshot
+from bridge.spool import Spool
 from bridge.store import SnapshotStore
 from bridge.translation.errors import ApiError
 from bridge.translation.schema import Limits
@@ -60,6 +62,8 @@ class Gateway:
             is_loopback(settings.HOST),
             hashlib.sha256(f"fingerprint {settings.SECRET_KEY}".encode()).digest(),
         )
+        self.spool = Spool(settings.DATA_DIR / "spool", settings.SPOOL_MAX_BYTES)
+        self.ledger = Ledger(self.spool, settings.USAGE_RETENTION_DAYS)
         self.lessons = Lessons()
         self.prefixes = Prefixes()
         self.journeys: set[Interruptible] = set()
@@ -67,6 +71,7 @@ class Gateway:
         self._tasks = [
             self._background(self.store.keep_current(), "snapshot"),
             self._background(self.breakers.run(), "breakers"),
+            self._background(self.ledger.run(), "ledger"),
             self._background(self.discovery.run(), "discovery"),
             self._background(announcements.listen(self._stir), "announcements"),
         ]
@@ -114,6 +119,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._errands, return_exceptions=True)
+        await self.ledger.aclose()
         await self.upstream.aclose()
 
 

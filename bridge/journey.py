@@ -163,12 +163,20 @@ class Journey:
         order = self.order
         if order is not None and reported.prompt and not order.chat.media:
             self.gateway.lessons.counted(order.target, order.chat.text_bytes, reported.prompt)
+        self.write()
 
     def failed(self, error: ApiError) -> None:
         self.record.error_type, self.record.error = error.type, error.message
         self.record.status = error.status
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.failed(error)
+        self.write()
+
+    def write(self) -> None:
+        """Put the request on record, before its last bytes go to the client; once."""
+        if not self.record.written:
+            self.record.cost_nano_usd = self.gateway.snapshot.prices.cost(self.record)
+            self.record.write(self.gateway.spool)
 
     def _remember_refused(self) -> None:
         """What this backend refuses is left out of the next request."""
@@ -197,7 +205,7 @@ class Journey:
             if self._opening is not None:
                 self.record.status = ABANDONED
         self.record.status = self.record.status or ABANDONED
-        self.record.write()
+        self.write()
         await self._close()
 
     async def _close(self) -> None:

@@ -154,6 +154,8 @@ async def _warmed_up(
     end = events.MessageDelta(events.Stop("max_tokens"), usage)
     said: list[Event] = [events.MessageStart(shell), events.Ping(), end, events.MessageStop()]
     journey.record.count(usage, estimated=True)
+    journey.record.status = 200
+    journey.write()
     if request.stream:
         yield journey.head(200, STREAM_HEADERS)
         yield to_bytes(said)

@@ -62,7 +62,7 @@ LAYERS: dict[str, str] = {
     "probing": f"models routing snapshot upstream {T}",
     "gateway": (
         f"announcements breaker_rows discovery upstream health store snapshot lessons keys "
-        f"prefixes {T}"
+        f"ledger prefixes spool {T}"
     ),
     # the road of one request
     "attempts": f"upstream inflow prefixes usage routing {T}",

@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 
-from bridge import attempts
+from bridge import attempts, breaker_rows
 from bridge import discovery as discovering
 from bridge.breaker_rows import BreakerRows
 from bridge.gateway import Gateway
+from bridge.ledger import Ledger
 from bridge.models import Backend as Row
 from bridge.routing import Backend, Routes
 from bridge.snapshot import Snapshot
@@ -19,6 +22,8 @@ from bridge.usage import Record
 from tests.bridge.found import Found
 from tests.bridge.making import BETA, Clock, a_backend, facts
 from tests.bridge.pairs import change
+from tests.bridge.processes import Both, Wall
+from tests.bridge.rows import a_row
 from tests.fakes.backend import ALPHA, FakeBackend
 
 CONNECT_SECONDS = 5.0
@@ -71,7 +76,9 @@ async def found(
 
 
 @pytest.fixture
-async def engine(main: Backend, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
+async def engine(
+    main: Backend, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
+) -> AsyncIterator[Gateway]:
     """A gateway without rows and background work, in front of the scriptable backend."""
 
     async def nothing(_: object) -> None:
@@ -80,6 +87,9 @@ async def engine(main: Backend, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(SnapshotStore, "keep_current", nothing)
     monkeypatch.setattr(discovering.Discovery, "run", nothing)
     monkeypatch.setattr(BreakerRows, "run", nothing)
+    monkeypatch.setattr(Ledger, "run", nothing)
+    monkeypatch.setattr(Ledger, "aclose", nothing)
+    settings.DATA_DIR = tmp_path
     monkeypatch.setattr(attempts, "PAUSE_RANGE", (0.0, 0.0))
     engine = Gateway()
     engine.store.current = Snapshot(1, Routes((replace(main, models=facts(ALPHA, BETA)),)))
@@ -102,5 +112,32 @@ def pair(engine: Gateway, spare: FakeBackend) -> Gateway:
 def records(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
     """The usage records that are written during the test."""
     written: list[Record] = []
-    monkeypatch.setattr(Record, "write", lambda record: written.append(record))
+    write = Record.write
+
+    def noted(record: Record, spool: object = None) -> None:
+        if not record.written:
+            written.append(record)
+        write(record)
+
+    monkeypatch.setattr(Record, "write", noted)
     return written
+
+
+@pytest.fixture
+def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
+    """The wall clock of the breakers' rows."""
+    wall = Wall()
+    monkeypatch.setattr(breaker_rows, "timezone", wall)
+    return wall
+
+
+@pytest.fixture
+async def saved_row(transactional_db: None) -> Row:
+    """A backend in the database."""
+    return await sync_to_async(a_row)()
+
+
+@pytest.fixture
+def both(saved_row: Row, wall: Wall) -> Both:
+    """Two processes that know one backend."""
+    return Both(wall, a_backend(id=saved_row.pk))
