@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from bridge.translation.jsontext import JSON
@@ -14,7 +15,11 @@ from bridge.translation.jsontext import JSON
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model of a list. None is "not told"; sizes in tokens."""
+    """One model of a list. None (and empty) is "not told"; sizes in tokens.
+
+    modalities   what it can be shown;  features   what it can do, as the list names it
+    prices       input, output, cache_read, cache_write: US dollars per million tokens, as text
+    """
 
     name: str
     context: int | None
@@ -22,13 +27,16 @@ class Entry:
     vision: bool | None
     tools: bool | None
     reasoning: bool | None
+    modalities: list[str]
+    features: list[str]
+    prices: dict[str, str]
     raw: dict[str, JSON]
 
     @property
     def is_bare(self) -> bool:
         """Tells nothing but the name."""
         told = (self.context, self.max_output, self.vision, self.tools, self.reasoning)
-        return all(value is None for value in told)
+        return not self.prices and all(value is None for value in told)
 
     def columns(self) -> dict[str, Any]:
         """As columns of a row."""
@@ -38,6 +46,9 @@ class Entry:
             "vision": self.vision,
             "tools": self.tools,
             "reasoning": self.reasoning,
+            "modalities": self.modalities,
+            "features": self.features,
+            "prices": self.prices,
             "entry": self.raw,
             "listed": True,
         }
@@ -53,6 +64,30 @@ _CONTEXT = (
 _MAX_OUTPUT = ("max_output_length", "top_provider.max_completion_tokens")
 _MODALITIES = ("input_modalities", "architecture.input_modalities")
 _FEATURES = ("supported_features", "supported_parameters")
+_PRICES = {
+    "input": (
+        "pricing.prompt",
+        "pricing.input",
+        "metadata.pricing.input_tokens",
+        "price.input.usd",
+    ),
+    "output": (
+        "pricing.completion",
+        "pricing.output",
+        "metadata.pricing.output_tokens",
+        "price.output.usd",
+    ),
+    "cache_read": (
+        "pricing.input_cache_read",
+        "pricing.cached_input",
+        "metadata.pricing.cache_read_tokens",
+        "price.input_cache_read.usd",
+    ),
+    "cache_write": ("pricing.input_cache_write", "metadata.pricing.cache_write_tokens"),
+}
+_PER_TOKEN_BELOW = Decimal("0.001")
+"""A price is per token when it is smaller, else per million: a thousand dollars per million tokens
+is dearer than any model, a thousandth of a dollar per million cheaper than any that is not free."""
 _VOLATILE = frozenset({"created", "permission", "status"})
 """Members that change with every read and tell nothing (or, like a command line, too much)."""
 
@@ -85,6 +120,9 @@ def read_entry(item: object) -> Entry | None:
         vision="image" in modalities if modalities else None,
         tools="tools" in features if told_features else None,
         reasoning="reasoning" in features if told_features else None,
+        modalities=list(dict.fromkeys(modalities)),
+        features=list(dict.fromkeys(features)),
+        prices=_prices(item),
         raw={key: value for key, value in item.items() if key not in _VOLATILE},
     )
 
@@ -108,3 +146,36 @@ def _first_size(item: dict[str, JSON], paths: tuple[str, ...]) -> int | None:
         if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31:
             return value
     return None
+
+
+def _prices(item: dict[str, JSON]) -> dict[str, str]:
+    """Dollars per million tokens; empty unless both input and output are told."""
+    told = {name: _first_price(item, paths) for name, paths in _PRICES.items()}
+    if told["input"] is None or told["output"] is None:
+        return {}
+    per_token = max(told["input"], told["output"]) < _PER_TOKEN_BELOW
+    factor = 1_000_000 if per_token else 1
+    return {
+        name: f"{(price * factor).normalize():f}"
+        for name, price in told.items()
+        if price is not None
+    }
+
+
+def _first_price(item: dict[str, JSON], paths: tuple[str, ...]) -> Decimal | None:
+    """The first number; OpenRouter has -1 where the price depends on what answers."""
+    for path in paths:
+        value = _at(item, path)
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            price = _decimal(value)
+            if price is not None:
+                return price
+    return None
+
+
+def _decimal(value: int | float | str) -> Decimal | None:
+    try:
+        price = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return price if price.is_finite() and 0 <= price < 10**6 else None

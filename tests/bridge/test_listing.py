@@ -135,3 +135,71 @@ def test_what_changes_with_every_read_is_not_kept() -> None:
 def test_bare_entry_is_recognised(item: Json, bare: bool) -> None:
     """Ours: `/v1/models/{id}` is asked where it helps."""
     assert read(item).is_bare is bare
+
+
+# --- prices --------------------------------------------------------------------------------------
+
+PER_TOKEN = {"prompt": "0.0000025", "completion": "0.00001", "input_cache_read": "0.00000025"}
+PRICES: dict[str, tuple[Json, Json]] = {
+    "openrouter, per token as text": (
+        {"pricing": PER_TOKEN | {"input_cache_write": "0.000003125", "image": "0.003"}},
+        {"input": "2.5", "output": "10", "cache_read": "0.25", "cache_write": "3.125"},
+    ),
+    "chutes, per million": (
+        {
+            "pricing": {"prompt": 0.2, "completion": 0.8, "input_cache_read": 0.1},
+            "price": {"input": {"usd": 0.2, "tao": 0.0005}, "output": {"usd": 0.8, "tao": 0.002}},
+        },
+        {"input": "0.2", "output": "0.8", "cache_read": "0.1"},
+    ),
+    "chutes, older": (
+        {"price": {"input": {"usd": 0.2, "tao": 0.0005}, "output": {"usd": 0.8, "tao": 0.002}}},
+        {"input": "0.2", "output": "0.8"},
+    ),
+    "together, per million": (
+        {"pricing": {"hourly": 0, "input": 0.3, "output": 0.3, "base": 0, "finetune": 0}},
+        {"input": "0.3", "output": "0.3"},
+    ),
+    "deepinfra, per million": (
+        {"metadata": {"pricing": {"input_tokens": 0.03, "output_tokens": 0.14}}},
+        {"input": "0.03", "output": "0.14"},
+    ),
+    "the cheapest that there are": (
+        {"pricing": {"prompt": 0.001, "completion": 0.0025}},
+        {"input": "0.001", "output": "0.0025"},
+    ),
+    "the dearest that there are": (
+        {"pricing": {"prompt": "0.00015", "completion": "0.0006"}},
+        {"input": "150", "output": "600"},
+    ),
+    "free": ({"pricing": {"prompt": "0", "completion": "0"}}, {"input": "0", "output": "0"}),
+    "free input": (
+        {"pricing": {"prompt": "0", "completion": "0.000002"}},
+        {"input": "0", "output": "2"},
+    ),
+    "depends": ({"pricing": {"prompt": "-1", "completion": "-1"}}, {}),
+    "half": ({"pricing": {"prompt": "0.000001"}}, {}),
+    "words": ({"pricing": {"prompt": "cheap", "completion": "dear"}}, {}),
+    "no numbers": ({"pricing": {"prompt": True, "completion": [1]}}, {}),
+    "not finite": ({"pricing": {"prompt": "NaN", "completion": "Infinity"}}, {}),
+    "no object": ({"pricing": "free"}, {}),
+    "none": ({}, {}),
+}
+
+
+@pytest.mark.parametrize(("fields", "prices"), PRICES.values(), ids=PRICES)
+def test_prices_are_told_in_dollars_per_million(fields: Json, prices: Json) -> None:
+    """wire B7, pricing of OpenRouter and Chutes; what is half told is not told."""
+    entry = read({"id": "m"} | fields)
+    assert entry.prices == prices
+    assert entry.columns()["prices"] == prices
+    assert entry.is_bare is not bool(prices)
+
+
+def test_modalities_and_features_are_kept_as_they_are_told() -> None:
+    """Ours: once each, in their order."""
+    both = CHUTES | {"supported_parameters": ["tools", "json_mode", 7]}
+    columns = read(both).columns()
+    assert columns["modalities"] == ["text", "image"]
+    assert columns["features"] == ["json_mode", "reasoning", "tools"]
+    assert (read(BARE).modalities, read(BARE).features) == ([], [])
