@@ -119,6 +119,65 @@ def test_gateway_serves_while_any_backend_would_be_called(
     assert health.can_serve(backends) is serving
 
 
+def test_backend_that_is_forced_open_is_never_called(health: Health) -> None:
+    """backends.py: nothing is sent. wire E1: with the time to come back."""
+    forced = a_backend(breaker="open")
+    with pytest.raises(ApiError) as caught:
+        health.admit(forced)
+    assert (caught.value.status, caught.value.message) == (529, BREAKER_OPEN)
+    assert caught.value.reply_headers()["retry-after"] == "1"
+    assert health.state(forced) is State.OPEN
+    assert health.can_serve((forced,)) is False
+
+
+def test_backend_that_is_forced_closed_is_always_called(health: Health, clock: Clock) -> None:
+    """backends.py: failures do not open it. They count, for when it is automatic again."""
+    forced = a_backend(breaker="closed")
+    for _ in range(20):
+        health.admit(forced).failed(BLAMED)
+    assert (health.state(forced), health.can_serve((forced,))) == (State.CLOSED, True)
+    assert health.state(BACKEND) is State.OPEN
+    health.admit(forced).succeeded()
+    assert health.state(BACKEND) is State.CLOSED
+
+
+def test_call_of_a_forced_breaker_is_no_trial(health: Health, clock: Clock) -> None:
+    """Ours: nobody must wait for the end of a call that was let through in any case."""
+    fail(health)
+    clock.advance(30.0)
+    for _ in range(3):
+        health.admit(a_backend(breaker="closed")).abandoned()
+    early = health.admit(a_backend(breaker="closed"))
+    assert not refused(health), "the trial"
+    early.abandoned()
+    assert refused(health), "the trial is still running"
+
+
+@pytest.mark.parametrize("breaker", ["automatic", "open", "closed"])
+def test_backend_that_is_not_configured_is_never_called(health: Health, breaker: str) -> None:
+    """snapshot.py: the row makes no sense. A forced breaker does not mend it."""
+    broken = a_backend(breaker=breaker, broken="is not configured correctly")
+    with pytest.raises(ApiError) as caught:
+        health.admit(broken)
+    error = caught.value
+    assert (error.status, error.message) == (503, "Backend main is not configured correctly")
+    assert health.can_serve((broken,)) is False
+    assert health.can_serve((broken, a_backend(name="other", id=2))) is True
+
+
+def test_opening_and_closing_is_said_at_once(health: Health, clock: Clock) -> None:
+    """breaker_rows.py: other processes learn of it within moments."""
+    said: list[State] = []
+    health.changed = lambda: said.append(health.state(BACKEND))
+    fail(health)
+    assert said == [State.OPEN]
+    clock.advance(30.0)
+    health.admit(BACKEND).succeeded()
+    assert len(said) == 2
+    health.admit(BACKEND).succeeded()
+    assert len(said) == 2
+
+
 def test_gateway_without_backends_cannot_serve(health: Health) -> None:
     assert health.can_serve(()) is False
 
