@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 from bridge.translation.backend_errors import Asked
 from bridge.translation.errors import ApiError
 from bridge.translation.jsontext import encode
-from bridge.upstream import Upstream
+from bridge.upstream import MAX_ERROR_BYTES, Upstream
 
 from . import heard
 from .aim import Aim, CannotProbe
 from .checks import CHECKS
 from .heard import Body, Heard
-from .trial import Check, Finding, find
+from .trial import Check, Finding, find, plain
 
 CHECK_SECONDS = 60.0
 """Longest time for the whole of one answer."""
@@ -60,9 +60,9 @@ async def run(upstream: Upstream, aim: Aim) -> AsyncGenerator[Progress]:
             silent = silent + 1 if answer.silence else 0
         finding = find(check, answer, subject, probe.secrets)
         if number == 1 and (answer.silence or answer.error):
-            raise CannotProbe(probe.first_answer_problem(answer))
+            raise probe.stopped(probe.first_answer_problem(answer))
         if silent == MAX_SILENT:
-            raise CannotProbe(f"{MAX_SILENT} checks in a row: {finding.evidence}")
+            raise probe.stopped(f"No answer to {silent} checks in a row, at last: {answer.silence}")
         subject = subject.with_finding(finding)
         yield Progress(number, len(CHECKS), finding)
 
@@ -77,6 +77,10 @@ class _Probe:
         self.secrets = (aim.key, aim.backend.host, host)
         self._asked = Asked(model=aim.subject.model, operator_key=True, secrets=self.secrets)
 
+    def stopped(self, why: str) -> CannotProbe:
+        """The end of the run, in words that may be shown."""
+        return CannotProbe(plain(why, self.secrets))
+
     async def answer(self, check: Check, body: Body) -> Heard:
         """What the model answers, after a second chance if it was busy or failed."""
         answer = await self._ask(check, body)
@@ -87,7 +91,7 @@ class _Probe:
             # Often no fault of the model: a server that closes connections which it said to keep.
             answer = await self._ask(check, body)
         if answer.status == 401:
-            raise CannotProbe(self._key_problem(answer))
+            raise self.stopped(self._key_problem(answer))
         if answer.error and answer.status in _BUSY and not _is_understood(answer.error):
             return replace(answer, silence=answer.said, error=None)
         return answer
@@ -100,14 +104,15 @@ class _Probe:
             return Heard(status=504, silence=f"nothing complete in {CHECK_SECONDS:g} seconds")
         except ApiError as error:
             if error.retryable:
-                raise CannotProbe(f"{error.message} ({self._aim.backend.name})") from None
+                raise self.stopped(f"{error.message} ({self._aim.backend.name})") from None
             return Heard(status=error.status, silence=error.message)
 
     async def _exchange(self, check: Check, body: Body) -> Heard:
         reply = await self._upstream.send(self._aim.backend, self._aim.key, encode(body))
+        good = 200 <= reply.status < 300
         async with aclosing(reply):
-            raw = await reply.read(check.read_bytes)
-        if 200 <= reply.status < 300:
+            raw = await reply.read(check.read_bytes if good else MAX_ERROR_BYTES)
+        if good:
             return heard.answer(raw, body, self._asked)
         return heard.refusal(reply.status, reply.headers, raw, self._asked)
 
