@@ -200,6 +200,11 @@ _REMARKS: tuple[tuple[Condition, str], ...] = (
         "model's window. Under an alias of another name it goes by the number set here.",
     ),
     (
+        _is_named("[*?]"),
+        "This is a pattern that stands for many names. It works as it is; a plain name that fits "
+        "it reads better.",
+    ),
+    (
         lambda connection: connection.facts.tools is False,
         "This model is said not to call tools. Claude Code can do little without them.",
     ),
