@@ -22,6 +22,10 @@ LAYERS: dict[str, str] = {
     "inflow": "",
     "listing": T,
     "redis_connection": "",
+    "limits": "",
+    "local_counters": "limits",
+    "redis_counters": "limits redis_connection",
+    "counters": "limits local_counters redis_counters redis_connection",
     "announcements": "redis_connection",
     "sealing": "",
     "shares": "",
@@ -184,6 +188,19 @@ def test_translation_imports_an_allow_list_and_itself() -> None:
         return dotted.split(".")[0] not in PURE_IMPORTS and _layer(dotted) != T
 
     assert _importing("bridge/translation/", foreign) == []
+
+
+def test_checks_of_the_probe_are_as_pure_as_the_translation() -> None:
+    """Ours: what an answer shows is decided without input or output."""
+    pure = PURE_IMPORTS | {"struct", "unicodedata"}
+    impure = re.compile(r"bridge\.(?!translation\b|probing\b)|bridge\.probing\.(aim|run|live)\b")
+
+    def foreign(dotted: str) -> bool:
+        return bool(impure.match(dotted)) or dotted.split(".")[0] not in pure | {"bridge"}
+
+    found = _importing("bridge/probing/", foreign)
+    shells = ("bridge/probing/aim.py", "bridge/probing/run.py", "bridge/probing/live.py")
+    assert [line for line in found if not line.startswith(shells)] == []
 
 
 def test_dialects_and_state_machine_do_not_know_each_other() -> None:
