@@ -1,7 +1,7 @@
 """Latency as counts in fixed buckets: the only form of it that adds up over hours, keys and models.
 
 Each bucket is a column of its own, so that a database sums them; medians and the like come from
-the sums. The bounds are close enough that a percentile is off by a few per cent, not more.
+the sums, as a rule to within a few per cent, and never further off than a bucket is wide.
 """
 
 from __future__ import annotations

@@ -1,0 +1,203 @@
+"""What one record becomes: a row that every database takes, and what it adds to sums."""
+
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bridge import postings
+from bridge.models import UsageHour
+from bridge.models.latency import BOUNDS, BUCKETS, bucket, percentile
+from bridge.usage import Record
+
+NOON = datetime(2026, 11, 22, 12, 30, 15, 250000, tzinfo=UTC)
+
+
+def a_record(**fields: Any) -> Record:
+    told = {"request_id": "req_1", "started_at": NOON.timestamp(), "status": 200}
+    return Record(**{**told, **fields})
+
+
+def amounts(**fields: Any) -> dict[str, int]:
+    """What such a request adds, less the noughts."""
+    found = postings.amounts(postings.row_of(a_record(**fields)))
+    return {name: int(count) for name, count in found.items() if count}
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def test_columns_hold_what_is_looked_for_and_detail_the_rest() -> None:
+    """design, The ledger: one row for each request."""
+    row = postings.row_of(
+        a_record(
+            key="team",
+            key_id=7,
+            fingerprint="abc",
+            model="vendor/large",
+            attempts=2,
+            repaired=["arguments", "names"],
+            cost_nano_usd=5,
+            first_token_after=0.1234,
+            seconds=2.5,
+            route=("alias claude-*",),
+            connected_after=0.01,
+            error="no",
+            tools=["Read"],
+        )
+    )
+    assert (row.time, row.key_id, row.key, row.model) == (NOON, 7, "team", "vendor/large")
+    assert (row.attempts, row.repairs, row.cost_nano_usd) == (2, 2, 5)
+    assert (row.first_token_ms, row.duration_ms, row.thinking_tokens) == (123, 2500, None)
+    assert row.detail == {
+        "route": ["alias claude-*"],
+        "connected_after": 0.01,
+        "error": "no",
+        "tools": ["Read"],
+        "repaired": ["arguments", "names"],
+    }
+
+
+def test_issued_key_goes_by_its_number_and_another_by_its_fingerprint() -> None:
+    """Ours: an issued key stays the same when it is rotated."""
+    issued = postings.row_of(a_record(key="team", key_id=7, fingerprint="abc"))
+    other = postings.row_of(a_record(key="key-abc", fingerprint="abc"))
+    assert (issued.key_id, issued.fingerprint) == (7, "")
+    assert (other.key_id, other.fingerprint) == (0, "abc")
+
+
+@pytest.mark.parametrize(
+    ("fields", "column", "value"),
+    [
+        ({"client": "a\0b\x1b[31m\n"}, "client", "a b [31m "),
+        ({"session": "\ud83d"}, "session", " "),
+        ({"model": "m" * 500}, "model", "m" * 300),
+        ({"input_tokens": -5}, "input_tokens", 0),
+        ({"output_tokens": 10**30}, "output_tokens", postings.MOST),
+        ({"thinking_tokens": -1}, "thinking_tokens", 0),
+        ({"cost_nano_usd": 10**30}, "cost_nano_usd", postings.MOST_COST),
+        ({"status": 99999}, "status", 999),
+        ({"attempts": 99999}, "attempts", 999),
+        ({"seconds": 1e12}, "duration_ms", 2**31 - 1),
+        ({"error": "a\0b"}, "detail", {"error": "a b"}),
+        ({"tools": ["\0"]}, "detail", {"tools": [" "]}),
+    ],
+)
+def test_whatever_a_record_says_a_database_takes_it(
+    fields: dict[str, Any], column: str, value: object
+) -> None:
+    """Ours: one strange record must not hold up all that come after it."""
+    assert getattr(postings.row_of(a_record(**fields)), column) == value
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(200, "answered"), (400, "refused"), (429, "refused"), (499, "abandoned"), (529, "error")],
+)
+def test_every_row_has_one_outcome(status: int, outcome: str) -> None:
+    found = amounts(status=status)
+    counted = {"refused": "refused", "abandoned": "abandoned", "errors": "error"}
+    assert postings.row_of(a_record(status=status)).outcome == outcome
+    assert {told for name, told in counted.items() if name in found} == {outcome} - {"answered"}
+
+
+# --- sums ----------------------------------------------------------------------------------------
+
+
+def test_answered_request_adds_everything() -> None:
+    """docs, What is recorded."""
+    told = dict.fromkeys(("input_tokens", "cache_read_tokens", "cache_write_tokens"), 10)
+    found = amounts(
+        **told,
+        output_tokens=30,
+        thinking_tokens=20,
+        cost_nano_usd=7,
+        estimated=False,
+        streamed=True,
+        attempts=2,
+        repaired=["x", "y"],
+        prompt_bytes=100,
+        repeated_bytes=60,
+        first_token_after=0.5,
+        seconds=2.0,
+    )
+    assert found == {
+        "requests": 1,
+        "streamed": 1,
+        **told,
+        "output_tokens": 30,
+        "thinking_tokens": 20,
+        "cost_nano_usd": 7,
+        "repaired": 1,
+        "retried": 1,
+        "prompt_bytes": 100,
+        "repeated_bytes": 60,
+        "duration_ms": 2000,
+        "first_tokens": 1,
+        "first_token_ms": 500,
+        "generated_tokens": 30,
+        "generation_ms": 1500,
+    }
+
+
+@pytest.mark.parametrize("status", [400, 499, 500])
+def test_times_of_requests_without_an_answer_do_not_count(status: int) -> None:
+    """Ours: a thousand refusals in a millisecond each are no fast model."""
+    found = amounts(status=status, first_token_after=0.5, seconds=2.0)
+    assert not {name for name in found if name.endswith("_ms") or "first" in name}
+    assert not postings.latencies(postings.row_of(a_record(status=status, seconds=2.0)))
+
+
+def test_tokens_without_a_price_or_a_report_are_told_apart() -> None:
+    """Ours: a refused request has neither, and needs neither."""
+    unknown = amounts(input_tokens=1, estimated=True)
+    assert (unknown["unpriced"], unknown["estimated"]) == (1, 1)
+    assert not {"unpriced", "estimated"} & amounts(status=400).keys()
+    assert (
+        not {"unpriced", "estimated"}
+        & amounts(input_tokens=1, cost_nano_usd=0, estimated=False).keys()
+    )
+
+
+def test_guessed_keys_do_not_fill_the_reports() -> None:
+    """docs: a forwarded key that was refused with 401 is summed under no key."""
+    guessed = postings.row_of(a_record(status=401, key="key-abc", fingerprint="abc"))
+    issued = postings.row_of(a_record(status=401, key="team", key_id=7))
+    assert (postings.payer(guessed), guessed.fingerprint) == ((0, "", ""), "abc")
+    assert postings.payer(issued) == (7, "", "team")
+
+
+# --- latency -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "number"),
+    [(0.0, 0), (0.05, 0), (0.051, 1), (1.0, 8), (1.001, 9), (300.0, 23), (300.1, 24), (1e9, 24)],
+)
+def test_time_falls_into_one_bucket(seconds: float, number: int) -> None:
+    assert (bucket(seconds), BUCKETS) == (number, 25)
+
+
+def test_histograms_are_columns_of_the_hour() -> None:
+    row = postings.row_of(a_record(first_token_after=0.4, seconds=1.2))
+    assert postings.latencies(row) == {"first_token_06": 1, "duration_09": 1}
+    names = {field.name for field in UsageHour._meta.fields}
+    assert names >= {*UsageHour.FIRST_TOKEN, *UsageHour.DURATION}
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
+def test_percentile_is_close_to_the_true_one(share: float) -> None:
+    """Ours: p50 and p95 come from the sums alone."""
+    chance = random.Random(1)
+    times = sorted(chance.lognormvariate(0.5, 1.0) for _ in range(5000))
+    counts = [0] * BUCKETS
+    for seconds in times:
+        counts[bucket(seconds)] += 1
+    found = percentile(counts, share)
+    assert found == pytest.approx(times[int(share * len(times))], rel=0.08)
+
+
+def test_percentile_of_nothing_and_beyond_all_bounds() -> None:
+    assert percentile([0] * BUCKETS, 0.5) is None
+    assert percentile([0] * (BUCKETS - 1) + [3], 0.5) == BOUNDS[-1]
