@@ -125,7 +125,10 @@ def _add(backend_id: int, report: Report, threshold: int, now: datetime) -> None
 
 
 def _read(row: BreakerState, now: datetime) -> Row:
-    since = None if row.opened_at is None else (now - row.opened_at) / timedelta(seconds=1)
+    if row.opened_at is None:
+        return Row(row.failures, None, row.last_error, row.number)
+    # Clocks of hosts differ: a moment that is still to come here was just now there.
+    since = max(0.0, (now - row.opened_at) / timedelta(seconds=1))
     return Row(row.failures, since, row.last_error, row.number)
 
 

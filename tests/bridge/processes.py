@@ -79,6 +79,10 @@ class Both:
         for clock in self._clocks:
             clock.advance(seconds)
 
+    def set_wall(self, seconds: float) -> None:
+        """The wall clock is set by so much; no time passes."""
+        self._wall.moment += timedelta(seconds=seconds)
+
     async def exchange(self) -> None:
         """A second passes: each has told, and has heard what the other told."""
         for process in (self.one, self.two, self.one):

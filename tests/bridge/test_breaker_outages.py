@@ -98,7 +98,7 @@ async def test_what_happens_during_an_exchange_is_not_overwritten(
         both.one.fail(2)
         return rows
 
-    both.two.fail(2)
+    both.two.fail(1)
     await both.two.rows.exchange()
     both.one.fail(1)
     monkeypatch.setattr(breaker_rows, "_exchange", fail_meanwhile)
@@ -106,7 +106,7 @@ async def test_what_happens_during_an_exchange_is_not_overwritten(
     assert both.one.failures == 3
     monkeypatch.setattr(breaker_rows, "_exchange", real)
     await both.exchange()
-    assert (both.one.failures, both.two.failures) == (5, 5)
+    assert (both.one.failures, both.two.failures) == (4, 4)
 
 
 # --- the loop ----------------------------------------------------------------------------------

@@ -107,6 +107,37 @@ async def test_success_and_then_failures_are_told_in_this_order(both: Both) -> N
     assert both.one.failures == both.two.failures == 2
 
 
+async def test_success_takes_failures_along_that_nobody_was_told(both: Both) -> None:
+    both.two.fail(1)
+    await both.exchange()
+    both.one.fail(3)
+    both.one.succeed()
+    await both.exchange()
+    assert both.one.failures == both.two.failures == 0
+
+
+@pytest.mark.parametrize("seconds", [-3600.0, 3600.0])
+async def test_wall_clock_that_is_set_changes_no_pause(both: Both, seconds: float) -> None:
+    """Ours: what was taken over counts by the steady clock from there on."""
+    both.one.fail(5)
+    await both.exchange()
+    both.advance(10.0)
+    both.set_wall(seconds)
+    await both.exchange()
+    assert (both.one.wait, both.two.wait) == (20, 20)
+
+
+async def test_wall_clock_of_another_host_may_be_behind(both: Both) -> None:
+    """Ours: else a breaker would stay open there for as long as the clocks differ."""
+    both.one.fail(5)
+    await both.one.rows.exchange()
+    both.set_wall(-3600.0)
+    await both.two.rows.exchange()
+    assert both.two.wait == 30
+    both.advance(30.0)
+    assert both.two.wait == 0
+
+
 async def test_client_that_left_is_told_to_nobody(both: Both) -> None:
     """wire E2: a client disconnect never counts."""
     both.one.health.admit(both.one.backend).abandoned()

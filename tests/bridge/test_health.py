@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.breaker import State
-from bridge.health import BREAKER_OPEN, Health, Permit
+from bridge.health import BREAKER_OPEN, Health, Permit, Report
 from bridge.translation.errors import ApiError
 from tests.bridge.making import Clock, a_backend
 
@@ -176,6 +176,21 @@ def test_opening_and_closing_is_said_at_once(health: Health, clock: Clock) -> No
     assert len(said) == 2
     health.admit(BACKEND).succeeded()
     assert len(said) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "together"),
+    [
+        (Report(2, False, False, "a"), Report(1, False, False, "b"), Report(3, error="b")),
+        (Report(2, False, True, "a"), Report(1), Report(3, opened=True, error="a")),
+        (Report(2, True, False, "a"), Report(1), Report(3, recovered=True, error="a")),
+        (Report(4, False, True, "a"), Report(1, True), Report(1, recovered=True)),
+        (Report(1), Report(1, opened=True), Report(2, opened=True)),
+    ],
+)
+def test_reports_add_up(first: Report, later: Report, together: Report) -> None:
+    """health.py: failures in a row, since the last success if there was one."""
+    assert first.followed_by(later) == together
 
 
 def test_gateway_without_backends_cannot_serve(health: Health) -> None:
