@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from bridge.welcome import welcome
 
 urlpatterns = [
     path("", welcome, name="welcome"),
     path("admin/", admin.site.urls),
+    path("dashboard/", include("dashboard.urls")),
 ]
 handler404 = "bridge.welcome.not_found"

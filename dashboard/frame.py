@@ -1,0 +1,146 @@
+"""What stands around every page: its time range and zone, the ways to others, the state.
+
+The address holds all of it, so that a link shows somebody else the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from urllib.parse import unquote, urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+
+from dashboard import ranges, states
+from dashboard.ranges import Range
+
+ZONE_COOKIE = "zone"
+NAVIGATION = (("overview", "Overview"),)
+"""Name of the view, and what it is called."""
+KEPT = ("range", "from", "to", "compare", "tz")
+"""Parameters of the address that go along from page to page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    title: str
+    href: str
+    current: bool = False
+    hint: str = ""
+
+
+class Frame:
+    """Read once from a request; pages and tables make their links with it."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+        self.asked: Mapping[str, str] = request.GET.dict()
+        self.now: datetime = timezone.now()
+        self.zone = ranges.zone(
+            self.asked.get("tz", ""), unquote(request.COOKIES.get(ZONE_COOKIE, ""))
+        )
+        self.problem = ""
+        try:
+            self.range: Range = ranges.read(self.asked, self.zone, self.now)
+        except ranges.RangeError as error:
+            self.problem = str(error)
+            self.range = ranges.default(self.zone, self.now)
+
+    @property
+    def compares(self) -> bool:
+        return self.asked.get("compare") != "off" and self.range.before is not None
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """The parameters that make another page show the same time."""
+        compare = {"compare": "off"} if self.asked.get("compare") == "off" else {}
+        return {**self.range.asked, **compare, "tz": str(self.zone)}
+
+    @property
+    def own(self) -> dict[str, str]:
+        """The parameters of this page alone: filters and orders."""
+        return {name: text for name, text in self.asked.items() if name not in KEPT}
+
+    def here(self, *without: str, **changes: str) -> str:
+        """This page with other parameters."""
+        told = {**self.own, **self.kept, **changes}
+        return address(self.request.path, {k: v for k, v in told.items() if k not in without})
+
+    def to(self, view: str, *args: object, **changes: str) -> str:
+        """Another page, for the same time."""
+        path = reverse(f"dashboard:{view}", args=args)
+        return address(path, {**self.kept, **changes})
+
+    @cached_property
+    def state(self) -> states.GatewayState:
+        return states.gateway(self.now)
+
+    def navigation(self) -> list[Link]:
+        match = self.request.resolver_match
+        own = match.url_name.split("_")[0] if match and match.url_name else ""
+        return [Link(title, self.to(name), name == own) for name, title in NAVIGATION]
+
+    def choices(self) -> list[Link]:
+        """The ranges with names."""
+        without = {**self.own, **self.kept}
+        for name in ("range", "from", "to", "after"):
+            without.pop(name, None)
+        return [
+            Link(
+                named.label,
+                address(self.request.path, {**without, "range": name}),
+                name == self.range.name,
+                named.hint,
+            )
+            for name, named in ranges.NAMED.items()
+        ]
+
+    def hidden(self) -> list[tuple[str, str]]:
+        """What the form of dates keeps of the address."""
+        return self._without("range", "from", "to", "after")
+
+    def hidden_zone(self) -> list[tuple[str, str]]:
+        """What the form of the time zone keeps."""
+        return self._without("tz", "after")
+
+    def _without(self, *names: str) -> list[tuple[str, str]]:
+        told = {**self.own, **self.kept}
+        return [(name, text) for name, text in told.items() if name not in names]
+
+    @property
+    def first_day(self) -> str:
+        return self.range.local(self.range.start).date().isoformat()
+
+    @property
+    def last_day(self) -> str:
+        return self.range.local(self.range.end - ranges.HOUR).date().isoformat()
+
+    @property
+    def unknown_zone(self) -> str:
+        """A time zone that the address asks for and nobody knows."""
+        asked = self.asked.get("tz", "")
+        return "" if asked == str(self.zone) else asked
+
+    def comparison(self) -> Link:
+        """Turns the comparison on or off."""
+        if self.asked.get("compare") == "off":
+            return Link("Compare", self.here("compare"))
+        return Link("Hide", self.here(compare="off"), current=True)
+
+
+def address(path: str, parameters: Mapping[str, str]) -> str:
+    """A path with parameters; slashes and colons stay readable."""
+    told = urlencode({k: v for k, v in parameters.items() if v != ""}, safe="/:")
+    return f"{path}?{told}" if told else path
+
+
+def page(
+    request: HttpRequest, template: str, frame: Frame, status: int = 200, **context: object
+) -> HttpResponse:
+    """A page within its frame."""
+    return render(request, f"dashboard/{template}.html", {"frame": frame, **context}, status=status)

@@ -1,0 +1,147 @@
+"""Sums over the hours of the ledger, by whom and what one likes, in one query each.
+
+The database sorts hours into numbered stretches: the bars of a chart, and the period before. So a
+query returns as many rows as a page shows, however many requests there were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Case, Expression, IntegerField, Max, QuerySet, Sum, Value, When
+
+from bridge.models import UsageHour
+from bridge.models.latency import DURATION, FIRST_TOKEN
+from dashboard.ranges import Range, Slot
+from dashboard.totals import COUNTED, Totals
+
+LATENCY = (*COUNTED, *FIRST_TOKEN)
+EVERYTHING = (*COUNTED, *FIRST_TOKEN, *DURATION)
+BEFORE = -1
+"""The stretch of the period before."""
+RUNNING = -2
+"""The stretch of the hour that is not over yet."""
+
+Group = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The sums of one group.
+
+    before   the period before;  whole  the hours of this period that are over: what compares
+    slots    one for each bar of the range;  last_hour  the last hour with anything in this period
+    """
+
+    before: Totals = field(default_factory=Totals)
+    whole: Totals = field(default_factory=Totals)
+    slots: tuple[Totals, ...] = ()
+    last_hour: datetime | None = None
+    total: Totals = field(default_factory=Totals)
+
+
+def sums(
+    span: Range,
+    by: Sequence[str] = (),
+    columns: Iterable[str] = COUNTED,
+    rows: QuerySet[UsageHour] | None = None,
+    compared: bool = True,
+) -> dict[Group, Sums]:
+    """Values of the columns `by` -> sums. One query; `()` is in it when `by` is empty."""
+    slots = span.slots()
+    cuts = list(_cuts(span, slots, compared))
+    since, until = min(cut[0] for cut in cuts), max(cut[1] for cut in cuts)
+    found = (UsageHour.objects.all() if rows is None else rows).filter(
+        hour__gte=since, hour__lt=until
+    )
+    numbered = found.annotate(stretch=_number(_edges(cuts))).exclude(stretch=_GAP)
+    added = numbered.values("stretch", *by).annotate(
+        _last=Max("hour"), **{f"_{name}": Sum(name) for name in columns}
+    )
+    return _folded(added.order_by(), by, len(slots), tuple(columns))
+
+
+def total(
+    span: Range,
+    columns: Iterable[str] = COUNTED,
+    rows: QuerySet[UsageHour] | None = None,
+    compared: bool = True,
+) -> Sums:
+    """The sums of everything in a range. One query."""
+    return sums(span, (), columns, rows, compared)[()]
+
+
+# --- stretches ------------------------------------------------------------------------------------
+
+_GAP = -3
+Cut = tuple[datetime, datetime, int]
+
+
+def _cuts(span: Range, slots: Sequence[Slot], compared: bool) -> Iterable[Cut]:
+    """From, until, number: without overlap, oldest first."""
+    if compared and span.before is not None:
+        yield (*span.before, BEFORE)
+    for number, slot in enumerate(slots):
+        if slot.start < span.whole_until:
+            yield slot.start, min(slot.end, span.whole_until), number
+    if span.is_running:
+        yield span.whole_until, span.end, RUNNING
+
+
+def _edges(cuts: Sequence[Cut]) -> list[tuple[datetime, int]]:
+    """From which moment on which number counts."""
+    edges: list[tuple[datetime, int]] = []
+    for number, (start, until, value) in enumerate(cuts):
+        edges.append((start, value))
+        following = cuts[number + 1][0] if number + 1 < len(cuts) else until
+        if until < following:
+            edges.append((until, _GAP))
+    return edges
+
+
+def _number(edges: Sequence[tuple[datetime, int]]) -> Expression:
+    """The number of the stretch that an hour is in. Halves the edges, so that a hundred bars take
+    seven comparisons."""
+    if len(edges) == 1:
+        return Value(edges[0][1], output_field=IntegerField())
+    middle = len(edges) // 2
+    return Case(
+        When(hour__lt=edges[middle][0], then=_number(edges[:middle])),
+        default=_number(edges[middle:]),
+        output_field=IntegerField(),
+    )
+
+
+# --- from rows to sums ----------------------------------------------------------------------------
+
+
+def _folded(
+    rows: Iterable[Mapping[str, Any]], by: Sequence[str], count: int, columns: Sequence[str]
+) -> dict[Group, Sums]:
+    stretches: dict[Group, dict[int, Totals]] = {} if by else {(): {}}
+    last: dict[Group, datetime] = {}
+    for row in rows:
+        group = tuple(row[name] for name in by)
+        number = row["stretch"]
+        stretches.setdefault(group, {})[number] = Totals({n: row[f"_{n}"] or 0 for n in columns})
+        if number != BEFORE:
+            last[group] = max(row["_last"], last.get(group, row["_last"]))
+    return {g: _sums(told, count, last.get(g)) for g, told in stretches.items()}
+
+
+def _sums(told: Mapping[int, Totals], count: int, last: datetime | None) -> Sums:
+    nothing = Totals()
+    slots = [told.get(number, nothing) for number in range(count)]
+    whole = Totals.of([slot.sums for slot in slots])
+    if RUNNING in told and slots:
+        slots[-1] += told[RUNNING]
+    return Sums(
+        before=told.get(BEFORE, nothing),
+        whole=whole,
+        slots=tuple(slots),
+        last_hour=last,
+        total=Totals.of([slot.sums for slot in slots]),
+    )

@@ -1,0 +1,143 @@
+"""Sums of a stretch of time, and what follows from them. Pure.
+
+A ratio is None where there is nothing to divide by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.models.latency import DURATION, FIRST_TOKEN, percentile
+
+COUNTED = (
+    "requests",
+    "errors",
+    "refused",
+    "abandoned",
+    "streamed",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "thinking_tokens",
+    "cost_nano_usd",
+    "unpriced",
+    "estimated",
+    "repaired",
+    "retried",
+    "prompt_bytes",
+    "repeated_bytes",
+    "duration_ms",
+    "first_tokens",
+    "first_token_ms",
+    "generated_tokens",
+    "generation_ms",
+)
+"""The columns of the ledger that add up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """`sums`: column of COUNTED, or of a histogram, -> sum. What is missing is 0."""
+
+    sums: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Totals:
+        """Rows added up; members that are no sums are left out."""
+        added: dict[str, int] = {}
+        for row in rows:
+            for name in _SUMMED & row.keys():
+                added[name] = added.get(name, 0) + (row[name] or 0)
+        return cls(added)
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals.of((self.sums, other.sums))
+
+    def __getitem__(self, name: str) -> int:
+        return self.sums.get(name, 0)
+
+    @property
+    def requests(self) -> int:
+        return self["requests"]
+
+    @property
+    def answered(self) -> int:
+        return self.requests - self["errors"] - self["refused"] - self["abandoned"]
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The whole prompts: what was new, read from a cache, and written into one."""
+        return self["input_tokens"] + self["cache_read_tokens"] + self["cache_write_tokens"]
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self["output_tokens"]
+
+    @property
+    def cost(self) -> int | None:
+        """Billionths of a dollar, of what could be priced; None when nothing could."""
+        cost = self["cost_nano_usd"]
+        return None if self["unpriced"] and not cost else cost
+
+    @property
+    def error_share(self) -> float | None:
+        return _ratio(self["errors"], self.requests)
+
+    @property
+    def refused_share(self) -> float | None:
+        return _ratio(self["refused"], self.requests)
+
+    @property
+    def repaired_share(self) -> float | None:
+        return _ratio(self["repaired"], self.answered)
+
+    @property
+    def retried_share(self) -> float | None:
+        return _ratio(self["retried"], self.requests)
+
+    @property
+    def cached_share(self) -> float | None:
+        """How much of the prompts the backend read from its cache."""
+        return _ratio(self["cache_read_tokens"], self.prompt_tokens)
+
+    @property
+    def repeated_share(self) -> float | None:
+        """How much of the prompts' bytes the turn before had too."""
+        return _ratio(self["repeated_bytes"], self["prompt_bytes"])
+
+    @property
+    def cost_per_request(self) -> float | None:
+        """Of the answered requests; billionths of a dollar."""
+        return None if self.cost is None else _ratio(self.cost, self.answered)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """After the first token."""
+        per_ms = _ratio(self["generated_tokens"], self["generation_ms"])
+        return None if per_ms is None else per_ms * 1000
+
+    @property
+    def prompt_per_request(self) -> float | None:
+        return _ratio(self.prompt_tokens, self.requests)
+
+    def first_token(self, part: float) -> float | None:
+        """Milliseconds within which that share of the answers began."""
+        return self._percentile(FIRST_TOKEN, part)
+
+    def duration(self, part: float) -> float | None:
+        """Milliseconds within which that share of the answers ended."""
+        return self._percentile(DURATION, part)
+
+    def _percentile(self, columns: Sequence[str], part: float) -> float | None:
+        seconds = percentile([self[name] for name in columns], part)
+        return None if seconds is None else seconds * 1000
+
+
+_SUMMED = {*COUNTED, *FIRST_TOKEN, *DURATION}
+
+
+def _ratio(part: float, all_of_it: float) -> float | None:
+    return part / all_of_it if all_of_it else None

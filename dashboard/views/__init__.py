@@ -1,0 +1,1 @@
+"""The pages: each reads its range, asks its queries, and fills its template."""
