@@ -3,10 +3,11 @@
 import json
 import logging
 
+import msgspec
 import pytest
 
 from bridge.translation import events
-from bridge.usage import Record
+from bridge.usage import MAX_ERROR, Record
 
 
 def a_record() -> Record:
@@ -48,3 +49,48 @@ def test_quiet_log_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "bridge.usage"):
         record.write()
     assert (caplog.records, record.seconds >= 0) == ([], True)
+
+
+class Kept:
+    """A spool that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def append(self, line: bytes) -> None:
+        self.lines.append(line)
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
+def test_spool_gets_the_line_of_the_log_however_quiet_the_log_is(
+    caplog: pytest.LogCaptureFixture, level: int
+) -> None:
+    """design, The ledger: a request appends one line to the spool."""
+    kept, record = Kept(), a_record()
+    record.error = "x" * 1000
+    with caplog.at_level(level, "bridge.usage"):
+        record.write(kept)
+    (line,) = kept.lines
+    assert [entry.getMessage() for entry in caplog.records] == (
+        [line.decode()] if level == logging.INFO else []
+    )
+    assert b"\n" not in line
+    read = msgspec.json.decode(line, type=Record)
+    assert (read.request_id, read.key, len(read.error)) == ("req_1", "team", MAX_ERROR)
+    assert read.started_at == record.started_at
+
+
+def test_record_is_written_once() -> None:
+    """Ours: before the last byte goes out, and again when everything is given back."""
+    kept, record = Kept(), a_record()
+    record.write(kept)
+    record.status = 499
+    record.write(kept)
+    assert len(kept.lines) == 1
+
+
+def test_line_of_another_version_is_still_read() -> None:
+    """Ours: a spool may be older or newer than the process that reads it."""
+    line = b'{"request_id":"req_1","started_at":1.5,"member_of_tomorrow":{"a":1}}'
+    read = msgspec.json.decode(line, type=Record)
+    assert (read.request_id, read.started_at, read.status) == ("req_1", 1.5, 0)
