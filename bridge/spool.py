@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 ROTATE_BYTES = 4 * 1024 * 1024
 MEMORY_LINES = 10_000
 MAX_LINE = READ_BYTES // 4
-ADOPT_AT_ONCE = 8
+ADOPT_AT_ONCE = 64
 RETRY_SECONDS = 5.0
 """Pause between two attempts to write to a disk that refused."""
 REMIND_SECONDS = 60.0
