@@ -63,9 +63,15 @@ DISCOVERY_INTERVAL = read.seconds("DISCOVERY_INTERVAL", 60, least=1)
 DISCOVERY_MIN_INTERVAL = read.seconds("DISCOVERY_MIN_INTERVAL", 300)
 
 
+_OWN_SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "REDIS_URL")
+
+
 def BACKEND_SECRET(name: str) -> str:
-    """A credential that a backend row names as ``env:NAME``; "" when it is not set."""
-    return read.secret(name)
+    """A credential that a backend row names as ``env:NAME``; "" when it is not set.
+
+    Also "" for what the gateway itself lives on: an operator could have it sent anywhere.
+    """
+    return "" if name in _OWN_SECRETS else read.secret(name)
 
 
 # --- the ledger -------------------------------------------------------------------------------
@@ -142,7 +148,7 @@ TRUST_FORWARDED_PROTO = read.flag("TRUST_FORWARDED_PROTO", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_FORWARDED_PROTO else None
 HSTS_SECONDS = SECURE_HSTS_SECONDS = read.whole("HSTS_SECONDS", 0)
 if HSTS_SECONDS and not TRUST_FORWARDED_PROTO:
-    raise ImproperlyConfigured("HSTS_SECONDS: expected 0 without TRUST_FORWARDED_PROTO=1")
+    raise ImproperlyConfigured("HSTS_SECONDS: expected TRUST_FORWARDED_PROTO=1 beside it")
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -89,7 +89,7 @@ LAYERS: dict[str, str] = {
     "welcome": f"report gateway snapshot ids {T}",
     "servers": "gateway",
     "apps": "roles",
-    "management": "servers models config_file probing upstream audit usage_report",
+    "management": "servers models config_file probing sealing upstream audit usage_report",
 }
 PURE_IMPORTS = set(
     [

@@ -80,6 +80,11 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "ALLOWED_HOSTS": (["*"], "a.example, b.example", ["a.example", "b.example"], []),
     "CSRF_TRUSTED_ORIGINS": ([], "https://a.example", ["https://a.example"], []),
     "TRUST_FORWARDED_PROTO": (False, "1", True, NO_FLAG),
+    "SECRET_KEY_FALLBACKS": ([], " old, older ", ["old", "older"], ["cl\u00e9"]),
+    "HSTS_SECONDS": (0, "3600", 3600, NO_WHOLE),
+    "SESSION_SECONDS": (43200, "600", 600, [*NO_WHOLE, "59"]),
+    "LOGIN_FAILURES": (5, "3", 3, [*NO_WHOLE, "0"]),
+    "LOGIN_LOCK_SECONDS": (900, "60", 60, [*NO_WHOLE, "0"]),
 }
 # second name: first name, good text, what the setting becomes, bad texts
 SECOND_NAMES: dict[str, tuple[str, str, Any, list[str]]] = {
@@ -87,6 +92,11 @@ SECOND_NAMES: dict[str, tuple[str, str, Any, list[str]]] = {
     "UVICORN_WORKERS": ("WORKERS", "4", 4, [*NO_WHOLE, "0"]),
     "CHUTES_BASE_URL": ("BACKEND_URL", "https://h", "https://h", ["h", "http://h:x"]),
     "RUST_LOG": ("LOG_LEVEL", "warn", "warn", ["loud"]),
+}
+# variable: what its good text needs beside it
+BESIDE = {
+    "WORKERS": {"SERVER": "uvicorn"},
+    "HSTS_SECONDS": {"TRUST_FORWARDED_PROTO": "1"},
 }
 # tested one by one below
 OTHERS = {"DATA_DIR", "STATIC_ROOT", "SECRET_KEY", "DATABASE_URL"}
@@ -103,8 +113,7 @@ def test_variable_has_its_default_and_takes_a_good_value(load: Load, name: str) 
     default, text, value, _ = VARIABLES[name]
     assert load()[name] == default
     assert load(**{name: ""})[name] == default
-    more = {"SERVER": "uvicorn"} if name == "WORKERS" else {}
-    assert load(**{name: text}, **more)[name] == value
+    assert load(**{name: text}, **BESIDE.get(name, {}))[name] == value
 
 
 @pytest.mark.parametrize(("name", "text"), BAD)

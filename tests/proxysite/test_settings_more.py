@@ -100,6 +100,25 @@ def test_secret_of_a_backend_row_is_read_by_its_name(load: Load) -> None:
     assert settings["BACKEND_SECRET"]("NOT_SET") == ""
 
 
+def test_secrets_that_the_gateway_lives_on_are_no_credentials_of_backends(load: Load) -> None:
+    """Ours: an operator names the variable, and the address that its value is sent to."""
+    own = {
+        "SECRET_KEY": "s",
+        "SECRET_KEY_FALLBACKS": "old",
+        "DATABASE_URL": "sqlite:////tmp/x",
+    }
+    settings = load(**own)
+    for name in (*own, "REDIS_URL"):
+        assert settings["BACKEND_SECRET"](name) == ""
+
+
+def test_earlier_secrets_may_come_from_a_file(load: Load, tmp_path: Path) -> None:
+    """docs/settings.md: SECRET_KEY_FALLBACKS_FILE."""
+    (tmp_path / "old").write_text("first,second\n")
+    settings = load(SECRET_KEY_FALLBACKS_FILE=str(tmp_path / "old"))
+    assert settings["SECRET_KEY_FALLBACKS"] == ["first", "second"]
+
+
 def test_data_folder_is_made(load: Load, tmp_path: Path) -> None:
     wanted = tmp_path / "a" / "b"
     assert load(DATA_DIR=str(wanted))["DATA_DIR"] == wanted
