@@ -56,17 +56,18 @@ class ConfigQuerySet(models.QuerySet[Any]):
         return gone
 
     def update(self, **values: Any) -> int:
-        told = not set(values).isdisjoint(self.model.MEMBERS.values())
+        told = not self.model.KIND or not set(values).isdisjoint(self.model.MEMBERS.values())
         with changes.step(owner for row in self if told for owner in row.affected()):
             count = super().update(**values)
             ConfigVersion.bump()
         return count
 
-    def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
-        with transaction.atomic():
-            rows = super().bulk_create(*args, **kwargs)
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        rows = list(objs)
+        with changes.step(owner for row in rows for owner in row.affected()):
+            made = super().bulk_create(rows, *args, **kwargs)
             ConfigVersion.bump()
-        return rows
+        return made
 
 
 class ConfigRow(models.Model):

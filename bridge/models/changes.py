@@ -18,6 +18,7 @@ from django.db import models, transaction
 if TYPE_CHECKING:
     from bridge.models.base import ConfigRow
 
+LABEL_LIMIT = 300
 UNKNOWN = "shell"
 """Who made a change that no page and no command made."""
 
@@ -29,7 +30,7 @@ class Change(models.Model):
     actor = models.CharField(max_length=150, verbose_name="by")
     kind = models.CharField(max_length=20)
     object_id = models.BigIntegerField()
-    label = models.CharField(max_length=300, verbose_name="what")
+    label = models.CharField(max_length=LABEL_LIMIT, verbose_name="what")
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
 
@@ -115,7 +116,7 @@ class _Unit:
                     actor=self.actor,
                     kind=model.KIND,
                     object_id=pk,
-                    label=label,
+                    label=label[:LABEL_LIMIT],
                     before=before,
                     after=after,
                 )

@@ -95,7 +95,6 @@ class AliasTarget(ConfigRow):
     Those of the lowest position share the requests by weight; the next ones are for when they fail.
     """
 
-    KEYS = 2
     MEMBERS = {
         "model": "model",
         "weight": "weight",

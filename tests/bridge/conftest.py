@@ -20,6 +20,7 @@ from bridge.store import SnapshotStore
 from bridge.upstream import Upstream
 from bridge.usage import Record
 from tests.bridge.found import Found
+from tests.bridge.history import forget
 from tests.bridge.making import BETA, Clock, a_backend, facts
 from tests.bridge.pairs import change
 from tests.bridge.processes import Both, Wall
@@ -141,3 +142,11 @@ async def saved_row(transactional_db: None) -> Row:
 def both(saved_row: Row, wall: Wall) -> Both:
     """Two processes that know one backend."""
     return Both(wall, a_backend(id=saved_row.pk))
+
+
+@pytest.fixture
+def row(db: None) -> Row:
+    """A backend in the database, whose making is forgotten."""
+    made = a_row()
+    forget()
+    return made

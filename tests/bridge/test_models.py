@@ -21,11 +21,6 @@ from tests.bridge.rows import a_row, an_alias
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def row() -> Backend:
-    return a_row()
-
-
 def rename(row: Backend) -> None:
     row.name = "renamed"
     row.save()
