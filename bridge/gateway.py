@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from django.conf import settings
 
 from bridge import announcements
 from bridge.breaker_rows import BreakerRows
+from bridge.counters import Counters
 from bridge.discovery import Discovery
 from bridge.health import Health
 from bridge.keys import KeyPolicy, is_loopback
@@ -23,6 +25,7 @@ from bridge.ledger import Ledger
 from bridge.lessons import Lessons
 from bridge.prefixes import Prefixes
 from bridge.snapshot import Snapshot
+from bridge.spending import spent
 from bridge.spool import Spool
 from bridge.store import SnapshotStore
 from bridge.translation.errors import ApiError
@@ -64,14 +67,17 @@ class Gateway:
         )
         self.spool = Spool(settings.DATA_DIR / "spool", settings.SPOOL_MAX_BYTES)
         self.ledger = Ledger(self.spool, settings.USAGE_RETENTION_DAYS)
+        self.counters = Counters(spent)
         self.lessons = Lessons()
         self.prefixes = Prefixes()
+        self._primed = asyncio.Event()
         self.journeys: set[Interruptible] = set()
         self._errands: set[asyncio.Task[None]] = set()
         self._tasks = [
             self._background(self.store.keep_current(), "snapshot"),
             self._background(self.breakers.run(), "breakers"),
             self._background(self.ledger.run(), "ledger"),
+            self._background(self._count(), "counters"),
             self._background(self.discovery.run(), "discovery"),
             self._background(announcements.listen(self._stir), "announcements"),
         ]
@@ -85,6 +91,14 @@ class Gateway:
     def _background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(_guarded(work, name))
 
+    async def _count(self) -> None:
+        """Know what keys with a budget have spent before their first request, then keep count."""
+        await self.store.loaded()
+        limits = {key.id: key.limits for key in self.snapshot.keys.values()}
+        await self.counters.prime(limits, time.time())
+        self._primed.set()
+        await self.counters.run()
+
     def _stir(self) -> None:
         """Another process, or a page of this one, changed something."""
         self.store.stir()
@@ -96,11 +110,12 @@ class Gateway:
 
     async def ready(self) -> None:
         """Wait for the configuration, which is there after the first moments of a process."""
-        if self.store.is_loaded:
+        if self.store.is_loaded and self._primed.is_set():
             return
         try:
             async with asyncio.timeout(START_SECONDS):
                 await self.store.loaded()
+                await self._primed.wait()
         except TimeoutError:
             raise ApiError(529, STARTING, retry_after=START_SECONDS) from None
 
@@ -120,6 +135,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._errands, return_exceptions=True)
         await self.ledger.aclose()
+        await self.counters.aclose()
         await self.upstream.aclose()
 
 

@@ -7,16 +7,21 @@ usage record), so that one `settle` gives back all of it, however the request en
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 
+from bridge import limits
 from bridge.attempts import Open, Order
 from bridge.gateway import Gateway
 from bridge.ids import mint
 from bridge.keys import Caller
+from bridge.limits import Kind, Verdict
 from bridge.orders import Plan
+from bridge.pricing import usd
+from bridge.sampling import Sample, is_chosen
 from bridge.targets import Targets
 from bridge.translation.answer import Answer
 from bridge.translation.errors import ApiError
@@ -63,6 +68,8 @@ class Journey:
             session=call.session,
         )
         self.caller: Caller | None = None
+        self.sample: Sample | None = None
+        self.verdict: Verdict | None = None
         self.targets: Targets | None = None
         self._opening: asyncio.Task[Open] | None = None
         self._accepted: asyncio.Future[None] | None = None
@@ -79,10 +86,12 @@ class Journey:
         self.caller = caller
         record = self.record
         record.key, record.auth_after = caller.name, record.elapsed()
-        if caller.issued:
-            record.key_id = caller.issued.id
-        else:
+        if caller.issued is None:
             record.fingerprint = caller.fingerprint
+            return
+        record.key_id = caller.issued.id
+        if is_chosen(caller.issued.sample_percent):
+            self.sample = Sample(self.call.body)
 
     async def admitted(self, plan: Plan) -> Order:
         """The order for the first target that may be called. Raises ApiError."""
@@ -94,6 +103,16 @@ class Journey:
     def longest_wait(self) -> float:
         """Seconds that a whole answer may take."""
         return self.targets.longest_wait if self.targets else 0.0
+
+    async def counted_in(self, tokens: int) -> None:
+        """Take a place within the key's limits. `tokens`: the prompt's estimate. Raises a 429."""
+        issued = self.caller.issued if self.caller else None
+        if issued is None or issued.limits.is_empty:
+            return
+        counters = self.gateway.counters
+        self.verdict = await counters.admit(issued.id, issued.limits, tokens, time.time())
+        if not self.verdict.is_allowed:
+            raise _over_limit(self.verdict)
 
     def begin(self) -> asyncio.Task[Open]:
         """Start to open the backend's answer."""
@@ -129,6 +148,8 @@ class Journey:
         self.head_sent = True
         self.record.status = self.record.status or status
         headers = {**headers, "request-id": self.call.request_id}
+        if self.verdict is not None:
+            headers = limits.headers(self.verdict) | headers
         if order := self.order:
             headers["x-gateway-model"] = _header_text(order.target.model)
             if order.chat.dropped:
@@ -163,20 +184,29 @@ class Journey:
         order = self.order
         if order is not None and reported.prompt and not order.chat.media:
             self.gateway.lessons.counted(order.target, order.chat.text_bytes, reported.prompt)
-        self.write()
 
     def failed(self, error: ApiError) -> None:
         self.record.error_type, self.record.error = error.type, error.message
         self.record.status = error.status
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.failed(error)
-        self.write()
 
-    def write(self) -> None:
-        """Put the request on record, before its last bytes go to the client; once."""
-        if not self.record.written:
-            self.record.cost_nano_usd = self.gateway.snapshot.prices.cost(self.record)
-            self.record.write(self.gateway.spool)
+    async def account(self) -> None:
+        """Put the request on record and give its place back; once, before its last bytes go out.
+
+        So whatever a client saw finished is on record, and its next request finds the place free.
+        """
+        record = self.record
+        if record.written:
+            return
+        record.cost_nano_usd = self.gateway.snapshot.prices.cost(record)
+        if self.sample is not None:
+            record.sample = self.sample.told()
+        record.write(self.gateway.spool)
+        if self.verdict is not None and self.verdict.ticket is not None:
+            cost = usd(record.cost_nano_usd or 0)
+            ticket, tokens = self.verdict.ticket, record.tokens
+            await self.gateway.counters.settle(ticket, tokens, cost, time.time())
 
     def _remember_refused(self) -> None:
         """What this backend refuses is left out of the next request."""
@@ -205,7 +235,7 @@ class Journey:
             if self._opening is not None:
                 self.record.status = ABANDONED
         self.record.status = self.record.status or ABANDONED
-        self.write()
+        await self.account()
         await self._close()
 
     async def _close(self) -> None:
@@ -215,6 +245,17 @@ class Journey:
         await asyncio.wait({self._opening})
         if opened := self._open_answer():
             await opened.aclose()
+
+
+def _over_limit(verdict: Verdict) -> ApiError:
+    return ApiError(
+        429,
+        verdict.message,
+        "billing_error" if verdict.refused is Kind.BUDGET else "",
+        retry_after=verdict.retry_after,
+        should_retry=verdict.should_retry,
+        headers=limits.headers(verdict),
+    )
 
 
 def _header_text(text: str) -> str:

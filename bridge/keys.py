@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from bridge.limits import Limits
 from bridge.routing import Backend
 from bridge.translation.errors import ApiError
 
@@ -33,6 +34,9 @@ PREFIX = "gwk_"
 _VENDOR_PREFIX = "sk-ant-"
 
 
+NO_LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
     """A key of ours, without the key. `allowed` are globs of model names; empty for all."""
@@ -44,6 +48,7 @@ class IssuedKey:
     digest: str = field(default="", repr=False)
     allowed: tuple[str, ...] = ()
     sample_percent: int = 0
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)

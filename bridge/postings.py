@@ -34,6 +34,7 @@ DETAIL = (
     "remedies",
     "repaired",
     "tools",
+    "sample",
     "auth_after",
     "translated_after",
     "connected_after",
@@ -100,6 +101,8 @@ def _text(record: Record, name: str) -> str:
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return _printable(value)
+    if isinstance(value, dict):
+        return {name: _cleaned(item) for name, item in value.items()}
     return [_printable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -19,7 +19,7 @@ from contextlib import aclosing
 from django.conf import settings
 
 from bridge import keys, routing
-from bridge.attempts import Order
+from bridge.attempts import Open, Order
 from bridge.gateway import Gateway
 from bridge.journey import Call, Head, Journey
 from bridge.orders import make_plan
@@ -56,11 +56,11 @@ async def relay(gateway: Gateway, call: Call) -> AsyncGenerator[Part]:
             async for part in parts:
                 yield part
     except ApiError as error:
-        for part in _refused(journey, await _explained(journey, error)):
+        async for part in _refused(journey, await _explained(journey, error)):
             yield part
     except Exception:  # the outermost guard of a request
         logger.exception("%s: %s", call.request_id, INTERNAL)
-        for part in _refused(journey, ApiError(500, INTERNAL)):
+        async for part in _refused(journey, ApiError(500, INTERNAL)):
             yield part
     finally:
         gateway.journeys.discard(journey)
@@ -80,6 +80,7 @@ async def _road(journey: Journey) -> AsyncGenerator[Part]:
     await gateway.discovery.prepare(caller.secret)
     plan = make_plan(gateway, request, caller, call.request_id, call.session)
     order = await journey.admitted(plan)
+    await journey.counted_in(order.chat.prompt_tokens)
     if request.max_tokens == 0:
         answer = _warmed_up(journey, order, request)
     else:
@@ -107,6 +108,9 @@ async def _plain(journey: Journey) -> AsyncGenerator[Part]:
         raise opened.answer.machine.error
     message = fold(said)
     journey.answered(opened.answer)
+    if journey.sample is not None:
+        journey.sample.add(said)
+    await journey.account()
     for part in _document(journey, 200, JSON_HEADERS, encode(message)):
         yield part
 
@@ -126,15 +130,22 @@ async def _streamed(journey: Journey, order: Order) -> AsyncGenerator[Part]:
         async for ping in _pings_until(opening):
             yield ping
     opened = await journey.opened(opening)
-    if opened.answer.over:
-        journey.answered(opened.answer)
+    await _over(journey, opened, opened.events)
     if shown := opened.events[len(early) :]:
         yield to_bytes(shown)
     async with aclosing(pump(opened)) as batches:
         async for batch in batches:
-            if opened.answer.over:
-                journey.answered(opened.answer)
+            await _over(journey, opened, batch)
             yield to_bytes(batch)
+
+
+async def _over(journey: Journey, opened: Open, batch: list[Event]) -> None:
+    """Before a batch goes out: when it is the last one, everything is settled first."""
+    if journey.sample is not None:
+        journey.sample.add(batch)
+    if opened.answer.over:
+        journey.answered(opened.answer)
+        await journey.account()
 
 
 async def _pings_until(opening: asyncio.Task[object]) -> AsyncGenerator[bytes]:
@@ -155,7 +166,7 @@ async def _warmed_up(
     said: list[Event] = [events.MessageStart(shell), events.Ping(), end, events.MessageStop()]
     journey.record.count(usage, estimated=True)
     journey.record.status = 200
-    journey.write()
+    await journey.account()
     if request.stream:
         yield journey.head(200, STREAM_HEADERS)
         yield to_bytes(said)
@@ -173,15 +184,17 @@ async def _explained(journey: Journey, error: ApiError) -> ApiError:
     return routing.unknown_model(journey.gateway.snapshot.routes, order.asked.model)
 
 
-def _refused(journey: Journey, error: ApiError) -> Iterator[Part]:
+async def _refused(journey: Journey, error: ApiError) -> AsyncGenerator[Part]:
     """The error as a reply, or as an event when the answer has begun."""
     journey.failed(error)
+    await journey.account()
     if journey.head_sent:
         body = events.ErrorBody(error.stream_type, error.message)
         yield to_bytes([events.Error(body, journey.call.request_id)])
         return
     headers = JSON_HEADERS | error.reply_headers()
-    yield from _document(journey, error.status, headers, error.body(journey.call.request_id))
+    for part in _document(journey, error.status, headers, error.body(journey.call.request_id)):
+        yield part
 
 
 def _document(

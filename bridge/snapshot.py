@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 
 from bridge import routing, sealing
 from bridge.keys import IssuedKey
+from bridge.limits import Limits, Period
 from bridge.models import (
     ApiKey,
     Backend,
@@ -54,6 +55,9 @@ _HOSTS: tuple[tuple[str, str], ...] = (
 
 _OWNERS: dict[str, str] = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
 """`owned_by` of model entries -> family."""
+
+BROKEN = (ValidationError, ImproperlyConfigured, ValueError, TypeError, AttributeError)
+"""What a row may raise that makes no sense."""
 
 T = TypeVar("T")
 
@@ -122,7 +126,7 @@ def _checked(
         try:
             row.clean_fields()
             made.append(make(row))
-        except (ValidationError, ValueError, TypeError, AttributeError) as error:
+        except BROKEN as error:
             faults.append(Fault(row.KIND, row.pk, str(row), _reason(error)))
             if (good := last_good(row)) is not None:
                 made.append(good)
@@ -137,6 +141,8 @@ def _reason(error: Exception) -> str:
         )
     if isinstance(error, sealing.CannotUnseal):
         return UNREADABLE_KEY
+    if isinstance(error, ImproperlyConfigured):
+        return str(error)
     return " ".join(error.messages) if isinstance(error, ValidationError) else "it is not readable"
 
 
@@ -161,8 +167,8 @@ def _models(faults: list[Fault]) -> dict[int, list[DiscoveredModel]]:
     models: dict[int, list[DiscoveredModel]] = {}
     for row in DiscoveredModel.objects.all():
         try:
-            facts_of(row)
-        except (ValueError, TypeError, AttributeError) as error:
+            facts_of(row), family_of(row), rates_of(row)
+        except BROKEN as error:
             faults.append(Fault(row.KIND, row.pk, row.name, _reason(error)))
         else:
             models.setdefault(row.backend_id, []).append(row)
@@ -212,8 +218,13 @@ def profile_of(backend: Backend, rows: list[DiscoveredModel]) -> Profile:
         return PROFILES[backend.dialect]
     address = backend.url.partition("://")[2]
     by_host = next((name for mark, name in _HOSTS if mark in address.split("/")[0]), None)
-    owners = (_OWNERS.get(str(row.entry.get("owned_by"))) for row in rows if row.listed)
+    owners = (family_of(row) for row in rows if row.listed)
     return PROFILES[by_host or next(filter(None, owners), None) or "generic"]
+
+
+def family_of(row: DiscoveredModel) -> str | None:
+    """What a model's entry gives away about the server."""
+    return _OWNERS.get(str(row.entry.get("owned_by")))
 
 
 def facts_of(row: DiscoveredModel) -> ModelFacts:
@@ -272,11 +283,16 @@ def _tool_name(row: ToolNameMap) -> routing.ToolName:
     return routing.ToolName(row.backend_name, row.client_name, row.model_pattern)
 
 
+_PERIODS: dict[str, Period] = {"day": "day", "month": "month"}
+
+
 def _keys(row: ApiKey) -> list[tuple[str, IssuedKey]]:
     """The digests that this row is known by: its key's, and while it lasts the one's before it."""
     ends = row.expires_at.timestamp() if row.expires_at else None
+    budget = row.budget_usd
+    limits = Limits(row.rpm, row.tpm, row.concurrent, budget, _PERIODS[row.period])
     key = IssuedKey(
-        row.pk, row.name, row.enabled, ends, row.digest, row.patterns, row.sample_percent
+        row.pk, row.name, row.enabled, ends, row.digest, row.patterns, row.sample_percent, limits
     )
     if not row.former_digest or row.former_until is None:
         return [(row.digest, key)]

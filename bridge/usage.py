@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from bridge.translation import events
-from bridge.translation.jsontext import encode
+from bridge.translation.jsontext import JSON, encode
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     repaired: list[str] = msgspec.field(default_factory=list)
     clamped: list[str] = msgspec.field(default_factory=list)
     tools: list[str] = msgspec.field(default_factory=list)
+    sample: dict[str, JSON] | None = None
     prompt_bytes: int = 0
     repeated_bytes: int = 0
     started_at: float = msgspec.field(default_factory=time.time)
@@ -92,6 +93,12 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
 
     def elapsed(self) -> float:
         return round(time.monotonic() - self.clock, 4)
+
+    @property
+    def tokens(self) -> int:
+        """All of them: the whole prompt, cached or not, and the answer."""
+        prompt = self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+        return prompt + self.output_tokens
 
     def at(self, moment: float | None) -> float | None:
         """A moment of the monotonic clock, in seconds since the start."""

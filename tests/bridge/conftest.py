@@ -89,12 +89,14 @@ async def engine(
     monkeypatch.setattr(discovering.Discovery, "run", nothing)
     monkeypatch.setattr(BreakerRows, "run", nothing)
     monkeypatch.setattr(Ledger, "run", nothing)
+    monkeypatch.setattr(Gateway, "_count", nothing)
     monkeypatch.setattr(Ledger, "aclose", nothing)
     settings.DATA_DIR = tmp_path
     monkeypatch.setattr(attempts, "PAUSE_RANGE", (0.0, 0.0))
     engine = Gateway()
     engine.store.current = Snapshot(1, Routes((replace(main, models=facts(ALPHA, BETA)),)))
     engine.store._loaded.set()
+    engine._primed.set()
     yield engine
     await engine.aclose()
 

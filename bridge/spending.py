@@ -1,0 +1,27 @@
+"""What a key has spent in the current day or month, by the ledger's own sums."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from channels.db import database_sync_to_async
+from django.db.models import Sum
+
+from bridge.limits import Period
+from bridge.models import UsageHour
+from bridge.pricing import usd
+
+
+def _spent(key_id: int, period: Period) -> Decimal:
+    begin = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if period == "month":
+        begin = begin.replace(day=1)
+    hours = UsageHour.objects.filter(key_id=key_id, hour__gte=begin)
+    return usd(hours.aggregate(sum=Sum("cost_nano_usd"))["sum"] or 0)
+
+
+async def spent(key_id: int, period: Period) -> Decimal:
+    """US dollars since the period began (UTC). Raises django.db.Error."""
+    answer: Decimal = await database_sync_to_async(_spent)(key_id, period)
+    return answer
