@@ -167,7 +167,7 @@ def _models(faults: list[Fault]) -> dict[int, list[DiscoveredModel]]:
     models: dict[int, list[DiscoveredModel]] = {}
     for row in DiscoveredModel.objects.all():
         try:
-            facts_of(row), family_of(row), rates_of(row)
+            facts_of(row), family_of(row), dict(row.prices)
         except BROKEN as error:
             faults.append(Fault(row.KIND, row.pk, row.name, _reason(error)))
         else:
@@ -267,7 +267,8 @@ def _choice(target: Any) -> routing.Choice:
 
 def _prices(faults: list[Fault]) -> Prices:
     told = DiscoveredModel.objects.exclude(prices={}).select_related("backend")
-    listed = {(row.backend.name, row.name): Rates.read(row.prices) for row in told}
+    readable = (row for row in told if isinstance(row.prices, dict))
+    listed = {(row.backend.name, row.name): Rates.read(row.prices) for row in readable}
     known = {place: rates for place, rates in listed.items() if rates is not None}
     return price_list(_checked(Price.objects.all(), _rates, faults), known)
 

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 
 from bridge import store as storing
 from bridge.models import Backend
@@ -77,8 +77,8 @@ async def test_last_snapshot_serves_on_while_the_database_is_away(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """design, The snapshot; said once when it goes, once when it is back."""
-    away = OperationalError("away")
-    database = Database(Snapshot(1), away, away, away, Snapshot(2), away)
+    away, cut = OperationalError("away"), InterfaceError("connection already closed")
+    database = Database(Snapshot(1), away, cut, away, Snapshot(2), cut)
     monkeypatch.setattr(storing, "POLL_SECONDS", 0)
     monkeypatch.setattr(SnapshotStore, "load", lambda store: database.load(store))
     monkeypatch.setattr(SnapshotStore, "start", lambda store: database.load(store))
@@ -88,6 +88,23 @@ async def test_last_snapshot_serves_on_while_the_database_is_away(
     keeping.cancel()
     assert store.current.version == 2
     assert [r.levelname for r in caplog.records] == ["ERROR", "WARNING", "ERROR"]
+
+
+async def test_rows_that_cannot_be_read_at_all_do_not_end_the_loop(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ours: a value that the database gives out and no library reads. Else nothing would reload."""
+    fault = ValueError("day is out of range for month")
+    database = Database(Snapshot(1), fault, fault, Snapshot(2), fault, Snapshot(3))
+    monkeypatch.setattr(storing, "POLL_SECONDS", 0)
+    monkeypatch.setattr(SnapshotStore, "load", lambda store: database.load(store))
+    monkeypatch.setattr(SnapshotStore, "start", lambda store: database.load(store))
+    store = SnapshotStore()
+    keeping = asyncio.create_task(store.keep_current())
+    await asyncio.wait_for(database.done.wait(), WAIT)
+    keeping.cancel()
+    assert store.current.version == 3
+    assert [r.levelname for r in caplog.records] == ["ERROR", "WARNING"] * 2
 
 
 class Watched(SnapshotStore):
