@@ -32,7 +32,7 @@ def health(gateway: Gateway) -> tuple[int, JSON]:
     backends = gateway.snapshot.routes.backends
     serving = gateway.health.can_serve(backends)
     conditions = {b.name: _condition(gateway, b) for b in backends}
-    well = all(c["circuit_breaker"] == "closed" for c in conditions.values())
+    well = all(gateway.health.state(b) is State.CLOSED and not b.broken for b in backends)
     reachable = all(c["reachable"] is not False for c in conditions.values())
     status = "unhealthy" if not serving else "ok" if well and reachable else "degraded"
     body = {
@@ -56,6 +56,8 @@ def _condition(gateway: Gateway, backend: Backend) -> dict[str, Any]:
         "dialect": backend.profile.name,
         "models": None if backend.models is None else len(backend.models),
     }
+    if backend.broken:
+        told["problem"] = f"It {backend.broken}."
     if state is not State.CLOSED:
         told["retry_after"] = condition.breaker.wait(gateway.health.clock())
     return told

@@ -11,7 +11,7 @@ import pytest
 from bridge import report
 from bridge.gateway import Gateway
 from bridge.routing import Alias, Backend, Choice, Routes
-from bridge.snapshot import Snapshot
+from bridge.snapshot import NOT_CONFIGURED, Snapshot
 from bridge.translation.errors import ApiError
 from tests.bridge.making import a_backend, facts
 
@@ -190,6 +190,39 @@ async def test_backend_out_of_reach_is_seen(
 ) -> None:
     engine.health.of(engine.snapshot.routes.backends[0]).reachable = reachable
     assert report.health(engine)[1]["status"] == word
+
+
+@pytest.mark.parametrize(
+    ("broken", "status", "word"), [(1, 200, "degraded"), (2, 503, "unhealthy")]
+)
+async def test_backend_that_is_not_configured_is_seen(
+    engine: Gateway, broken: int, status: int, word: str
+) -> None:
+    """snapshot.py: a backend that was broken from the start is never called."""
+    backends = [a_backend(name="one"), a_backend(name="two", id=2)]
+    for i in range(broken):
+        backends[i] = replace(backends[i], broken=NOT_CONFIGURED)
+    configured(engine, *backends)
+    found, body = report.health(engine)
+    assert (found, body["status"]) == (status, word)
+    assert body["backends"]["one"]["problem"] == "It is not configured correctly."
+    assert ("problem" in body["backends"]["two"]) is (broken == 2)
+
+
+@pytest.mark.parametrize(
+    ("forced", "status", "word"), [("open", 503, "unhealthy"), ("closed", 200, "ok")]
+)
+async def test_forced_breaker_is_shown_as_it_is_forced(
+    engine: Gateway, forced: str, status: int, word: str
+) -> None:
+    """backends.py: nothing is sent; or failures do not open it."""
+    backend = a_backend(breaker=forced)
+    configured(engine, backend)
+    for _ in range(5):
+        engine.health.failed(backend, "down", trial=False)
+    found, body = report.health(engine)
+    assert (found, body["status"]) == (status, word)
+    assert body["backends"]["main"]["circuit_breaker"] == forced
 
 
 async def test_gateway_without_backends_is_unhealthy(engine: Gateway) -> None:
