@@ -11,8 +11,9 @@ from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.core.management import call_command
 
 from bridge import roles
-from bridge.models import Backend
+from bridge.models import Backend, Change, DiscoveredModel
 from tests.bridge.people import a_user, browser
+from tests.bridge.rows import a_row, an_alias
 
 pytestmark = pytest.mark.django_db
 
@@ -170,7 +171,32 @@ def test_users_and_groups_are_made_by_admins_only(role: str, page: str) -> None:
 
 @pytest.mark.parametrize(("role", "status"), [("auditor", 403), ("operator", 302)])
 def test_backend_is_changed_by_operators_and_not_by_auditors(role: str, status: int) -> None:
-    row = Backend.objects.create(name="main", url="https://llm.example.com/v1")
+    row = a_row()
     page = f"/admin/bridge/backend/{row.pk}/delete/"
     assert browser(role).post(page, {"post": "yes"}).status_code == status
     assert Backend.objects.filter(pk=row.pk).exists() == (role == "auditor")
+
+
+@pytest.mark.parametrize(
+    ("method", "page"),
+    [
+        ("get", "modelalias/route/?model=fast"),
+        ("get", "modelalias/client/?model=fast"),
+        ("post", "backend/{backend}/do/force_open/"),
+        ("post", "backend/{backend}/do/take_over/"),
+        ("post", "backend/{backend}/do/delete/"),
+        ("post", "discoveredmodel/{model}/probe/"),
+        ("post", "change/{change}/revert/"),
+    ],
+)
+def test_buttons_and_pages_beside_the_lists_are_not_an_auditors(method: str, page: str) -> None:
+    """the issue: an auditor changes nothing and sees no routing."""
+    backend = a_row()
+    an_alias("fast", (backend, "m"))
+    model = DiscoveredModel.objects.create(backend=backend, name="m")
+    numbers = {"backend": backend.pk, "model": model.pk, "change": Change.objects.earliest("pk").pk}
+    before = Change.objects.count()
+    address = f"/admin/bridge/{page}".format(**numbers)
+    assert getattr(browser("auditor"), method)(address).status_code == 403
+    assert getattr(browser("anonymous"), method)(address).status_code == 302
+    assert Change.objects.count() == before
