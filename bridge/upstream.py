@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import logging
 import math
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import aiohttp
@@ -25,9 +27,14 @@ from bridge import demo
 from bridge.routing import Backend
 from bridge.translation.errors import ApiError
 
+logger = logging.getLogger(__name__)
+
 IDLE_CONNECTION_SECONDS = 4.0
 """Idle connections are given up before the usual server side limit of 5 s, so that a request is
 not written into a connection that the backend is just closing."""
+CLOSING_SECONDS = 2.0
+"""A request that meets a connection which is just closing hears of it within a round trip. What
+ends later than this was read, and may have been worked on."""
 MAX_ERROR_BYTES = 1024 * 1024
 
 UNREACHABLE = "Could not reach the backend"
@@ -76,20 +83,91 @@ def _translated() -> Iterator[None]:
         raise
 
 
-_connections: ContextVar[list[float]] = ContextVar("moments at which connections were ready")
+# --- connections ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Connected:
+    """That a request got its connection: when, and whether it had served others before."""
+
+    at: float
+    reused: bool
+
+
+_connections: ContextVar[list[_Connected]] = ContextVar("the connections of this request")
+
+
+def _note(*, reused: bool) -> None:
+    if (noted := _connections.get(None)) is not None:
+        noted.append(_Connected(time.monotonic(), reused))
 
 
 async def _connected(*_: object) -> None:
-    if (moments := _connections.get(None)) is not None:
-        moments.append(time.monotonic())
+    _note(reused=False)
+
+
+async def _connected_before(*_: object) -> None:
+    _note(reused=True)
 
 
 def _trace() -> aiohttp.TraceConfig:
     """Notes when a request got its connection, a new one or one that was idle."""
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_end.append(_connected)
-    trace.on_connection_reuseconn.append(_connected)
+    trace.on_connection_reuseconn.append(_connected_before)
     return trace
+
+
+def _session(*, keeps: bool) -> aiohttp.ClientSession:
+    """Connections; `keeps` them for the next request, or makes a new one for each."""
+    pool = {"keepalive_timeout": IDLE_CONNECTION_SECONDS} if keeps else {"force_close": True}
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, **pool),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[_trace()],
+        auto_decompress=False,
+        raise_for_status=False,
+    )
+
+
+class _NotRead(Exception):
+    """The backend was closing the connection that the request was written into."""
+
+
+def _was_not_read(error: Exception, noted: Sequence[_Connected]) -> bool:
+    """Whether a request failed only because its connection had come to its end.
+
+    Some servers promise to keep a connection and then close it right behind their answer
+    (llama.cpp's does so after each stream). A request that follows at once is written before the
+    news is here, and meets a closed socket: nobody has read it, so it may be sent again, although
+    it is a POST, and the backend is not to blame. It looks like this:
+
+    - the connection was used before; what drops a new one has taken the request;
+    - it ended at once, and not after a while of work;
+    - no byte of a reply came.
+    """
+    if not noted or not noted[-1].reused or time.monotonic() - noted[-1].at > CLOSING_SECONDS:
+        return False
+    cause = error.__cause__ or error
+    if isinstance(cause, aiohttp.ServerDisconnectedError):
+        return isinstance(cause.message, str)  # otherwise it is the beginning of a reply
+    broken = isinstance(cause, (aiohttp.ClientOSError, ConnectionResetError))
+    return broken and not isinstance(cause, aiohttp.ClientConnectorError)
+
+
+async def _send(client: httpx.AsyncClient, request: httpx.Request) -> Reply:
+    noted: list[_Connected] = []
+    _connections.set(noted)
+    try:
+        response = await client.send(request, stream=True)
+    except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+        if _was_not_read(error, noted):
+            raise _NotRead from error
+        raise
+    return Reply(response, noted[-1].at if noted else None)
+
+
+# --- replies ----------------------------------------------------------------------------------
 
 
 class Reply:
@@ -136,25 +214,25 @@ class Reply:
             await self._response.aclose()
 
 
+# --- requests ---------------------------------------------------------------------------------
+
+
 class Upstream:
     """The client of one process. Create it on the running event loop."""
 
     def __init__(self, connect_timeout: float) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[_trace()],
-            auto_decompress=False,
-            raise_for_status=False,
-        )
-        self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(client=self._session),
-            mounts={"demo://": _DemoTransport()},
-            timeout=httpx.Timeout(None, connect=connect_timeout),
-            follow_redirects=False,
-            trust_env=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            headers={"accept-encoding": "identity", "user-agent": "claude-bridge"},
+        self._sessions = _session(keeps=True), _session(keeps=False)
+        self._client, self._fresh = (
+            httpx.AsyncClient(
+                transport=AiohttpTransport(client=session),
+                mounts={"demo://": _DemoTransport()},
+                timeout=httpx.Timeout(None, connect=connect_timeout),
+                follow_redirects=False,
+                trust_env=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                headers={"accept-encoding": "identity", "user-agent": "claude-bridge"},
+            )
+            for session in self._sessions
         )
 
     async def send(self, backend: Backend, key: str, body: bytes) -> Reply:
@@ -175,20 +253,31 @@ class Upstream:
     async def _request(
         self, backend: Backend, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> Reply:
-        moments: list[float] = []
-        _connections.set(moments)
         try:
             async with asyncio.timeout(backend.timeout):
                 with _translated():
                     request = self._client.build_request(method, url, headers=headers, content=body)
-                    response = await self._client.send(request, stream=True)
-                    return Reply(response, moments[-1] if moments else None)
+                    return await self._deliver(request, backend)
         except TimeoutError:
             raise did_not_answer(backend.timeout) from None
 
+    async def _deliver(self, request: httpx.Request, backend: Backend) -> Reply:
+        """Send; once more if nobody read it, over a new connection and without a pause.
+
+        Other idle connections may be closing too, and a new one never fails like this. It is no
+        second try: whatever the first chance meets now, the caller's second one is still left.
+        """
+        try:
+            return await _send(self._client, request)
+        except _NotRead:
+            logger.debug("backend %s was closing a connection; sent again", backend.name)
+            return await _send(self._fresh, request)
+
     async def aclose(self) -> None:
-        await self._client.aclose()
-        await self._session.close()
+        for client in (self._client, self._fresh):
+            await client.aclose()
+        for session in self._sessions:
+            await session.close()
 
 
 def did_not_answer(seconds: float) -> ApiError:

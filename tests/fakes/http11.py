@@ -91,6 +91,8 @@ async def _send(writer: asyncio.StreamWriter, reply: Reply) -> None:
     if reply.length is None:
         writer.write(b"0\r\n\r\n")
     await writer.drain()
+    if reply.closes:
+        raise Hangup
 
 
 async def _take(writer: asyncio.StreamWriter, step: Step, chunked: bool) -> None:

@@ -87,13 +87,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. Without a length it is chunked; without a status the connection ends at once."""
+    """One answer. Without a length it is chunked; without a status the connection ends at once.
+
+    `closes`: the connection is closed right behind it, although nothing in it says so.
+    """
 
     steps: tuple[Step, ...]
     status: int | None = 200
     headers: tuple[tuple[str, str], ...] = ()
     length: int | None = None
     before: Gate | None = None
+    closes: bool = False
 
     @property
     def gates(self) -> list[Gate]:

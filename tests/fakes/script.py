@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tests.fakes.chunks import Json, fold
@@ -73,6 +74,13 @@ class Script:
         exact = body.encode() if isinstance(body, str) else body
         reply = fixed(exact, content_type, status)
         return self._then(lambda request: reply)
+
+    def close_behind(self) -> "Script":
+        """Close the connection right behind the answer that was scripted last."""
+        with self._lock:
+            make = self._queue.pop()
+            self._queue.append(lambda request: replace(make(request), closes=True))
+        return self
 
     def drop(self) -> "Script":
         """Close the connection without a word."""
