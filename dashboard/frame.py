@@ -13,10 +13,12 @@ from urllib.parse import unquote, urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from dashboard import ranges, states
+from dashboard.cards import Compared
+from dashboard.queries.hours import Sums
 from dashboard.ranges import Range
 
 ZONE_COOKIE = "zone"
@@ -55,6 +57,11 @@ class Frame:
     def compares(self) -> bool:
         return self.asked.get("compare") != "off" and self.range.before is not None
 
+    def compared(self, sums: Sums) -> Compared:
+        """Sums for a row of cards."""
+        words = self.range.before_words if self.compares else ""
+        return Compared(sums.total, sums.whole, sums.before, words)
+
     @property
     def kept(self) -> dict[str, str]:
         """The parameters that make another page show the same time."""
@@ -76,14 +83,22 @@ class Frame:
         path = reverse(f"dashboard:{view}", args=args)
         return address(path, {**self.kept, **changes})
 
+    def to_known(self, view: str, *args: object) -> str:
+        """Another page; "" where there is no such page."""
+        try:
+            return self.to(view, *args)
+        except NoReverseMatch:
+            return ""
+
     @cached_property
     def state(self) -> states.GatewayState:
         return states.gateway(self.now)
 
     def navigation(self) -> list[Link]:
+        """The pages; the one that is shown, or of which one thing is shown, is current."""
         match = self.request.resolver_match
-        own = match.url_name.split("_")[0] if match and match.url_name else ""
-        return [Link(title, self.to(name), name == own) for name, title in NAVIGATION]
+        own = match.url_name if match and match.url_name else ""
+        return [Link(title, self.to(name), own in (name, name[:-1])) for name, title in NAVIGATION]
 
     def choices(self) -> list[Link]:
         """The ranges with names."""
@@ -144,3 +159,9 @@ def page(
 ) -> HttpResponse:
     """A page within its frame."""
     return render(request, f"dashboard/{template}.html", {"frame": frame, **context}, status=status)
+
+
+def missing(request: HttpRequest, frame: Frame, what: str, every: str) -> HttpResponse:
+    """There is no such thing; the page of all of them is where to go."""
+    told = {"what": what, "every": every, "every_href": frame.to(every)}
+    return page(request, "missing", frame, 404, **told)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from dashboard.views import overview
+from dashboard.views import keys, models, one_key, one_model, overview
 
 app_name = "dashboard"
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    path("keys/", keys.every, name="keys"),
+    path("keys/<slug:slug>/", one_key.one, name="key"),
+    path("keys/<slug:slug>/name/", one_key.name, name="key_name"),
+    path("models/", models.every, name="models"),
+    path("models/<path:name>/", one_model.one, name="model"),
 ]

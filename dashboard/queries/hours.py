@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from django.db.models import Case, Expression, IntegerField, Max, QuerySet, Sum, Value, When
@@ -42,6 +43,21 @@ class Sums:
     last_hour: datetime | None = None
     total: Totals = field(default_factory=Totals)
 
+    @classmethod
+    def nothing(cls, span: Range) -> Sums:
+        """Of a range in which nothing was."""
+        return cls(slots=(Totals(),) * len(span.slots()))
+
+    def __add__(self, other: Sums) -> Sums:
+        pairs = zip_longest(self.slots, other.slots, fillvalue=Totals())
+        return Sums(
+            before=self.before + other.before,
+            whole=self.whole + other.whole,
+            slots=tuple(one + another for one, another in pairs),
+            last_hour=max(filter(None, (self.last_hour, other.last_hour)), default=None),
+            total=self.total + other.total,
+        )
+
 
 def sums(
     span: Range,
@@ -49,9 +65,13 @@ def sums(
     columns: Iterable[str] = COUNTED,
     rows: QuerySet[UsageHour] | None = None,
     compared: bool = True,
+    sliced: bool = True,
 ) -> dict[Group, Sums]:
-    """Values of the columns `by` -> sums. One query; `()` is in it when `by` is empty."""
-    slots = span.slots()
+    """Values of the columns `by` -> sums. One query; `()` is in it when `by` is empty.
+
+    compared   also the period before;  sliced   a slot for each bar, not one for all of it
+    """
+    slots = span.slots() if sliced else (Slot(span.start, span.end, "", "", False),)
     cuts = list(_cuts(span, slots, compared))
     since, until = min(cut[0] for cut in cuts), max(cut[1] for cut in cuts)
     found = (UsageHour.objects.all() if rows is None else rows).filter(

@@ -5,24 +5,50 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from dashboard.access import for_readers
-from dashboard.charts import Chart, Series
+from bridge.models import UsageRecord
+from dashboard import cards, drawings
+from dashboard.access import for_readers, operates
 from dashboard.frame import Frame, page
-from dashboard.queries import hours
+from dashboard.queries import hours, keys, models
+from dashboard.queries.attention import concerns
+from dashboard.ranking import Group, ranked
 
 
 @require_safe
 @for_readers
 def overview(request: HttpRequest) -> HttpResponse:
+    """Ten queries at most, with the two of the login."""
     frame = Frame(request)
-    told = hours.total(frame.range, hours.LATENCY)
-    slots = frame.range.slots()
-    requests = Chart(
-        "requests",
-        "Requests",
-        "bars",
-        "count",
-        slots,
-        (Series("requests", tuple(float(t.requests) for t in told.slots), "a"),),
+    span, known = frame.range, keys.KnownKeys.read()
+    told = hours.total(span, hours.LATENCY, compared=frame.compares)
+    by_model = models.used(span, hours.LATENCY, compared=frame.compares, sliced=False)
+    by_key = keys.used(span, known, compared=False, sliced=False)
+    newest = UsageRecord.objects.order_by("-time").values_list("time", flat=True).first()
+    slots = span.slots()
+    return page(
+        request,
+        "overview",
+        frame,
+        cards=cards.overview(frame.compared(told)),
+        requests_chart=drawings.requests(slots, told.slots),
+        latency_chart=drawings.first_token(slots, told.slots),
+        keys=ranked(_key(frame, use) for use in by_key),
+        models=ranked(_model(frame, use) for use in by_model),
+        concerns=concerns(frame, by_model, known, told.total, operates(request)),
+        keys_href=frame.to("keys"),
+        models_href=frame.to("models"),
+        base=f"{request.scheme}://{request.get_host()}",
+        operates=operates(request),
+        is_empty=not told.total.requests,
+        newest=newest,
     )
-    return page(request, "overview", frame, told=told, charts=[requests])
+
+
+def _key(frame: Frame, use: keys.KeyUse) -> Group:
+    owner = use.owner
+    return owner.shown, owner.slug, frame.to("key", owner.slug), use.sums.total
+
+
+def _model(frame: Frame, use: models.ModelUse) -> Group:
+    href = frame.to("model", use.name) if use.name else ""
+    return use.shown, use.shown, href, use.sums.total

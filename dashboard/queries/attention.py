@@ -1,0 +1,127 @@
+"""What needs attention: from what a page has read anyway, without a query of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.urls import reverse
+
+from dashboard import figures
+from dashboard.frame import Frame
+from dashboard.queries.keys import KnownKeys
+from dashboard.queries.models import ModelUse
+from dashboard.states import BAD, WARN, BackendState
+from dashboard.totals import Totals
+
+ENOUGH = 20
+"""Fewer requests prove nothing."""
+MANY_ERRORS = 0.05
+TOO_MANY_ERRORS = 0.25
+MANY_REFUSED = 0.25
+MUCH_SLOWER = 2.0
+SOON = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """`href`: where it is looked into, `link` what stands there; both "" where nowhere is."""
+
+    tone: str
+    word: str
+    text: str
+    href: str = ""
+    link: str = ""
+
+
+def concerns(
+    frame: Frame, models: Sequence[ModelUse], known: KnownKeys, whole: Totals, operates: bool
+) -> list[Concern]:
+    """The grave ones first."""
+    found = [
+        *_backends(frame.state.troubled, operates),
+        *_errors(frame, models),
+        *_slower(frame, models),
+        *_refused(whole),
+        *_unpriced(models, operates),
+        *_expiring(frame, known, operates),
+        *_estimated(whole),
+    ]
+    return sorted(found, key=lambda concern: concern.tone != BAD)
+
+
+def _backends(troubled: Iterable[BackendState], operates: bool) -> Iterator[Concern]:
+    for state in troubled:
+        error = f": {state.last_error}" if state.last_error else ""
+        text = f"Backend {state.name} has its breaker {state.word}{error}"
+        if state.word == "failing":
+            text = f"Backend {state.name} failed {state.failures} times in a row{error}"
+        href = reverse("admin:bridge_backend_change", args=[state.row.pk]) if operates else ""
+        yield Concern(state.tone, state.word, text, href, "Backend" if href else "")
+
+
+def _errors(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
+    for use in models:
+        total = use.sums.total
+        part = total.error_share or 0
+        if total.requests >= ENOUGH and part >= MANY_ERRORS:
+            count = figures.whole(total["errors"])
+            text = f"{figures.share(part).text} of {use.shown}’s requests failed ({count})"
+            tone = BAD if part >= TOO_MANY_ERRORS else WARN
+            yield Concern(tone, "errors", text, frame.to("model", use.name), "Model")
+
+
+def _slower(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
+    if not frame.compares:
+        return
+    for use in models:
+        now, before = use.sums.whole, use.sums.before
+        slow, was = now.first_token(0.5), before.first_token(0.5)
+        if min(now["first_tokens"], before["first_tokens"]) < ENOUGH or not slow or not was:
+            continue
+        if slow >= MUCH_SLOWER * was and slow >= 1000:
+            text = (
+                f"{use.shown} takes {figures.duration(slow).text} to its first token, "
+                f"{figures.duration(was).text} in {frame.range.before_words}"
+            )
+            yield Concern(WARN, "slower", text, frame.to("model", use.name), "Model")
+
+
+def _refused(whole: Totals) -> Iterator[Concern]:
+    part = whole.refused_share or 0
+    if whole.requests >= ENOUGH and part >= MANY_REFUSED:
+        text = (
+            f"{figures.share(part).text} of all requests were refused: bad keys, limits or bodies"
+        )
+        yield Concern(WARN, "refused", text)
+
+
+def _unpriced(models: Iterable[ModelUse], operates: bool) -> Iterator[Concern]:
+    names = sorted(use.shown for use in models if use.sums.total["unpriced"])
+    if names:
+        told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        href = reverse("admin:bridge_price_add") if operates else ""
+        text = f"No price is known for {told}: the cost is told without {_them(names)}"
+        yield Concern("quiet", "no price", text, href, "Add a price" if href else "")
+
+
+def _them(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "them"
+
+
+def _expiring(frame: Frame, known: KnownKeys, operates: bool) -> Iterator[Concern]:
+    for row in known.issued.values():
+        if row.enabled and row.expires_at and row.expires_at < frame.now + SOON:
+            when = figures.ago(row.expires_at, frame.now, frame.zone).text
+            gone = row.expires_at <= frame.now
+            text = f"Key {row.name} {'expired' if gone else 'expires'} {when}"
+            href = reverse("admin:bridge_apikey_change", args=[row.pk]) if operates else ""
+            yield Concern(WARN, "expired" if gone else "expires", text, href, "Key" if href else "")
+
+
+def _estimated(whole: Totals) -> Iterator[Concern]:
+    part = whole["estimated"] / whole.requests if whole.requests else 0
+    if whole.requests >= ENOUGH and part >= 0.5:
+        text = f"{figures.share(part).text} of the token counts are estimates: no usage is reported"
+        yield Concern("quiet", "estimated", text)

@@ -1,0 +1,203 @@
+"""Who used what: sums by key, under today's names, with what is left of their budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from django.db.models import Q, Sum
+
+from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord
+from dashboard import figures
+from dashboard.cells import Meter
+from dashboard.owners import DELETED, FORWARDED, ISSUED, NOBODY, UNNAMED, Owner
+from dashboard.queries.hours import Sums, sums
+from dashboard.ranges import Range
+from dashboard.totals import COUNTED
+
+NANO = 10**9
+IDENTITY = ("key_id", "fingerprint")
+Identity = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKeys:
+    """Keys that exist: issued ones by number, names of forwarded ones by fingerprint."""
+
+    issued: Mapping[int, ApiKey] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls) -> KnownKeys:
+        """Two queries."""
+        labels = KeyLabel.objects.values_list("fingerprint", "name")
+        return cls({row.pk: row for row in ApiKey.objects.all()}, dict(labels))
+
+    def has(self, who: Identity) -> bool:
+        """Whether there is such a key, used or not."""
+        return who[0] in self.issued or (not who[0] and who[1] in self.labels) or who == (0, "")
+
+    def owner(self, key_id: int, fingerprint: str, last_name: str = "") -> Owner:
+        """`last_name`: what the ledger called it last."""
+        if row := self.issued.get(key_id):
+            return Owner(key_id, "", row.name, ISSUED)
+        if key_id:
+            return Owner(key_id, "", last_name or f"key {key_id}", DELETED)
+        if fingerprint:
+            name = self.labels.get(fingerprint) or last_name or f"key-{fingerprint}"
+            return Owner(0, fingerprint, name, FORWARDED)
+        return Owner(0, "", UNNAMED, NOBODY)
+
+
+def known(who: Identity) -> KnownKeys:
+    """What is known of one key. One query, none for nobody."""
+    key_id, fingerprint = who
+    if key_id:
+        return KnownKeys({row.pk: row for row in ApiKey.objects.filter(pk=key_id)})
+    if not fingerprint:
+        return KnownKeys()
+    labels = KeyLabel.objects.filter(fingerprint=fingerprint)
+    return KnownKeys({}, dict(labels.values_list("fingerprint", "name")))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """What one key used."""
+
+    owner: Owner
+    sums: Sums
+    row: ApiKey | None = None
+    meter: Meter | None = None
+
+
+def used(
+    span: Range,
+    known: KnownKeys,
+    columns: Iterable[str] = COUNTED,
+    only: Q | None = None,
+    compared: bool = True,
+    sliced: bool = True,
+) -> list[KeyUse]:
+    """Every key that used something in the range or in the period before. One query."""
+    rows = UsageHour.objects.all() if only is None else UsageHour.objects.filter(only)
+    found: dict[Identity, tuple[str, Sums]] = {}
+    by_name = sums(span, (*IDENTITY, "key"), columns, rows, compared, sliced)
+    for (key_id, fingerprint, name), told in sorted(by_name.items(), key=_age):
+        _, so_far = found.get((key_id, fingerprint), ("", Sums()))
+        found[(key_id, fingerprint)] = name, so_far + told
+    return [
+        KeyUse(known.owner(*identity, name), told, known.issued.get(identity[0]))
+        for identity, (name, told) in found.items()
+    ]
+
+
+def _age(item: tuple[tuple[int, str, str], Sums]) -> datetime:
+    """Later names come last, and stay."""
+    return item[1].last_hour or datetime.min.replace(tzinfo=UTC)
+
+
+# --- budgets --------------------------------------------------------------------------------------
+
+
+def budgets(known: KnownKeys, now: datetime) -> dict[int, Meter]:
+    """Key -> how much of its budget is spent in the running day or month of UTC.
+
+    No query where no key has a budget, else one.
+    """
+    limited = {pk: limit for pk, row in known.issued.items() if (limit := _budget(row)) is not None}
+    if not limited:
+        return {}
+    spent = _spent(limited, now)
+    return {
+        pk: _meter(limit, known.issued[pk], spent.get(pk, {}).get(_period(known.issued[pk]), 0))
+        for pk, limit in limited.items()
+    }
+
+
+def _budget(row: ApiKey) -> Decimal | None:
+    return getattr(row, "budget_usd", None)
+
+
+def _period(row: ApiKey) -> str:
+    return getattr(row, "period", "") or "month"
+
+
+def _spent(keys: Iterable[int], now: datetime) -> dict[int, dict[str, int]]:
+    day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = UsageHour.objects.filter(key_id__in=list(keys), hour__gte=day.replace(day=1))
+    added = rows.order_by().values("key_id")
+    added = added.annotate(
+        month=Sum("cost_nano_usd"), day=Sum("cost_nano_usd", filter=Q(hour__gte=day))
+    )
+    return {row["key_id"]: {"month": row["month"], "day": row["day"] or 0} for row in added}
+
+
+def _meter(limit: Decimal, row: ApiKey, spent: int) -> Meter:
+    most = int(limit * NANO)
+    told = f"{figures.money(spent).text} of {figures.money(most).text} this {_period(row)} (UTC)"
+    return Meter(spent, most, "money", told)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit of a key as it is shown."""
+
+    title: str
+    text: str
+    meter: Meter | None = None
+
+
+def limits(known: KnownKeys, key_id: int, now: datetime) -> Sequence[Limit]:
+    """The limits that a key has; none for keys that have none. At most one query."""
+    row = known.issued.get(key_id)
+    if row is None:
+        return ()
+    meter = budgets(known, now).get(key_id)
+    found = [
+        Limit(title, figures.whole(number))
+        for name, title in _COUNTED_LIMITS
+        if (number := getattr(row, name, None)) is not None
+    ]
+    if meter is not None:
+        found.append(Limit(f"budget for a {_period(row)}", meter.words, meter))
+    return found
+
+
+_COUNTED_LIMITS = (
+    ("rpm", "requests a minute"),
+    ("tpm", "tokens a minute"),
+    ("concurrent", "requests at once"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The newest request of a key that is known: when, and what the key was called."""
+
+    at: datetime
+    name: str
+    exact: bool = True
+
+
+def last_seen(who: Identity) -> Seen | None:
+    """None for a key that never asked for anything. One query, two where all rows are erased."""
+    mine = Q(key_id=who[0], fingerprint=who[1])
+    row = UsageRecord.objects.filter(mine).order_by("-time").values_list("time", "key").first()
+    if row is not None:
+        return Seen(*row)
+    hour = UsageHour.objects.filter(mine).order_by("-hour").values_list("hour", "key").first()
+    return None if hour is None else Seen(*hour, exact=False)
+
+
+def unused(known: KnownKeys, found: Iterable[KeyUse]) -> list[KeyUse]:
+    """The keys that exist and are not among these."""
+    seen = {(use.owner.key_id, use.owner.fingerprint) for use in found}
+    issued = [(pk, "") for pk in known.issued]
+    forwarded = [(0, fingerprint) for fingerprint in known.labels]
+    return [
+        KeyUse(known.owner(*who), Sums(), known.issued.get(who[0]))
+        for who in (*issued, *forwarded)
+        if who not in seen
+    ]

@@ -1,0 +1,70 @@
+"""Which model earns its place: sums by model, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.db.models import Max, Q
+
+from bridge.models import DiscoveredModel, UsageHour, UsageSession
+from dashboard.queries.hours import Sums, sums
+from dashboard.ranges import Range
+from dashboard.totals import COUNTED
+
+NO_MODEL = "(no model)"
+"""Requests that were refused before a model was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """What went through one model of the backends that have it."""
+
+    name: str
+    sums: Sums
+
+    @property
+    def shown(self) -> str:
+        return self.name or NO_MODEL
+
+
+def used(
+    span: Range,
+    columns: Iterable[str] = COUNTED,
+    only: Q | None = None,
+    compared: bool = True,
+    sliced: bool = True,
+) -> list[ModelUse]:
+    """Every model that was asked in the range or in the period before. One query."""
+    rows = UsageHour.objects.all() if only is None else UsageHour.objects.filter(only)
+    found = sums(span, ("model",), columns, rows, compared, sliced)
+    return [ModelUse(name, told) for (name,), told in found.items()]
+
+
+def known(name: str) -> list[DiscoveredModel]:
+    """What is known of a model, for each backend that has it. One query."""
+    return list(
+        DiscoveredModel.objects.filter(name=name)
+        .select_related("backend")
+        .order_by("backend__position", "backend__name")
+    )
+
+
+def windows() -> Mapping[str, int]:
+    """Model -> its context window in tokens; the smallest, where backends differ. One query."""
+    found: dict[str, int] = {}
+    for row in DiscoveredModel.objects.defer("entry", "evidence", "features", "prices"):
+        window = row.fact("context")
+        if window:
+            found[row.name] = min(window, found.get(row.name, window))
+    return found
+
+
+def longest_context(span: Range, model: str) -> int | None:
+    """Tokens of the longest prompt with its answer in the sessions of a range that used this model
+    and no other. One query."""
+    rows = UsageSession.objects.filter(
+        last_at__gte=span.start, first_at__lt=span.end, model_lines=f"\n{model}\n"
+    )
+    longest: int | None = rows.aggregate(most=Max("largest_context"))["most"]
+    return longest

@@ -1,0 +1,69 @@
+"""Models: which one earns its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from dashboard import drawings, exports
+from dashboard.access import for_readers
+from dashboard.frame import Frame, page
+from dashboard.queries import hours, models
+from dashboard.queries.models import ModelUse
+from dashboard.tables import Column, InMemory, Table
+from dashboard.views import columns
+
+
+@require_safe
+@for_readers
+def every(request: HttpRequest) -> HttpResponse:
+    """All models that were asked in this time."""
+    frame = Frame(request)
+    found = models.used(frame.range, hours.LATENCY, compared=False)
+    rows = [use for use in found if use.sums.total.requests]
+    table = Table(
+        frame,
+        "Models",
+        _columns(frame, models.windows()),
+        InMemory(rows, lambda use: use.name),
+        "-tokens",
+    )
+    chart = drawings.by_name(
+        "tokens",
+        "Tokens by model",
+        "tokens",
+        frame.range.slots(),
+        [(use.shown, use.shown, use.sums.slots) for use in found],
+        lambda total: total.tokens,
+    )
+    return exports.answer(table) or page(request, "models", frame, table=table, chart=chart)
+
+
+def _columns(frame: Frame, windows: Mapping[str, int]) -> list[Column]:
+    def href(use: ModelUse) -> str:
+        return frame.to("model", use.name) if use.name else ""
+
+    def context_use(use: ModelUse) -> float | None:
+        prompt, window = use.sums.total.prompt_per_request, windows.get(use.name)
+        return prompt / window if prompt and window else None
+
+    return [
+        Column("model", "Model", "name", lambda use: use.shown, link=href),
+        columns.FIRST_TOKEN,
+        columns.SLOW_FIRST_TOKEN,
+        columns.SPEED,
+        columns.ERRORS,
+        columns.REPAIRED,
+        Column(
+            "context_use",
+            "Context used",
+            "share",
+            context_use,
+            "The mean prompt, as a share of the model's window",
+        ),
+        columns.COST_EACH,
+        columns.REQUESTS,
+        columns.TOKENS,
+    ]

@@ -1,0 +1,180 @@
+"""One key: its numbers over time, its models, sessions and errors, its limits, its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from bridge.models import ApiKey, KeyLabel, UsageRecord, UsageSession
+from dashboard import cards, drawings, exports
+from dashboard.access import for_operators, for_readers, operates
+from dashboard.cells import State
+from dashboard.frame import Frame, missing, page
+from dashboard.keyset import Rows
+from dashboard.owners import identity
+from dashboard.queries import hours, keys, models
+from dashboard.queries.hours import Sums
+from dashboard.queries.keys import Identity, KnownKeys
+from dashboard.queries.models import ModelUse
+from dashboard.tables import Column, InMemory, Table
+from dashboard.views import columns, listed
+
+
+@require_safe
+@for_readers
+def one(request: HttpRequest, slug: str) -> HttpResponse:
+    """Ten queries at most, with the two of the login."""
+    frame = Frame(request)
+    who = identity(slug)
+    known = KnownKeys() if who is None else keys.known(who)
+    seen = None if who is None else keys.last_seen(who)
+    if who is None or (seen is None and not known.has(who)):
+        return missing(request, frame, "key", "keys")
+    found = models.used(frame.range, hours.LATENCY, _of(who), compared=frame.compares)
+    tables: list[Table[Any]] = [_models(frame, found), _sessions(frame, who), _errors(frame, who)]
+    return exports.answer(*tables) or page(
+        request,
+        "key",
+        frame,
+        owner=known.owner(*who, seen.name if seen else ""),
+        row=known.issued.get(who[0]),
+        state=_state(known.issued.get(who[0]), frame),
+        limits=keys.limits(known, who[0], frame.now),
+        seen=seen,
+        tables=tables,
+        forwarded=bool(who[1]),
+        label=known.labels.get(who[1], ""),
+        operates=operates(request),
+        every_href=frame.to("keys"),
+        **_numbers(frame, found),
+    )
+
+
+def _of(who: Identity) -> Q:
+    return Q(key_id=who[0], fingerprint=who[1])
+
+
+def _state(row: ApiKey | None, frame: Frame) -> State | None:
+    if row is None:
+        return None
+    if not row.enabled:
+        return State("switched off", "quiet")
+    if row.expires_at is not None and row.expires_at <= frame.now:
+        return State("expired", "bad")
+    return State("good", "good")
+
+
+def _numbers(frame: Frame, found: list[ModelUse]) -> dict[str, Any]:
+    """Cards and charts."""
+    told = sum((use.sums for use in found), Sums.nothing(frame.range))
+    slots = frame.range.slots()
+    return {
+        "cards": cards.overview(frame.compared(told)),
+        "requests_chart": drawings.requests(slots, told.slots),
+        "tokens_chart": drawings.by_name(
+            "tokens",
+            "Tokens by model",
+            "tokens",
+            slots,
+            [(use.shown, use.shown, use.sums.slots) for use in found],
+            lambda total: total.tokens,
+        ),
+    }
+
+
+# --- its tables -----------------------------------------------------------------------------------
+
+
+def _models(frame: Frame, found: list[ModelUse]) -> Table[ModelUse]:
+    def href(use: ModelUse) -> str:
+        return frame.to("model", use.name) if use.name else ""
+
+    return Table(
+        frame,
+        "Models",
+        [
+            Column("model", "Model", "name", lambda use: use.shown, link=href),
+            columns.REQUESTS,
+            columns.TOKENS,
+            columns.CACHED,
+            columns.COST,
+            columns.ERRORS,
+            columns.FIRST_TOKEN,
+        ],
+        InMemory([use for use in found if use.sums.total.requests], lambda use: use.name),
+        "-tokens",
+        "models",
+        empty="The models that this key uses are listed here.",
+    )
+
+
+def _sessions(frame: Frame, who: Identity) -> Table[UsageSession]:
+    rows = UsageSession.objects.filter(
+        _of(who), last_at__gte=frame.range.start, last_at__lt=frame.range.end
+    )
+    return Table(
+        frame,
+        "Sessions",
+        listed.session_columns(frame),
+        Rows(rows),
+        "-last_at",
+        "sessions",
+        note="Each counts whole, by the time of its last turn.",
+        empty="Clients such as Claude Code name their session; it gets a line here.",
+    )
+
+
+def _errors(frame: Frame, who: Identity) -> Table[UsageRecord]:
+    rows = UsageRecord.objects.filter(
+        _of(who), status__gte=400, time__gte=frame.range.start, time__lt=frame.range.end
+    )
+    return Table(
+        frame,
+        "What went wrong",
+        listed.error_columns(frame),
+        Rows(rows),
+        "-time",
+        "errors",
+        empty="Nothing was refused, abandoned or failed in this time.",
+    )
+
+
+# --- its name -------------------------------------------------------------------------------------
+
+
+@require_POST
+@for_operators
+def name(request: HttpRequest, slug: str) -> HttpResponse:
+    """Give a forwarded key a name; an empty one takes it away."""
+    frame = Frame(request)
+    who = identity(slug)
+    if who is None or not who[1] or keys.last_seen(who) is None:
+        return missing(request, frame, "key", "keys")
+    told = " ".join(request.POST.get("name", "").split())
+    if problem := _fault(told, who[1]):
+        messages.error(request, problem)
+    elif told:
+        KeyLabel.objects.update_or_create(fingerprint=who[1], defaults={"name": told})
+        messages.success(request, f"This key is called {told} from now on, in all reports.")
+    else:
+        KeyLabel.objects.filter(fingerprint=who[1]).delete()
+        messages.success(request, "The name is gone.")
+    return redirect(frame.to("key", slug))
+
+
+def _fault(told: str, fingerprint: str) -> str:
+    """Two keys of one name would be taken for one."""
+    longest = KeyLabel._meta.get_field("name").max_length or 0
+    if len(told) > longest:
+        return f"name: expected at most {longest} characters"
+    if not told.isprintable():
+        return "name: expected characters that can be seen"
+    others = KeyLabel.objects.exclude(fingerprint=fingerprint)
+    if told and (others.filter(name=told).exists() or ApiKey.objects.filter(name=told).exists()):
+        return f"name: another key is called {told}"
+    return ""

@@ -1,0 +1,118 @@
+"""One model: how fast, how often wrong, how full, what it costs, and what it can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from bridge.models import DiscoveredModel, UsageHour
+from dashboard import cards, drawings, exports
+from dashboard.access import for_readers, operates
+from dashboard.capabilities import capabilities
+from dashboard.frame import Frame, missing, page
+from dashboard.queries import hours, keys, models
+from dashboard.queries.hours import Sums
+from dashboard.queries.keys import KeyUse, KnownKeys
+from dashboard.tables import Column, InMemory, Table
+from dashboard.views import columns
+
+
+@dataclass(frozen=True, slots=True)
+class BackendUse:
+    """What one backend answered with this model."""
+
+    backend: str
+    sums: Sums
+
+
+@require_safe
+@for_readers
+def one(request: HttpRequest, name: str) -> HttpResponse:
+    """Ten queries at most, with the two of the login."""
+    frame = Frame(request)
+    only = Q(model=name)
+    known = models.known(name)
+    told = hours.sums(
+        frame.range,
+        ("backend",),
+        hours.LATENCY,
+        UsageHour.objects.filter(only),
+        compared=frame.compares,
+    )
+    if not told and not known and not UsageHour.objects.filter(only).exists():
+        return missing(request, frame, "model", "models")
+    users = keys.used(frame.range, KnownKeys.read(), only=only, compared=False, sliced=False)
+    tables: list[Table[Any]] = [_backends(frame, told), _keys(frame, users)]
+    return exports.answer(*tables) or page(
+        request,
+        "model",
+        frame,
+        name=name,
+        tables=tables,
+        capabilities=[capabilities(row) for row in known],
+        operates=operates(request),
+        every_href=frame.to("models"),
+        **_numbers(frame, sum(told.values(), Sums.nothing(frame.range)), name, known),
+    )
+
+
+def _numbers(frame: Frame, told: Sums, name: str, known: list[DiscoveredModel]) -> dict[str, Any]:
+    slots = frame.range.slots()
+    window = min((row.fact("context") or 0 for row in known), default=0)
+    longest = models.longest_context(frame.range, name)
+    return {
+        "cards": cards.for_model(frame.compared(told), window, longest),
+        "facts": cards.model_facts(told.total),
+        "latency_chart": drawings.first_token(slots, told.slots),
+        "speed_chart": drawings.speed(slots, told.slots),
+        "requests_chart": drawings.requests(slots, told.slots),
+    }
+
+
+def _backends(frame: Frame, told: dict[hours.Group, Sums]) -> Table[BackendUse]:
+    rows = [BackendUse(name, sums) for (name,), sums in told.items() if sums.total.requests]
+    return Table(
+        frame,
+        "Backends",
+        [
+            Column("backend", "Backend", "name", lambda use: use.backend or "(none)"),
+            columns.REQUESTS,
+            columns.FIRST_TOKEN,
+            columns.SLOW_FIRST_TOKEN,
+            columns.SPEED,
+            columns.ERRORS,
+            columns.REPAIRED,
+            columns.COST_EACH,
+        ],
+        InMemory(rows, lambda use: use.backend),
+        "-requests",
+        "backends",
+        empty="The backends that answer with this model are compared here.",
+    )
+
+
+def _keys(frame: Frame, found: list[KeyUse]) -> Table[KeyUse]:
+    def href(use: KeyUse) -> str:
+        return frame.to("key", use.owner.slug)
+
+    return Table(
+        frame,
+        "Keys",
+        [
+            Column("key", "Key", "name", lambda use: use.owner.shown, link=href),
+            Column("kind", "Kind", "text", lambda use: use.owner.kind, filter=True),
+            columns.REQUESTS,
+            columns.TOKENS,
+            columns.CACHED,
+            columns.COST,
+            columns.ERRORS,
+        ],
+        InMemory(found, lambda use: use.owner.slug),
+        "-tokens",
+        "keys",
+        empty="The keys that use this model are listed here.",
+    )
