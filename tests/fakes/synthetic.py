@@ -21,7 +21,9 @@ BATCH = 2000
 DAY = 86_400
 
 
-def records(count: int, seed: int = 1, days: float = 7.0, end: float | None = None) -> Iterator[Record]:
+def records(
+    count: int, seed: int = 1, days: float = 7.0, end: float | None = None
+) -> Iterator[Record]:
     """Records of that many days up to `end`, oldest first: 20 keys, sessions of 40 turns."""
     chance = random.Random(seed)
     end = time.time() if end is None else end

@@ -1,0 +1,162 @@
+"""Several processes on one ledger, and processes that are killed: on SQLite and on PostgreSQL."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.fakes import postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 60.0
+IDS = """
+import django
+django.setup()
+from bridge.models import UsageRecord
+print(*UsageRecord.objects.values_list("request_id", flat=True))
+"""
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where the processes of one test run: their folder and database."""
+
+    folder: Path
+    database_url: str
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "DJANGO_SETTINGS_MODULE": "proxysite.settings",
+            "DATA_DIR": str(self.folder),
+            "DATABASE_URL": self.database_url,
+            "LOG_LEVEL": "warning",
+        }
+        return subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, *command: str) -> str:
+        return finished(self.start(*command))
+
+    @contextmanager
+    def database_away(self) -> Iterator[None]:
+        """Running connections end, and there are no new ones."""
+        if self.database_url.startswith("sqlite"):
+            place = self.folder / "database"
+            place.rename(self.folder / "elsewhere")
+            yield
+            (self.folder / "elsewhere").rename(place)
+            return
+        with psycopg.connect(f"{self.database_url[: -len('gateway')]}postgres") as server:
+            server.autocommit = True
+            server.execute("ALTER DATABASE gateway ALLOW_CONNECTIONS false")
+            server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'gateway'"
+            )
+            yield
+            server.execute("ALTER DATABASE gateway ALLOW_CONNECTIONS true")
+
+
+def finished(process: subprocess.Popen[str]) -> str:
+    """What it said; it ended well."""
+    try:
+        said, _ = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    if postgres.programs() is None:
+        pytest.skip("no PostgreSQL server: initdb was not found")
+    with tempfile.TemporaryDirectory() as folder, postgres.running(Path(folder)) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Host:
+    if request.param == "sqlite":
+        (tmp_path / "database").mkdir()
+        url = f"sqlite:///{tmp_path / 'database' / 'db.sqlite3'}"
+    else:
+        url = request.getfixturevalue("server")
+    host = Host(tmp_path, url)
+    host.run("manage.py", "migrate", "-v0")
+    host.run("manage.py", "flush", "--no-input", "-v0")
+    return host
+
+
+def test_writers_share_hours_and_sessions(host: Host) -> None:
+    """design, The ledger: three at once, two of them with the very same requests."""
+    seeds = ("1", "1", "2")
+    writers = [
+        host.start("-m", "tests.fakes.synthetic", "3000", "--days", "0.2", "--seed", seed)
+        for seed in seeds
+    ]
+    assert sum(int(finished(writer)) for writer in writers) == 6000
+    said = host.run("manage.py", "check_ledger")
+    assert said.startswith("6,000 requests in ")
+    assert "Everything adds up." in said
+
+
+def test_killed_processes_lose_nothing_and_count_nothing_twice(host: Host) -> None:
+    """design, The ledger: kill -9, in the middle of everything, and again."""
+    told: set[str] = set()
+    for seed in range(1, 5):
+        process = host.start("-m", "tests.fakes.accounting", "100000", "--seed", str(seed))
+        assert process.stdout is not None
+        seen = [process.stdout.readline().strip() for _ in range(700 * seed)]
+        process.send_signal(signal.SIGKILL)
+        rest, _ = process.communicate(timeout=SECONDS)
+        told |= {*seen, *rest.split("\n")[:-1]}
+    host.run("-m", "tests.fakes.accounting", "5", "--seed", "9")
+    entered = host.run("-c", IDS).split()
+    assert len(entered) == len(set(entered))
+    assert told <= set(entered)
+    said = host.run("manage.py", "check_ledger")
+    assert f"{len(entered):,} requests" in said
+    assert "0 records wait in the spool" in said
+    assert "Everything adds up." in said
+    assert spooled(host) == []
+
+
+def test_outage_of_the_database_delays_rows_and_loses_none(host: Host) -> None:
+    """design, The ledger. Requests end all the while."""
+    process = host.start("-m", "tests.fakes.accounting", "2000")
+    assert process.stdout is not None
+    told = [process.stdout.readline() for _ in range(500)]
+    with host.database_away():
+        told += [process.stdout.readline() for _ in range(1500)]
+        waiting = sum(len(path.read_bytes().splitlines()) for path in spooled(host))
+        assert waiting >= 1000
+    finished(process)
+    assert (len(set(told)), spooled(host)) == (2000, [])
+    said = host.run("manage.py", "check_ledger")
+    assert said.startswith("2,000 requests in ")
+    assert "Everything adds up." in said
+
+
+def spooled(host: Host) -> list[Path]:
+    return list((host.folder / "spool").glob("*"))
+
+
+def test_reports_read_the_same_on_every_database(host: Host) -> None:
+    """Ours: days, keys, models and sessions in SQL that both understand."""
+    host.run("-m", "tests.fakes.synthetic", "1000", "--days", "3")
+    for by in ("key", "model", "day", "session"):
+        said = host.run(
+            *("manage.py", "usage", "--by", by, "--timezone", "Asia/Tokyo", "--since", "30d")
+        )
+        total = next(line for line in said.splitlines() if line.startswith("total"))
+        assert by == "session" or total.split()[1] == "1,000"
