@@ -7,23 +7,40 @@ from typing import Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-
-def _stylesheet(request: Any) -> str:
-    return static("bridge/admin.css")
+START = "index"
 
 
-def _item(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
+def _served(name: str) -> Any:
+    """A static file, as the theme asks for it."""
+    return lambda request: static(f"bridge/{name}")
+
+
+def _item(title: str, icon: str, name: str, permission: str = "") -> dict[str, Any]:
     """One entry of the menu, for those who may see the page."""
     return {
+        "name": name,
         "title": title,
         "icon": icon,
         "link": reverse_lazy(f"admin:{name}"),
-        "permission": lambda request: request.user.has_perm(permission),
+        "active": lambda request: _entry_of(request.path) == name,
+        "permission": lambda request: not permission or request.user.has_perm(permission),
     }
 
 
 def _rows(title: str, icon: str, model: str, app: str = "bridge") -> dict[str, Any]:
     return _item(title, icon, f"{app}_{model}_changelist", f"{app}.view_{model}")
+
+
+def _entry_of(path: str) -> str:
+    """The entry of the menu that a page belongs to: some addresses lie below others."""
+    items = [item for group in UNFOLD["SIDEBAR"]["navigation"] for item in group["items"]]
+    fitting = {str(item["link"]): str(item["name"]) for item in items if _fits(item, path)}
+    return fitting[max(fitting, key=len)] if fitting else ""
+
+
+def _fits(item: dict[str, Any], path: str) -> bool:
+    link = str(item["link"])
+    return path == link if item["name"] == START else path.startswith(link)
 
 
 UNFOLD: dict[str, Any] = {
@@ -32,7 +49,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_SYMBOL": "deployed_code",
     "SHOW_BACK_BUTTON": True,
     "DASHBOARD_CALLBACK": "bridge.admin.start.context",
-    "STYLES": [_stylesheet],
+    "STYLES": [_served("admin.css")],
+    "SCRIPTS": [_served("times.js")],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _served("icon.svg")}],
     "COLORS": {
         "primary": {
             "50": "#fdf4f0",
@@ -51,6 +70,7 @@ UNFOLD: dict[str, Any] = {
     "SIDEBAR": {
         "show_search": False,
         "navigation": [
+            {"items": [_item("Overview", "home", START)]},
             {
                 "title": "Routing",
                 "items": [

@@ -86,6 +86,7 @@ LAYERS: dict[str, str] = {
     "admin": (
         "admin_users client_settings documents explaining models operations probing roles sealing snapshot"
     ),
+    "templatetags": "admin",
     "welcome": f"report gateway snapshot ids {T}",
     "servers": "gateway",
     "apps": "roles",

@@ -10,14 +10,15 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from bridge import explaining
+from bridge.admin import marks
 from bridge.admin.base import ConfigAdmin, actor, page_of
 from bridge.client_settings import client_settings_context
-from bridge.models import AliasTarget, ModelAlias
+from bridge.models import AliasTarget, DiscoveredModel, ModelAlias
 from bridge.models.changes import recorded
 
 COPY = "{} copy"
@@ -28,18 +29,36 @@ class TargetInline(TabularInline):
     extra = 0
     min_num = 1
     validate_min = True
+    hide_title = True
+    verbose_name_plural = "Where it leads"
     fields = ("backend", "model", "position", "weight")
-    autocomplete_fields = ("backend",)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A plain choice of the backend, read once for all rows; model names are suggested."""
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "backend":
+            field.choices = list(field.choices)
+            plain: Any = field.widget
+            plain.can_add_related = plain.can_change_related = plain.can_view_related = False
+        elif db_field.name == "model":
+            field.widget.attrs |= {"list": "gw-models", "autocomplete": "off"}
+        return field
 
 
 @admin.register(ModelAlias)
 class ModelAliasAdmin(ConfigAdmin):
-    list_display = ("pattern", "leads_to", "said", "enabled", "source")
+    list_display = ("pattern", "leads_to", "said", "state", "source")
     list_filter = ("enabled", "targets__backend", "origin")
     search_fields = ("pattern", "targets__model")
     inlines = (TargetInline,)
     buttons = ("duplicate",)
     list_before_template = "bridge/admin/alias_tools.html"
+    change_form_template = "bridge/admin/alias_form.html"
+    unsaid = {"thinking": "As asked"}
+    empty = (
+        "No alias yet: clients name models as the backends do. An alias gives them another name, "
+        "such as claude-sonnet-*, with one target or several."
+    )
     fieldsets = (
         (None, {"fields": ("pattern", "enabled")}),
         (
@@ -55,19 +74,33 @@ class ModelAliasAdmin(ConfigAdmin):
 
     @display(description="leads to")
     def leads_to(self, row: ModelAlias) -> str:
-        shown = ((t.backend.name, t.model, _share(t)) for t in row.targets.all())
-        return format_html_join("", '<div class="gw-target">{}: {}{}</div>', shown) or "nowhere"
+        shown = [(t.backend.name, t.model, _share(t)) for t in row.targets.all()]
+        if not shown:
+            return marks.state("danger", "nowhere")
+        lines = format_html_join("", "<span>{}: {}{}</span>", shown)
+        return format_html('<span class="gw-targets">{}</span>', lines)
+
+    @display(description="state", ordering="enabled")
+    def state(self, row: ModelAlias) -> str:
+        return marks.state("success", "on") if row.enabled else marks.state("default", "off")
 
     @display(description="overrides")
     def said(self, row: ModelAlias) -> str:
         told = [row.thinking and f"thinking {row.thinking}"]
         told += [f"temperature {row.temperature:g}" if row.temperature is not None else ""]
-        told += [f"at most {row.max_tokens} tokens" if row.max_tokens else ""]
+        told += [f"at most {marks.number(row.max_tokens)} tokens" if row.max_tokens else ""]
         told += ["system prefix" if row.system_prefix else ""]
         return ", ".join(filter(None, told)) or "-"
 
     def panel(self, request: HttpRequest, row: ModelAlias) -> dict[str, Any]:
         return {"template": "bridge/admin/alias_panel.html"}
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        listed = DiscoveredModel.objects.filter(listed=True, backend__enabled=True)
+        context["models"] = listed.values_list("name", "backend__name").order_by("name")
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def duplicate(self, request: HttpRequest, row: ModelAlias) -> HttpResponse:
         """A second alias with the same targets, switched off until it has its name."""
@@ -97,19 +130,20 @@ class ModelAliasAdmin(ConfigAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         shared = self.admin_site.each_context(request)
-        return TemplateResponse(request, template, {**shared, "opts": self.opts, **context})
+        return TemplateResponse(request, template, {**shared, **context})
 
     def route_view(self, request: HttpRequest) -> HttpResponse:
         """What a model name would route to, step by step."""
         name = request.GET.get("model", "").strip()
         session = request.GET.get("session", "").strip()
+        context: dict[str, Any] = {"known": explaining.names(), "asked": name, "session": session}
+        if name:
+            decision = explaining.decide(name, session)
+            alias = ModelAlias.objects.filter(pattern=decision.alias).first()
+            context |= {"decision": decision, "alias": alias}
+            context["said"] = self.said(alias) if alias and decision.overrides else ""
         return self._page(
-            request,
-            "bridge/admin/route.html",
-            title="Where does a name lead?",
-            asked=name,
-            session=session,
-            decision=explaining.decide(name, session) if name else None,
+            request, "bridge/admin/route.html", title="Where does a name lead?", **context
         )
 
     def client_view(self, request: HttpRequest) -> HttpResponse:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from unfold.decorators import display
 
 from bridge import operations, sealing
+from bridge.admin import marks
 from bridge.admin.base import ConfigAdmin, actor
 from bridge.models import Backend, BreakerMode
 from bridge.models.changes import recorded
@@ -42,29 +43,20 @@ class BackendForm(ModelForm):  # type: ignore[type-arg]
         given = str(self.cleaned_data["credential"]).strip()
         return self.stored if given == KEEP else given
 
-    def clean(self) -> dict[str, Any] | None:
-        """A key that nobody can read must not be sent to an address of somebody's choice."""
-        cleaned = super().clean() or self.cleaned_data
-        kept = self.stored.startswith(sealing.PREFIX) and cleaned.get("credential") == self.stored
-        if kept and "url" in cleaned and _host(cleaned["url"]) != _host(self.initial["url"]):
-            self.add_error("credential", "Enter the key again: the new address is another server.")
-        return cleaned
-
-
-def _host(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc.lower()
-
 
 @admin.register(Backend)
 class BackendAdmin(ConfigAdmin):
     form = BackendForm
-    list_display = ("name", "state", "url", "family", "model_count", "key", "share", "source")
+    list_display = ("place", "state", "model_count", "family", "key", "share", "source")
     list_filter = ("enabled", "breaker_mode", "dialect", "origin")
     list_select_related = ("breaker",)
     search_fields = ("name", "url")
     actions = ("force_open", "force_closed", "automatic", "reset")
     buttons = ("force_open", "force_closed", "automatic", "reset", "refresh", "test")
+    empty = (
+        "No backend yet, so the gateway answers with its built-in demo. An address and a key are "
+        "enough for a real one."
+    )
     fieldsets = (
         (None, {"fields": ("name", "url", "credential", "enabled")}),
         ("How to talk to it", {"fields": ("dialect", "auth_header")}),
@@ -76,40 +68,41 @@ class BackendAdmin(ConfigAdmin):
         rows: QuerySet[Backend] = super().get_queryset(request)
         return rows.annotate(listed_models=Count("models", filter=Q(models__listed=True)))
 
-    def get_fieldsets(self, request: HttpRequest, obj: Backend | None = None) -> Any:
-        """Who may only look is told of the key what the list tells; the column is sealed text."""
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may only look sees what kind of key there is, and no form of the key itself."""
         if obj is None or self.has_change_permission(request, obj):
-            return self.fieldsets
-        told = {"fields": ("name", "url", "key", "enabled")}
-        return ((None, told), *self.fieldsets[1:])
+            return super().get_fieldsets(request, obj)
+        fields = ("name", "url", "key", "enabled")
+        return ((None, {"fields": fields}), *self.fieldsets[1:])
 
     # --- columns ---
 
-    @display(description="state", label=operations.COLOURS)
+    @display(description="backend", ordering="name")
+    def place(self, row: Backend) -> str:
+        return marks.two_lines(row.name, row.url)
+
+    @display(description="state")
     def state(self, row: Backend) -> str:
-        return operations.standing(row).word
+        standing = operations.standing(row)
+        return marks.state(standing.colour, standing.word)
 
     @display(description="dialect", ordering="dialect")
     def family(self, row: Backend) -> str:
-        return row.get_dialect_display()
+        return "detected" if row.dialect == "auto" else row.get_dialect_display()
 
     @display(description="models", ordering="listed_models")
-    def model_count(self, row: Any) -> int:
-        return int(row.listed_models)
+    def model_count(self, row: Any) -> str:
+        return marks.number(row.listed_models)
 
     @display(description="API key")
     def key(self, row: Backend) -> str:
         return row.key_told
 
-    @display(description="share", ordering="position")
+    @display(description="position", ordering="position")
     def share(self, row: Backend) -> str:
-        return format_html(
-            '<span title="position {}, weight {}">{} / {}</span>',
-            row.position,
-            row.weight,
-            row.position,
-            row.weight,
-        )
+        if row.weight == 1:
+            return str(row.position)
+        return format_html("{}, weight {}", row.position, row.weight)
 
     # --- the head of a backend's page ---
 
@@ -117,8 +110,15 @@ class BackendAdmin(ConfigAdmin):
         return {
             "template": "bridge/admin/backend_panel.html",
             "standing": operations.standing(row),
-            "modes": BreakerMode,
+            "threshold": settings.BREAKER_FAILURES,
+            "models": row.models.filter(listed=True).count(),
         }
+
+    def goes_along(self, row: Backend) -> list[str]:
+        count = row.models.count()
+        told = [f"what is known of its {count} models"] if count else []
+        lost = row.targets.select_related("alias").order_by("alias__pattern", "pk")
+        return told + [f"target {target.model} of alias {target.alias}" for target in lost]
 
     # --- what can be done: to ticked rows from the list, to one from its page ---
 

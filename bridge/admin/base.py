@@ -6,14 +6,21 @@ history, written in the same transaction, and can be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.db.models import QuerySet
+from django.forms import NullBooleanSelect, Textarea
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -21,12 +28,12 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from bridge.documents import revert
+from bridge.documents import FROM_ENVIRONMENT, revert
 from bridge.models import Change, ConfigRow, Origin
 from bridge.models.changes import recorded
 
 SHOWN_CHANGES = 100
-_ORIGIN_COLOURS = {"Environment": "info", "Operator": "default"}
+ROWS_OF_TEXT = 3
 
 
 def post_only(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -48,11 +55,17 @@ def actor(request: HttpRequest) -> str:
 class ConfigAdmin(ModelAdmin):
     """Base of the admin's pages for configuration rows.
 
-    `buttons` are methods of (request, row) that the page of a row offers as POST targets, at
-    ``ID/do/NAME/``; each returns where to go, or None for the row's page.
+    buttons      methods of (request, row) that the page of a row offers as POST targets, at
+                 ``ID/do/NAME/``; each returns where to go, or None for the row's page
+    unsaid       field -> what an empty choice of it means
+    empty        what an empty list says: what will stand there, and why
+    empty_link   (name of a page, its title) where that is brought about, if not by adding a row
     """
 
     buttons: ClassVar[tuple[str, ...]] = ()
+    unsaid: ClassVar[dict[str, str]] = {}
+    empty: ClassVar[str] = ""
+    empty_link: ClassVar[tuple[str, str] | None] = None
     change_form_outer_before_template: str | None = "bridge/admin/panel.html"
     warn_unsaved_form = True
     list_filter_submit = False
@@ -70,9 +83,23 @@ class ConfigAdmin(ModelAdmin):
         """Whether this user may change rows of this kind at all."""
         return bool(super().has_change_permission(request))
 
-    @display(description="from", ordering="origin", label=_ORIGIN_COLOURS)
+    @display(description="from", ordering="origin")
     def source(self, row: Any) -> str:
-        return str(row.get_origin_display())
+        return str(row.get_origin_display()).lower()
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What the page asks about: each row with what goes along, not every row below it."""
+        rows = list(objs)
+        told = [line for row in rows for line in (str(row), self.goes_along(row)) if line]
+        counts = {str(self.opts.verbose_name_plural): len(rows)}
+        own = [row for row in rows if not from_environment(row)]
+        may = all(self.has_delete_permission(request, row) for row in own)
+        fixed = [f"{row} {FROM_ENVIRONMENT}" for row in rows if row not in own]
+        return told, counts, set() if may else {self.opts.verbose_name}, fixed
+
+    def goes_along(self, row: Any) -> list[str]:
+        """What vanishes with a row."""
+        return []
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Rows of the environment stay, whatever was ticked."""
@@ -84,6 +111,21 @@ class ConfigAdmin(ModelAdmin):
         row.origin = Origin.OPERATOR
         row.save()
         messages.success(request, f"{row} is yours now; the environment no longer changes it.")
+
+    # --- forms ---
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Choices that are empty say what that means; text boxes are small and can be drawn."""
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        unsaid = self.unsaid.get(db_field.name)
+        if unsaid and isinstance(field.widget, NullBooleanSelect):
+            known: list[Any] = list(field.widget.choices)
+            field.widget.choices = [("unknown", unsaid), *known[1:]]
+        elif unsaid:
+            field.choices = [("", unsaid), *field.choices[1:]]
+        elif field is not None and isinstance(field.widget, Textarea):
+            field.widget.attrs["rows"] = ROWS_OF_TEXT
+        return field
 
     # --- every change is recorded ---
 
@@ -112,15 +154,20 @@ class ConfigAdmin(ModelAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        row = get_object_or_404(self.model, pk=object_id)
-        if not self.has_view_or_change_permission(request, row):
+        """What happened to a row, newest first; deleted rows have a history, too."""
+        if not self.has_view_or_change_permission(request):
             raise PermissionDenied
+        row = self.model._default_manager.filter(pk=object_id).first()
+        changes = list(_changes_of(self.model, object_id))
+        if row is None and not changes:
+            raise Http404
         context = {
             **self.admin_site.each_context(request),
-            "title": f"History of {row}",
-            "opts": self.opts,
-            "original": row,
-            "changes": changes_of(row),
+            "title": f"{self.opts.verbose_name} {row or changes[0].label}: history",
+            "menu_link": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
+            "row": row,
+            "page": page_of(row) if row else "",
+            "changes": changes,
             "may_revert": self.may_operate(request) and not from_environment(row),
             "next": request.path,
         }
@@ -170,21 +217,35 @@ def page_of(row: Any) -> str:
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk])
 
 
-def changes_of(row: ConfigRow) -> Sequence[Change]:
-    """The history of a row, newest first; also of a row of this kind that had its number before."""
-    return list(Change.objects.filter(Q(kind=row.KIND, object_id=row.pk))[:SHOWN_CHANGES])
+def _changes_of(model: type[ConfigRow], object_id: str) -> QuerySet[Change]:
+    """The newest changes of a row, or of the one that had this number."""
+    if not object_id.isdecimal():
+        return Change.objects.none()
+    return Change.objects.filter(kind=model.KIND, object_id=object_id)[:SHOWN_CHANGES]
 
 
 def take_back(request: HttpRequest, change: Change) -> ConfigRow | None:
     """Revert a change and say how that went."""
+    later = Change.objects.filter(
+        kind=change.kind, object_id=change.object_id, pk__gt=change.pk
+    ).count()
     try:
         with recorded(actor(request)):
             row = revert(change)
     except ValidationError as error:
-        messages.error(request, f"Not reverted: {' '.join(error.messages)}")
+        messages.error(request, f"Not reverted: {' '.join(_told(error))}")
         return None
-    messages.success(request, f"{change.label} is again as it was before.")
+    told = "is again as it was before" if change.before else "is gone again"
+    gone = f"; {later} later change{'s' * (later > 1)} of it went with that" if later else ""
+    messages.success(request, f"{change.label} {told}{gone}.")
     return row
+
+
+def _told(error: ValidationError) -> list[str]:
+    """What is wrong, each with the field where there is one."""
+    if not hasattr(error, "error_dict"):
+        return error.messages
+    return [f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items()]
 
 
 def _recorded(request: HttpRequest) -> Any:

@@ -14,11 +14,11 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 from unfold.decorators import display
 
+from bridge.admin import marks
 from bridge.admin.base import ConfigAdmin, post_only
 from bridge.models import DiscoveredModel
 from bridge.probing import live
 
-_WORDS = {True: "yes", False: "no", None: "not told"}
 _LABELS = {
     "context": "Context window",
     "max_output": "Longest answer",
@@ -30,21 +30,35 @@ _LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One row of the table on a model's page. `counts` is whose answer is used."""
+    """One row of the table on a model's page. `counts` is the answer that is used, `by` whose."""
 
     label: str
+    counts: str
+    by: str
     told: str
     probed: str
     override: str
-    counts: str
 
 
 @admin.register(DiscoveredModel)
 class DiscoveredModelAdmin(ConfigAdmin):
-    list_display = ("name", "backend", "window", "images", "calls", "thinks", "probe", "listed")
+    list_display = ("place", "window", "images", "calls", "thinks", "probe", "last_seen")
     list_filter = ("backend", "listed", "tools", "vision", "reasoning")
     list_select_related = ("backend",)
     search_fields = ("name",)
+    unsaid = {
+        "vision_override": "As found",
+        "tools_override": "As found",
+        "reasoning_override": "As found",
+        "dialect": "As its backend",
+        "inline_thinking": "Known from its name",
+        "written_calls": "As TEXT_TOOL_CALLS says",
+    }
+    empty = (
+        "No model yet. The lists of the backends are read every minute, and their models appear "
+        "here as soon as one answers."
+    )
+    empty_link = ("admin:bridge_backend_changelist", "See the backends")
     fieldsets = (
         (
             "What you say counts",
@@ -59,30 +73,44 @@ class DiscoveredModelAdmin(ConfigAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only what no list has any more: the next look would bring the others back."""
+        gone = obj is not None and not obj.listed
+        return gone and bool(super().has_delete_permission(request, obj))
+
     # --- columns: the answer that counts ---
+
+    @display(description="model", ordering="name")
+    def place(self, row: DiscoveredModel) -> str:
+        return marks.two_lines(row.name, row.backend.name)
 
     @display(description="context")
     def window(self, row: DiscoveredModel) -> str:
-        return _shown(row.fact("context"))
+        return marks.fact(row.fact("context"))
 
     @display(description="images")
     def images(self, row: DiscoveredModel) -> str:
-        return _shown(row.fact("vision"))
+        return marks.fact(row.fact("vision"))
 
     @display(description="tools")
     def calls(self, row: DiscoveredModel) -> str:
-        return _shown(row.fact("tools"))
+        return marks.fact(row.fact("tools"))
 
     @display(description="thinking")
     def thinks(self, row: DiscoveredModel) -> str:
-        return _shown(row.fact("reasoning"))
+        return marks.fact(row.fact("reasoning"))
 
     @display(description="probe", ordering="probed_at")
     def probe(self, row: DiscoveredModel) -> str:
         if not row.evidence:
-            return "-"
+            return "not yet"
         works = sum(1 for check in row.evidence if check["works"])
-        return f"{works} of {len(row.evidence)}"
+        return marks.two_lines(f"{works} of {len(row.evidence)} work", marks.moment(row.probed_at))
+
+    @display(description="state", ordering="listed")
+    def last_seen(self, row: DiscoveredModel) -> str:
+        colour, word = ("success", "listed") if row.listed else ("warning", "not listed any more")
+        return marks.state(colour, word)
 
     # --- one model ---
 
@@ -117,9 +145,6 @@ def _facts(row: DiscoveredModel) -> Iterator[Fact]:
         told, probed = getattr(row, name), row.probed.get(name)
         override = getattr(row, f"{name}_override")
         known = (("you", override), ("the probe", probed), ("its list", told))
-        counts = next((whose for whose, value in known if value is not None), "")
-        yield Fact(label, _shown(told), _shown(probed), _shown(override), counts)
-
-
-def _shown(value: Any) -> str:
-    return _WORDS[value] if value is None or isinstance(value, bool) else f"{value:,}"
+        by = next((whose for whose, value in known if value is not None), "")
+        shown = (marks.fact(value) for value in (told, probed, override))
+        yield Fact(label, marks.fact(row.fact(name)), by, *shown)

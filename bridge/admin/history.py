@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -14,24 +15,61 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from bridge.admin.base import page_of, post_only, take_back
+from bridge.admin import marks
+from bridge.admin.base import post_only, take_back
 from bridge.documents import KINDS
 from bridge.models import Change
 
 _COLOURS = {"added": "success", "changed": "info", "deleted": "danger"}
+SHOWN_FIELDS = 3
+
+
+class KindFilter(admin.AllValuesFieldListFilter):
+    """Kinds of rows by the names that the menu has for them."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            kind = KINDS.get(str(choice["display"]))
+            named = str(kind._meta.verbose_name_plural) if kind else choice["display"]
+            yield {**choice, "display": named}
 
 
 @admin.register(Change)
 class ChangeAdmin(ModelAdmin):
-    list_display = ("at", "label", "kind", "what", "actor")
-    list_filter = ("kind", "actor")
+    list_display = ("what", "kind_of", "done", "fields_changed", "actor", "when")
+    list_filter = (("kind", KindFilter), "actor", "at")
     search_fields = ("label", "actor")
-    date_hierarchy = "at"
     list_per_page = 50
+    empty = (
+        "No changes yet. Whatever is changed here, by an imported file or by the environment will "
+        "be listed, with who changed it and a button to take it back."
+    )
 
-    @display(description="change", label=_COLOURS)
+    # --- columns ---
+
+    @display(description="what", ordering="label")
     def what(self, change: Change) -> str:
-        return change.verb
+        return change.label
+
+    @display(description="kind", ordering="kind")
+    def kind_of(self, change: Change) -> str:
+        return str(KINDS[change.kind]._meta.verbose_name)
+
+    @display(description="change")
+    def done(self, change: Change) -> str:
+        return marks.state(_COLOURS[change.verb], change.verb)
+
+    @display(description="fields")
+    def fields_changed(self, change: Change) -> str:
+        if change.verb != "changed":
+            return ""
+        names = [name for name, _before, _after in change.differences()]
+        more = len(names) - SHOWN_FIELDS
+        return ", ".join(names[:SHOWN_FIELDS]) + (f" and {more} more" if more > 0 else "")
+
+    @display(description="when", ordering="pk")
+    def when(self, change: Change) -> str:
+        return marks.moment(change.at)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -62,26 +100,23 @@ class ChangeAdmin(ModelAdmin):
             raise PermissionDenied
         context = {
             **self.admin_site.each_context(request),
-            "title": str(change),
-            "opts": self.opts,
+            "title": f"{KINDS[change.kind]._meta.verbose_name} {change}",
             "changes": [change],
             "may_revert": may_revert(request, change),
+            "history": _history_of(change),
             "next": reverse("admin:bridge_change_changelist"),
         }
         return TemplateResponse(request, "bridge/admin/history.html", context)
 
     def revert_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Take a change back, and show where it was asked from."""
         change = get_object_or_404(Change, pk=pk)
         if not may_revert(request, change):
             raise PermissionDenied
-        row = take_back(request, change)
+        take_back(request, change)
         then = request.POST.get("next", "")
         if not url_has_allowed_host_and_scheme(then, {request.get_host()}, request.is_secure()):
             then = reverse("admin:bridge_change_changelist")
-        if row is None and change.before is None and f"/{change.object_id}/" in then:
-            then = reverse("admin:bridge_change_changelist")  # the row's own page is gone with it
-        elif row is not None and row.pk:
-            then = then or page_of(row)
         return HttpResponseRedirect(then)
 
 
@@ -89,3 +124,9 @@ def may_revert(request: HttpRequest, change: Change) -> bool:
     """Whoever may change rows of this kind may take their changes back."""
     opts = KINDS[change.kind]._meta
     return request.user.has_perm(f"{opts.app_label}.change_{opts.model_name}")
+
+
+def _history_of(change: Change) -> str:
+    """The address of all changes of the same row."""
+    opts = KINDS[change.kind]._meta
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_history", args=[change.object_id])

@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from unfold.decorators import display
 
+from bridge.admin import marks
 from bridge.admin.base import ConfigAdmin, actor
 from bridge.models import ApiKey
 from bridge.models.changes import recorded
@@ -23,10 +24,14 @@ _COLOURS = {"good": "success", "expired": "danger", "switched off": "default"}
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ConfigAdmin):
-    list_display = ("name", "owner", "ends_in", "state", "limits", "expires_at", "created_at")
+    list_display = ("name", "owner", "ends_in", "state", "limits", "expires", "created")
     list_filter = ("enabled", "period")
     search_fields = ("name", "owner", "last_four")
     buttons = ("revoke", "rotate")
+    empty = (
+        "No key issued yet. A key of the gateway tells its holder from others, has limits, and "
+        "spares them the backend's own."
+    )
     fieldsets = (
         (None, {"fields": ("name", "owner", "enabled", "expires_at")}),
         (
@@ -45,18 +50,25 @@ class ApiKeyAdmin(ConfigAdmin):
 
     @display(description="limits")
     def limits(self, row: ApiKey) -> str:
-        told = [f"{row.rpm:,} requests/min" if row.rpm else ""]
-        told += [f"{row.tpm:,} tokens/min" if row.tpm else ""]
+        told = [f"{marks.number(row.rpm)} requests/min" if row.rpm else ""]
+        told += [f"{marks.number(row.tpm)} tokens/min" if row.tpm else ""]
         told += [f"{row.concurrent} at once" if row.concurrent else ""]
         told += [f"{row.budget_usd:g} USD a {row.period}" if row.budget_usd is not None else ""]
         return ", ".join(filter(None, told)) or "-"
 
-    @display(description="state", label=_COLOURS)
+    @display(description="state")
     def state(self, row: ApiKey) -> str:
-        if not row.enabled:
-            return "switched off"
         expired = row.expires_at is not None and row.expires_at <= timezone.now()
-        return "expired" if expired else "good"
+        word = "switched off" if not row.enabled else "expired" if expired else "good"
+        return marks.state(_COLOURS[word], word)
+
+    @display(description="expires", ordering="expires_at")
+    def expires(self, row: ApiKey) -> str:
+        return marks.moment(row.expires_at)
+
+    @display(description="issued", ordering="created_at")
+    def created(self, row: ApiKey) -> str:
+        return marks.moment(row.created_at)
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if not change:

@@ -6,14 +6,34 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Count
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.text import capfirst
 
 from bridge import operations, snapshot
+from bridge.documents import KINDS
 from bridge.models import AliasTarget, Backend, Change, ConfigVersion, DiscoveredModel, ModelAlias
 from bridge.models.backends import ENV
 
 SHOWN_CHANGES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A link to what is often wanted, for those with the permission."""
+
+    title: str
+    page: str
+    permission: str
+
+
+WAYS = (
+    Way("Add an alias", "admin:bridge_modelalias_add", "bridge.add_modelalias"),
+    Way("Where does a name lead?", "admin:bridge_route", "bridge.view_modelalias"),
+    Way("Client settings", "admin:bridge_client", "bridge.view_modelalias"),
+    Way("Issue a key", "admin:bridge_apikey_add", "bridge.add_apikey"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +55,35 @@ class Card:
 
 
 def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What the start page shows; called by the theme."""
-    if not request.user.has_perm("bridge.view_backend"):
-        return context
+    """What the start page shows to this user; called by the theme."""
+    if request.user.has_perm("bridge.view_backend"):
+        context |= _state()
+    if request.user.has_perm("bridge.view_change"):
+        context["recent_changes"] = Change.objects.all()[:SHOWN_CHANGES]
+    context["ways"] = [way for way in WAYS if request.user.has_perm(way.permission)]
+    return context
+
+
+def _state() -> dict[str, Any]:
     rows = list(Backend.objects.select_related("breaker"))
     counts = _listed()
     cards = [Card(row, operations.standing(row), counts.get(row.pk, 0)) for row in rows]
     concerns = _concerns(cards)
-    context |= {
+    return {
         "cards": cards,
         "concerns": concerns,
         "verdict": _verdict(cards, concerns),
         "is_demo": not any(card.row.enabled for card in cards),
         "alias_count": ModelAlias.objects.filter(enabled=True).count(),
         "model_count": sum(counts.values()),
-        "recent_changes": Change.objects.all()[:SHOWN_CHANGES],
         "version": settings.VERSION,
     }
-    return context
 
 
 def _listed() -> dict[int, int]:
-    counts: dict[int, int] = {}
-    for backend_id in DiscoveredModel.objects.filter(listed=True).values_list("backend", flat=True):
-        counts[backend_id] = counts.get(backend_id, 0) + 1
-    return counts
+    """Backend -> how many models its list has."""
+    rows = DiscoveredModel.objects.filter(listed=True).order_by().values("backend")
+    return dict(rows.annotate(Count("pk")).values_list("backend", "pk__count"))
 
 
 def _verdict(cards: list[Card], concerns: list[Concern]) -> tuple[str, str]:
@@ -77,7 +101,7 @@ def _verdict(cards: list[Card], concerns: list[Concern]) -> tuple[str, str]:
 def _concerns(cards: list[Card]) -> list[Concern]:
     built = snapshot.build(ConfigVersion.current())
     found = [
-        Concern(f"{fault.kind} {fault.name}: {fault.reason}", _fault_page(fault), grave=True)
+        Concern(f"{_kind(fault)} {fault.name}: {fault.reason}", _page(fault), grave=True)
         for fault in built.faults
     ]
     for card in cards:
@@ -85,21 +109,22 @@ def _concerns(cards: list[Card]) -> list[Concern]:
     return found + _about_aliases()
 
 
-def _fault_page(fault: snapshot.Fault) -> str:
-    names = {
-        "backends": "backend",
-        "aliases": "modelalias",
-        "tool_names": "toolnamemap",
-        "keys": "apikey",
-    }
-    return reverse(f"admin:bridge_{names[fault.kind]}_change", args=[fault.id])
+def _kind(fault: snapshot.Fault) -> str:
+    return capfirst(str(KINDS[fault.kind]._meta.verbose_name))
+
+
+def _page(fault: snapshot.Fault) -> str:
+    opts = KINDS[fault.kind]._meta
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[fault.id])
 
 
 def _about_backend(card: Card) -> list[Concern]:
     row, standing = card.row, card.standing
     page = reverse("admin:bridge_backend_change", args=[row.pk])
+    if not row.enabled or standing.problem:
+        return []
     found = []
-    if row.enabled and standing.needs_attention and not standing.problem:
+    if standing.needs_attention:
         error = f": {standing.last_error}" if standing.last_error else ""
         grave = standing.colour == "danger"
         found.append(Concern(f"Backend {row} is {standing.word.lower()}{error}", page, grave))
@@ -107,7 +132,7 @@ def _about_backend(card: Card) -> list[Concern]:
     if row.credential.startswith(ENV) and not settings.BACKEND_SECRET(name):
         text = f"Backend {row} wants its key from {name}, which is not set: callers' keys are sent"
         found.append(Concern(text, page))
-    if row.enabled and not card.models:
+    if not card.models:
         found.append(Concern(f"Backend {row} has not told its models", page))
     return found
 

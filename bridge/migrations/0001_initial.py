@@ -66,7 +66,8 @@ class Migration(migrations.Migration):
                 ('backend', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='aliases', to='bridge.backend')),
             ],
             options={
-                'verbose_name_plural': 'model aliases',
+                'verbose_name': 'alias',
+                'verbose_name_plural': 'aliases',
                 'ordering': ['pattern'],
             },
         ),
@@ -80,6 +81,7 @@ class Migration(migrations.Migration):
                 ('origin', models.CharField(choices=[('environment', 'Environment'), ('operator', 'Operator')], default='operator', editable=False, max_length=12)),
             ],
             options={
+                'verbose_name': 'tool name',
                 'ordering': ['model_pattern', 'backend_name'],
                 'constraints': [models.UniqueConstraint(fields=('backend_name', 'model_pattern'), name='one_row_per_tool_and_model')],
             },
@@ -105,6 +107,7 @@ class Migration(migrations.Migration):
                 ('backend', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='models', to='bridge.backend')),
             ],
             options={
+                'verbose_name': 'model',
                 'ordering': ['name'],
                 'constraints': [models.UniqueConstraint(fields=('backend', 'name'), name='one_row_per_model')],
             },

@@ -140,11 +140,12 @@ class Backend(ConfigRow):
         super().save(*args, **kwargs)
 
     def affected(self) -> Iterable[ConfigRow]:
-        """Itself, and the aliases that lead to it: their documents name it."""
+        """Itself, the aliases that lead to it, and what was said of its models: they name it."""
         yield self
         if self.pk:
             for target in self.targets.select_related("alias"):
                 yield target.alias
+            yield from self.models.filter(DiscoveredModel.spoken_of())
 
     @property
     def key_told(self) -> str:
@@ -234,6 +235,7 @@ class DiscoveredModel(ConfigRow):
 
     class Meta:
         ordering = ["name"]
+        verbose_name = "model"
         constraints = [
             models.UniqueConstraint(fields=["backend", "name"], name="one_row_per_model")
         ]
@@ -244,6 +246,15 @@ class DiscoveredModel(ConfigRow):
     @property
     def backend_name(self) -> str:
         return self.backend.name
+
+    @classmethod
+    def spoken_of(cls) -> models.Q:
+        """Those of which the operator said anything."""
+        said = models.Q(pk__in=())
+        for column in list(cls.MEMBERS.values())[cls.KEYS :]:
+            is_text = isinstance(cls._meta.get_field(column), models.CharField)
+            said |= ~models.Q(**{column: ""}) if is_text else ~models.Q(**{column: None})
+        return said
 
     def fact(self, name: str) -> Any:
         """The answer that counts: the operator's, else the probe's, else the list's."""

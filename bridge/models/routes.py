@@ -62,7 +62,8 @@ class ModelAlias(ConfigRow):
 
     class Meta:
         ordering = ["pattern"]
-        verbose_name_plural = "model aliases"
+        verbose_name = "alias"
+        verbose_name_plural = "aliases"
 
     def __str__(self) -> str:
         return self.pattern
@@ -150,6 +151,7 @@ class ToolNameMap(ConfigRow):
 
     class Meta:
         ordering = ["model_pattern", "backend_name"]
+        verbose_name = "tool name"
         constraints = [
             models.UniqueConstraint(
                 fields=["backend_name", "model_pattern"], name="one_row_per_tool_and_model"

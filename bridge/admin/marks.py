@@ -1,0 +1,51 @@
+"""How values look in lists and panels: a state with its shape, numbers, moments, and unknowns."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+THIN = "\u202f"
+"""Between groups of three digits; no line ends there."""
+UNKNOWN = mark_safe('<span class="gw-unknown gw-quiet" title="Nobody has told">–</span>')
+"""What nobody told. Not the same as "no"."""
+
+
+def state(colour: str, word: str) -> SafeString:
+    """A state, told by word, shape and colour."""
+    return format_html(
+        '<span class="gw-state gw-{}"><span class="gw-dot" aria-hidden="true"></span>{}</span>',
+        colour,
+        word,
+    )
+
+
+def number(value: int) -> str:
+    """A whole number with thin spaces: 202 752."""
+    return f"{value:,}".replace(",", THIN)
+
+
+def fact(value: Any) -> str:
+    """What is known of a model: a number, yes or no, or that nobody told."""
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value)
+
+
+def moment(at: datetime | None) -> str:
+    """How long ago or how soon; the exact moment is one hover away."""
+    if at is None:
+        return "-"
+    exact = at.isoformat(timespec="seconds")
+    return format_html('<time datetime="{}" title="{}">{}</time>', exact, exact, naturaltime(at))
+
+
+def two_lines(first: Any, second: Any) -> SafeString:
+    """A value, and what explains it in small letters below."""
+    return format_html('{}<span class="gw-below">{}</span>', first, second)
