@@ -117,7 +117,8 @@ async def _listen_to_redis(heard: Heard) -> None:
     while True:
         try:
             async with redis_connection.connect_async() as redis, redis.pubsub() as subscription:
-                await subscription.subscribe(redis_connection.PREFIX + CHANNEL)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await subscription.subscribe(redis_connection.PREFIX + CHANNEL)
                 while True:
                     await _wait_for_message(subscription)
                     _outage().ended()

@@ -34,14 +34,20 @@ def connect() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, retry=Retry(NoBackoff(), 0), **PATIENCE)
 
 
-def connect_async(most: int = 1) -> redis.asyncio.Redis:
-    """A client for the running loop, of so many connections; close it there."""
+def connect_async(most: int = 1, retries: int = 0) -> redis.asyncio.Redis:
+    """A client for the running loop, of so many connections; close it there.
+
+    Call it within `asyncio.timeout`: with a `socket_timeout`, redis-py uses `asyncio.wait_for`,
+    which on Python 3.11 may lose the cancellation of a task. `retries` are for connections that
+    were closed while they were idle.
+    """
+    again = redis.asyncio.retry.Retry(NoBackoff(), retries, (redis.ConnectionError,))
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         settings.REDIS_URL,
         max_connections=most,
-        timeout=PATIENCE["socket_connect_timeout"],
-        retry=redis.asyncio.retry.Retry(NoBackoff(), 0),
-        **PATIENCE,
+        timeout=None,
+        retry=again,
+        **PATIENCE | {"socket_timeout": None},
     )
     return redis.asyncio.Redis.from_pool(pool)
 

@@ -10,6 +10,7 @@ of `redis_connection.AWAY`.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ from bridge.limits import (
 )
 
 CONNECTIONS = 16
+PATIENCE_SECONDS = 0.5
+"""No request waits longer for Redis, whatever it is that takes its time."""
 KEPT_SECONDS = 3600
 """How much longer than its period the sum spent is kept."""
 
@@ -39,7 +42,7 @@ class RedisCounters:
 
     def __init__(self, lease_seconds: float) -> None:
         self._lease = lease_seconds
-        self._redis = redis_connection.connect_async(CONNECTIONS)
+        self._redis = redis_connection.connect_async(CONNECTIONS, retries=1)
         self._admit, self._settle, self._seed = (
             self._redis.register_script((_SCRIPTS / f"{name}.lua").read_text(encoding="ascii"))
             for name in ("admit", "settle", "seed")
@@ -52,17 +55,16 @@ class RedisCounters:
         limits = ticket.limits
         budget = None if limits.budget_usd is None else billionths(limits.budget_usd)
         numbers = (limits.rpm, limits.tpm, limits.concurrent, budget)
-        answer = await self._admit(
-            keys=_keys(ticket.key_id, limits, ticket.at),
-            args=[
-                ticket.at,
-                ticket.id,
-                ticket.tokens,
-                *("" if number is None else number for number in numbers),
-                WINDOW_SECONDS,
-                self._lease,
-            ],
+        args = (
+            ticket.at,
+            ticket.id,
+            ticket.tokens,
+            *("" if number is None else number for number in numbers),
+            WINDOW_SECONDS,
+            self._lease,
         )
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            answer = await self._admit(_keys(ticket.key_id, limits, ticket.at), args)
         outcome = _outcome(answer)
         if outcome.refused is None and limits.concurrent is not None:
             self._leased[ticket.id] = ticket.key_id
@@ -72,25 +74,25 @@ class RedisCounters:
         """Put what was used in place of the estimate. `cost` in billionths of a dollar."""
         self._leased.pop(ticket.id, None)
         limits = ticket.limits
-        await self._settle(
-            keys=_keys(ticket.key_id, limits, now),
-            args=[
-                now,
-                ticket.id,
-                ticket.tokens,
-                tokens,
-                cost,
-                int(limits.tpm is not None),
-                int(limits.budget_usd is not None),
-                WINDOW_SECONDS,
-                _kept(limits, now),
-            ],
+        args = (
+            now,
+            ticket.id,
+            ticket.tokens,
+            tokens,
+            cost,
+            int(limits.tpm is not None),
+            int(limits.budget_usd is not None),
+            WINDOW_SECONDS,
+            _kept(limits, now),
         )
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._settle(_keys(ticket.key_id, limits, now), args)
 
     async def seed(self, key_id: int, limits: Limits, spent: int, now: float) -> None:
         """The ledger knows of so many billionths spent in the period of `now`."""
         spending = _keys(key_id, limits, now)[-1]
-        await self._seed(keys=[spending], args=[spent, now, _kept(limits, now)])
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._seed([spending], [spent, now, _kept(limits, now)])
 
     async def renew(self, now: float) -> bool:
         """Keep the places of running requests, or take them again in a Redis that lost them.
@@ -100,7 +102,10 @@ class RedisCounters:
         places: dict[int, dict[str, float]] = {}
         for ticket_id, key_id in self._leased.items():
             places.setdefault(key_id, {})[ticket_id] = now + self._lease
-        async with self._redis.pipeline(transaction=False) as pipeline:
+        async with (
+            asyncio.timeout(PATIENCE_SECONDS),
+            self._redis.pipeline(transaction=False) as pipeline,
+        ):
             # A write: a Redis that is full, or a replica, answers everything else.
             pipeline.set(f"{redis_connection.PREFIX}limits:alive", 1, ex=60)
             for key_id, leases in places.items():

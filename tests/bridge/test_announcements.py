@@ -269,8 +269,9 @@ def test_announcements_wait_for_nobody(mute: socket.socket) -> None:
 
 
 async def test_mute_server_counts_as_away(
-    mute: socket.socket, said: Callable[[], list[str]]
+    mute: socket.socket, said: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(announcements, "ANSWER_SECONDS", 0.05)
     async with listening():
         await until(lambda: said() == [announcements.AWAY])
 

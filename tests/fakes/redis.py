@@ -86,9 +86,22 @@ class RedisServer:
 
     def calls(self, command: str) -> int:
         """How often this command was carried out so far."""
+        return self._statistics(command).get("calls", 0)
+
+    def rejected(self, command: str) -> int:
+        """How often it was refused before it began."""
+        return self._statistics(command).get("rejected_calls", 0)
+
+    def _statistics(self, command: str) -> dict[str, int]:
         with self.client() as client:
             found: Any = client.info("commandstats")
-        return int(found.get(f"cmdstat_{command}", {}).get("calls", 0))
+        return dict(found.get(f"cmdstat_{command}", {}))
+
+    def names(self, end: str) -> list[str]:
+        """The keys whose names end like this."""
+        with self.client() as client:
+            found: Any = client.keys(f"*{end}")
+        return sorted(found)
 
     def subscribers(self, prefix: str) -> list[str]:
         """The channels with this prefix to which somebody listens."""
