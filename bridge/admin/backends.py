@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -43,6 +44,19 @@ class BackendForm(ModelForm):  # type: ignore[type-arg]
         given = str(self.cleaned_data["credential"]).strip()
         return self.stored if given == KEEP else given
 
+    def clean(self) -> dict[str, Any] | None:
+        """A key that nobody can read must not be sent to an address of somebody's choice."""
+        cleaned = super().clean() or self.cleaned_data
+        kept = self.stored.startswith(sealing.PREFIX) and cleaned.get("credential") == self.stored
+        if kept and "url" in cleaned and _host(cleaned["url"]) != _host(self.initial["url"]):
+            self.add_error("credential", "Enter the key again: the new address is another server.")
+        return cleaned
+
+
+def _host(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
+
 
 @admin.register(Backend)
 class BackendAdmin(ConfigAdmin):
@@ -69,7 +83,7 @@ class BackendAdmin(ConfigAdmin):
         return rows.annotate(listed_models=Count("models", filter=Q(models__listed=True)))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Who may only look sees what kind of key there is, and no form of the key itself."""
+        """Who may only look is told of the key what the list tells; the column is sealed text."""
         if obj is None or self.has_change_permission(request, obj):
             return super().get_fieldsets(request, obj)
         fields = ("name", "url", "key", "enabled")
