@@ -1,6 +1,6 @@
 """Fixtures: the client of the backends, and the rows in a database of the test's own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from bridge.ledger import Ledger
 from bridge.models import Backend as Row
 from bridge.routing import Backend, Routes
 from bridge.snapshot import Snapshot
+from bridge.spool import Spool
 from bridge.store import SnapshotStore
 from bridge.upstream import Upstream
 from bridge.usage import Record
@@ -25,6 +26,7 @@ from tests.bridge.making import BETA, Clock, a_backend, facts
 from tests.bridge.pairs import change
 from tests.bridge.processes import Both, Wall
 from tests.bridge.rows import a_row
+from tests.bridge.spooling import BIG, Make
 from tests.fakes.backend import ALPHA, FakeBackend
 
 CONNECT_SECONDS = 5.0
@@ -152,3 +154,28 @@ def row(db: None) -> Row:
     made = a_row()
     forget()
     return made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the spool of a test is to be made."""
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def spools(folder: Path) -> Iterator[Make]:
+    """Makes spools over that folder, as processes have them."""
+    made: list[Spool] = []
+
+    def make(max_bytes: int = BIG) -> Spool:
+        made.append(Spool(folder, max_bytes))
+        return made[-1]
+
+    yield make
+    for spool in made:
+        spool.close()
+
+
+@pytest.fixture
+def spool(spools: Make) -> Spool:
+    return spools()

@@ -55,11 +55,6 @@ def a_record(number: int, **fields: Any) -> Record:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "spool"
-
-
-@pytest.fixture
 def process(folder: Path) -> Iterator[Process]:
     process = Process(folder)
     yield process
