@@ -7,7 +7,6 @@ backends. Background work (keeping the snapshot current, discovery) starts and e
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Coroutine
@@ -16,14 +15,16 @@ from typing import Any, Protocol
 from django.conf import settings
 
 from bridge import announcements
+from bridge.beats import Running
 from bridge.breaker_rows import BreakerRows
 from bridge.counters import Counters
 from bridge.discovery import Discovery
 from bridge.health import Health
-from bridge.keys import KeyPolicy, is_loopback
+from bridge.keys import KeyPolicy, fingerprint_key, is_loopback
 from bridge.ledger import Ledger
 from bridge.lessons import Lessons
 from bridge.prefixes import Prefixes
+from bridge.pulse import Pulse
 from bridge.snapshot import Snapshot
 from bridge.spending import spent
 from bridge.spool import Spool
@@ -42,9 +43,11 @@ LAST_WORDS = 2.0
 
 
 class Interruptible(Protocol):
-    """A request under way, as far as a shutdown is concerned."""
+    """A request under way, as far as a shutdown is concerned, and those who watch."""
 
     def interrupt(self) -> None: ...
+
+    def seen(self) -> Running: ...
 
 
 class Gateway:
@@ -63,7 +66,7 @@ class Gateway:
             settings.CHUTES_AUTH_STYLE,
             settings.REQUIRE_GATEWAY_KEY,
             is_loopback(settings.HOST),
-            hashlib.sha256(f"fingerprint {settings.SECRET_KEY}".encode()).digest(),
+            fingerprint_key(settings.SECRET_KEY),
         )
         self.spool = Spool(settings.DATA_DIR / "spool", settings.SPOOL_MAX_BYTES)
         self.ledger = Ledger(self.spool, settings.USAGE_RETENTION_DAYS)
@@ -72,6 +75,7 @@ class Gateway:
         self.prefixes = Prefixes()
         self._primed = asyncio.Event()
         self.journeys: set[Interruptible] = set()
+        self.pulse = Pulse(self.journeys)
         self._errands: set[asyncio.Task[None]] = set()
         self._tasks = [
             self._background(self.store.keep_current(), "snapshot"),
@@ -80,6 +84,7 @@ class Gateway:
             self._background(self._count(), "counters"),
             self._background(self.discovery.run(), "discovery"),
             self._background(announcements.listen(self._stir), "announcements"),
+            self._background(self.pulse.run(), "pulse"),
         ]
 
     def in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from bridge import limits
 from bridge.attempts import Open, Order
+from bridge.beats import Running
 from bridge.gateway import Gateway
 from bridge.ids import mint
 from bridge.keys import Caller
@@ -166,6 +167,29 @@ class Journey:
         else:
             self._opening.cancel()
 
+    def seen(self) -> Running:
+        """What is told of it to those who watch."""
+        record, order, opened = self.record, self.order, self._open_answer()
+        prompt, output = (order.chat.prompt_tokens if order else 0), 0
+        if opened is not None:
+            usage = opened.answer.machine.usage()
+            cached = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
+            prompt, output = usage.input_tokens + cached, usage.output_tokens
+        return Running(
+            record.request_id,
+            record.elapsed(),
+            record.key,
+            record.key_id or 0,
+            record.fingerprint,
+            record.model or record.asked_model,
+            record.backend,
+            record.session,
+            record.streamed,
+            opened is None,
+            prompt,
+            output,
+        )
+
     # --- at the end ---
 
     def answered(self, answer: Answer) -> None:
@@ -203,6 +227,7 @@ class Journey:
         if self.sample is not None:
             record.sample = self.sample.told()
         record.write(self.gateway.spool)
+        self.gateway.pulse.finished(record)
         if self.verdict is not None and self.verdict.ticket is not None:
             cost = usd(record.cost_nano_usd or 0)
             ticket, tokens = self.verdict.ticket, record.tokens

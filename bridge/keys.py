@@ -105,14 +105,20 @@ def identify(
         if known := issued.get(digest(key)):
             if not known.enabled or (known.expires_at is not None and known.expires_at <= now):
                 raise ApiError(401, INVALID)
-            return Caller(_fingerprint(key, policy), issued=known)
+            return Caller(fingerprint(key, policy.fingerprint_key), issued=known)
     if keys[0].startswith(PREFIX):
         raise ApiError(401, INVALID)
-    return Caller(_fingerprint(keys[0], policy), secret=keys[0])
+    return Caller(fingerprint(keys[0], policy.fingerprint_key), secret=keys[0])
 
 
-def _fingerprint(key: str, policy: KeyPolicy) -> str:
-    return hmac.new(policy.fingerprint_key, key.encode(), hashlib.sha256).hexdigest()[:12]
+def fingerprint_key(secret: str) -> bytes:
+    """What fingerprints of keys are made with, from this installation's secret."""
+    return hashlib.sha256(f"fingerprint {secret}".encode()).digest()
+
+
+def fingerprint(key: str, fingerprint_key: bytes) -> str:
+    """What is kept of a key that is not ours: it tells keys apart, and nothing else."""
+    return hmac.new(fingerprint_key, key.encode(), hashlib.sha256).hexdigest()[:12]
 
 
 @lru_cache(maxsize=64)

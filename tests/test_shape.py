@@ -35,13 +35,16 @@ LAYERS: dict[str, str] = {
     "prefixes": "",
     "routing": f"shares {T}",
     "usage": T,
-    "keys": f"routing {T}",
+    "beats": "",
+    "keys": f"limits routing {T}",
+    "sampling": T,
     "lessons": f"routing {T}",
     "reader": T,
     "tokenizer": T,
     "pdf": "",
     # rows, and what this process knows of them
     "models": f"addresses announcements keys sealing {T}",
+    "spending": "limits models pricing",
     "documents": "models",
     "config_file": "documents models sealing",
     "roles": "",
@@ -49,11 +52,12 @@ LAYERS: dict[str, str] = {
     "logins": "",
     "policies": "",
     "environment_rows": "addresses models",
-    "snapshot": f"models keys pricing routing sealing {T}",
+    "snapshot": f"models keys limits pricing routing sealing {T}",
     "store": "environment_rows snapshot",
     "health": f"breaker routing {T}",
     "breaker_rows": "health models routing store",
     # what was used
+    "pulse": "beats models redis_connection usage",
     "merging": "",
     "postings": f"models usage {T}",
     "ledger": f"merging models postings spool usage {T}",
@@ -66,14 +70,16 @@ LAYERS: dict[str, str] = {
     "probing": f"models routing snapshot upstream {T}",
     "gateway": (
         f"announcements breaker_rows discovery upstream health store snapshot lessons keys "
-        f"ledger prefixes spool {T}"
+        f"beats counters ledger prefixes pulse spending spool {T}"
     ),
     # the road of one request
     "attempts": f"upstream inflow prefixes usage routing {T}",
     "orders": f"gateway attempts keys pdf routing ids {T}",
     "counting": f"gateway tokenizer routing {T}",
     "targets": f"gateway attempts orders health routing usage {T}",
-    "journey": f"gateway attempts orders targets keys usage ids {T}",
+    "journey": (
+        f"gateway attempts beats orders targets keys limits pricing sampling usage ids {T}"
+    ),
     "pump": f"attempts upstream {T}",
     "relay": f"journey orders pump attempts gateway upstream keys routing {T}",
     # what the servers call
@@ -214,7 +220,7 @@ def test_dialects_and_state_machine_do_not_know_each_other() -> None:
 def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     """design, Layout: bridge knows nobody, the dashboard knows its rows and who may see them."""
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
-    allowed = re.compile(r"dashboard\b|bridge\.(models|roles)\b|(?!bridge|proxysite)")
+    allowed = re.compile(r"dashboard\b|bridge\.(models|pricing|roles)\b|(?!bridge|proxysite)")
     assert _importing("dashboard/", lambda d: not allowed.match(d)) == []
 
 

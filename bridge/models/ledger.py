@@ -23,6 +23,15 @@ ABANDONED = 499
 """The status of a request whose client left before the end."""
 
 
+def outcome(status: int) -> str:
+    """What became of a request with this status: answered, refused, abandoned or error."""
+    if status == ABANDONED:
+        return "abandoned"
+    if status < 400:
+        return "answered"
+    return "refused" if status < 500 else "error"
+
+
 def _count() -> models.BigIntegerField[int, int]:
     return models.BigIntegerField(default=0)
 
@@ -130,11 +139,7 @@ class UsageRecord(Identified):
     @property
     def outcome(self) -> str:
         """answered, refused, abandoned or error."""
-        if self.status == ABANDONED:
-            return "abandoned"
-        if self.status < 400:
-            return "answered"
-        return "refused" if self.status < 500 else "error"
+        return outcome(self.status)
 
 
 class UsageHour(Identified, Sums):

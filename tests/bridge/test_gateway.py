@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bridge import beats
 from bridge import gateway as gateways
 from bridge.gateway import STARTING, Gateway, Interruptible
 from bridge.store import SnapshotStore
@@ -33,6 +34,9 @@ class Running:
         self.interruptions += 1
         if not self._deaf:
             self.end()
+
+    def seen(self) -> beats.Running:
+        return beats.Running("req_running", 0.0)
 
     def end(self) -> None:
         self._journeys.discard(self)
