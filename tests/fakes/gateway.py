@@ -4,6 +4,7 @@ The child sees no variable of the shell that runs the tests, except where to fin
 """
 
 import enum
+import json
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.fakes.client import KEY, RawClient
 
@@ -47,7 +49,9 @@ class Gateway:
     process: subprocess.Popen[bytes]
     log_path: Path
     forced: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     client: RawClient = field(init=False)
+    _imports: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.client = RawClient(self.url)
@@ -63,6 +67,41 @@ class Gateway:
     def with_key(self, key: str | None) -> RawClient:
         """A client with another key, or with none."""
         return RawClient(self.url, key)
+
+    def manage(self, *arguments: str, said: str = "") -> str:
+        """Run `manage.py` as the operator of this gateway would; what it wrote."""
+        command = [*PYTHON, "manage.py", *arguments]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=dict(self.environment),
+            input=said,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def configure(self, **sections: list[dict[str, Any]]) -> None:
+        """Import these sections, and return when the running process serves them.
+
+        One more alias, to the first backend there is, shows when that is.
+        """
+        self._imports += 1
+        seen = f"import-{self._imports}"
+        known = next(iter(sections.get("backends", ())), {"name": "main"})
+        marker = {"pattern": seen, "targets": [{"backend": known["name"], "model": "any"}]}
+        given = sections | {"aliases": [*sections.get("aliases", ()), marker]}
+        self.manage("import_config", "-", said=json.dumps(given))
+        deadline = time.monotonic() + START_SECONDS
+        while seen not in self.names():
+            assert time.monotonic() < deadline, self.tail()
+            time.sleep(POLL_SECONDS)
+
+    def names(self) -> list[str]:
+        """All names that it lists."""
+        return [model["id"] for model in self.client.get("/v1/models?limit=1000").json["data"]]
 
     def stop(self) -> int:
         """End the process as an operator does, and return its exit code."""
@@ -127,7 +166,7 @@ def launch(
         command = ["manage.py", "serve"]
     with log_path.open("ab") as log:
         process = _spawn(command, environment, log.fileno())
-    gateway = Gateway(port, process, log_path)
+    gateway = Gateway(port, process, log_path, environment=environment)
     try:
         _wait_until_ready(gateway, ready)
     except BaseException:
