@@ -45,7 +45,7 @@ class Compared:
         then = NOTHING if before is None else write(before)
         so_far = NOTHING if now is None else write(now)
         told = f"{then.text} in {self.before_words}, {so_far.text} in the same whole hours now"
-        return figures.change(now, before, told, wanted)
+        return figures.change(now, before, told, wanted, of_share=write is figures.share)
 
 
 def number(

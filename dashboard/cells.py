@@ -114,7 +114,7 @@ def spark(values: tuple[float, ...], _: Clock | None = None) -> SafeString:
         ),
     )
     return format_html(
-        '<svg class="spark" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
+        '<svg class="sparkline" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
         SPARK_WIDTH,
         SPARK_HEIGHT,
         f"at most {figures.whole(round(most))} in one bar",
@@ -146,6 +146,7 @@ KINDS: dict[str, Callable[[Any, Clock], SafeString]] = {
     "ms": _figure(figures.duration),
     "share": _figure(figures.share),
     "rate": _figure(figures.rate),
+    "change": _figure(figures.growth),
     "time": time,
     "state": state,
     "meter": meter,
@@ -170,6 +171,7 @@ _PLAIN: dict[str, Callable[[Any, ZoneInfo], Any]] = {
     "ms": lambda ms, _: round(ms),
     "share": lambda part, _: round(part, 6),
     "rate": lambda rate, _: round(rate, 3),
+    "change": lambda part, _: round(part, 4),
     "tokens": lambda number, _: round(number),
     "bytes": lambda number, _: round(number),
     "time": lambda at, zone: at.astimezone(zone).isoformat(timespec="milliseconds"),

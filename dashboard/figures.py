@@ -104,6 +104,14 @@ def rate(per_second: float) -> Figure:
     return Figure(f"{per_second:.{places}f}{THIN}/s", f"{per_second:.3f} tokens a second")
 
 
+def growth(part: float) -> Figure:
+    """0.33 as +33 %, 9 as 10 times."""
+    if part >= 9:
+        return Figure(f"{part + 1:.0f} times")
+    sign = "+" if part > 0 else "−"
+    return Figure(f"{sign if round(part * 100) else '±'}{abs(part) * 100:.0f}{THIN}%")
+
+
 def moment(at: datetime, zone: ZoneInfo) -> str:
     """A moment exactly, in this zone."""
     local = at.astimezone(zone)
@@ -139,14 +147,19 @@ class Change:
     title: str
 
 
-def change(now: float | None, before: float | None, told: str, wanted: int) -> Change | None:
+def change(
+    now: float | None, before: float | None, told: str, wanted: int, of_share: bool = False
+) -> Change | None:
     """How a number changed; None where there is nothing to compare with.
 
-    told     what it was before, for the hover text
-    wanted   1: more is better, -1: less is better, 0: neither
+    told       what it was before, for the hover text
+    wanted     1: more is better, -1: less is better, 0: neither
+    of_share   shares differ by points: 2 % after 1 % is one point more, not twice as much
     """
     if now is None or before is None or (not before and not now):
         return None
+    if of_share:
+        return _points(100 * (now - before), told, wanted)
     if not before:
         return Change("new", "up", _judged(1, wanted), told)
     ratio = now / before - 1
@@ -159,6 +172,14 @@ def change(now: float | None, before: float | None, told: str, wanted: int) -> C
     return Change(
         f"{sign}{text}", "up" if direction > 0 else "down", _judged(direction, wanted), told
     )
+
+
+def _points(points: float, told: str, wanted: int) -> Change:
+    if abs(points) < 0.05:
+        return Change("unchanged", "same", None, told)
+    direction = 1 if points > 0 else -1
+    text = f"{'+' if direction > 0 else '−'}{abs(points):.1f} points"
+    return Change(text, "up" if direction > 0 else "down", _judged(direction, wanted), told)
 
 
 def _judged(direction: int, wanted: int) -> bool | None:

@@ -22,7 +22,12 @@ from dashboard.queries.hours import Sums
 from dashboard.ranges import Range
 
 ZONE_COOKIE = "zone"
-NAVIGATION = (("overview", "Overview"),)
+NAVIGATION = (
+    ("overview", "Overview"),
+    ("keys", "Keys"),
+    ("models", "Models"),
+    ("cache", "Cache"),
+)
 """Name of the view, and what it is called."""
 KEPT = ("range", "from", "to", "compare", "tz")
 """Parameters of the address that go along from page to page."""
@@ -37,10 +42,14 @@ class Link:
 
 
 class Frame:
-    """Read once from a request; pages and tables make their links with it."""
+    """Read once from a request; pages and tables make their links with it.
 
-    def __init__(self, request: HttpRequest) -> None:
+    comparing   whether this page compares with the period before at all
+    """
+
+    def __init__(self, request: HttpRequest, comparing: bool = True) -> None:
         self.request = request
+        self.comparing = comparing
         self.asked: Mapping[str, str] = request.GET.dict()
         self.now: datetime = timezone.now()
         self.zone = ranges.zone(
@@ -54,8 +63,12 @@ class Frame:
             self.range = ranges.default(self.zone, self.now)
 
     @property
+    def may_compare(self) -> bool:
+        return self.comparing and self.range.before is not None
+
+    @property
     def compares(self) -> bool:
-        return self.asked.get("compare") != "off" and self.range.before is not None
+        return self.may_compare and self.asked.get("compare") != "off"
 
     def compared(self, sums: Sums) -> Compared:
         """Sums for a row of cards."""

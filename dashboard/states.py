@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from bridge.models import Backend, BreakerMode
 
 GOOD, WARN, BAD, QUIET = "good", "warn", "bad", "quiet"
+FEW = 4
 _FORCED = {
     BreakerMode.OPEN: (BAD, "forced open"),
     BreakerMode.CLOSED: (WARN, "forced closed"),
@@ -46,6 +47,15 @@ class GatewayState:
     @property
     def enabled(self) -> list[BackendState]:
         return [backend for backend in self.backends if backend.row.enabled]
+
+    @property
+    def shown(self) -> list[BackendState]:
+        """All of a few; of many those with trouble."""
+        return self.enabled if len(self.enabled) <= FEW else self.troubled
+
+    @property
+    def unshown(self) -> int:
+        return len(self.enabled) - len(self.shown)
 
     @property
     def troubled(self) -> list[BackendState]:

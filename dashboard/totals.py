@@ -57,6 +57,9 @@ class Totals:
         return Totals.of((self.sums, other.sums))
 
     def __getitem__(self, name: str) -> int:
+        """A column's sum. KeyError: there is no such column, so that templates look further."""
+        if name not in _SUMMED:
+            raise KeyError(name)
         return self.sums.get(name, 0)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from dashboard.views import keys, models, one_key, one_model, overview
+from dashboard.views import cache, keys, models, one_key, one_model, overview
 
 app_name = "dashboard"
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     path("keys/", keys.every, name="keys"),
     path("keys/<slug:slug>/", one_key.one, name="key"),
     path("keys/<slug:slug>/name/", one_key.name, name="key_name"),
+    path("cache/", cache.cache, name="cache"),
     path("models/", models.every, name="models"),
     path("models/<path:name>/", one_model.one, name="model"),
 ]

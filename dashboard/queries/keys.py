@@ -13,7 +13,7 @@ from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord
 from dashboard import figures
 from dashboard.cells import Meter
 from dashboard.owners import DELETED, FORWARDED, ISSUED, NOBODY, UNNAMED, Owner
-from dashboard.queries.hours import Sums, sums
+from dashboard.queries.hours import Group, Sums, sums
 from dashboard.ranges import Range
 from dashboard.totals import COUNTED
 
@@ -84,7 +84,7 @@ def used(
     rows = UsageHour.objects.all() if only is None else UsageHour.objects.filter(only)
     found: dict[Identity, tuple[str, Sums]] = {}
     by_name = sums(span, (*IDENTITY, "key"), columns, rows, compared, sliced)
-    for (key_id, fingerprint, name), told in sorted(by_name.items(), key=_age):
+    for (key_id, fingerprint, name), told in sorted(by_name.items(), key=age):
         _, so_far = found.get((key_id, fingerprint), ("", Sums()))
         found[(key_id, fingerprint)] = name, so_far + told
     return [
@@ -93,7 +93,7 @@ def used(
     ]
 
 
-def _age(item: tuple[tuple[int, str, str], Sums]) -> datetime:
+def age(item: tuple[Group, Sums]) -> datetime:
     """Later names come last, and stay."""
     return item[1].last_hour or datetime.min.replace(tzinfo=UTC)
 

@@ -16,6 +16,22 @@ def summed(
     return Column(name, title, kind, lambda row: read(row.sums.total), hint)
 
 
+def change() -> Column:
+    """How tokens changed against the period before."""
+
+    def grown(row: Any) -> float | None:
+        before: int = row.sums.before.tokens
+        return row.sums.whole.tokens / before - 1 if before else None
+
+    return Column(
+        "tokens_change",
+        "Change",
+        "change",
+        grown,
+        "Of the tokens, against the period before; whole hours on both sides",
+    )
+
+
 REQUESTS = summed("requests", "Requests", "count", lambda t: t.requests)
 TOKENS = summed("tokens", "Tokens", "tokens", lambda t: t.tokens, "Whole prompts and answers")
 CACHED = summed(

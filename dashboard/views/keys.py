@@ -24,7 +24,7 @@ def every(request: HttpRequest) -> HttpResponse:
     """All keys: those that were used, and those that could be."""
     frame = Frame(request)
     known = KnownKeys.read()
-    found = keys.used(frame.range, known, compared=False)
+    found = keys.used(frame.range, known, compared=frame.compares)
     rows = _with_meters([*found, *keys.unused(known, found)], keys.budgets(known, frame.now))
     table = Table(
         frame,
@@ -58,14 +58,15 @@ def _columns(frame: Frame, has_budgets: bool) -> list[Column]:
         Column("kind", "Kind", "text", lambda u: u.owner.kind, "How it is known", filter=True),
         Column(
             "trend",
-            "Requests",
+            "Over time",
             "spark",
             lambda u: tuple(total.requests for total in u.sums.slots),
-            "Requests over the time of this page",
+            "Requests, bar by bar as in the chart",
             sorts=False,
         ),
         columns.REQUESTS,
         columns.TOKENS,
+        *([columns.change()] if frame.compares else []),
         columns.CACHED,
         columns.COST,
         columns.ERRORS,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from bridge.models import UsageRecord
+from bridge.models import UsageRecord, UsageSession
 from dashboard.cells import State
 from dashboard.frame import Frame
 from dashboard.tables import Column
+from dashboard.totals import Totals
 
 TONES = {"answered": "good", "refused": "warn", "abandoned": "quiet", "error": "bad"}
 
 
 def outcome(row: UsageRecord) -> State:
     return State(row.outcome, TONES[row.outcome])
+
+
+def totals(row: UsageSession) -> Totals:
+    """The sums of a session."""
+    return Totals.of([vars(row)])
 
 
 def session_columns(frame: Frame) -> list[Column]:
@@ -29,12 +35,15 @@ def session_columns(frame: Frame) -> list[Column]:
             "tokens",
             "Tokens",
             "tokens",
-            lambda row: (
-                row.input_tokens
-                + row.cache_read_tokens
-                + row.cache_write_tokens
-                + row.output_tokens
-            ),
+            lambda row: totals(row).tokens,
+            sorts=False,
+        ),
+        Column(
+            "cached_share",
+            "Cached",
+            "share",
+            lambda row: totals(row).cached_share,
+            "How much of the prompts the backend read from its cache",
             sorts=False,
         ),
         Column(
@@ -44,7 +53,7 @@ def session_columns(frame: Frame) -> list[Column]:
             hint="Tokens of the longest prompt with its answer",
             field="largest_context",
         ),
-        Column("cost", "Cost", "money", lambda row: row.cost_nano_usd, field="cost_nano_usd"),
+        Column("cost", "Cost", "money", lambda row: totals(row).cost, field="cost_nano_usd"),
     ]
 
 

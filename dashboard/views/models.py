@@ -21,7 +21,7 @@ from dashboard.views import columns
 def every(request: HttpRequest) -> HttpResponse:
     """All models that were asked in this time."""
     frame = Frame(request)
-    found = models.used(frame.range, hours.LATENCY, compared=False)
+    found = models.used(frame.range, hours.LATENCY, compared=frame.compares)
     rows = [use for use in found if use.sums.total.requests]
     table = Table(
         frame,
@@ -66,4 +66,5 @@ def _columns(frame: Frame, windows: Mapping[str, int]) -> list[Column]:
         columns.COST_EACH,
         columns.REQUESTS,
         columns.TOKENS,
+        *([columns.change()] if frame.compares else []),
     ]

@@ -21,13 +21,13 @@
 
   const hatched = (colour) => {
     const tile = document.createElement("canvas");
-    tile.width = tile.height = 6;
+    tile.width = tile.height = 8;
     const pen = tile.getContext("2d");
     pen.strokeStyle = colour;
-    pen.lineWidth = 1.6;
-    for (const x of [-3, 0, 3, 6]) {
-      pen.moveTo(x, 6);
-      pen.lineTo(x + 6, 0);
+    pen.lineWidth = 2;
+    for (const x of [-8, 0, 8]) {
+      pen.moveTo(x - 1, 9);
+      pen.lineTo(x + 9, -1);
     }
     pen.stroke();
     return pen.createPattern(tile, "repeat");
@@ -85,7 +85,7 @@
       const pen = chart.ctx;
       const taken = [];
       pen.save();
-      pen.font = `12px ${style("font-family") || "system-ui"}`;
+      pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
       pen.textBaseline = "middle";
       chart.data.datasets.forEach((set, number) => {
         const points = chart.getDatasetMeta(number).data;
@@ -116,7 +116,7 @@
     }
   };
   const longest = (data) => Math.max(...data.series.map(({ name }) => name.length));
-  const roomForNames = (figure, data) => figure.clientWidth > 480 && longest(data) <= 18;
+  const roomForNames = (figure, data) => data.series.length > 1 && figure.clientWidth > 480 && longest(data) <= 18;
 
   const options = (figure, data) => {
     const named = data.kind === "lines" && roomForNames(figure, data);

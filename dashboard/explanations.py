@@ -1,0 +1,171 @@
+"""What was changed about a request or its answer, and why, in words. Pure.
+
+The record has names ("top_k", "arguments of Bash", "max_tokens 32000 to 8192"); a reader wants to
+know what they meant for the client. A name that no row fits is told with the general reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Rule = tuple[str, str]
+"""Pattern of a name -> why. `{0}` and so on are the groups of the pattern."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`what` was `done`, and `why`."""
+
+    done: str
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One list of the record."""
+
+    member: str
+    done: str
+    rules: tuple[Rule, ...]
+    otherwise: str
+
+
+_UNSENT = "Has no counterpart in chat completions. The request was served without it."
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "dropped",
+        "not sent",
+        (
+            ("top_k", "This family of backends does not take it; sampling went without it."),
+            (
+                "thinking",
+                "No switch for thinking is known for this model: it thinks, or not, as it likes.",
+            ),
+            (
+                "image",
+                "The model cannot see images. It was told that one had been left out.",
+            ),
+            (
+                r"output_config\.format",
+                "The answer’s schema and tools do not go together at a backend; the tools stayed.",
+            ),
+            (
+                r"output_config\.task_budget",
+                "No backend can be given a budget for a whole task.",
+            ),
+            ("service_tier", "This family of backends has no tiers."),
+            ("metadata", "This family of backends takes no user id."),
+            (
+                "cache_control",
+                "Backends cache what prompts have in common by themselves; nothing can be marked.",
+            ),
+            (
+                "context_management",
+                "The vendor clears old tool results on its servers; here the whole conversation "
+                "was sent.",
+            ),
+            (
+                r"(?:web_search|web_fetch|code_execution|computer|mcp|advisor)\w*",
+                "A tool that only the vendor’s servers can run. The model did not see it.",
+            ),
+        ),
+        _UNSENT,
+    ),
+    Kind(
+        "refused",
+        "refused by the backend",
+        (),
+        "The backend answered 400 to this optional field. It was asked again without it, and later "
+        "requests to this model leave it out.",
+    ),
+    Kind(
+        "clamped",
+        "lowered",
+        (
+            (
+                r"max_tokens (\d+) to (\d+)",
+                "The client allowed {0} tokens of answer. The model gives at most {1} behind a "
+                "prompt of this size.",
+            ),
+        ),
+        "More than the model can honour.",
+    ),
+    Kind(
+        "remedies",
+        "tried again",
+        (
+            (
+                r"retried 429",
+                "The backend was at its limit (429) and named a short wait. It was waited for, "
+                "and asked once more.",
+            ),
+            (
+                r"retried (\d+)",
+                "The first try ended with {0}. Nothing had reached the client yet, so the backend "
+                "was asked once more.",
+            ),
+            (
+                r"max_tokens (\d+)",
+                "Prompt and answer did not fit the window together. It was asked again for at most "
+                "{0} tokens.",
+            ),
+            (r"without (.+)", "The backend refused {0}. It was asked again without."),
+        ),
+        "The first try failed before the client saw anything.",
+    ),
+    Kind(
+        "repaired",
+        "mended",
+        (
+            (
+                r"arguments of (.+)",
+                "The arguments of {0} were not valid JSON. What was meant was clear, and the "
+                "client got it as valid JSON.",
+            ),
+            (
+                r"calls written as text",
+                "The model wrote its tool calls as text. The client got them as tool calls.",
+            ),
+            (
+                r"stop reason (.+)",
+                "The backend ended with {0} although it called a tool. The client was told that a "
+                "tool waits.",
+            ),
+        ),
+        "The backend did not say it correctly; the client got it correctly.",
+    ),
+)
+
+
+def explained(detail: Mapping[str, Any]) -> list[Explanation]:
+    """Everything that was changed, in the order in which it happens to a request."""
+    return [told for kind in KINDS for told in _of_kind(kind, detail.get(kind.member) or ())]
+
+
+def _of_kind(kind: Kind, names: Sequence[str]) -> Iterator[Explanation]:
+    for name in names:
+        yield Explanation(kind.done, str(name), _why(kind, str(name)))
+
+
+def _why(kind: Kind, name: str) -> str:
+    for pattern, why in kind.rules:
+        if found := re.fullmatch(pattern, name):
+            return why.format(*found.groups())
+    return kind.otherwise
+
+
+STOPS: Mapping[str, str] = {
+    "end_turn": "The model had said all.",
+    "tool_use": "The model called a tool and waits for its result.",
+    "max_tokens": "The answer reached the length that the client allowed.",
+    "stop_sequence": "The answer reached one of the client’s stop sequences.",
+    "refusal": "The model, or a filter at the backend, refused.",
+    "model_context_window_exceeded": "Prompt and answer filled the model’s window.",
+    "pause_turn": "The model paused; the client may go on.",
+}
+"""Stop reason -> what it means."""

@@ -1,0 +1,82 @@
+"""How much of each prompt repeated the turn before, how much of that came from a cache, and what
+it saved at today's prices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.models import DiscoveredModel, Price, UsageHour
+from bridge.pricing import Prices, Rates, price_list
+from dashboard.owners import Owner
+from dashboard.queries.hours import Sums, sums
+from dashboard.queries.keys import IDENTITY, Identity, KnownKeys, age
+from dashboard.ranges import Range
+from dashboard.totals import Totals
+
+_PER_NANO = 1000
+"""`Rates` times tokens, in a billionth of a dollar."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What one key repeated and read from caches.
+
+    saved   billionths of a dollar, against the price of new input; None: no price is known
+    """
+
+    owner: Owner
+    sums: Sums
+    saved: int | None
+
+
+def prices() -> Prices:
+    """Today's prices. Two queries."""
+    rows = DiscoveredModel.objects.exclude(prices={}).values_list("backend__name", "name", "prices")
+    listed = {(backend, name): Rates.read(told) for backend, name, told in rows}
+    known = {place: rates for place, rates in listed.items() if rates is not None}
+    return price_list(map(_rates, Price.objects.all()), known)
+
+
+def _rates(row: Price) -> tuple[str, Rates]:
+    told = row.cache_read_per_mtok, row.cache_write_per_mtok
+    return row.model, Rates.of(row.input_per_mtok, row.output_per_mtok, *told)
+
+
+def used(span: Range, known: KnownKeys, prices: Prices) -> list[CacheUse]:
+    """Every key with its sums, without bars. One query."""
+    found = sums(
+        span,
+        (*IDENTITY, "key", "backend", "model"),
+        rows=UsageHour.objects.filter(prompt_bytes__gt=0),
+        compared=False,
+        sliced=False,
+    )
+    totals: dict[Identity, Sums] = {}
+    saved: dict[Identity, int] = {}
+    names: dict[Identity, str] = {}
+    for (key_id, fingerprint, name, backend, model), told in sorted(found.items(), key=age):
+        who = (key_id, fingerprint)
+        totals[who] = totals.get(who, Sums()) + told
+        names[who] = name
+        each = saving(prices.rates(backend, model), told.total)
+        if each is not None:
+            saved[who] = saved.get(who, 0) + each
+    return [_use(known, who, names, told, saved) for who, told in totals.items()]
+
+
+def _use(
+    known: KnownKeys,
+    who: Identity,
+    names: Mapping[Identity, str],
+    told: Sums,
+    saved: Mapping[Identity, int],
+) -> CacheUse:
+    return CacheUse(known.owner(*who, names[who]), told, saved.get(who))
+
+
+def saving(rates: Rates | None, total: Totals) -> int | None:
+    """What the tokens read from a cache would have cost more as new input."""
+    if rates is None:
+        return None
+    return total["cache_read_tokens"] * (rates.input - rates.cache_read) // _PER_NANO
