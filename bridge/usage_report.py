@@ -8,7 +8,6 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from django.db.models import Max, Q, QuerySet, Sum
-from django.db.models.functions import TruncDate
 
 from bridge.models import UsageHour, UsageSession
 from bridge.models.ledger import key_names
@@ -89,16 +88,24 @@ def _counts(row: Mapping[str, Any]) -> dict[str, int]:
     return {name: row[f"sum_{name}"] for name in COUNTS}
 
 
+def _nothing(group: str = "") -> Line:
+    return Line(group, dict.fromkeys(COUNTS, 0))
+
+
+def _add(line: Line, row: Mapping[str, Any]) -> None:
+    for name, count in _counts(row).items():
+        line.counts[name] += count
+
+
 def _by_key(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
     """One line for each key, whatever it was called when."""
     rows = _hours(since, chosen).values("key_id", "fingerprint", "key")
     found: dict[Identity, Line] = {}
     for row in rows.annotate(last=Max("hour"), **_sums()).order_by("last"):
         identity = row["key_id"], row["fingerprint"]
-        counts = _counts(row)
-        line = found.setdefault(identity, Line("", dict.fromkeys(COUNTS, 0)))
+        line = found.setdefault(identity, _nothing())
         line.group = row["key"]
-        line.counts = {name: line.counts[name] + counts[name] for name in COUNTS}
+        _add(line, row)
     names = key_names()
     for identity, line in found.items():
         gone = " (deleted)" if identity[0] and identity not in names else ""
@@ -111,9 +118,12 @@ def _by_model(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
 
 
 def _by_day(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
-    days = _hours(since, chosen).annotate(day=TruncDate("hour", tzinfo=zone)).values("day")
-    for row in days.annotate(**_sums()).order_by("day"):
-        yield Line(row["day"].isoformat(), _counts(row))
+    """Hours are few, so it is not left to the database in which zone a day begins."""
+    days: dict[str, Line] = {}
+    for row in _hours(since, chosen).values("hour").annotate(**_sums()).order_by("hour"):
+        day = row["hour"].astimezone(zone).date().isoformat()
+        _add(days.setdefault(day, _nothing(day)), row)
+    yield from days.values()
 
 
 def _by_session(since: datetime, chosen: Q, zone: tzinfo) -> Iterable[Line]:

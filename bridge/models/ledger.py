@@ -3,7 +3,7 @@
 Whoever used something is named by number and by name, without a foreign key, so that a key that
 was deleted stays in every report: `key_id` is the row of an issued key (0: none), `fingerprint`
 that of a forwarded key ("": none), and `key` what it was called at the time. Both empty: nobody,
-a request whose key was refused.
+a request whose key was refused. Ask for both together: that is how they are indexed.
 
 Tokens are the client's: the whole prompt is input + cache read + cache write. Money is counted in
 whole billionths of a US dollar, so that sums are exact.
