@@ -90,7 +90,8 @@ LAYERS: dict[str, str] = {
     "operations": (f"announcements breaker_rows gateway models routing sealing snapshot {T}"),
     "explaining": "models operations routing snapshot",
     "admin": (
-        "admin_users client_settings documents explaining models operations probing roles sealing snapshot"
+        "admin_users client_settings documents explaining models operations pricing probing "
+        "roles sealing snapshot"
     ),
     "templatetags": "admin",
     "welcome": f"report gateway snapshot ids {T}",

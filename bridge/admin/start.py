@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, Sum
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.text import capfirst
 
 from bridge import operations, snapshot
 from bridge.documents import KINDS
-from bridge.models import AliasTarget, Backend, Change, ConfigVersion, DiscoveredModel, ModelAlias
+from bridge.models import (
+    AliasTarget,
+    Backend,
+    Change,
+    ConfigVersion,
+    DiscoveredModel,
+    ModelAlias,
+    UsageHour,
+)
 from bridge.models.backends import ENV
+from bridge.pricing import usd
 
 SHOWN_CHANGES = 5
 
@@ -54,6 +66,19 @@ class Card:
     models: int
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What went through in the last 24 hours. `error_share` in percent."""
+
+    requests: int
+    tokens: int
+    cost_usd: Decimal
+    error_share: float
+
+
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+
+
 def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the start page shows to this user; called by the theme."""
     if request.user.has_perm("bridge.view_backend"):
@@ -77,7 +102,22 @@ def _state() -> dict[str, Any]:
         "alias_count": ModelAlias.objects.filter(enabled=True).count(),
         "model_count": sum(counts.values()),
         "version": settings.VERSION,
+        "traffic": _traffic(),
     }
+
+
+def _traffic() -> Traffic:
+    """The last day's sums, from the ledger's hours."""
+    since = timezone.now() - timedelta(days=1)
+    sums = UsageHour.objects.filter(hour__gt=since).aggregate(
+        **{name: Sum(name, default=0) for name in (*_TOKENS, "requests", "errors", "cost_nano_usd")}
+    )
+    return Traffic(
+        requests=sums["requests"],
+        tokens=sum(sums[name] for name in _TOKENS),
+        cost_usd=usd(sums["cost_nano_usd"]),
+        error_share=100 * sums["errors"] / max(1, sums["requests"]),
+    )
 
 
 def _listed() -> dict[int, int]:
