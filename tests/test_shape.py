@@ -119,7 +119,12 @@ PURE_IMPORTS = set(
     ]
 )
 HTTP_CLIENTS = {"httpx", "httpx_aiohttp", "aiohttp", "requests", "urllib3"}
-BROAD_GUARDS = {"bridge/relay.py", "bridge/endpoints.py", "bridge/gateway.py"}
+BROAD_GUARDS = {
+    "bridge/relay.py",
+    "bridge/endpoints.py",
+    "bridge/gateway.py",
+    "bridge/store.py",
+}
 EMPTY_WORDS = {"manager", "managers", "helper", "helpers", "util", "utils", "common", "misc"}
 
 MAX_LINES, MAX_FUNCTION, MAX_NESTING = 400, 50, 4
