@@ -23,7 +23,8 @@ def requests(slots: tuple[Slot, ...], sums: Sequence[Totals]) -> Chart:
         Series(name, tuple(float(count(t)) for t in sums), tone) for name, tone, count in OUTCOMES
     )
     shown = tuple(one for one in series if one.total)
-    return Chart("requests", "Requests by outcome", "bars", "count", slots, shown)
+    note = "Sums are kept by the hour: a shorter time has no more bars." if len(slots) <= 2 else ""
+    return Chart("requests", "Requests by outcome", "bars", "count", slots, shown, note)
 
 
 def first_token(slots: tuple[Slot, ...], sums: Sequence[Totals]) -> Chart:

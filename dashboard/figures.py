@@ -161,7 +161,7 @@ def change(
     if of_share:
         return _points(100 * (now - before), told, wanted)
     if not before:
-        return Change("new", "up", _judged(1, wanted), told)
+        return Change("none before", "up", _judged(1, wanted), told)
     ratio = now / before - 1
     if abs(ratio) < 0.005:
         return Change("unchanged", "same", None, told)

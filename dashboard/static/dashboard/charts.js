@@ -95,7 +95,9 @@
         while (taken.some((other) => Math.abs(other - y) < 14)) y -= 14;
         taken.push(y);
         pen.fillStyle = set.colour;
-        pen.fillText(set.label, chart.chartArea.right + 8, y);
+        pen.fillRect(chart.chartArea.right + 7, y - 1, 8, 2);
+        pen.fillStyle = style("--soft");
+        pen.fillText(set.label, chart.chartArea.right + 20, y);
       });
       pen.restore();
     },
@@ -127,7 +129,7 @@
       responsive: true,
       maintainAspectRatio: false,
       interaction: { mode: "index", intersect: false },
-      layout: { padding: { right: named ? 16 + longest(data) * 7 : 0 } },
+      layout: { padding: { right: named ? 28 + longest(data) * 7 : 0 } },
       plugins: {
         legend: { display: false },
         tooltip: {
