@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fakes.gateway import free_port
@@ -35,31 +36,72 @@ def _unprivileged() -> str | None:
     return next(user for user in USERS if user in known)
 
 
-@contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """A server with an empty database `gateway`; its URL."""
-    folder.chmod(0o755)
-    home, user, port = folder / "cluster", _unprivileged(), free_port()
-    home.mkdir()
-    if user:
-        for place in (folder, home):
-            shutil.chown(place, user)
-    bin_folder = programs()
-    assert bin_folder is not None
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server with an empty database `gateway`. It can go away and come back."""
 
-    def run(program: str, *arguments: str) -> None:
-        command = [str(bin_folder / program), *arguments]
-        log = folder / f"{program}.log"
-        with log.open("wb") as output:
+    folder: Path
+    port: int
+    user: str | None
+
+    @property
+    def url(self) -> str:
+        return f"postgres://gateway@127.0.0.1:{self.port}/gateway"
+
+    @property
+    def _home(self) -> Path:
+        return self.folder / "cluster"
+
+    def make(self) -> None:
+        self.folder.chmod(0o755)
+        self._home.mkdir()
+        if self.user:
+            for place in (self.folder, self._home):
+                shutil.chown(place, self.user)
+        self._run("initdb", "-D", str(self._home), "-A", "trust", "-U", "gateway", "--no-sync")
+
+    def start(self) -> None:
+        options = f"-p {self.port} -h 127.0.0.1 -k {self._home} -c fsync=off"
+        log = str(self._home / "server.log")
+        self._run("pg_ctl", "-D", str(self._home), "-w", "-l", log, "-o", options, "start")
+
+    def create_database(self) -> None:
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "gateway", "gateway")
+
+    def stop(self) -> None:
+        """At once, in the middle of whatever it does."""
+        self._run("pg_ctl", "-D", str(self._home), "-m", "immediate", "-w", "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        bin_folder = programs()
+        assert bin_folder is not None
+        with (self.folder / f"{program}.log").open("wb") as output:
             subprocess.run(
-                command, check=True, user=user, cwd=home, stdout=output, stderr=output, timeout=60
+                [str(bin_folder / program), *arguments],
+                check=True,
+                user=self.user,
+                cwd=self._home,
+                stdout=output,
+                stderr=output,
+                timeout=60,
             )
 
-    run("initdb", "-D", str(home), "-A", "trust", "-U", "gateway", "--no-sync")
-    options = f"-p {port} -h 127.0.0.1 -k {home} -c fsync=off"
-    run("pg_ctl", "-D", str(home), "-w", "-l", str(home / "server.log"), "-o", options, "start")
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """A server that runs, unless a test stops it."""
+    server = Server(folder, free_port(), _unprivileged())
+    server.make()
+    server.start()
     try:
-        run("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "gateway", "gateway")
-        yield f"postgres://gateway@127.0.0.1:{port}/gateway"
+        server.create_database()
+        yield server
     finally:
-        run("pg_ctl", "-D", str(home), "-m", "immediate", "-w", "stop")
+        server.stop()
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[str]:
+    """The URL of an empty database `gateway` in a server that runs."""
+    with serving(folder) as server:
+        yield server.url
