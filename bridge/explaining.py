@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from bridge import operations, routing, snapshot
 from bridge.models import Backend, ConfigVersion
 from bridge.routing import Route, Target
+from bridge.translation.profile import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,30 @@ class Decision:
     @property
     def target(self) -> Target | None:
         return self.stops[0].target if self.stops else None
+
+    @property
+    def facts(self) -> ModelFacts | None:
+        """What a client may rely on, whichever target answers: of sizes the smallest known."""
+        known = [stop.target.facts for stop in self.stops]
+        if not known:
+            return None
+        contexts = [facts.context for facts in known if facts.context]
+        outputs = [facts.max_output for facts in known if facts.max_output]
+        return replace(
+            known[0],
+            context=min(contexts, default=None),
+            max_output=min(outputs, default=None),
+            vision=_all(facts.vision for facts in known),
+            tools=_all(facts.tools for facts in known),
+        )
+
+
+def _all(answers: Iterable[bool | None]) -> bool | None:
+    """No if one says no, yes if all say yes."""
+    told = list(answers)
+    if False in told:
+        return False
+    return None if None in told else True
 
 
 def decide(name: str, session: str = "") -> Decision:

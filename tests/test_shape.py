@@ -88,7 +88,7 @@ LAYERS: dict[str, str] = {
     "client_variables": T,
     "client_settings": f"client_variables {T}",
     "operations": (f"announcements breaker_rows gateway models routing sealing snapshot {T}"),
-    "explaining": "models operations routing snapshot",
+    "explaining": f"models operations routing snapshot {T}",
     "admin": (
         "admin_users client_settings documents explaining models operations pricing probing "
         "roles sealing snapshot"

@@ -28,10 +28,13 @@ class TargetInline(TabularInline):
     model = AliasTarget
     extra = 0
     min_num = 1
-    validate_min = True
     hide_title = True
     verbose_name_plural = "Where it leads"
     fields = ("backend", "model", "position", "weight")
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """An alias without a target would lead nowhere."""
+        return super().get_formset(request, obj, validate_min=True, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """A plain choice of the backend, read once for all rows; model names are suggested."""
@@ -151,10 +154,11 @@ class ModelAliasAdmin(ConfigAdmin):
         name = request.GET.get("model", "").strip()
         decision = explaining.decide(name) if name else None
         context: dict[str, Any] = {"known": explaining.names(), "asked": name}
-        if decision is not None and decision.target is not None:
+        if decision is not None and decision.facts is not None:
             small = request.GET.get("small", "").strip()
-            facts = decision.target.facts
-            context |= client_settings_context(request, name, facts, small) | {"small": small}
+            context |= client_settings_context(request, name, decision.facts, small) | {
+                "small": small
+            }
         elif decision is not None:
             context["error"] = decision.error
         return self._page(request, "bridge/admin/client.html", title="Client settings", **context)
