@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -195,6 +196,37 @@ async def test_backend_that_says_nothing_for_too_long_is_given_up(
     error = await sender.failure()
     assert (error.status, error.type, error.blames_backend) == (504, "timeout_error", True)
     await asyncio.to_thread(backend.only_call.wait_left)
+
+
+@pytest.mark.parametrize(("own", "seconds"), [(None, 0.05), (0.06, 0.06)])
+async def test_patience_of_the_backend_goes_before_the_general_one(
+    sender: Sender,
+    main: Backend,
+    backend: FakeBackend,
+    rules: Any,
+    own: float | None,
+    seconds: float,
+) -> None:
+    """backends.py, idle_seconds: longest silence in a running stream; empty as IDLE_TIMEOUT says."""
+    rules.IDLE_TIMEOUT = 0.05
+    backend.on(ALPHA).stream(*GOOD)
+    opened = await sender.open(replace(main, idle=own))
+    assert opened.idle == seconds
+
+
+async def test_no_second_try_while_others_are_left(
+    upstream: Upstream, sender: Sender, main: Backend, backend: FakeBackend
+) -> None:
+    """targets.py: the next target is the better second try; a remedy stays where it belongs."""
+    backend.on(ALPHA).error(503).error(400, "Unknown field: stream_options").answer(*GOOD)
+    order = an_order(main, stream=True)
+    asked = (upstream, order, sender.record, sender.accepted)
+    with pytest.raises(ApiError):
+        await open_answer(*asked, others_left=True)
+    assert len(backend.calls) == 1
+    opened = await open_answer(*asked, others_left=True)
+    await opened.aclose()
+    assert len(backend.calls) == 3
 
 
 async def test_cancelled_opening_closes_the_backend(sender: Sender, backend: FakeBackend) -> None:

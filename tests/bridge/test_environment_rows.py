@@ -137,6 +137,18 @@ def test_row_that_an_operator_took_over_stays_theirs(
     assert caplog.records == []
 
 
+def test_row_that_was_taken_over_and_deleted_is_the_environments_again(environment: Any) -> None:
+    """environment_rows.py: obeyed until the row is deleted again."""
+    environment.MODEL_MAP = {"claude-*": "big"}
+    operators_backend("main")
+    apply()
+    Backend.objects.all().delete()
+    apply()
+    row = Backend.objects.get()
+    assert (row.origin, row.url) == (Origin.ENVIRONMENT, "https://llm.example.com/v1")
+    assert aliases() == {"claude-*": "big"}
+
+
 def test_alias_that_an_operator_took_over_stays_theirs(environment: Any) -> None:
     """environment_rows.py: until the row is deleted again."""
     environment.MODEL_MAP = {"claude-*": "big"}

@@ -125,6 +125,15 @@ async def test_backend_that_goes_silent_ends_in_a_timeout(clock: Clock) -> None:
     assert names(batches).count("ping") == 20
 
 
+async def test_backend_has_a_patience_of_its_own(clock: Clock) -> None:
+    """backends.py: idle_seconds in place of IDLE_TIMEOUT."""
+    opened = begun(clock, idle=20.0)
+    batches = await pumped(opened)
+    assert opened.answer.machine.error is not None
+    assert opened.answer.machine.error.message == "Backend did not answer within 20 seconds"
+    assert names(batches).count("ping") == 1
+
+
 async def test_comments_count_as_signs_of_life(clock: Clock) -> None:
     """wire D7: counted on backend bytes, comments included."""
     comments = [(309.0, b": still here\n\n")] * 5
