@@ -17,9 +17,9 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import Error
@@ -39,6 +39,8 @@ AWAY_PAUSE_SECONDS = 1.0
 SEED_SECONDS = 300.0
 """Between two looks into the ledger, for each key with a budget."""
 SEED_RETRY_SECONDS = 10.0
+LAST_SECONDS = 1.0
+"""For what is still to be settled when the process ends."""
 
 AWAY = "Redis is away: the limits of keys count for each process alone"
 BACK = "Redis is back: the limits of keys count for all processes together"
@@ -72,7 +74,7 @@ class Counters:
         self._away: tuple[type[Exception], ...] = ()
         self._open: dict[str, Store] = {}
         self._asked: dict[tuple[Store, int], float] = {}
-        self._errands: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[Any]] = set()
         if settings.REDIS_URL:
             from bridge import redis_connection, redis_counters  # slow, and only needed here
 
@@ -106,21 +108,30 @@ class Counters:
     async def settle(self, ticket: Ticket, tokens: int, cost: Decimal, now: float) -> None:
         """The request ended, however: `tokens` and `cost` (dollars) take the estimate's place.
 
-        A second time does nothing.
+        A second time does nothing. It is done also when the task that waits for it is cancelled.
         """
         store = self._open.pop(ticket.id, None)
-        if store is not None:
-            used = (max(0, tokens), max(0, billionths(cost)), now)
-            await self._unless_away(store.settle(ticket, *used))
+        if store is None:
+            return
+        if self._shared is not None and store is self._shared and not self.is_shared:
+            self._shared.let_go(ticket)
+            store = self._local
+        settling = store.settle(ticket, max(0, tokens), max(0, billionths(cost)), now)
+        await asyncio.shield(self._errand(self._unless_away(settling)))
 
     async def _decide(self, ticket: Ticket) -> tuple[Outcome, Store]:
-        if self._shared is not None and self.is_shared:
-            outcome = await self._unless_away(self._shared.admit(ticket))
-            if outcome is not None:
-                return outcome, self._shared
-        return await self._local.admit(ticket), self._local
+        store = self._store
+        outcome = await self._unless_away(store.admit(ticket))
+        if outcome is None:
+            store = self._local
+            outcome = await store.admit(ticket)
+        return outcome, store
 
-    async def _unless_away(self, answer: Awaitable[T]) -> T | None:
+    @property
+    def _store(self) -> Store:
+        return self._shared if self._shared is not None and self.is_shared else self._local
+
+    async def _unless_away(self, answer: Coroutine[Any, Any, T]) -> T | None:
         """The answer of a store, None where Redis gives none."""
         try:
             return await answer
@@ -133,27 +144,27 @@ class Counters:
 
     async def prime(self, limits: Mapping[int, Limits], now: float) -> None:
         """Look into the ledger for every key with a budget, so that the first request counts."""
-        store = self._shared if self._shared is not None and self.is_shared else self._local
         for key_id, each in limits.items():
-            if each.budget_usd is not None:
-                await self._seed(store, key_id, each, now)
+            if each.budget_usd is not None and not await self._seed(key_id, each, now):
+                return  # the rest is looked up with their first requests
 
     def _look_up(self, store: Store, key_id: int, limits: Limits, now: float) -> None:
         """The same for one key, while its requests go on."""
         if now - self._asked.get((store, key_id), -math.inf) > SEED_RETRY_SECONDS:
             self._asked[store, key_id] = now
-            seeding = self._seed(store, key_id, limits, now)
-            errand = asyncio.get_running_loop().create_task(seeding)
-            self._errands.add(errand)
-            errand.add_done_callback(self._errands.discard)
+            self._errand(self._seed(key_id, limits, now))
 
-    async def _seed(self, store: Store, key_id: int, limits: Limits, now: float) -> None:
+    async def _seed(self, key_id: int, limits: Limits, now: float) -> bool:
+        """Whether the ledger could be asked."""
         try:
             spent = billionths(await self._spent(key_id, limits.period))
-        except Error as error:  # the database is away: asked again with a later request
+        except Error as error:
             logger.warning("what a key has spent is not known: %s", type(error).__name__)
-            return
-        await self._unless_away(store.seed(key_id, limits, spent, now))
+            return False
+        await self._local.seed(key_id, limits, spent, now)
+        if self._store is not self._local:
+            await self._unless_away(self._store.seed(key_id, limits, spent, now))
+        return True
 
     # --- the life of the process ---
 
@@ -165,10 +176,19 @@ class Counters:
                 self._outage.ended()
             await asyncio.sleep(self._pause if kept else min(self._pause, AWAY_PAUSE_SECONDS))
 
+    def _errand(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+        return task
+
     async def aclose(self) -> None:
-        """End background work and close the connections."""
-        for errand in self._errands:
+        """End background work, the last settlements first, and close the connections."""
+        errands = set(self._errands)
+        if errands:
+            await asyncio.wait(errands, timeout=LAST_SECONDS)
+        for errand in errands:
             errand.cancel()
-        await asyncio.gather(*self._errands, return_exceptions=True)
+        await asyncio.gather(*errands, return_exceptions=True)
         if self._shared is not None:
             await self._shared.aclose()

@@ -72,7 +72,7 @@ class RedisCounters:
 
     async def settle(self, ticket: Ticket, tokens: int, cost: int, now: float) -> None:
         """Put what was used in place of the estimate. `cost` in billionths of a dollar."""
-        self._leased.pop(ticket.id, None)
+        self.let_go(ticket)
         limits = ticket.limits
         args = (
             now,
@@ -87,6 +87,10 @@ class RedisCounters:
         )
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self._settle(_keys(ticket.key_id, limits, now), args)
+
+    def let_go(self, ticket: Ticket) -> None:
+        """Renew its place no more."""
+        self._leased.pop(ticket.id, None)
 
     async def seed(self, key_id: int, limits: Limits, spent: int, now: float) -> None:
         """The ledger knows of so many billionths spent in the period of `now`."""

@@ -1,0 +1,90 @@
+"""Another process that shares the counters of limits, as a second gateway does.
+
+    python -m tests.fakes.rival rush     be ready; at a line of input ask often at once, and tell
+                                         for each key how often it was let in
+    python -m tests.fakes.rival hold     take a place, tell so, and keep it
+
+Its keys and limits are constants, which the test shares.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+from bridge.limits import Limits
+
+ROOT = Path(__file__).resolve().parents[2]
+AT_ONCE = 64
+ESTIMATE = 100
+RUSHED: dict[int, Limits] = {
+    1: Limits(rpm=AT_ONCE),
+    2: Limits(tpm=AT_ONCE * ESTIMATE),
+    3: Limits(concurrent=AT_ONCE),
+    4: Limits(rpm=AT_ONCE, tpm=AT_ONCE * ESTIMATE, concurrent=AT_ONCE),
+}
+"""Each lets in as many requests as one process makes."""
+HELD = 5
+PLACES = Limits(concurrent=1)
+LEASE_SECONDS = 0.5
+
+
+def start(what: str, redis_url: str, folder: Path) -> subprocess.Popen[str]:
+    """Start it; what it tells is on its standard output."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.fakes.rival", what],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "DATA_DIR": str(folder),
+            "DJANGO_SETTINGS_MODULE": "proxysite.settings",
+            "PYTHONUNBUFFERED": "1",
+            "REDIS_URL": redis_url,
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+async def nothing_spent(key_id: int, period: str) -> Decimal:
+    return Decimal(0)
+
+
+async def rush() -> dict[int, int]:
+    """How many of the requests of each key were let in, all made at once."""
+    from bridge.counters import Counters
+
+    counters = Counters(nothing_spent)
+    let_in = {}
+    for key_id, limits in RUSHED.items():
+        asked = [counters.admit(key_id, limits, ESTIMATE, time.time()) for _ in range(AT_ONCE)]
+        let_in[key_id] = sum(verdict.is_allowed for verdict in await asyncio.gather(*asked))
+        assert counters.is_shared
+    await counters.aclose()
+    return let_in
+
+
+async def hold() -> None:
+    from bridge.counters import Counters
+
+    counters = Counters(nothing_spent, LEASE_SECONDS)
+    verdict = await counters.admit(HELD, PLACES, 0, time.time())
+    print("holds" if verdict.is_allowed else "was refused")
+    await counters.run()
+
+
+def main(what: str) -> None:
+    if what == "hold":
+        asyncio.run(hold())
+        return
+    print("ready")
+    sys.stdin.readline()
+    print(*asyncio.run(rush()).values())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,133 @@
+"""Counters of limits: Redis decides as memory does, and no 60 seconds hold more than the limit."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import pytest
+from django.conf import settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+
+from bridge.counters import LEASE_SECONDS
+from bridge.limits import WINDOW_SECONDS, Kind, Limits, Outcome, Ticket
+from bridge.local_counters import LocalCounters
+from bridge.redis_counters import RedisCounters
+from tests.fakes.redis import RedisServer
+
+START = 1_772_366_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """After `pause` seconds: a request of `tokens`, or the end of a running one (by its number)."""
+
+    pause: float
+    tokens: int
+    ends: int | None
+    cost: int
+
+
+small = st.integers(0, 5)
+limits = st.builds(
+    Limits,
+    rpm=st.none() | small,
+    tpm=st.none() | st.integers(0, 50),
+    concurrent=st.none() | small,
+    budget_usd=st.none() | st.integers(0, 3).map(Decimal),
+    period=st.sampled_from(["day", "month"]),
+)
+# quarters, so that sums of times are exact; some clocks are set back
+pauses = st.sampled_from([0, 0, 0.25, 1, 7.5, 29.75, 60, -0.25, -7.5, -61, -200])
+steps = st.builds(
+    Step,
+    pause=pauses,
+    tokens=st.integers(0, 40),
+    ends=st.none() | st.integers(0, 5),
+    cost=st.integers(0, 10**9),
+)
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        before, settings.REDIS_URL = settings.REDIS_URL, server.url
+        yield server
+        settings.REDIS_URL = before
+
+
+async def played(
+    store: LocalCounters | RedisCounters, all_steps: list[Step], by: Limits
+) -> list[Outcome]:
+    """The outcomes of these steps."""
+    outcomes: list[Outcome] = []
+    running: list[Ticket] = []
+    now = START
+    for number, step in enumerate(all_steps):
+        now += step.pause
+        if step.ends is not None and running:
+            ended = running.pop(step.ends % len(running))
+            await store.settle(ended, step.tokens, step.cost, now)
+        else:
+            ticket = Ticket(f"t{number}", 1, now, step.tokens, by)
+            outcomes.append(await store.admit(ticket))
+            if outcomes[-1].refused is None:
+                running.append(ticket)
+    return outcomes
+
+
+@profile(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(by=limits, all_steps=st.lists(steps, max_size=40))
+def test_redis_decides_as_memory_does(
+    redis: RedisServer, by: Limits, all_steps: list[Step]
+) -> None:
+    """One contract. Leases are left out here: they outlast every pause."""
+
+    async def in_redis() -> list[Outcome]:
+        counters = RedisCounters(lease_seconds=LEASE_SECONDS * 10**6)
+        try:
+            return await played(counters, all_steps, by)
+        finally:
+            await counters.aclose()
+
+    with redis.client() as client:
+        client.flushall()
+    expected = asyncio.run(played(LocalCounters(), all_steps, by))
+    assert asyncio.run(in_redis()) == expected
+
+
+@given(
+    limit=st.integers(1, 5),
+    pauses=st.lists(st.floats(0, 70, allow_nan=False), max_size=60),
+)
+def test_no_minute_holds_more_than_the_limit(limit: int, pauses: list[float]) -> None:
+    """bridge/limits.py: wherever the 60 seconds begin."""
+
+    async def let_in() -> list[float]:
+        store, now, passed = LocalCounters(), START, []
+        for number, pause in enumerate(pauses):
+            now += pause
+            outcome = await store.admit(Ticket(f"t{number}", 1, now, 0, Limits(rpm=limit)))
+            passed += [now] if outcome.refused is None else []
+        return passed
+
+    passed = asyncio.run(let_in())
+    for first, beyond in zip(passed, passed[limit:], strict=False):
+        assert beyond - first >= WINDOW_SECONDS - 1e-6
+
+
+@given(pauses=st.lists(st.floats(0, 70, allow_nan=False), max_size=30), limit=st.integers(1, 5))
+def test_who_waits_as_told_is_let_in(pauses: list[float], limit: int) -> None:
+    async def ask() -> None:
+        store, now = LocalCounters(), START
+        ticket = Ticket("", 1, now, 10, Limits(rpm=limit, tpm=25))
+        for number, pause in enumerate(pauses):
+            now += pause
+            outcome = await store.admit(replace(ticket, id=f"t{number}", at=now))
+            if outcome.refused in (Kind.REQUESTS, Kind.TOKENS):
+                now += outcome.wait + 1e-6
+                assert (await store.admit(replace(ticket, id=f"u{number}", at=now))).refused is None
+
+    asyncio.run(ask())
