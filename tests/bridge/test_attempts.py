@@ -207,7 +207,7 @@ async def test_patience_of_the_backend_goes_before_the_general_one(
     own: float | None,
     seconds: float,
 ) -> None:
-    """backends.py, idle_seconds: longest silence in a running stream; empty as IDLE_TIMEOUT says."""
+    """backends.py, idle_seconds: the longest silence; empty as IDLE_TIMEOUT says."""
     rules.IDLE_TIMEOUT = 0.05
     backend.on(ALPHA).stream(*GOOD)
     opened = await sender.open(replace(main, idle=own))
