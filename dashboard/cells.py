@@ -131,6 +131,17 @@ def names(values: tuple[str, ...], _: Clock | None = None) -> SafeString:
     return format_html_join(", ", "{}", ((name,) for name in values))
 
 
+SHOWN_OF_ID = 12
+"""Characters. Ids are made by chance: so many tell one page's rows apart."""
+
+
+def short_id(value: str, _: Clock | None = None) -> SafeString:
+    """The beginning of an id, all of it on hover."""
+    if len(value) <= SHOWN_OF_ID:
+        return format_html("{}", value)
+    return format_html('<span title="{}">{}…</span>', value, value[:SHOWN_OF_ID])
+
+
 def _figure(make: Callable[[Any], Figure]) -> Callable[[Any, Clock], SafeString]:
     return lambda value, _: written(make(value))
 
@@ -139,6 +150,7 @@ KINDS: dict[str, Callable[[Any, Clock], SafeString]] = {
     "text": lambda value, _: format_html("{}", value),
     "name": lambda value, _: format_html("{}", value),
     "names": names,
+    "id": short_id,
     "count": _figure(figures.count),
     "tokens": _figure(figures.tokens),
     "bytes": _figure(figures.size),

@@ -49,7 +49,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`kind`: bars (stacked) or lines. `unit`: one of UNITS."""
+    """`kind`: bars (stacked) or lines. `unit`: one of UNITS.
+
+    marks   numbers of slots where something happened, and what;  head   what the slots are
+    """
 
     id: str
     title: str
@@ -59,6 +62,8 @@ class Chart:
     series: tuple[Series, ...]
     note: str = ""
     empty: str = "Nothing in this time."
+    marks: tuple[tuple[int, str], ...] = ()
+    head: str = "Time"
 
     @property
     def is_empty(self) -> bool:
@@ -72,6 +77,7 @@ class Chart:
             "unit": self.unit,
             "labels": [slot.label for slot in self.slots],
             "titles": [slot.title for slot in self.slots],
+            "marks": [{"slot": number, "text": text} for number, text in self.marks],
             "incomplete": [n for n, slot in enumerate(self.slots) if not slot.complete],
             "series": [
                 {

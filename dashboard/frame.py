@@ -17,6 +17,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from dashboard import ranges, states
+from dashboard.access import operates
 from dashboard.cards import Compared
 from dashboard.queries.hours import Sums
 from dashboard.ranges import Range
@@ -27,8 +28,11 @@ NAVIGATION = (
     ("keys", "Keys"),
     ("models", "Models"),
     ("cache", "Cache"),
+    ("sessions", "Sessions"),
+    ("requests", "Requests"),
 )
 """Name of the view, and what it is called."""
+FOR_OPERATORS = ("backends",)
 KEPT = ("range", "from", "to", "compare", "tz")
 """Parameters of the address that go along from page to page."""
 
@@ -111,7 +115,9 @@ class Frame:
         """The pages; the one that is shown, or of which one thing is shown, is current."""
         match = self.request.resolver_match
         own = match.url_name if match and match.url_name else ""
-        return [Link(title, self.to(name), own in (name, name[:-1])) for name, title in NAVIGATION]
+        open_to_all = [(n, t) for n, t in NAVIGATION if n not in FOR_OPERATORS]
+        pages = NAVIGATION if operates(self.request) else open_to_all
+        return [Link(title, self.to(name), own in (name, name[:-1])) for name, title in pages]
 
     def choices(self) -> list[Link]:
         """The ranges with names."""

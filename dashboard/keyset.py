@@ -13,6 +13,7 @@ from dashboard.tables import Column, Cursor, Order, Page
 
 Row = TypeVar("Row", bound=Model)
 MOST_EXPORTED = 10_000
+NOTHING = Q(pk__in=())
 
 
 class Rows(Generic[Row]):
@@ -27,7 +28,7 @@ class Rows(Generic[Row]):
         name = order.column.field or order.column.name
         rows = self.queryset
         for column, text in filters.items():
-            rows = rows.filter(_condition(column, text))
+            rows = rows.filter(_condition(rows, column, text))
         if after is not None and after.identity.isdecimal():
             rows = _behind(rows, name, order.descending, after)
         most = MOST_EXPORTED if limit is None else limit
@@ -39,10 +40,18 @@ class Rows(Generic[Row]):
         return Page(shown, None, None, cursor)
 
 
-def _condition(column: Column, text: str) -> Q:
+def _condition(rows: QuerySet[Any], column: Column, text: str) -> Q:
+    """What a filter asks for; nothing fits a value that the column cannot have."""
+    if "\x00" in text:
+        return NOTHING
     if column.where is not None:
         return column.where(text)
-    return Q(**{column.field or column.name: text})
+    name = column.field or column.name
+    field: Any = rows.model._meta.get_field(name)
+    try:
+        return Q(**{name: field.to_python(text)})
+    except ValidationError:
+        return NOTHING
 
 
 def _ordered(rows: QuerySet[Row], name: str, descending: bool) -> QuerySet[Row]:
@@ -69,6 +78,9 @@ def _behind(rows: QuerySet[Row], name: str, descending: bool, after: Cursor) -> 
 
 
 def _may_lack(rows: QuerySet[Any], name: str) -> bool:
+    """Whether rows may have no value; a sum that the query makes has always one."""
+    if name in rows.query.annotations:
+        return False
     return bool(getattr(rows.model._meta.get_field(name), "null", False))
 
 
@@ -83,5 +95,7 @@ def _plain(value: Any) -> Any:
 def _typed(rows: QuerySet[Any], name: str, value: Any) -> Any:
     if isinstance(value, str) and (moment := parse_datetime(value)) is not None:
         return moment
+    if name in rows.query.annotations:
+        return int(value)
     field: Any = rows.model._meta.get_field(name)
     return field.to_python(value)

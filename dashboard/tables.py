@@ -52,7 +52,7 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        return self.kind not in ("text", "state", "names", "name")
+        return self.kind not in ("text", "state", "names", "name", "id")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dashboard import figures
+
 WIDTH = 1000.0
 LEAST = 3.0
 """What took any time at all is this wide."""
@@ -45,6 +47,12 @@ class Phase:
     @property
     def ms(self) -> float:
         return self.end - self.start
+
+    @property
+    def told(self) -> str:
+        """In one line."""
+        start, end = figures.duration(self.start), figures.duration(self.end)
+        return f"{self.words}: {start.text} to {end.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,9 @@ def _placed(phases: list[Phase], total: float) -> tuple[Phase, ...]:
     if total <= 0:
         return tuple(phases)
     widths = [WIDTH * phase.ms / total for phase in phases]
-    seen = [max(width, LEAST) if phase.ms else 0.0 for width, phase in zip(widths, phases)]
+    seen = [
+        max(width, LEAST) if phase.ms else 0.0 for width, phase in zip(widths, phases, strict=True)
+    ]
     widest = seen.index(max(seen))
     seen[widest] -= sum(seen) - WIDTH
     placed, x = [], 0.0

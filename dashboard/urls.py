@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from dashboard.views import cache, keys, models, one_key, one_model, overview
+from dashboard.views import (
+    cache,
+    keys,
+    models,
+    one_key,
+    one_model,
+    one_request,
+    one_session,
+    overview,
+    requests,
+    sessions,
+)
 
 app_name = "dashboard"
 urlpatterns = [
@@ -15,4 +26,8 @@ urlpatterns = [
     path("cache/", cache.cache, name="cache"),
     path("models/", models.every, name="models"),
     path("models/<path:name>/", one_model.one, name="model"),
+    path("sessions/", sessions.every, name="sessions"),
+    path("sessions/<int:pk>/", one_session.one, name="session"),
+    path("requests/", requests.every, name="requests"),
+    path("requests/<str:request_id>/", one_request.one, name="request"),
 ]

@@ -9,7 +9,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dashboard import cells
+from dashboard import cells, figures
 from dashboard.cells import Clock
 from dashboard.charts import Chart
 from dashboard.tables import Column, Table
@@ -50,6 +50,19 @@ for _kind in (
 def ago(context: template.Context, at: datetime | None) -> SafeString:
     """How long ago, the exact time in the visitor's zone on hover."""
     return cells.html("time", at, _clock(context))
+
+
+@register.simple_tag(takes_context=True)
+def exactly(context: template.Context, at: datetime) -> str:
+    """The moment itself, in the visitor's zone."""
+    return figures.moment(at, context["frame"].zone)
+
+
+@register.simple_tag(takes_context=True)
+def to(context: template.Context, view: str, *args: object) -> str:
+    """The address of another page, for the same time."""
+    href: str = context["frame"].to(view, *args)
+    return href
 
 
 @register.simple_tag(takes_context=True)

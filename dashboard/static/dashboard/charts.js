@@ -103,6 +103,29 @@
     },
   };
 
+  // Dashed lines where something happened, each with its word.
+  const marks = {
+    id: "marks",
+    afterDatasetsDraw(chart) {
+      const pen = chart.ctx;
+      pen.save();
+      pen.font = `12px ${style("font-family") || "system-ui"}`;
+      pen.strokeStyle = pen.fillStyle = style("--ink");
+      pen.setLineDash([3, 3]);
+      for (const { slot, text } of chart.options.marks) {
+        const x = chart.scales.x.getPixelForValue(slot);
+        const fits = x + pen.measureText(text).width + 8 < chart.chartArea.right;
+        pen.beginPath();
+        pen.moveTo(x, chart.chartArea.top);
+        pen.lineTo(x, chart.chartArea.bottom);
+        pen.stroke();
+        pen.textAlign = fits ? "left" : "right";
+        pen.fillText(text, fits ? x + 5 : x - 5, chart.chartArea.top + 10);
+      }
+      pen.restore();
+    },
+  };
+
   const legend = (figure, data, sets) => {
     const keys = figure.querySelector("[data-keys]");
     keys.replaceChildren();
@@ -125,6 +148,7 @@
     const ink = style("--soft");
     return {
       named,
+      marks: data.marks ?? [],
       animation: false,
       responsive: true,
       maintainAspectRatio: false,
@@ -170,7 +194,7 @@
       type: data.kind === "bars" ? "bar" : "line",
       data: { labels: data.labels, datasets: sets },
       options: options(figure, data),
-      plugins: [names],
+      plugins: [names, marks],
     }));
   };
 

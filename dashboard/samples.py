@@ -1,0 +1,84 @@
+"""The bodies of a sampled request, as a reader wants them. Pure.
+
+The ledger has the request as it came and the answer as its events, one a line, both cut to a size.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_PIECES = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "input_json_delta": "partial_json",
+}
+"""Type of a delta -> its member with the next piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One content block of an answer: `kind` is text, thinking, or the tool that is called."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """`request`, `answer` as they were kept;  `blocks`: what the answer says."""
+
+    request: str
+    answer: str
+    blocks: tuple[Block, ...]
+    is_cut: bool
+
+
+def sample(told: Any) -> Sample | None:
+    """Of `detail["sample"]`; None where nothing was kept."""
+    if not isinstance(told, dict):
+        return None
+    request, answer = (str(told.get(name) or "") for name in ("request", "answer"))
+    return Sample(_indented(request), answer, tuple(_blocks(answer)), bool(told.get("cut")))
+
+
+def _indented(text: str) -> str:
+    """JSON with a line for each member; anything else, as a body that was cut, as it is."""
+    try:
+        return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
+    except ValueError:
+        return text
+
+
+def _blocks(answer: str) -> Iterator[Block]:
+    kind, pieces = "", list[str]()
+    for event in _events(answer):
+        if event.get("type") == "content_block_start":
+            kind, pieces = _kind(event.get("content_block") or {}), []
+        elif event.get("type") == "content_block_delta":
+            pieces.append(_piece(event.get("delta") or {}))
+        elif event.get("type") == "content_block_stop":
+            yield Block(kind, "".join(pieces))
+            kind = ""
+    if kind:
+        yield Block(kind, "".join(pieces))
+
+
+def _events(answer: str) -> Iterator[dict[str, Any]]:
+    for line in answer.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return
+        if isinstance(event, dict):
+            yield event
+
+
+def _kind(block: dict[str, Any]) -> str:
+    return str(block.get("name") or block.get("type") or "")
+
+
+def _piece(delta: dict[str, Any]) -> str:
+    return str(delta.get(_PIECES.get(str(delta.get("type")), ""), ""))

@@ -1,0 +1,137 @@
+"""One request explained: where its time went, how it found its backend, what was changed."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from bridge.models import UsageRecord
+from dashboard import figures
+from dashboard.access import for_readers
+from dashboard.cards import Card
+from dashboard.explanations import STOPS, explained
+from dashboard.figures import NOTHING, Figure
+from dashboard.frame import Frame, page
+from dashboard.queries import requests
+from dashboard.queries.keys import KnownKeys
+from dashboard.samples import sample
+from dashboard.timing import WIDTH, timing
+from dashboard.views.listed import outcome
+
+
+@require_safe
+@for_readers
+def one(request: HttpRequest, request_id: str) -> HttpResponse:
+    """Eight queries at most, with the three of the login."""
+    frame = Frame(request)
+    row = requests.one(request_id) if "\x00" not in request_id else None
+    if row is None:
+        return _not_there(request, frame, request_id)
+    owner = KnownKeys.read().owner(row.key_id, row.fingerprint, row.key)
+    took = timing(_moments(row), row.duration_ms)
+    return page(
+        request,
+        "request",
+        frame,
+        row=row,
+        owner=owner,
+        outcome=outcome(row),
+        cards=_cards(row),
+        timing=took,
+        bar_width=WIDTH,
+        route=row.detail.get("route") or (),
+        changes=explained(row.detail),
+        stop=STOPS.get(row.stop_reason, ""),
+        error=row.detail.get("error", ""),
+        sample=sample(row.detail.get("sample")),
+        session=requests.session_of(row),
+        facts=_facts(row),
+        links=_links(frame, row, owner.slug),
+    )
+
+
+def _not_there(request: HttpRequest, frame: Frame, request_id: str) -> HttpResponse:
+    return page(
+        request,
+        "request_missing",
+        frame,
+        404,
+        request_id=request_id,
+        days=settings.USAGE_RETENTION_DAYS,
+        every_href=frame.to("requests"),
+        live_href=frame.to_known("live"),
+    )
+
+
+def _moments(row: UsageRecord) -> dict[str, float | None]:
+    names = ("auth_after", "translated_after", "connected_after", "headers_after")
+    told: dict[str, float | None] = {name: row.detail.get(name) for name in names}
+    first = row.first_token_ms
+    return told | {"first_token_after": None if first is None else first / 1000}
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def _cards(row: UsageRecord) -> list[Card]:
+    return [_time(row), _tokens(row), _cost(row), _cached(row)]
+
+
+def _time(row: UsageRecord) -> Card:
+    parts: list[tuple[str, Figure]] = []
+    if row.first_token_ms is not None:
+        parts.append(("first token", figures.duration(row.first_token_ms)))
+        rest = row.duration_ms - row.first_token_ms
+        if row.output_tokens > 1 and rest > 0:
+            parts.append(("then", figures.rate(row.output_tokens / rest * 1000)))
+    return Card("Time", figures.duration(row.duration_ms), tuple(parts))
+
+
+def _tokens(row: UsageRecord) -> Card:
+    prompt = row.input_tokens + row.cache_read_tokens + row.cache_write_tokens
+    parts = [("prompt", figures.tokens(prompt)), ("answer", figures.tokens(row.output_tokens))]
+    if row.thinking_tokens:
+        parts.append(("of it thinking", figures.tokens(row.thinking_tokens)))
+    hint = "counted by us: the backend reported no usage" if row.estimated and prompt else ""
+    return Card("Tokens", figures.tokens(prompt + row.output_tokens), tuple(parts), hint=hint)
+
+
+def _cost(row: UsageRecord) -> Card:
+    if row.cost_nano_usd is None:
+        return Card("Cost", NOTHING, hint="no price is known for this model")
+    return Card("Cost", figures.money(row.cost_nano_usd))
+
+
+def _cached(row: UsageRecord) -> Card:
+    prompt = row.input_tokens + row.cache_read_tokens + row.cache_write_tokens
+    share = figures.share(row.cache_read_tokens / prompt) if prompt else NOTHING
+    parts = []
+    if row.prompt_bytes:
+        repeated = row.repeated_bytes / row.prompt_bytes
+        parts.append(("repeated from the turn before", figures.share(repeated)))
+    return Card("Read from cache", share, tuple(parts))
+
+
+# --- the rest -------------------------------------------------------------------------------------
+
+
+def _facts(row: UsageRecord) -> list[tuple[str, str]]:
+    """What there is to know beside, without what says nothing."""
+    tools = row.detail.get("tools") or ()
+    told = (
+        ("Client", row.client),
+        ("Asked", f"{row.detail.get('path', '')} {'streamed' if row.streamed else 'whole'}"),
+        ("Attempts", str(row.attempts) if row.attempts > 1 else ""),
+        ("Tools called", ", ".join(tools)),
+        ("Prompt sent", figures.size(row.prompt_bytes).text if row.prompt_bytes else ""),
+    )
+    return [(title, text.strip()) for title, text in told if text.strip()]
+
+
+def _links(frame: Frame, row: UsageRecord, slug: str) -> dict[str, str]:
+    return {
+        "every": frame.to("requests"),
+        "key": frame.to("key", slug),
+        "model": frame.to("model", row.model) if row.model else "",
+    }

@@ -1,0 +1,199 @@
+"""One session: what it cost in all, its context and its cost turn by turn, its tools and models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from bridge.models import UsageSession
+from dashboard import cards, exports, figures
+from dashboard.access import for_readers
+from dashboard.cards import Card, Compared
+from dashboard.cells import State
+from dashboard.charts import Chart, Series, leading, tone
+from dashboard.frame import Frame, missing, page
+from dashboard.queries import sessions
+from dashboard.queries.keys import KnownKeys
+from dashboard.queries.sessions import ModelShare
+from dashboard.ranges import Slot
+from dashboard.tables import Column, InMemory, Table
+from dashboard.totals import Totals
+from dashboard.turns import Compaction, Turn, compactions
+from dashboard.views.listed import TONES, totals
+
+MOST_BARS = 120
+"""Turns that are drawn as bars; more of them are a line."""
+
+
+@require_safe
+@for_readers
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    """Eight queries at most, with the three of the login."""
+    frame = Frame(request)
+    row = sessions.one(pk)
+    if row is None:
+        return missing(request, frame, "session", "sessions")
+    turns = sessions.turns(row)
+    tables: list[Table[Any]] = [_turns(frame, turns), _models(frame, turns), _tools(frame, turns)]
+    return exports.answer(*tables) or page(
+        request,
+        "session",
+        frame,
+        row=row,
+        owner=KnownKeys.read().owner(row.key_id, row.fingerprint, row.key),
+        cards=_cards(row),
+        tables=tables,
+        lasted=figures.duration((row.last_at - row.first_at).total_seconds() * 1000),
+        left_out=row.requests - len(turns),
+        **_drawn(frame, turns),
+    )
+
+
+def _cards(row: UsageSession) -> list[Card]:
+    sums = Compared(totals(row), Totals(), Totals())
+    context = Card(
+        "Longest context",
+        figures.tokens(row.largest_context),
+        hint="Tokens of one prompt with its answer",
+    )
+    return [cards.cost(sums), cards.tokens(sums), cards.cached(sums), context]
+
+
+# --- turn by turn ---------------------------------------------------------------------------------
+
+
+def _drawn(frame: Frame, turns: Sequence[Turn]) -> dict[str, Any]:
+    shrunk = compactions(turns)
+    slots = tuple(_slot(frame, turn) for turn in turns)
+    return {
+        "compactions": shrunk,
+        "context_chart": _context(slots, turns, shrunk),
+        "cost_chart": _cost(slots, turns),
+    }
+
+
+def _slot(frame: Frame, turn: Turn) -> Slot:
+    title = f"Turn {turn.number}, {figures.moment(turn.time, frame.zone)}"
+    return Slot(turn.time, turn.time, str(turn.number), title, True)
+
+
+def _context(slots: tuple[Slot, ...], turns: Sequence[Turn], shrunk: list[Compaction]) -> Chart:
+    kinds = (
+        ("cached", "b", [turn.cache_read_tokens for turn in turns]),
+        ("new input", "a", [turn.input_tokens + turn.cache_write_tokens for turn in turns]),
+        ("answer", "answered", [turn.output_tokens for turn in turns]),
+    )
+    whole = (("context", "a", [turn.context for turn in turns]),)
+    drawn = kinds if len(turns) <= MOST_BARS else whole
+    series = (Series(name, tuple(map(float, told)), colour) for name, colour, told in drawn)
+    first = turns[0].number if turns else 0
+    return Chart(
+        "context",
+        "Context, turn by turn",
+        _shape(turns),
+        "tokens",
+        slots,
+        tuple(one for one in series if one.total),
+        empty="No turn used any tokens.",
+        marks=tuple((one.after.number - first, "compacted") for one in shrunk),
+        head="Turn",
+    )
+
+
+def _cost(slots: tuple[Slot, ...], turns: Sequence[Turn]) -> Chart:
+    names = sorted({turn.model for turn in turns if turn.cost_nano_usd})
+    series = (
+        Series(name, tuple(float(_cost_of(turn, name)) for turn in turns), tone(name))
+        for name in names
+    )
+    empty = "No price is known for what was used here."
+    return Chart(
+        "cost",
+        "Cost, turn by turn",
+        "bars",
+        "usd",
+        slots,
+        leading(series),
+        empty=empty,
+        head="Turn",
+    )
+
+
+def _cost_of(turn: Turn, model: str) -> int:
+    return (turn.cost_nano_usd or 0) if turn.model == model else 0
+
+
+def _shape(turns: Sequence[Turn]) -> str:
+    return "bars" if len(turns) <= MOST_BARS else "lines"
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def _turns(frame: Frame, turns: Sequence[Turn]) -> Table[Turn]:
+    def to_request(turn: Turn) -> str:
+        return frame.to("request", turn.request_id)
+
+    return Table(
+        frame,
+        "Turns",
+        [
+            Column("number", "Turn", "count", link=to_request),
+            Column("time", "Time", "time"),
+            Column("outcome", "Outcome", "state", _outcome, filter=True),
+            Column("model", "Model", filter=True),
+            Column("context", "Context", "tokens", hint="Tokens of the prompt with its answer"),
+            Column("cached_share", "Cached", "share"),
+            Column("output", "Answer", "tokens", lambda turn: turn.output_tokens),
+            Column("cost", "Cost", "money", lambda turn: turn.cost_nano_usd),
+            Column("first_token", "First token", "ms", lambda turn: turn.first_token_ms),
+            Column("duration", "In all", "ms", lambda turn: turn.duration_ms),
+            Column("tools", "Tools", "names", lambda turn: turn.tools or None),
+        ],
+        InMemory(turns, lambda turn: turn.request_id),
+        "-number",
+        empty="Its single turns are older than what is kept; the sums above stay.",
+    )
+
+
+def _outcome(turn: Turn) -> State:
+    return State(turn.outcome, TONES[turn.outcome])
+
+
+def _models(frame: Frame, turns: Sequence[Turn]) -> Table[ModelShare]:
+    def to_model(share: ModelShare) -> str:
+        return frame.to("model", share.name) if share.name else ""
+
+    return Table(
+        frame,
+        "Models",
+        [
+            Column("model", "Model", "name", lambda share: share.name or "none", link=to_model),
+            Column("turns", "Turns", "count"),
+            Column("tokens", "Tokens", "tokens"),
+            Column("cached_share", "Cached", "share"),
+            Column("cost", "Cost", "money"),
+        ],
+        InMemory(sessions.by_model(turns), lambda share: share.name),
+        "-tokens",
+        "models",
+        empty="The models that answered are listed here.",
+    )
+
+
+def _tools(frame: Frame, turns: Sequence[Turn]) -> Table[tuple[str, int]]:
+    return Table(
+        frame,
+        "Tools called",
+        [
+            Column("tool", "Tool", "name", lambda item: item[0]),
+            Column("calls", "Calls", "count", lambda item: item[1]),
+        ],
+        InMemory(sessions.tools(turns), lambda item: item[0]),
+        "-calls",
+        "tools",
+        empty="No tool was called.",
+    )

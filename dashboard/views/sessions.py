@@ -1,0 +1,75 @@
+"""What each piece of work cost: one row for each session of a time."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from bridge.models import UsageSession
+from dashboard import exports
+from dashboard.access import for_readers
+from dashboard.frame import Frame, page
+from dashboard.keyset import Rows
+from dashboard.queries import requests, sessions
+from dashboard.queries.keys import KnownKeys
+from dashboard.tables import Column, Table
+from dashboard.views.listed import totals
+
+
+@require_safe
+@for_readers
+def every(request: HttpRequest) -> HttpResponse:
+    """Seven queries at most, with the three of the login."""
+    frame = Frame(request)
+    table = Table(
+        frame,
+        "Sessions",
+        [*_which(frame, KnownKeys.read()), *_how_much()],
+        Rows(sessions.within(frame.range)),
+        "-last_at",
+        note="Each counts whole, also the turns before this time.",
+        empty="Nobody worked in a session in this time.",
+    )
+    return exports.answer(table) or page(request, "sessions", frame, table=table)
+
+
+def _which(frame: Frame, known: KnownKeys) -> list[Column]:
+    def key(row: UsageSession) -> str:
+        return known.owner(row.key_id, row.fingerprint, row.key).shown
+
+    def of_key(name: str) -> Q:
+        return requests.of_key(known, name)
+
+    return [
+        Column("session", "Session", "id", link=lambda row: frame.to("session", row.pk)),
+        Column("first_at", "Begun", "time"),
+        Column("last_at", "Last turn", "time"),
+        Column("key", "Key", value=key, filter=True, where=of_key, sorts=False),
+        Column(
+            "models", "Models", "names", lambda row: tuple(row.model_names) or None, sorts=False
+        ),
+    ]
+
+
+def _how_much() -> list[Column]:
+    return [
+        Column("requests", "Turns", "count"),
+        Column("errors", "Errors", "count", lambda row: row.errors or None, field="errors"),
+        Column("tokens", "Tokens", "tokens", hint="Whole prompts and answers of all turns"),
+        Column(
+            "cached_share",
+            "Cached",
+            "share",
+            lambda row: totals(row).cached_share,
+            "How much of the prompts the backend read from its cache",
+            sorts=False,
+        ),
+        Column(
+            "largest_context",
+            "Longest context",
+            "tokens",
+            hint="Tokens of the longest prompt with its answer",
+        ),
+        Column("cost", "Cost", "money", lambda row: totals(row).cost, field="cost_nano_usd"),
+    ]
