@@ -41,6 +41,30 @@ def test_backend_is_what_its_row_says(settings: Any) -> None:
 
 
 @with_rows
+def test_backend_has_the_shares_clocks_and_breaker_of_its_row() -> None:
+    """backends.py: position, weight, idle_seconds, breaker_mode."""
+    a_row(position=3, weight=7, idle_seconds=20, breaker_mode="closed")
+    a_row("usual", position=4)
+    first, second = build(1).routes.backends
+    assert (first.position, first.weight, first.idle, first.breaker) == (3, 7, 20.0, "closed")
+    assert (second.weight, second.idle, second.breaker) == (1, None, "automatic")
+
+
+@with_rows
+def test_operators_word_on_a_model_goes_first_and_needs_no_list() -> None:
+    """backends.py: three answers to each question, the operator's first and the list's last."""
+    row = a_row()
+    told = {"context": 100, "vision": False, "probed": {"context": 200, "tools": True}}
+    row.models.create(name="m", **told, context_override=300)
+    row.models.create(name="unlisted", listed=False, vision_override=True, dialect="vllm")
+    (backend,) = build(1).routes.backends
+    assert set(backend.models or ()) == {"m"}
+    known, unlisted = backend.told["m"], backend.told["unlisted"]
+    assert (known.context, known.vision, known.tools) == (300, False, True)
+    assert (unlisted.vision, unlisted.dialect, unlisted.context) == (True, "vllm", None)
+
+
+@with_rows
 @pytest.mark.parametrize(("credential", "in_use"), [("env:KEY", True), ("", False)])
 def test_operators_key_in_use_is_noticed(settings: Any, credential: str, in_use: bool) -> None:
     """wire G10 hangs on it."""

@@ -113,6 +113,14 @@ def test_backend_that_was_never_well_is_known_as_broken(
     assert [fault.reason for fault in found.faults] == [reason]
 
 
+def test_broken_backend_whose_list_was_never_read_takes_any_name() -> None:
+    """Else the only backend there is would answer that it knows no model."""
+    spoil(a_row(), url="ftp://h.example/v1")
+    found = build(1)
+    route = routing.resolve(found.routes, "any/name")
+    assert [target.backend.broken for target in route.targets] == [NOT_CONFIGURED]
+
+
 @pytest.mark.parametrize(("columns", "reason"), ALIASES)
 def test_broken_alias_serves_on_as_it_was(
     good: Snapshot, columns: dict[str, Any], reason: str
