@@ -16,6 +16,7 @@ import msgspec
 
 from bridge.models import UsageHour, UsageRecord
 from bridge.models.latency import bucket
+from bridge.translation.jsontext import clean
 from bridge.usage import ABANDONED, Record
 
 Amounts = Counter[str]
@@ -102,7 +103,9 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return _printable(value)
     if isinstance(value, dict):
-        return {name: _cleaned(item) for name, item in value.items()}
+        return {
+            name: clean(item) if isinstance(item, str) else item for name, item in value.items()
+        }
     return [_printable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -129,4 +129,8 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
         if spool is not None:
             spool.append(line)
         if loud:
-            logger.info("%s", line.decode())
+            # What was said is for the record alone; a log goes to more places.
+            logger.info("%s", (line if self.sample is None else encode(self._silent())).decode())
+
+    def _silent(self) -> Record:
+        return msgspec.structs.replace(self, sample=None)

@@ -82,6 +82,7 @@ def test_issued_key_goes_by_its_number_and_another_by_its_fingerprint() -> None:
         ({"seconds": 1e12}, "duration_ms", 2**31 - 1),
         ({"error": "a\0b"}, "detail", {"error": "a b"}),
         ({"tools": ["\0"]}, "detail", {"tools": [" "]}),
+        ({"sample": {"answer": "a\nb\0"}}, "detail", {"sample": {"answer": "a\nb"}}),
     ],
 )
 def test_whatever_a_record_says_a_database_takes_it(

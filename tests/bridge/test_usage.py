@@ -94,3 +94,15 @@ def test_line_of_another_version_is_still_read() -> None:
     line = b'{"request_id":"req_1","started_at":1.5,"member_of_tomorrow":{"a":1}}'
     read = msgspec.json.decode(line, type=Record)
     assert (read.request_id, read.started_at, read.status) == ("req_1", 1.5, 0)
+
+
+def test_log_has_no_sample(caplog: pytest.LogCaptureFixture) -> None:
+    """docs, usage: no text of a conversation. The spool has it, where an operator asked for it."""
+    kept, record = Kept(), a_record()
+    record.sample = {"request": "What is it?", "answer": "This.", "cut": False}
+    with caplog.at_level(logging.INFO, "bridge.usage"):
+        record.write(kept)
+    (entry,) = caplog.records
+    assert "What is it?" not in entry.getMessage()
+    assert json.loads(entry.getMessage())["seconds"] == record.seconds
+    assert b"What is it?" in kept.lines[0]
