@@ -46,12 +46,16 @@ def test_account_without_rights_is_no_admin() -> None:
 
 
 def test_banner_shows_the_way() -> None:
-    """Ours: base URL, three lines for Claude Code, the admin, where requests go."""
+    """Ours: base URL, lines for Claude Code, the admin, where requests go.
+
+    Observed client: asks before it uses a key that it finds in ANTHROPIC_API_KEY.
+    """
     shown = banner("s3cret")
     for line in (
         "http://127.0.0.1:8080 (daphne)",
         "export ANTHROPIC_BASE_URL=http://127.0.0.1:8080\n",
-        "export ANTHROPIC_API_KEY=",
+        "export ANTHROPIC_AUTH_TOKEN=any-key\n",
+        "export ANTHROPIC_API_KEY=''\n",
         "export ANTHROPIC_MODEL=demo/echo\n",
         "http://127.0.0.1:8080/admin/",
         "user admin, password s3cret (shown only now)",

@@ -34,7 +34,8 @@ def served(
 
 def test_banner_shows_the_way(served: Gateway, backend: FakeBackend) -> None:
     """Ours: what to type next is on the screen."""
-    for line in (served.url, f"ANTHROPIC_BASE_URL={served.url}", "/admin", "ANTHROPIC_API_KEY"):
+    key = "ANTHROPIC_AUTH_TOKEN=YOUR_KEY"
+    for line in (served.url, f"ANTHROPIC_BASE_URL={served.url}", "/admin", key):
         assert line in served.log
     assert f"127.0.0.1:{backend.port}" in served.log
 

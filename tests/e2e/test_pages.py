@@ -22,7 +22,9 @@ def test_start_page_says_what_this_is(gateway: Gateway) -> None:
     page = client.get("/")
     assert page.status == 200
     assert page.headers["content-type"].startswith("text/html")
-    assert "ANTHROPIC_BASE_URL" in page.body.decode()
+    for line in (f"ANTHROPIC_BASE_URL={gateway.url}", "ANTHROPIC_AUTH_TOKEN=YOUR_KEY"):
+        assert f"export {line}\n" in page.body.decode()
+    assert "ANTHROPIC_API_KEY=''\n" in page.body.decode()
     head = client.request("HEAD", "/")
     assert (head.status, head.body) == (200, b"")
 
