@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.test import Client
-
-from bridge.models import ApiKey, UsageHour, UsageRecord, UsageSession
+from bridge.models import (
+    ApiKey,
+    Backend,
+    BreakerState,
+    DiscoveredModel,
+    UsageHour,
+    UsageRecord,
+    UsageSession,
+)
 from bridge.postings import hours, sessions
 
 NOW = datetime(2025, 3, 20, 14, 23, 45, tzinfo=UTC)
@@ -198,7 +204,33 @@ def _turn(
     }
 
 
-def logged_in(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
+# --- what else there is -------------------------------------------------------------------------
+
+EVIDENCE = [
+    {"check": "call", "title": "Tool call", "works": True, "evidence": "get_weather in Lisbon"},
+    {"check": "image", "title": "Picture", "works": False, "evidence": "Answered with status 500"},
+    {"check": "off", "title": "Thinking off", "works": None, "evidence": "No thinking was seen"},
+]
+
+
+def make_backends() -> tuple[Backend, Backend]:
+    main = Backend.objects.create(name="main", url="http://main.example.com/v1")
+    spare = Backend.objects.create(name="spare", url="http://spare.example.com/v1", position=1)
+    BreakerState.objects.create(
+        backend=spare,
+        failures=6,
+        opened_at=NOW - timedelta(seconds=10),
+        last_error="The backend answered with status 503",
+        last_error_at=NOW - timedelta(seconds=10),
+    )
+    DiscoveredModel.objects.create(
+        backend=main,
+        name=CODER,
+        context=262_144,
+        vision=True,
+        probed={"tools": True, "vision": False},
+        evidence=EVIDENCE,
+        probed_at=NOW - timedelta(days=1),
+    )
+    DiscoveredModel.objects.create(backend=spare, name=LARGE, context=163_840)
+    return main, spare
