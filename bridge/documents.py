@@ -66,8 +66,8 @@ def revert(change: Change) -> ConfigRow | None:
         return None
     if row is None:
         row = model()
-        row.pk = change.object_id
         row.fill(change.before)
+        row.pk = change.object_id
         row.full_clean()
         row.save(force_insert=True)
         row.fill_parts(change.before)

@@ -163,7 +163,9 @@ async def _ask(backend: Target, model: str) -> Told:
     seconds = time.monotonic() - begun
     if reply.status != 200:
         return Told(False, f"{model}: status {reply.status}. {_refusal(raw, backend)}")
-    return Told(_is_completion(raw), f"{model} answered in {seconds:.2f} s.")
+    if not _is_completion(raw):
+        return Told(False, f"{model}: status 200, but no completion. {_refusal(raw, backend)}")
+    return Told(True, f"{model} answered in {seconds:.2f} s.")
 
 
 def _is_completion(raw: bytes) -> bool:

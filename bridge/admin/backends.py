@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -42,6 +43,8 @@ class BackendForm(ModelForm):  # type: ignore[type-arg]
 
     def clean_credential(self) -> str:
         given = str(self.cleaned_data["credential"]).strip()
+        if given == KEEP and not self.stored:
+            raise ValidationError("No key is stored that could be kept.")
         return self.stored if given == KEEP else given
 
     def clean(self) -> dict[str, Any] | None:

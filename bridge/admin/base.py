@@ -157,8 +157,10 @@ class ConfigAdmin(ModelAdmin):
         """What happened to a row, newest first; deleted rows have a history, too."""
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
+        if not object_id.isdecimal():
+            raise Http404
         row = self.model._default_manager.filter(pk=object_id).first()
-        changes = list(_changes_of(self.model, object_id))
+        changes = list(_changes_of(self.model, int(object_id)))
         if row is None and not changes:
             raise Http404
         context = {
@@ -217,10 +219,8 @@ def page_of(row: Any) -> str:
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk])
 
 
-def _changes_of(model: type[ConfigRow], object_id: str) -> QuerySet[Change]:
+def _changes_of(model: type[ConfigRow], object_id: int) -> QuerySet[Change]:
     """The newest changes of a row, or of the one that had this number."""
-    if not object_id.isdecimal():
-        return Change.objects.none()
     return Change.objects.filter(kind=model.KIND, object_id=object_id)[:SHOWN_CHANGES]
 
 

@@ -100,7 +100,7 @@ class Migration(migrations.Migration):
                 ('inline_thinking', models.CharField(blank=True, choices=[('off', 'No'), ('tags', 'Between <think> tags'), ('open', 'From the start on')], help_text="Whether thinking stands in the text. Empty: known from the model's name.", max_length=5)),
                 ('written_calls', models.BooleanField(blank=True, help_text='Read tool calls that the model writes as text. Empty: as TEXT_TOOL_CALLS says.', null=True)),
                 ('refused', models.JSONField(blank=True, default=list, help_text='Optional fields that this model answered 400 to.')),
-                ('entry', models.JSONField(default=dict, help_text="The backend's own entry, as last seen.")),
+                ('entry', models.JSONField(blank=True, default=dict, help_text="The backend's own entry, as last seen.")),
                 ('listed', models.BooleanField(default=True, help_text="In the backend's list when last read.")),
                 ('first_seen', models.DateTimeField(auto_now_add=True)),
                 ('last_change', models.DateTimeField(auto_now=True)),

@@ -228,7 +228,9 @@ class DiscoveredModel(ConfigRow):
     refused = models.JSONField(
         default=list, blank=True, help_text="Optional fields that this model answered 400 to."
     )
-    entry = models.JSONField(default=dict, help_text="The backend's own entry, as last seen.")
+    entry = models.JSONField(
+        default=dict, blank=True, help_text="The backend's own entry, as last seen."
+    )
     listed = models.BooleanField(default=True, help_text="In the backend's list when last read.")
     first_seen = models.DateTimeField(auto_now_add=True)
     last_change = models.DateTimeField(auto_now=True)
