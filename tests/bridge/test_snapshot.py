@@ -56,12 +56,14 @@ def test_operators_word_on_a_model_goes_first_and_needs_no_list() -> None:
     row = a_row()
     told = {"context": 100, "vision": False, "probed": {"context": 200, "tools": True}}
     row.models.create(name="m", **told, context_override=300)
-    row.models.create(name="unlisted", listed=False, vision_override=True, dialect="vllm")
+    said = {"dialect": "vllm", "inline_thinking": "open", "written_calls": False}
+    row.models.create(name="unlisted", listed=False, vision_override=True, **said)
     (backend,) = build(1).routes.backends
     assert set(backend.models or ()) == {"m"}
     known, unlisted = backend.told["m"], backend.told["unlisted"]
     assert (known.context, known.vision, known.tools) == (300, False, True)
-    assert (unlisted.vision, unlisted.dialect, unlisted.context) == (True, "vllm", None)
+    assert (unlisted.vision, unlisted.context) == (True, None)
+    assert {name: getattr(unlisted, name) for name in said} == said
 
 
 @with_rows

@@ -87,6 +87,8 @@ async def test_last_snapshot_serves_on_while_the_database_is_away(
     await asyncio.wait_for(database.done.wait(), WAIT)
     keeping.cancel()
     assert store.current.version == 2
+    gone = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert all(said.startswith("the database is away, the last snapshot") for said in gone)
     assert [r.levelname for r in caplog.records] == ["ERROR", "WARNING", "ERROR"]
 
 
