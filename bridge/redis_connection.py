@@ -24,7 +24,7 @@ AWAY = (redis.RedisError, OSError)
 
 PATIENCE: dict[str, Any] = {
     "socket_connect_timeout": 1.0,
-    "socket_timeout": 0.5,
+    "socket_timeout": 1.0,
 }
 """Seconds for a connection, and for an answer. A query string in REDIS_URL goes before."""
 

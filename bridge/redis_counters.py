@@ -29,7 +29,7 @@ from bridge.limits import (
 )
 
 CONNECTIONS = 16
-PATIENCE_SECONDS = 0.5
+PATIENCE_SECONDS = 1.0
 """No request waits longer for Redis, whatever it is that takes its time."""
 KEPT_SECONDS = 3600
 """How much longer than its period the sum spent is kept."""

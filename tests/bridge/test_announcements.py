@@ -64,6 +64,7 @@ def sent() -> None:
 
 @pytest.fixture(autouse=True)
 def afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent()  # what the test before this one announced
     announcements._outage.cache_clear()
     monkeypatch.setattr(announcements, "PAUSE_SECONDS", 0.02)
 

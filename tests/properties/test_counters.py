@@ -11,11 +11,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+from bridge import redis_counters
 from bridge.counters import LEASE_SECONDS
 from bridge.limits import WINDOW_SECONDS, Kind, Limits, Outcome, Ticket
 from bridge.local_counters import LocalCounters
 from bridge.redis_counters import RedisCounters
 from tests.fakes.redis import RedisServer
+from tests.fakes.rival import PATIENCE_SECONDS
 
 START = 1_772_366_400.0
 
@@ -52,10 +54,13 @@ steps = st.builds(
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        before, settings.REDIS_URL = settings.REDIS_URL, server.url
+    with (
+        RedisServer(tmp_path_factory.mktemp("redis")) as server,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(settings, "REDIS_URL", server.url)
+        patch.setattr(redis_counters, "PATIENCE_SECONDS", PATIENCE_SECONDS)
         yield server
-        settings.REDIS_URL = before
 
 
 async def played(

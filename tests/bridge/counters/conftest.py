@@ -5,10 +5,18 @@ from typing import Any
 
 import pytest
 
+from bridge import redis_counters
 from bridge.counters import Counters
 from bridge.limits import Limits
 from tests.bridge.counters.asking import Ask, Asking, Ledger
 from tests.fakes.redis import RedisServer
+from tests.fakes.rival import PATIENCE_SECONDS
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a healthy Redis may be slow. Those who wait in vain set less."""
+    monkeypatch.setattr(redis_counters, "PATIENCE_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")
