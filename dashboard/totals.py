@@ -11,36 +11,34 @@ from typing import Any
 
 from bridge.models.latency import DURATION, FIRST_TOKEN, percentile
 
+OUTCOMES = ("requests", "errors", "refused", "abandoned")
+TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+COST = ("cost_nano_usd", "unpriced")
+USE = (*OUTCOMES, *TOKENS, *COST, "estimated")
+"""What nearly every page shows. The fewer columns are summed, the sooner a page is there."""
+WAITING = ("first_tokens", "first_token_ms")
+SPEED = ("generated_tokens", "generation_ms")
+PREFIXES = ("prompt_bytes", "repeated_bytes")
 COUNTED = (
-    "requests",
-    "errors",
-    "refused",
-    "abandoned",
+    *USE,
+    *WAITING,
+    *SPEED,
+    *PREFIXES,
     "streamed",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
     "thinking_tokens",
-    "cost_nano_usd",
-    "unpriced",
-    "estimated",
     "repaired",
     "retried",
-    "prompt_bytes",
-    "repeated_bytes",
     "duration_ms",
-    "first_tokens",
-    "first_token_ms",
-    "generated_tokens",
-    "generation_ms",
 )
-"""The columns of the ledger that add up."""
+"""All columns of the ledger that add up, but for the histograms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """`sums`: column of COUNTED, or of a histogram, -> sum. What is missing is 0."""
+    """`sums`: column of COUNTED, or of a histogram, -> sum. Empty: nothing was counted, all is 0.
+
+    LookupError: a sum is wanted that was not asked for. Better no page than one of wrong zeros.
+    """
 
     sums: Mapping[str, int] = field(default_factory=dict)
 
@@ -60,6 +58,8 @@ class Totals:
         """A column's sum. KeyError: there is no such column, so that templates look further."""
         if name not in _SUMMED:
             raise KeyError(name)
+        if self.sums and name not in self.sums:
+            raise LookupError(f"{name} was not summed")
         return self.sums.get(name, 0)
 
     @property
@@ -121,6 +121,11 @@ class Totals:
         """After the first token."""
         per_ms = _ratio(self["generated_tokens"], self["generation_ms"])
         return None if per_ms is None else per_ms * 1000
+
+    @property
+    def mean_first_token(self) -> float | None:
+        """Milliseconds."""
+        return _ratio(self["first_token_ms"], self["first_tokens"])
 
     @property
     def prompt_per_request(self) -> float | None:

@@ -77,12 +77,12 @@ def _slower(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
         return
     for use in models:
         now, before = use.sums.whole, use.sums.before
-        slow, was = now.first_token(0.5), before.first_token(0.5)
+        slow, was = now.mean_first_token, before.mean_first_token
         if min(now["first_tokens"], before["first_tokens"]) < ENOUGH or not slow or not was:
             continue
         if slow >= MUCH_SLOWER * was and slow >= 1000:
             text = (
-                f"{use.shown} takes {figures.duration(slow).text} to its first token, "
+                f"{use.shown} takes {figures.duration(slow).text} to its first token on average, "
                 f"{figures.duration(was).text} in {frame.range.before_words}"
             )
             yield Concern(WARN, "slower", text, frame.to("model", use.name), "Model")

@@ -12,7 +12,7 @@ from dashboard.owners import Owner
 from dashboard.queries.hours import Sums, sums
 from dashboard.queries.keys import IDENTITY, Identity, KnownKeys, age
 from dashboard.ranges import Range
-from dashboard.totals import Totals
+from dashboard.totals import PREFIXES, TOKENS, Totals
 
 _PER_NANO = 1000
 """`Rates` times tokens, in a billionth of a dollar."""
@@ -48,6 +48,7 @@ def used(span: Range, known: KnownKeys, prices: Prices) -> list[CacheUse]:
     found = sums(
         span,
         (*IDENTITY, "key", "backend", "model"),
+        ("requests", *TOKENS, *PREFIXES),
         rows=UsageHour.objects.filter(prompt_bytes__gt=0),
         compared=False,
         sliced=False,

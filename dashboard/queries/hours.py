@@ -1,12 +1,14 @@
 """Sums over the hours of the ledger, by whom and what one likes, in one query each.
 
-The database sorts hours into numbered stretches: the bars of a chart, and the period before. So a
-query returns as many rows as a page shows, however many requests there were.
+Hours are sorted into numbered stretches: the bars of a chart, and the period before. For groups the
+database does that, so that a query returns as many rows as a page shows; without groups the hours
+come one by one in the order of their index, which saves the database a sort of all rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
@@ -17,9 +19,9 @@ from django.db.models import Case, Expression, IntegerField, Max, QuerySet, Sum,
 from bridge.models import UsageHour
 from bridge.models.latency import DURATION, FIRST_TOKEN
 from dashboard.ranges import Range, Slot
-from dashboard.totals import COUNTED, Totals
+from dashboard.totals import COUNTED, USE, Totals
 
-LATENCY = (*COUNTED, *FIRST_TOKEN)
+LATENCY = (*USE, *FIRST_TOKEN)
 EVERYTHING = (*COUNTED, *FIRST_TOKEN, *DURATION)
 BEFORE = -1
 """The stretch of the period before."""
@@ -62,7 +64,7 @@ class Sums:
 def sums(
     span: Range,
     by: Sequence[str] = (),
-    columns: Iterable[str] = COUNTED,
+    columns: Iterable[str] = USE,
     rows: QuerySet[UsageHour] | None = None,
     compared: bool = True,
     sliced: bool = True,
@@ -77,16 +79,19 @@ def sums(
     found = (UsageHour.objects.all() if rows is None else rows).filter(
         hour__gte=since, hour__lt=until
     )
-    numbered = found.annotate(stretch=_number(_edges(cuts))).exclude(stretch=_GAP)
-    added = numbered.values("stretch", *by).annotate(
-        _last=Max("hour"), **{f"_{name}": Sum(name) for name in columns}
-    )
-    return _folded(added.order_by(), by, len(slots), tuple(columns))
+    told = {f"_{name}": Sum(name) for name in columns}
+    if by:
+        numbered = found.annotate(stretch=_number(_edges(cuts))).values("stretch", *by)
+        added = numbered.annotate(_last=Max("hour"), **told).order_by()
+    else:
+        hourly = found.values("hour").annotate(_last=Max("hour"), **told).order_by("hour")
+        added = _numbered(hourly, _edges(cuts))
+    return _folded(added, by, len(slots), tuple(columns))
 
 
 def total(
     span: Range,
-    columns: Iterable[str] = COUNTED,
+    columns: Iterable[str] = USE,
     rows: QuerySet[UsageHour] | None = None,
     compared: bool = True,
 ) -> Sums:
@@ -135,21 +140,35 @@ def _number(edges: Sequence[tuple[datetime, int]]) -> Expression:
     )
 
 
+def _numbered(
+    hourly: Iterable[Mapping[str, Any]], edges: Sequence[tuple[datetime, int]]
+) -> Iterator[dict[str, Any]]:
+    """Rows of single hours, each with the number of its stretch."""
+    starts = [start for start, _ in edges]
+    for row in hourly:
+        yield {**row, "stretch": edges[bisect_right(starts, row["hour"]) - 1][1]}
+
+
 # --- from rows to sums ----------------------------------------------------------------------------
 
 
 def _folded(
     rows: Iterable[Mapping[str, Any]], by: Sequence[str], count: int, columns: Sequence[str]
 ) -> dict[Group, Sums]:
-    stretches: dict[Group, dict[int, Totals]] = {} if by else {(): {}}
+    stretches: dict[Group, dict[int, dict[str, int]]] = {} if by else {(): {}}
     last: dict[Group, datetime] = {}
     for row in rows:
-        group = tuple(row[name] for name in by)
         number = row["stretch"]
-        stretches.setdefault(group, {})[number] = Totals({n: row[f"_{n}"] or 0 for n in columns})
+        if number == _GAP:
+            continue
+        group = tuple(row[name] for name in by)
+        sums = stretches.setdefault(group, {}).setdefault(number, dict.fromkeys(columns, 0))
+        for name in columns:
+            sums[name] += row[f"_{name}"] or 0
         if number != BEFORE:
             last[group] = max(row["_last"], last.get(group, row["_last"]))
-    return {g: _sums(told, count, last.get(g)) for g, told in stretches.items()}
+    totals = {g: {n: Totals(sums) for n, sums in told.items()} for g, told in stretches.items()}
+    return {group: _sums(told, count, last.get(group)) for group, told in totals.items()}
 
 
 def _sums(told: Mapping[int, Totals], count: int, last: datetime | None) -> Sums:

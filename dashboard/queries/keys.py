@@ -15,7 +15,7 @@ from dashboard.cells import Meter
 from dashboard.owners import DELETED, FORWARDED, ISSUED, NOBODY, UNNAMED, Owner
 from dashboard.queries.hours import Group, Sums, sums
 from dashboard.ranges import Range
-from dashboard.totals import COUNTED
+from dashboard.totals import USE
 
 NANO = 10**9
 IDENTITY = ("key_id", "fingerprint")
@@ -75,16 +75,20 @@ class KeyUse:
 def used(
     span: Range,
     known: KnownKeys,
-    columns: Iterable[str] = COUNTED,
+    columns: Iterable[str] = USE,
     only: Q | None = None,
     compared: bool = True,
     sliced: bool = True,
 ) -> list[KeyUse]:
     """Every key that used something in the range or in the period before. One query."""
     rows = UsageHour.objects.all() if only is None else UsageHour.objects.filter(only)
+    return folded(known, sums(span, (*IDENTITY, "key"), columns, rows, compared, sliced))
+
+
+def folded(known: KnownKeys, groups: Mapping[Group, Sums]) -> list[KeyUse]:
+    """One for each key, of groups that begin with key_id, fingerprint and name."""
     found: dict[Identity, tuple[str, Sums]] = {}
-    by_name = sums(span, (*IDENTITY, "key"), columns, rows, compared, sliced)
-    for (key_id, fingerprint, name), told in sorted(by_name.items(), key=age):
+    for (key_id, fingerprint, name, *_), told in sorted(groups.items(), key=age):
         _, so_far = found.get((key_id, fingerprint), ("", Sums()))
         found[(key_id, fingerprint)] = name, so_far + told
     return [

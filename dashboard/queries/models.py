@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from django.db.models import Max, Q
 
 from bridge.models import DiscoveredModel, UsageHour, UsageSession
-from dashboard.queries.hours import Sums, sums
+from dashboard.queries.hours import Group, Sums, sums
 from dashboard.ranges import Range
-from dashboard.totals import COUNTED
+from dashboard.totals import USE
 
 NO_MODEL = "(no model)"
 """Requests that were refused before a model was found."""
@@ -30,15 +30,22 @@ class ModelUse:
 
 def used(
     span: Range,
-    columns: Iterable[str] = COUNTED,
+    columns: Iterable[str] = USE,
     only: Q | None = None,
     compared: bool = True,
     sliced: bool = True,
 ) -> list[ModelUse]:
     """Every model that was asked in the range or in the period before. One query."""
     rows = UsageHour.objects.all() if only is None else UsageHour.objects.filter(only)
-    found = sums(span, ("model",), columns, rows, compared, sliced)
-    return [ModelUse(name, told) for (name,), told in found.items()]
+    return folded(sums(span, ("model",), columns, rows, compared, sliced))
+
+
+def folded(groups: Mapping[Group, Sums]) -> list[ModelUse]:
+    """One for each model, of groups that end with its name."""
+    found: dict[str, Sums] = {}
+    for (*_, name), told in groups.items():
+        found[name] = found[name] + told if name in found else told
+    return [ModelUse(name, told) for name, told in found.items()]
 
 
 def known(name: str) -> list[DiscoveredModel]:

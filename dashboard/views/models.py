@@ -13,7 +13,10 @@ from dashboard.frame import Frame, page
 from dashboard.queries import hours, models
 from dashboard.queries.models import ModelUse
 from dashboard.tables import Column, InMemory, Table
+from dashboard.totals import SPEED
 from dashboard.views import columns
+
+SUMMED = (*hours.LATENCY, *SPEED, "repaired")
 
 
 @require_safe
@@ -21,7 +24,7 @@ from dashboard.views import columns
 def every(request: HttpRequest) -> HttpResponse:
     """All models that were asked in this time."""
     frame = Frame(request)
-    found = models.used(frame.range, hours.LATENCY, compared=frame.compares)
+    found = models.used(frame.range, SUMMED, compared=frame.compares)
     rows = [use for use in found if use.sums.total.requests]
     table = Table(
         frame,

@@ -18,6 +18,7 @@ from dashboard.queries import hours, keys, models
 from dashboard.queries.hours import Sums
 from dashboard.queries.keys import KeyUse, KnownKeys
 from dashboard.tables import Column, InMemory, Table
+from dashboard.totals import SPEED
 from dashboard.views import columns
 
 
@@ -39,7 +40,7 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
     told = hours.sums(
         frame.range,
         ("backend",),
-        hours.LATENCY,
+        (*hours.LATENCY, *SPEED, "repaired", "retried"),
         UsageHour.objects.filter(only),
         compared=frame.compares,
     )

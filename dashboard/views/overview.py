@@ -12,6 +12,10 @@ from dashboard.frame import Frame, page
 from dashboard.queries import hours, keys, models
 from dashboard.queries.attention import concerns
 from dashboard.ranking import Group, ranked
+from dashboard.totals import USE, WAITING
+
+GROUPED = (*keys.IDENTITY, "key", "model")
+SUMMED = (*USE, *WAITING)
 
 
 @require_safe
@@ -21,8 +25,8 @@ def overview(request: HttpRequest) -> HttpResponse:
     frame = Frame(request)
     span, known = frame.range, keys.KnownKeys.read()
     told = hours.total(span, hours.LATENCY, compared=frame.compares)
-    by_model = models.used(span, hours.LATENCY, compared=frame.compares, sliced=False)
-    by_key = keys.used(span, known, compared=False, sliced=False)
+    groups = hours.sums(span, GROUPED, SUMMED, compared=frame.compares, sliced=False)
+    by_key, by_model = keys.folded(known, groups), models.folded(groups)
     newest = UsageRecord.objects.order_by("-time").values_list("time", flat=True).first()
     slots = span.slots()
     return page(

@@ -182,7 +182,7 @@ def test_without_bars_the_sums_are_the_same(some: list[UsageRecord]) -> None:
 
 def test_one_key_alone(some: list[UsageRecord]) -> None:
     chosen = span("90d")
-    told = models.used(chosen, only=Q(key_id=2, fingerprint=""))
+    told = models.used(chosen, COUNTED, Q(key_id=2, fingerprint=""))
     mine = [row for row in within(some, chosen.start, chosen.end) if row.key_id == 2]
     check(sum((use.sums.total for use in told), Totals()), mine)
 
