@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -131,15 +132,26 @@ def names(values: tuple[str, ...], _: Clock | None = None) -> SafeString:
     return format_html_join(", ", "{}", ((name,) for name in values))
 
 
-SHOWN_OF_ID = 12
-"""Characters. Ids are made by chance: so many tell one page's rows apart."""
+SHOWN_OF_ID = 16
+_UUID = re.compile(r"(?P<first>[0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{17}", re.I)
 
 
 def short_id(value: str, _: Clock | None = None) -> SafeString:
     """The beginning of an id, all of it on hover."""
-    if len(value) <= SHOWN_OF_ID:
+    uuid = _UUID.match(value)
+    beginning = uuid["first"] if uuid else value[:SHOWN_OF_ID]
+    return _shortened(value, f"{beginning}…" if beginning != value else value)
+
+
+def short_model(value: str, _: Clock | None = None) -> SafeString:
+    """A model without its vendor, all of it on hover."""
+    return _shortened(value, value.rpartition("/")[2] or value)
+
+
+def _shortened(value: str, shown: str) -> SafeString:
+    if shown == value:
         return format_html("{}", value)
-    return format_html('<span title="{}">{}…</span>', value, value[:SHOWN_OF_ID])
+    return format_html('<span title="{}">{}</span>', value, shown)
 
 
 def _figure(make: Callable[[Any], Figure]) -> Callable[[Any, Clock], SafeString]:
@@ -151,6 +163,8 @@ KINDS: dict[str, Callable[[Any, Clock], SafeString]] = {
     "name": lambda value, _: format_html("{}", value),
     "names": names,
     "id": short_id,
+    "model": short_model,
+    "models": lambda values, _: format_html_join(", ", "{}", ((short_model(v),) for v in values)),
     "count": _figure(figures.count),
     "tokens": _figure(figures.tokens),
     "bytes": _figure(figures.size),
@@ -189,6 +203,7 @@ _PLAIN: dict[str, Callable[[Any, ZoneInfo], Any]] = {
     "time": lambda at, zone: at.astimezone(zone).isoformat(timespec="milliseconds"),
     "state": lambda value, _: value.word,
     "names": lambda values, _: ", ".join(values),
+    "models": lambda values, _: ", ".join(values),
     "meter": lambda value, _: round(value.part, 6),
     "text": lambda value, _: str(value),
     "name": lambda value, _: str(value),

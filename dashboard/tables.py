@@ -20,6 +20,8 @@ from django.db.models import Q
 from dashboard.frame import Frame, Link
 
 PAGE = 50
+TEXTS = ("text", "state", "names", "name", "id", "model", "models")
+"""The kinds of cells that are not numbers."""
 Row = TypeVar("Row")
 
 
@@ -33,6 +35,7 @@ class Column:
     link     row -> address of the page behind it
     where    value of a filter -> condition, for querysets; by the field otherwise
     field    the field of a queryset that sorts this column; "" where it cannot be sorted
+    exports, shown   whether it is in files, and on the page
     """
 
     name: str
@@ -46,13 +49,14 @@ class Column:
     field: str = ""
     sorts: bool = True
     exports: bool = True
+    shown: bool = True
 
     def of(self, row: Any) -> Any:
         return self.value(row) if self.value else getattr(row, self.name)
 
     @property
     def is_number(self) -> bool:
-        return self.kind not in ("text", "state", "names", "name", "id")
+        return self.kind not in TEXTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,10 @@ class Table(Generic[Row]):
                 if column.name == name and column.sorts:
                     return Order(column, text.startswith("-"))
         raise ValueError(f"{self.default}: no column to sort by has this name")
+
+    @property
+    def shown_columns(self) -> list[Column]:
+        return [column for column in self.columns if column.shown]
 
     @cached_property
     def filters(self) -> dict[Column, str]:

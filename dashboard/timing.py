@@ -49,10 +49,17 @@ class Phase:
         return self.end - self.start
 
     @property
+    def took(self) -> str:
+        return precise(self.ms)
+
+    @property
+    def until(self) -> str:
+        return precise(self.end)
+
+    @property
     def told(self) -> str:
         """In one line."""
-        start, end = figures.duration(self.start), figures.duration(self.end)
-        return f"{self.words}: {start.text} to {end.text}"
+        return f"{self.words}: {precise(self.start)} to {precise(self.end)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +70,22 @@ class Timing:
     total: float
 
     @property
-    def own(self) -> float:
-        """Milliseconds that the gateway itself took before it asked a backend."""
-        return sum(phase.ms for phase in self.phases if phase.name in OWN)
+    def own(self) -> str:
+        """What the gateway itself took before it asked a backend."""
+        return precise(sum(phase.ms for phase in self.phases if phase.name in OWN))
 
     @property
     def is_reused(self) -> bool:
         """Whether the connection was there already."""
         names = {phase.name for phase in self.phases}
         return "wait" in names and "connect" not in names
+
+
+def precise(ms: float) -> str:
+    """A duration; of less than ten milliseconds their tenths, too."""
+    if 0 < ms < 9.95:
+        return f"{ms:.1f}{figures.THIN}ms"
+    return figures.duration(ms).text
 
 
 def timing(moments: Mapping[str, float | None], total: float) -> Timing:

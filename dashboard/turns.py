@@ -2,26 +2,31 @@
 
 A session of Claude Code is not one conversation: beside the main one there are small side calls
 (titles, checks of commands) and sub-agents with conversations of their own. So turns are first
-put into strands: a turn goes on where it repeats nearly all of the turn before it, or has a little
-more context than a strand ended with. A context was compacted where a strand ends for good, the
-next one of that model begins much smaller, and nothing older goes on beside it, as the main
-conversation does beside a sub-agent.
+put into strands: a turn goes on where it says again all that the turn before it said, or where its
+prompt is a little longer than the one that a strand ended with. A context was compacted where a
+strand ends for good, the next one of that model begins much smaller, and nothing older goes on
+beside it, as the main conversation does beside a sub-agent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-REPEATED = 0.8
-"""Part of the last prompt that a turn which goes on has, too."""
-GROWTH = (0.8, 1.02)
-"""How much of a turn's context the strand had already, where turns of others stand between."""
+CHANGED = (0.03, 1536)
+"""Part of the last prompt, and bytes, that a turn which goes on may have otherwise at its end."""
+GROWTH = (0.5, 1.02)
+"""How much of a turn's prompt its strand had already, after a sub-agent was at work."""
+NARROW = (0.8, 1.02)
+"""The same where strands take turns, as sub-agents beside each other do."""
+NEAR = 12
+"""Turns since a strand was last at work, for it to be one of those."""
 SHRUNK = 0.7
 """A strand that begins with less than this part of the one before is a compacted one."""
-SMALL = 4_000
-"""Tokens. Below it nothing is worth compacting."""
+SMALL = 16_000
+"""Bytes of a prompt. Below it nothing is worth compacting."""
+BYTES_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,11 @@ class Turn:
         return self.prompt + self.output_tokens
 
     @property
+    def size(self) -> int:
+        """Bytes of its prompt, also where it failed and nobody counted tokens."""
+        return self.prompt_bytes or self.prompt * BYTES_PER_TOKEN
+
+    @property
     def cached_share(self) -> float | None:
         return self.cache_read_tokens / self.prompt if self.prompt else None
 
@@ -76,11 +86,15 @@ class Compaction:
 
 @dataclass(slots=True)
 class _Strand:
-    """Turns that go on from each other. `parent`: the strand that was at work before it began."""
+    """Turns that go on from each other.
+
+    parent   the strand that was at work when it began;  before  the latest of more than one turn
+    """
 
     model: str
     turns: list[Turn] = field(default_factory=list)
     parent: _Strand | None = None
+    before: _Strand | None = None
 
     @property
     def first(self) -> Turn:
@@ -90,14 +104,20 @@ class _Strand:
     def last(self) -> Turn:
         return self.turns[-1]
 
+    @property
+    def counted(self) -> list[Turn]:
+        """The turns whose tokens are known."""
+        return [turn for turn in self.turns if turn.status < 400 and turn.context]
+
 
 def compactions(turns: Sequence[Turn]) -> list[Compaction]:
     """Where the context shrank sharply, in order. `turns` in order of arrival."""
-    strands = _strands([turn for turn in turns if turn.prompt and turn.status < 400])
+    strands = _strands([turn for turn in turns if turn.size])
     found = []
     for strand in strands:
-        if (before := strand.parent) is not None and _is_compacted(before, strand, strands):
-            found.append(Compaction(before.last, strand.first))
+        before = strand.before
+        if before is not None and _is_compacted(before, strand, strands):
+            found.append(Compaction(before.counted[-1], strand.counted[0]))
     return found
 
 
@@ -108,8 +128,8 @@ def _strands(turns: Sequence[Turn]) -> list[_Strand]:
         own = by_model.setdefault(turn.model, [])
         strand = _continued(turn, own)
         if strand is None:
-            parent = next((one for one in own if len(one.turns) > 1), None)
-            strand = _Strand(turn.model, parent=parent)
+            before = next((one for one in own if len(one.turns) > 1), None)
+            strand = _Strand(turn.model, parent=own[0] if own else None, before=before)
             strands.append(strand)
         else:
             own.remove(strand)
@@ -120,19 +140,42 @@ def _strands(turns: Sequence[Turn]) -> list[_Strand]:
 
 def _continued(turn: Turn, own: Sequence[_Strand]) -> _Strand | None:
     """The strand that this turn goes on with; `own` are those of its model, the latest first."""
-    if own and turn.repeated_bytes >= REPEATED * own[0].last.prompt_bytes > 0:
-        return own[0]
+    if not own:
+        return None
+    latest = own[0]
+    if _repeats(turn, latest.last):
+        return latest
     # What it has in common with earlier prompts than the last is not on record, its size is.
-    others = own[1:] if turn.repeated_bytes else own
-    least, most = (part * turn.context for part in GROWTH)
-    fitting = [strand for strand in others if least <= strand.last.context <= most]
-    return max(fitting, key=lambda strand: strand.last.context, default=None)
+    above = list(_ancestors(latest)) if turn.repeated_bytes else [latest, *_ancestors(latest)]
+    beside = [one for one in own[1:] if turn.number - one.last.number <= NEAR]
+    fitting = [one for one in above if _fits(turn, one, GROWTH)]
+    fitting += [one for one in beside if _fits(turn, one, NARROW)]
+    return max(fitting, key=lambda strand: strand.last.size, default=None)
+
+
+def _repeats(turn: Turn, last: Turn) -> bool:
+    """Whether a turn says again all that the last one said, and more."""
+    part, least = CHANGED
+    common = last.prompt_bytes - max(part * last.prompt_bytes, least)
+    return turn.prompt_bytes > last.prompt_bytes > 0 and turn.repeated_bytes >= max(common, 1)
+
+
+def _ancestors(strand: _Strand) -> Iterator[_Strand]:
+    """The strands that were at work before it, one within the other."""
+    while strand.parent is not None:
+        strand = strand.parent
+        yield strand
+
+
+def _fits(turn: Turn, strand: _Strand, growth: tuple[float, float]) -> bool:
+    least, most = (part * turn.size for part in growth)
+    return least <= strand.last.size <= most
 
 
 def _is_compacted(before: _Strand, after: _Strand, strands: Sequence[_Strand]) -> bool:
-    large = before.last.context >= SMALL
-    shrank = after.first.context < SHRUNK * before.last.context
-    goes_on = len(after.turns) > 1
+    large = before.last.size >= SMALL and bool(before.counted)
+    shrank = after.first.size < SHRUNK * before.last.size
+    goes_on = len(after.turns) > 1 and bool(after.counted)
     over = before.last.number < after.first.number
     return large and shrank and goes_on and over and not _is_nested(before, after, strands)
 

@@ -24,7 +24,7 @@ from dashboard.views.listed import outcome
 @for_readers
 def one(request: HttpRequest, request_id: str) -> HttpResponse:
     """Eight queries at most, with the three of the login."""
-    frame = Frame(request)
+    frame = Frame(request, comparing=False)
     row = requests.one(request_id) if "\x00" not in request_id else None
     if row is None:
         return _not_there(request, frame, request_id)

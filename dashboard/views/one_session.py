@@ -32,7 +32,7 @@ MOST_BARS = 120
 @for_readers
 def one(request: HttpRequest, pk: int) -> HttpResponse:
     """Eight queries at most, with the three of the login."""
-    frame = Frame(request)
+    frame = Frame(request, comparing=False)
     row = sessions.one(pk)
     if row is None:
         return missing(request, frame, "session", "sessions")
@@ -144,7 +144,7 @@ def _turns(frame: Frame, turns: Sequence[Turn]) -> Table[Turn]:
             Column("number", "Turn", "count", link=to_request),
             Column("time", "Time", "time"),
             Column("outcome", "Outcome", "state", _outcome, filter=True),
-            Column("model", "Model", filter=True),
+            Column("model", "Model", "model", filter=True),
             Column("context", "Context", "tokens", hint="Tokens of the prompt with its answer"),
             Column("cached_share", "Cached", "share"),
             Column("output", "Answer", "tokens", lambda turn: turn.output_tokens),

@@ -24,7 +24,7 @@ LONGEST_ID = 64
 @for_readers
 def every(request: HttpRequest) -> HttpResponse:
     """Seven queries at most, with the three of the login."""
-    frame = Frame(request)
+    frame = Frame(request, comparing=False)
     if asked := "".join(request.GET.get("id", "").split())[:LONGEST_ID]:
         return redirect(frame.to("request", asked.replace("/", "-")))
     known = KnownKeys.read()
@@ -68,7 +68,7 @@ def _whose(known: KnownKeys) -> list[Column]:
 
     return [
         Column("key", "Key", value=key, filter=True, where=of_key, sorts=False),
-        Column("model", "Model", filter=True, sorts=False),
+        Column("model", "Model", "model", filter=True, sorts=False),
         Column("backend", "Backend", filter=True, sorts=False),
         Column("session", "Session", "id", filter=True, sorts=False),
     ]
@@ -94,5 +94,5 @@ def _how_much() -> list[Column]:
             field="first_token_ms",
         ),
         Column("duration", "In all", "ms", lambda row: row.duration_ms, field="duration_ms"),
-        Column("request_id", "Id", "id", sorts=False),
+        Column("request_id", "Id", sorts=False, shown=False),
     ]

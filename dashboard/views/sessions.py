@@ -21,7 +21,7 @@ from dashboard.views.listed import totals
 @for_readers
 def every(request: HttpRequest) -> HttpResponse:
     """Seven queries at most, with the three of the login."""
-    frame = Frame(request)
+    frame = Frame(request, comparing=False)
     table = Table(
         frame,
         "Sessions",
@@ -47,7 +47,7 @@ def _which(frame: Frame, known: KnownKeys) -> list[Column]:
         Column("last_at", "Last turn", "time"),
         Column("key", "Key", value=key, filter=True, where=of_key, sorts=False),
         Column(
-            "models", "Models", "names", lambda row: tuple(row.model_names) or None, sorts=False
+            "models", "Models", "models", lambda row: tuple(row.model_names) or None, sorts=False
         ),
     ]
 

@@ -109,7 +109,7 @@
     afterDatasetsDraw(chart) {
       const pen = chart.ctx;
       pen.save();
-      pen.font = `12px ${style("font-family") || "system-ui"}`;
+      pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
       pen.strokeStyle = pen.fillStyle = style("--ink");
       pen.setLineDash([3, 3]);
       for (const { slot, text } of chart.options.marks) {
