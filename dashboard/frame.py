@@ -30,6 +30,7 @@ NAVIGATION = (
     ("cache", "Cache"),
     ("sessions", "Sessions"),
     ("requests", "Requests"),
+    ("live", "Live"),
 )
 """Name of the view, and what it is called."""
 FOR_OPERATORS = ("backends",)

@@ -7,6 +7,7 @@ from django.urls import path
 from dashboard.views import (
     cache,
     keys,
+    live,
     models,
     one_key,
     one_model,
@@ -30,4 +31,5 @@ urlpatterns = [
     path("sessions/<int:pk>/", one_session.one, name="session"),
     path("requests/", requests.every, name="requests"),
     path("requests/<str:request_id>/", one_request.one, name="request"),
+    path("live/", live.live, name="live"),
 ]

@@ -1,7 +1,8 @@
 """The ASGI application: `daphne proxysite.asgi:application`.
 
 The data plane's paths are answered by plain ASGI callables that never enter Django; the control
-plane's paths go to Django; everything else is a 404 in the envelope that Claude clients read.
+plane's paths go to Django; everything else is a 404 in the envelope that Claude clients read. The
+live page has a socket, for pages of our own only.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from channels.sessions import SessionMiddlewareStack
 from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
@@ -17,12 +20,20 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
 pages = get_asgi_application()
 
 from bridge import endpoints  # noqa: E402 - Django must be set up before the apps are imported
+from dashboard import consumers  # noqa: E402
+from dashboard.origins import OwnOrigin  # noqa: E402
 from proxysite import lifespan  # noqa: E402
 
 # Typed for views; here they route to ASGI applications.
 _path: Any = path
 _re_path: Any = re_path
 
+sockets = URLRouter(
+    [
+        _path("dashboard/live/socket/", consumers.live),
+        _re_path(r"", consumers.nowhere),
+    ]
+)
 application = ProtocolTypeRouter(
     {
         "http": URLRouter(
@@ -38,6 +49,7 @@ application = ProtocolTypeRouter(
                 _re_path(r"", endpoints.not_found),
             ]
         ),
+        "websocket": AllowedHostsOriginValidator(OwnOrigin(SessionMiddlewareStack(sockets))),
         "lifespan": lifespan.lifespan,
     }
 )

@@ -1,4 +1,4 @@
-"""What needs attention: from what a page has read anyway, without a query of its own."""
+"""What needs attention: from what a page has read anyway. One more query where keys have budgets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from dashboard import figures
 from dashboard.frame import Frame
-from dashboard.queries.keys import KnownKeys
+from dashboard.queries.keys import KnownKeys, budgets
 from dashboard.queries.models import ModelUse
 from dashboard.states import BAD, WARN, BackendState
 from dashboard.totals import Totals
@@ -21,6 +21,7 @@ MANY_ERRORS = 0.05
 TOO_MANY_ERRORS = 0.25
 MANY_REFUSED = 0.25
 MUCH_SLOWER = 2.0
+NEARLY_SPENT = 0.8
 SOON = timedelta(days=7)
 
 
@@ -46,6 +47,7 @@ def concerns(
         *_refused(whole),
         *_unpriced(models, operates),
         *_expiring(frame, known, operates),
+        *_budgets(frame, known),
         *_estimated(whole),
     ]
     return sorted(found, key=lambda concern: concern.tone != BAD)
@@ -61,6 +63,11 @@ def _backends(troubled: Iterable[BackendState], operates: bool) -> Iterator[Conc
         yield Concern(state.tone, state.word, text, href, "Backend" if href else "")
 
 
+def _page_of(frame: Frame, use: ModelUse) -> str:
+    """Requests that never found a model have no page of their own."""
+    return frame.to("model", use.name) if use.name else frame.to("models")
+
+
 def _errors(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
     for use in models:
         total = use.sums.total
@@ -69,7 +76,7 @@ def _errors(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
             count = figures.whole(total["errors"])
             text = f"{figures.share(part).text} of {use.shown}’s requests failed ({count})"
             tone = BAD if part >= TOO_MANY_ERRORS else WARN
-            yield Concern(tone, "errors", text, frame.to("model", use.name), "Model")
+            yield Concern(tone, "errors", text, _page_of(frame, use), "Model")
 
 
 def _slower(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
@@ -85,7 +92,7 @@ def _slower(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
                 f"{use.shown} takes {figures.duration(slow).text} to its first token on average, "
                 f"{figures.duration(was).text} in {frame.range.before_words}"
             )
-            yield Concern(WARN, "slower", text, frame.to("model", use.name), "Model")
+            yield Concern(WARN, "slower", text, _page_of(frame, use), "Model")
 
 
 def _refused(whole: Totals) -> Iterator[Concern]:
@@ -118,6 +125,15 @@ def _expiring(frame: Frame, known: KnownKeys, operates: bool) -> Iterator[Concer
             text = f"Key {row.name} {'expired' if gone else 'expires'} {when}"
             href = reverse("admin:bridge_apikey_change", args=[row.pk]) if operates else ""
             yield Concern(WARN, "expired" if gone else "expires", text, href, "Key" if href else "")
+
+
+def _budgets(frame: Frame, known: KnownKeys) -> Iterator[Concern]:
+    for pk, meter in budgets(known, frame.now).items():
+        if meter.part >= NEARLY_SPENT:
+            part = figures.share(meter.part).text
+            text = f"Key {known.issued[pk].name} has spent {part} of its budget: {meter.words}"
+            tone = BAD if meter.part >= 1 else WARN
+            yield Concern(tone, "budget", text, frame.to("key", pk), "Key")
 
 
 def _estimated(whole: Totals) -> Iterator[Concern]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from django.db.models import Q, Sum
 
@@ -110,22 +109,11 @@ def budgets(known: KnownKeys, now: datetime) -> dict[int, Meter]:
 
     No query where no key has a budget, else one.
     """
-    limited = {pk: limit for pk, row in known.issued.items() if (limit := _budget(row)) is not None}
+    limited = {pk: row for pk, row in known.issued.items() if row.budget_usd is not None}
     if not limited:
         return {}
     spent = _spent(limited, now)
-    return {
-        pk: _meter(limit, known.issued[pk], spent.get(pk, {}).get(_period(known.issued[pk]), 0))
-        for pk, limit in limited.items()
-    }
-
-
-def _budget(row: ApiKey) -> Decimal | None:
-    return getattr(row, "budget_usd", None)
-
-
-def _period(row: ApiKey) -> str:
-    return getattr(row, "period", "") or "month"
+    return {pk: _meter(row, spent.get(pk, {}).get(row.period, 0)) for pk, row in limited.items()}
 
 
 def _spent(keys: Iterable[int], now: datetime) -> dict[int, dict[str, int]]:
@@ -138,9 +126,9 @@ def _spent(keys: Iterable[int], now: datetime) -> dict[int, dict[str, int]]:
     return {row["key_id"]: {"month": row["month"], "day": row["day"] or 0} for row in added}
 
 
-def _meter(limit: Decimal, row: ApiKey, spent: int) -> Meter:
-    most = int(limit * NANO)
-    told = f"{figures.money(spent).text} of {figures.money(most).text} this {_period(row)} (UTC)"
+def _meter(row: ApiKey, spent: int) -> Meter:
+    most = int((row.budget_usd or 0) * NANO)
+    told = f"{figures.money(spent).text} of {figures.money(most).text} this {row.period} (UTC)"
     return Meter(spent, most, "money", told)
 
 
@@ -161,19 +149,19 @@ def limits(known: KnownKeys, key_id: int, now: datetime) -> Sequence[Limit]:
     meter = budgets(known, now).get(key_id)
     found = [
         Limit(title, figures.whole(number))
-        for name, title in _COUNTED_LIMITS
-        if (number := getattr(row, name, None)) is not None
+        for title, number in (
+            ("requests a minute", row.rpm),
+            ("tokens a minute", row.tpm),
+            ("requests at once", row.concurrent),
+        )
+        if number is not None
     ]
     if meter is not None:
-        found.append(Limit(f"budget for a {_period(row)}", meter.words, meter))
+        left = figures.money(max(0, meter.most - meter.used)).text
+        found.append(Limit(f"budget for a {row.period}", f"{meter.words}, {left} left", meter))
+    if row.patterns:
+        found.append(Limit("models", ", ".join(row.patterns)))
     return found
-
-
-_COUNTED_LIMITS = (
-    ("rpm", "requests a minute"),
-    ("tpm", "tokens a minute"),
-    ("concurrent", "requests at once"),
-)
 
 
 @dataclass(frozen=True, slots=True)
