@@ -7,6 +7,7 @@ gateway may go on writing meanwhile.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,6 @@ from django.db import connection, transaction
 from bridge import postings
 from bridge.models import SpoolPosition, UsageHorizon, UsageHour, UsageRecord, UsageSession
 from bridge.models.ledger import Sums
-from bridge.postings import Amounts
 from bridge.spool_file import SUFFIX
 
 HOUR = timedelta(hours=1)
@@ -28,6 +28,7 @@ SESSIONS_AT_ONCE = 100
 _COUNTED = (*Sums.NAMES, *UsageHour.FIRST_TOKEN, *UsageHour.DURATION)
 
 Group = tuple[Any, ...]
+Amounts = Counter[str]
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ def _check_hour(hour: datetime, found: Audit) -> None:
         rows = list(_entries(time__gte=hour, time__lt=hour + HOUR))
         sums = list(UsageHour.objects.filter(hour=hour))
     found.requests += len(rows)
-    wanted = {group: added.amounts for group, added in postings.hours(rows).items()}
+    wanted = {group: Amounts(added.amounts) for group, added in postings.hours(rows).items()}
     stored = {_group(row, UsageHour.UNIQUE): _stored(row, _COUNTED) for row in sums}
     found.differences += _compare(UsageHour.UNIQUE, wanted, stored)
 

@@ -6,10 +6,11 @@ there yet and say what that was; and add to a row, or make it. Both are safe wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db import connection, models
 
 ADD = "{table}.{column} + excluded.{column}"
 LATEST = "excluded.{column}"
@@ -33,29 +34,36 @@ MAX_PARAMETERS = 30_000
 Row = Mapping[str, Any]
 
 
-def insert_new(rows: Sequence[models.Model], unique: str) -> set[Any]:
-    """Insert those rows whose value of the unique column is new; the values that were."""
-    if not rows:
-        return set()
-    fields = [f for f in rows[0]._meta.concrete_fields if not f.primary_key]
+def insert_new(
+    model: type[models.Model], names: Sequence[str], rows: Sequence[Sequence[Any]], unique: str
+) -> set[Any]:
+    """Insert those rows whose value of the unique column is new; the values that were.
+
+    A row is what it has in the columns of these names; JSON is told as text.
+    """
+    known = {f.attname: f for f in model._meta.concrete_fields}
+    fields = [known[name] for name in names]
     size = MAX_PARAMETERS // len(fields)
     added: set[Any] = set()
     for start in range(0, len(rows), size):
-        added |= _insert(rows[start : start + size], fields, unique)
+        added |= _insert(model._meta.db_table, fields, rows[start : start + size], unique)
     return added
 
 
 def _insert(
-    rows: Sequence[models.Model], fields: Sequence[models.Field[Any, Any]], unique: str
+    table: str,
+    fields: Sequence[models.Field[Any, Any]],
+    rows: Sequence[Sequence[Any]],
+    unique: str,
 ) -> set[Any]:
-    told = [(f.attname, _conversion(f)) for f in fields]
-    values = [convert(getattr(row, name)) for row in rows for name, convert in told]
+    columns = map(_prepared, fields, zip(*rows, strict=True))
+    values = [*chain.from_iterable(zip(*columns, strict=True))]
     places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
     quoted = connection.ops.quote_name
-    columns = ", ".join(quoted(f.attname) for f in fields)
+    names = ", ".join(quoted(f.attname) for f in fields)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {quoted(rows[0]._meta.db_table)} ({columns}) VALUES {places} "
+            f"INSERT INTO {quoted(table)} ({names}) VALUES {places} "
             f"ON CONFLICT ({quoted(unique)}) DO NOTHING RETURNING {quoted(unique)}",
             values,
         )
@@ -75,25 +83,18 @@ def merge(
         return
     known = {f.name: f for f in model._meta.concrete_fields}
     fields = [known[name] for name in (*unique, *rules)]
-    told = [(f.name, f.get_default(), _conversion(f)) for f in fields]
-    values = [
-        [convert(row.get(name, nought)) for name, nought, convert in told]
-        for row in sorted(rows, key=lambda row: [row[name] for name in unique])
-    ]
+    ordered = sorted(rows, key=lambda row: [row[name] for name in unique])
+    columns = [_prepared(f, [row.get(f.name, f.get_default()) for row in ordered]) for f in fields]
     with connection.cursor() as cursor:
-        cursor.executemany(_upsert(model._meta.db_table, unique, rules), values)
+        statement = _upsert(model._meta.db_table, unique, rules)
+        cursor.executemany(statement, list(zip(*columns, strict=True)))
 
 
-def _conversion(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
-    """From a value to what the database's driver takes; most values it takes as they are."""
-    if isinstance(field, (models.IntegerField, models.CharField, models.TextField)):
-        return _as_it_is
-    database = connections[DEFAULT_DB_ALIAS]
-    return lambda value: field.get_db_prep_save(value, database)
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
+def _prepared(field: models.Field[Any, Any], values: Iterable[Any]) -> Iterable[Any]:
+    """What the database's driver takes for values of this column."""
+    if isinstance(field, models.DateTimeField):
+        return map(connection.ops.adapt_datetimefield_value, values)
+    return values
 
 
 def _upsert(table: str, unique: Sequence[str], rules: Mapping[str, str]) -> str:

@@ -1,131 +1,25 @@
-"""Records -> the rows of the ledger: one for each request, and what it adds to its sums.
+"""Rows -> what they add to the sums of their hours and of their sessions.
 
 Sums are made of rows and never of records, so that what a check adds up later is the same.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
 
-from bridge.models import UsageHour, UsageRecord
+from bridge.models import UsageHour
 from bridge.models.latency import bucket
-from bridge.translation.jsontext import clean
-from bridge.usage import ABANDONED, Record
+from bridge.usage import ABANDONED
 
-Amounts = Counter[str]
-"""Column of `Sums` (or of a histogram) -> how much is added to it."""
-
-MOST = 2**40
-"""More tokens, bytes or milliseconds than this are nonsense, and would spoil every sum."""
-MOST_COST = 2**53
-DETAIL = (
-    "path",
-    "error",
-    "route",
-    "dropped",
-    "refused",
-    "clamped",
-    "remedies",
-    "repaired",
-    "tools",
-    "sample",
-    "auth_after",
-    "translated_after",
-    "connected_after",
-    "headers_after",
-)
 UNAUTHORIZED = 401
 
-
-def row_of(record: Record) -> UsageRecord:
-    """The row of one request. Whatever the record says, a database takes it."""
-    told = msgspec.to_builtins(record)
-    issued = record.key_id or 0
-    return UsageRecord(
-        key_id=issued,
-        fingerprint="" if issued else _text(record, "fingerprint"),
-        **{name: _text(record, name) for name in _TEXTS},
-        **{name: _whole(getattr(record, name)) for name in _COUNTS},
-        time=datetime.fromtimestamp(record.started_at, UTC),
-        streamed=record.streamed,
-        status=_whole(record.status, 999),
-        attempts=_whole(record.attempts, 999),
-        repairs=_whole(len(record.repaired), 999),
-        thinking_tokens=_known(record.thinking_tokens),
-        estimated=record.estimated,
-        cost_nano_usd=_known(record.cost_nano_usd, MOST_COST),
-        first_token_ms=_milliseconds(record.first_token_after),
-        duration_ms=_milliseconds(record.seconds) or 0,
-        detail={name: _cleaned(told[name]) for name in DETAIL if name in told},
-    )
-
-
-_TEXTS = (
-    "request_id",
-    "key",
-    "client",
-    "session",
-    "asked_model",
-    "alias",
-    "backend",
-    "model",
-    "error_type",
-    "stop_reason",
-)
-_COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "prompt_bytes",
-    "repeated_bytes",
-)
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""What databases refuse, or terminals obey."""
-_WIDTHS: dict[str, int] = {
-    field.name: field.max_length for field in UsageRecord._meta.fields if field.max_length
-}
-
-
-def _text(record: Record, name: str) -> str:
-    text: str = getattr(record, name)
-    return _printable(text)[: _WIDTHS[name]]
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return _printable(value)
-    if isinstance(value, dict):
-        return {
-            name: clean(item) if isinstance(item, str) else item for name, item in value.items()
-        }
-    return [_printable(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _printable(text: str) -> str:
-    return _UNPRINTABLE.sub(" ", text)
-
-
-def _whole(number: int, most: int = MOST) -> int:
-    return min(max(number, 0), most)
-
-
-def _known(number: int | None, most: int = MOST) -> int | None:
-    return None if number is None else _whole(number, most)
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else _whole(round(seconds * 1000), 2**31 - 1)
-
-
-# --- sums ---------------------------------------------------------------------------------------
+Amounts = dict[str, int]
+"""Column -> how much is added to it; a column that is not named gets nothing."""
 
 
 class Entry(Protocol):
@@ -160,51 +54,89 @@ class Entry(Protocol):
 COLUMNS = tuple(Entry.__annotations__)
 
 
-def amounts(row: Entry) -> Amounts:
+class Added(msgspec.Struct, gc=False):
+    """What one request adds, by the columns of `Sums`.
+
+    Tuples of numbers are summed in a fifth of the time that dictionaries of them take.
+    """
+
+    requests: int
+    errors: int
+    refused: int
+    abandoned: int
+    streamed: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    thinking_tokens: int
+    cost_nano_usd: int
+    unpriced: int
+    estimated: int
+    repaired: int
+    retried: int
+    prompt_bytes: int
+    repeated_bytes: int
+    duration_ms: int = 0
+    first_tokens: int = 0
+    first_token_ms: int = 0
+    generated_tokens: int = 0
+    generation_ms: int = 0
+
+
+def added(row: Entry) -> Added:
     """What one request adds to the sums of its hour and of its session."""
-    answered = row.status < 400
+    status, cost = row.status, row.cost_nano_usd
     tokens = row.input_tokens + row.output_tokens + row.cache_read_tokens + row.cache_write_tokens
-    return Counter(
+    sums = Added(
         requests=1,
-        errors=int(row.status >= 500),
-        refused=int(400 <= row.status < 500 and row.status != ABANDONED),
-        abandoned=int(row.status == ABANDONED),
-        streamed=int(row.streamed),
+        errors=status >= 500,
+        refused=400 <= status < 500 and status != ABANDONED,
+        abandoned=status == ABANDONED,
+        streamed=row.streamed,
         input_tokens=row.input_tokens,
         output_tokens=row.output_tokens,
         cache_read_tokens=row.cache_read_tokens,
         cache_write_tokens=row.cache_write_tokens,
         thinking_tokens=row.thinking_tokens or 0,
-        cost_nano_usd=row.cost_nano_usd or 0,
-        unpriced=int(tokens > 0 and row.cost_nano_usd is None),
-        estimated=int(tokens > 0 and row.estimated),
-        repaired=int(row.repairs > 0),
-        retried=int(row.attempts > 1),
+        cost_nano_usd=cost or 0,
+        unpriced=tokens > 0 and cost is None,
+        estimated=tokens > 0 and row.estimated,
+        repaired=row.repairs > 0,
+        retried=row.attempts > 1,
         prompt_bytes=row.prompt_bytes,
         repeated_bytes=row.repeated_bytes,
-        duration_ms=row.duration_ms if answered else 0,
-        **(_after_first_token(row) if answered else {}),
     )
+    if status < 400:
+        _add_times(sums, row)
+    return sums
 
 
-def _after_first_token(row: Entry) -> dict[str, int]:
-    if row.first_token_ms is None:
-        return {}
-    return {
-        "first_tokens": 1,
-        "first_token_ms": row.first_token_ms,
-        "generated_tokens": row.output_tokens,
-        "generation_ms": max(0, row.duration_ms - row.first_token_ms),
-    }
+def _add_times(sums: Added, row: Entry) -> None:
+    sums.duration_ms, first = row.duration_ms, row.first_token_ms
+    if first is not None:
+        sums.first_tokens, sums.first_token_ms = 1, first
+        sums.generated_tokens = row.output_tokens
+        sums.generation_ms = max(0, row.duration_ms - first)
 
 
-def latencies(row: Entry) -> Amounts:
-    """What one request adds to the histograms of its hour."""
-    counts: Amounts = Counter()
-    if row.status < 400:
-        counts[UsageHour.DURATION[bucket(row.duration_ms / 1000)]] = 1
+def amounts(rows: Iterable[Entry]) -> Amounts:
+    """What these requests add together, by the columns of `Sums`."""
+    columns = zip(*(msgspec.structs.astuple(added(row)) for row in rows), strict=True)
+    return dict(zip(Added.__struct_fields__, map(sum, columns), strict=True))
+
+
+def latencies(rows: Iterable[Entry]) -> Amounts:
+    """What these requests add to the histograms of their hour."""
+    counts: Amounts = {}
+    for row in rows:
+        if row.status >= 400:
+            continue
+        duration = UsageHour.DURATION[bucket(row.duration_ms / 1000)]
+        counts[duration] = counts.get(duration, 0) + 1
         if row.first_token_ms is not None:
-            counts[UsageHour.FIRST_TOKEN[bucket(row.first_token_ms / 1000)]] = 1
+            first = UsageHour.FIRST_TOKEN[bucket(row.first_token_ms / 1000)]
+            counts[first] = counts.get(first, 0) + 1
     return counts
 
 
@@ -218,15 +150,15 @@ def payer(row: Entry) -> tuple[int, str, str]:
     return row.key_id, row.fingerprint, row.key
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Hour:
-    """What is added to one row of `UsageHour`."""
+    """What is added to one row of `UsageHour`. `amounts` also holds the histograms."""
 
-    key: str = ""
-    amounts: Amounts = field(default_factory=Counter)
+    key: str
+    amounts: Amounts
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Session:
     """What is added to one row of `UsageSession` by the turns with one model."""
 
@@ -234,8 +166,8 @@ class Session:
     client: str
     first_at: datetime
     last_at: datetime
-    largest_context: int = 0
-    amounts: Amounts = field(default_factory=Counter)
+    largest_context: int
+    amounts: Amounts
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -249,35 +181,43 @@ class Session:
         }
 
 
-def hours(rows: Iterable[Entry]) -> Mapping[tuple[Any, ...], Hour]:
+Group = tuple[Any, ...]
+
+
+def hours(rows: Iterable[Entry]) -> Mapping[Group, Hour]:
     """What these rows add, by the columns of `UsageHour.UNIQUE`."""
-    found: dict[tuple[Any, ...], Hour] = {}
+    found: dict[Group, list[Entry]] = {}
     for row in rows:
-        key_id, fingerprint, key = payer(row)
+        key_id, fingerprint, _ = payer(row)
         start = row.time.replace(minute=0, second=0, microsecond=0)
         group = (start, key_id, fingerprint, row.backend, row.model, row.alias)
-        hour = found.setdefault(group, Hour())
-        hour.key = key
-        hour.amounts.update(amounts(row))
-        hour.amounts.update(latencies(row))
-    return found
+        found.setdefault(group, []).append(row)
+    return {
+        group: Hour(payer(few[-1])[2], amounts(few) | latencies(few))
+        for group, few in found.items()
+    }
 
 
-def sessions(rows: Iterable[Entry]) -> Mapping[tuple[Any, ...], Session]:
+def sessions(rows: Iterable[Entry]) -> Mapping[Group, Session]:
     """What these rows add, by the columns of `UsageSession.UNIQUE` and the model."""
-    found: dict[tuple[Any, ...], Session] = {}
+    found: dict[Group, list[Entry]] = {}
     for row in rows:
-        if not row.session:
-            continue
-        key_id, fingerprint, key = payer(row)
-        group = (row.session, key_id, fingerprint, row.model)
-        session = found.setdefault(group, Session(key, row.client, row.time, row.time))
-        session.key, session.client = key, row.client
-        session.first_at = min(session.first_at, row.time)
-        session.last_at = max(session.last_at, row.time)
-        session.largest_context = max(session.largest_context, context(row))
-        session.amounts.update(amounts(row))
-    return found
+        if row.session:
+            key_id, fingerprint, _ = payer(row)
+            found.setdefault((row.session, key_id, fingerprint, row.model), []).append(row)
+    return {group: _session(few) for group, few in found.items()}
+
+
+def _session(rows: Sequence[Entry]) -> Session:
+    last, times = rows[-1], [row.time for row in rows]
+    return Session(
+        key=payer(last)[2],
+        client=last.client,
+        first_at=min(times),
+        last_at=max(times),
+        largest_context=max(map(context, rows)),
+        amounts=amounts(rows),
+    )
 
 
 def context(row: Entry) -> int:

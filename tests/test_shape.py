@@ -59,8 +59,9 @@ LAYERS: dict[str, str] = {
     # what was used
     "pulse": "beats models redis_connection usage",
     "merging": "",
-    "postings": f"models usage {T}",
-    "ledger": f"merging models postings spool usage {T}",
+    "record_rows": f"models usage {T}",
+    "postings": "models usage",
+    "ledger": f"merging models postings record_rows spool usage {T}",
     "audit": "models postings spool_file",
     "usage_report": "models pricing",
     # the way to the backends

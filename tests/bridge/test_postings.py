@@ -1,4 +1,4 @@
-"""What one record becomes: a row that every database takes, and what it adds to sums."""
+"""What a row adds to the sums of its hour and of its session."""
 
 import random
 from datetime import UTC, datetime
@@ -7,103 +7,41 @@ from typing import Any
 import pytest
 
 from bridge import postings
-from bridge.models import UsageHour
+from bridge.models import UsageHour, UsageRecord
 from bridge.models.latency import BOUNDS, BUCKETS, bucket, percentile
+from bridge.models.ledger import Sums, outcome
+from bridge.record_rows import Row, row_of
 from bridge.usage import Record
 
 NOON = datetime(2026, 11, 22, 12, 30, 15, 250000, tzinfo=UTC)
 
 
-def a_record(**fields: Any) -> Record:
+def a_row(**fields: Any) -> Row:
     told = {"request_id": "req_1", "started_at": NOON.timestamp(), "status": 200}
-    return Record(**{**told, **fields})
+    return row_of(Record(**{**told, **fields}))
 
 
 def amounts(**fields: Any) -> dict[str, int]:
     """What such a request adds, less the noughts."""
-    found = postings.amounts(postings.row_of(a_record(**fields)))
+    found = postings.amounts([a_row(**fields)])
     return {name: int(count) for name, count in found.items() if count}
 
 
-# --- rows ----------------------------------------------------------------------------------------
-
-
-def test_columns_hold_what_is_looked_for_and_detail_the_rest() -> None:
-    """design, The ledger: one row for each request."""
-    row = postings.row_of(
-        a_record(
-            key="team",
-            key_id=7,
-            fingerprint="abc",
-            model="vendor/large",
-            attempts=2,
-            repaired=["arguments", "names"],
-            cost_nano_usd=5,
-            first_token_after=0.1234,
-            seconds=2.5,
-            route=("alias claude-*",),
-            connected_after=0.01,
-            error="no",
-            tools=["Read"],
-        )
-    )
-    assert (row.time, row.key_id, row.key, row.model) == (NOON, 7, "team", "vendor/large")
-    assert (row.attempts, row.repairs, row.cost_nano_usd) == (2, 2, 5)
-    assert (row.first_token_ms, row.duration_ms, row.thinking_tokens) == (123, 2500, None)
-    assert row.detail == {
-        "route": ["alias claude-*"],
-        "connected_after": 0.01,
-        "error": "no",
-        "tools": ["Read"],
-        "repaired": ["arguments", "names"],
-    }
-
-
-def test_issued_key_goes_by_its_number_and_another_by_its_fingerprint() -> None:
-    """Ours: an issued key stays the same when it is rotated."""
-    issued = postings.row_of(a_record(key="team", key_id=7, fingerprint="abc"))
-    other = postings.row_of(a_record(key="key-abc", fingerprint="abc"))
-    assert (issued.key_id, issued.fingerprint) == (7, "")
-    assert (other.key_id, other.fingerprint) == (0, "abc")
+def test_every_column_of_the_sums_is_added_to() -> None:
+    assert postings.Added.__struct_fields__ == Sums.NAMES
+    columns = {field.attname for field in UsageRecord._meta.concrete_fields}
+    assert {*postings.COLUMNS} <= columns
 
 
 @pytest.mark.parametrize(
-    ("fields", "column", "value"),
-    [
-        ({"client": "a\0b\x1b[31m\n"}, "client", "a b [31m "),
-        ({"session": "\ud83d"}, "session", " "),
-        ({"model": "m" * 500}, "model", "m" * 300),
-        ({"input_tokens": -5}, "input_tokens", 0),
-        ({"output_tokens": 10**30}, "output_tokens", postings.MOST),
-        ({"thinking_tokens": -1}, "thinking_tokens", 0),
-        ({"cost_nano_usd": 10**30}, "cost_nano_usd", postings.MOST_COST),
-        ({"status": 99999}, "status", 999),
-        ({"attempts": 99999}, "attempts", 999),
-        ({"seconds": 1e12}, "duration_ms", 2**31 - 1),
-        ({"error": "a\0b"}, "detail", {"error": "a b"}),
-        ({"tools": ["\0"]}, "detail", {"tools": [" "]}),
-        ({"sample": {"answer": "a\nb\0"}}, "detail", {"sample": {"answer": "a\nb"}}),
-    ],
-)
-def test_whatever_a_record_says_a_database_takes_it(
-    fields: dict[str, Any], column: str, value: object
-) -> None:
-    """Ours: one strange record must not hold up all that come after it."""
-    assert getattr(postings.row_of(a_record(**fields)), column) == value
-
-
-@pytest.mark.parametrize(
-    ("status", "outcome"),
+    ("status", "told"),
     [(200, "answered"), (400, "refused"), (429, "refused"), (499, "abandoned"), (529, "error")],
 )
-def test_every_row_has_one_outcome(status: int, outcome: str) -> None:
+def test_every_row_has_one_outcome(status: int, told: str) -> None:
     found = amounts(status=status)
     counted = {"refused": "refused", "abandoned": "abandoned", "errors": "error"}
-    assert postings.row_of(a_record(status=status)).outcome == outcome
-    assert {told for name, told in counted.items() if name in found} == {outcome} - {"answered"}
-
-
-# --- sums ----------------------------------------------------------------------------------------
+    assert outcome(status) == told
+    assert {said for name, said in counted.items() if name in found} == {told} - {"answered"}
 
 
 def test_answered_request_adds_everything() -> None:
@@ -147,7 +85,7 @@ def test_times_of_requests_without_an_answer_do_not_count(status: int) -> None:
     """Ours: a thousand refusals in a millisecond each are no fast model."""
     found = amounts(status=status, first_token_after=0.5, seconds=2.0)
     assert not {name for name in found if name.endswith("_ms") or "first" in name}
-    assert not postings.latencies(postings.row_of(a_record(status=status, seconds=2.0)))
+    assert not postings.latencies([a_row(status=status, seconds=2.0)])
 
 
 def test_tokens_without_a_price_or_a_report_are_told_apart() -> None:
@@ -163,8 +101,8 @@ def test_tokens_without_a_price_or_a_report_are_told_apart() -> None:
 
 def test_guessed_keys_do_not_fill_the_reports() -> None:
     """docs: a forwarded key that was refused with 401 is summed under no key."""
-    guessed = postings.row_of(a_record(status=401, key="key-abc", fingerprint="abc"))
-    issued = postings.row_of(a_record(status=401, key="team", key_id=7))
+    guessed = a_row(status=401, key="key-abc", fingerprint="abc")
+    issued = a_row(status=401, key="team", key_id=7)
     assert (postings.payer(guessed), guessed.fingerprint) == ((0, "", ""), "abc")
     assert postings.payer(issued) == (7, "", "team")
 
@@ -181,8 +119,8 @@ def test_time_falls_into_one_bucket(seconds: float, number: int) -> None:
 
 
 def test_histograms_are_columns_of_the_hour() -> None:
-    row = postings.row_of(a_record(first_token_after=0.4, seconds=1.2))
-    assert postings.latencies(row) == {"first_token_06": 1, "duration_09": 1}
+    row = a_row(first_token_after=0.4, seconds=1.2)
+    assert postings.latencies([row]) == {"first_token_06": 1, "duration_09": 1}
     names = {field.name for field in UsageHour._meta.fields}
     assert names >= {*UsageHour.FIRST_TOKEN, *UsageHour.DURATION}
 
