@@ -11,6 +11,7 @@ from bridge.models.changes import Change
 from bridge.models.keys import ApiKey
 from bridge.models.ledger import (
     KeyLabel,
+    LateHours,
     SpoolPosition,
     UsageHorizon,
     UsageHour,
@@ -31,6 +32,7 @@ __all__ = [
     "DiscoveredModel",
     "Document",
     "KeyLabel",
+    "LateHours",
     "ModelAlias",
     "Origin",
     "Price",

@@ -11,6 +11,7 @@ whole billionths of a US dollar, so that sums are exact.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -244,6 +245,23 @@ class UsageHorizon(models.Model):
 
     def __str__(self) -> str:
         return f"{self.complete_from:%Y-%m-%d %H:%M}"
+
+
+LATE = timedelta(hours=1)
+"""What is added to an hour when this long has passed since its end, comes late."""
+
+
+class LateHours(models.Model):
+    """One row: how often something came late. Written in one transaction with the sums.
+
+    Whoever keeps a sum of hours that are over reads this before them, and adds them up anew when
+    it has changed.
+    """
+
+    changes = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.changes)
 
 
 def key_names() -> dict[tuple[int, str], str]:
