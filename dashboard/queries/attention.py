@@ -1,4 +1,4 @@
-"""What needs attention: from what a page has read anyway. One more query where keys have budgets."""
+"""What needs attention: from what a page has read anyway, and one query where keys have budgets."""
 
 from __future__ import annotations
 
