@@ -1,0 +1,67 @@
+"""The pages in a real browser: one Chromium, one gateway, one login for all tests here.
+
+Nothing is downloaded: the browser is the installed one. Where there is none the tests are skipped,
+but not where CI=true says that there must be one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+
+from tests.browser.site import FURNITURE, Site, log_in
+from tests.conftest import starting
+from tests.fakes.backend import FakeBackend
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+SECONDS = 10.0
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if found is None:
+        reason = "no Chromium: the pages are not tried in a browser"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    expect.set_options(timeout=SECONDS * 1000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def package_site(
+    browser: Browser, session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A gateway as `make run` starts it, with a row of each kind, and its admin, logged in."""
+    with starting(session_backend, tmp_path_factory) as start:
+        gateway = start("serve", MODEL_MAP='{"from-the-environment": "test/beta"}')
+        gateway.manage("import_config", "-", said=json.dumps(FURNITURE))
+        gateway.manage("issue_key", "a key with a rather long name")
+        yield Site(gateway, log_in(browser, gateway))
+
+
+@pytest.fixture
+def site(package_site: Site, backend: FakeBackend) -> Site:
+    """That gateway, with a backend that has forgotten scripts and records."""
+    return package_site
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    """A page of the admin's browser. What it complains of fails the test."""
+    context = browser.new_context(base_url=site.url, viewport=WIDE, storage_state=site.login)
+    context.set_default_timeout(SECONDS * 1000)
+    page = context.new_page()
+    complaints = site.listen(page)
+    yield page
+    context.close()
+    assert complaints == []
