@@ -31,6 +31,7 @@ NAVIGATION = (
     ("sessions", "Sessions"),
     ("requests", "Requests"),
     ("live", "Live"),
+    ("backends", "Backends"),
 )
 """Name of the view, and what it is called."""
 FOR_OPERATORS = ("backends",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from dashboard.views import (
+    backends,
     cache,
     keys,
     live,
@@ -32,4 +33,5 @@ urlpatterns = [
     path("requests/", requests.every, name="requests"),
     path("requests/<str:request_id>/", one_request.one, name="request"),
     path("live/", live.live, name="live"),
+    path("backends/", backends.every, name="backends"),
 ]

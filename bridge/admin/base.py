@@ -25,6 +25,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
@@ -187,7 +188,7 @@ class ConfigAdmin(ModelAdmin):
         if button not in (*self.buttons, "take_over") or not self.may_operate(request):
             raise PermissionDenied
         answer: HttpResponse | None = getattr(self, button)(request, row)
-        return answer or HttpResponseRedirect(page_of(row))
+        return answer or HttpResponseRedirect(asked_from(request, page_of(row)))
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -207,6 +208,13 @@ class ConfigAdmin(ModelAdmin):
     def panel(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What the head of a row's page shows: `template`, and what that needs."""
         return {}
+
+
+def asked_from(request: HttpRequest, otherwise: str) -> str:
+    """The page of ours that a form names as `next`; else the one that is given."""
+    told: str = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(told, {request.get_host()}, request.is_secure())
+    return told if is_ours else otherwise
 
 
 def from_environment(row: Any) -> bool:

@@ -11,12 +11,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from bridge.admin import marks
-from bridge.admin.base import post_only, take_back
+from bridge.admin.base import asked_from, post_only, take_back
 from bridge.documents import KINDS
 from bridge.models import Change
 
@@ -114,10 +113,7 @@ class ChangeAdmin(ModelAdmin):
         if not may_revert(request, change):
             raise PermissionDenied
         take_back(request, change)
-        then = request.POST.get("next", "")
-        if not url_has_allowed_host_and_scheme(then, {request.get_host()}, request.is_secure()):
-            then = reverse("admin:bridge_change_changelist")
-        return HttpResponseRedirect(then)
+        return HttpResponseRedirect(asked_from(request, reverse("admin:bridge_change_changelist")))
 
 
 def may_revert(request: HttpRequest, change: Change) -> bool:

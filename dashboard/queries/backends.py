@@ -1,0 +1,57 @@
+"""What went through each backend, and which models each lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.models import DiscoveredModel
+from dashboard.queries.hours import EVERYTHING, Sums, sums
+from dashboard.ranges import Range
+from dashboard.states import BackendState
+from dashboard.totals import Totals
+
+
+@dataclass(frozen=True, slots=True)
+class BackendUse:
+    """One backend: its state, its sums, its models by number and name, and its share of all."""
+
+    state: BackendState
+    sums: Sums
+    models: tuple[tuple[int, str], ...]
+    request_share: float | None
+    token_share: float | None
+
+
+def used(span: Range, states: Sequence[BackendState]) -> list[BackendUse]:
+    """Every backend that exists, in the order in which they are asked. Two queries."""
+    found = {name: told for (name,), told in sums(span, ("backend",), EVERYTHING).items()}
+    whole = sum((told.total for name, told in found.items() if name), Totals())
+    listed = _models()
+    return [_use(span, state, found.get(state.name), listed, whole) for state in states]
+
+
+def _use(
+    span: Range,
+    state: BackendState,
+    told: Sums | None,
+    listed: dict[int, list[tuple[int, str]]],
+    whole: Totals,
+) -> BackendUse:
+    own = told or Sums.nothing(span)
+    return BackendUse(
+        state,
+        own,
+        tuple(listed.get(state.row.pk, ())),
+        own.total.requests / whole.requests if whole.requests else None,
+        own.total.tokens / whole.tokens if whole.tokens else None,
+    )
+
+
+def _models() -> dict[int, list[tuple[int, str]]]:
+    """Backend -> (number, name) of what its list has."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    rows = DiscoveredModel.objects.filter(listed=True).order_by("name")
+    for backend, pk, name in rows.values_list("backend_id", "pk", "name"):
+        found.setdefault(backend, []).append((pk, name))
+    return found

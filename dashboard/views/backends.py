@@ -1,0 +1,169 @@
+"""Which backend is ill, and what to do: a card for each, with the buttons of the admin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from bridge.models import BreakerMode
+from dashboard import figures
+from dashboard.access import for_operators
+from dashboard.figures import NOTHING, Figure
+from dashboard.frame import Frame, page
+from dashboard.queries import backends
+from dashboard.queries.backends import BackendUse
+from dashboard.states import BAD, WARN, BackendState
+from dashboard.totals import Totals
+
+WORDS = {
+    "closed": "Serving",
+    "failing": "Failing",
+    "open": "Not asked",
+    "half-open": "Tried again",
+    "forced open": "Not asked",
+    "forced closed": "Asked whatever fails",
+    "off": "Off",
+}
+"""A breaker's state -> what becomes of requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A form of one button. `href`: where it posts to;  `kind`: a class of the stylesheet."""
+
+    title: str
+    href: str
+    hint: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A number, and what is to be known beside it."""
+
+    title: str
+    figure: Figure
+    beside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendCard:
+    """One backend as it is shown.
+
+    retry_at   until then it is not asked;  probes   model -> where a probe of it is asked for
+    """
+
+    use: BackendUse
+    word: str
+    breaker: str
+    retry_at: datetime | None
+    facts: list[Fact]
+    buttons: list[Button]
+    probes: list[tuple[str, str]]
+    links: dict[str, str]
+
+    @property
+    def state(self) -> BackendState:
+        return self.use.state
+
+    @property
+    def spark(self) -> tuple[float, ...]:
+        return tuple(float(total.requests) for total in self.use.sums.slots)
+
+
+@require_safe
+@for_operators
+def every(request: HttpRequest) -> HttpResponse:
+    """Six queries at most, with the three of the login."""
+    frame = Frame(request, comparing=False)
+    found = backends.used(frame.range, frame.state.backends)
+    ill = [use.state.tone for use in found if use.state.tone in (BAD, WARN)]
+    return page(
+        request,
+        "backends",
+        frame,
+        cards=[_card(frame, use) for use in found],
+        ill=len(ill),
+        tone=BAD if BAD in ill else WARN,
+        pause=settings.BREAKER_SECONDS,
+    )
+
+
+def _card(frame: Frame, use: BackendUse) -> BackendCard:
+    state = use.state
+    closed_from = state.retry_at if state.word == "open" else None
+    return BackendCard(
+        use,
+        WORDS.get(state.word, state.word.capitalize()),
+        state.word,
+        closed_from,
+        list(_facts(use)),
+        list(_buttons(state)),
+        [(name, _probe(pk)) for pk, name in use.models],
+        {
+            "admin": reverse("admin:bridge_backend_change", args=[state.row.pk]),
+            "requests": frame.to("requests", backend=state.name),
+        },
+    )
+
+
+def _facts(use: BackendUse) -> Iterator[Fact]:
+    total = use.sums.total
+    yield Fact("Requests", figures.tokens(total.requests), _of_all(use.request_share))
+    yield Fact("Tokens", figures.tokens(total.tokens), _of_all(use.token_share))
+    yield Fact("Errors", _known(total.error_share, figures.share))
+    yield Fact("First token", *_latency(total.first_token))
+    yield Fact("Whole answer", *_latency(total.duration))
+
+
+def _of_all(share: float | None) -> str:
+    return "" if share is None else f"{figures.share(share).text} of all"
+
+
+def _latency(within: Callable[[float], float | None]) -> tuple[Figure, str]:
+    """Half of them, and nearly all."""
+    slow = within(0.95)
+    told = "" if slow is None else f"95 % within {figures.duration(slow).text}"
+    return _known(within(0.5), figures.duration), told
+
+
+def _known(value: float | None, write: Callable[[float], Figure]) -> Figure:
+    return NOTHING if value is None else write(value)
+
+
+# --- buttons --------------------------------------------------------------------------------------
+
+_ALWAYS = (
+    ("Test", "test", "Read the model list and ask for one short answer"),
+    ("Read model list", "refresh", "Read the model list now"),
+)
+_MODES = (
+    (BreakerMode.OPEN, "Open breaker", "force_open", "Send nothing to it", "danger"),
+    (BreakerMode.CLOSED, "Close breaker", "force_closed", "Go on sending, whatever fails", ""),
+    (BreakerMode.AUTOMATIC, "Automatic", "automatic", "Let it open and close by itself", "primary"),
+)
+
+
+def _buttons(state: BackendState) -> Iterator[Button]:
+    for title, name, hint in _ALWAYS:
+        yield Button(title, _do(state, name), hint)
+    if not state.row.enabled:
+        return
+    yield Button("Reset breaker", _do(state, "reset"), "Forget all failures, and ask again")
+    for mode, title, name, hint, kind in _MODES:
+        if state.row.breaker_mode != mode:
+            yield Button(title, _do(state, name), hint, kind)
+
+
+def _probe(pk: int) -> str:
+    return reverse("admin:bridge_discoveredmodel_probe", args=[pk])
+
+
+def _do(state: BackendState, button: str) -> str:
+    return reverse("admin:bridge_backend_do", args=[state.row.pk, button])
