@@ -18,6 +18,7 @@ from bridge import routing, sealing
 from bridge.keys import IssuedKey
 from bridge.limits import Limits, Period
 from bridge.models import (
+    AliasTarget,
     ApiKey,
     Backend,
     ConfigRow,
@@ -98,6 +99,14 @@ def build(version: int, last: Snapshot | None = None) -> Snapshot:
     """One snapshot from the rows as they are; `last` has what serves on for broken ones."""
     last = last or Snapshot()
     faults: list[Fault] = []
+    found = routes(last, faults)
+    issued = dict(pair for pairs in _checked(ApiKey.objects.all(), _keys, faults) for pair in pairs)
+    in_use = any(backend.key for backend in found.backends)
+    return Snapshot(version, found, issued, _prices(faults), in_use, tuple(faults))
+
+
+def routes(last: Snapshot, faults: list[Fault]) -> routing.Routes:
+    """What routing reads, from the rows as they are; broken ones are added to the faults."""
     backends = _backends(last, faults)
     if demo := not Backend.objects.exclude(origin=Origin.ENVIRONMENT, enabled=False).exists():
         backends = [_demo()]
@@ -106,12 +115,9 @@ def build(version: int, last: Snapshot | None = None) -> Snapshot:
         target = routing.Choice(DEMO_NAME, DEMO_MODEL)
         aliases.append(routing.Alias("claude-*", (target,)))
     tools = _checked(ToolNameMap.objects.all(), _tool_name, faults)
-    routes = routing.Routes(
+    return routing.Routes(
         tuple(backends), tuple(aliases), tuple(tools), settings.AUTO_FIX_MODEL_CASE
     )
-    issued = dict(pair for pairs in _checked(ApiKey.objects.all(), _keys, faults) for pair in pairs)
-    in_use = any(backend.key for backend in backends)
-    return Snapshot(version, routes, issued, _prices(faults), in_use, tuple(faults))
 
 
 def _checked(
@@ -248,7 +254,8 @@ def _demo() -> routing.Backend:
 
 
 def _aliases(last: Snapshot, faults: list[Fault]) -> list[routing.Alias]:
-    rows = ModelAlias.objects.filter(enabled=True).prefetch_related("targets__backend")
+    targets = AliasTarget.objects.select_related("backend")
+    rows = ModelAlias.objects.filter(enabled=True).prefetch_related(Prefetch("targets", targets))
     known = {alias.id: alias for alias in last.routes.aliases}
     return _checked(rows, _alias, faults, lambda row: known.get(row.pk))
 
