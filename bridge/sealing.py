@@ -19,22 +19,36 @@ class CannotUnseal(ValueError):
     """Sealed under a SECRET_KEY that this process does not know."""
 
 
-def seal(text: str) -> str:
-    """`text`, unreadable without SECRET_KEY; begins with "sealed:"."""
-    return PREFIX + _box().encrypt(text.encode()).decode()
+def seal(text: str, stored: str = "") -> str:
+    """`text`, unreadable without SECRET_KEY; begins with "sealed:".
+
+    Two seals of one text differ. So `stored` is what is there already: it stays, if it is this text
+    under the SECRET_KEY of now.
+    """
+    if stored.startswith(PREFIX) and _opened(stored, MultiFernet(_boxes()[:1])) == text:
+        return stored
+    return PREFIX + MultiFernet(_boxes()).encrypt(text.encode()).decode()
 
 
 def unseal(sealed: str) -> str:
     """What was sealed. Raises CannotUnseal."""
+    text = _opened(sealed, MultiFernet(_boxes()))
+    if text is None:
+        raise CannotUnseal
+    return text
+
+
+def _opened(sealed: str, box: MultiFernet) -> str | None:
     try:
-        return _box().decrypt(sealed.removeprefix(PREFIX).encode()).decode()
+        return box.decrypt(sealed.removeprefix(PREFIX).encode()).decode()
     except InvalidToken:
-        raise CannotUnseal from None
+        return None
 
 
-def _box() -> MultiFernet:
+def _boxes() -> list[Fernet]:
+    """The one that seals, then those that only open."""
     known = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    return MultiFernet([Fernet(_derived(secret)) for secret in known])
+    return [Fernet(_derived(secret)) for secret in known]
 
 
 def _derived(secret: str) -> bytes:

@@ -136,7 +136,8 @@ class Backend(ConfigRow):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.credential and not self.credential.startswith((ENV, sealing.PREFIX)):
-            self.credential = sealing.seal(self.credential)
+            known = Backend.objects.filter(pk=self.pk).values_list("credential", flat=True)
+            self.credential = sealing.seal(self.credential, known.first() or "")
         super().save(*args, **kwargs)
 
     def affected(self) -> Iterable[ConfigRow]:

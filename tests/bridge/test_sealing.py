@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
-from bridge import sealing
+from bridge import config_file, sealing
 from bridge.models import Backend
 from bridge.models.backends import LONGEST_KEY
 from bridge.sealing import PREFIX, CannotUnseal, seal, unseal
@@ -108,6 +109,42 @@ def test_sealed_key_is_not_sealed_again() -> None:
     row.save()
     Backend.objects.get().save()
     assert Backend.objects.get().credential == before
+
+
+@pytest.mark.django_db
+def test_same_key_entered_again_changes_nothing() -> None:
+    """An imported file that names it is imported again and again."""
+    row = a_row(credential=KEY)
+    before = row.credential
+    row.credential = KEY
+    row.save()
+    assert Backend.objects.get().credential == before
+    row.credential = f"{KEY}-new"
+    row.save()
+    assert unseal(Backend.objects.get().credential) == f"{KEY}-new"
+
+
+@pytest.mark.django_db
+def test_same_key_entered_under_another_secret_is_sealed_anew(secrets: Any) -> None:
+    """Whether the earlier one is still known or not."""
+    for fallbacks in (["first secret"], []):
+        Backend.objects.all().delete()
+        secrets.SECRET_KEY, secrets.SECRET_KEY_FALLBACKS = "first secret", []
+        row = a_row(credential=KEY)
+        secrets.SECRET_KEY, secrets.SECRET_KEY_FALLBACKS = "second", fallbacks
+        row.credential = KEY
+        row.save()
+        secrets.SECRET_KEY_FALLBACKS = []
+        assert unseal(Backend.objects.get().credential) == KEY
+
+
+@pytest.mark.django_db
+def test_file_with_a_key_changes_nothing_when_it_is_read_again() -> None:
+    """import_config: a second import of the same file changes nothing."""
+    entries = [{"name": "paid", "url": "https://h.example/v1", "api_key": KEY}]
+    file = yaml.safe_dump({"backends": entries})
+    first, second = (config_file.apply(config_file.read(file), "ann") for _ in range(2))
+    assert ([change.verb for change in first], second) == (["added"], [])
 
 
 @pytest.mark.django_db
