@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db.models import Prefetch
 
 from bridge import routing, sealing
 from bridge.keys import IssuedKey
