@@ -12,10 +12,11 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
+from itertools import chain
 
 from django.conf import settings
 
-from bridge import counting, keys, orders, report
+from bridge import counting, keys, metrics, orders, report
 from bridge import gateway as gateways
 from bridge.gateway import Gateway
 from bridge.ids import mint
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 Answer = tuple[int, JSON]
 Handler = Callable[[Gateway, Call, Scope], Awaitable[Answer]]
+Written = tuple[int, dict[str, str], bytes]
+"""Status, headers and body."""
+Writer = Callable[[Gateway, Call, Scope], Awaitable[Written]]
 
 
 # --- writing ----------------------------------------------------------------------------------
@@ -68,16 +72,25 @@ def _check_method(scope: Scope, *allowed: str) -> None:
 
 
 def json_endpoint(handler: Handler, *methods: str) -> Endpoint:
-    """An endpoint that answers one JSON document. HEAD is GET without the body."""
+    """An endpoint that answers one JSON document once the configuration is there."""
+
+    async def write(gateway: Gateway, call: Call, scope: Scope) -> Written:
+        await gateway.ready()
+        status, document = await handler(gateway, call, scope)
+        return status, JSON_HEADERS, encode(document)
+
+    return whole_endpoint(write, *methods)
+
+
+def whole_endpoint(write: Writer, *methods: str) -> Endpoint:
+    """An endpoint that answers in one piece. HEAD is GET without the body."""
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"req_{mint()}"
         try:
             _check_method(scope, *methods)
             call = await _call(scope, receive, request_id)
-            gateway = gateways.current()
-            await gateway.ready()
-            status, document = await handler(gateway, call, scope)
+            status, headers, body = await write(gateways.current(), call, scope)
         except ApiError as error:
             await _fail(send, error, request_id)
         except ClientLeft:
@@ -86,8 +99,8 @@ def json_endpoint(handler: Handler, *methods: str) -> Endpoint:
             logger.exception("%s: %s", request_id, INTERNAL)
             await _fail(send, ApiError(500, INTERNAL), request_id)
         else:
-            body = b"" if scope["method"] == "HEAD" else encode(document)
-            await _reply(send, status, {**JSON_HEADERS, "request-id": request_id}, body)
+            body = b"" if scope["method"] == "HEAD" else body
+            await _reply(send, status, {**headers, "request-id": request_id}, body)
 
     return endpoint
 
@@ -188,6 +201,16 @@ async def _health(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     return report.health(gateway)
 
 
+async def _metrics(gateway: Gateway, call: Call, scope: Scope) -> Written:
+    metrics.check_access(gateway.keys, call.headers, call.address)
+    totals = await gateway.totals.current()
+    told = chain([*metrics.of_process(gateway)], metrics.of_ledger(totals))
+    accept = call.headers.get("accept", "")
+    # there the totals are gone through, and may be many
+    body, content_type = await asyncio.to_thread(metrics.text, told, accept)
+    return 200, {"content-type": content_type}, body
+
+
 async def _not_found(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     raise ApiError(404, "Not found")
 
@@ -204,4 +227,5 @@ models = json_endpoint(_models, "GET", "HEAD")
 model = json_endpoint(_model, "GET", "HEAD")
 schemas = json_endpoint(_schemas, "GET", "HEAD")
 health = json_endpoint(_health, "GET", "HEAD")
+prometheus = whole_endpoint(_metrics, "GET", "HEAD")
 not_found = json_endpoint(_not_found, *ANY_METHOD)

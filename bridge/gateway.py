@@ -29,6 +29,7 @@ from bridge.snapshot import Snapshot
 from bridge.spending import spent
 from bridge.spool import Spool
 from bridge.store import SnapshotStore
+from bridge.totals import TotalsReader
 from bridge.translation.errors import ApiError
 from bridge.translation.schema import Limits
 from bridge.upstream import Upstream
@@ -70,6 +71,7 @@ class Gateway:
         )
         self.spool = Spool(settings.DATA_DIR / "spool", settings.SPOOL_MAX_BYTES)
         self.ledger = Ledger(self.spool, settings.USAGE_RETENTION_DAYS)
+        self.totals = TotalsReader()
         self.counters = Counters(spent)
         self.lessons = Lessons()
         self.prefixes = Prefixes()
@@ -138,6 +140,7 @@ class Gateway:
         """End background work and close every connection."""
         for task in self._tasks:
             task.cancel()
+        self.totals.close()
         await asyncio.gather(*self._tasks, *self._errands, return_exceptions=True)
         await self.ledger.aclose()
         await self.counters.aclose()

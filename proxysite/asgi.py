@@ -44,6 +44,7 @@ application = ProtocolTypeRouter(
                 _re_path(r"^v1/models/(?P<name>.+)$", endpoints.model),
                 _path("health", endpoints.health),
                 _path("_schemas", endpoints.schemas),
+                _path("metrics", endpoints.prometheus),
                 _path("api/hello", endpoints.hello),
                 _re_path(r"^$|^(admin|dashboard|my|static)(/|$)", pages),
                 _re_path(r"", endpoints.not_found),

@@ -63,7 +63,13 @@ DISCOVERY_INTERVAL = read.seconds("DISCOVERY_INTERVAL", 60, least=1)
 DISCOVERY_MIN_INTERVAL = read.seconds("DISCOVERY_MIN_INTERVAL", 300)
 
 
-_OWN_SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "REDIS_URL")
+_OWN_SECRETS = (
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "METRICS_TOKEN",
+)
 
 
 def BACKEND_SECRET(name: str) -> str:
@@ -78,6 +84,15 @@ def BACKEND_SECRET(name: str) -> str:
 
 USAGE_RETENTION_DAYS = read.whole("USAGE_RETENTION_DAYS", 90, most=36_500)
 SPOOL_MAX_BYTES = read.whole("SPOOL_MAX_BYTES", 1024**3, least=1024**2)
+
+# --- metrics ----------------------------------------------------------------------------------
+
+METRICS_TOKEN = read.secret("METRICS_TOKEN")
+METRICS_ACCESS = read.choice(
+    "METRICS_ACCESS", "key" if METRICS_TOKEN else "off", ("off", "local", "key", "open")
+)
+if METRICS_ACCESS == "key" and not METRICS_TOKEN:
+    raise ImproperlyConfigured("METRICS_TOKEN: expected a secret beside METRICS_ACCESS=key")
 
 # --- limits and times -------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ LAYERS: dict[str, str] = {
     "ledger": f"merging models postings record_rows spool usage {T}",
     "audit": "models postings spool_file",
     "usage_report": "models pricing",
+    "totals": "models",
     # the way to the backends
     "demo": T,
     "upstream": f"demo routing {T}",
@@ -71,7 +72,7 @@ LAYERS: dict[str, str] = {
     "probing": f"models routing snapshot upstream {T}",
     "gateway": (
         f"announcements breaker_rows discovery upstream health store snapshot lessons keys "
-        f"beats counters ledger prefixes pulse spending spool {T}"
+        f"beats counters ledger prefixes pulse spending spool totals {T}"
     ),
     # the road of one request
     "attempts": f"upstream inflow prefixes usage routing {T}",
@@ -85,7 +86,8 @@ LAYERS: dict[str, str] = {
     "relay": f"journey orders pump attempts gateway upstream keys routing {T}",
     # what the servers call
     "report": f"gateway breaker routing {T}",
-    "endpoints": f"relay orders counting journey report reader gateway keys ids {T}",
+    "metrics": f"gateway breaker keys models routing totals {T}",
+    "endpoints": f"relay orders counting journey metrics report reader gateway keys ids {T}",
     "client_variables": T,
     "client_settings": f"client_variables {T}",
     "operations": (f"announcements breaker_rows gateway models routing sealing snapshot {T}"),

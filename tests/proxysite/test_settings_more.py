@@ -106,10 +106,22 @@ def test_secrets_that_the_gateway_lives_on_are_no_credentials_of_backends(load: 
         "SECRET_KEY": "s",
         "SECRET_KEY_FALLBACKS": "old",
         "DATABASE_URL": "sqlite:////tmp/x",
+        "METRICS_TOKEN": "m",
     }
     settings = load(**own)
     for name in (*own, "REDIS_URL"):
         assert settings["BACKEND_SECRET"](name) == ""
+
+
+def test_token_lets_metrics_out_to_those_who_have_it(load: Load, tmp_path: Path) -> None:
+    """docs/metrics.md: off until there is a token, or METRICS_ACCESS says otherwise."""
+    (tmp_path / "token").write_text("m3trics\n")
+    settings = load(METRICS_TOKEN_FILE=str(tmp_path / "token"))
+    assert (settings["METRICS_ACCESS"], settings["METRICS_TOKEN"]) == ("key", "m3trics")
+    for access in ("off", "local", "open"):
+        assert load(METRICS_ACCESS=access, METRICS_TOKEN="m3trics")["METRICS_ACCESS"] == access
+    said = complaint(load, METRICS_ACCESS="key")
+    assert said == "METRICS_TOKEN: expected a secret beside METRICS_ACCESS=key"
 
 
 def test_earlier_secrets_may_come_from_a_file(load: Load, tmp_path: Path) -> None:
