@@ -1,9 +1,10 @@
 """The way to the backends: the only module that knows the HTTP client.
 
-One client for the life of the process, made on the running loop, over a transport that costs less
-than half of the client's own. Redirects are not followed, cookies are not kept, no header of the
-caller travels on: a request goes to the address of a backend row with that backend's credential,
-and nothing else. What can go wrong on the way is translated by one table.
+httpx's requests and replies over aiohttp's connections, for the life of the process: that transport
+costs less than half of httpx's own, and httpx's client (redirects, cookies, proxies of the
+environment) is not wanted. So a request goes to the address of a backend row with that backend's
+credential, no header of the caller travels on, and nothing else is ever called. What can go wrong
+on the way is translated by one table.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import email.utils
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 
 import aiohttp
 import httpx
@@ -155,11 +156,11 @@ def _was_not_read(error: Exception, noted: Sequence[_Connected]) -> bool:
     return broken and not isinstance(cause, aiohttp.ClientConnectorError)
 
 
-async def _send(client: httpx.AsyncClient, request: httpx.Request) -> Reply:
+async def _send(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply:
     noted: list[_Connected] = []
     _connections.set(noted)
     try:
-        response = await client.send(request, stream=True)
+        response = await transport.handle_async_request(request)
     except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
         if _was_not_read(error, noted):
             raise _NotRead from error
@@ -190,8 +191,13 @@ class Reply:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises ApiError when it breaks off."""
+        response = self._response
+        # Every layer that a chunk goes through costs, and only encoded ones need more than one.
+        encoded = "content-encoding" in self.headers
+        source = response.aiter_bytes() if encoded else response.stream
+        assert isinstance(source, AsyncIterable)
         try:
-            async for chunk in self._response.aiter_bytes():
+            async for chunk in source:
                 yield chunk
         except httpx.DecodingError as error:
             raise ApiError.bad_gateway(UNREADABLE) from error
@@ -217,23 +223,19 @@ class Reply:
 # --- requests ---------------------------------------------------------------------------------
 
 
+_HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "claude-bridge"}
+_parsed = lru_cache(maxsize=256)(httpx.URL)
+"""Addresses of backends are few, and reading one costs as much as reading the request."""
+
+
 class Upstream:
-    """The client of one process. Create it on the running event loop."""
+    """The way out of one process. Create it on the running event loop."""
 
     def __init__(self, connect_timeout: float) -> None:
-        self._sessions = _session(keeps=True), _session(keeps=False)
-        self._client, self._fresh = (
-            httpx.AsyncClient(
-                transport=AiohttpTransport(client=session),
-                mounts={"demo://": _DemoTransport()},
-                timeout=httpx.Timeout(None, connect=connect_timeout),
-                follow_redirects=False,
-                trust_env=False,
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                headers={"accept-encoding": "identity", "user-agent": "claude-bridge"},
-            )
-            for session in self._sessions
-        )
+        self._kept = AiohttpTransport(client=_session(keeps=True))
+        self._fresh = AiohttpTransport(client=_session(keeps=False))
+        self._demo = _DemoTransport()
+        self._terms = {"timeout": httpx.Timeout(None, connect=connect_timeout).as_dict()}
 
     async def send(self, backend: Backend, key: str, body: bytes) -> Reply:
         """POST a chat request. Returns when the headers are there; raises ApiError."""
@@ -256,7 +258,13 @@ class Upstream:
         try:
             async with asyncio.timeout(backend.timeout):
                 with _translated():
-                    request = self._client.build_request(method, url, headers=headers, content=body)
+                    request = httpx.Request(
+                        method,
+                        _parsed(url),
+                        headers=_HEADERS | headers,
+                        content=body,
+                        extensions=self._terms,
+                    )
                     return await self._deliver(request, backend)
         except TimeoutError:
             raise did_not_answer(backend.timeout) from None
@@ -267,17 +275,17 @@ class Upstream:
         Other idle connections may be closing too, and a new one never fails like this. It is no
         second try: whatever the first chance meets now, the caller's second one is still left.
         """
+        if backend.is_demo:
+            return await _send(self._demo, request)
         try:
-            return await _send(self._client, request)
+            return await _send(self._kept, request)
         except _NotRead:
             logger.debug("backend %s was closing a connection; sent again", backend.name)
             return await _send(self._fresh, request)
 
     async def aclose(self) -> None:
-        for client in (self._client, self._fresh):
-            await client.aclose()
-        for session in self._sessions:
-            await session.close()
+        for transport in (self._kept, self._fresh):
+            await transport.aclose()
 
 
 def did_not_answer(seconds: float) -> ApiError:
