@@ -94,8 +94,17 @@ def meter(value: Meter, _: Clock | None = None) -> SafeString:
 SPARK_WIDTH, SPARK_HEIGHT = 96, 24
 
 
-def spark(values: tuple[float, ...], _: Clock | None = None) -> SafeString:
-    """A row of tiny bars; the last one, which is not over yet, is paler."""
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """A value for each bar of a chart; `running`: the last one is not over yet."""
+
+    values: tuple[float, ...]
+    running: bool = False
+
+
+def spark(trend: Trend, _: Clock | None = None) -> SafeString:
+    """A row of tiny bars; one that is not over yet is paler."""
+    values = trend.values
     most = max(values, default=0)
     if not most:
         return format_html('<span class="none">{}</span>', figures.UNKNOWN)
@@ -109,7 +118,9 @@ def spark(values: tuple[float, ...], _: Clock | None = None) -> SafeString:
                 f"{SPARK_HEIGHT - _height(value, most):.1f}",
                 f"{max(step - 1, step * 0.7):.1f}",
                 f"{_height(value, most):.1f}",
-                mark_safe(' class="running"' if number == len(values) - 1 else ""),
+                mark_safe(
+                    ' class="running"' if trend.running and number == len(values) - 1 else ""
+                ),
             )
             for number, value in enumerate(values)
         ),
@@ -207,5 +218,5 @@ _PLAIN: dict[str, Callable[[Any, ZoneInfo], Any]] = {
     "meter": lambda value, _: round(value.part, 6),
     "text": lambda value, _: str(value),
     "name": lambda value, _: str(value),
-    "spark": lambda values, _: list(values),
+    "spark": lambda trend, _: list(trend.values),
 }

@@ -11,5 +11,6 @@ urlpatterns = [
     path("", welcome, name="welcome"),
     path("admin/", admin.site.urls),
     path("dashboard/", include("dashboard.urls")),
+    path("my/", include("dashboard.my_urls")),
 ]
 handler404 = "bridge.welcome.not_found"

@@ -66,6 +66,13 @@ def to(context: template.Context, view: str, *args: object) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def here_with(context: template.Context, **changes: str) -> str:
+    """The address of this page with other parameters."""
+    href: str = context["frame"].here(**changes)
+    return href
+
+
+@register.simple_tag(takes_context=True)
 def cell(context: template.Context, table: Table[Any], column: Column, row: Any) -> SafeString:
     """The inside of one cell: its value, as a link where a page or a filter is behind it."""
     value = column.of(row)

@@ -19,7 +19,6 @@ from dashboard.frame import Frame, page
 from dashboard.queries import backends
 from dashboard.queries.backends import BackendUse
 from dashboard.states import BAD, WARN, BackendState
-from dashboard.totals import Totals
 
 WORDS = {
     "closed": "Serving",

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard import drawings, exports
 from dashboard.access import for_readers
-from dashboard.cells import Meter
+from dashboard.cells import Meter, Trend
 from dashboard.frame import Frame, page
 from dashboard.queries import keys
 from dashboard.queries.keys import KeyUse, KnownKeys
@@ -52,7 +52,9 @@ def _columns(frame: Frame, has_budgets: bool) -> list[Column]:
     def href(use: KeyUse) -> str:
         return frame.to("key", use.owner.slug)
 
-    budget = Column("budget", "Budget", "meter", lambda u: u.meter, "How much of it is spent")
+    budget = Column(
+        "budget", "Budget", "meter", lambda u: u.meter, "Spent in the running day or month of UTC"
+    )
     return [
         Column("key", "Key", "name", lambda u: u.owner.shown, link=href),
         Column("kind", "Kind", "text", lambda u: u.owner.kind, "How it is known", filter=True),
@@ -60,7 +62,7 @@ def _columns(frame: Frame, has_budgets: bool) -> list[Column]:
             "trend",
             "Over time",
             "spark",
-            lambda u: tuple(total.requests for total in u.sums.slots),
+            lambda u: Trend(tuple(t.requests for t in u.sums.slots), frame.range.is_running),
             "Requests, bar by bar as in the chart",
             sorts=False,
         ),

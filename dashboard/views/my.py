@@ -1,0 +1,217 @@
+"""The page of a key holder: what the key used, what is left, how to set up a client.
+
+Opened with the key itself, by POST only. Every query names the key, so there is nothing here that
+another key used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from bridge import holders
+from bridge.client_settings import client_settings_context
+from bridge.holders import Holder, Offer
+from bridge.models import KeyLabel
+from dashboard import cards, drawings, exports, figures, visits
+from dashboard.cards import Card
+from dashboard.cells import Meter
+from dashboard.frame import Frame
+from dashboard.queries import holders as usage
+from dashboard.queries import hours, models
+from dashboard.queries.hours import Sums
+from dashboard.queries.models import ModelUse
+from dashboard.tables import Column, InMemory, Table
+from dashboard.views import columns
+
+NOT_GOOD = (
+    "This key is not known here, or not good any more. A backend’s own key is known once a request "
+    "with it was served."
+)
+TOO_MANY = "Too many keys that were not good came from your address. Try again in {minutes} min."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@sensitive_post_parameters()
+def my(request: HttpRequest) -> HttpResponse:
+    """The page, or the question for the key."""
+    if request.method == "POST":
+        return _enter(request)
+    holder = visits.visitor(request)
+    if holder is None:
+        response = _ask(request)
+        if visits.COOKIE in request.COOKIES:
+            visits.end(response)
+        return response
+    return _show(request, holder)
+
+
+def _ask(request: HttpRequest, problem: str = "", status: int = 200) -> HttpResponse:
+    return render(request, "dashboard/my_key.html", {"problem": problem}, status=status)
+
+
+def _enter(request: HttpRequest) -> HttpResponse:
+    if not holders.tries_left(request):
+        wait = settings.LOGIN_LOCK_SECONDS
+        response = _ask(request, TOO_MANY.format(minutes=-(-wait // 60)), 429)
+        response["Retry-After"] = str(wait)
+        return response
+    holder = holders.holder_of(request.POST.get("key", ""))
+    if holder is None:
+        return _ask(request, NOT_GOOD, 403)
+    holders.forgive(request)
+    entered = redirect("my")
+    visits.begin(entered, holder)
+    return entered
+
+
+@require_POST
+@never_cache
+def leave(request: HttpRequest) -> HttpResponse:
+    """End the visit."""
+    response = redirect("my")
+    visits.end(response)
+    return response
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def _show(request: HttpRequest, holder: Holder) -> HttpResponse:
+    """Nine queries at most."""
+    frame = Frame(request)
+    mine = Q(key_id=holder.key_id, fingerprint=holder.fingerprint)
+    used = models.used(frame.range, hours.LATENCY, mine, compared=frame.compares)
+    table = _models(frame, used)
+    if file := exports.answer(table):
+        return file
+    offered = holders.offers(holder)
+    context = {
+        "frame": frame,
+        "holder": holder,
+        "name": _name(holder),
+        "limits": list(_limits(holder, frame)),
+        "table": table,
+        "offers": offered,
+        "patterns": holder.row.patterns if holder.row else (),
+        **_numbers(frame, used),
+        **_settings(request, offered),
+    }
+    return render(request, "dashboard/my.html", context)
+
+
+def _name(holder: Holder) -> str:
+    if holder.row is not None:
+        return holder.row.name
+    label = KeyLabel.objects.filter(fingerprint=holder.fingerprint).first()
+    return label.name if label else f"key-{holder.fingerprint}"
+
+
+def _numbers(frame: Frame, used: Sequence[ModelUse]) -> dict[str, Any]:
+    told = sum((use.sums for use in used), Sums.nothing(frame.range))
+    slots = frame.range.slots()
+    return {
+        "cards": cards.overview(frame.compared(told)),
+        "is_empty": not told.total.requests,
+        "tokens_chart": drawings.tokens(slots, told.slots),
+        "cost_chart": drawings.by_name(
+            "cost",
+            "Cost by model",
+            "usd",
+            slots,
+            [(use.shown, use.shown, use.sums.slots) for use in used],
+            lambda total: total["cost_nano_usd"],
+        ),
+    }
+
+
+def _models(frame: Frame, used: Sequence[ModelUse]) -> Table[ModelUse]:
+    return Table(
+        frame,
+        "Models used",
+        [
+            Column("model", "Model", "name", lambda use: use.shown),
+            columns.REQUESTS,
+            columns.TOKENS,
+            columns.CACHED,
+            columns.COST,
+            columns.ERRORS,
+        ],
+        InMemory([use for use in used if use.sums.total.requests], lambda use: use.name),
+        "-tokens",
+        empty="The models that you use are listed here.",
+    )
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit as a card, with how much of it is used."""
+
+    card: Card
+    meter: Meter | None = None
+
+
+def _limits(holder: Holder, frame: Frame) -> Iterator[Limit]:
+    row = holder.row
+    if row is None:
+        return
+    if (budget := usage.budget(row, frame.now)) is not None:
+        yield _budget(budget, row.period, frame)
+    minute = usage.last_minute(row, frame.now)
+    for title, used, most in (
+        ("Requests left this minute", minute.requests, row.rpm),
+        ("Tokens left this minute", minute.tokens, row.tpm),
+    ):
+        if most is not None:
+            yield _of_minute(title, usage.Left(used, most))
+    if row.concurrent is not None:
+        told = "More of them are refused until one ends"
+        yield Limit(Card("Requests at once", figures.count(row.concurrent), hint=told))
+
+
+def _budget(left: usage.Left, period: str, frame: Frame) -> Limit:
+    parts = (("spent", figures.money(left.used)), ("of", figures.money(left.most)))
+    assert left.until is not None
+    again = figures.ago(left.until, frame.now, frame.zone)
+    hint = f"The next {period} begins {again.text}: {again.title}"
+    card = Card(f"Left this {period}", figures.money(left.left), parts, hint=hint, tone=_tone(left))
+    return Limit(card, Meter(left.used, left.most, "money", "used"))
+
+
+def _of_minute(title: str, left: usage.Left) -> Limit:
+    parts = (("of", figures.tokens(left.most)),)
+    hint = "Without what still runs"
+    card = Card(title, figures.tokens(left.left), parts, hint=hint, tone=_tone(left))
+    return Limit(card, Meter(left.used, left.most, "count", "used"))
+
+
+def _tone(left: usage.Left) -> str:
+    return "" if left.left else "bad"
+
+
+# --- its client -----------------------------------------------------------------------------------
+
+
+def _settings(request: HttpRequest, offered: Sequence[Offer]) -> dict[str, Any]:
+    """For the name that the address asks for, if it is one of these; else for the first."""
+    asked = request.GET.get("model", "")
+    chosen = next((one for one in offered if one.name == asked), None)
+    plain = [one for one in offered if not one.is_pattern]
+    offer = chosen or next(iter(plain or offered), None)
+    if offer is None:
+        return {"chosen": ""}
+    told = client_settings_context(request, offer.name, offer.facts)
+    return {"chosen": offer.name, **told}
