@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from bridge.models import BreakerMode
 from dashboard import figures
 from dashboard.access import for_operators
+from dashboard.cells import Trend
 from dashboard.figures import NOTHING, Figure
 from dashboard.frame import Frame, page
 from dashboard.queries import backends
@@ -66,14 +67,11 @@ class BackendCard:
     buttons: list[Button]
     probes: list[tuple[str, str]]
     links: dict[str, str]
+    trend: Trend
 
     @property
     def state(self) -> BackendState:
         return self.use.state
-
-    @property
-    def spark(self) -> tuple[float, ...]:
-        return tuple(float(total.requests) for total in self.use.sums.slots)
 
 
 @require_safe
@@ -109,6 +107,7 @@ def _card(frame: Frame, use: BackendUse) -> BackendCard:
             "admin": reverse("admin:bridge_backend_change", args=[state.row.pk]),
             "requests": frame.to("requests", backend=state.name),
         },
+        Trend(tuple(t.requests for t in use.sums.slots), frame.range.is_running),
     )
 
 

@@ -90,7 +90,7 @@ def _enter_sessions(rows: list[UsageRecord]) -> None:
     UsageSession.objects.bulk_create(found.values(), batch_size=200)
 
 
-# --- a plausible month --------------------------------------------------------------------------
+# --- a plausible month ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ def _turn(
     }
 
 
-# --- what else there is -------------------------------------------------------------------------
+# --- what else there is ---------------------------------------------------------------------------
 
 EVIDENCE = [
     {"check": "call", "title": "Tool call", "works": True, "evidence": "get_weather in Lisbon"},

@@ -92,7 +92,7 @@ def test_only_the_last_bar_is_not_over_yet() -> None:
         assert complete == [True] * (len(complete) - 1) + [False], name
 
 
-# --- the period before --------------------------------------------------------------------------
+# --- the period before ----------------------------------------------------------------------------
 
 
 def test_whole_hours_are_compared_with_as_many() -> None:
@@ -127,7 +127,7 @@ def test_in_the_first_hour_of_a_month_there_is_nothing_to_compare() -> None:
     assert named("month", UTC_ZONE, utc(2025, 3, 1, 0, 10)).before is None
 
 
-# --- from and to --------------------------------------------------------------------------------
+# --- from and to ----------------------------------------------------------------------------------
 
 
 def custom(zone: ZoneInfo = BERLIN, **asked: str) -> ranges.Range:
@@ -186,7 +186,7 @@ def test_an_unknown_time_zone_is_utc(name: str) -> None:
     assert str(ranges.zone(name, "Asia/Kolkata")) == "Asia/Kolkata"
 
 
-# --- for every range and zone -------------------------------------------------------------------
+# --- for every range and zone ---------------------------------------------------------------------
 
 ZONES = st.sampled_from(
     [

@@ -129,7 +129,7 @@ def test_a_cursor_is_read_back(value: Any) -> None:
     assert Cursor.read(Cursor(value, "id").text()) == Cursor(value, "id")
 
 
-# --- rows of the database -----------------------------------------------------------------------
+# --- rows of the database -------------------------------------------------------------------------
 
 RECORDS = (
     Column("time", "Time", "time", field="time"),
