@@ -59,9 +59,9 @@ def exactly(context: template.Context, at: datetime) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def to(context: template.Context, view: str, *args: object) -> str:
+def to(context: template.Context, view: str, *args: object, **changes: str) -> str:
     """The address of another page, for the same time."""
-    href: str = context["frame"].to(view, *args)
+    href: str = context["frame"].to(view, *args, **changes)
     return href
 
 
