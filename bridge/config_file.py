@@ -8,7 +8,9 @@ file does not name one, for such keys are never written out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import yaml
@@ -23,6 +25,7 @@ from bridge.models.changes import recorded
 SECTIONS = {kind: model for kind, model in KINDS.items() if model is not ApiKey}
 PARTS = {"aliases": {"targets"}}
 """Members of a document that are rows of their own."""
+SEALED_ELSEWHERE = "expected a key or env:NAME; a sealed key can be read by its own database alone"
 _TARGET = {"backend", "model", "weight", "position"}
 
 HEADING = """\
@@ -46,6 +49,14 @@ class Entry:
     model: type[ConfigRow]
     document: Document
     place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file says. `kinds` has empty sections, too."""
+
+    entries: tuple[Entry, ...]
+    kinds: frozenset[str]
 
 
 class _DryRun(Exception):
@@ -75,27 +86,37 @@ def _exported(model: type[ConfigRow]) -> Iterator[Document]:
 # --- reading ----------------------------------------------------------------------------------
 
 
-def read(text: str) -> list[Entry]:
+def read(text: str) -> Content:
     """The entries of a file, in the order in which rows can be made. Raises ConfigFileError."""
     try:
-        content = yaml.safe_load(text) or {}
+        told = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigFileError([" ".join(str(error).split())]) from None
-    if not isinstance(content, dict):
+    told = {} if told is None else told
+    if not isinstance(told, dict):
         raise ConfigFileError([f"expected sections: {', '.join(SECTIONS)}"])
-    problems = [f"{name}: no such section" for name in content if name not in SECTIONS]
+    problems = [f"{name}: no such section" for name in told if name not in SECTIONS]
     entries: list[Entry] = []
     for kind, model in SECTIONS.items():
-        documents = content.get(kind) or []
+        documents = told.get(kind) or []
         if not isinstance(documents, list):
             problems.append(f"{kind}: expected a list")
             continue
         found = [Entry(model, doc, f"{kind}[{i}]") for i, doc in enumerate(documents)]
         problems += [problem for entry in found for problem in _problems(entry)]
         entries += found
+    problems = problems or list(_repeated(entries))
     if problems:
         raise ConfigFileError(problems)
-    return entries
+    return Content(tuple(entries), frozenset(told))
+
+
+def _repeated(entries: list[Entry]) -> Iterator[str]:
+    first: dict[tuple[Any, ...], str] = {}
+    for entry in entries:
+        known = first.setdefault((entry.model, *_key(entry.model, entry.document)), entry.place)
+        if known != entry.place:
+            yield f"{entry.place}: the same as {known}"
 
 
 def _problems(entry: Entry) -> Iterator[str]:
@@ -107,9 +128,13 @@ def _problems(entry: Entry) -> Iterator[str]:
     for name in list(model.MEMBERS)[: model.KEYS]:
         if not isinstance(document.get(name), str) or not document[name]:
             yield f"{place}.{name}: expected a text"
-    for name in document:
+    for name, value in document.items():
         if name not in model.MEMBERS and name not in parts:
             yield f"{place}.{name}: no such member"
+        elif isinstance(value, float) and not isfinite(value):
+            yield f"{place}.{name}: expected a number"
+    if str(document.get("api_key", "")).startswith(sealing.PREFIX):
+        yield f"{place}.api_key: {SEALED_ELSEWHERE}"
     if "targets" in parts:
         yield from _target_problems(document.get("targets"), f"{place}.targets")
 
@@ -131,9 +156,9 @@ def _target_problems(targets: Any, place: str) -> Iterator[str]:
 
 
 def apply(
-    entries: list[Entry], actor: str, *, prune: bool = False, dry_run: bool = False
+    content: Content, actor: str, *, prune: bool = False, dry_run: bool = False
 ) -> list[Change]:
-    """Make the rows what the entries say, all or nothing; what changed by it.
+    """Make the rows what the file says, all or nothing; what changed by it.
 
     `prune` deletes operators' rows that the file does not have, in the sections that it has.
     Raises ConfigFileError.
@@ -142,9 +167,10 @@ def apply(
     try:
         with transaction.atomic():
             with recorded(actor) as changes:
-                _put_all(entries)
+                for entry in content.entries:
+                    _put(entry)
                 if prune:
-                    _prune(entries)
+                    _prune(content)
             if dry_run:
                 raise _DryRun
     except _DryRun:
@@ -152,40 +178,49 @@ def apply(
     return changes
 
 
-def _put_all(entries: list[Entry]) -> None:
-    for entry in entries:
-        row = find(entry.model, entry.document)
-        document = dict(entry.document)
-        if isinstance(row, Backend) and "api_key" not in document:
-            document["api_key"] = row.credential
-        try:
-            put(entry.model, document, row)
-        except ValidationError as error:
-            raise ConfigFileError(
-                [f"{entry.place}.{told}" for told in _told(entry, error)]
-            ) from None
+def _put(entry: Entry) -> None:
+    row = find(entry.model, entry.document)
+    document = dict(entry.document)
+    if isinstance(row, Backend):
+        document["api_key"] = _key_of(row, document)
+    try:
+        put(entry.model, document, row)
+    except ValidationError as error:
+        raise ConfigFileError([f"{entry.place}.{told}" for told in _told(entry, error)]) from None
+
+
+def _key_of(row: Backend, document: Document) -> Any:
+    """The key that a backend shall have: its own where the file names none, or the same."""
+    given = document.get("api_key", row.credential)
+    if row.credential.startswith(sealing.PREFIX):
+        with suppress(sealing.CannotUnseal):
+            return row.credential if sealing.unseal(row.credential) == given else given
+    return given
 
 
 def _told(entry: Entry, error: ValidationError) -> Iterator[str]:
     """What is wrong, by the names that the file uses."""
     members = {column: member for member, column in entry.model.MEMBERS.items()}
-    if not hasattr(error, "error_dict"):
-        yield f"targets: {' '.join(error.messages)}"
-        return
     for column, texts in error.message_dict.items():
         yield f"{members.get(column, column)}: {' '.join(texts)}"
 
 
-def _prune(entries: list[Entry]) -> None:
-    kept = {(entry.model, _key(entry.model, entry.document)) for entry in entries}
-    models = {entry.model for entry in entries}
-    for model in reversed(SECTIONS.values()):
-        rows = model._default_manager.all() if model in models else []
+def _prune(content: Content) -> None:
+    kept = {(entry.model, _key(entry.model, entry.document)) for entry in content.entries}
+    for kind, model in reversed(SECTIONS.items()):
+        rows = model._default_manager.all() if kind in content.kinds else []
         for row in rows:
             if getattr(row, "origin", None) == Origin.ENVIRONMENT or not row.document():
                 continue
             if (model, _key(model, row.document())) not in kept:
-                row.withdraw()
+                _withdraw(row)
+
+
+def _withdraw(row: ConfigRow) -> None:
+    """Aliases go before backends, so that what still leads to one is meant to stay."""
+    if isinstance(row, Backend) and (target := row.targets.select_related("alias").first()):
+        raise ConfigFileError([f"backends: {row} is not in the file, but {target.alias} needs it"])
+    row.withdraw()
 
 
 def _key(model: type[ConfigRow], document: Document) -> tuple[Any, ...]:

@@ -278,7 +278,10 @@ class DiscoveredModel(ConfigRow):
 
     def fill(self, document: Document) -> None:
         if self.pk is None:
-            self.backend = Backend.objects.get(name=document["backend"])
+            backend = Backend.objects.filter(name=document["backend"]).first()
+            if backend is None:
+                raise ValidationError({"backend": f"no backend is called {document['backend']}"})
+            self.backend = backend
             self.name = document["model"]
             self.listed = False
         for member, column in list(self.MEMBERS.items())[self.KEYS :]:

@@ -74,20 +74,30 @@ class ModelAlias(ConfigRow):
         return dict([pattern, ("targets", [row.document() for row in targets]), *rest])
 
     def fill_parts(self, document: Document) -> None:
-        wanted = [{"position": 0, "weight": 1, **target} for target in document["targets"]]
+        """Targets in the order in which they are asked. ValidationError: by ``targets[i].name``."""
         backends = {row.name: row for row in Backend.objects.all()}
-        told = [{"position": 0, "weight": 1, **row.document()} for row in self.targets.all()]
-        if told == wanted:
-            return
-        self.targets.all().delete()
-        for target in wanted:
-            backend = backends.get(target["backend"])
-            if backend is None:
-                raise ValidationError(f"no backend is called {target['backend']}")
-            row = AliasTarget(alias=self, backend=backend)
-            row.fill(target)
+        rows = [
+            self._target(f"targets[{place}]", target, backends.get(target["backend"]))
+            for place, target in enumerate(document["targets"])
+        ]
+        rows.sort(key=lambda row: (row.position, -row.weight))
+        stored = [row.document() for row in self.targets.select_related("backend")]
+        if [row.document() for row in rows] != stored:
+            self.targets.all().delete()
+            for row in rows:
+                row.save()
+
+    def _target(self, place: str, told: Document, backend: Backend | None) -> AliasTarget:
+        if backend is None:
+            raise ValidationError({place: f"no backend is called {told['backend']}"})
+        row = AliasTarget(alias=self, backend=backend)
+        row.fill(told)
+        try:
             row.full_clean()
-            row.save()
+        except ValidationError as error:
+            wrong = error.message_dict.items()
+            raise ValidationError({f"{place}.{name}": texts for name, texts in wrong}) from None
+        return row
 
 
 class AliasTarget(ConfigRow):

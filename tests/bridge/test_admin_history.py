@@ -189,7 +189,7 @@ def test_what_needs_another_row_first_says_so(client: Client, alias: ModelAlias)
     client.post(page(Backend.objects.get(name="spare"), "delete"), {"post": "yes"})
     change = Change.objects.get(kind="aliases", actor="operator")
     answer = revert(client, change)
-    assert said(answer)[-1] == "Not reverted: no backend is called spare"
+    assert said(answer)[-1] == "Not reverted: targets[2]: no backend is called spare"
     assert [target.model for target in alias.targets.all()] == ["big", "other"]
     assert Change.objects.filter(actor="operator").count() == 2
 

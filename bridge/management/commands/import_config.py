@@ -36,14 +36,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: str, dry_run: bool, prune: bool, **options: Any) -> None:
         try:
-            entries = config_file.read(_text(file))
-            changes = config_file.apply(entries, ACTOR, prune=prune, dry_run=dry_run)
+            content = config_file.read(_text(file))
+            changes = config_file.apply(content, ACTOR, prune=prune, dry_run=dry_run)
         except config_file.ConfigFileError as error:
             raise CommandError(str(error)) from None
         for change in changes:
             self.stdout.write("\n".join(_lines(change)))
         done = "would change" if dry_run else "changed"
-        self.stdout.write(f"{len(entries)} entries read, {len(changes)} rows {done}")
+        self.stdout.write(f"{len(content.entries)} entries read, {len(changes)} rows {done}")
 
 
 def _text(file: str) -> str:
