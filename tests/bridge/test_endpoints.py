@@ -254,3 +254,20 @@ async def test_count_tells_what_context_management_would_have_cut() -> None:
     counted = connection.json
     edited = counted["context_management"]
     assert edited == {"original_input_tokens": counted["input_tokens"]}
+
+
+async def test_metrics_do_not_wait_for_the_configuration(
+    engine: Gateway, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/metrics.md: the state of the process is told whatever else is away."""
+
+    async def away() -> None:
+        return None
+
+    settings.METRICS_ACCESS = "open"
+    engine.store._loaded.clear()
+    monkeypatch.setattr(engine.totals, "current", away)
+    connection = await met(endpoints.prometheus, "GET", "/metrics")
+    assert connection.status == 200
+    assert b"claude_bridge_ledger_up 0.0\n" in connection.body
+    assert b"claude_bridge_requests_running 0.0\n" in connection.body
