@@ -165,7 +165,11 @@ async def _ask(backend: Target, model: str) -> Told:
         return Told(False, f"{model}: status {reply.status}. {_refusal(raw, backend)}")
     if not _is_completion(raw):
         return Told(False, f"{model}: status 200, but no completion. {_refusal(raw, backend)}")
-    return Told(True, f"{model} answered in {seconds:.2f} s.")
+    return Told(True, f"{model} answered in {_told(seconds)}.")
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _is_completion(raw: bytes) -> bool:

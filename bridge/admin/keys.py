@@ -102,7 +102,6 @@ class ApiKeyAdmin(ConfigAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": f"Key for {row.name}",
-            "opts": self.opts,
             "key": text,
             "row": row,
         }

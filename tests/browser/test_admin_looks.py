@@ -44,8 +44,9 @@ def test_page_reads_well_everywhere(page: Page, address: str) -> None:
 def test_pages_of_a_row_read_well_everywhere(page: Page, kind: str) -> None:
     name, pages = ROWS[kind]
     page.goto(f"{BRIDGE}{kind}/?q={name}")
-    href = page.locator("#result_list th a").first.get_attribute("href") or ""
-    address = href.partition("change/?")[0]
+    href = page.locator("tr.data-row th a").first.get_attribute("href") or ""
+    address, found, _ = href.partition("change/")
+    assert found, href
     for shown in pages:
         page.goto(f"{address}{shown}/")
         assert (shown, faults(page)) == (shown, {})

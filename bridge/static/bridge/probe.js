@@ -49,6 +49,7 @@
     status.textContent = "Asking the model ...";
     table.tBodies[0].replaceChildren();
     const answer = await fetch(form.action, { method: "POST", body: new FormData(form) });
+    if (!answer.ok || answer.redirected) throw new Error("Your session has ended, or you may not probe. Reload the page.");
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -63,7 +64,7 @@
     const button = form.querySelector("button");
     button.disabled = true;
     run()
-      .catch(() => { box.querySelector("[role=status]").textContent = "The probe was cut off. Try again."; })
+      .catch((error) => { box.querySelector("[role=status]").textContent = error instanceof TypeError ? "The probe was cut off. Try again." : error.message; })
       .finally(() => { button.disabled = false; });
   });
 }
