@@ -54,10 +54,13 @@ def starting(backend: FakeBackend, folders: pytest.TempPathFactory) -> Iterator[
         launcher: str = "daphne",
         ready: Ready = Ready.INFORMED,
         demo: bool = False,
+        after: Gateway | None = None,
         **variables: str,
     ) -> Gateway:
+        """`after`: the gateway that was here before, whose folder is taken over."""
         address = None if demo else backend.chat_url
-        running.append(launch(launcher, folders.mktemp(launcher), address, variables, ready))
+        folder = after.log_path.parent if after else folders.mktemp(launcher)
+        running.append(launch(launcher, folder, address, variables, ready))
         return running[-1]
 
     yield start

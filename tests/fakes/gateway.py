@@ -6,6 +6,7 @@ The child sees no variable of the shell that runs the tests, except where to fin
 import enum
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -112,6 +113,20 @@ class Gateway:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait(STOP_SECONDS)
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that it started, by their ids."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(word) for word in children.read_text().split()]
+
+    def kill(self) -> None:
+        """End it and its workers as the kernel does when memory is short."""
+        workers = self.workers
+        self.process.kill()
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        self.process.wait(STOP_SECONDS)
 
     def wait_refusing(self) -> None:
         """Return when no new connection is taken any more."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import secrets
+import threading
+import time
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.db import OperationalError, connection
 
 from bridge import servers
 from bridge.models import Backend, Origin
 
 FIRST_ADMIN = "admin"
+RETRY_SECONDS = 1.0
+AWAY = "The database is away, and requests are told so until it is there"
 DEMO = "the built-in demo backend (set BACKEND_URL, or add a backend in the admin)"
 
 
@@ -21,11 +26,32 @@ class Command(BaseCommand):
     help = "Migrate, create the first admin, and serve on HOST:PORT in the foreground."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._prepare()
+        except OperationalError as error:
+            if connection.vendor == "sqlite":
+                raise  # it is a file, and will not come by itself
+            self.stderr.write(f"{AWAY}: {error}")
+            threading.Thread(target=self._prepare_in_time, daemon=True).start()
+        servers.run()
+
+    def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         password = first_admin()
         self.stdout.write(banner(password))
         self.stdout.flush()
-        servers.run()
+
+    def _prepare_in_time(self) -> None:
+        """The same, as soon as there is a database. In a thread, beside the server."""
+        while True:
+            time.sleep(RETRY_SECONDS)
+            try:
+                self._prepare()
+                return
+            except OperationalError:
+                continue
+            finally:
+                connection.close()
 
 
 def first_admin() -> str:
