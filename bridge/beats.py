@@ -72,6 +72,7 @@ class Beat(msgspec.Struct, frozen=True):
     running, finished    the first of them;  running_count: all that run
     ended                outcome -> how many ended since the last beat, all of them
     tokens               that those used, prompts and answers
+    waiting, lag         records that are no rows of the ledger yet, and seconds it is behind
     """
 
     process: str
@@ -81,6 +82,8 @@ class Beat(msgspec.Struct, frozen=True):
     finished: tuple[Finished, ...] = ()
     ended: dict[str, int] = msgspec.field(default_factory=dict)
     tokens: int = 0
+    waiting: int = 0
+    lag: float = 0.0
 
     def message(self) -> dict[str, object]:
         """For the group WATCHERS."""

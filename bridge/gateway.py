@@ -77,7 +77,7 @@ class Gateway:
         self.prefixes = Prefixes()
         self._primed = asyncio.Event()
         self.journeys: set[Interruptible] = set()
-        self.pulse = Pulse(self.journeys)
+        self.pulse = Pulse(self.journeys, self.ledger)
         self._errands: set[asyncio.Task[None]] = set()
         self._tasks = [
             self._background(self.store.keep_current(), "snapshot"),

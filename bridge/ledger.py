@@ -181,6 +181,12 @@ class Ledger:
             last_error=self._last_error,
         )
 
+    @property
+    def behind(self) -> tuple[int, float]:
+        """Lines of this process that are not rows yet, and how many seconds the rows lack."""
+        state = self.state
+        return state.waiting, state.lag_seconds
+
     async def run(self) -> None:
         """Write what is spooled, for as long as the process lives.
 

@@ -50,11 +50,21 @@ class Journey(Protocol):
         ...
 
 
+class Ledger(Protocol):
+    """What takes down the requests that ended."""
+
+    @property
+    def behind(self) -> tuple[int, float]:
+        """Records that wait to become rows, and for how many seconds."""
+        ...
+
+
 class Pulse:
     """The pulse of one process, over its `journeys`. `run` it on the running loop."""
 
-    def __init__(self, journeys: Collection[Journey]) -> None:
+    def __init__(self, journeys: Collection[Journey], ledger: Ledger) -> None:
         self._journeys = journeys
+        self._ledger = ledger
         self._process = secrets.token_hex(4)
         self._watched = asyncio.Event()
         self._watched_until = 0.0
@@ -91,6 +101,7 @@ class Pulse:
             tuple(self._finished),
             dict(self._ended),
             self._tokens,
+            *self._ledger.behind,
         )
         self._forget()
         return beat

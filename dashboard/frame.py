@@ -69,6 +69,11 @@ class Frame:
             self.range = ranges.default(self.zone, self.now)
 
     @property
+    def operates(self) -> bool:
+        """Whether the visitor may run the gateway, and gets the ways to change things."""
+        return operates(self.request)
+
+    @property
     def may_compare(self) -> bool:
         return self.comparing and self.range.before is not None
 
@@ -118,7 +123,7 @@ class Frame:
         match = self.request.resolver_match
         own = match.url_name if match and match.url_name else ""
         open_to_all = [(n, t) for n, t in NAVIGATION if n not in FOR_OPERATORS]
-        pages = NAVIGATION if operates(self.request) else open_to_all
+        pages = NAVIGATION if self.operates else open_to_all
         return [Link(title, self.to(name), own in (name, name[:-1])) for name, title in pages]
 
     def choices(self) -> list[Link]:

@@ -12,7 +12,7 @@ from dashboard import figures
 from dashboard.frame import Frame
 from dashboard.queries.keys import KnownKeys, budgets
 from dashboard.queries.models import ModelUse
-from dashboard.states import BAD, WARN, BackendState
+from dashboard.states import BAD, WARN
 from dashboard.totals import Totals
 
 ENOUGH = 20
@@ -37,30 +37,30 @@ class Concern:
 
 
 def concerns(
-    frame: Frame, models: Sequence[ModelUse], known: KnownKeys, whole: Totals, operates: bool
+    frame: Frame, models: Sequence[ModelUse], known: KnownKeys, whole: Totals
 ) -> list[Concern]:
     """The grave ones first."""
     found = [
-        *_backends(frame.state.troubled, operates),
+        *_backends(frame),
         *_errors(frame, models),
         *_slower(frame, models),
         *_refused(whole),
-        *_unpriced(models, operates),
-        *_expiring(frame, known, operates),
+        *_unpriced(frame, models),
+        *_expiring(frame, known),
         *_budgets(frame, known),
         *_estimated(whole),
     ]
     return sorted(found, key=lambda concern: concern.tone != BAD)
 
 
-def _backends(troubled: Iterable[BackendState], operates: bool) -> Iterator[Concern]:
-    for state in troubled:
+def _backends(frame: Frame) -> Iterator[Concern]:
+    for state in frame.state.troubled:
         error = f": {state.last_error}" if state.last_error else ""
         text = f"Backend {state.name} has its breaker {state.word}{error}"
         if state.word == "failing":
             text = f"Backend {state.name} failed {state.failures} times in a row{error}"
-        href = reverse("admin:bridge_backend_change", args=[state.row.pk]) if operates else ""
-        yield Concern(state.tone, state.word, text, href, "Backend" if href else "")
+        href = frame.to("backends") if frame.operates else ""
+        yield Concern(state.tone, state.word, text, href, "Backends" if href else "")
 
 
 def _page_of(frame: Frame, use: ModelUse) -> str:
@@ -104,11 +104,11 @@ def _refused(whole: Totals) -> Iterator[Concern]:
         yield Concern(WARN, "refused", text)
 
 
-def _unpriced(models: Iterable[ModelUse], operates: bool) -> Iterator[Concern]:
+def _unpriced(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
     names = sorted(use.shown for use in models if use.sums.total["unpriced"])
-    if names:
+    if names and frame.state.enabled:  # the demo costs nothing
         told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        href = reverse("admin:bridge_price_add") if operates else ""
+        href = reverse("admin:bridge_price_add") if frame.operates else ""
         text = f"No price is known for {told}: the cost is told without {_them(names)}"
         yield Concern("quiet", "no price", text, href, "Add a price" if href else "")
 
@@ -117,13 +117,13 @@ def _them(names: Sequence[str]) -> str:
     return "it" if len(names) == 1 else "them"
 
 
-def _expiring(frame: Frame, known: KnownKeys, operates: bool) -> Iterator[Concern]:
+def _expiring(frame: Frame, known: KnownKeys) -> Iterator[Concern]:
     for row in known.issued.values():
         if row.enabled and row.expires_at and row.expires_at < frame.now + SOON:
             when = figures.ago(row.expires_at, frame.now, frame.zone).text
             gone = row.expires_at <= frame.now
             text = f"Key {row.name} {'expired' if gone else 'expires'} {when}"
-            href = reverse("admin:bridge_apikey_change", args=[row.pk]) if operates else ""
+            href = reverse("admin:bridge_apikey_change", args=[row.pk]) if frame.operates else ""
             yield Concern(WARN, "expired" if gone else "expires", text, href, "Key" if href else "")
 
 

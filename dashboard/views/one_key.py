@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from bridge.models import ApiKey, KeyLabel, UsageRecord, UsageSession
 from dashboard import cards, drawings, exports
-from dashboard.access import for_operators, for_readers, operates
+from dashboard.access import for_operators, for_readers
 from dashboard.cells import State
 from dashboard.frame import Frame, missing, page
 from dashboard.keyset import Rows
@@ -49,7 +49,6 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         tables=tables,
         forwarded=bool(who[1]),
         label=known.labels.get(who[1], ""),
-        operates=operates(request),
         every_href=frame.to("keys"),
         **_numbers(frame, found),
     )

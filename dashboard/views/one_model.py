@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from bridge.models import DiscoveredModel, UsageHour
 from dashboard import cards, drawings, exports
-from dashboard.access import for_readers, operates
+from dashboard.access import for_readers
 from dashboard.capabilities import capabilities
 from dashboard.frame import Frame, missing, page
 from dashboard.queries import hours, keys, models
@@ -55,7 +55,6 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
         name=name,
         tables=tables,
         capabilities=[capabilities(row) for row in known],
-        operates=operates(request),
         every_href=frame.to("models"),
         **_numbers(frame, sum(told.values(), Sums.nothing(frame.range)), name, known),
     )

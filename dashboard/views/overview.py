@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from bridge.models import UsageRecord
 from dashboard import cards, drawings
-from dashboard.access import for_readers, operates
+from dashboard.access import for_readers
 from dashboard.frame import Frame, page
 from dashboard.queries import hours, keys, models
 from dashboard.queries.attention import concerns
@@ -38,11 +38,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         latency_chart=drawings.first_token(slots, told.slots),
         keys=ranked(_key(frame, use) for use in by_key),
         models=ranked(_model(frame, use) for use in by_model),
-        concerns=concerns(frame, by_model, known, told.total, operates(request)),
+        concerns=concerns(frame, by_model, known, told.total),
         keys_href=frame.to("keys"),
         models_href=frame.to("models"),
         base=f"{request.scheme}://{request.get_host()}",
-        operates=operates(request),
         is_empty=not told.total.requests,
         newest=newest,
     )

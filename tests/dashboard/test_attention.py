@@ -54,7 +54,12 @@ def test_a_model_that_became_slow(auditor: Client) -> None:
     assert "slower" not in told(auditor, "range=24h&compare=off")
 
 
-def test_models_without_a_price(auditor: Client, operator: Client) -> None:
+def test_the_demo_has_no_price_and_needs_none(auditor: Client) -> None:
+    enter([record(NOW, 1, model="demo/echo", backend="demo", cost_nano_usd=None)])
+    assert "No price" not in told(auditor)
+
+
+def test_models_without_a_price(auditor: Client, operator: Client, backends: Any) -> None:
     enter([record(NOW, 1, model=SMALL, cost_nano_usd=None)])
     assert f"No price is known for {SMALL}" in told(auditor)
     assert "Add a price" not in told(auditor) and "Add a price" in told(operator)

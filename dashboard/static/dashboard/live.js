@@ -224,6 +224,7 @@
     if (paused) return;
     const [rows, count] = running();
     all("running").forEach((place) => { place.textContent = lastBeat ? whole(count) : "–"; });
+    all("lag").forEach((place) => { place.textContent = lag(); });
     all("total").forEach((place) => {
       const value = total(place.dataset.liveTotal);
       place.textContent = tokens(value);
@@ -235,6 +236,16 @@
     if (more) more.textContent = count > rows.length ? `the ${rows.length} oldest of ${whole(count)}` : "";
     draw();
     table();
+  };
+
+  // Of all processes: what waits, and the one that is furthest behind.
+  const lag = () => {
+    const told = [...processes.values()];
+    if (!told.length) return "";
+    const waiting = told.reduce((sum, { waiting = 0 }) => sum + waiting, 0);
+    if (!waiting) return "up to date";
+    const behind = Math.max(...told.map(({ lag = 0 }) => lag));
+    return `${whole(waiting)} request${waiting === 1 ? "" : "s"} to be entered, ${duration(behind)} behind`;
   };
 
   const show = (word, tone) => {
