@@ -22,11 +22,15 @@ NARROW = (0.8, 1.02)
 """The same where strands take turns, as sub-agents beside each other do."""
 NEAR = 12
 """Turns since a strand was last at work, for it to be one of those."""
+TELLING = 8192
+"""Bytes of a prompt, below which what a turn has in common with it tells nothing."""
 SHRUNK = 0.7
 """A strand that begins with less than this part of the one before is a compacted one."""
 SMALL = 16_000
 """Bytes of a prompt. Below it nothing is worth compacting."""
 BYTES_PER_TOKEN = 4
+DELEGATING = frozenset({"Agent", "Task"})
+"""Tools of Claude Code that start a sub-agent; the conversation that called one waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +150,10 @@ def _continued(turn: Turn, own: Sequence[_Strand]) -> _Strand | None:
     if _repeats(turn, latest.last):
         return latest
     # What it has in common with earlier prompts than the last is not on record, its size is.
-    above = list(_ancestors(latest)) if turn.repeated_bytes else [latest, *_ancestors(latest)]
+    if not turn.repeated_bytes and _fits(turn, latest, NARROW):
+        return latest
     beside = [one for one in own[1:] if turn.number - one.last.number <= NEAR]
-    fitting = [one for one in above if _fits(turn, one, GROWTH)]
+    fitting = [one for one in _ancestors(latest) if _fits(turn, one, GROWTH)]
     fitting += [one for one in beside if _fits(turn, one, NARROW)]
     return max(fitting, key=lambda strand: strand.last.size, default=None)
 
@@ -157,7 +162,7 @@ def _repeats(turn: Turn, last: Turn) -> bool:
     """Whether a turn says again all that the last one said, and more."""
     part, least = CHANGED
     common = last.prompt_bytes - max(part * last.prompt_bytes, least)
-    return turn.prompt_bytes > last.prompt_bytes > 0 and turn.repeated_bytes >= max(common, 1)
+    return turn.prompt_bytes > last.prompt_bytes >= TELLING and turn.repeated_bytes >= common
 
 
 def _ancestors(strand: _Strand) -> Iterator[_Strand]:
@@ -176,7 +181,7 @@ def _is_compacted(before: _Strand, after: _Strand, strands: Sequence[_Strand]) -
     large = before.last.size >= SMALL and bool(before.counted)
     shrank = after.first.size < SHRUNK * before.last.size
     goes_on = len(after.turns) > 1 and bool(after.counted)
-    over = before.last.number < after.first.number
+    over = before.last.number < after.first.number and not DELEGATING & set(before.last.tools)
     return large and shrank and goes_on and over and not _is_nested(before, after, strands)
 
 
