@@ -7,7 +7,7 @@ from typing import Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-START = "index"
+START = "admin:index"
 
 
 def _served(name: str) -> Any:
@@ -21,14 +21,14 @@ def _item(title: str, icon: str, name: str, permission: str = "") -> dict[str, A
         "name": name,
         "title": title,
         "icon": icon,
-        "link": reverse_lazy(f"admin:{name}"),
+        "link": reverse_lazy(name),
         "active": lambda request: _entry_of(request.path) == name,
         "permission": lambda request: not permission or request.user.has_perm(permission),
     }
 
 
 def _rows(title: str, icon: str, model: str, app: str = "bridge") -> dict[str, Any]:
-    return _item(title, icon, f"{app}_{model}_changelist", f"{app}.view_{model}")
+    return _item(title, icon, f"admin:{app}_{model}_changelist", f"{app}.view_{model}")
 
 
 def _entry_of(path: str) -> str:
@@ -82,7 +82,7 @@ UNFOLD: dict[str, Any] = {
                     _item(
                         "Where does a name lead?",
                         "travel_explore",
-                        "bridge_route",
+                        "admin:bridge_route",
                         "bridge.view_modelalias",
                     ),
                 ],
@@ -92,7 +92,12 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _rows("API keys", "key", "apikey"),
-                    _item("Client settings", "terminal", "bridge_client", "bridge.view_modelalias"),
+                    _item(
+                        "Client settings",
+                        "terminal",
+                        "admin:bridge_client",
+                        "bridge.view_modelalias",
+                    ),
                     _rows("Users", "person", "user", "auth"),
                     _rows("Groups", "group", "group", "auth"),
                 ],
@@ -100,7 +105,10 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Record",
                 "separator": True,
-                "items": [_rows("Changes", "history", "change")],
+                "items": [
+                    _rows("Changes", "history", "change"),
+                    _item("Reports", "monitoring", "dashboard:overview", "bridge.view_change"),
+                ],
             },
         ],
     },

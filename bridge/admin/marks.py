@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import naturaltime
@@ -11,6 +12,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 THIN = "\u202f"
 """Between groups of three digits; no line ends there."""
+_UNITS = ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k"))
+"""(from which number on, unit, its name)"""
 UNKNOWN = mark_safe('<span class="gw-unknown gw-quiet" title="Nobody has told">–</span>')
 """What nobody told. Not the same as "no"."""
 
@@ -27,6 +30,20 @@ def state(colour: str, word: str) -> SafeString:
 def number(value: int) -> str:
     """A whole number with thin spaces: 202 752."""
     return f"{value:,}".replace(",", THIN)
+
+
+def short(value: int) -> str:
+    """A large number with one digit behind the point: 12.4 M."""
+    for least, unit, name in _UNITS:
+        if value >= least:
+            return f"{value / unit:.1f}{THIN}{name}"
+    return number(value)
+
+
+def money(usd: Decimal) -> str:
+    """An amount with two digits behind the point, or the first two that are not zero."""
+    digits = 2 if usd == 0 else max(2, 1 - usd.adjusted())
+    return f"{usd:.{digits}f} USD"
 
 
 def fact(value: Any) -> str:

@@ -113,3 +113,8 @@ def test_probe_is_counted_in_the_list_of_models(client: Client) -> None:
     checks = [{"title": "t", "works": works, "evidence": "e"} for works in (True, False, None)]
     DiscoveredModel.objects.create(backend=a_row(), name="m", evidence=checks)
     assert "1 of 3 work" in text(client.get(of("discoveredmodel", "changelist")))
+
+
+def test_menu_leads_to_the_reports(client: Client) -> None:
+    for visitor in (client, browser("auditor")):
+        assert 'href="/dashboard/"' in text(visitor.get("/admin/bridge/change/"))
