@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 STARTING = "Gateway is starting: its configuration is not loaded yet"
 START_SECONDS = 5
+INHERIT_SECONDS = 3.0
+"""How long budgets wait for what a killed process had not put into the ledger yet."""
 DRAIN_TICK = 0.1
 LAST_WORDS = 2.0
 """Seconds that interrupted requests get to say that they were."""
@@ -102,6 +105,10 @@ class Gateway:
         """Know what keys with a budget have spent before their first request, then keep count."""
         await self.store.loaded()
         limits = {key.id: key.limits for key in self.snapshot.keys.values()}
+        if any(each.budget_usd is not None for each in limits.values()):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(INHERIT_SECONDS):
+                    await self.ledger.has_inherited.wait()
         await self.counters.prime(limits, time.time())
         self._primed.set()
         await self.counters.run()

@@ -154,9 +154,13 @@ class LedgerState:
 
 
 class Ledger:
-    """The writer of one process. `retention_days`: how long rows are kept; 0 is for ever."""
+    """The writer of one process. `retention_days`: how long rows are kept; 0 is for ever.
+
+    `has_inherited` is set when what earlier processes left is rows, or no database takes it.
+    """
 
     def __init__(self, spool: Spool, retention_days: int = 0) -> None:
+        self.has_inherited = asyncio.Event()
         self._spool = spool
         self._retention_days = retention_days
         self._turn = threading.Lock()
@@ -192,6 +196,9 @@ class Ledger:
 
         Once a second and not line by line, which would cost twenty times as much.
         """
+        while await self.advance():
+            pass
+        self.has_inherited.set()
         while True:
             if await self.advance() < BATCH_LINES:
                 await asyncio.sleep(self._pause)
