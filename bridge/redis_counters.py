@@ -22,6 +22,7 @@ from bridge.limits import (
     Kind,
     Limits,
     Outcome,
+    Period,
     Ticket,
     billionths,
     period_end,
@@ -124,9 +125,13 @@ class RedisCounters:
 
 
 def _keys(key_id: int, limits: Limits, now: float) -> list[str]:
-    period = period_name(now, limits.period)
-    names = ("state", "requests", "tokens", "running", f"spending:{period}")
-    return [_name(key_id, name) for name in names]
+    names = ("state", "requests", "tokens", "running")
+    return [*(_name(key_id, name) for name in names), spending_key(key_id, limits.period, now)]
+
+
+def spending_key(key_id: int, period: Period, now: float) -> str:
+    """Where the sum spent in the period of `now` is kept: a hash with `spent`, in billionths."""
+    return _name(key_id, f"spending:{period_name(now, period)}")
 
 
 def _name(key_id: int, name: str) -> str:

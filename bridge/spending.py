@@ -13,7 +13,8 @@ from bridge.models import UsageHour
 from bridge.pricing import usd
 
 
-def _spent(key_id: int, period: Period) -> Decimal:
+def spent_now(key_id: int, period: Period) -> Decimal:
+    """US dollars since the period began (UTC), for threads. Raises django.db.Error."""
     begin = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if period == "month":
         begin = begin.replace(day=1)
@@ -22,6 +23,6 @@ def _spent(key_id: int, period: Period) -> Decimal:
 
 
 async def spent(key_id: int, period: Period) -> Decimal:
-    """US dollars since the period began (UTC). Raises django.db.Error."""
-    answer: Decimal = await database_sync_to_async(_spent)(key_id, period)
+    """The same, for the event loop."""
+    answer: Decimal = await database_sync_to_async(spent_now)(key_id, period)
     return answer

@@ -45,6 +45,7 @@ LAYERS: dict[str, str] = {
     # rows, and what this process knows of them
     "models": f"addresses announcements keys sealing {T}",
     "spending": "limits models pricing",
+    "counter_audit": "limits models pricing redis_connection redis_counters spending",
     "documents": "models",
     "config_file": "documents models sealing",
     "roles": "",
@@ -101,7 +102,10 @@ LAYERS: dict[str, str] = {
     "welcome": f"report gateway snapshot ids {T}",
     "servers": "gateway",
     "apps": "roles",
-    "management": "servers models config_file probing sealing upstream audit usage_report",
+    "management": (
+        "servers models config_file counter_audit probing redis_connection sealing upstream audit "
+        "usage_report"
+    ),
 }
 PURE_IMPORTS = set(
     [

@@ -1,4 +1,5 @@
-"""`manage.py check_ledger`: whether the sums of the ledger are those of its rows."""
+"""`manage.py check_ledger`: whether the sums of the ledger are those of its rows, and whether the
+counters of budgets in Redis agree with them."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from bridge import counter_audit, redis_connection
 from bridge.audit import audit, waiting
 
 SHOWN = 100
@@ -21,8 +23,16 @@ class Command(BaseCommand):
             f"{found.requests:,} requests in {found.hours:,} hours, {found.sessions:,} sessions; "
             f"{waiting(settings.DATA_DIR / 'spool'):,} records wait in the spool of this host"
         )
-        for difference in found.differences[:SHOWN]:
+        differences = [*found.differences, *_counters()]
+        for difference in differences[:SHOWN]:
             self.stdout.write(difference)
-        if found.differences:
-            raise CommandError(f"{len(found.differences):,} differences")
+        if differences:
+            raise CommandError(f"{len(differences):,} differences")
         self.stdout.write("Everything adds up.")
+
+
+def _counters() -> list[str]:
+    try:
+        return counter_audit.differences()
+    except redis_connection.AWAY as error:
+        raise CommandError(f"Redis does not answer: {type(error).__name__}") from None
