@@ -8,7 +8,6 @@ file does not name one, for such keys are never written out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -182,20 +181,11 @@ def _put(entry: Entry) -> None:
     row = find(entry.model, entry.document)
     document = dict(entry.document)
     if isinstance(row, Backend):
-        document["api_key"] = _key_of(row, document)
+        document.setdefault("api_key", row.credential)
     try:
         put(entry.model, document, row)
     except ValidationError as error:
         raise ConfigFileError([f"{entry.place}.{told}" for told in _told(entry, error)]) from None
-
-
-def _key_of(row: Backend, document: Document) -> Any:
-    """The key that a backend shall have: its own where the file names none, or the same."""
-    given = document.get("api_key", row.credential)
-    if row.credential.startswith(sealing.PREFIX):
-        with suppress(sealing.CannotUnseal):
-            return row.credential if sealing.unseal(row.credential) == given else given
-    return given
 
 
 def _told(entry: Entry, error: ValidationError) -> Iterator[str]:
