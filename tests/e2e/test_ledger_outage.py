@@ -13,7 +13,7 @@ from tests.fakes import books, postgres
 from tests.fakes.backend import FakeBackend
 from tests.fakes.client import MESSAGES, ask
 from tests.fakes.crowd import Crowd
-from tests.fakes.gateway import Gateway, Ready
+from tests.fakes.gateway import Ready
 from tests.shapes import check_error
 
 WAITING = "usage records wait in the spool"
@@ -31,10 +31,6 @@ def database() -> Iterator[postgres.Server]:
         yield server
 
 
-def count(gateway: Gateway, text: str) -> int:
-    return gateway.log.count(text)
-
-
 def test_requests_go_on_without_the_database_and_their_rows_come_later(
     start_gateway: Start, backend: FakeBackend, database: postgres.Server
 ) -> None:
@@ -45,15 +41,15 @@ def test_requests_go_on_without_the_database_and_their_rows_come_later(
         database.stop()
         try:
             seen = crowd.wait_all()
-            books.until(lambda: count(gateway, WAITING), lambda found: found == 1, gateway)
+            books.wait_for_line(gateway, WAITING)
         finally:
             database.start()
     assert {one.status for one in seen} == {200}
     assert len(crowd.whole) == 220
     rows = books.wait_for_rows(gateway, 220)
     assert {row["request_id"] for row in rows} == {one.headers["request-id"] for one in seen}
-    books.until(lambda: count(gateway, AGAIN), lambda found: found == 1, gateway)
-    assert count(gateway, WAITING) == 1
+    books.wait_for_line(gateway, AGAIN)
+    assert gateway.log.count(WAITING) == 1
     books.check(gateway)
 
 
@@ -72,10 +68,10 @@ def test_process_that_has_never_seen_its_database_says_so_until_it_is_there(
                 assert (refused.status, refused.headers["retry-after"]) == (529, "5")
                 error = check_error(json.load(refused))["error"]
                 assert (error["type"], error["message"]) == ("overloaded_error", STARTING)
-        assert count(gateway, MISSING) == 1
+        assert gateway.log.count(MISSING) == 1
     finally:
         database.start()
     books.until(gateway.client.messages, lambda answer: answer.status == 200, gateway)
-    books.until(lambda: count(gateway, BANNER), lambda found: found == 1, gateway)
+    books.wait_for_line(gateway, BANNER)
     statuses = [row["status"] for row in books.until(lambda: books.rows(gateway), bool, gateway)]
     assert statuses[0] == 529

@@ -61,6 +61,12 @@ def until(look: Callable[[], T], well: Callable[[T], bool], gateway: Gateway) ->
     return found
 
 
+def wait_for_line(gateway: Gateway, text: str) -> None:
+    """Return when the log says this, which it must do once."""
+    until(lambda: gateway.log.count(text), bool, gateway)
+    assert gateway.log.count(text) == 1
+
+
 def check(gateway: Gateway) -> str:
     """What `check_ledger` says when everything adds up and nothing waits any more."""
     said = gateway.manage("check_ledger")
