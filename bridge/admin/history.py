@@ -15,9 +15,9 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from bridge.admin import marks
-from bridge.admin.base import asked_from, post_only, take_back
+from bridge.admin.base import asked_from, from_environment, post_only, take_back
 from bridge.documents import KINDS
-from bridge.models import Change
+from bridge.models import Change, ConfigRow
 
 _COLOURS = {"added": "success", "changed": "info", "deleted": "danger"}
 SHOWN_FIELDS = 3
@@ -101,7 +101,7 @@ class ChangeAdmin(ModelAdmin):
             **self.admin_site.each_context(request),
             "title": f"{KINDS[change.kind]._meta.verbose_name} {change}",
             "changes": [change],
-            "may_revert": may_revert(request, change),
+            "may_revert": may_revert(request, change) and not from_environment(_row_of(change)),
             "history": _history_of(change),
             "next": reverse("admin:bridge_change_changelist"),
         }
@@ -120,6 +120,13 @@ def may_revert(request: HttpRequest, change: Change) -> bool:
     """Whoever may change rows of this kind may take their changes back."""
     opts = KINDS[change.kind]._meta
     return request.user.has_perm(f"{opts.app_label}.change_{opts.model_name}")
+
+
+def _row_of(change: Change) -> ConfigRow | None:
+    found: ConfigRow | None = (
+        KINDS[change.kind]._default_manager.filter(pk=change.object_id).first()
+    )
+    return found
 
 
 def _history_of(change: Change) -> str:

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser.site import FURNITURE, Site, log_in
 from tests.conftest import starting
@@ -55,13 +55,24 @@ def site(package_site: Site, backend: FakeBackend) -> Site:
     return package_site
 
 
-@pytest.fixture
-def page(browser: Browser, site: Site) -> Iterator[Page]:
-    """A page of the admin's browser. What it complains of fails the test."""
-    context = browser.new_context(base_url=site.url, viewport=WIDE, storage_state=site.login)
+@pytest.fixture(scope="module")
+def window(browser: Browser, package_site: Site) -> Iterator[BrowserContext]:
+    """The admin's browser. What it has loaded once it keeps for the tests of a module."""
+    context = browser.new_context(
+        base_url=package_site.url, viewport=WIDE, storage_state=package_site.login
+    )
     context.set_default_timeout(SECONDS * 1000)
-    page = context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(window: BrowserContext, site: Site) -> Iterator[Page]:
+    """A page in it. What it complains of fails the test; who logs out is logged in again."""
+    page = window.new_page()
     complaints = site.listen(page)
     yield page
-    context.close()
+    page.close()
+    window.clear_cookies()
+    window.add_cookies(site.login["cookies"])
     assert complaints == []
