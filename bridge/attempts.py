@@ -86,6 +86,7 @@ async def open_answer(
         record.repeated_bytes = prefixes.repeated(order.conversation, prompt)
     while True:
         record.attempts += 1
+        record.connected_after = record.headers_after = None
         try:
             opened = await _attempt(upstream, order, chat, record, accepted)
             record.refused += remedy.without

@@ -121,10 +121,13 @@ async def messages(scope: Scope, receive: Receive, send: Send) -> None:
     request_id = f"req_{mint()}"
     try:
         _check_method(scope, "POST")
-        call = await _call(scope, receive, request_id)
     except ApiError as error:
         await _fail(send, error, request_id)
         return
+    try:
+        call = await _call(scope, receive, request_id)
+    except ApiError as fault:  # on record like any other refusal
+        call = Call(scope["path"], headers_of(scope), b"", server_address(scope), request_id, fault)
     except ClientLeft:
         return
     task = asyncio.current_task()

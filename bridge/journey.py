@@ -33,13 +33,17 @@ RESTARTING = "Gateway is restarting"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An HTTP request. Header names in lower case; `address` is the server's own."""
+    """An HTTP request. Header names in lower case; `address` is the server's own.
+
+    `fault`: why its body cannot be read, which is then empty.
+    """
 
     path: str
     headers: dict[str, str]
     body: bytes
     address: str = "127.0.0.1"
     request_id: str = field(default_factory=lambda: f"req_{mint()}")
+    fault: ApiError | None = None
 
     @property
     def session(self) -> str:
@@ -141,7 +145,8 @@ class Journey:
         if self._interrupted:
             raise ApiError(529, RESTARTING)
         opened = opening.result()
-        self.record.first_token_after = self.record.elapsed()
+        if self.record.first_token_after is None:
+            self.record.first_token_after = self.record.elapsed()
         return opened
 
     def head(self, status: int, headers: dict[str, str]) -> Head:
@@ -195,8 +200,7 @@ class Journey:
     def answered(self, answer: Answer) -> None:
         """The answer is over, well or in an error event."""
         machine, reported = answer.machine, answer.machine.reported
-        known = reported.prompt is not None and reported.completion is not None
-        self.record.count(machine.usage(), estimated=not known)
+        self._count(answer)
         self.record.repaired, self.record.tools = answer.repaired, machine.tools
         if machine.error is not None:
             self.failed(machine.error)
@@ -209,7 +213,15 @@ class Journey:
         if order is not None and reported.prompt and not order.chat.media:
             self.gateway.lessons.counted(order.target, order.chat.text_bytes, reported.prompt)
 
+    def _count(self, answer: Answer) -> None:
+        """What was used so far, as reported, or else as estimated."""
+        reported = answer.machine.reported
+        known = reported.prompt is not None and reported.completion is not None
+        self.record.count(answer.machine.usage(), estimated=not known)
+
     def failed(self, error: ApiError) -> None:
+        if opened := self._open_answer():
+            self._count(opened.answer)
         self.record.error_type, self.record.error = error.type, error.message
         self.record.status = error.status
         if self.targets is not None and self.targets.permit is not None:
@@ -256,7 +268,7 @@ class Journey:
         answer = self._open_answer()
         if not self.record.stop_reason and not self.record.error_type and self.order:
             if answer is not None:
-                self.record.count(answer.answer.machine.usage(), estimated=True)
+                self._count(answer.answer)
             if self._opening is not None:
                 self.record.status = ABANDONED
         self.record.status = self.record.status or ABANDONED

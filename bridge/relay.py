@@ -74,6 +74,8 @@ async def _road(journey: Journey) -> AsyncGenerator[Part]:
     caller = keys.identify(call.headers, gateway.snapshot.keys, gateway.keys, time.time())
     journey.identified(caller)
     keys.admit(caller, gateway.keys, gateway.snapshot.operator_key_in_use, call.address)
+    if call.fault is not None:
+        raise call.fault
     request = read_request(call.body, gateway.limits)
     record.asked_model, record.streamed = request.model, request.stream
     keys.check_model(caller, request.model)
@@ -160,12 +162,12 @@ async def _warmed_up(
     journey: Journey, order: Order, request: MessagesRequest
 ) -> AsyncGenerator[Part]:
     """`max_tokens: 0` asks to warm a cache and generate nothing: answered here."""
+    # The client is told what the prompt would count, but no backend was asked: nothing is spent.
     usage = events.Usage(order.chat.prompt_tokens, 0)
     shell = events.Message(order.terms.message_id, request.model, usage)
     end = events.MessageDelta(events.Stop("max_tokens"), usage)
     said: list[Event] = [events.MessageStart(shell), events.Ping(), end, events.MessageStop()]
-    journey.record.count(usage, estimated=True)
-    journey.record.status = 200
+    journey.record.status, journey.record.stop_reason = 200, "max_tokens"
     await journey.account()
     if request.stream:
         yield journey.head(200, STREAM_HEADERS)
