@@ -215,6 +215,8 @@ class _Search:
 
     def _aliased(self, alias: Alias) -> Route | None:
         self.steps.append(f"alias {alias.pattern} fits")
+        if said := alias.overrides.told():
+            self.steps.append(f"it sets {', '.join(said)}")
         targets = []
         for choice in ranked(alias.choices, self.sticky):
             if target := _chosen(self.routes, choice):

@@ -231,3 +231,10 @@ def test_steps_name_no_address_and_no_key(fields: dict[str, str]) -> None:
     backend: Backend = replace(ONE, **fields)  # type: ignore[arg-type]
     steps, _ = explain(Routes((backend,)), "m")
     assert not any(value in step for step in steps for value in fields.values())
+
+
+def test_what_an_alias_sets_is_a_step() -> None:
+    """Ours: the record of a request tells what its alias put in the place of what was asked."""
+    hot = replace(alias("hot", to("m")), overrides=Overrides(temperature=1.5, max_tokens=100))
+    route = resolve(Routes((ONE,), (hot,)), "hot")
+    assert route.steps == ("alias hot fits", "it sets temperature, max_tokens", "goes to one: m")
