@@ -25,8 +25,9 @@ ALIASES: list[dict[str, Any]] = [
 TIMES = ("auth_after", "translated_after", "connected_after", "headers_after")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["serve", "uvicorn"])
 def played(
+    request: pytest.FixtureRequest,
     session_backend: FakeBackend,
     session_spare: FakeBackend,
     tmp_path_factory: pytest.TempPathFactory,
@@ -34,7 +35,7 @@ def played(
     """The statuses that clients saw, by name, and all rows when everything is over."""
     main, spare = session_backend, session_spare
     with starting(main, tmp_path_factory) as start:
-        gateway = start("serve", MAX_BODY_BYTES="20000", BREAKER_FAILURES="100")
+        gateway = start(request.param, MAX_BODY_BYTES="20000", BREAKER_FAILURES="100")
         other = {"name": "spare", "url": f"{spare.base_url}/v1", "position": 1}
         prices = [{"model": ALPHA, "input_per_mtok": "1", "output_per_mtok": "5"}]
         gateway.configure(backends=[other], aliases=ALIASES, prices=prices)
