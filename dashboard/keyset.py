@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -14,6 +15,7 @@ from dashboard.tables import Column, Cursor, Order, Page
 Row = TypeVar("Row", bound=Model)
 MOST_EXPORTED = 10_000
 NOTHING = Q(pk__in=())
+_IDENTITY = re.compile(r"[0-9]{1,18}")
 
 
 class Rows(Generic[Row]):
@@ -29,7 +31,7 @@ class Rows(Generic[Row]):
         rows = self.queryset
         for column, text in filters.items():
             rows = rows.filter(_condition(rows, column, text))
-        if after is not None and after.identity.isdecimal():
+        if after is not None and _IDENTITY.fullmatch(after.identity):
             rows = _behind(rows, name, order.descending, after)
         most = MOST_EXPORTED if limit is None else limit
         found = list(_ordered(rows, name, order.descending)[: most + 1])
@@ -67,7 +69,7 @@ def _behind(rows: QuerySet[Row], name: str, descending: bool, after: Cursor) -> 
         return rows.filter(**{f"{name}__isnull": True, f"pk__{side}": pk})
     try:
         value = _typed(rows, name, after.value)
-    except (ValidationError, ValueError, TypeError):
+    except (ValidationError, ValueError, TypeError, OverflowError):
         return rows
     tied = Q(**{name: value, f"pk__{side}": pk})
     beyond = Q(**{f"{name}__{side}": value}) | tied
@@ -94,7 +96,7 @@ def _plain(value: Any) -> Any:
 
 def _typed(rows: QuerySet[Any], name: str, value: Any) -> Any:
     if isinstance(value, str) and (moment := parse_datetime(value)) is not None:
-        return moment
+        return moment.astimezone(UTC)
     if name in rows.query.annotations:
         return int(value)
     field: Any = rows.model._meta.get_field(name)

@@ -74,11 +74,24 @@ class Cursor:
     def read(cls, text: str) -> Cursor | None:
         """None where it is not one of ours."""
         try:
-            value, identity = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            told = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            value, identity = json.loads(told, parse_constant=_no_number)
         except (ValueError, TypeError):
             return None
-        plain = value is None or isinstance(value, str | int | float)
+        plain = value is None or isinstance(value, int | float) or _is_text(value)
         return cls(value, identity) if plain and isinstance(identity, str) else None
+
+
+def _is_text(value: object) -> bool:
+    """Whether a database takes it as text."""
+    if not isinstance(value, str) or "\x00" in value:
+        return False
+    return value.encode(errors="replace") == value.encode(errors="ignore")
+
+
+def _no_number(text: str) -> None:
+    """NaN and the like are not more or less than anything."""
+    raise ValueError(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class BackendUse:
 def one(request: HttpRequest, name: str) -> HttpResponse:
     """Ten queries at most, with the two of the login."""
     frame = Frame(request)
+    if "\x00" in name:
+        return missing(request, frame, "model", "models")
     only = Q(model=name)
     known = models.known(name)
     told = hours.sums(

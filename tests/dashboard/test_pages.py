@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bridge.models import UsageHour, UsageRecord, UsageSession
+from dashboard.tables import Cursor
 from tests.dashboard import reading
 from tests.dashboard.making import (
     CODER,
@@ -114,6 +115,7 @@ def test_nothing_in_this_time_is_another_thing_than_nothing(auditor: Client) -> 
         reverse("dashboard:key", args=["f-abc"]),
         reverse("dashboard:key", args=["what"]),
         reverse("dashboard:model", args=["no/such"]),
+        reverse("dashboard:model", args=["a\x00b"]),
     ],
 )
 def test_what_is_not_there_is_said_with_a_way_back(auditor: Client, path: str) -> None:
@@ -176,3 +178,53 @@ def test_names_that_clients_choose_are_only_text(auditor: Client, name: str) -> 
         plain = [one for one in root.all("script") if "src" not in one.attrs]
         assert all(one.attrs.get("type") == "application/json" for one in plain)
         assert all(source.startswith("/static/") for source in sources)
+
+
+NASTY = (
+    "",
+    "\x00",
+    "-",
+    "--",
+    "٣",
+    "9" * 40,
+    "1e999",
+    "NaN",
+    "é'\"<%00>",
+    "a" * 3000,
+    "../..",
+    "[]",
+)
+CURSORS = (
+    Cursor(5, "9" * 40),
+    Cursor("x", "-1"),
+    Cursor("a\x00", "1"),
+    Cursor("a\ud800", "1"),
+    Cursor(True, "1"),
+    Cursor(10**30, "1"),
+    Cursor(float("nan"), "1"),
+    Cursor("2025-13-45T00:00:00+00:00", "1"),
+    Cursor("9999-12-31T23:59:59-23:59", "1"),
+)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_in_an_address_breaks_a_page(
+    auditor: Client, some: list[UsageRecord], path: str
+) -> None:
+    """Whatever it is asked, a page is a page."""
+    names = ("range", "from", "to", "tz", "compare", "sort", "after", "kind", "format", "table")
+    tables = ("", "models-", "sessions-", "errors-", "keys-", "backends-")
+    asked = [{name: text} for name in names for text in NASTY]
+    for prefix in tables:
+        asked += [
+            {f"{prefix}after": cursor.text(), f"{prefix}sort": order}
+            for cursor in CURSORS
+            for order in ("", "-cost", "session", "-error_type", "requests")
+        ]
+        asked += [{f"{prefix}status": text, f"{prefix}model": text} for text in NASTY]
+    for parameters in asked:
+        answer = auditor.get(path, parameters)
+        assert answer.status_code == 200, parameters
+    for text in filter(str.isascii, NASTY):
+        auditor.cookies["zone"] = text
+        assert auditor.get(path).status_code == 200, text
