@@ -127,9 +127,11 @@ class Pulse:
             try:
                 channel = await layer.new_channel()
                 await layer.group_add(GATEWAYS, channel)
+                _stop_if_told()
                 pause = PAUSE_SECONDS[0]
                 await self._hear(layer, channel, away)
             except away:
+                _stop_if_told()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, longest)
 
@@ -151,10 +153,18 @@ class Pulse:
             await self._watched.wait()
             with suppress(*away):
                 await layer.group_send(WATCHERS, self.beat().message())
+            _stop_if_told()
             await asyncio.sleep(PERIOD)
             if time.monotonic() > self._watched_until:
                 self._watched.clear()
                 self._forget()
+
+
+def _stop_if_told() -> None:
+    """The client of Redis swallows a cancellation now and then; the task still knows of it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _told(record: Record) -> Finished:
