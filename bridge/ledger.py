@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_LINES = 500
 PAUSE_SECONDS = 1.0
-LONGEST_PAUSE = 30.0
+LONGEST_PAUSE = 10.0
 UPKEEP_SECONDS = 5.0
 ERASE_SECONDS = 60.0
 ERASE_ROWS = 1000
@@ -220,9 +220,10 @@ class Ledger:
         return count
 
     def _failed(self, error: Exception) -> None:
+        said = " ".join(str(error).split()) or type(error).__name__
         if not self._last_error:
-            logger.warning("usage records wait in the spool: %s", error)
-        self._last_error = str(error) or type(error).__name__
+            logger.warning("usage records wait in the spool: %s", said)
+        self._last_error = said
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     async def aclose(self) -> None:

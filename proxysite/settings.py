@@ -148,6 +148,8 @@ LOGGING: dict[str, Any] = {
         "bridge.debug": {"level": "DEBUG" if DEBUG_PROXY else _LEVEL},
         # counts a try as failed until its password is known to be right; bridge.logins logs
         "axes": {"level": "ERROR"},
+        # tells of each statement that a lost connection cut short; whoever made it tells it too
+        "psycopg": {"level": "ERROR"},
     },
 }
 

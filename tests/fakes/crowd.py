@@ -6,7 +6,6 @@ row of the ledger can be laid side by side.
 """
 
 import asyncio
-import itertools
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -57,7 +56,7 @@ class Crowd:
         self._key = key
         self._at_once = at_once
         self._fields = fields
-        self._numbers = itertools.islice(itertools.count(), count)
+        self._numbers = iter(range(count))
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
@@ -96,7 +95,6 @@ class Crowd:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._numbers = itertools.islice(self._numbers, 0)
         self.move("")
         self.wait_all()
 
@@ -113,7 +111,7 @@ class Crowd:
                 clients.create_task(self._client(session))
 
     async def _client(self, session: aiohttp.ClientSession) -> None:
-        for number in self._numbers:
+        while self._url and (number := next(self._numbers, None)) is not None:
             seen = await self._ask(session, Seen(number))
             with self._changed:
                 self.seen.append(seen)
