@@ -247,7 +247,7 @@ class InMemory(Generic[Row]):
     def page(
         self, order: Order, filters: dict[Column, str], after: Cursor | None, limit: int | None
     ) -> Page[Row]:
-        found = [row for row in self.rows if _passes(row, filters)]
+        found = self.passing(filters)
         place = self._place(order)
         found.sort(key=place, reverse=order.descending)
         start = self._start(found, order, after)
@@ -257,6 +257,10 @@ class InMemory(Generic[Row]):
         if end < len(found):
             cursor = Cursor(order.column.of(shown[-1]), self.identity(shown[-1]))
         return Page(shown, len(found), start + 1, cursor)
+
+    def passing(self, filters: dict[Column, str]) -> list[Row]:
+        """The rows that filters let through, in no order."""
+        return [row for row in self.rows if _passes(row, filters)]
 
     def _start(self, found: list[Row], order: Order, after: Cursor | None) -> int:
         """How many rows stand in front of the page."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from django.http import HttpRequest, HttpResponse
@@ -26,19 +26,14 @@ def every(request: HttpRequest) -> HttpResponse:
     known = KnownKeys.read()
     found = keys.used(frame.range, known, compared=frame.compares)
     rows = _with_meters([*found, *keys.unused(known, found)], keys.budgets(known, frame.now))
-    table = Table(
-        frame,
-        "Keys",
-        _columns(frame, any(use.meter for use in rows)),
-        InMemory(rows, lambda use: use.owner.slug),
-        "-tokens",
-    )
+    source = InMemory(rows, lambda use: use.owner.slug)
+    table = Table(frame, "Keys", list(_columns(frame, rows)), source, "-tokens")
     chart = drawings.by_name(
         "tokens",
         "Tokens by key",
         "tokens",
         frame.range.slots(),
-        [(use.owner.shown, use.owner.slug, use.sums.slots) for use in found],
+        [(u.owner.shown, u.owner.slug, u.sums.slots) for u in source.passing(table.filters)],
         lambda total: total.tokens,
     )
     return exports.answer(table) or page(request, "keys", frame, table=table, chart=chart)
@@ -48,16 +43,14 @@ def _with_meters(found: list[KeyUse], meters: Mapping[int, Meter]) -> list[KeyUs
     return [replace(use, meter=meters.get(use.owner.key_id)) for use in found]
 
 
-def _columns(frame: Frame, has_budgets: bool) -> list[Column]:
-    def href(use: KeyUse) -> str:
-        return frame.to("key", use.owner.slug)
-
-    budget = Column(
-        "budget", "Budget", "meter", lambda u: u.meter, "Spent in the running day or month of UTC"
-    )
+def _columns(frame: Frame, rows: Sequence[KeyUse]) -> list[Column]:
+    """Owners and budgets have a column where any key has one."""
+    has_owners = any(use.row and use.row.owner for use in rows)
+    has_budgets = any(use.meter for use in rows)
     return [
-        Column("key", "Key", "name", lambda u: u.owner.shown, link=href),
+        Column("key", "Key", "name", lambda u: u.owner.shown, link=_link(frame)),
         Column("kind", "Kind", "text", lambda u: u.owner.kind, "How it is known", filter=True),
+        *([_OWNER] if has_owners else []),
         Column(
             "trend",
             "Over time",
@@ -72,6 +65,23 @@ def _columns(frame: Frame, has_budgets: bool) -> list[Column]:
         columns.CACHED,
         columns.COST,
         columns.ERRORS,
-        *([budget] if has_budgets else []),
+        *([_BUDGET] if has_budgets else []),
         Column("last_used", "Last used", "time", lambda u: u.sums.last_hour, "To the hour"),
     ]
+
+
+def _link(frame: Frame) -> Callable[[KeyUse], str]:
+    return lambda use: frame.to("key", use.owner.slug)
+
+
+_OWNER = Column(
+    "owner",
+    "Owner",
+    "text",
+    lambda use: use.row.owner if use.row else "",
+    "Who to ask about it; the chart above shows the keys of an owner who is chosen",
+    filter=True,
+)
+_BUDGET = Column(
+    "budget", "Budget", "meter", lambda use: use.meter, "Spent in the running day or month of UTC"
+)

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from bridge.models import UsageRecord
+from bridge.models import ApiKey, UsageRecord
 from dashboard import figures
 from tests.dashboard import reading
 from tests.dashboard.making import (
@@ -150,6 +150,24 @@ def test_keys_are_filtered_by_a_click(auditor: Client, some: list[UsageRecord]) 
     narrowed = reading.page(auditor.get(href))
     assert {row["Kind"].text for row in reading.table(narrowed)} == {kind}
     assert narrowed.first("a", class_="chip").text.startswith(f"Kind: {kind}")
+
+
+def test_the_keys_of_one_owner_are_compared(auditor: Client, some: list[UsageRecord]) -> None:
+    """Field 128: compare several keys of one user over time."""
+    assert "Owner" not in reading.table(get(auditor, KEYS))[0]
+    ApiKey.objects.filter(pk__in=(1, 3)).update(owner="Platform team")
+    rows = {row["Key"].text: row for row in reading.table(get(auditor, KEYS))}
+    chosen = reading.page(auditor.get(rows["ci"]["Owner"].first("a").attrs["href"]))
+    assert {row["Key"].text for row in reading.table(chosen)} == {
+        "ci",
+        "batch-summaries-of-the-night",
+    }
+    drawn = {one["name"]: sum(one["values"]) for one in reading.chart(chosen, "tokens")["series"]}
+    assert set(drawn) == {"ci", "batch-summaries-of-the-night"}
+    mine = [row for row in some if row.key_id == 1]
+    assert drawn["ci"] == sum(
+        row.input_tokens + row.cache_read_tokens + row.output_tokens for row in mine
+    )
 
 
 def test_one_key(auditor: Client, some: list[UsageRecord]) -> None:
