@@ -14,6 +14,7 @@ import random
 from dataclasses import dataclass
 
 from django.conf import settings
+from msgspec import Raw
 
 from bridge.inflow import Inflow
 from bridge.prefixes import Conversation, Prefixes
@@ -80,15 +81,13 @@ async def open_answer(
     """
     chat, used = order.chat, 0
     remedy = Remedy()
-    if prefixes is not None:
-        prompt = _prompt(chat)
-        record.prompt_bytes = len(prompt)
-        record.repeated_bytes = prefixes.repeated(order.conversation, prompt)
     while True:
         record.attempts += 1
         record.connected_after = record.headers_after = None
         try:
-            opened = await _attempt(upstream, order, chat, record, accepted)
+            body = _content(order, chat, record, prefixes)
+            prefixes = None  # a second try is the same turn
+            opened = await _attempt(upstream, order, body, record, accepted)
             record.refused += remedy.without
             return opened
         except ApiError as error:
@@ -103,11 +102,6 @@ async def open_answer(
             logger.info("%s: second try after: %s", order.terms.request_id, error.message)
             if error.remedy is None:
                 await asyncio.sleep(_pause(error))
-
-
-def _prompt(chat: ChatRequest) -> bytes:
-    """What a prefix cache would see: the tools, then the messages without the closing bracket."""
-    return encode(chat.body.get("tools", ())) + encode(chat.body["messages"])[:-1]
 
 
 def _allowance(error: ApiError) -> int:
@@ -145,14 +139,11 @@ def _told(error: ApiError) -> str:
 async def _attempt(
     upstream: Upstream,
     order: Order,
-    chat: ChatRequest,
+    body: bytes,
     record: Record,
     accepted: asyncio.Future[None],
 ) -> Open:
     """Send once; wait until there is something to show, or a reason why there is not."""
-    body = encode(chat.body)
-    if debug.isEnabledFor(logging.DEBUG):
-        debug.debug("%s: %s", order.terms.request_id, _outline(order, chat, len(body)))
     reply = await upstream.send(order.target.backend, order.key, body)
     record.headers_after = record.elapsed()
     record.connected_after = record.at(reply.connected_at)
@@ -172,6 +163,21 @@ async def _attempt(
             await inflow.aclose()
         await reply.aclose()
         raise
+
+
+def _content(order: Order, chat: ChatRequest, record: Record, prefixes: Prefixes | None) -> bytes:
+    """What is sent. Its long parts become JSON once, in the order in which a prefix cache sees
+    them: the tools, then the messages."""
+    names = ("tools", "messages") if "tools" in chat.body else ("messages",)
+    parts = {name: Raw(encode(chat.body[name])) for name in names}
+    if prefixes is not None:
+        prompt = memoryview(b"".join(parts.values()))[:-1]  # the last bracket ends no prompt
+        record.prompt_bytes = len(prompt)
+        record.repeated_bytes = prefixes.repeated(order.conversation, prompt)
+    body = encode(chat.body | parts)
+    if debug.isEnabledFor(logging.DEBUG):
+        debug.debug("%s: %s", order.terms.request_id, _outline(order, chat, len(body)))
+    return body
 
 
 def _outline(order: Order, chat: ChatRequest, size: int) -> str:

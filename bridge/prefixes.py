@@ -24,7 +24,7 @@ class Prefixes:
     def __init__(self) -> None:
         self._last: OrderedDict[Conversation, array[int]] = OrderedDict()
 
-    def repeated(self, conversation: Conversation, prompt: bytes) -> int:
+    def repeated(self, conversation: Conversation, prompt: bytes | memoryview) -> int:
         """Bytes at the start of `prompt` that the conversation's last one had too."""
         sums = _checksums(prompt)
         before = self._last.pop(conversation, None)
@@ -34,7 +34,7 @@ class Prefixes:
         return 0 if before is None else _same(before, sums) * BLOCK
 
 
-def _checksums(prompt: bytes) -> array[int]:
+def _checksums(prompt: bytes | memoryview) -> array[int]:
     view = memoryview(prompt)
     whole = len(prompt) // BLOCK * BLOCK
     return array("L", (crc32(view[at : at + BLOCK]) for at in range(0, whole, BLOCK)))
