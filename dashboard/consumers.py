@@ -55,7 +55,7 @@ class Live(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         with suppress(*_away()):
             await self.channel_layer.group_discard(WATCHERS, self.channel_name)
 
-    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+    async def receive(self, *_: Any, **__: Any) -> None:
         """Nothing that a page says is of interest."""
 
     async def beat(self, message: Told) -> None:
