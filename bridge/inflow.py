@@ -77,5 +77,6 @@ class Inflow:
 
     async def aclose(self) -> None:
         """Stop reading. The source is left in the middle; its owner closes it."""
-        self._reader.cancel()
-        await asyncio.wait({self._reader})
+        if not self._reader.done():
+            self._reader.cancel()
+            await asyncio.wait({self._reader})

@@ -141,7 +141,8 @@ class Journey:
 
     async def opened(self, opening: asyncio.Task[Open]) -> Open:
         """The begun answer. Raises ApiError."""
-        await asyncio.wait({opening})
+        if not opening.done():
+            await asyncio.wait({opening})
         if self._interrupted:
             raise ApiError(529, RESTARTING)
         opened = opening.result()
@@ -278,8 +279,9 @@ class Journey:
     async def _close(self) -> None:
         if self._opening is None:
             return
-        self._opening.cancel()
-        await asyncio.wait({self._opening})
+        if not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
         if opened := self._open_answer():
             await opened.aclose()
 
