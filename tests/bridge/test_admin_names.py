@@ -40,6 +40,7 @@ def test_alias_is_explained_step_by_step(client: Client, main: Backend) -> None:
     alias.targets.create(backend=spare, model="other", position=1)
     assert steps(client, "claude-opus-9[1m]") == [
         "alias claude-* fits",
+        "it sets temperature",
         "goes to main: vendor/big, then spare: other",
     ]
     answer = client.get(ROUTE, {"model": "claude-x"})
