@@ -69,6 +69,13 @@ def _run_daphne() -> None:
             ports.append(port)
             super().listen_success(port)
 
+        def kill_all_applications(self) -> Any:
+            """Also where a connection has nothing that runs, at which daphne would give up."""
+            idle = [c for c, told in self.connections.items() if "application_instance" not in told]
+            for connection in idle:
+                del self.connections[connection]
+            return super().kill_all_applications()
+
     server = Daphne(
         application,
         endpoints=endpoints.build_endpoint_description_strings(

@@ -38,9 +38,20 @@ Told = dict[str, Any]
 class Live(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     """One open page. Refused to those who may not see reports."""
 
-    async def connect(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self._announcing: asyncio.Task[None] | None = None
         self._names: dict[tuple[int, str], str] = {}
+        self._sent_away = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self._announcing is not None:
+                self._announcing.cancel()
+
+    async def connect(self) -> None:
         if not await _may_watch(self.scope, while_away=False):
             await self.close()
             return
@@ -50,8 +61,6 @@ class Live(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._announcing = asyncio.get_running_loop().create_task(self._announce())
 
     async def disconnect(self, code: int) -> None:
-        if self._announcing is not None:
-            self._announcing.cancel()
         with suppress(*_away()):
             await self.channel_layer.group_discard(WATCHERS, self.channel_name)
 
@@ -60,6 +69,8 @@ class Live(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def beat(self, message: Told) -> None:
         """One second of one process."""
+        if self._sent_away:
+            return
         told = message["beat"]
         for one in (*told["running"], *told["finished"]):
             self._name(one)
@@ -82,15 +93,15 @@ class Live(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def _announce(self) -> None:
         """Say that somebody watches, as long as it may."""
-        await self._tell()
-        await asyncio.sleep(SETTLED_SECONDS)
-        await self._begin()
-        while True:
-            await asyncio.sleep(ANNOUNCE_SECONDS)
-            if not await _may_watch(self.scope, while_away=True):
-                await self.close(NOT_ALLOWED)
-                return
+        with suppress(OSError):  # the page has just gone
             await self._tell()
+            await asyncio.sleep(SETTLED_SECONDS)
+            await self._begin()
+            while await _may_watch(self.scope, while_away=True):
+                await self._tell()
+                await asyncio.sleep(ANNOUNCE_SECONDS)
+            self._sent_away = True
+            await self.close(NOT_ALLOWED)
 
     async def _tell(self) -> None:
         with suppress(*_away()):
