@@ -12,6 +12,6 @@ class BridgeConfig(AppConfig):
 
     def ready(self) -> None:
         """Each migration leaves the groups as `roles` means them."""
-        from bridge import roles  # needs the models, which are there only now
+        from bridge.accounts import roles  # needs the models, which are there only now
 
-        post_migrate.connect(roles.keep, dispatch_uid="bridge.roles")
+        post_migrate.connect(roles.keep, dispatch_uid="bridge.accounts.roles")

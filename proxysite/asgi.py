@@ -19,9 +19,9 @@ from django.urls import path, re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
 pages = get_asgi_application()
 
-from bridge import endpoints  # noqa: E402 - Django must be set up before the apps are imported
-from dashboard import consumers  # noqa: E402
-from dashboard.origins import OwnOrigin  # noqa: E402
+from bridge.api import endpoints  # noqa: E402 - Django must be set up before the apps are imported
+from dashboard.live import consumers  # noqa: E402
+from dashboard.live.origins import OwnOrigin  # noqa: E402
 from proxysite import lifespan  # noqa: E402
 
 # Typed for views; here they route to ASGI applications.

@@ -14,7 +14,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from bridge import addresses
+from bridge.routing import addresses
 
 env = environ.Env()
 
@@ -146,9 +146,9 @@ def redis_address(name: str) -> str:
     if not url:
         return ""
     # Here, because the import takes longer than all other settings together.
-    from bridge import redis_connection
+    from bridge.cluster import redis
 
-    if not redis_connection.is_usable(url):
+    if not redis.is_usable(url):
         expected = "redis://USER:PASSWORD@HOST:PORT/NUMBER, rediss://... or unix:///PATH"
         raise _wrong(name, expected)
     return url

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.conf import settings
 
-from bridge import gateway
-from bridge.reader import Receive, Scope, Send
+from bridge.api.request_body import Receive, Scope, Send
+from bridge.runtime import gateway
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:

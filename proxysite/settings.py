@@ -146,7 +146,8 @@ LOGGING: dict[str, Any] = {
         "bridge": {"level": _LEVEL},
         "dashboard": {"level": _LEVEL},
         "bridge.debug": {"level": "DEBUG" if DEBUG_PROXY else _LEVEL},
-        # counts a try as failed until its password is known to be right; bridge.logins logs
+        # counts a try as failed until its password is known to be right;
+        # bridge.accounts.login_throttle logs
         "axes": {"level": "ERROR"},
         # tells of each statement that a lost connection cut short; whoever made it tells it too
         "psycopg": {"level": "ERROR"},
@@ -180,9 +181,9 @@ LOGIN_FAILURES = AXES_FAILURE_LIMIT = read.whole("LOGIN_FAILURES", 5, least=1)
 LOGIN_LOCK_SECONDS = read.whole("LOGIN_LOCK_SECONDS", 900, least=1)
 AXES_COOLOFF_TIME = timedelta(seconds=LOGIN_LOCK_SECONDS)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_HANDLER = "bridge.logins.Tries"
-AXES_CLIENT_IP_CALLABLE = "bridge.logins.client_address"
-AXES_LOCKOUT_CALLABLE = "bridge.logins.locked"
+AXES_HANDLER = "bridge.accounts.login_throttle.Tries"
+AXES_CLIENT_IP_CALLABLE = "bridge.accounts.login_throttle.client_address"
+AXES_LOCKOUT_CALLABLE = "bridge.accounts.login_throttle.locked"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
@@ -208,7 +209,7 @@ INSTALLED_APPS = [
     "channels",
 ]
 MIDDLEWARE = [
-    "bridge.policies.content_security_policy",
+    "bridge.pages.csp.content_security_policy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -251,10 +252,10 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 if REDIS_URL:
-    from bridge import redis_connection  # here, because the import is slow
+    from bridge.cluster import redis  # here, because the import is slow
 
-    CHANNEL_LAYERS["default"] = redis_connection.channel_layer(REDIS_URL)
-    LOGGING["filters"] = {"away": {"()": "bridge.redis_connection.WithoutAway"}}
+    CHANNEL_LAYERS["default"] = redis.channel_layer(REDIS_URL)
+    LOGGING["filters"] = {"away": {"()": "bridge.cluster.redis.WithoutAway"}}
     LOGGING["loggers"]["channels_redis.pubsub"] = {"filters": ["away"]}
 
 # --- pages ------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Claude bridge",
     "SITE_SYMBOL": "deployed_code",
     "SHOW_BACK_BUTTON": True,
-    "DASHBOARD_CALLBACK": "bridge.admin.start.context",
+    "DASHBOARD_CALLBACK": "bridge.admin.overview.context",
     "STYLES": [_served("admin.css")],
     "SCRIPTS": [_served("times.js")],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _served("icon.svg")}],

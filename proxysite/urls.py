@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from bridge.welcome import welcome
+from bridge.pages.welcome import welcome
 
 urlpatterns = [
     path("", welcome, name="welcome"),
@@ -13,4 +13,4 @@ urlpatterns = [
     path("dashboard/", include("dashboard.urls")),
     path("my/", include("dashboard.my_urls")),
 ]
-handler404 = "bridge.welcome.not_found"
+handler404 = "bridge.pages.welcome.not_found"

@@ -1,112 +1,67 @@
 """The shape of the code, as docs and design promise it: who may know whom, and how long things get.
 
-LAYERS is meant to be read: a module may import what stands above it and is named in its row. When a
-test here fails, the code is wrong more often than the table.
+LAYERS and DASHBOARD are meant to be read: a module may import what stands above it and is named in
+its row. When a test here fails, the code is wrong more often than the table.
 """
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("bridge", "dashboard", "proxysite")
 
 T = "translation"
 LAYERS: dict[str, str] = {
-    # pure: no input or output, no clock, no rows
-    T: "",
-    "breaker": "",
-    "addresses": "",
+    # nothing of ours
+    "cluster": "",
     "ids": "",
-    "inflow": "",
-    "listing": T,
-    "redis_connection": "",
-    "limits": "",
-    "local_counters": "limits",
-    "redis_counters": "limits redis_connection",
-    "counters": "limits local_counters redis_counters redis_connection",
-    "announcements": "redis_connection",
-    "sealing": "",
-    "shares": "",
-    "pricing": "",
-    "spool_file": "",
-    "spool": "spool_file",
-    "prefixes": "",
-    "routing": f"shares {T}",
-    "usage": T,
-    "beats": "",
-    "keys": f"limits routing {T}",
-    "sampling": T,
-    "lessons": f"routing {T}",
-    "reader": T,
-    "tokenizer": T,
-    "pdf": "",
+    T: "",
+    # pure: what a request asks for and where it goes
+    "routing": T,
+    "keys": f"cluster {T} routing",
     # rows, and what this process knows of them
-    "models": f"addresses announcements keys sealing {T}",
-    "spending": "limits models pricing",
-    "counter_audit": "limits models pricing redis_connection redis_counters spending",
-    "documents": "models",
-    "config_file": "documents models sealing",
-    "roles": "",
-    "admin_users": "roles",
-    "logins": "",
-    "policies": "",
-    "environment_rows": "addresses models",
-    "snapshot": f"models keys limits pricing routing sealing {T}",
-    "store": "environment_rows snapshot",
-    "holders": f"keys logins models routing snapshot {T}",
-    "health": f"breaker routing {T}",
-    "breaker_rows": "health models routing store",
-    # what was used
-    "pulse": "beats models redis_connection usage",
-    "merging": "",
-    "record_rows": f"models usage {T}",
-    "postings": "models usage",
-    "ledger": f"merging models postings record_rows spool usage {T}",
-    "audit": "models postings spool_file",
-    "usage_report": "models pricing",
-    "totals": "models",
+    "models": f"cluster {T} routing keys",
+    "ledger": f"cluster {T} keys models",
+    "configuration": f"{T} routing keys models ledger",
+    "live": "cluster models ledger",
+    "accounts": f"{T} routing keys models configuration",
+    "apps": "accounts",
     # the way to the backends
-    "demo": T,
-    "upstream": f"demo routing {T}",
-    "discovery": f"upstream listing models health store routing {T}",
-    "probing": f"models routing snapshot upstream {T}",
-    "gateway": (
-        f"announcements breaker_rows discovery upstream health store snapshot lessons keys "
-        f"beats counters ledger prefixes pulse spending spool totals {T}"
-    ),
-    # the road of one request
-    "attempts": f"upstream inflow prefixes usage routing {T}",
-    "orders": f"gateway attempts keys pdf routing ids {T}",
-    "counting": f"gateway tokenizer routing {T}",
-    "targets": f"gateway attempts orders health routing usage {T}",
-    "journey": (
-        f"gateway attempts beats orders targets keys limits pricing sampling usage ids {T}"
-    ),
-    "pump": f"attempts upstream {T}",
-    "relay": f"journey orders pump attempts gateway upstream keys routing {T}",
-    # what the servers call
-    "report": f"gateway breaker routing {T}",
-    "metrics": f"gateway breaker keys models routing totals {T}",
-    "endpoints": f"relay orders counting journey metrics report reader gateway keys ids {T}",
-    "client_variables": T,
-    "client_settings": f"client_variables {T}",
-    "operations": (f"announcements breaker_rows gateway models routing sealing snapshot {T}"),
-    "explaining": f"models operations routing snapshot {T}",
+    "backends": f"{T} routing models configuration",
+    "probe": f"{T} routing models configuration backends",
+    # what runs in one process
+    "runtime": f"cluster {T} keys ledger configuration live backends",
+    "management": "cluster keys models ledger configuration backends probe runtime",
+    # the road of one request, and what the servers call
+    "relay": f"ids {T} routing keys ledger live backends runtime",
+    "api": f"ids {T} routing keys models ledger backends runtime relay",
+    "pages": f"ids {T} configuration runtime api",
     "admin": (
-        "admin_users client_settings documents explaining models operations pricing probing "
-        "roles sealing snapshot"
+        f"cluster {T} routing keys models ledger configuration accounts backends probe runtime "
+        "pages"
     ),
     "templatetags": "admin",
-    "welcome": f"report gateway snapshot ids {T}",
-    "servers": "gateway",
-    "apps": "roles",
-    "management": (
-        "servers models config_file counter_audit probing redis_connection sealing upstream audit "
-        "usage_report"
-    ),
 }
+DASHBOARD: dict[str, str] = {
+    "usage": "",
+    "display": "usage",
+    "queries": "usage display",
+    "pages": "usage display queries",
+    "live": "usage queries",
+    "tables": "usage display pages",
+    "views": "usage display queries pages tables",
+    "templatetags": "display tables",
+    "apps": "",
+    "urls": "views",
+    "my_urls": "views",
+}
+MOST_MODULES = 13
+"""Modules in one folder, beside its `__init__`."""
 PURE_IMPORTS = set(
     [
         "__future__",
@@ -128,10 +83,10 @@ PURE_IMPORTS = set(
 )
 HTTP_CLIENTS = {"httpx", "httpx_aiohttp", "aiohttp", "requests", "urllib3"}
 BROAD_GUARDS = {
-    "bridge/relay.py",
-    "bridge/endpoints.py",
-    "bridge/gateway.py",
-    "bridge/store.py",
+    "bridge/relay/pipeline.py",
+    "bridge/api/endpoints.py",
+    "bridge/runtime/gateway.py",
+    "bridge/configuration/snapshot_store.py",
 }
 EMPTY_WORDS = {"manager", "managers", "helper", "helpers", "util", "utils", "common", "misc"}
 
@@ -163,9 +118,9 @@ def _imports(name: str, tree: ast.AST) -> Iterator[str]:
             yield from (f"{origin}.{alias.name}" for alias in node.names)
 
 
-def _layer(dotted: str) -> str:
-    """The row of LAYERS that a module of `bridge` belongs to."""
-    return dotted.split(".")[1] if dotted.startswith("bridge.") else ""
+def _layer(dotted: str, root: str = "bridge") -> str:
+    """The row of its table that a module belongs to."""
+    return dotted.split(".")[1] if dotted.startswith(f"{root}.") else ""
 
 
 def _importing(within: str, forbidden: Callable[[str], bool]) -> list[str]:
@@ -179,27 +134,35 @@ def _importing(within: str, forbidden: Callable[[str], bool]) -> list[str]:
     ]
 
 
-def test_modules_of_the_gateway_import_only_what_their_row_names() -> None:
-    """design, Layout: a module may import only what stands below it."""
+@pytest.mark.parametrize(("root", "table"), [("bridge", LAYERS), ("dashboard", DASHBOARD)])
+def test_modules_import_only_what_their_row_names(root: str, table: dict[str, str]) -> None:
+    """A module may import only what stands above its row."""
     wrong = []
-    for name in (name for name in OWN if name.startswith("bridge/") and name.count("/") > 0):
+    for name in (name for name in OWN if name.startswith(f"{root}/")):
         layer = name.removesuffix(".py").split("/")[1]
         if layer == "__init__":
             continue
-        assert layer in LAYERS, f"{name} has no row in LAYERS"
-        allowed = {layer, "", *LAYERS[layer].split()}
-        wrong += [
-            line for line in _importing(name, bool) if _layer(line.split()[-1]) not in allowed
-        ]
+        assert layer in table, f"{name} has no row"
+        allowed = {layer, "", *table[layer].split()}
+        imported = _importing(name, bool)
+        wrong += [line for line in imported if _layer(line.split()[-1], root) not in allowed]
     assert wrong == []
 
 
-def test_rows_of_the_table_name_only_rows_above_them() -> None:
-    """Ours: so there are no circles."""
+@pytest.mark.parametrize("table", [LAYERS, DASHBOARD])
+def test_rows_of_a_table_name_only_rows_above_them(table: dict[str, str]) -> None:
+    """So there are no circles."""
     above: set[str] = set()
-    for layer, known in LAYERS.items():
-        assert set(known.split()) <= above, f"{layer} imports what stands below it"
+    for layer, known in table.items():
+        if known:
+            assert set(known.split()) <= above, f"{layer} imports what stands below it"
         above.add(layer)
+
+
+def test_folders_hold_at_most_13_modules() -> None:
+    """A newcomer sees a folder at a glance."""
+    folders = Counter(name.rpartition("/")[0] for name in OWN if not name.endswith("__init__.py"))
+    assert {folder: size for folder, size in folders.items() if size > MOST_MODULES} == {}
 
 
 def test_translation_imports_an_allow_list_and_itself() -> None:
@@ -214,28 +177,39 @@ def test_translation_imports_an_allow_list_and_itself() -> None:
 def test_checks_of_the_probe_are_as_pure_as_the_translation() -> None:
     """Ours: what an answer shows is decided without input or output."""
     pure = PURE_IMPORTS | {"struct", "unicodedata"}
-    impure = re.compile(r"bridge\.(?!translation\b|probing\b)|bridge\.probing\.(aim|run|live)\b")
+    impure = re.compile(r"bridge\.(?!translation\b|probe\b)|bridge\.probe\.(target|run|progress)\b")
 
     def foreign(dotted: str) -> bool:
         return bool(impure.match(dotted)) or dotted.split(".")[0] not in pure | {"bridge"}
 
-    found = _importing("bridge/probing/", foreign)
-    shells = ("bridge/probing/aim.py", "bridge/probing/run.py", "bridge/probing/live.py")
+    found = _importing("bridge/probe/", foreign)
+    shells = ("bridge/probe/target.py", "bridge/probe/run.py", "bridge/probe/progress.py")
     assert [line for line in found if not line.startswith(shells)] == []
 
 
 def test_dialects_and_state_machine_do_not_know_each_other() -> None:
     """design, Layout: they meet in `deltas`, and where `answer` joins the stages."""
-    claude_side = re.compile(r"bridge\.translation\.(stream|events|schema|request|fold|answer)\b")
-    assert _importing("bridge/translation/dialects/", lambda d: bool(claude_side.match(d))) == []
-    assert _importing("bridge/translation/stream.py", lambda d: ".dialects" in d) == []
+    claude_side = re.compile(
+        r"bridge\.translation\.(request\b|response\.(message_stream|events|fold|translate)\b)"
+    )
+    assert (
+        _importing("bridge/translation/response/dialects/", lambda d: bool(claude_side.match(d)))
+        == []
+    )
+    assert (
+        _importing("bridge/translation/response/message_stream.py", lambda d: ".dialects" in d)
+        == []
+    )
 
 
 def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     """design, Layout: bridge knows nobody, the dashboard knows its rows, who may see them, and what
     a live page or a key holder needs."""
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
-    known = "models|pricing|roles|beats|holders|client_settings|redis_connection"
+    known = (
+        r"models|ledger\.pricing|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
+        r"|cluster\.redis"
+    )
     allowed = re.compile(rf"dashboard\b|bridge\.({known})\b|(?!bridge|proxysite)")
     assert _importing("dashboard/", lambda d: not allowed.match(d)) == []
 
@@ -243,7 +217,7 @@ def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
 def test_only_upstream_knows_an_http_client() -> None:
     """design, Layout: its exceptions are translated in one table there."""
     found = _importing("", lambda dotted: dotted.split(".")[0] in HTTP_CLIENTS)
-    assert [line for line in found if not line.startswith("bridge/upstream.py ")] == []
+    assert [line for line in found if not line.startswith("bridge/backends/client.py ")] == []
 
 
 def _environment_readers() -> Iterator[tuple[str, str]]:

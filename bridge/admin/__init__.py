@@ -1,13 +1,12 @@
 """The rows of the gateway in Django's admin: one module for each kind, `base` for what they share.
 
-Only registration and forms; what a button does is in `bridge.operations`.
+Only registration and forms; what a button does is in `bridge.admin.backend_actions`.
 """
 
 from django.contrib import admin as site
 
-from bridge import admin_users
-from bridge.admin import aliases, backends, discovered, history, keys, names
+from bridge.admin import aliases, backends, history, keys, models, tool_names, users
 
-__all__ = ["admin_users", "aliases", "backends", "discovered", "history", "keys", "names"]
+__all__ = ["aliases", "backends", "history", "keys", "models", "tool_names", "users"]
 
 site.site.index_title = "Overview"

@@ -14,12 +14,11 @@ from django.utils.html import format_html, format_html_join
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from bridge import explaining
-from bridge.admin import marks
+from bridge.admin import formatting, route_explanation
 from bridge.admin.base import ConfigAdmin, actor, page_of
-from bridge.client_settings import client_settings_context
 from bridge.models import AliasTarget, DiscoveredModel, ModelAlias
 from bridge.models.changes import recorded
+from bridge.pages.client_settings import client_settings_context
 
 COPY = "{} copy"
 
@@ -79,19 +78,21 @@ class ModelAliasAdmin(ConfigAdmin):
     def leads_to(self, row: ModelAlias) -> str:
         shown = [(t.backend.name, t.model, _share(t)) for t in row.targets.all()]
         if not shown:
-            return marks.state("danger", "nowhere")
+            return formatting.state("danger", "nowhere")
         lines = format_html_join("", "<span>{}: {}{}</span>", shown)
         return format_html('<span class="gw-targets">{}</span>', lines)
 
     @display(description="state", ordering="enabled")
     def state(self, row: ModelAlias) -> str:
-        return marks.state("success", "on") if row.enabled else marks.state("default", "off")
+        return (
+            formatting.state("success", "on") if row.enabled else formatting.state("default", "off")
+        )
 
     @display(description="overrides")
     def said(self, row: ModelAlias) -> str:
         told = [row.thinking and f"thinking {row.thinking}"]
         told += [f"temperature {row.temperature:g}" if row.temperature is not None else ""]
-        told += [f"at most {marks.number(row.max_tokens)} tokens" if row.max_tokens else ""]
+        told += [f"at most {formatting.number(row.max_tokens)} tokens" if row.max_tokens else ""]
         told += ["system prefix" if row.system_prefix else ""]
         return ", ".join(filter(None, told)) or "-"
 
@@ -139,9 +140,13 @@ class ModelAliasAdmin(ConfigAdmin):
         """What a model name would route to, step by step."""
         name = request.GET.get("model", "").strip()
         session = request.GET.get("session", "").strip()
-        context: dict[str, Any] = {"known": explaining.names(), "asked": name, "session": session}
+        context: dict[str, Any] = {
+            "known": route_explanation.names(),
+            "asked": name,
+            "session": session,
+        }
         if name:
-            decision = explaining.decide(name, session)
+            decision = route_explanation.decide(name, session)
             alias = ModelAlias.objects.filter(pattern=decision.alias).first()
             context |= {"decision": decision, "alias": alias}
             context["said"] = self.said(alias) if alias and decision.overrides else ""
@@ -152,8 +157,8 @@ class ModelAliasAdmin(ConfigAdmin):
     def client_view(self, request: HttpRequest) -> HttpResponse:
         """Ready settings for clients that ask for this name."""
         name = request.GET.get("model", "").strip()
-        decision = explaining.decide(name) if name else None
-        context: dict[str, Any] = {"known": explaining.names(), "asked": name}
+        decision = route_explanation.decide(name) if name else None
+        context: dict[str, Any] = {"known": route_explanation.names(), "asked": name}
         if decision is not None and decision.facts is not None:
             small = request.GET.get("small", "").strip()
             context |= client_settings_context(request, name, decision.facts, small) | {

@@ -14,9 +14,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from bridge import operations, sealing
-from bridge.admin import marks
+from bridge.admin import backend_actions, formatting
 from bridge.admin.base import ConfigAdmin, actor
+from bridge.keys import encryption
 from bridge.models import Backend, BreakerMode
 from bridge.models.changes import recorded
 
@@ -34,7 +34,7 @@ class BackendForm(ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.stored = self.instance.credential or ""
-        if self.stored.startswith(sealing.PREFIX) and "credential" in self.fields:
+        if self.stored.startswith(encryption.PREFIX) and "credential" in self.fields:
             self.initial["credential"] = KEEP
             self.fields["credential"].help_text = (
                 "A key is stored, encrypted. Leave the dots to keep it, or write another one, "
@@ -50,7 +50,9 @@ class BackendForm(ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any] | None:
         """A key that nobody can read must not be sent to an address of somebody's choice."""
         cleaned = super().clean() or self.cleaned_data
-        kept = self.stored.startswith(sealing.PREFIX) and cleaned.get("credential") == self.stored
+        kept = (
+            self.stored.startswith(encryption.PREFIX) and cleaned.get("credential") == self.stored
+        )
         if kept and "url" in cleaned and _host(cleaned["url"]) != _host(self.initial["url"]):
             self.add_error("credential", "Enter the key again: the new address is another server.")
         return cleaned
@@ -96,12 +98,12 @@ class BackendAdmin(ConfigAdmin):
 
     @display(description="backend", ordering="name")
     def place(self, row: Backend) -> str:
-        return marks.two_lines(row.name, row.url)
+        return formatting.two_lines(row.name, row.url)
 
     @display(description="state")
     def state(self, row: Backend) -> str:
-        standing = operations.standing(row)
-        return marks.state(standing.colour, standing.word)
+        standing = backend_actions.standing(row)
+        return formatting.state(standing.colour, standing.word)
 
     @display(description="dialect", ordering="dialect")
     def family(self, row: Backend) -> str:
@@ -109,7 +111,7 @@ class BackendAdmin(ConfigAdmin):
 
     @display(description="models", ordering="listed_models")
     def model_count(self, row: Any) -> str:
-        return marks.number(row.listed_models)
+        return formatting.number(row.listed_models)
 
     @display(description="API key")
     def key(self, row: Backend) -> str:
@@ -126,7 +128,7 @@ class BackendAdmin(ConfigAdmin):
     def panel(self, request: HttpRequest, row: Backend) -> dict[str, Any]:
         return {
             "template": "bridge/admin/backend_panel.html",
-            "standing": operations.standing(row),
+            "standing": backend_actions.standing(row),
             "threshold": settings.BREAKER_FAILURES,
             "models": row.models.filter(listed=True).count(),
         }
@@ -154,14 +156,14 @@ class BackendAdmin(ConfigAdmin):
     @admin.action(description="Breaker: reset", permissions=["change"])
     def reset(self, request: HttpRequest, rows: Any) -> None:
         for row in _each(rows):
-            operations.reset_breaker(row)
+            backend_actions.reset_breaker(row)
             messages.success(request, f"{row}: failures forgotten, breaker closed.")
 
     def refresh(self, request: HttpRequest, row: Backend) -> None:
-        _tell(request, operations.refresh_models(row))
+        _tell(request, backend_actions.refresh_models(row))
 
     def test(self, request: HttpRequest, row: Backend) -> None:
-        for told in operations.test_backend(row):
+        for told in backend_actions.test_backend(row):
             _tell(request, told)
 
     def _set_mode(self, request: HttpRequest, rows: Any, mode: BreakerMode) -> None:
@@ -176,5 +178,5 @@ def _each(rows: Any) -> list[Backend]:
     return [rows] if isinstance(rows, Backend) else list(rows)
 
 
-def _tell(request: HttpRequest, told: operations.Told) -> None:
+def _tell(request: HttpRequest, told: backend_actions.Told) -> None:
     messages.add_message(request, messages.SUCCESS if told.well else messages.ERROR, told.text)

@@ -29,7 +29,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from bridge.documents import FROM_ENVIRONMENT, revert
+from bridge.configuration.documents import FROM_ENVIRONMENT, revert
 from bridge.models import Change, ConfigRow, Origin
 from bridge.models.changes import recorded
 

@@ -14,9 +14,9 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from bridge.admin import marks
+from bridge.admin import formatting
 from bridge.admin.base import asked_from, from_environment, post_only, take_back
-from bridge.documents import KINDS
+from bridge.configuration.documents import KINDS
 from bridge.models import Change, ConfigRow
 
 _COLOURS = {"added": "success", "changed": "info", "deleted": "danger"}
@@ -56,7 +56,7 @@ class ChangeAdmin(ModelAdmin):
 
     @display(description="change")
     def done(self, change: Change) -> str:
-        return marks.state(_COLOURS[change.verb], change.verb)
+        return formatting.state(_COLOURS[change.verb], change.verb)
 
     @display(description="fields")
     def fields_changed(self, change: Change) -> str:
@@ -68,7 +68,7 @@ class ChangeAdmin(ModelAdmin):
 
     @display(description="when", ordering="pk")
     def when(self, change: Change) -> str:
-        return marks.moment(change.at)
+        return formatting.moment(change.at)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

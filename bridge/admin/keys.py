@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from unfold.decorators import display
 
-from bridge.admin import marks
+from bridge.admin import formatting
 from bridge.admin.base import ConfigAdmin, actor
 from bridge.models import ApiKey
 from bridge.models.changes import recorded
@@ -50,8 +50,8 @@ class ApiKeyAdmin(ConfigAdmin):
 
     @display(description="limits")
     def limits(self, row: ApiKey) -> str:
-        told = [f"{marks.number(row.rpm)} requests/min" if row.rpm else ""]
-        told += [f"{marks.number(row.tpm)} tokens/min" if row.tpm else ""]
+        told = [f"{formatting.number(row.rpm)} requests/min" if row.rpm else ""]
+        told += [f"{formatting.number(row.tpm)} tokens/min" if row.tpm else ""]
         told += [f"{row.concurrent} at once" if row.concurrent else ""]
         told += [f"{row.budget_usd:g} USD a {row.period}" if row.budget_usd is not None else ""]
         return ", ".join(filter(None, told)) or "-"
@@ -60,15 +60,15 @@ class ApiKeyAdmin(ConfigAdmin):
     def state(self, row: ApiKey) -> str:
         expired = row.expires_at is not None and row.expires_at <= timezone.now()
         word = "switched off" if not row.enabled else "expired" if expired else "good"
-        return marks.state(_COLOURS[word], word)
+        return formatting.state(_COLOURS[word], word)
 
     @display(description="expires", ordering="expires_at")
     def expires(self, row: ApiKey) -> str:
-        return marks.moment(row.expires_at)
+        return formatting.moment(row.expires_at)
 
     @display(description="issued", ordering="created_at")
     def created(self, row: ApiKey) -> str:
-        return marks.moment(row.created_at)
+        return formatting.moment(row.created_at)
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if not change:

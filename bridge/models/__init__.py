@@ -5,11 +5,12 @@ in the admin) or an operator. `base` has what they share, `changes` their histor
 rows of the requests themselves, and their sums.
 """
 
+from bridge.models.aliases import AliasTarget, ModelAlias, Price, ToolNameMap
 from bridge.models.backends import Backend, BreakerMode, BreakerState, DiscoveredModel
 from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
 from bridge.models.keys import ApiKey
-from bridge.models.ledger import (
+from bridge.models.usage import (
     KeyLabel,
     LateHours,
     SpoolPosition,
@@ -18,7 +19,6 @@ from bridge.models.ledger import (
     UsageRecord,
     UsageSession,
 )
-from bridge.models.routes import AliasTarget, ModelAlias, Price, ToolNameMap
 
 __all__ = [
     "AliasTarget",

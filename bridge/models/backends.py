@@ -9,9 +9,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 
-from bridge import addresses, sealing
+from bridge.keys import encryption
 from bridge.models.base import ConfigRow, Document, Origin
-from bridge.translation.profile import PROFILES
+from bridge.routing import addresses
+from bridge.translation.profiles import PROFILES
 
 ENV = "env:"
 LONGEST_KEY = 1400
@@ -36,7 +37,7 @@ def usable_credential(value: str) -> None:
         RegexValidator(r"^env:[A-Za-z_][A-Za-z0-9_]*$", "Write env:NAME.")(value)
     elif not (value.isascii() and value.isprintable()) or " " in value:
         raise ValidationError("A key is printable ASCII without spaces.")
-    elif not value.startswith(sealing.PREFIX) and len(value) > LONGEST_KEY:
+    elif not value.startswith(encryption.PREFIX) and len(value) > LONGEST_KEY:
         raise ValidationError(f"A key has at most {LONGEST_KEY} characters.")
 
 
@@ -135,9 +136,9 @@ class Backend(ConfigRow):
             self.url = addresses.base_url(self.url)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.credential and not self.credential.startswith((ENV, sealing.PREFIX)):
+        if self.credential and not self.credential.startswith((ENV, encryption.PREFIX)):
             known = Backend.objects.filter(pk=self.pk).values_list("credential", flat=True)
-            self.credential = sealing.seal(self.credential, known.first() or "")
+            self.credential = encryption.seal(self.credential, known.first() or "")
         super().save(*args, **kwargs)
 
     def affected(self) -> Iterable[ConfigRow]:

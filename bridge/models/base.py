@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from django.db import models, transaction
 
-from bridge import announcements
+from bridge.cluster import announcements
 from bridge.models import changes
 
 Document = dict[str, Any]

@@ -12,7 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from bridge import keys
+from bridge.keys import authentication
 from bridge.models.base import ConfigRow
 
 
@@ -107,8 +107,8 @@ class ApiKey(ConfigRow):
 
     def mint(self) -> str:
         """Give this row a new key; its text, which nobody can read again. Not saved yet."""
-        text = keys.PREFIX + secrets.token_urlsafe(32)
-        self.digest, self.last_four = keys.digest(text), text[-4:]
+        text = authentication.PREFIX + secrets.token_urlsafe(32)
+        self.digest, self.last_four = authentication.digest(text), text[-4:]
         return text
 
     def rotate(self, overlap: timedelta) -> str:

@@ -1,14 +1,14 @@
-"""`bridge.admin.marks` for templates."""
+"""`bridge.admin.formatting` for templates."""
 
 from __future__ import annotations
 
 from django import template
 
-from bridge.admin import marks
+from bridge.admin import formatting
 
 register = template.Library()
-register.filter("number", marks.number)
-register.filter("short", marks.short)
-register.filter("money", marks.money)
-register.filter("fact", marks.fact)
-register.filter("moment", marks.moment)
+register.filter("number", formatting.number)
+register.filter("short", formatting.short)
+register.filter("money", formatting.money)
+register.filter("fact", formatting.fact)
+register.filter("moment", formatting.moment)

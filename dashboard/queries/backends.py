@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.models import DiscoveredModel
+from dashboard.queries.backend_status import BackendState
 from dashboard.queries.hours import EVERYTHING, Sums, sums
-from dashboard.ranges import Range
-from dashboard.states import BackendState
-from dashboard.totals import Totals
+from dashboard.usage.periods import Range
+from dashboard.usage.totals import Totals
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bridge.ledger.pricing import Prices, Rates, price_list
 from bridge.models import DiscoveredModel, Price, UsageHour
-from bridge.pricing import Prices, Rates, price_list
-from dashboard.owners import Owner
 from dashboard.queries.hours import Sums, sums
 from dashboard.queries.keys import IDENTITY, Identity, KnownKeys, age
-from dashboard.ranges import Range
-from dashboard.totals import PREFIXES, TOKENS, Totals
+from dashboard.usage.key_owners import Owner
+from dashboard.usage.periods import Range
+from dashboard.usage.totals import PREFIXES, TOKENS, Totals
 
 _PER_NANO = 1000
 """`Rates` times tokens, in a billionth of a dollar."""

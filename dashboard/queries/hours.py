@@ -18,8 +18,8 @@ from django.db.models import Case, Expression, IntegerField, Max, QuerySet, Sum,
 
 from bridge.models import UsageHour
 from bridge.models.latency import DURATION, FIRST_TOKEN
-from dashboard.ranges import Range, Slot
-from dashboard.totals import COUNTED, USE, Totals
+from dashboard.usage.periods import Range, Slot
+from dashboard.usage.totals import COUNTED, USE, Totals
 
 LATENCY = (*USE, *FIRST_TOKEN)
 EVERYTHING = (*COUNTED, *FIRST_TOKEN, *DURATION)

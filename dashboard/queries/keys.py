@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from django.db.models import Q, Sum
 
 from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord
-from dashboard import figures
-from dashboard.cells import Meter
-from dashboard.owners import DELETED, FORWARDED, ISSUED, NOBODY, UNNAMED, Owner
+from dashboard.display import formatting
+from dashboard.display.cells import Meter
 from dashboard.queries.hours import Group, Sums, sums
-from dashboard.ranges import Range
-from dashboard.totals import USE
+from dashboard.usage.key_owners import DELETED, FORWARDED, ISSUED, NOBODY, UNNAMED, Owner
+from dashboard.usage.periods import Range
+from dashboard.usage.totals import USE
 
 NANO = 10**9
 IDENTITY = ("key_id", "fingerprint")
@@ -128,7 +128,9 @@ def _spent(keys: Iterable[int], now: datetime) -> dict[int, dict[str, int]]:
 
 def _meter(row: ApiKey, spent: int) -> Meter:
     most = int((row.budget_usd or 0) * NANO)
-    told = f"{figures.money(spent).text} of {figures.money(most).text} this {row.period} (UTC)"
+    told = (
+        f"{formatting.money(spent).text} of {formatting.money(most).text} this {row.period} (UTC)"
+    )
     return Meter(spent, most, "money", told)
 
 
@@ -148,7 +150,7 @@ def limits(known: KnownKeys, key_id: int, now: datetime) -> Sequence[Limit]:
         return ()
     meter = budgets(known, now).get(key_id)
     found = [
-        Limit(title, figures.whole(number))
+        Limit(title, formatting.whole(number))
         for title, number in (
             ("requests a minute", row.rpm),
             ("tokens a minute", row.tpm),
@@ -157,7 +159,7 @@ def limits(known: KnownKeys, key_id: int, now: datetime) -> Sequence[Limit]:
         if number is not None
     ]
     if meter is not None:
-        left = figures.money(max(0, meter.most - meter.used)).text
+        left = formatting.money(max(0, meter.most - meter.used)).text
         found.append(Limit(f"budget for a {row.period}", f"{meter.words}, {left} left", meter))
     if row.patterns:
         found.append(Limit("models", ", ".join(row.patterns)))

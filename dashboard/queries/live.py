@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bridge.models import UsageRecord
-from bridge.models.ledger import outcome
+from bridge.models.usage import outcome
 
 SPAN = timedelta(minutes=5)
 BUCKET_SECONDS = 5
@@ -51,7 +51,7 @@ class _Ended:
         return sum(self.row[kind] for kind in kinds)
 
     def told(self) -> dict[str, Any]:
-        """As `bridge.beats.Finished` tells it."""
+        """As `bridge.live.messages.Finished` tells it."""
         row = self.row
         return {
             "id": row["request_id"],

@@ -9,8 +9,8 @@ from django.db.models import Max, Q
 
 from bridge.models import DiscoveredModel, UsageHour, UsageSession
 from dashboard.queries.hours import Group, Sums, sums
-from dashboard.ranges import Range
-from dashboard.totals import USE
+from dashboard.usage.periods import Range
+from dashboard.usage.totals import USE
 
 NO_MODEL = "(no model)"
 """Requests that were refused before a model was found."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from django.db.models import Q, QuerySet
 
 from bridge.models import UsageRecord, UsageSession
-from bridge.models.ledger import ABANDONED
-from dashboard.owners import UNNAMED
+from bridge.models.usage import ABANDONED
 from dashboard.queries.keys import KnownKeys
-from dashboard.ranges import Range
+from dashboard.usage.key_owners import UNNAMED
+from dashboard.usage.periods import Range
 
 UNAUTHORIZED = 401
 DELETED_MARK = " (deleted)"

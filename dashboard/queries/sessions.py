@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from django.db.models import F, Q, QuerySet
 
 from bridge.models import UsageRecord, UsageSession
-from bridge.models.ledger import outcome
+from bridge.models.usage import outcome
 from dashboard.queries.requests import UNAUTHORIZED
-from dashboard.ranges import Range
-from dashboard.turns import Turn
+from dashboard.usage.compactions import Turn
+from dashboard.usage.periods import Range
 
 MOST_TURNS = 2000
 """The newest turns of a session that its page is made of."""

@@ -12,14 +12,14 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from bridge.models import BreakerMode
-from dashboard import figures
-from dashboard.access import for_operators
-from dashboard.cells import Trend
-from dashboard.figures import NOTHING, Figure
-from dashboard.frame import Frame, page
+from dashboard.display import formatting
+from dashboard.display.cells import Trend
+from dashboard.display.formatting import NOTHING, Figure
+from dashboard.pages.access import for_operators
+from dashboard.pages.page import Frame, page
 from dashboard.queries import backends
+from dashboard.queries.backend_status import BAD, WARN, BackendState
 from dashboard.queries.backends import BackendUse
-from dashboard.states import BAD, WARN, BackendState
 
 WORDS = {
     "closed": "Serving",
@@ -113,22 +113,22 @@ def _card(frame: Frame, use: BackendUse) -> BackendCard:
 
 def _facts(use: BackendUse) -> Iterator[Fact]:
     total = use.sums.total
-    yield Fact("Requests", figures.tokens(total.requests), _of_all(use.request_share))
-    yield Fact("Tokens", figures.tokens(total.tokens), _of_all(use.token_share))
-    yield Fact("Errors", _known(total.error_share, figures.share))
+    yield Fact("Requests", formatting.tokens(total.requests), _of_all(use.request_share))
+    yield Fact("Tokens", formatting.tokens(total.tokens), _of_all(use.token_share))
+    yield Fact("Errors", _known(total.error_share, formatting.share))
     yield Fact("First token", *_latency(total.first_token))
     yield Fact("Whole answer", *_latency(total.duration))
 
 
 def _of_all(share: float | None) -> str:
-    return "" if share is None else f"{figures.share(share).text} of all"
+    return "" if share is None else f"{formatting.share(share).text} of all"
 
 
 def _latency(within: Callable[[float], float | None]) -> tuple[Figure, str]:
     """Half of them, and nearly all."""
     slow = within(0.95)
-    told = "" if slow is None else f"95 % within {figures.duration(slow).text}"
-    return _known(within(0.5), figures.duration), told
+    told = "" if slow is None else f"95 % within {formatting.duration(slow).text}"
+    return _known(within(0.5), formatting.duration), told
 
 
 def _known(value: float | None, write: Callable[[float], Figure]) -> Figure:

@@ -9,20 +9,20 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from bridge.models import UsageSession
-from dashboard import exports, figures
-from dashboard.access import for_readers
-from dashboard.caching import computed_again, meanings, verdict
-from dashboard.cards import Card
-from dashboard.figures import NOTHING
-from dashboard.frame import Frame, page
-from dashboard.keyset import Rows
+from dashboard.display import formatting
+from dashboard.display.cache_verdict import computed_again, meanings, verdict
+from dashboard.display.cards import Card
+from dashboard.display.formatting import NOTHING
+from dashboard.pages.access import for_readers
+from dashboard.pages.page import Frame, page
 from dashboard.queries import caching as reading
 from dashboard.queries.caching import CacheUse
 from dashboard.queries.keys import KnownKeys
-from dashboard.tables import Column, InMemory, Table
-from dashboard.totals import Totals
-from dashboard.views import columns
-from dashboard.views.listed import totals
+from dashboard.tables import exports, shared_columns
+from dashboard.tables.keyset import Rows
+from dashboard.tables.row_columns import totals
+from dashboard.tables.table import Column, InMemory, Table
+from dashboard.usage.totals import Totals
 
 
 @require_safe
@@ -58,15 +58,15 @@ def _cards(total: Totals, found: list[CacheUse]) -> list[Card]:
     ]
     again = computed_again(total)
     return [
-        *(Card(t, NOTHING if s is None else figures.share(s), hint=h) for t, s, h in shares),
+        *(Card(t, NOTHING if s is None else formatting.share(s), hint=h) for t, s, h in shares),
         Card(
             "Computed again",
-            NOTHING if again is None else figures.tokens(again),
+            NOTHING if again is None else formatting.tokens(again),
             hint="Tokens that repeated and were not read from a cache, about",
         ),
         Card(
             "Saved",
-            figures.money(sum(told)) if told else NOTHING,
+            formatting.money(sum(told)) if told else NOTHING,
             hint="Against the price of new input, at today’s prices"
             if told
             else "No price is known for what was cached",
@@ -115,8 +115,8 @@ def _keys(frame: Frame, found: list[CacheUse]) -> Table[CacheUse]:
         "By key",
         [
             Column("key", "Key", "name", lambda use: use.owner.shown, link=href),
-            columns.REQUESTS,
-            columns.summed("prompt_tokens", "Prompts", "tokens", lambda t: t.prompt_tokens),
+            shared_columns.REQUESTS,
+            shared_columns.summed("prompt_tokens", "Prompts", "tokens", lambda t: t.prompt_tokens),
             *in_memory,
             Column(
                 "saved",

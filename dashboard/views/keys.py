@@ -8,14 +8,14 @@ from dataclasses import replace
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from dashboard import drawings, exports
-from dashboard.access import for_readers
-from dashboard.cells import Meter, Trend
-from dashboard.frame import Frame, page
+from dashboard.display import chart_builders
+from dashboard.display.cells import Meter, Trend
+from dashboard.pages.access import for_readers
+from dashboard.pages.page import Frame, page
 from dashboard.queries import keys
 from dashboard.queries.keys import KeyUse, KnownKeys
-from dashboard.tables import Column, InMemory, Table
-from dashboard.views import columns
+from dashboard.tables import exports, shared_columns
+from dashboard.tables.table import Column, InMemory, Table
 
 
 @require_safe
@@ -28,7 +28,7 @@ def every(request: HttpRequest) -> HttpResponse:
     rows = _with_meters([*found, *keys.unused(known, found)], keys.budgets(known, frame.now))
     source = InMemory(rows, lambda use: use.owner.slug)
     table = Table(frame, "Keys", list(_columns(frame, rows)), source, "-tokens")
-    chart = drawings.by_name(
+    chart = chart_builders.by_name(
         "tokens",
         "Tokens by key",
         "tokens",
@@ -59,12 +59,12 @@ def _columns(frame: Frame, rows: Sequence[KeyUse]) -> list[Column]:
             "Requests, bar by bar as in the chart",
             sorts=False,
         ),
-        columns.REQUESTS,
-        columns.TOKENS,
-        *([columns.change()] if frame.compares else []),
-        columns.CACHED,
-        columns.COST,
-        columns.ERRORS,
+        shared_columns.REQUESTS,
+        shared_columns.TOKENS,
+        *([shared_columns.change()] if frame.compares else []),
+        shared_columns.CACHED,
+        shared_columns.COST,
+        shared_columns.ERRORS,
         *([_BUDGET] if has_budgets else []),
         Column("last_used", "Last used", "time", lambda u: u.sums.last_hour, "To the hour"),
     ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from dashboard.access import for_readers
-from dashboard.frame import Frame, page
+from dashboard.pages.access import for_readers
+from dashboard.pages.page import Frame, page
 
 
 @require_safe

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from dashboard import drawings, exports
-from dashboard.access import for_readers
-from dashboard.frame import Frame, page
+from dashboard.display import chart_builders
+from dashboard.pages.access import for_readers
+from dashboard.pages.page import Frame, page
 from dashboard.queries import hours, models
 from dashboard.queries.models import ModelUse
-from dashboard.tables import Column, InMemory, Table
-from dashboard.totals import SPEED
-from dashboard.views import columns
+from dashboard.tables import exports, shared_columns
+from dashboard.tables.table import Column, InMemory, Table
+from dashboard.usage.totals import SPEED
 
 SUMMED = (*hours.LATENCY, *SPEED, "repaired")
 
@@ -33,7 +33,7 @@ def every(request: HttpRequest) -> HttpResponse:
         InMemory(rows, lambda use: use.name),
         "-tokens",
     )
-    chart = drawings.by_name(
+    chart = chart_builders.by_name(
         "tokens",
         "Tokens by model",
         "tokens",
@@ -54,11 +54,11 @@ def _columns(frame: Frame, windows: Mapping[str, int]) -> list[Column]:
 
     return [
         Column("model", "Model", "name", lambda use: use.shown, link=href),
-        columns.FIRST_TOKEN,
-        columns.SLOW_FIRST_TOKEN,
-        columns.SPEED,
-        columns.ERRORS,
-        columns.REPAIRED,
+        shared_columns.FIRST_TOKEN,
+        shared_columns.SLOW_FIRST_TOKEN,
+        shared_columns.SPEED,
+        shared_columns.ERRORS,
+        shared_columns.REPAIRED,
         Column(
             "context_use",
             "Context used",
@@ -66,8 +66,8 @@ def _columns(frame: Frame, windows: Mapping[str, int]) -> list[Column]:
             context_use,
             "The mean prompt, as a share of the model's window",
         ),
-        columns.COST_EACH,
-        columns.REQUESTS,
-        columns.TOKENS,
-        *([columns.change()] if frame.compares else []),
+        shared_columns.COST_EACH,
+        shared_columns.REQUESTS,
+        shared_columns.TOKENS,
+        *([shared_columns.change()] if frame.compares else []),
     ]

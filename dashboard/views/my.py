@@ -18,20 +18,21 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from bridge import holders
-from bridge.client_settings import client_settings_context
-from bridge.holders import Holder, Offer
+from bridge.accounts import key_holders
+from bridge.accounts.key_holders import Holder, Offer
 from bridge.models import KeyLabel
-from dashboard import cards, drawings, exports, figures, visits
-from dashboard.cards import Card
-from dashboard.cells import Meter
-from dashboard.frame import Frame
+from bridge.pages.client_settings import client_settings_context
+from dashboard.display import cards, chart_builders, formatting
+from dashboard.display.cards import Card
+from dashboard.display.cells import Meter
+from dashboard.pages import key_holder_session
+from dashboard.pages.page import Frame
 from dashboard.queries import holders as usage
 from dashboard.queries import hours, models
 from dashboard.queries.hours import Sums
 from dashboard.queries.models import ModelUse
-from dashboard.tables import Column, InMemory, Table
-from dashboard.views import columns
+from dashboard.tables import exports, shared_columns
+from dashboard.tables.table import Column, InMemory, Table
 
 NOT_GOOD = (
     "This key is not known here, or not good any more. A backend’s own key is known once a request "
@@ -47,11 +48,11 @@ def my(request: HttpRequest) -> HttpResponse:
     """The page, or the question for the key."""
     if request.method == "POST":
         return _enter(request)
-    holder = visits.visitor(request)
+    holder = key_holder_session.visitor(request)
     if holder is None:
         response = _ask(request)
-        if visits.COOKIE in request.COOKIES:
-            visits.end(response)
+        if key_holder_session.COOKIE in request.COOKIES:
+            key_holder_session.end(response)
         return response
     return _show(request, holder)
 
@@ -61,17 +62,17 @@ def _ask(request: HttpRequest, problem: str = "", status: int = 200) -> HttpResp
 
 
 def _enter(request: HttpRequest) -> HttpResponse:
-    if not holders.tries_left(request):
+    if not key_holders.tries_left(request):
         wait = settings.LOGIN_LOCK_SECONDS
         response = _ask(request, TOO_MANY.format(minutes=-(-wait // 60)), 429)
         response["Retry-After"] = str(wait)
         return response
-    holder = holders.holder_of(request.POST.get("key", ""))
+    holder = key_holders.holder_of(request.POST.get("key", ""))
     if holder is None:
         return _ask(request, NOT_GOOD, 403)
-    holders.forgive(request)
+    key_holders.forgive(request)
     entered = redirect("my")
-    visits.begin(entered, holder)
+    key_holder_session.begin(entered, holder)
     return entered
 
 
@@ -80,7 +81,7 @@ def _enter(request: HttpRequest) -> HttpResponse:
 def leave(request: HttpRequest) -> HttpResponse:
     """End the visit."""
     response = redirect("my")
-    visits.end(response)
+    key_holder_session.end(response)
     return response
 
 
@@ -95,7 +96,7 @@ def _show(request: HttpRequest, holder: Holder) -> HttpResponse:
     table = _models(frame, used)
     if file := exports.answer(table):
         return file
-    offered = holders.offers(holder)
+    offered = key_holders.offers(holder)
     context = {
         "frame": frame,
         "holder": holder,
@@ -123,8 +124,8 @@ def _numbers(frame: Frame, used: Sequence[ModelUse]) -> dict[str, Any]:
     return {
         "cards": cards.overview(frame.compared(told)),
         "is_empty": not told.total.requests,
-        "tokens_chart": drawings.tokens(slots, told.slots),
-        "cost_chart": drawings.by_name(
+        "tokens_chart": chart_builders.tokens(slots, told.slots),
+        "cost_chart": chart_builders.by_name(
             "cost",
             "Cost by model",
             "usd",
@@ -141,11 +142,11 @@ def _models(frame: Frame, used: Sequence[ModelUse]) -> Table[ModelUse]:
         "Models used",
         [
             Column("model", "Model", "name", lambda use: use.shown),
-            columns.REQUESTS,
-            columns.TOKENS,
-            columns.CACHED,
-            columns.COST,
-            columns.ERRORS,
+            shared_columns.REQUESTS,
+            shared_columns.TOKENS,
+            shared_columns.CACHED,
+            shared_columns.COST,
+            shared_columns.ERRORS,
         ],
         InMemory([use for use in used if use.sums.total.requests], lambda use: use.name),
         "-tokens",
@@ -179,22 +180,24 @@ def _limits(holder: Holder, frame: Frame) -> Iterator[Limit]:
             yield _of_minute(title, usage.Left(used, most))
     if row.concurrent is not None:
         told = "More of them are refused until one ends"
-        yield Limit(Card("Requests at once", figures.count(row.concurrent), hint=told))
+        yield Limit(Card("Requests at once", formatting.count(row.concurrent), hint=told))
 
 
 def _budget(left: usage.Left, period: str, frame: Frame) -> Limit:
-    parts = (("spent", figures.money(left.used)), ("of", figures.money(left.most)))
+    parts = (("spent", formatting.money(left.used)), ("of", formatting.money(left.most)))
     assert left.until is not None
-    again = figures.ago(left.until, frame.now, frame.zone)
+    again = formatting.ago(left.until, frame.now, frame.zone)
     hint = f"The next {period} begins {again.text}: {again.title}"
-    card = Card(f"Left this {period}", figures.money(left.left), parts, hint=hint, tone=_tone(left))
+    card = Card(
+        f"Left this {period}", formatting.money(left.left), parts, hint=hint, tone=_tone(left)
+    )
     return Limit(card, Meter(left.used, left.most, "money", "used"))
 
 
 def _of_minute(title: str, left: usage.Left) -> Limit:
-    parts = (("of", figures.tokens(left.most)),)
+    parts = (("of", formatting.tokens(left.most)),)
     hint = "Without what still runs"
-    card = Card(title, figures.tokens(left.left), parts, hint=hint, tone=_tone(left))
+    card = Card(title, formatting.tokens(left.left), parts, hint=hint, tone=_tone(left))
     return Limit(card, Meter(left.used, left.most, "count", "used"))
 
 

@@ -11,18 +11,18 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from bridge.models import ApiKey, KeyLabel, UsageRecord, UsageSession
-from dashboard import cards, drawings, exports
-from dashboard.access import for_operators, for_readers
-from dashboard.cells import State
-from dashboard.frame import Frame, missing, page
-from dashboard.keyset import Rows
-from dashboard.owners import identity
+from dashboard.display import cards, chart_builders
+from dashboard.display.cells import State
+from dashboard.pages.access import for_operators, for_readers
+from dashboard.pages.page import Frame, missing, page
 from dashboard.queries import hours, keys, models
 from dashboard.queries.hours import Sums
 from dashboard.queries.keys import Identity, KnownKeys
 from dashboard.queries.models import ModelUse
-from dashboard.tables import Column, InMemory, Table
-from dashboard.views import columns, listed
+from dashboard.tables import exports, row_columns, shared_columns
+from dashboard.tables.keyset import Rows
+from dashboard.tables.table import Column, InMemory, Table
+from dashboard.usage.key_owners import identity
 
 
 @require_safe
@@ -74,8 +74,8 @@ def _numbers(frame: Frame, found: list[ModelUse]) -> dict[str, Any]:
     slots = frame.range.slots()
     return {
         "cards": cards.overview(frame.compared(told)),
-        "requests_chart": drawings.requests(slots, told.slots),
-        "tokens_chart": drawings.by_name(
+        "requests_chart": chart_builders.requests(slots, told.slots),
+        "tokens_chart": chart_builders.by_name(
             "tokens",
             "Tokens by model",
             "tokens",
@@ -98,12 +98,12 @@ def _models(frame: Frame, found: list[ModelUse]) -> Table[ModelUse]:
         "Models",
         [
             Column("model", "Model", "name", lambda use: use.shown, link=href),
-            columns.REQUESTS,
-            columns.TOKENS,
-            columns.CACHED,
-            columns.COST,
-            columns.ERRORS,
-            columns.FIRST_TOKEN,
+            shared_columns.REQUESTS,
+            shared_columns.TOKENS,
+            shared_columns.CACHED,
+            shared_columns.COST,
+            shared_columns.ERRORS,
+            shared_columns.FIRST_TOKEN,
         ],
         InMemory([use for use in found if use.sums.total.requests], lambda use: use.name),
         "-tokens",
@@ -119,7 +119,7 @@ def _sessions(frame: Frame, who: Identity) -> Table[UsageSession]:
     return Table(
         frame,
         "Sessions",
-        listed.session_columns(frame),
+        row_columns.session_columns(frame),
         Rows(rows),
         "-last_at",
         "sessions",
@@ -135,7 +135,7 @@ def _errors(frame: Frame, who: Identity) -> Table[UsageRecord]:
     return Table(
         frame,
         "What went wrong",
-        listed.error_columns(frame),
+        row_columns.error_columns(frame),
         Rows(rows),
         "-time",
         "errors",

@@ -10,16 +10,16 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from bridge.models import DiscoveredModel, UsageHour
-from dashboard import cards, drawings, exports
-from dashboard.access import for_readers
-from dashboard.capabilities import capabilities
-from dashboard.frame import Frame, missing, page
+from dashboard.display import cards, chart_builders
+from dashboard.display.model_capabilities import capabilities
+from dashboard.pages.access import for_readers
+from dashboard.pages.page import Frame, missing, page
 from dashboard.queries import hours, keys, models
 from dashboard.queries.hours import Sums
 from dashboard.queries.keys import KeyUse, KnownKeys
-from dashboard.tables import Column, InMemory, Table
-from dashboard.totals import SPEED
-from dashboard.views import columns
+from dashboard.tables import exports, shared_columns
+from dashboard.tables.table import Column, InMemory, Table
+from dashboard.usage.totals import SPEED
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,9 @@ def _numbers(frame: Frame, told: Sums, name: str, known: list[DiscoveredModel]) 
     return {
         "cards": cards.for_model(frame.compared(told), window, longest),
         "facts": cards.model_facts(told.total),
-        "latency_chart": drawings.first_token(slots, told.slots),
-        "speed_chart": drawings.speed(slots, told.slots),
-        "requests_chart": drawings.requests(slots, told.slots),
+        "latency_chart": chart_builders.first_token(slots, told.slots),
+        "speed_chart": chart_builders.speed(slots, told.slots),
+        "requests_chart": chart_builders.requests(slots, told.slots),
     }
 
 
@@ -82,13 +82,13 @@ def _backends(frame: Frame, told: dict[hours.Group, Sums]) -> Table[BackendUse]:
         "Backends",
         [
             Column("backend", "Backend", "name", lambda use: use.backend or "(none)"),
-            columns.REQUESTS,
-            columns.FIRST_TOKEN,
-            columns.SLOW_FIRST_TOKEN,
-            columns.SPEED,
-            columns.ERRORS,
-            columns.REPAIRED,
-            columns.COST_EACH,
+            shared_columns.REQUESTS,
+            shared_columns.FIRST_TOKEN,
+            shared_columns.SLOW_FIRST_TOKEN,
+            shared_columns.SPEED,
+            shared_columns.ERRORS,
+            shared_columns.REPAIRED,
+            shared_columns.COST_EACH,
         ],
         InMemory(rows, lambda use: use.backend),
         "-requests",
@@ -107,11 +107,11 @@ def _keys(frame: Frame, found: list[KeyUse]) -> Table[KeyUse]:
         [
             Column("key", "Key", "name", lambda use: use.owner.shown, link=href),
             Column("kind", "Kind", "text", lambda use: use.owner.kind, filter=True),
-            columns.REQUESTS,
-            columns.TOKENS,
-            columns.CACHED,
-            columns.COST,
-            columns.ERRORS,
+            shared_columns.REQUESTS,
+            shared_columns.TOKENS,
+            shared_columns.CACHED,
+            shared_columns.COST,
+            shared_columns.ERRORS,
         ],
         InMemory(found, lambda use: use.owner.slug),
         "-tokens",

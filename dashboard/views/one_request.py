@@ -7,17 +7,17 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from bridge.models import UsageRecord
-from dashboard import figures
-from dashboard.access import for_readers
-from dashboard.cards import Card
-from dashboard.explanations import STOPS, explained
-from dashboard.figures import NOTHING, Figure
-from dashboard.frame import Frame, page
+from dashboard.display import formatting
+from dashboard.display.cards import Card
+from dashboard.display.formatting import NOTHING, Figure
+from dashboard.display.request_explanations import STOPS, explained
+from dashboard.display.request_samples import sample
+from dashboard.display.request_timing import WIDTH, timing
+from dashboard.pages.access import for_readers
+from dashboard.pages.page import Frame, page
 from dashboard.queries import requests
 from dashboard.queries.keys import KnownKeys
-from dashboard.samples import sample
-from dashboard.timing import WIDTH, timing
-from dashboard.views.listed import outcome
+from dashboard.tables.row_columns import outcome
 
 
 @require_safe
@@ -81,35 +81,38 @@ def _cards(row: UsageRecord) -> list[Card]:
 def _time(row: UsageRecord) -> Card:
     parts: list[tuple[str, Figure]] = []
     if row.first_token_ms is not None:
-        parts.append(("first token", figures.duration(row.first_token_ms)))
+        parts.append(("first token", formatting.duration(row.first_token_ms)))
         rest = row.duration_ms - row.first_token_ms
         if row.output_tokens > 1 and rest > 0:
-            parts.append(("then", figures.rate(row.output_tokens / rest * 1000)))
-    return Card("Time", figures.duration(row.duration_ms), tuple(parts))
+            parts.append(("then", formatting.rate(row.output_tokens / rest * 1000)))
+    return Card("Time", formatting.duration(row.duration_ms), tuple(parts))
 
 
 def _tokens(row: UsageRecord) -> Card:
     prompt = row.input_tokens + row.cache_read_tokens + row.cache_write_tokens
-    parts = [("prompt", figures.tokens(prompt)), ("answer", figures.tokens(row.output_tokens))]
+    parts = [
+        ("prompt", formatting.tokens(prompt)),
+        ("answer", formatting.tokens(row.output_tokens)),
+    ]
     if row.thinking_tokens:
-        parts.append(("of it thinking", figures.tokens(row.thinking_tokens)))
+        parts.append(("of it thinking", formatting.tokens(row.thinking_tokens)))
     hint = "counted by us: the backend reported no usage" if row.estimated and prompt else ""
-    return Card("Tokens", figures.tokens(prompt + row.output_tokens), tuple(parts), hint=hint)
+    return Card("Tokens", formatting.tokens(prompt + row.output_tokens), tuple(parts), hint=hint)
 
 
 def _cost(row: UsageRecord) -> Card:
     if row.cost_nano_usd is None:
         return Card("Cost", NOTHING, hint="no price is known for this model")
-    return Card("Cost", figures.money(row.cost_nano_usd))
+    return Card("Cost", formatting.money(row.cost_nano_usd))
 
 
 def _cached(row: UsageRecord) -> Card:
     prompt = row.input_tokens + row.cache_read_tokens + row.cache_write_tokens
-    share = figures.share(row.cache_read_tokens / prompt) if prompt else NOTHING
+    share = formatting.share(row.cache_read_tokens / prompt) if prompt else NOTHING
     parts = []
     if row.prompt_bytes:
         repeated = row.repeated_bytes / row.prompt_bytes
-        parts.append(("repeated from the turn before", figures.share(repeated)))
+        parts.append(("repeated from the turn before", formatting.share(repeated)))
     return Card("Read from cache", share, tuple(parts))
 
 
@@ -124,7 +127,7 @@ def _facts(row: UsageRecord) -> list[tuple[str, str]]:
         ("Asked", f"{row.detail.get('path', '')} {'streamed' if row.streamed else 'whole'}"),
         ("Attempts", str(row.attempts) if row.attempts > 1 else ""),
         ("Tools called", ", ".join(tools)),
-        ("Prompt sent", figures.size(row.prompt_bytes).text if row.prompt_bytes else ""),
+        ("Prompt sent", formatting.size(row.prompt_bytes).text if row.prompt_bytes else ""),
     )
     return [(title, text.strip()) for title, text in told if text.strip()]
 

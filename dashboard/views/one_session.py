@@ -9,20 +9,21 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from bridge.models import UsageSession
-from dashboard import cards, exports, figures
-from dashboard.access import for_readers
-from dashboard.cards import Card, Compared
-from dashboard.cells import State
-from dashboard.charts import Chart, Series, leading, tone
-from dashboard.frame import Frame, missing, page
+from dashboard.display import cards, formatting
+from dashboard.display.cards import Card, Compared
+from dashboard.display.cells import State
+from dashboard.display.charts import Chart, Series, leading, tone
+from dashboard.pages.access import for_readers
+from dashboard.pages.page import Frame, missing, page
 from dashboard.queries import sessions
 from dashboard.queries.keys import KnownKeys
 from dashboard.queries.sessions import ModelShare
-from dashboard.ranges import Slot
-from dashboard.tables import Column, InMemory, Table
-from dashboard.totals import Totals
-from dashboard.turns import Compaction, Turn, compactions
-from dashboard.views.listed import TONES, totals
+from dashboard.tables import exports
+from dashboard.tables.row_columns import TONES, totals
+from dashboard.tables.table import Column, InMemory, Table
+from dashboard.usage.compactions import Compaction, Turn, compactions
+from dashboard.usage.periods import Slot
+from dashboard.usage.totals import Totals
 
 MOST_BARS = 120
 """Turns that are drawn as bars; more of them are a line."""
@@ -46,7 +47,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         owner=KnownKeys.read().owner(row.key_id, row.fingerprint, row.key),
         cards=_cards(row),
         tables=tables,
-        lasted=figures.duration((row.last_at - row.first_at).total_seconds() * 1000),
+        lasted=formatting.duration((row.last_at - row.first_at).total_seconds() * 1000),
         left_out=row.requests - len(turns),
         **_drawn(frame, turns),
     )
@@ -56,7 +57,7 @@ def _cards(row: UsageSession) -> list[Card]:
     sums = Compared(totals(row), Totals(), Totals())
     context = Card(
         "Longest context",
-        figures.tokens(row.largest_context),
+        formatting.tokens(row.largest_context),
         hint="Tokens of one prompt with its answer",
     )
     return [cards.cost(sums), cards.tokens(sums), cards.cached(sums), context]
@@ -76,7 +77,7 @@ def _drawn(frame: Frame, turns: Sequence[Turn]) -> dict[str, Any]:
 
 
 def _slot(frame: Frame, turn: Turn) -> Slot:
-    title = f"Turn {turn.number}, {figures.moment(turn.time, frame.zone)}"
+    title = f"Turn {turn.number}, {formatting.moment(turn.time, frame.zone)}"
     return Slot(turn.time, turn.time, str(turn.number), title, True)
 
 

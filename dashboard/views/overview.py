@@ -6,13 +6,13 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from bridge.models import UsageRecord
-from dashboard import cards, drawings
-from dashboard.access import for_readers
-from dashboard.frame import Frame, page
+from dashboard.display import cards, chart_builders
+from dashboard.display.ranking import Group, ranked
+from dashboard.pages.access import for_readers
+from dashboard.pages.concerns import concerns
+from dashboard.pages.page import Frame, page
 from dashboard.queries import hours, keys, models
-from dashboard.queries.attention import concerns
-from dashboard.ranking import Group, ranked
-from dashboard.totals import USE, WAITING
+from dashboard.usage.totals import USE, WAITING
 
 GROUPED = (*keys.IDENTITY, "key", "model")
 SUMMED = (*USE, *WAITING)
@@ -34,8 +34,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "overview",
         frame,
         cards=cards.overview(frame.compared(told)),
-        requests_chart=drawings.requests(slots, told.slots),
-        latency_chart=drawings.first_token(slots, told.slots),
+        requests_chart=chart_builders.requests(slots, told.slots),
+        latency_chart=chart_builders.first_token(slots, told.slots),
         keys=ranked(_key(frame, use) for use in by_key),
         models=ranked(_model(frame, use) for use in by_model),
         concerns=concerns(frame, by_model, known, told.total),

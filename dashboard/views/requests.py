@@ -8,14 +8,14 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
 from bridge.models import UsageRecord
-from dashboard import exports
-from dashboard.access import for_readers
-from dashboard.frame import Frame, page
-from dashboard.keyset import Rows
+from dashboard.pages.access import for_readers
+from dashboard.pages.page import Frame, page
 from dashboard.queries import requests
 from dashboard.queries.keys import KnownKeys
-from dashboard.tables import Column, Table
-from dashboard.views.listed import outcome
+from dashboard.tables import exports
+from dashboard.tables.keyset import Rows
+from dashboard.tables.row_columns import outcome
+from dashboard.tables.table import Column, Table
 
 LONGEST_ID = 64
 

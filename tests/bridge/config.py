@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge import config_file
-from bridge.config_file import ConfigFileError
+from bridge.configuration import yaml_file
+from bridge.configuration.yaml_file import ConfigFileError
 from bridge.models import (
     AliasTarget,
     Backend,
@@ -21,7 +21,7 @@ from bridge.models import (
 
 def put(text: str, **how: bool) -> list[str]:
     """Import a text; what changed, as ``verb kind label``."""
-    changes = config_file.apply(config_file.read(text), "test", **how)
+    changes = yaml_file.apply(yaml_file.read(text), "test", **how)
     return [f"{change.verb} {change.kind} {change.label}" for change in changes]
 
 

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from bridge import attempts, breaker_rows
-from bridge import discovery as discovering
-from bridge.breaker_rows import BreakerRows
-from bridge.gateway import Gateway
-from bridge.ledger import Ledger
+from bridge.backends import breaker_sync, discovery
+from bridge.backends.breaker_sync import BreakerRows
+from bridge.backends.client import Upstream
+from bridge.configuration.snapshot import Snapshot
+from bridge.configuration.snapshot_store import SnapshotStore
+from bridge.ledger.record import Record
+from bridge.ledger.spool import Spool
+from bridge.ledger.writer import Ledger
 from bridge.models import Backend as Row
-from bridge.routing import Backend, Routes
-from bridge.snapshot import Snapshot
-from bridge.spool import Spool
-from bridge.store import SnapshotStore
-from bridge.upstream import Upstream
-from bridge.usage import Record
+from bridge.relay import attempt
+from bridge.routing.resolve import Backend, Routes
+from bridge.runtime.gateway import Gateway
 from tests.bridge.found import Found
 from tests.bridge.history import forget
 from tests.bridge.making import BETA, Clock, a_backend, facts
@@ -57,7 +57,7 @@ def nothing_in_the_environment(settings: Any) -> Any:
 def schedule(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of discovery."""
     clock = Clock()
-    monkeypatch.setattr(discovering, "time", clock)
+    monkeypatch.setattr(discovery, "time", clock)
     return clock
 
 
@@ -88,13 +88,13 @@ async def engine(
         return None
 
     monkeypatch.setattr(SnapshotStore, "keep_current", nothing)
-    monkeypatch.setattr(discovering.Discovery, "run", nothing)
+    monkeypatch.setattr(discovery.Discovery, "run", nothing)
     monkeypatch.setattr(BreakerRows, "run", nothing)
     monkeypatch.setattr(Ledger, "run", nothing)
     monkeypatch.setattr(Gateway, "_count", nothing)
     monkeypatch.setattr(Ledger, "aclose", nothing)
     settings.DATA_DIR = tmp_path
-    monkeypatch.setattr(attempts, "PAUSE_RANGE", (0.0, 0.0))
+    monkeypatch.setattr(attempt, "PAUSE_RANGE", (0.0, 0.0))
     engine = Gateway()
     engine.store.current = Snapshot(1, Routes((replace(main, models=facts(ALPHA, BETA)),)))
     engine.store._loaded.set()
@@ -132,7 +132,7 @@ def records(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
 def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
     """The wall clock of the breakers' rows."""
     wall = Wall()
-    monkeypatch.setattr(breaker_rows, "timezone", wall)
+    monkeypatch.setattr(breaker_sync, "timezone", wall)
     return wall
 
 

@@ -1,10 +1,10 @@
 """Discovery over one real backend, under a clock that stands still until it is moved."""
 
-from bridge.discovery import Discovery
-from bridge.health import Health
-from bridge.routing import Backend
-from bridge.store import SnapshotStore
-from bridge.upstream import Upstream
+from bridge.backends.client import Upstream
+from bridge.backends.discovery import Discovery
+from bridge.backends.health import Health
+from bridge.configuration.snapshot_store import SnapshotStore
+from bridge.routing.resolve import Backend
 from tests.bridge.making import Clock
 from tests.fakes.backend import MODELS, FakeBackend
 

@@ -4,15 +4,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.attempts import Order
-from bridge.routing import Backend, Target
-from bridge.translation.answer import Answer
-from bridge.translation.backend_errors import Asked
-from bridge.translation.profile import PROFILES, ModelFacts
-from bridge.translation.request import Manners, to_chat
-from bridge.translation.schema import Limits, MessagesRequest, read_request
-from bridge.translation.stream import Terms
-from bridge.upstream import Upstream
+from bridge.backends.client import Upstream
+from bridge.relay.attempt import Order
+from bridge.routing.resolve import Backend, Target
+from bridge.translation.errors.from_backend import Asked
+from bridge.translation.profiles import PROFILES, ModelFacts
+from bridge.translation.request.schema import Limits, MessagesRequest, read_request
+from bridge.translation.request.translate import Manners, to_chat
+from bridge.translation.response.message_stream import Terms
+from bridge.translation.response.translate import Answer
 from tests.fakes.chunks import Json, frame
 
 SECRET = "cpk_secret_of_the_caller"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bridge.gateway import Gateway
+from bridge.runtime.gateway import Gateway
 from tests.bridge.roads import Answer
 from tests.fakes.backend import ALPHA
 from tests.fakes.chunks import finish, role, text, usage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from bridge import roles
+from bridge.accounts import roles
 
 PASSWORD = "correct horse battery"
 

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from bridge.breaker import State
-from bridge.breaker_rows import BreakerRows
-from bridge.health import Health
-from bridge.routing import Backend, Routes
-from bridge.snapshot import Snapshot
-from bridge.store import SnapshotStore
-from bridge.translation.errors import ApiError
+from bridge.backends.breaker import State
+from bridge.backends.breaker_sync import BreakerRows
+from bridge.backends.health import Health
+from bridge.configuration.snapshot import Snapshot
+from bridge.configuration.snapshot_store import SnapshotStore
+from bridge.routing.resolve import Backend, Routes
+from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import Clock
 
 WAIT = 5.0

@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.breaker import Breaker
-from bridge.gateway import Gateway
-from bridge.journey import Call, Head
-from bridge.relay import relay
+from bridge.backends.breaker import Breaker
+from bridge.relay.exchange import Call, Head
+from bridge.relay.pipeline import relay
+from bridge.runtime.gateway import Gateway
 from tests.bridge.making import SECRET
 from tests.fakes.client import ask
 from tests.grammar import Event, check_stream, parse_sse

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from bridge.spool import Spool
+from bridge.ledger.spool import Spool
 
 BIG = 2**30
 Make = Callable[..., Spool]

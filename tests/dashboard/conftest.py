@@ -9,15 +9,15 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from bridge import roles
-from dashboard import frame
+from bridge.accounts import roles
+from dashboard.pages import page
 from tests.dashboard.making import NOW, make_backends
 
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the pages it is NOW."""
-    monkeypatch.setattr(frame, "timezone", SimpleNamespace(now=lambda: NOW))
+    monkeypatch.setattr(page, "timezone", SimpleNamespace(now=lambda: NOW))
 
 
 def visitor(group: str) -> Client:

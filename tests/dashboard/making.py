@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bridge.ledger.rollups import hours, sessions
 from bridge.models import (
     ApiKey,
     Backend,
@@ -17,7 +18,6 @@ from bridge.models import (
     UsageRecord,
     UsageSession,
 )
-from bridge.postings import hours, sessions
 
 NOW = datetime(2025, 3, 20, 14, 23, 45, tzinfo=UTC)
 """A Thursday afternoon, ten days before the clocks change in Europe."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.announcements import AWAY, BACK, CHANNEL
-from bridge.redis_connection import PREFIX
+from bridge.cluster.announcements import AWAY, BACK, CHANNEL
+from bridge.cluster.redis import PREFIX
 from tests.conftest import Start
 from tests.fakes.gateway import ROOT, Gateway, Ready
 from tests.fakes.listener import Listener

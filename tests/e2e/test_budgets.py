@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bridge.spool import Spool
-from bridge.usage import Record
+from bridge.ledger.record import Record
+from bridge.ledger.spool import Spool
 from tests.conftest import Start
 from tests.fakes import books
 from tests.fakes.backend import ALPHA, FakeBackend

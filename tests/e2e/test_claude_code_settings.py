@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridge.client_variables import Connection, claude_code
-from bridge.translation.profile import ModelFacts
+from bridge.pages.client_variables import Connection, claude_code
+from bridge.translation.profiles import ModelFacts
 from tests.e2e.claude_code import (
     MODEL,
     ClaudeCode,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.client_settings import curl, python_sdk, typescript_sdk
-from bridge.client_variables import Connection
-from bridge.translation.profile import ModelFacts
+from bridge.pages.client_settings import curl, python_sdk, typescript_sdk
+from bridge.pages.client_variables import Connection
+from bridge.translation.profiles import ModelFacts
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, reasoning, role, text, usage
 from tests.fakes.client import KEY

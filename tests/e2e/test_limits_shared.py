@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bridge.counters import AWAY, BACK
+from bridge.keys.limiter import AWAY, BACK
 from tests.conftest import Start
 from tests.e2e.test_limits import begun, gated, refusal
 from tests.fakes import books, postgres

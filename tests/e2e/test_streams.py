@@ -5,17 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.fakes.backend import ALPHA, FakeBackend
-from tests.fakes.chunks import (
-    Json,
-    arguments,
-    call,
-    finish,
-    fold,
-    reasoning,
-    role,
-    text,
-    usage,
-)
+from tests.fakes.chunks import Json, arguments, call, finish, fold, reasoning, role, text, usage
 from tests.fakes.client import RawClient, text_of
 from tests.fakes.gateway import Gateway
 from tests.fakes.replies import Gate

@@ -19,8 +19,8 @@ POLL_SECONDS = 0.02
 async def account(count: int, seed: int) -> None:
     from django.conf import settings
 
-    from bridge.ledger import Ledger
-    from bridge.spool import Spool
+    from bridge.ledger.spool import Spool
+    from bridge.ledger.writer import Ledger
 
     spool = Spool(settings.DATA_DIR / "spool", settings.SPOOL_MAX_BYTES)
     ledger = Ledger(spool)

@@ -73,7 +73,7 @@ class Listener:
 
 
 def main() -> None:
-    from bridge import announcements  # needs the settings, which only the child has set
+    from bridge.cluster import announcements  # needs the settings, which only the child has set
 
     asyncio.run(announcements.listen(lambda: print("heard")))
 

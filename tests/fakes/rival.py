@@ -15,7 +15,7 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
-from bridge.limits import Limits
+from bridge.keys.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 64
@@ -58,10 +58,10 @@ async def nothing_spent(key_id: int, period: str) -> Decimal:
 
 async def rush() -> dict[int, int]:
     """How many of the requests of each key were let in, all made at once."""
-    from bridge import redis_counters
-    from bridge.counters import Counters
+    from bridge.keys import redis_limiter
+    from bridge.keys.limiter import Counters
 
-    redis_counters.PATIENCE_SECONDS = PATIENCE_SECONDS
+    redis_limiter.PATIENCE_SECONDS = PATIENCE_SECONDS
     counters = Counters(nothing_spent)
     let_in = {}
     for key_id, limits in RUSHED.items():
@@ -73,10 +73,10 @@ async def rush() -> dict[int, int]:
 
 
 async def hold() -> None:
-    from bridge import redis_counters
-    from bridge.counters import Counters
+    from bridge.keys import redis_limiter
+    from bridge.keys.limiter import Counters
 
-    redis_counters.PATIENCE_SECONDS = PATIENCE_SECONDS
+    redis_limiter.PATIENCE_SECONDS = PATIENCE_SECONDS
     counters = Counters(nothing_spent, LEASE_SECONDS)
     verdict = await counters.admit(HELD, PLACES, 0, time.time())
     print("holds" if verdict.is_allowed else "was refused")

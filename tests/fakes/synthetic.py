@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import django
 
-from bridge.usage import Record
+from bridge.ledger.record import Record
 
 MODELS = ("vendor/large", "vendor/small", "other/coder")
 BACKENDS = ("main", "second")
@@ -76,7 +76,7 @@ def _record(chance: random.Random, request_id: str, number: int, started_at: flo
 
 def fill(count: int, seed: int = 1, days: float = 7.0, end: float | None = None) -> int:
     """Enter that many records into the ledger; how many were new."""
-    from bridge.ledger import enter  # needs Django, which may not be set up on import
+    from bridge.ledger.writer import enter  # needs Django, which may not be set up on import
 
     entered = 0
     batch: list[Record] = []

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.probing.aim import Aim
-from bridge.probing.checks import CHECKS
-from bridge.probing.run import run
-from bridge.probing.trial import Finding, Subject, known_facts
-from bridge.translation.profile import PROFILES, ModelFacts
-from bridge.upstream import Upstream
+from bridge.backends.client import Upstream
+from bridge.probe.check import Finding, Subject, known_facts
+from bridge.probe.checks import CHECKS
+from bridge.probe.run import run
+from bridge.probe.target import Aim
+from bridge.translation.profiles import PROFILES, ModelFacts
 from tests.bridge.making import a_backend
 from tests.live.llama_server import Server, running, wait_until
 

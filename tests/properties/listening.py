@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.translation.answer import Answer
-from bridge.translation.backend_errors import Asked
-from bridge.translation.errors import ApiError
-from bridge.translation.events import Event, frames
-from bridge.translation.fold import fold
-from bridge.translation.jsontext import decode, encode
-from bridge.translation.stream import Phase
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.errors.from_backend import Asked
+from bridge.translation.json import decode, encode
+from bridge.translation.response.events import Event, frames
+from bridge.translation.response.fold import fold
+from bridge.translation.response.message_stream import Phase
+from bridge.translation.response.translate import Answer
 from tests.grammar import check_stream
 from tests.shapes import CUT, Json, check_error, check_message
 from tests.translation.playbook import make_terms

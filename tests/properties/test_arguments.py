@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.translation.arguments import ArgumentStream, as_object
+from bridge.translation.response.tool_arguments import ArgumentStream, as_object
 from tests.properties.hostile import ARGUMENTS
 from tests.properties.values import CUTS, OBJECTS, mended, pieces, written
 from tests.shapes import Json

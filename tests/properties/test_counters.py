@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from bridge import redis_counters
-from bridge.counters import LEASE_SECONDS
-from bridge.limits import WINDOW_SECONDS, Kind, Limits, Outcome, Ticket
-from bridge.local_counters import LocalCounters
-from bridge.redis_counters import RedisCounters
+from bridge.keys import redis_limiter
+from bridge.keys.limiter import LEASE_SECONDS
+from bridge.keys.limits import WINDOW_SECONDS, Kind, Limits, Outcome, Ticket
+from bridge.keys.memory_limiter import LocalCounters
+from bridge.keys.redis_limiter import RedisCounters
 from tests.fakes.redis import RedisServer
 from tests.fakes.rival import PATIENCE_SECONDS
 
@@ -59,7 +59,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(settings, "REDIS_URL", server.url)
-        patch.setattr(redis_counters, "PATIENCE_SECONDS", PATIENCE_SECONDS)
+        patch.setattr(redis_limiter, "PATIENCE_SECONDS", PATIENCE_SECONDS)
         yield server
 
 
@@ -108,7 +108,7 @@ def test_redis_decides_as_memory_does(
     pauses=st.lists(st.floats(0, 70, allow_nan=False), max_size=60),
 )
 def test_no_minute_holds_more_than_the_limit(limit: int, pauses: list[float]) -> None:
-    """bridge/limits.py: wherever the 60 seconds begin."""
+    """bridge/keys/limits.py: wherever the 60 seconds begin."""
 
     async def let_in() -> list[float]:
         store, now, passed = LocalCounters(), START, []

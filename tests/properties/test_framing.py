@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.translation.errors import ApiError
-from bridge.translation.sse import SseReader
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.response.sse import SseReader
 from tests.properties.values import CUTS, SOME_TEXT, bytewise, pieces
 
 LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])

@@ -8,13 +8,13 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.translation.errors import ApiError
-from bridge.translation.jsontext import decode, encode
-from bridge.translation.profile import PROFILES, ModelFacts, Profile, for_model
-from bridge.translation.request import ChatRequest, Manners, to_chat
-from bridge.translation.schema import Limits, MessagesRequest, has_pdf, read_request
-from bridge.translation.thinking import display
-from bridge.translation.tokens import count
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.json import decode, encode
+from bridge.translation.profiles import PROFILES, ModelFacts, Profile, for_model
+from bridge.translation.request.schema import Limits, MessagesRequest, has_pdf, read_request
+from bridge.translation.request.thinking import display
+from bridge.translation.request.tokens import count
+from bridge.translation.request.translate import ChatRequest, Manners, to_chat
 from tests.fakes.strict import check_chat_request
 from tests.properties.chat_rules import check_chat
 from tests.properties.conversations import WORD, requests

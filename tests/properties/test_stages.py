@@ -11,10 +11,10 @@ from typing import Protocol
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.translation.deltas import Finish, Reasoning, Said, Text
-from bridge.translation.dialects.echo import PrefillEcho
-from bridge.translation.dialects.inline import ThinkTags
-from bridge.translation.stops import StopStage
+from bridge.translation.response.deltas import Finish, Reasoning, Said, Text
+from bridge.translation.response.dialects.prefill_echo import PrefillEcho
+from bridge.translation.response.dialects.think_tags import ThinkTags
+from bridge.translation.response.stop_sequences import StopStage
 from tests.properties.values import CUTS, pieces
 
 LETTERS = ["a", "b", "ab", "aab", "c", "END", "EN", "D", " ", "\n", "🙂", "<", "/", "think>"]

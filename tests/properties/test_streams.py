@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.translation.backend_errors import from_reply
+from bridge.translation.errors.from_backend import from_reply
 from tests.properties.hostile import BODIES, CHUNKS, CONTENT_TYPES, REPLIES, TERMS
 from tests.properties.listening import ASKED, agree, folded, listen
 from tests.properties.values import CUTS, bytewise, pieces, written

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.translation.tools import ToolNames
+from bridge.translation.request.tools import ToolNames
 from tests.properties.values import SOME_TEXT, mended
 
 KNOWN = ["Bash", "bash", "BASH", "run_shell", "mcp__x.y__z", "mcp__x_y__z", "n" * 130, "n" * 131]

@@ -10,9 +10,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.translation.deltas import Finish, Reasoning, Said, Text, ToolCall
-from bridge.translation.dialects.markup import WrittenCalls
-from bridge.translation.dialects.written_calls import FORMATS
+from bridge.translation.response.deltas import Finish, Reasoning, Said, Text, ToolCall
+from bridge.translation.response.dialects.text_tool_call_formats import FORMATS
+from bridge.translation.response.dialects.text_tool_calls import WrittenCalls
 from tests.properties.hostile import TOOLS
 from tests.properties.values import CUTS, OBJECTS, pieces, written
 from tests.shapes import Json

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.translation.profile import PROFILES
+from bridge.translation.profiles import PROFILES
 from tests.proxysite.loading import Load, complaint
 
 ROOT = Path(__file__).resolve().parents[2]

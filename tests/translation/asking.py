@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bridge.translation.profile import PROFILES, ModelFacts
-from bridge.translation.request import ChatRequest, Manners, to_chat
-from bridge.translation.schema import Limits, MessagesRequest, read_request
+from bridge.translation.profiles import PROFILES, ModelFacts
+from bridge.translation.request.schema import Limits, MessagesRequest, read_request
+from bridge.translation.request.translate import ChatRequest, Manners, to_chat
 from tests.shapes import Json
 
 PNG = (

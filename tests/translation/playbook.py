@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
-from bridge.translation import events
-from bridge.translation.deltas import Said
-from bridge.translation.errors import ApiError
-from bridge.translation.events import Event, frames
-from bridge.translation.stream import MessageStream, Terms
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.response import events
+from bridge.translation.response.deltas import Said
+from bridge.translation.response.events import Event, frames
+from bridge.translation.response.message_stream import MessageStream, Terms
 from tests.grammar import check_stream
 from tests.shapes import Json
 

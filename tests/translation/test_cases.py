@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from bridge.translation.errors import ApiError
-from bridge.translation.events import Event, frames
-from bridge.translation.fold import fold
-from bridge.translation.jsontext import encode
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.json import encode
+from bridge.translation.response.events import Event, frames
+from bridge.translation.response.fold import fold
 from tests.grammar import check_stream
 from tests.shapes import CUT, Json, check_error, check_message
 from tests.translation.playbook import briefs

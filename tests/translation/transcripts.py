@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.translation.answer import Answer
-from bridge.translation.backend_errors import Asked, from_reply
-from bridge.translation.errors import ApiError
-from bridge.translation.events import Event
-from bridge.translation.stream import Terms
-from bridge.translation.tools import ToolNames
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.errors.from_backend import Asked, from_reply
+from bridge.translation.request.tools import ToolNames
+from bridge.translation.response.events import Event
+from bridge.translation.response.message_stream import Terms
+from bridge.translation.response.translate import Answer
 from tests.shapes import Json
 from tests.translation.playbook import make_terms, plain_block
 

@@ -8,8 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from bridge import counter_audit, redis_connection
-from bridge.audit import audit, waiting
+from bridge.cluster import redis
+from bridge.ledger import counter_audit
+from bridge.ledger.audit import audit, waiting
 
 SHOWN = 100
 
@@ -34,5 +35,5 @@ class Command(BaseCommand):
 def _counters() -> list[str]:
     try:
         return counter_audit.differences()
-    except redis_connection.AWAY as error:
+    except redis.AWAY as error:
         raise CommandError(f"Redis does not answer: {type(error).__name__}") from None

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from bridge import config_file
+from bridge.configuration import yaml_file
 
 
 class Command(BaseCommand):
     help = "Print backends, models, aliases, tool names and prices as YAML, without stored keys."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(config_file.export(), ending="")
+        self.stdout.write(yaml_file.export(), ending="")

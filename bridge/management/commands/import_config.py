@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from bridge import config_file
+from bridge.configuration import yaml_file
 from bridge.models import Change
 
 ACTOR = "import_config"
@@ -36,9 +36,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: str, dry_run: bool, prune: bool, **options: Any) -> None:
         try:
-            content = config_file.read(_text(file))
-            changes = config_file.apply(content, ACTOR, prune=prune, dry_run=dry_run)
-        except config_file.ConfigFileError as error:
+            content = yaml_file.read(_text(file))
+            changes = yaml_file.apply(content, ACTOR, prune=prune, dry_run=dry_run)
+        except yaml_file.ConfigFileError as error:
             raise CommandError(str(error)) from None
         for change in changes:
             self.stdout.write("\n".join(_lines(change)))

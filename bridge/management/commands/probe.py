@@ -10,11 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from bridge.backends.client import Upstream
 from bridge.models import Backend
-from bridge.probing.aim import Aim, CannotProbe, store, take_aim
-from bridge.probing.run import Progress, run
-from bridge.probing.trial import Finding, known_facts
-from bridge.upstream import Upstream
+from bridge.probe.check import Finding, known_facts
+from bridge.probe.run import Progress, run
+from bridge.probe.target import Aim, CannotProbe, store, take_aim
 
 WORDS = {True: "yes", False: "no", None: "?"}
 BAR = 24

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from bridge import sealing
+from bridge.keys import encryption
 from bridge.models import Backend
 from bridge.models.changes import recorded
 
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Encrypt stored keys under SECRET_KEY; afterwards SECRET_KEY_FALLBACKS may go."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rows = list(Backend.objects.filter(credential__startswith=sealing.PREFIX))
+        rows = list(Backend.objects.filter(credential__startswith=encryption.PREFIX))
         with recorded("reseal"):
             lost = [row.name for row in rows if not _reseal(row)]
         self.stdout.write(f"{len(rows) - len(lost)} of {len(rows)} stored keys are sealed anew.")
@@ -29,8 +29,8 @@ class Command(BaseCommand):
 def _reseal(row: Backend) -> bool:
     """False for a row that nothing here can read; it stays as it is."""
     try:
-        row.credential = sealing.unseal(row.credential)
-    except sealing.CannotUnseal:
+        row.credential = encryption.unseal(row.credential)
+    except encryption.CannotUnseal:
         return False
     row.save()
     return True

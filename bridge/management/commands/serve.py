@@ -13,8 +13,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import OperationalError, connection
 
-from bridge import servers
 from bridge.models import Backend, Origin
+from bridge.runtime import servers
 
 FIRST_ADMIN = "admin"
 RETRY_SECONDS = 1.0

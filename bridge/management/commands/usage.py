@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
-from bridge.usage_report import BY, COUNTS, Line, UnknownKey, report
+from bridge.ledger.report import BY, COUNTS, Line, UnknownKey, report
 
 SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 FORMULA = ("=", "+", "-", "@")

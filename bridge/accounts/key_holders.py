@@ -1,0 +1,166 @@
+"""Key holders on the pages: who somebody with a key is, and what that key may ask for.
+
+A key opens nothing but its own page. It is looked up as on the data plane, one of ours by its
+digest and any other by its fingerprint, and is forgotten again: what a visit goes on with is the
+number or the fingerprint, and for our keys a mark that ends with the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from bridge.accounts.login_throttle import client_address
+from bridge.configuration import snapshot
+from bridge.configuration.snapshot import Snapshot
+from bridge.keys import authentication
+from bridge.keys.authentication import Caller, IssuedKey
+from bridge.models import ApiKey, UsageHour
+from bridge.routing import resolve
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.profiles import ModelFacts
+
+LONGEST_KEY = 1400
+_TRIES = "key-holder-tries-"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whoever has a key. Either `key_id` or `fingerprint` says which; `mark` proves an issued one.
+
+    `row` is that of an issued key.
+    """
+
+    key_id: int = 0
+    fingerprint: str = ""
+    mark: str = ""
+    row: ApiKey | None = None
+
+
+# --- who it is --------------------------------------------------------------------------------
+
+
+def holder_of(text: str) -> Holder | None:
+    """Whose key this is. None: nobody's, or one that is not good (any more)."""
+    key = text.strip()
+    if not key or len(key) > LONGEST_KEY or not (key.isascii() and key.isprintable()):
+        return None
+    # Both are looked up in any case, so that the time tells nothing.
+    issued, forwarded = _issued(authentication.digest(key)), _forwarded(key)
+    return issued or (None if key.startswith(authentication.PREFIX) else forwarded)
+
+
+def still(key_id: int, fingerprint: str, mark: str) -> Holder | None:
+    """The same holder later. None when the key was revoked, has expired or was rotated away.
+
+    At most one query.
+    """
+    if not key_id:
+        return Holder(0, fingerprint) if fingerprint else None
+    row = ApiKey.objects.filter(pk=key_id).first()
+    if row is None:
+        return None
+    good = (digest for digest in _digests(row) if constant_time_compare(_mark(digest), mark))
+    return next((Holder(row.pk, "", mark, row) for _ in good), None)
+
+
+def _issued(digest: str) -> Holder | None:
+    row = ApiKey.objects.filter(Q(digest=digest) | Q(former_digest=digest)).first()
+    if row is None or not any(constant_time_compare(good, digest) for good in _digests(row)):
+        return None
+    return Holder(row.pk, "", _mark(digest), row)
+
+
+def _forwarded(key: str) -> Holder | None:
+    """A key of a backend, if the gateway ever accepted it."""
+    fingerprint = authentication.fingerprint(
+        key, authentication.fingerprint_key(settings.SECRET_KEY)
+    )
+    used = UsageHour.objects.filter(key_id=0, fingerprint=fingerprint).exists()
+    return Holder(0, fingerprint) if used else None
+
+
+def _digests(row: ApiKey) -> list[str]:
+    """The digests by which a row's key is good at this moment."""
+    now = timezone.now()
+    if not row.enabled or (row.expires_at is not None and row.expires_at <= now):
+        return []
+    overlaps = row.former_until is not None and row.former_until > now
+    return [row.digest, row.former_digest] if row.former_digest and overlaps else [row.digest]
+
+
+def _mark(digest: str) -> str:
+    """Says that a key was there, and nothing of the key."""
+    return salted_hmac("bridge.accounts.key_holders", digest).hexdigest()[:32]
+
+
+# --- how often somebody may guess -------------------------------------------------------------
+
+
+def tries_left(request: HttpRequest) -> bool:
+    """Count a try of this address before its key is looked at; False when there were too many.
+
+    As many as for logins, counted by each process for itself.
+    """
+    name = _counter(request)
+    cache.add(name, 0, settings.LOGIN_LOCK_SECONDS)
+    try:
+        return bool(cache.incr(name) <= settings.LOGIN_FAILURES)
+    except ValueError:  # it ended in between
+        return True
+
+
+def forgive(request: HttpRequest) -> None:
+    """The key was good."""
+    cache.delete(_counter(request))
+
+
+def _counter(request: HttpRequest) -> str:
+    return _TRIES + (client_address(request) or "unknown")
+
+
+# --- what it may ask for ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A name that the holder may ask for, and what is known of the model behind it.
+
+    `is_pattern`: stands for every name that fits it.
+    """
+
+    name: str
+    facts: ModelFacts
+    is_pattern: bool = False
+
+
+def offers(holder: Holder) -> list[Offer]:
+    """Every name that this holder may ask for, aliases first."""
+    routes = snapshot.routes(Snapshot(), [])
+    caller = _caller(holder)
+    named = [Offer(name, facts) for name, facts in resolve.names(routes).items()]
+    return [o for o in (*_patterns(routes), *named) if authentication.may_use(caller, o.name)]
+
+
+def _patterns(routes: resolve.Routes) -> Iterable[Offer]:
+    for alias in routes.aliases:
+        if alias.is_glob:
+            try:
+                found = resolve.resolve(routes, alias.pattern)
+            except ApiError:
+                continue
+            yield Offer(alias.pattern, found.targets[0].facts, is_pattern=True)
+
+
+def _caller(holder: Holder) -> Caller:
+    if holder.row is None:
+        return Caller(holder.fingerprint)
+    row = holder.row
+    return Caller("", IssuedKey(row.pk, row.name, allowed=row.patterns))

@@ -1,0 +1,189 @@
+"""What an operator sees of a backend and can do to it: its standing, and the buttons' work."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.utils import timezone
+
+from bridge.backends import breaker_sync
+from bridge.cluster import announcements
+from bridge.configuration import snapshot
+from bridge.keys.encryption import CannotUnseal
+from bridge.models import Backend, BreakerMode, BreakerState
+from bridge.routing.resolve import Backend as Target
+from bridge.runtime import gateway
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.errors.redaction import redact
+from bridge.translation.json import decode, encode
+from bridge.translation.profiles import for_model
+
+COLOURS = {
+    "Serving": "success",
+    "Failing": "warning",
+    "Trying again": "warning",
+    "Forced closed": "warning",
+    "Open": "danger",
+    "Forced open": "danger",
+    "Broken": "danger",
+    "Off": "default",
+}
+"""The states of a backend in words, and the kind of colour that goes with each."""
+TEST_TOKENS = 16
+MAX_REPLY = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The state of a backend. `retry_at` is when an open breaker lets a request through again."""
+
+    word: str
+    failures: int = 0
+    last_error: str = ""
+    last_error_at: datetime | None = None
+    opened_at: datetime | None = None
+    retry_at: datetime | None = None
+    problem: str = ""
+
+    @property
+    def colour(self) -> str:
+        return COLOURS[self.word]
+
+    @property
+    def needs_attention(self) -> bool:
+        return self.colour in ("danger", "warning")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of pressing a button."""
+
+    well: bool
+    text: str
+
+
+def standing(row: Backend) -> Standing:
+    """The state of a backend, as all processes share it."""
+    state: BreakerState = getattr(row, "breaker", None) or BreakerState()
+    retry_at = None
+    if state.opened_at is not None:
+        retry_at = state.opened_at + timedelta(seconds=settings.BREAKER_SECONDS)
+    problem = problem_of(row)
+    return Standing(
+        _word(row, state, retry_at, problem),
+        state.failures,
+        state.last_error,
+        state.last_error_at,
+        state.opened_at,
+        retry_at,
+        problem,
+    )
+
+
+_FORCED = {BreakerMode.OPEN: "Forced open", BreakerMode.CLOSED: "Forced closed"}
+
+
+def _word(row: Backend, state: BreakerState, retry_at: datetime | None, problem: str) -> str:
+    if not row.enabled:
+        return "Off"
+    if problem:
+        return "Broken"
+    if forced := _FORCED.get(BreakerMode(row.breaker_mode)):
+        return forced
+    if retry_at is not None:
+        return "Open" if timezone.now() < retry_at else "Trying again"
+    return "Failing" if state.failures else "Serving"
+
+
+def problem_of(row: Backend) -> str:
+    """Why this backend cannot be called as it is configured, "" when it can."""
+    try:
+        snapshot.credential(row)
+    except CannotUnseal:
+        return snapshot.UNREADABLE_KEY
+    return ""
+
+
+def reset_breaker(row: Backend) -> None:
+    """Forget its failures, in every process, at once."""
+    breaker_sync.reset(row.pk)
+    announcements.announce()
+
+
+# --- asking the backend -----------------------------------------------------------------------
+
+
+def refresh_models(row: Backend) -> Told:
+    """Read the backend's model list now."""
+    if problem := problem_of(row):
+        return Told(False, f"{row}: {problem}")
+    return async_to_sync(_refresh)(snapshot.backend_of(row))
+
+
+async def _refresh(backend: Target) -> Told:
+    discovery = gateway.current().discovery
+    await discovery.refresh(backend, backend.key)
+    progress = discovery.progress(backend)
+    if progress.failure:
+        return Told(False, f"{backend.name}: no model list. {progress.failure}")
+    return Told(True, f"{backend.name}: {progress.listed} models listed.")
+
+
+def test_backend(row: Backend) -> list[Told]:
+    """Ask for the model list and for one short answer; what came of both."""
+    if problem := problem_of(row):
+        return [Told(False, f"{row}: {problem}")]
+    target = snapshot.backend_of(row)
+    told = [async_to_sync(_refresh)(target)]
+    row.refresh_from_db()
+    model = row.models.filter(listed=True).values_list("name", flat=True).first()
+    if model is None:
+        alias_target = row.targets.first()
+        model = alias_target.model if alias_target else None
+    if model is None:
+        return [*told, Told(False, f"{row}: no model to ask; add an alias, or a key for the list.")]
+    return [*told, async_to_sync(_ask)(target, str(model))]
+
+
+async def _ask(backend: Target, model: str) -> Told:
+    profile = for_model(backend.profile, model)
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": "Say OK."}],
+        profile.token_limit_field: TEST_TOKENS,
+    }
+    begun = time.monotonic()
+    try:
+        reply = await gateway.current().upstream.send(backend, backend.key, encode(body))
+        raw = await reply.read(MAX_REPLY)
+        await reply.aclose()
+    except ApiError as error:
+        return Told(False, f"{backend.name}: {error.message}")
+    seconds = time.monotonic() - begun
+    if reply.status != 200:
+        return Told(False, f"{model}: status {reply.status}. {_refusal(raw, backend)}")
+    if not _is_completion(raw):
+        return Told(False, f"{model}: status 200, but no completion. {_refusal(raw, backend)}")
+    return Told(True, f"{model} answered in {_told(seconds)}.")
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _is_completion(raw: bytes) -> bool:
+    try:
+        document = decode(raw)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and isinstance(document.get("choices"), list)
+
+
+def _refusal(raw: bytes, backend: Target) -> str:
+    """The beginning of what the backend said, without its address and its key."""
+    text = raw[:1000].decode("utf-8", "replace")
+    return " ".join(redact(text, (backend.key, backend.host)).split())[:300]

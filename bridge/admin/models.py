@@ -1,0 +1,152 @@
+"""Models: what a list told, what a probe found, what the operator set, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
+from unfold.decorators import display
+
+from bridge.admin import formatting
+from bridge.admin.base import ConfigAdmin, post_only
+from bridge.models import DiscoveredModel
+from bridge.probe import progress
+
+_LABELS = {
+    "context": "Context window",
+    "max_output": "Longest answer",
+    "vision": "Images",
+    "tools": "Tools",
+    "reasoning": "Thinking",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One row of the table on a model's page. `counts` is the answer that is used, `by` whose."""
+
+    label: str
+    counts: str
+    by: str
+    told: str
+    probed: str
+    override: str
+
+
+@admin.register(DiscoveredModel)
+class DiscoveredModelAdmin(ConfigAdmin):
+    list_display = ("place", "window", "images", "calls", "thinks", "probe", "last_seen")
+    list_filter = ("backend", "listed", "tools", "vision", "reasoning")
+    list_select_related = ("backend",)
+    search_fields = ("name",)
+    unsaid = {
+        "vision_override": "As found",
+        "tools_override": "As found",
+        "reasoning_override": "As found",
+        "dialect": "As its backend",
+        "inline_thinking": "Known from its name",
+        "written_calls": "As TEXT_TOOL_CALLS says",
+    }
+    empty = (
+        "No model yet. The lists of the backends are read every minute, and their models appear "
+        "here as soon as one answers."
+    )
+    empty_link = ("admin:bridge_backend_changelist", "See the backends")
+    fieldsets = (
+        (
+            "What you say counts",
+            {
+                "fields": tuple(f"{name}_override" for name in DiscoveredModel.FACTS),
+                "description": "Leave empty what the list and the probe know.",
+            },
+        ),
+        ("How it is to be read", {"fields": ("dialect", "inline_thinking", "written_calls")}),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only what no list has any more: the next look would bring the others back."""
+        gone = obj is not None and not obj.listed
+        return gone and bool(super().has_delete_permission(request, obj))
+
+    # --- columns: the answer that counts ---
+
+    @display(description="model", ordering="name")
+    def place(self, row: DiscoveredModel) -> str:
+        return formatting.two_lines(row.name, row.backend.name)
+
+    @display(description="context")
+    def window(self, row: DiscoveredModel) -> str:
+        return formatting.fact(row.fact("context"))
+
+    @display(description="images")
+    def images(self, row: DiscoveredModel) -> str:
+        return formatting.fact(row.fact("vision"))
+
+    @display(description="tools")
+    def calls(self, row: DiscoveredModel) -> str:
+        return formatting.fact(row.fact("tools"))
+
+    @display(description="thinking")
+    def thinks(self, row: DiscoveredModel) -> str:
+        return formatting.fact(row.fact("reasoning"))
+
+    @display(description="probe", ordering="probed_at")
+    def probe(self, row: DiscoveredModel) -> str:
+        if not row.evidence:
+            return "not yet"
+        works = sum(1 for check in row.evidence if check["works"])
+        return formatting.two_lines(
+            f"{works} of {len(row.evidence)} work", formatting.moment(row.probed_at)
+        )
+
+    @display(description="state", ordering="listed")
+    def last_seen(self, row: DiscoveredModel) -> str:
+        colour, word = ("success", "listed") if row.listed else ("warning", "not listed any more")
+        return formatting.state(colour, word)
+
+    # --- one model ---
+
+    def panel(self, request: HttpRequest, row: DiscoveredModel) -> dict[str, Any]:
+        return {
+            "template": "bridge/admin/model_panel.html",
+            "model": row,
+            "facts": list(_facts(row)),
+            "settings_for": row.name,
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(post_only(self.probe_view))
+        return [
+            path("<int:pk>/probe/", view, name="bridge_discoveredmodel_probe"),
+            *super().get_urls(),
+        ]
+
+    def probe_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Probe the model; the answer is one JSON line for each check, as it comes."""
+        row = get_object_or_404(DiscoveredModel, pk=pk)
+        if not self.may_operate(request):
+            raise PermissionDenied
+        lines = progress.progress_lines(row.backend_id, row.name)
+        answer = StreamingHttpResponse(lines, content_type="application/x-ndjson")
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
+def _facts(row: DiscoveredModel) -> Iterator[Fact]:
+    for name, label in _LABELS.items():
+        told, probed = getattr(row, name), row.probed.get(name)
+        override = getattr(row, f"{name}_override")
+        known = (("you", override), ("the probe", probed), ("its list", told))
+        by = next((whose for whose, value in known if value is not None), "")
+        shown = (formatting.fact(value) for value in (told, probed, override))
+        yield Fact(label, formatting.fact(row.fact(name)), by, *shown)

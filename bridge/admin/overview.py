@@ -1,0 +1,192 @@
+"""The start page of the admin: is it well, what needs attention, and the ways from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Sum
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.text import capfirst
+
+from bridge.admin import backend_actions
+from bridge.configuration import snapshot
+from bridge.configuration.documents import KINDS
+from bridge.ledger.pricing import usd
+from bridge.models import (
+    AliasTarget,
+    Backend,
+    Change,
+    ConfigVersion,
+    DiscoveredModel,
+    ModelAlias,
+    UsageHour,
+)
+from bridge.models.backends import ENV
+
+SHOWN_CHANGES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A link to what is often wanted, for those with the permission."""
+
+    title: str
+    page: str
+    permission: str
+
+
+WAYS = (
+    Way("Add an alias", "admin:bridge_modelalias_add", "bridge.add_modelalias"),
+    Way("Where does a name lead?", "admin:bridge_route", "bridge.view_modelalias"),
+    Way("Client settings", "admin:bridge_client", "bridge.view_modelalias"),
+    Way("Issue a key", "admin:bridge_apikey_add", "bridge.add_apikey"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Something that an operator should look at, with the page where it is mended."""
+
+    text: str
+    href: str
+    grave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One backend on the start page."""
+
+    row: Backend
+    standing: backend_actions.Standing
+    models: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What went through in the last 24 hours. `error_share` in percent."""
+
+    requests: int
+    tokens: int
+    cost_usd: Decimal
+    error_share: float
+
+
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+
+
+def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the start page shows to this user; called by the theme."""
+    if request.user.has_perm("bridge.view_backend"):
+        context |= _state()
+    if request.user.has_perm("bridge.view_change"):
+        context["recent_changes"] = Change.objects.all()[:SHOWN_CHANGES]
+    context["ways"] = [way for way in WAYS if request.user.has_perm(way.permission)]
+    return context
+
+
+def _state() -> dict[str, Any]:
+    rows = list(Backend.objects.select_related("breaker"))
+    counts = _listed()
+    cards = [Card(row, backend_actions.standing(row), counts.get(row.pk, 0)) for row in rows]
+    concerns = _concerns(cards)
+    return {
+        "cards": cards,
+        "concerns": concerns,
+        "verdict": _verdict(cards, concerns),
+        "is_demo": not any(card.row.enabled for card in cards),
+        "alias_count": ModelAlias.objects.filter(enabled=True).count(),
+        "model_count": sum(counts.values()),
+        "version": settings.VERSION,
+        "traffic": _traffic(),
+    }
+
+
+def _traffic() -> Traffic:
+    """The last day's sums, from the ledger's hours."""
+    since = timezone.now() - timedelta(days=1)
+    sums = UsageHour.objects.filter(hour__gt=since).aggregate(
+        **{name: Sum(name, default=0) for name in (*_TOKENS, "requests", "errors", "cost_nano_usd")}
+    )
+    return Traffic(
+        requests=sums["requests"],
+        tokens=sum(sums[name] for name in _TOKENS),
+        cost_usd=usd(sums["cost_nano_usd"]),
+        error_share=100 * sums["errors"] / max(1, sums["requests"]),
+    )
+
+
+def _listed() -> dict[int, int]:
+    """Backend -> how many models its list has."""
+    rows = DiscoveredModel.objects.filter(listed=True).order_by().values("backend")
+    return dict(rows.annotate(Count("pk")).values_list("backend", "pk__count"))
+
+
+def _verdict(cards: list[Card], concerns: list[Concern]) -> tuple[str, str]:
+    """(colour, words) of the biggest thing on the page."""
+    enabled = [card for card in cards if card.row.enabled]
+    if not enabled:
+        return "info", "Serving the built-in demo"
+    if all(card.standing.colour == "danger" for card in enabled):
+        return "danger", "Not serving"
+    if any(concern.grave for concern in concerns):
+        return "warning", "Serving, but not everything"
+    return "success", "Serving"
+
+
+def _concerns(cards: list[Card]) -> list[Concern]:
+    built = snapshot.build(ConfigVersion.current())
+    found = [
+        Concern(f"{_kind(fault)} {fault.name}: {fault.reason}", _page(fault), grave=True)
+        for fault in built.faults
+    ]
+    for card in cards:
+        found += _about_backend(card)
+    return found + _about_aliases()
+
+
+def _kind(fault: snapshot.Fault) -> str:
+    return capfirst(str(KINDS[fault.kind]._meta.verbose_name))
+
+
+def _page(fault: snapshot.Fault) -> str:
+    opts = KINDS[fault.kind]._meta
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[fault.id])
+
+
+def _about_backend(card: Card) -> list[Concern]:
+    row, standing = card.row, card.standing
+    page = reverse("admin:bridge_backend_change", args=[row.pk])
+    if not row.enabled or standing.problem:
+        return []
+    found = []
+    if standing.needs_attention:
+        error = f": {standing.last_error}" if standing.last_error else ""
+        grave = standing.colour == "danger"
+        found.append(Concern(f"Backend {row} is {standing.word.lower()}{error}", page, grave))
+    name = row.credential.removeprefix(ENV)
+    if row.credential.startswith(ENV) and not settings.BACKEND_SECRET(name):
+        text = f"Backend {row} wants its key from {name}, which is not set: callers' keys are sent"
+        found.append(Concern(text, page))
+    if not card.models:
+        found.append(Concern(f"Backend {row} has not told its models", page))
+    return found
+
+
+def _about_aliases() -> list[Concern]:
+    """Aliases that lead to nothing but backends that are switched off."""
+    leading = AliasTarget.objects.filter(backend__enabled=True).values("alias")
+    stranded = ModelAlias.objects.filter(enabled=True, targets__isnull=False)
+    return [
+        Concern(
+            f"Alias {row} leads to backends that are switched off",
+            reverse("admin:bridge_modelalias_change", args=[row.pk]),
+            grave=True,
+        )
+        for row in stranded.exclude(pk__in=leading).distinct()
+    ]

@@ -1,0 +1,82 @@
+"""Routing explained to an operator: the decision that a request would meet now, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from bridge.admin import backend_actions
+from bridge.configuration import snapshot
+from bridge.models import Backend, ConfigVersion
+from bridge.routing import resolve
+from bridge.routing.resolve import Route, Target
+from bridge.translation.profiles import ModelFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One target of a route, in the order in which they are asked."""
+
+    target: Target
+    standing: backend_actions.Standing | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided; `error` is what a client would read if nothing was found."""
+
+    steps: tuple[str, ...]
+    stops: tuple[Stop, ...] = ()
+    alias: str = ""
+    overrides: tuple[str, ...] = ()
+    error: str = ""
+
+    @property
+    def target(self) -> Target | None:
+        return self.stops[0].target if self.stops else None
+
+    @property
+    def facts(self) -> ModelFacts | None:
+        """What a client may rely on, whichever target answers: of sizes the smallest known."""
+        known = [stop.target.facts for stop in self.stops]
+        if not known:
+            return None
+        contexts = [facts.context for facts in known if facts.context]
+        outputs = [facts.max_output for facts in known if facts.max_output]
+        return replace(
+            known[0],
+            context=min(contexts, default=None),
+            max_output=min(outputs, default=None),
+            vision=_all(facts.vision for facts in known),
+            tools=_all(facts.tools for facts in known),
+        )
+
+
+def _all(answers: Iterable[bool | None]) -> bool | None:
+    """No if one says no, yes if all say yes."""
+    told = list(answers)
+    if False in told:
+        return False
+    return None if None in told else True
+
+
+def decide(name: str, session: str = "") -> Decision:
+    """Where a request for this name would go now, by the rows as they are."""
+    steps, found = resolve.explain(_routes(), name, session)
+    if not isinstance(found, Route):
+        return Decision(tuple(steps), error=found.message)
+    rows = {row.pk: row for row in Backend.objects.select_related("breaker")}
+    stops = tuple(
+        Stop(t, backend_actions.standing(rows[t.backend.id]) if t.backend.id in rows else None)
+        for t in found.targets
+    )
+    return Decision(tuple(steps), stops, found.alias, found.overrides.told())
+
+
+def names() -> list[str]:
+    """Every name that a client may ask for."""
+    return list(resolve.names(_routes()))
+
+
+def _routes() -> resolve.Routes:
+    return snapshot.build(ConfigVersion.current()).routes

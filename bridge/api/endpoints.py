@@ -1,0 +1,248 @@
+"""The data plane's endpoints: plain ASGI callables, outside Django's request handling.
+
+Each reads the request, calls one thing, and writes the answer. Every error leaves in the Anthropic
+envelope with a request id, whatever the path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
+from itertools import chain
+
+from django.conf import settings
+
+from bridge.api import metrics
+from bridge.api import models as report
+from bridge.api.request_body import (
+    ClientLeft,
+    Receive,
+    Scope,
+    Send,
+    headers_of,
+    read_body,
+    server_address,
+)
+from bridge.ids import mint
+from bridge.keys import authentication
+from bridge.relay import count_tokens as counting
+from bridge.relay import prepare
+from bridge.relay.exchange import Call, Head
+from bridge.relay.pipeline import INTERNAL, JSON_HEADERS, relay
+from bridge.runtime import gateway as gateways
+from bridge.runtime.gateway import Gateway
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.json import JSON, encode
+from bridge.translation.request.schema import read_request
+
+logger = logging.getLogger(__name__)
+
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+Answer = tuple[int, JSON]
+Handler = Callable[[Gateway, Call, Scope], Awaitable[Answer]]
+Written = tuple[int, dict[str, str], bytes]
+"""Status, headers and body."""
+Writer = Callable[[Gateway, Call, Scope], Awaitable[Written]]
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+
+
+async def _reply(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
+    await _start(send, status, {**headers, "content-length": str(len(body))})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _fail(send: Send, error: ApiError, request_id: str) -> None:
+    headers = {**JSON_HEADERS, **error.reply_headers(), "request-id": request_id}
+    await _reply(send, error.status, headers, error.body(request_id))
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+async def _call(scope: Scope, receive: Receive, request_id: str) -> Call:
+    headers = headers_of(scope)
+    body = b""
+    if scope["method"] == "POST":
+        body = await read_body(headers, receive, settings.MAX_BODY_BYTES)
+    return Call(scope["path"], headers, body, server_address(scope), request_id)
+
+
+def _check_method(scope: Scope, *allowed: str) -> None:
+    if scope["method"] not in allowed:
+        raise ApiError(405, "Method not allowed", headers={"allow": ", ".join(allowed)})
+
+
+def json_endpoint(handler: Handler, *methods: str) -> Endpoint:
+    """An endpoint that answers one JSON document once the configuration is there."""
+
+    async def write(gateway: Gateway, call: Call, scope: Scope) -> Written:
+        await gateway.ready()
+        status, document = await handler(gateway, call, scope)
+        return status, JSON_HEADERS, encode(document)
+
+    return whole_endpoint(write, *methods)
+
+
+def whole_endpoint(write: Writer, *methods: str) -> Endpoint:
+    """An endpoint that answers in one piece. HEAD is GET without the body."""
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = f"req_{mint()}"
+        try:
+            _check_method(scope, *methods)
+            call = await _call(scope, receive, request_id)
+            status, headers, body = await write(gateways.current(), call, scope)
+        except ApiError as error:
+            await _fail(send, error, request_id)
+        except ClientLeft:
+            return
+        except Exception:
+            logger.exception("%s: %s", request_id, INTERNAL)
+            await _fail(send, ApiError(500, INTERNAL), request_id)
+        else:
+            body = b"" if scope["method"] == "HEAD" else body
+            await _reply(send, status, {**headers, "request-id": request_id}, body)
+
+    return endpoint
+
+
+def _admit(gateway: Gateway, call: Call) -> authentication.Caller:
+    """The caller, if /v1/messages would let it in."""
+    snapshot = gateway.snapshot
+    caller = authentication.identify(call.headers, snapshot.keys, gateway.keys, time.time())
+    authentication.admit(caller, gateway.keys, snapshot.operator_key_in_use, call.address)
+    return caller
+
+
+# --- POST /v1/messages ------------------------------------------------------------------------
+
+
+async def messages(scope: Scope, receive: Receive, send: Send) -> None:
+    """POST /v1/messages. The client's leaving is watched for while the answer is made."""
+    request_id = f"req_{mint()}"
+    try:
+        _check_method(scope, "POST")
+    except ApiError as error:
+        await _fail(send, error, request_id)
+        return
+    try:
+        call = await _call(scope, receive, request_id)
+    except ApiError as fault:  # on record like any other refusal
+        call = Call(scope["path"], headers_of(scope), b"", server_address(scope), request_id, fault)
+    except ClientLeft:
+        return
+    task = asyncio.current_task()
+    assert task is not None
+    watcher = asyncio.get_running_loop().create_task(_cancel_when_left(receive, task))
+    try:
+        await _relay(call, send, watcher)
+    except asyncio.CancelledError:
+        if not watcher.done() or watcher.cancelled():
+            raise
+        task.uncancel()
+    finally:
+        watcher.cancel()
+
+
+async def _relay(call: Call, send: Send, watcher: asyncio.Task[None]) -> None:
+    """Write what the relay gives. The last message goes out when everything is settled."""
+    async with aclosing(relay(gateways.current(), call)) as parts:
+        async for part in parts:
+            if isinstance(part, Head):
+                await _start(send, part.status, part.headers)
+            else:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+    # Servers tell a finished request "disconnected" too: from here on nobody shall listen.
+    watcher.cancel()
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _cancel_when_left(receive: Receive, task: asyncio.Task[object]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    task.cancel()
+
+
+# --- the others -------------------------------------------------------------------------------
+
+
+async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
+    caller = _admit(gateway, call)
+    request = read_request(call.body, gateway.limits, counting=True)
+    authentication.check_model(caller, request.model)
+    await gateway.discovery.prepare(caller.secret)
+    plan = prepare.make_plan(gateway, request, caller, call.request_id, call.session)
+    target = plan.route.targets[0]
+    chat = await prepare.translate(gateway, plan, target)
+    key, _ = authentication.credential(caller, target.backend, gateway.keys)
+    tokens = await counting.count_tokens(gateway, target, chat, key)
+    answer: dict[str, JSON] = {"input_tokens": tokens}
+    if request.body.get("context_management") is not None:
+        answer["context_management"] = {"original_input_tokens": answer["input_tokens"]}
+    return 200, answer
+
+
+async def _models(gateway: Gateway, call: Call, scope: Scope) -> Answer:
+    caller = _admit(gateway, call)
+    await gateway.discovery.prepare(caller.secret)
+    query = scope["query_string"].decode("latin-1")
+    return 200, report.models(
+        gateway.snapshot.routes, query, partial(authentication.may_use, caller)
+    )
+
+
+async def _model(gateway: Gateway, call: Call, scope: Scope) -> Answer:
+    caller = _admit(gateway, call)
+    await gateway.discovery.prepare(caller.secret)
+    name = scope["url_route"]["kwargs"]["name"]
+    return 200, report.model(gateway.snapshot.routes, name, partial(authentication.may_use, caller))
+
+
+async def _schemas(gateway: Gateway, call: Call, scope: Scope) -> Answer:
+    await gateway.discovery.prepare(_admit(gateway, call).secret)
+    return 200, report.schemas(gateway.snapshot.routes)
+
+
+async def _health(gateway: Gateway, call: Call, scope: Scope) -> Answer:
+    return report.health(gateway)
+
+
+async def _metrics(gateway: Gateway, call: Call, scope: Scope) -> Written:
+    metrics.check_access(gateway.keys, call.headers, call.address)
+    totals = await gateway.totals.current()
+    told = chain([*metrics.of_process(gateway)], metrics.of_ledger(totals))
+    accept = call.headers.get("accept", "")
+    # there the totals are gone through, and may be many
+    body, content_type = await asyncio.to_thread(metrics.text, told, accept)
+    return 200, {"content-type": content_type}, body
+
+
+async def _not_found(gateway: Gateway, call: Call, scope: Scope) -> Answer:
+    raise ApiError(404, "Not found")
+
+
+async def hello(scope: Scope, receive: Receive, send: Send) -> None:
+    """HEAD or GET /api/hello: Claude Code opens its connection with it."""
+    await _reply(send, 200, {"request-id": f"req_{mint()}"}, b"")
+
+
+ANY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+count_tokens = json_endpoint(_count_tokens, "POST")
+models = json_endpoint(_models, "GET", "HEAD")
+model = json_endpoint(_model, "GET", "HEAD")
+schemas = json_endpoint(_schemas, "GET", "HEAD")
+health = json_endpoint(_health, "GET", "HEAD")
+prometheus = whole_endpoint(_metrics, "GET", "HEAD")
+not_found = json_endpoint(_not_found, *ANY_METHOD)

@@ -1,0 +1,163 @@
+"""What the gateway tells about itself: health, known models, and their schemas, as JSON.
+
+Names and states only: no address, no key, nothing of a backend's own entry that could name a
+path on its disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs
+
+from django.conf import settings
+
+from bridge.backends.breaker import State
+from bridge.routing import resolve
+from bridge.routing.resolve import Backend, Routes
+from bridge.runtime.gateway import Gateway
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.json import JSON
+from bridge.translation.profiles import ModelFacts
+
+EPOCH = "1970-01-01T00:00:00Z"
+LIFECYCLE = "active"
+"""All that is listed can be used; a backend says nothing of retirement."""
+MAX_PAGE = 1000
+DEFAULT_PAGE = 20
+
+
+def health(gateway: Gateway) -> tuple[int, JSON]:
+    """(status, body) of /health: 200 while any backend would be called, else 503."""
+    backends = gateway.snapshot.routes.backends
+    serving = gateway.health.can_serve(backends)
+    conditions = {b.name: _condition(gateway, b) for b in backends}
+    well = all(gateway.health.state(b) is State.CLOSED and not b.broken for b in backends)
+    reachable = all(c["reachable"] is not False for c in conditions.values())
+    status = "unhealthy" if not serving else "ok" if well and reachable else "degraded"
+    body = {
+        "status": status,
+        "version": settings.VERSION,
+        "demo": gateway.snapshot.is_demo,
+        "models_known": len(resolve.names(gateway.snapshot.routes)),
+        "requests_running": len(gateway.journeys),
+        "backends": conditions,
+    }
+    return (200 if serving else 503), body
+
+
+def _condition(gateway: Gateway, backend: Backend) -> dict[str, Any]:
+    condition = gateway.health.of(backend)
+    state = gateway.health.state(backend)
+    told: dict[str, Any] = {
+        "circuit_breaker": state.value,
+        "consecutive_failures": condition.breaker.failures,
+        "reachable": condition.reachable,
+        "dialect": backend.profile.name,
+        "models": None if backend.models is None else len(backend.models),
+    }
+    if backend.broken:
+        told["problem"] = f"It {backend.broken}."
+    if state is not State.CLOSED:
+        told["retry_after"] = condition.breaker.wait(gateway.health.clock())
+    return told
+
+
+def schemas(routes: Routes) -> JSON:
+    """What discovery knows of each model, by backend; null is "not told"."""
+    return {
+        "backends": {
+            backend.name: {
+                "dialect": backend.profile.name,
+                "models": {
+                    name: {
+                        "context": facts.context,
+                        "max_output": facts.max_output,
+                        "tools": facts.tools,
+                        "vision": facts.vision,
+                        "reasoning": facts.reasoning,
+                        "refused_fields": sorted(facts.refused),
+                    }
+                    for name, facts in (backend.models or {}).items()
+                },
+            }
+            for backend in routes.backends
+        },
+        "aliases": {alias.pattern: alias.choices[0].model for alias in routes.aliases},
+    }
+
+
+def model_info(name: str, facts: ModelFacts) -> JSON:
+    """One model as the Messages API describes models."""
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": EPOCH,
+        "lifecycle": LIFECYCLE,
+        "max_input_tokens": facts.context,
+        "max_tokens": facts.max_output,
+        "capabilities": None,
+        "line": None,
+        "deprecated_at": None,
+        "retires_at": None,
+    }
+
+
+Allows = Callable[[str], bool]
+"""Whether a caller may use a model of this name."""
+
+
+def _everything(name: str) -> bool:
+    return True
+
+
+def model(routes: Routes, name: str, allows: Allows = _everything) -> JSON:
+    """One model by its id, a 404 when there is none."""
+    known = resolve.names(routes)
+    if name not in known or not allows(name):
+        raise resolve.unknown_model(routes, name)
+    return model_info(name, known[name])
+
+
+def models(routes: Routes, query: str, allows: Allows = _everything) -> JSON:
+    """One page of all names, aliases first."""
+    asked = {name: values[-1] for name, values in parse_qs(query).items()}
+    limit = _limit(asked.get("limit"))
+    known = {name: facts for name, facts in resolve.names(routes).items() if allows(name)}
+    if LIFECYCLE not in parse_qs(query).get("lifecycle[]", [LIFECYCLE]):
+        known = {}
+    names, has_more = _page(list(known), limit, asked.get("after_id"), asked.get("before_id"))
+    return {
+        "data": [model_info(name, known[name]) for name in names],
+        "has_more": has_more,
+        "first_id": names[0] if names else None,
+        "last_id": names[-1] if names else None,
+    }
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_PAGE
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_PAGE:
+        raise ApiError.invalid(f"limit: Input should be a number from 1 to {MAX_PAGE}")
+    return int(text)
+
+
+def _page(
+    names: list[str], limit: int, after: str | None, before: str | None
+) -> tuple[list[str], bool]:
+    """The names behind `after`, or the last ones in front of `before`; and whether more follow."""
+    if before is not None:
+        end = _position(names, before, "before_id")
+        start = max(0, end - limit)
+        return names[start:end], start > 0
+    start = 0 if after is None else _position(names, after, "after_id") + 1
+    return names[start : start + limit], start + limit < len(names)
+
+
+def _position(names: Iterable[str], wanted: str, field: str) -> int:
+    for position, name in enumerate(names):
+        if name == wanted:
+            return position
+    raise ApiError.invalid(f"{field}: no model has this id")

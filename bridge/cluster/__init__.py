@@ -1,0 +1,4 @@
+"""What several gateway processes share: the Redis connection and announcements of changes.
+
+Imports nothing of this project.
+"""

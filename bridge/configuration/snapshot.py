@@ -1,0 +1,311 @@
+"""Rows -> one immutable snapshot of the configuration.
+
+The data plane reads the snapshot and never the database. Each row is checked on its way in: one
+that makes no sense (written past the forms, sealed under another SECRET_KEY) is reported as a
+`Fault` and the last good value of it serves on, so that a bad row never takes down its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db.models import Prefetch
+
+from bridge.keys import encryption
+from bridge.keys.authentication import IssuedKey
+from bridge.keys.limits import Limits, Period
+from bridge.ledger.pricing import Prices, Rates, price_list
+from bridge.models import (
+    AliasTarget,
+    ApiKey,
+    Backend,
+    ConfigRow,
+    ConfigVersion,
+    DiscoveredModel,
+    ModelAlias,
+    Origin,
+    Price,
+    ToolNameMap,
+)
+from bridge.models.backends import ENV
+from bridge.routing import resolve
+from bridge.translation.profiles import PROFILES, ModelFacts, Profile
+from bridge.translation.request.overrides import Overrides
+
+DEMO_NAME = "demo"
+DEMO_URL = "demo://local/v1"
+DEMO_MODEL = "demo/echo"
+
+NO_TARGET = "it has no target"
+UNREADABLE_KEY = (
+    "its stored API key cannot be read: SECRET_KEY has changed. Enter the key again, or name the "
+    "former SECRET_KEY in SECRET_KEY_FALLBACKS"
+)
+NOT_CONFIGURED = "is not configured correctly"
+
+_HOSTS: tuple[tuple[str, str], ...] = (
+    ("openrouter.ai", "openrouter"),
+    ("api.deepseek.com", "deepseek"),
+    ("chutes.ai", "chutes"),
+    ("api.openai.com", "openai"),
+    (":11434", "ollama"),
+)
+"""What a base URL gives away about the family behind it."""
+
+_OWNERS: dict[str, str] = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
+"""`owned_by` of model entries -> family."""
+
+BROKEN = (ValidationError, ImproperlyConfigured, ValueError, TypeError, AttributeError)
+"""What a row may raise that makes no sense."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A row that makes no sense as it stands. `kind` as in the configuration file."""
+
+    kind: str
+    id: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole configuration at one version. `keys` is by digest."""
+
+    version: int = -1
+    routes: resolve.Routes = field(default_factory=resolve.Routes)
+    keys: Mapping[str, IssuedKey] = field(default_factory=dict)
+    prices: Prices = field(default_factory=Prices)
+    operator_key_in_use: bool = False
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def is_demo(self) -> bool:
+        return any(backend.is_demo for backend in self.routes.backends)
+
+
+def read(last: Snapshot) -> Snapshot | None:
+    """The snapshot, or None when `last` is of the current version. Raises DatabaseError."""
+    version = ConfigVersion.current()
+    return None if version == last.version else build(version, last)
+
+
+def build(version: int, last: Snapshot | None = None) -> Snapshot:
+    """One snapshot from the rows as they are; `last` has what serves on for broken ones."""
+    last = last or Snapshot()
+    faults: list[Fault] = []
+    found = routes(last, faults)
+    issued = dict(pair for pairs in _checked(ApiKey.objects.all(), _keys, faults) for pair in pairs)
+    in_use = any(backend.key for backend in found.backends)
+    return Snapshot(version, found, issued, _prices(faults), in_use, tuple(faults))
+
+
+def routes(last: Snapshot, faults: list[Fault]) -> resolve.Routes:
+    """What routing reads, from the rows as they are; broken ones are added to the faults."""
+    backends = _backends(last, faults)
+    if demo := not Backend.objects.exclude(origin=Origin.ENVIRONMENT, enabled=False).exists():
+        backends = [_demo()]
+    aliases = _aliases(last, faults)
+    if demo:
+        target = resolve.Choice(DEMO_NAME, DEMO_MODEL)
+        aliases.append(resolve.Alias("claude-*", (target,)))
+    tools = _checked(ToolNameMap.objects.all(), _tool_name, faults)
+    return resolve.Routes(
+        tuple(backends), tuple(aliases), tuple(tools), settings.AUTO_FIX_MODEL_CASE
+    )
+
+
+def _checked(
+    rows: Iterable[Any],
+    make: Callable[[Any], T],
+    faults: list[Fault],
+    last_good: Callable[[Any], T | None] = lambda row: None,
+) -> list[T]:
+    """What `make` makes of each row; for a broken one a fault, and its last good value."""
+    made = []
+    for row in rows:
+        try:
+            row.clean_fields()
+            made.append(make(row))
+        except BROKEN as error:
+            faults.append(Fault(row.KIND, row.pk, str(row), _reason(error)))
+            if (good := last_good(row)) is not None:
+                made.append(good)
+    return made
+
+
+def _reason(error: Exception) -> str:
+    """In one line and without the values, which may be secret."""
+    if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
+        return "; ".join(
+            f"{column}: {' '.join(texts)}" for column, texts in error.message_dict.items()
+        )
+    if isinstance(error, encryption.CannotUnseal):
+        return UNREADABLE_KEY
+    if isinstance(error, ImproperlyConfigured):
+        return str(error)
+    return " ".join(error.messages) if isinstance(error, ValidationError) else "it is not readable"
+
+
+# --- backends ---------------------------------------------------------------------------------
+
+
+def _backends(last: Snapshot, faults: list[Fault]) -> list[resolve.Backend]:
+    models = _models(faults)
+    known = {backend.id: backend for backend in last.routes.backends}
+
+    def last_good(row: Backend) -> resolve.Backend:
+        return known.get(row.pk) or _broken(row, models.get(row.pk, []))
+
+    def make(row: Backend) -> resolve.Backend:
+        return backend_of(row, models.get(row.pk, []))
+
+    return _checked(Backend.objects.filter(enabled=True), make, faults, last_good)
+
+
+def _models(faults: list[Fault]) -> dict[int, list[DiscoveredModel]]:
+    """The readable rows, by backend. There may be hundreds: their columns are not checked."""
+    models: dict[int, list[DiscoveredModel]] = {}
+    for row in DiscoveredModel.objects.all():
+        try:
+            facts_of(row), family_of(row), dict(row.prices)
+        except BROKEN as error:
+            faults.append(Fault(row.KIND, row.pk, row.name, _reason(error)))
+        else:
+            models.setdefault(row.backend_id, []).append(row)
+    return models
+
+
+def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> resolve.Backend:
+    """A backend as the data plane knows it. Raises `sealing.CannotUnseal`, a ValueError."""
+    rows = list(row.models.all()) if models is None else models
+    facts = {model.name: facts_of(model) for model in rows}
+    listed = {model.name: facts[model.name] for model in rows if model.listed}
+    return resolve.Backend(
+        id=row.pk,
+        name=row.name,
+        url=row.url.rstrip("/"),
+        profile=profile_of(row, rows),
+        key=credential(row),
+        auth_header=row.auth_header.lower(),
+        timeout=float(row.timeout_seconds),
+        models=listed or None,
+        told=facts,
+        position=row.position,
+        weight=row.weight,
+        idle=float(row.idle_seconds) if row.idle_seconds else None,
+        breaker=row.breaker_mode,
+    )
+
+
+def _broken(row: Backend, models: list[DiscoveredModel]) -> resolve.Backend:
+    """A backend that cannot be called. It stays known, so that requests are told why they fail."""
+    facts = {model.name: facts_of(model) for model in models if model.listed}
+    return resolve.Backend(
+        row.pk, row.name, "", PROFILES["generic"], models=facts or None, broken=NOT_CONFIGURED
+    )
+
+
+def credential(row: Backend) -> str:
+    """The operator's key for this backend, "" for none. Raises `sealing.CannotUnseal`."""
+    if row.credential.startswith(ENV):
+        return str(settings.BACKEND_SECRET(row.credential.removeprefix(ENV)))
+    return encryption.unseal(row.credential) if row.credential else ""
+
+
+def profile_of(backend: Backend, rows: list[DiscoveredModel]) -> Profile:
+    """The family as told, else from what the address and the model list give away."""
+    if backend.dialect in PROFILES:
+        return PROFILES[backend.dialect]
+    address = backend.url.partition("://")[2]
+    by_host = next((name for mark, name in _HOSTS if mark in address.split("/")[0]), None)
+    owners = (family_of(row) for row in rows if row.listed)
+    return PROFILES[by_host or next(filter(None, owners), None) or "generic"]
+
+
+def family_of(row: DiscoveredModel) -> str | None:
+    """What a model's entry gives away about the server."""
+    return _OWNERS.get(str(row.entry.get("owned_by")))
+
+
+def facts_of(row: DiscoveredModel) -> ModelFacts:
+    """What is known of a model, whoever told it."""
+    return ModelFacts(
+        name=row.name,
+        **{name: row.fact(name) for name in DiscoveredModel.FACTS},
+        dialect=row.dialect,
+        inline_thinking=row.inline_thinking,
+        written_calls=row.written_calls,
+        refused=frozenset(row.refused),
+    )
+
+
+def _demo() -> resolve.Backend:
+    facts = ModelFacts(DEMO_MODEL, vision=True, tools=True, reasoning=True)
+    return resolve.Backend(0, DEMO_NAME, DEMO_URL, PROFILES["generic"], models={DEMO_MODEL: facts})
+
+
+# --- the others -------------------------------------------------------------------------------
+
+
+def _aliases(last: Snapshot, faults: list[Fault]) -> list[resolve.Alias]:
+    targets = AliasTarget.objects.select_related("backend")
+    rows = ModelAlias.objects.filter(enabled=True).prefetch_related(Prefetch("targets", targets))
+    known = {alias.id: alias for alias in last.routes.aliases}
+    return _checked(rows, _alias, faults, lambda row: known.get(row.pk))
+
+
+def _alias(row: ModelAlias) -> resolve.Alias:
+    targets: list[ConfigRow] = list(row.targets.all())
+    if not targets:
+        raise ValidationError(NO_TARGET)
+    said = Overrides(row.thinking, row.temperature, row.max_tokens, row.system_prefix)
+    return resolve.Alias(row.pattern, tuple(map(_choice, targets)), said, row.pk)
+
+
+def _choice(target: Any) -> resolve.Choice:
+    return resolve.Choice(target.backend.name, target.model, target.weight, target.position)
+
+
+def _prices(faults: list[Fault]) -> Prices:
+    told = DiscoveredModel.objects.exclude(prices={}).select_related("backend")
+    readable = (row for row in told if isinstance(row.prices, dict))
+    listed = {(row.backend.name, row.name): Rates.read(row.prices) for row in readable}
+    known = {place: rates for place, rates in listed.items() if rates is not None}
+    return price_list(_checked(Price.objects.all(), _rates, faults), known)
+
+
+def _rates(row: Price) -> tuple[str, Rates]:
+    rates = Rates.of(
+        row.input_per_mtok, row.output_per_mtok, row.cache_read_per_mtok, row.cache_write_per_mtok
+    )
+    return row.model, rates
+
+
+def _tool_name(row: ToolNameMap) -> resolve.ToolName:
+    return resolve.ToolName(row.backend_name, row.client_name, row.model_pattern)
+
+
+_PERIODS: dict[str, Period] = {"day": "day", "month": "month"}
+
+
+def _keys(row: ApiKey) -> list[tuple[str, IssuedKey]]:
+    """The digests that this row is known by: its key's, and while it lasts the one's before it."""
+    ends = row.expires_at.timestamp() if row.expires_at else None
+    budget = row.budget_usd
+    limits = Limits(row.rpm, row.tpm, row.concurrent, budget, _PERIODS[row.period])
+    key = IssuedKey(
+        row.pk, row.name, row.enabled, ends, row.digest, row.patterns, row.sample_percent, limits
+    )
+    if not row.former_digest or row.former_until is None:
+        return [(row.digest, key)]
+    until = row.former_until.timestamp()
+    former = replace(key, expires_at=min(until, ends) if ends else until, digest=row.former_digest)
+    return [(row.digest, key), (row.former_digest, former)]

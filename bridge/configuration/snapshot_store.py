@@ -1,0 +1,87 @@
+"""The snapshot of this process, and the loop that keeps it current.
+
+A reload builds a new snapshot beside the old one and swaps a reference: running requests keep
+theirs. When the database is away, the last good snapshot serves on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from channels.db import database_sync_to_async
+from django.db import DatabaseError, InterfaceError
+
+from bridge.configuration import environment, snapshot
+from bridge.configuration.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+
+
+class SnapshotStore:
+    """Holds the current snapshot of this process. Create it on the running loop."""
+
+    def __init__(self) -> None:
+        self.current = Snapshot()
+        self._loaded = asyncio.Event()
+        self._stirred = asyncio.Event()
+
+    async def load(self) -> None:
+        """Read the rows if their version is new. Raises DatabaseError."""
+        found = await database_sync_to_async(snapshot.read)(self.current)
+        if found is not None:
+            self._report(found)
+            self.current = found
+        self._loaded.set()
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._loaded.is_set()
+
+    async def loaded(self) -> None:
+        """Wait for the first snapshot."""
+        await self._loaded.wait()
+
+    async def start(self) -> None:
+        """Bring the environment's rows up to date and load the first snapshot."""
+        await database_sync_to_async(environment.apply)()
+        await self.load()
+
+    def stir(self) -> None:
+        """Look now: somebody said that the configuration has changed."""
+        self._stirred.set()
+
+    async def keep_current(self) -> None:
+        """Reload within a second of any change, for as long as the process lives."""
+        away = False
+        while True:
+            self._stirred.clear()
+            try:
+                await (self.load() if self.is_loaded else self.start())
+                if away:
+                    logger.warning("the configuration is current again")
+                away = False
+            except (DatabaseError, InterfaceError) as error:
+                if not away:
+                    logger.error("the database is away, the last snapshot serves on: %s", error)
+                away = True
+            except Exception:  # a row that cannot even be read must not end this loop
+                if not away:
+                    logger.exception("the rows are not readable, the last snapshot serves on")
+                away = True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._stirred.wait()
+
+    def _report(self, found: Snapshot) -> None:
+        """Each broken row once, when it breaks."""
+        for fault in found.faults:
+            if fault not in self.current.faults:
+                logger.error("%s %s is not as it should be: %s", *_named(fault))
+
+
+def _named(fault: snapshot.Fault) -> tuple[str, str, str]:
+    return fault.kind, fault.name, fault.reason

@@ -1,0 +1,192 @@
+"""Does the ledger add up? Adds up rows again and compares that with the sums.
+
+Only times of which every row is still there can be compared: what retention has taken rows from is
+left out. Each hour, and each handful of sessions, is read in one view of the database, so the
+gateway may go on writing meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from django.db import connection, transaction
+
+from bridge.ledger import rollups
+from bridge.ledger.spool_file import SUFFIX
+from bridge.models import SpoolPosition, UsageHorizon, UsageHour, UsageRecord, UsageSession
+from bridge.models.usage import Sums
+
+HOUR = timedelta(hours=1)
+SESSIONS_AT_ONCE = 100
+_COUNTED = (*Sums.NAMES, *UsageHour.FIRST_TOKEN, *UsageHour.DURATION)
+
+Group = tuple[Any, ...]
+Amounts = Counter[str]
+
+
+@dataclass(slots=True)
+class Audit:
+    """What was compared, and every difference as one sentence."""
+
+    hours: int = 0
+    sessions: int = 0
+    requests: int = 0
+    differences: list[str] = field(default_factory=list)
+
+
+def audit() -> Audit:
+    """Compare all that can be compared."""
+    found = Audit()
+    horizon = UsageHorizon.objects.first()
+    complete_from = horizon.complete_from if horizon else None
+    for hour in _hours(complete_from):
+        found.hours += 1
+        _check_hour(hour, found)
+    for few in _sessions(complete_from):
+        found.sessions += len(few)
+        _check_sessions(few, found)
+    found.differences += _missing_sessions(complete_from)
+    return found
+
+
+@contextmanager
+def _one_view() -> Iterator[None]:
+    """All queries within see the same state."""
+    outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if outermost and connection.vendor == "postgresql":
+            connection.cursor().execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+def _hours(complete_from: datetime | None) -> list[datetime]:
+    """Every hour that has rows or sums, from the first complete one on."""
+    rows, sums = UsageRecord.objects.order_by("time"), UsageHour.objects.order_by()
+    if complete_from is not None:
+        rows, sums = rows.filter(time__gte=complete_from), sums.filter(hour__gte=complete_from)
+    found = set(sums.values_list("hour", flat=True).distinct())
+    following = rows.first()
+    while following is not None:
+        hour = following.time.replace(minute=0, second=0, microsecond=0)
+        found.add(hour)
+        following = rows.filter(time__gte=hour + HOUR).first()
+    return sorted(found)
+
+
+def _check_hour(hour: datetime, found: Audit) -> None:
+    with _one_view():
+        rows = list(_entries(time__gte=hour, time__lt=hour + HOUR))
+        sums = list(UsageHour.objects.filter(hour=hour))
+    found.requests += len(rows)
+    wanted = {group: Amounts(added.amounts) for group, added in rollups.hours(rows).items()}
+    stored = {_group(row, UsageHour.UNIQUE): _stored(row, _COUNTED) for row in sums}
+    found.differences += _compare(UsageHour.UNIQUE, wanted, stored)
+
+
+def _entries(**conditions: Any) -> Iterator[rollups.Entry]:
+    rows = UsageRecord.objects.filter(**conditions).order_by()
+    return rows.values_list(*rollups.COLUMNS, named=True).iterator()
+
+
+def _sessions(complete_from: datetime | None) -> Iterator[list[UsageSession]]:
+    """The sessions that began when every row is still there, a few at a time."""
+    rows = UsageSession.objects.order_by("pk")
+    if complete_from is not None:
+        rows = rows.filter(first_at__gte=complete_from)
+    last = 0
+    while few := list(rows.filter(pk__gt=last)[:SESSIONS_AT_ONCE]):
+        last = few[-1].pk
+        yield few
+
+
+def _check_sessions(few: Sequence[UsageSession], found: Audit) -> None:
+    with _one_view():
+        names = {row.session for row in few}
+        wanted: dict[Group, Amounts] = {}
+        for group, added in rollups.sessions(_entries(session__in=names)).items():
+            wanted.setdefault(group[:-1], Amounts()).update(added.amounts)
+        sums = list(UsageSession.objects.filter(pk__in=[row.pk for row in few]))
+    stored = {_group(row, UsageSession.UNIQUE): _stored(row, Sums.NAMES) for row in sums}
+    ours = {group: added for group, added in wanted.items() if group in stored}
+    found.differences += _compare(UsageSession.UNIQUE, ours, stored)
+
+
+def _missing_sessions(complete_from: datetime | None) -> Iterator[str]:
+    rows = UsageRecord.objects.exclude(session="").order_by()
+    if complete_from is not None:
+        rows = rows.filter(time__gte=complete_from)
+    unknown = rows.exclude(session__in=UsageSession.objects.values("session"))
+    for name in unknown.values_list("session", flat=True).distinct():
+        yield f"session {name}: has rows and no sums"
+
+
+def _group(row: Any, names: Iterable[str]) -> Group:
+    return tuple(getattr(row, name) for name in names)
+
+
+def _stored(row: Any, names: Iterable[str]) -> Amounts:
+    return Amounts({name: getattr(row, name) for name in names})
+
+
+def _compare(
+    names: Sequence[str], wanted: Mapping[Group, Amounts], stored: Mapping[Group, Amounts]
+) -> Iterator[str]:
+    for group in sorted({*wanted, *stored}):
+        ours, theirs = wanted.get(group, Amounts()), stored.get(group, Amounts())
+        for column in sorted(name for name in {*ours, *theirs} if ours[name] != theirs[name]):
+            told = ", ".join(f"{n} {_shown(v)}" for n, v in zip(names, group, strict=True) if v)
+            yield f"{told}: {column} is {theirs[column]}, its rows add up to {ours[column]}"
+
+
+def _shown(value: object) -> str:
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
+
+
+# --- what is still on its way -------------------------------------------------------------------
+
+
+def waiting(folder: Path) -> int:
+    """How many lines of the spool are not rows yet."""
+    positions = dict(SpoolPosition.objects.values_list("name", "position"))
+    count = 0
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        count += _not_entered(_rest(path, positions.get(path.name, 0)))
+    return count
+
+
+def _rest(path: Path, position: int) -> list[str]:
+    """The request ids of the lines behind that position."""
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            lines = file.read().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []  # all of it has become rows since
+    return [found for line in lines if (found := _request_id(line))]
+
+
+class _Named(msgspec.Struct):
+    request_id: str
+
+
+def _request_id(line: bytes) -> str:
+    try:
+        return msgspec.json.decode(line, type=_Named).request_id
+    except msgspec.DecodeError:
+        return ""
+
+
+def _not_entered(ids: Sequence[str]) -> int:
+    count = 0
+    for start in range(0, len(ids), 1000):
+        some = set(ids[start : start + 1000])
+        rows = UsageRecord.objects.filter(request_id__in=some)
+        count += len(some) - rows.count()
+    return count

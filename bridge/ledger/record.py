@@ -1,0 +1,136 @@
+"""One record for each request, whatever became of it.
+
+Filled while the request runs, written once at its end: also for requests that failed, were refused
+or were abandoned by the client (status 499).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Protocol
+
+import msgspec
+
+from bridge.translation.json import JSON, encode
+from bridge.translation.response import events
+
+logger = logging.getLogger(__name__)
+
+ABANDONED = 499
+MAX_ERROR = 300
+"""Characters of an error message that are kept."""
+
+
+class Lines(Protocol):
+    """Where written records go. Must neither raise nor wait."""
+
+    def append(self, line: bytes) -> None: ...
+
+
+class Record(msgspec.Struct, omit_defaults=True, dict=True):
+    """What is remembered of one request. Times in seconds since its start; no text, no keys.
+
+    key, key_id     the caller's name; the row of an issued key, or the `fingerprint` of another
+    alias           the alias that led to the model, as its pattern
+    error           the first words of the message, without secrets
+    cost_nano_usd   what it cost at the price of the moment; None: no price was known
+    route     how the target was found, and which ones were tried before it
+    dropped   what the backend was not sent;  refused   optional fields that it does not take
+    clamped   limits that were lowered;  repaired   what was mended in the answer
+    remedies  what was changed or waited for before a second try
+    tools     names of the tools that were called
+    repeated_bytes  how many of the prompt's bytes the turn before had too
+
+    Written as one line of JSON, less the members that say nothing.
+    """
+
+    request_id: str
+    path: str = ""
+    key: str = ""
+    key_id: int | None = None
+    fingerprint: str = ""
+    client: str = ""
+    session: str = ""
+    asked_model: str = ""
+    alias: str = ""
+    backend: str = ""
+    model: str = ""
+    streamed: bool = False
+    status: int = 0
+    error_type: str = ""
+    error: str = ""
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    thinking_tokens: int | None = None
+    estimated: bool = True
+    cost_nano_usd: int | None = None
+    stop_reason: str = ""
+    route: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    refused: list[str] = msgspec.field(default_factory=list)
+    remedies: list[str] = msgspec.field(default_factory=list)
+    repaired: list[str] = msgspec.field(default_factory=list)
+    clamped: list[str] = msgspec.field(default_factory=list)
+    tools: list[str] = msgspec.field(default_factory=list)
+    sample: dict[str, JSON] | None = None
+    prompt_bytes: int = 0
+    repeated_bytes: int = 0
+    started_at: float = msgspec.field(default_factory=time.time)
+    auth_after: float | None = None
+    translated_after: float | None = None
+    connected_after: float | None = None
+    headers_after: float | None = None
+    first_token_after: float | None = None
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.clock = time.monotonic()
+        self.written = False
+
+    def elapsed(self) -> float:
+        return round(time.monotonic() - self.clock, 4)
+
+    @property
+    def tokens(self) -> int:
+        """All of them: the whole prompt, cached or not, and the answer."""
+        prompt = self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+        return prompt + self.output_tokens
+
+    def at(self, moment: float | None) -> float | None:
+        """A moment of the monotonic clock, in seconds since the start."""
+        return None if moment is None else round(moment - self.clock, 4)
+
+    def count(self, usage: events.Usage, estimated: bool) -> None:
+        """Take over the token counts of the answer."""
+        self.input_tokens = usage.input_tokens
+        self.output_tokens = usage.output_tokens
+        self.cache_read_tokens = usage.cache_read_input_tokens
+        self.cache_write_tokens = usage.cache_creation_input_tokens
+        details = usage.output_tokens_details
+        if isinstance(details, events.OutputDetails):
+            self.thinking_tokens = details.thinking_tokens
+        self.estimated = estimated
+
+    def write(self, spool: Lines | None = None) -> None:
+        """The request is over. The first call counts, so that it may come before the last byte."""
+        if self.written:
+            return
+        self.written = True
+        self.seconds = self.elapsed()
+        self.error = self.error[:MAX_ERROR]
+        loud = logger.isEnabledFor(logging.INFO)
+        if spool is None and not loud:
+            return
+        line = encode(self)
+        if spool is not None:
+            spool.append(line)
+        if loud:
+            # What was said is for the record alone; a log goes to more places.
+            logger.info("%s", (line if self.sample is None else encode(self._silent())).decode())
+
+    def _silent(self) -> Record:
+        return msgspec.structs.replace(self, sample=None)

@@ -1,0 +1,139 @@
+"""What was used, by key, model, session or day: from the sums alone, so at any size at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any
+
+from django.db.models import Max, Q, QuerySet, Sum
+
+from bridge.ledger.pricing import NANO
+from bridge.models import UsageHour, UsageSession
+from bridge.models.usage import key_names
+
+NOBODY = "(none)"
+COUNTS = (
+    "requests",
+    "errors",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cost_nano_usd",
+    "cache_write_tokens",
+    "refused",
+    "abandoned",
+    "unpriced",
+)
+
+Identity = tuple[int, str]
+"""(key_id, fingerprint)."""
+
+
+class UnknownKey(Exception):
+    """No key of this name has used anything, and none exists."""
+
+
+@dataclass(slots=True)
+class Line:
+    """The sums of one group. `group` is its name as people know it."""
+
+    group: str
+    counts: dict[str, int]
+
+    @property
+    def cost_usd(self) -> float:
+        return self.counts["cost_nano_usd"] / NANO
+
+
+def report(by: str, since: datetime, zone: tzinfo, key: str | None = None) -> list[Line]:
+    """The groups of BY[by] from that hour on, dearest first; days in their order.
+
+    A session counts whole when its last turn was since then. Raises UnknownKey.
+    """
+    chosen = Q() if key is None else _of_key(key)
+    lines = list(BY[by](since, chosen, zone))
+    if by == "day":
+        return lines
+    return sorted(lines, key=_weight, reverse=True)
+
+
+def _weight(line: Line) -> tuple[int, int, str]:
+    return line.counts["cost_nano_usd"], line.counts["requests"], line.group
+
+
+def _of_key(name: str) -> Q:
+    """What belongs to a key that has, or had, this name."""
+    found = {identity for identity, known in key_names().items() if known == name}
+    used = UsageHour.objects.filter(key=name).order_by()
+    found |= set(used.values_list("key_id", "fingerprint").distinct())
+    if not found:
+        raise UnknownKey(name)
+    chosen = Q()
+    for key_id, fingerprint in found:
+        chosen |= Q(key_id=key_id, fingerprint=fingerprint)
+    return chosen
+
+
+def _hours(since: datetime, chosen: Q) -> QuerySet[UsageHour]:
+    return UsageHour.objects.filter(chosen, hour__gte=since).order_by()
+
+
+def _sums() -> dict[str, Any]:
+    return {f"sum_{name}": Sum(name) for name in COUNTS}
+
+
+def _counts(row: Mapping[str, Any]) -> dict[str, int]:
+    return {name: row[f"sum_{name}"] for name in COUNTS}
+
+
+def _nothing(group: str = "") -> Line:
+    return Line(group, dict.fromkeys(COUNTS, 0))
+
+
+def _add(line: Line, row: Mapping[str, Any]) -> None:
+    for name, count in _counts(row).items():
+        line.counts[name] += count
+
+
+def _by_key(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
+    """One line for each key, whatever it was called when."""
+    rows = _hours(since, chosen).values("key_id", "fingerprint", "key")
+    found: dict[Identity, Line] = {}
+    for row in rows.annotate(last=Max("hour"), **_sums()).order_by("last"):
+        identity = row["key_id"], row["fingerprint"]
+        line = found.setdefault(identity, _nothing())
+        line.group = row["key"]
+        _add(line, row)
+    names = key_names()
+    for identity, line in found.items():
+        gone = " (deleted)" if identity[0] and identity not in names else ""
+        yield Line(f"{names.get(identity, line.group)}{gone}" or NOBODY, line.counts)
+
+
+def _by_model(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
+    for row in _hours(since, chosen).values("model").annotate(**_sums()):
+        yield Line(row["model"] or NOBODY, _counts(row))
+
+
+def _by_day(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
+    """Hours are few, so it is not left to the database in which zone a day begins."""
+    days: dict[str, Line] = {}
+    for row in _hours(since, chosen).values("hour").annotate(**_sums()).order_by("hour"):
+        day = row["hour"].astimezone(zone).date().isoformat()
+        _add(days.setdefault(day, _nothing(day)), row)
+    yield from days.values()
+
+
+def _by_session(since: datetime, chosen: Q, zone: tzinfo) -> Iterable[Line]:
+    for row in UsageSession.objects.filter(chosen, last_at__gte=since).values("session", *COUNTS):
+        yield Line(row["session"], {name: row[name] for name in COUNTS})
+
+
+BY: dict[str, Callable[[datetime, Q, tzinfo], Iterable[Line]]] = {
+    "key": _by_key,
+    "model": _by_model,
+    "session": _by_session,
+    "day": _by_day,
+}

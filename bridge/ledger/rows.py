@@ -1,0 +1,154 @@
+"""Records -> rows of `UsageRecord`, as plain as the database takes them.
+
+They are no instances of the model: making those takes as long as writing them.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from bridge.ledger.record import Record
+from bridge.models import UsageRecord
+from bridge.translation.json import clean, encode_text
+
+MOST = 2**40
+"""More tokens, bytes or milliseconds than this are nonsense, and would spoil every sum."""
+MOST_COST = 2**53
+MOST_MILLISECONDS = 2**31 - 1
+DETAIL = (
+    "path",
+    "error",
+    "route",
+    "dropped",
+    "refused",
+    "clamped",
+    "remedies",
+    "repaired",
+    "tools",
+    "sample",
+    "auth_after",
+    "translated_after",
+    "connected_after",
+    "headers_after",
+)
+
+
+class Row(msgspec.Struct, gc=False):
+    """One row, member by column. `detail` is JSON text."""
+
+    request_id: str
+    time: datetime
+    key_id: int
+    fingerprint: str
+    key: str
+    client: str
+    session: str
+    asked_model: str
+    alias: str
+    backend: str
+    model: str
+    streamed: bool
+    status: int
+    error_type: str
+    stop_reason: str
+    attempts: int
+    repairs: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    thinking_tokens: int | None
+    estimated: bool
+    cost_nano_usd: int | None
+    prompt_bytes: int
+    repeated_bytes: int
+    first_token_ms: int | None
+    duration_ms: int
+    detail: str
+
+
+def row_of(record: Record) -> Row:
+    """The row of one request. Whatever the record says, a database takes it."""
+    issued = record.key_id or 0
+    return Row(
+        request_id=_text(record.request_id, _WIDTHS["request_id"]),
+        time=datetime.fromtimestamp(record.started_at, UTC),
+        key_id=issued,
+        fingerprint="" if issued else _text(record.fingerprint, _WIDTHS["fingerprint"]),
+        key=_text(record.key, _WIDTHS["key"]),
+        client=_text(record.client, _WIDTHS["client"]),
+        session=_text(record.session, _WIDTHS["session"]),
+        asked_model=_text(record.asked_model, _WIDTHS["asked_model"]),
+        alias=_text(record.alias, _WIDTHS["alias"]),
+        backend=_text(record.backend, _WIDTHS["backend"]),
+        model=_text(record.model, _WIDTHS["model"]),
+        streamed=record.streamed,
+        status=_whole(record.status, 999),
+        error_type=_text(record.error_type, _WIDTHS["error_type"]),
+        stop_reason=_text(record.stop_reason, _WIDTHS["stop_reason"]),
+        attempts=_whole(record.attempts, 999),
+        repairs=_whole(len(record.repaired), 999),
+        input_tokens=_whole(record.input_tokens),
+        output_tokens=_whole(record.output_tokens),
+        cache_read_tokens=_whole(record.cache_read_tokens),
+        cache_write_tokens=_whole(record.cache_write_tokens),
+        thinking_tokens=_known(record.thinking_tokens),
+        estimated=record.estimated,
+        cost_nano_usd=_known(record.cost_nano_usd, MOST_COST),
+        prompt_bytes=_whole(record.prompt_bytes),
+        repeated_bytes=_whole(record.repeated_bytes),
+        first_token_ms=_milliseconds(record.first_token_after),
+        duration_ms=_milliseconds(record.seconds) or 0,
+        detail=_detail(record),
+    )
+
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What databases refuse, or terminals obey."""
+_WIDTHS: dict[str, int] = {
+    field.name: field.max_length for field in UsageRecord._meta.fields if field.max_length
+}
+_NOTHING: tuple[Any, ...] = (None, "", (), [])
+
+
+def _text(text: str, width: int) -> str:
+    return (text if text.isprintable() else _printable(text))[:width]
+
+
+def _detail(record: Record) -> str:
+    told = {name: found for name in DETAIL if (found := getattr(record, name)) not in _NOTHING}
+    text = encode_text(told)
+    if "\\" in text or not text.isprintable():
+        return encode_text({name: _cleaned(value) for name, value in told.items()})
+    return text
+
+
+def _cleaned(value: Any) -> Any:
+    """What was said (a sample) keeps its lines."""
+    if isinstance(value, str):
+        return _printable(value)
+    if isinstance(value, dict):
+        return {
+            name: clean(item) if isinstance(item, str) else item for name, item in value.items()
+        }
+    return [_printable(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _printable(text: str) -> str:
+    return _UNPRINTABLE.sub(" ", text)
+
+
+def _whole(number: int, most: int = MOST) -> int:
+    return number if 0 <= number <= most else min(max(number, 0), most)
+
+
+def _known(number: int | None, most: int = MOST) -> int | None:
+    return None if number is None else _whole(number, most)
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else _whole(round(seconds * 1000), MOST_MILLISECONDS)

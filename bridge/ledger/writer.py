@@ -1,0 +1,319 @@
+"""The ledger: lines of the spool -> rows and sums, in the background, each line exactly once.
+
+A batch of lines becomes rows, hourly sums and session sums in one transaction, which also notes how
+far the spool file is read. Only rows that were really new are summed. So a process may die at any
+point: what was not committed is read again, what was is not counted twice.
+
+When the database is away the lines wait where they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from channels.db import database_sync_to_async
+from django.db import DataError, Error, transaction
+
+from bridge.ledger import rollups, upsert
+from bridge.ledger.record import Record
+from bridge.ledger.rows import Row, row_of
+from bridge.ledger.spool import Batch, Spool
+from bridge.models import (
+    LateHours,
+    SpoolPosition,
+    UsageHorizon,
+    UsageHour,
+    UsageRecord,
+    UsageSession,
+)
+from bridge.models.usage import LATE, Sums
+from bridge.translation.json import decode
+
+logger = logging.getLogger(__name__)
+
+BATCH_LINES = 500
+PAUSE_SECONDS = 1.0
+LONGEST_PAUSE = 10.0
+UPKEEP_SECONDS = 5.0
+ERASE_SECONDS = 60.0
+ERASE_ROWS = 1000
+FLUSH_SECONDS = 2.0
+"""How long the end of a process may take for lines that still wait."""
+
+_read_record = msgspec.json.Decoder(Record).decode
+_ADDED = dict.fromkeys(Sums.NAMES, upsert.ADD)
+_HOUR_RULES = {
+    "key": upsert.LATEST,
+    **_ADDED,
+    **dict.fromkeys((*UsageHour.FIRST_TOKEN, *UsageHour.DURATION), upsert.ADD),
+}
+_SESSION_RULES = {
+    "key": upsert.LATEST,
+    "client": upsert.LATEST,
+    "first_at": upsert.LEAST,
+    "last_at": upsert.MOST,
+    "largest_context": upsert.MOST,
+    "model_lines": upsert.LINES,
+    **_ADDED,
+}
+
+
+# --- one transaction ----------------------------------------------------------------------------
+
+
+@transaction.atomic
+def enter(records: Sequence[Record], place: tuple[str, int] | None = None) -> int:
+    """Make rows and sums of the records; how many of them were new.
+
+    `place`: the spool file that they come from, and the position behind them. Raises
+    django.db.Error, and has then changed nothing.
+    """
+    rows: dict[str, Row] = {}
+    for row in map(row_of, records):
+        rows.setdefault(row.request_id, row)
+    values = [*map(msgspec.structs.astuple, rows.values())]
+    added = upsert.insert_new(UsageRecord, Row.__struct_fields__, values, "request_id")
+    new = [row for row in rows.values() if row.request_id in added]
+    upsert.merge(UsageHour, UsageHour.UNIQUE, _HOUR_RULES, _hour_rows(new))
+    upsert.merge(UsageSession, UsageSession.UNIQUE, _SESSION_RULES, _session_rows(new))
+    if place is not None:
+        told = {"name": place[0], "position": place[1]}
+        upsert.merge(SpoolPosition, ("name",), {"position": upsert.MOST}, [told])
+    if _comes_late(new):
+        upsert.merge(LateHours, ("id",), {"changes": upsert.ADD}, [{"id": 1, "changes": 1}])
+    return len(new)
+
+
+def _comes_late(rows: Sequence[Row]) -> bool:
+    begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    return any(row.time < begin - LATE for row in rows)
+
+
+def _hour_rows(rows: Sequence[Row]) -> list[upsert.Row]:
+    return [
+        {**dict(zip(UsageHour.UNIQUE, group, strict=True)), "key": hour.key, **hour.amounts}
+        for group, hour in rollups.hours(rows).items()
+    ]
+
+
+def _session_rows(rows: Sequence[Row]) -> list[upsert.Row]:
+    return [
+        {
+            **dict(zip(UsageSession.UNIQUE, group[:-1], strict=True)),
+            **session.columns,
+            "model_lines": f"\n{group[-1]}\n" if group[-1] else "",
+            **session.amounts,
+        }
+        for group, session in rollups.sessions(rows).items()
+    ]
+
+
+@transaction.atomic
+def erase(before: datetime, limit: int = ERASE_ROWS) -> int:
+    """Delete the oldest rows of requests from before that hour, at most so many; sums stay."""
+    hour = before.replace(minute=0, second=0, microsecond=0)
+    oldest = UsageRecord.objects.filter(time__lt=hour).order_by("time")
+    found = list(oldest.values_list("pk", flat=True)[:limit])
+    if found:
+        told = {"id": 1, "complete_from": hour}
+        upsert.merge(UsageHorizon, ("id",), {"complete_from": upsert.MOST}, [told])
+        UsageRecord.objects.filter(pk__in=found).delete()
+    return len(found)
+
+
+# --- the background work ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """How the writer of this process is doing.
+
+    waiting     lines that are not rows yet;  lag_seconds  how far the rows are behind
+    lost        lines that no disk and no memory took;  torn  ends of files of killed processes
+    set_aside   lines that no row could be made of
+    """
+
+    waiting: int
+    lag_seconds: float
+    spool_bytes: int
+    written: int
+    lost: int
+    torn: int
+    set_aside: int
+    last_error: str
+
+    def as_dict(self) -> dict[str, int | float | str]:
+        return asdict(self)
+
+
+class Ledger:
+    """The writer of one process. `retention_days`: how long rows are kept; 0 is for ever.
+
+    `has_inherited` is set when what earlier processes left is rows, or no database takes it.
+    """
+
+    def __init__(self, spool: Spool, retention_days: int = 0) -> None:
+        self.has_inherited = asyncio.Event()
+        self._spool = spool
+        self._retention_days = retention_days
+        self._turn = threading.Lock()
+        self._current_at = time.time()
+        self._written = 0
+        self._set_aside = 0
+        self._last_error = ""
+        self._pause = PAUSE_SECONDS
+        self._upkeep_at = self._erase_at = float("-inf")
+
+    @property
+    def state(self) -> LedgerState:
+        waiting = self._spool.depth
+        return LedgerState(
+            waiting=waiting,
+            lag_seconds=max(0.0, time.time() - self._current_at) if waiting else 0.0,
+            spool_bytes=self._spool.size,
+            written=self._written,
+            lost=self._spool.lost,
+            torn=self._spool.torn,
+            set_aside=self._set_aside,
+            last_error=self._last_error,
+        )
+
+    @property
+    def behind(self) -> tuple[int, float]:
+        """Lines of this process that are not rows yet, and how many seconds the rows lack."""
+        state = self.state
+        return state.waiting, state.lag_seconds
+
+    async def run(self) -> None:
+        """Write what is spooled, for as long as the process lives.
+
+        Once a second and not line by line, which would cost twenty times as much.
+        """
+        while await self.advance():
+            pass
+        self.has_inherited.set()
+        while True:
+            if await self.advance() < BATCH_LINES:
+                await asyncio.sleep(self._pause)
+
+    async def advance(self) -> int:
+        """Write one batch; how many lines it had. 0 as well when the database is away."""
+        if not self._spool.depth:
+            self._current_at = time.time()
+            if time.monotonic() < self._upkeep_at:
+                return 0
+        try:
+            count: int = await database_sync_to_async(self.step)()
+        except (Error, OSError) as error:
+            self._failed(error)
+            return 0
+        if self._last_error:
+            logger.warning("usage records are being written again")
+        self._last_error, self._pause = "", PAUSE_SECONDS
+        return count
+
+    def _failed(self, error: Exception) -> None:
+        said = " ".join(str(error).split()) or type(error).__name__
+        if not self._last_error:
+            logger.warning("usage records wait in the spool: %s", said)
+        self._last_error = said
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    async def aclose(self) -> None:
+        """Write what can be written in a moment, then let go of the spool."""
+        try:
+            async with asyncio.timeout(FLUSH_SECONDS):
+                while await self.advance():
+                    pass
+        except TimeoutError:
+            pass  # the next process reads the rest
+        await asyncio.to_thread(self._let_go)
+
+    def _let_go(self) -> None:
+        """A step that hangs in the database holds its files until the process has ended."""
+        if self._turn.acquire(timeout=FLUSH_SECONDS):
+            try:
+                self._spool.close()
+            finally:
+                self._turn.release()
+
+    # --- in a thread ---
+
+    def step(self) -> int:
+        """Write one batch; how many lines it had. Raises django.db.Error or OSError."""
+        with self._turn:
+            now = time.monotonic()
+            self._look_after_files(now)
+            batch = self._spool.take(BATCH_LINES)
+            if batch is not None:
+                self._write(batch)
+            if self._retention_days and now >= self._erase_at:
+                self._erase(now)
+            return len(batch.lines) if batch else 0
+
+    def _write(self, batch: Batch) -> None:
+        records = self._records(batch)
+        self._written += self._enter(records, batch.place)
+        self._spool.done(batch)
+        if records:
+            last = records[-1]
+            self._current_at = max(self._current_at, last.started_at + last.seconds)
+
+    def _records(self, batch: Batch) -> list[Record]:
+        found = []
+        for line in batch.lines:
+            try:
+                found.append(_record(line))
+            except (ValueError, msgspec.MsgspecError) as error:
+                self._put_aside(line, str(error))
+        return found
+
+    def _put_aside(self, line: bytes, why: str) -> None:
+        self._set_aside += 1
+        self._spool.set_aside(line, why)
+
+    def _enter(self, records: Sequence[Record], place: tuple[str, int] | None) -> int:
+        """`enter`; one record that the database does not take must not hold up the others."""
+        try:
+            return enter(records, place)
+        except DataError as error:
+            if len(records) <= 1:
+                for record in records:
+                    self._put_aside(msgspec.json.encode(record), str(error))
+                return enter([], place)
+        half = len(records) // 2
+        return self._enter(records[:half], None) + self._enter(records[half:], place)
+
+    def _look_after_files(self, now: float) -> None:
+        """Find files of processes that are gone and how far they are read; forget removed ones."""
+        if now >= self._upkeep_at:
+            self._upkeep_at = now + UPKEEP_SECONDS
+            self._spool.adopt()
+            self._spool.measure()
+        if unplaced := self._spool.unplaced():
+            rows = SpoolPosition.objects.filter(name__in=unplaced)
+            self._spool.place(dict(rows.values_list("name", "position")))
+        if gone := self._spool.removed[:]:
+            SpoolPosition.objects.filter(name__in=gone).delete()
+            del self._spool.removed[: len(gone)]
+
+    def _erase(self, now: float) -> None:
+        """Delete some rows that are too old; soon again where there may be more."""
+        self._erase_at = now + ERASE_SECONDS
+        if erase(datetime.now(UTC) - timedelta(days=self._retention_days)) == ERASE_ROWS:
+            self._erase_at = now + PAUSE_SECONDS
+
+
+def _record(line: bytes) -> Record:
+    """The record of a line. Raises ValueError or MsgspecError."""
+    try:
+        return _read_record(line)
+    except msgspec.DecodeError:
+        return msgspec.convert(decode(line), Record)

@@ -1,0 +1,223 @@
+"""Names: which backend's model an alias stands for, what tools are called, what tokens cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from bridge.models.backends import Backend
+from bridge.models.base import ConfigRow, Document, Origin
+from bridge.translation.request.overrides import THINKING
+
+
+class ModelAlias(ConfigRow):
+    """A model name that clients use. Its targets say which backends' models are behind it."""
+
+    KIND = "aliases"
+    MEMBERS = {
+        "pattern": "pattern",
+        "thinking": "thinking",
+        "temperature": "temperature",
+        "max_tokens": "max_tokens",
+        "system_prefix": "system_prefix",
+        "enabled": "enabled",
+    }
+
+    pattern = models.CharField(
+        max_length=200,
+        unique=True,
+        help_text="The name, or a glob such as claude-* or *haiku*. * catches what nobody knows.",
+    )
+    thinking = models.CharField(
+        max_length=10,
+        blank=True,
+        default="",
+        choices=[(name, name) for name in THINKING],
+        help_text="Whether and how hard the model thinks, whatever was asked. Empty: as asked.",
+    )
+    temperature = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(2)],
+        help_text="From 0 to 2, whatever was asked. Empty: as asked.",
+    )
+    max_tokens = models.PositiveIntegerField(
+        "longest answer",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Tokens. A request that asks for more gets this many. Empty: as asked.",
+    )
+    system_prefix = models.TextField(
+        blank=True, default="", help_text="Put in front of every system prompt."
+    )
+    enabled = models.BooleanField(default=True)
+    origin = models.CharField(
+        max_length=12, choices=Origin, default=Origin.OPERATOR, editable=False
+    )
+
+    class Meta:
+        ordering = ["pattern"]
+        verbose_name = "alias"
+        verbose_name_plural = "aliases"
+
+    def __str__(self) -> str:
+        return self.pattern
+
+    def document(self) -> Document:
+        pattern, *rest = super().document().items()
+        targets = self.targets.select_related("backend")
+        return dict([pattern, ("targets", [row.document() for row in targets]), *rest])
+
+    def fill_parts(self, document: Document) -> None:
+        """Targets in the order in which they are asked. ValidationError: by ``targets[i].name``."""
+        backends = {row.name: row for row in Backend.objects.all()}
+        rows = [
+            self._target(f"targets[{place}]", target, backends.get(target["backend"]))
+            for place, target in enumerate(document["targets"])
+        ]
+        rows.sort(key=lambda row: (row.position, -row.weight))
+        stored = [row.document() for row in self.targets.select_related("backend")]
+        if [row.document() for row in rows] != stored:
+            self.targets.all().delete()
+            for row in rows:
+                row.save()
+
+    def _target(self, place: str, told: Document, backend: Backend | None) -> AliasTarget:
+        if backend is None:
+            raise ValidationError({place: f"no backend is called {told['backend']}"})
+        row = AliasTarget(alias=self, backend=backend)
+        row.fill(told)
+        try:
+            row.full_clean()
+        except ValidationError as error:
+            wrong = error.message_dict.items()
+            raise ValidationError({f"{place}.{name}": texts for name, texts in wrong}) from None
+        return row
+
+
+class AliasTarget(ConfigRow):
+    """One of the models that an alias stands for.
+
+    Those of the lowest position share the requests by weight; the next ones are for when they fail.
+    """
+
+    MEMBERS = {
+        "model": "model",
+        "weight": "weight",
+        "position": "position",
+    }
+
+    alias = models.ForeignKey(ModelAlias, on_delete=models.CASCADE, related_name="targets")
+    backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="targets")
+    model = models.CharField(max_length=300, help_text="The model's name at the backend.")
+    weight = models.PositiveIntegerField(
+        default=1, help_text="Share of the requests among targets of one position."
+    )
+    position = models.PositiveIntegerField(
+        default=0, help_text="0 is asked first; higher ones when those before cannot answer."
+    )
+
+    class Meta:
+        ordering = ["position", "-weight", "pk"]
+        verbose_name = "target"
+
+    def __str__(self) -> str:
+        return f"{self.backend}: {self.model}"
+
+    def affected(self) -> Iterable[ConfigRow]:
+        return (self.alias,)
+
+    def document(self) -> Document:
+        return {"backend": self.backend.name, **super().document()}
+
+    def fill(self, document: Document) -> None:
+        super().fill({name: value for name, value in document.items() if name != "backend"})
+
+
+class ToolNameMap(ConfigRow):
+    """A tool that the backend's model calls by another name than the client."""
+
+    KIND = "tool_names"
+    KEYS = 2
+    MEMBERS = {
+        "model": "model_pattern",
+        "backend_name": "backend_name",
+        "client_name": "client_name",
+    }
+
+    backend_name = models.CharField(max_length=128, help_text="The name at the backend.")
+    client_name = models.CharField(max_length=128, help_text="The name in the client's request.")
+    model_pattern = models.CharField(
+        max_length=200, default="*", help_text="For which models: a name or a glob."
+    )
+    origin = models.CharField(
+        max_length=12, choices=Origin, default=Origin.OPERATOR, editable=False
+    )
+
+    class Meta:
+        ordering = ["model_pattern", "backend_name"]
+        verbose_name = "tool name"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["backend_name", "model_pattern"], name="one_row_per_tool_and_model"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.backend_name} -> {self.client_name}"
+
+
+def _per_mtok(label: str) -> models.DecimalField[Any, Any]:
+    return models.DecimalField(
+        label,
+        max_digits=12,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="USD per million tokens.",
+    )
+
+
+class Price(ConfigRow):
+    """What a model's tokens cost. What is left empty costs as input does, as most backends bill."""
+
+    KIND = "prices"
+    MEMBERS = {
+        "model": "model",
+        "input_per_mtok": "input_per_mtok",
+        "output_per_mtok": "output_per_mtok",
+        "cache_read_per_mtok": "cache_read_per_mtok",
+        "cache_write_per_mtok": "cache_write_per_mtok",
+    }
+
+    model = models.CharField(
+        max_length=300, unique=True, help_text="The model's name at the backend, or a glob."
+    )
+    input_per_mtok = models.DecimalField(
+        "input",
+        max_digits=12,
+        decimal_places=6,
+        validators=[MinValueValidator(0)],
+        help_text="USD per million tokens.",
+    )
+    output_per_mtok = models.DecimalField(
+        "output",
+        max_digits=12,
+        decimal_places=6,
+        validators=[MinValueValidator(0)],
+        help_text="USD per million tokens.",
+    )
+    cache_read_per_mtok = _per_mtok("cache read")
+    cache_write_per_mtok = _per_mtok("cache write")
+
+    class Meta:
+        ordering = ["model"]
+
+    def __str__(self) -> str:
+        return self.model

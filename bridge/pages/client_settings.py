@@ -1,0 +1,145 @@
+"""Client settings, ready to copy: for Claude Code, for the SDKs and for curl. Pure.
+
+The lines for a shell carry no comments: an interactive zsh takes `#` for a command. A page shows
+the reasons beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bridge.pages.client_variables import Connection, Variable, claude_code, known, remarks
+from bridge.translation.profiles import ModelFacts
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+SNIPPET_OUTPUT, SNIPPET_THINKING = 1024, 4096
+"""Tokens for a short answer, and for one with thinking before it."""
+
+
+# --- Claude Code ------------------------------------------------------------------------------
+
+
+def shell_exports(variables: tuple[Variable, ...]) -> str:
+    """Lines for bash, zsh and other shells of their kind."""
+    return "\n".join(f"export {v.name}={shlex.quote(v.value)}" for v in variables)
+
+
+def settings_json(variables: tuple[Variable, ...]) -> str:
+    """The same as a document for Claude Code's settings.json."""
+    environment = {variable.name: variable.value for variable in variables}
+    return json.dumps({"env": environment}, indent=2, ensure_ascii=False)
+
+
+# --- SDKs and curl ----------------------------------------------------------------------------
+
+
+def _quoted(text: str) -> str:
+    """A string literal of JSON, which is one of Python and of TypeScript, too."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _max_tokens(facts: ModelFacts) -> int:
+    """Room for a short answer, and for the thinking before it."""
+    wanted = SNIPPET_THINKING if facts.reasoning else SNIPPET_OUTPUT
+    return min(wanted, facts.max_output or wanted)
+
+
+def python_sdk(connection: Connection) -> str:
+    """A program for the `anthropic` package that prints an answer."""
+    return f"""\
+from anthropic import Anthropic
+
+client = Anthropic(
+    base_url={_quoted(connection.base_url)},
+    api_key={_quoted(connection.key)},
+)
+message = client.messages.create(
+    model={_quoted(connection.model)},
+    max_tokens={_max_tokens(connection.facts)},
+    messages=[{{"role": "user", "content": "Hello"}}],
+)
+for block in message.content:
+    if block.type == "text":
+        print(block.text)"""
+
+
+def typescript_sdk(connection: Connection) -> str:
+    """The same as a module for `@anthropic-ai/sdk`; it is JavaScript as it stands."""
+    return f"""\
+import Anthropic from "@anthropic-ai/sdk";
+
+const client = new Anthropic({{
+  baseURL: {_quoted(connection.base_url)},
+  apiKey: {_quoted(connection.key)},
+}});
+const message = await client.messages.create({{
+  model: {_quoted(connection.model)},
+  max_tokens: {_max_tokens(connection.facts)},
+  messages: [{{ role: "user", content: "Hello" }}],
+}});
+for (const block of message.content) {{
+  if (block.type === "text") console.log(block.text);
+}}"""
+
+
+def curl(connection: Connection) -> str:
+    """A streamed request in a shell."""
+    body = {
+        "model": connection.model,
+        "max_tokens": _max_tokens(connection.facts),
+        "stream": True,
+        "messages": [{"role": "user", "content": "Hello"}],
+    }
+    headers = ("content-type: application/json", f"x-api-key: {connection.key}")
+    lines = [f"curl -N {shlex.quote(connection.base_url + '/v1/messages')}"]
+    lines += [f"-H {shlex.quote(header)}" for header in headers]
+    lines += [f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"]
+    return " \\\n  ".join(lines)
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What `bridge/client_settings.html` shows."""
+
+    connection: Connection
+    known: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+    variables: tuple[Variable, ...]
+    exports: str
+    settings: str
+    snippets: tuple[tuple[str, str, str], ...]
+    """(key of the tab, its title, the snippet)"""
+
+
+def page(connection: Connection) -> Page:
+    """Everything about one connection, ready to be shown."""
+    variables = claude_code(connection)
+    return Page(
+        connection=connection,
+        known=known(connection.facts),
+        remarks=remarks(connection),
+        variables=variables,
+        exports=shell_exports(variables),
+        settings=settings_json(variables),
+        snippets=(
+            ("python", "Python", python_sdk(connection)),
+            ("typescript", "TypeScript", typescript_sdk(connection)),
+            ("curl", "curl", curl(connection)),
+        ),
+    )
+
+
+def client_settings_context(
+    request: HttpRequest, name: str, facts: ModelFacts, small: str = ""
+) -> dict[str, Any]:
+    """What the template needs; `name` is what clients ask for, the address that of the request."""
+    base_url = f"{request.scheme}://{request.get_host()}"
+    return {"client_settings": page(Connection(base_url, name, facts, small))}

@@ -1,0 +1,168 @@
+"""Checks of plain and streamed answers, and of the fields that shape them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from bridge.probe.check import Check, Subject, Verdict, ask, assistant, it_said, quoted, user
+from bridge.probe.reply import Body, Heard
+from bridge.translation.json import JSON, decode
+from bridge.translation.response.deltas import Usage
+
+SUM = user("What is 2 + 3? Answer with the number alone.")
+COUNT = user("Count from 1 to 9, separated by commas.")
+LONG_COUNT = user("Count from 1 to 60, separated by commas.")
+CAPITAL = user("What is the capital of France? Answer in one sentence.")
+
+FIRST_ROOM = 1000
+"""It is not known yet whether this model thinks before it speaks."""
+STOP = "5"
+SHORT = 12
+BEGUN = "Ahoy! The capital of"
+REST = "France"
+SCHEMA: JSON = {
+    "type": "object",
+    "properties": {"colour": {"type": "string"}, "count": {"type": "integer"}},
+    "required": ["colour", "count"],
+    "additionalProperties": False,
+}
+
+
+def _plain(subject: Subject) -> Body:
+    return ask(subject, SUM, room=FIRST_ROOM)
+
+
+def _is_answered(heard: Heard, subject: Subject) -> Verdict:
+    return Verdict(bool(heard.text.strip()), f"Asked for 2 + 3{_ending(heard)}: {it_said(heard)}")
+
+
+def _ending(heard: Heard) -> str:
+    return f", finish_reason {heard.finish}" if heard.finish else ""
+
+
+def _has_usage(heard: Heard, subject: Subject) -> Verdict:
+    if heard.usage is None:
+        return Verdict(False, "The answer has no usage")
+    return Verdict(True, _counts(heard.usage))
+
+
+def _counts(usage: Usage) -> str:
+    cached = f" ({usage.cached} of them cached)" if usage.cached else ""
+    return f"{usage.prompt} tokens in{cached}, {usage.completion} out"
+
+
+def _temperature(subject: Subject) -> Body:
+    return {**ask(subject, SUM), "temperature": 0}
+
+
+def _streamed(subject: Subject) -> Body:
+    return ask(subject, COUNT, stream=True)
+
+
+def _is_stream(heard: Heard, subject: Subject) -> Verdict:
+    if not heard.chunks:
+        return Verdict(False, "One JSON document came, although a stream was asked for")
+    if not (heard.finish or heard.closed):
+        return Verdict(False, f"{heard.chunks} chunks, and no word that the answer is over")
+    if not heard.text.strip():
+        return Verdict(None, f"{heard.chunks} chunks, without any text in them")
+    mark = "closed by [DONE]" if heard.closed else "without [DONE] at the end"
+    return Verdict(True, f"{heard.chunks} chunks, {mark}: {quoted(heard.text)}")
+
+
+def _streamed_usage(subject: Subject) -> Body:
+    return ask(subject, SUM, stream=True, stream_options={"include_usage": True})
+
+
+def _has_last_usage(heard: Heard, subject: Subject) -> Verdict:
+    if heard.usage is None:
+        return Verdict(False, f"No usage in any of {heard.chunks} chunks, although asked for")
+    place = "a chunk of its own" if heard.usage.final else "a chunk with choices"
+    return Verdict(True, f"{_counts(heard.usage)}, in {place}")
+
+
+def _stopping(subject: Subject) -> Body:
+    return ask(subject, COUNT, stop=[STOP])
+
+
+def _stops(heard: Heard, subject: Subject) -> Verdict:
+    if STOP in heard.text:
+        where = "left in the text" if heard.text.rstrip().endswith(STOP) else "ignored"
+        return Verdict(False, f"The stop sequence {STOP} was {where}: {quoted(heard.text)}")
+    if "4" in heard.text:
+        return Verdict(True, f"It stopped before {STOP}: {quoted(heard.text)}")
+    return Verdict(None, f"It never came near the stop sequence: {it_said(heard)}")
+
+
+def _names_stop(heard: Heard, subject: Subject) -> Verdict:
+    if subject.worked("stop") is not True:
+        return Verdict(None, "No answer stopped at a stop sequence")
+    if heard.stop == STOP:
+        return Verdict(True, f"The answer names the sequence that it met: {heard.stop}")
+    return Verdict(
+        False, f"Only finish_reason {heard.finish or '(none)'}; the gateway looks itself"
+    )
+
+
+def _formed(subject: Subject) -> Body:
+    form = {"name": "things", "schema": SCHEMA, "strict": True}
+    wanted = {"type": "json_schema", "json_schema": form}
+    return ask(subject, user("I see seven red apples."), response_format=wanted)
+
+
+def _fits_schema(heard: Heard, subject: Subject) -> Verdict:
+    try:
+        value = decode(heard.text.strip().encode())
+    except ValueError:
+        return Verdict(None if heard.cut else False, f"No JSON: {it_said(heard)}")
+    fits = isinstance(value, dict) and {name: type(v) for name, v in value.items()} == {
+        "colour": str,
+        "count": int,
+    }
+    return Verdict(fits, f"{'It fits' if fits else 'It does not fit'}: {quoted(heard.text)}")
+
+
+def _short(subject: Subject) -> Body:
+    return {**ask(subject, LONG_COUNT), subject.profile.token_limit_field: SHORT}
+
+
+def _is_short(heard: Heard, subject: Subject) -> Verdict:
+    name, count = subject.profile.token_limit_field, heard.usage.completion if heard.usage else None
+    told = f"{count} tokens came" if count is not None else it_said(heard)
+    evidence = f"{name} {SHORT}{_ending(heard)}: {told}"
+    if len(heard.text) > SHORT * 8 or (count or 0) > SHORT:
+        return Verdict(False, evidence)
+    return Verdict(True if heard.cut else None, evidence)
+
+
+def _begun(subject: Subject) -> Body:
+    fields: dict[str, Any] = {}
+    if subject.profile.prefill == "continue":
+        fields = {"continue_final_message": True, "add_generation_prompt": False}
+    return ask(subject, CAPITAL, assistant(BEGUN), **fields)
+
+
+def _continues(heard: Heard, subject: Subject) -> Verdict:
+    text = heard.text.strip()
+    if text.startswith(BEGUN):
+        return Verdict(True, f"It repeats the beginning and goes on: {quoted(text)}")
+    if text.startswith(REST):
+        return Verdict(True, f"It goes on where the beginning ended: {quoted(text)}")
+    return Verdict(False, f"It began anew: {it_said(heard)}")
+
+
+PLAIN: Iterable[Check] = (
+    Check("plain", "Plain answer", _plain, _is_answered),
+    Check("usage", "Token counts in plain answers", None, _has_usage),
+    Check("temperature", "Temperature 0", _temperature, _is_answered),
+    Check("stream", "Streamed answer", _streamed, _is_stream),
+    Check("stream_usage", "Token counts in streams", _streamed_usage, _has_last_usage),
+)
+SHAPED: Iterable[Check] = (
+    Check("stop", "Stop sequences", _stopping, _stops),
+    Check("stop_named", "Matched stop sequence is named", None, _names_stop),
+    Check("json_schema", "Answer by JSON schema", _formed, _fits_schema),
+    Check("max_tokens", "Token limit is kept", _short, _is_short),
+    Check("prefill", "Begun answer is continued", _begun, _continues),
+)

@@ -1,0 +1,57 @@
+"""Checks of pictures and papers. Pure.
+
+Some servers drop what they cannot read and answer all the same, so the questions are such that a
+model which saw nothing will hardly guess the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bridge.probe.check import Check, Subject, Verdict, ask, it_said, quoted, user
+from bridge.probe.reply import Body, Heard
+from bridge.probe.samples import CODE_WORD, paper, picture
+
+COLOURS = re.compile(
+    "red|green|blue|yellow|orange|purple|violet|pink|magenta|cyan|brown|gr[ae]y|black|white", re.I
+)
+SHOWN = ["green", "yellow"]
+_NO_IMAGES = "Could not process image"
+
+
+def _image(subject: Subject) -> Body:
+    question = "Which colour has the left half of this picture, and which the right half?"
+    part = {"type": "image_url", "image_url": {"url": picture()}}
+    return ask(subject, user([{"type": "text", "text": question}, part]))
+
+
+def _sees(heard: Heard, subject: Subject) -> Verdict:
+    named = list(dict.fromkeys(colour.lower() for colour in COLOURS.findall(heard.text)))
+    if named == SHOWN:
+        return Verdict(True, f"Green left, yellow right: {quoted(heard.text)}", {"vision": True})
+    return Verdict(False, f"The picture is green and yellow: {it_said(heard)}")
+
+
+def _takes_no_images(heard: Heard) -> Mapping[str, Any]:
+    refused = heard.error is not None and heard.error.message.startswith(_NO_IMAGES)
+    return {"vision": False} if refused else {}
+
+
+def _pdf(subject: Subject) -> Body:
+    file = {"filename": "note.pdf", "file_data": paper()}
+    question = "Which code word does this document name?"
+    return ask(subject, user([{"type": "text", "text": question}, {"type": "file", "file": file}]))
+
+
+def _reads(heard: Heard, subject: Subject) -> Verdict:
+    if CODE_WORD in heard.text.lower():
+        return Verdict(True, f"It read the page: {quoted(heard.text)}")
+    return Verdict(False, f"The file was taken and not read: {it_said(heard)}")
+
+
+SHOWING: Iterable[Check] = (
+    Check("image", "Picture", _image, _sees, refusal_facts=_takes_no_images),
+    Check("pdf", "PDF as a file", _pdf, _reads),
+)

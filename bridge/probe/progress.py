@@ -1,0 +1,64 @@
+"""A probe as lines of JSON, for a page that shows it while it runs.
+
+    {"done": 3, "total": 24, "check": "usage", "title": ..., "works": true, "evidence": ...}
+    {"finished": true, "facts": {"tools": true}}
+
+or, as the last line, ``{"error": "..."}``. Whoever stops reading ends the probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import DatabaseError
+
+from bridge.backends.client import Upstream
+from bridge.models import Backend
+from bridge.probe.check import Finding, known_facts
+from bridge.probe.run import run
+from bridge.probe.target import Aim, CannotProbe, store, take_aim
+from bridge.translation.json import encode
+
+NO_BACKEND = "This backend is not configured any more"
+NOT_STORED = "The findings could not be stored"
+
+
+async def progress_lines(backend_id: int, model: str) -> AsyncIterator[bytes]:
+    """The lines of one probe, each with its line end. Made for a streamed response."""
+    findings: list[Finding] = []
+    try:
+        aim = await database_sync_to_async(_aim)(backend_id, model)
+        async with aclosing(_lines(aim, findings)) as lines:
+            async for line in lines:
+                yield line
+        await database_sync_to_async(store)(backend_id, model, findings)
+    except CannotProbe as problem:
+        yield _line({"error": str(problem)})
+    except DatabaseError:
+        yield _line({"error": NOT_STORED})
+    else:
+        yield _line({"finished": True, "facts": known_facts(findings)})
+
+
+def _aim(backend_id: int, model: str) -> Aim:
+    row: Backend | None = Backend.objects.filter(pk=backend_id).first()
+    if row is None:
+        raise CannotProbe(NO_BACKEND)
+    return take_aim(row, model)
+
+
+async def _lines(aim: Aim, findings: list[Finding]) -> AsyncGenerator[bytes]:
+    async with (
+        aclosing(Upstream(settings.BACKEND_CONNECT_TIMEOUT)) as upstream,
+        aclosing(run(upstream, aim)) as steps,
+    ):
+        async for step in steps:
+            findings.append(step.finding)
+            yield _line({"done": step.done, "total": step.total, **step.finding.document()})
+
+
+def _line(told: dict[str, object]) -> bytes:
+    return encode(told) + b"\n"

@@ -1,0 +1,62 @@
+"""Rows -> what is probed, and findings -> the model's row. Blocking: the database is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from django.db import transaction
+from django.utils import timezone
+
+from bridge.configuration.snapshot import backend_of
+from bridge.models import Backend, DiscoveredModel
+from bridge.probe.check import Finding, Subject, known_facts
+from bridge.routing import resolve
+from bridge.translation.profiles import PROFILES, ModelFacts, for_model
+
+MAX_NAME = 300
+COLUMNS = ("probed", "evidence", "probed_at", "last_change")
+
+
+class CannotProbe(Exception):
+    """Why there is no probe, or no end of it, in words for an operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """One model of one backend. `key` is what the backend gets to see."""
+
+    backend: resolve.Backend
+    subject: Subject
+    key: str = field(repr=False)
+
+
+def take_aim(row: Backend, model: str, key: str = "") -> Aim:
+    """What is to be probed; `key` goes before the backend's own. Raises CannotProbe.
+
+    Of the model only counts what its list told: earlier probes are to be found out anew.
+    """
+    if not 0 < len(model) <= MAX_NAME:
+        raise CannotProbe(f"model: expected a name of 1 to {MAX_NAME} characters")
+    try:
+        backend = backend_of(row)
+    except ValueError:
+        raise CannotProbe(f"The key of backend {row.name} cannot be read; enter it again") from None
+    told = row.models.filter(name=model).first()
+    facts = ModelFacts(model)
+    if told is not None:
+        facts = replace(facts, context=told.context, max_output=told.max_output)
+    family = PROFILES.get(told.dialect if told else "", backend.profile)
+    return Aim(backend, Subject(model, for_model(family, model), facts), key or backend.key)
+
+
+@transaction.atomic
+def store(backend_id: int, model: str, findings: Sequence[Finding]) -> None:
+    """Write a finished probe into the model's row, which is made if the list had none."""
+    row, _ = DiscoveredModel.objects.get_or_create(
+        backend_id=backend_id, name=model, defaults={"listed": False}
+    )
+    row.probed = known_facts(findings)
+    row.evidence = [finding.document() for finding in findings]
+    row.probed_at = timezone.now()
+    row.save(update_fields=COLUMNS)

@@ -1,0 +1,87 @@
+"""Checks of thinking: where it stands in an answer, and whether it can be turned off. Pure.
+
+The switches are those that the gateway sends to this family of backends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bridge.probe.check import Check, Subject, Verdict, ask, quoted, user
+from bridge.probe.reply import OPEN, TAGS, Body, Heard
+from bridge.translation.json import JSON, encode, encode_text
+from bridge.translation.request.schema import Limits, read_request
+from bridge.translation.request.thinking import switches
+
+PUZZLE = user("Is 51 a prime number? Answer yes or no.")
+ROOM = 1500
+_SETTINGS = {TAGS: "tags", OPEN: "open"}
+_CANNOT_THINK = re.compile(r"does(?: not|n't) support (?:thinking|reasoning)", re.I)
+
+
+def switch(subject: Subject, on: bool) -> dict[str, JSON]:
+    """The fields that turn thinking on or off at this family."""
+    wish = {"type": "adaptive" if on else "disabled"}
+    body = {"model": subject.model, "max_tokens": 1, "messages": [user("x")], "thinking": wish}
+    request = read_request(encode(body), Limits())
+    return switches(request, subject.profile, replace(subject.facts, reasoning=True))
+
+
+def _puzzle(subject: Subject, on: bool) -> Body:
+    body = ask(subject, PUZZLE, room=ROOM, **switch(subject, on))
+    # Some servers take no temperature beside their switch.
+    return {name: value for name, value in body.items() if name != "temperature"}
+
+
+def _on(subject: Subject) -> Body:
+    return _puzzle(subject, True)
+
+
+def _thinks(heard: Heard, subject: Subject) -> Verdict:
+    if heard.thought.strip():
+        return Verdict(True, f"In {_place(heard)}: {quoted(heard.thought)}")
+    if heard.usage and heard.usage.reasoning:
+        count = heard.usage.reasoning
+        return Verdict(True, f"Hidden, but {count} tokens of it are counted", {"reasoning": True})
+    came = f"answered with {heard.said}" if heard.error else "none came, although it was asked for"
+    if subject.thinks:
+        return Verdict(True, f"Seen in an earlier answer. With the switch: {came}")
+    return Verdict(False, f"Thinking: {came}", _cannot_think(heard))
+
+
+def _place(heard: Heard) -> str:
+    """Where thinking stood, with what the gateway must be told where it stood in the text."""
+    setting = _SETTINGS.get(heard.thought_in)
+    return (
+        f"{heard.thought_in} (read with inline_thinking {setting})" if setting else heard.thought_in
+    )
+
+
+def _cannot_think(heard: Heard) -> Mapping[str, Any]:
+    return {"reasoning": False} if _CANNOT_THINK.search(heard.said) else {}
+
+
+def _off(subject: Subject) -> Body:
+    return _puzzle(subject, False)
+
+
+def _is_off(heard: Heard, subject: Subject) -> Verdict:
+    sent = encode_text(switch(subject, False))
+    if heard.thought.strip():
+        return Verdict(False, f"It thought all the same: {quoted(heard.thought)}")
+    if heard.usage and heard.usage.reasoning:
+        return Verdict(
+            False, f"{heard.usage.reasoning} tokens of thinking are counted all the same"
+        )
+    if not subject.thinks:
+        return Verdict(None, "No thinking was seen that could be turned off")
+    return Verdict(True, f"None came with {sent}")
+
+
+THINKING: Iterable[Check] = (
+    Check("reasoning", "Thinking is told apart", _on, _thinks, judges_refusals=True),
+    Check("reasoning_off", "Thinking can be turned off", _off, _is_off),
+)

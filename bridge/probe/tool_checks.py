@@ -1,0 +1,147 @@
+"""Checks of tools: calls, choices, results. Pure.
+
+The fact that a model takes tools is proven by a call of its own free choice, and disproven by a
+refusal that says so or by no call in any of these checks, forced ones included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bridge.probe.check import Check, Message, Subject, Verdict, ask, it_said, quoted, user
+from bridge.probe.reply import Body, Call, Heard
+from bridge.probe.samples import CLOCK, WEATHER
+
+LISBON = user("What is the weather in Lisbon? Use the tool.")
+TWO_CITIES = user("What is the weather in Lisbon, and what is it in Oslo? Call the tool for both.")
+GREETING = user("Say hello.")
+FORCED = "get_time"
+CALL_ID = "call00001"
+"""Nine letters and digits: the only form that all chat templates take."""
+RESULT = '{"degrees": 31}'
+MARK = "31"
+_DECLARED = {"get_weather": "city", "get_time": "zone"}
+_TRIALS = ("tools", "stream_tools", "parallel_tools", "tool_named")
+_NO_TOOLS = "This backend or model does not support tool use"
+
+
+def _free(subject: Subject) -> Body:
+    return ask(subject, LISBON, tools=[WEATHER, CLOCK])
+
+
+def _free_streamed(subject: Subject) -> Body:
+    return ask(subject, LISBON, tools=[WEATHER, CLOCK], stream=True)
+
+
+def _called(heard: Heard, subject: Subject) -> Verdict:
+    if not heard.calls:
+        return _nothing_called(heard)
+    if problem := _problem(heard.calls):
+        return Verdict(False, problem)
+    how = "As text, which the gateway reads: " if heard.calls[0].as_text else ""
+    return Verdict(True, f"{how}{_list(heard.calls)}", {"tools": True})
+
+
+def _nothing_called(heard: Heard) -> Verdict:
+    if heard.cut:
+        return Verdict(None, f"No call came before the limit: {it_said(heard)}")
+    return Verdict(False, f"No call came: {it_said(heard)}")
+
+
+def _problem(calls: tuple[Call, ...]) -> str:
+    """What is wrong with the first bad call; "" when all are good."""
+    for call in calls:
+        if call.name not in _DECLARED:
+            return f"A tool that was not offered: {call}"
+        if call.values is None:
+            return f"Arguments that are no JSON object: {call}"
+        if not isinstance(call.values.get(_DECLARED[call.name]), str):
+            return f"Arguments that do not fit the tool: {call}"
+    return ""
+
+
+def _list(calls: tuple[Call, ...]) -> str:
+    return ", ".join(map(str, calls))
+
+
+def _parallel(subject: Subject) -> Body:
+    return ask(subject, TWO_CITIES, tools=[WEATHER])
+
+
+def _called_twice(heard: Heard, subject: Subject) -> Verdict:
+    verdict = _called(heard, subject)
+    if verdict.works and len(heard.calls) == 1:
+        return Verdict(False, f"One call only: {_list(heard.calls)}", verdict.facts)
+    return verdict
+
+
+def _named(subject: Subject) -> Body:
+    choice = {"type": "function", "function": {"name": FORCED}}
+    return ask(subject, GREETING, tools=[WEATHER, CLOCK], tool_choice=choice)
+
+
+def _called_named(heard: Heard, subject: Subject) -> Verdict:
+    verdict = _called(heard, subject)
+    others = [call.name for call in heard.calls if call.name != FORCED]
+    if verdict.works and others:
+        return Verdict(False, f"{FORCED} was demanded: {_list(heard.calls)}")
+    return Verdict(verdict.works, verdict.evidence)
+
+
+def _required(subject: Subject) -> Body:
+    return ask(subject, GREETING, tools=[WEATHER, CLOCK], tool_choice="required")
+
+
+def _called_any(heard: Heard, subject: Subject) -> Verdict:
+    verdict = _called(heard, subject)
+    in_vain = verdict.works is False and not heard.calls
+    never = in_vain and all(subject.worked(name) is False for name in _TRIALS)
+    return Verdict(verdict.works, verdict.evidence, {"tools": False} if never else {})
+
+
+def _takes_no_tools(heard: Heard) -> Mapping[str, Any]:
+    refused = heard.error is not None and heard.error.message.startswith(_NO_TOOLS)
+    return {"tools": False} if refused else {}
+
+
+def _history(subject: Subject) -> list[Message]:
+    function = {"name": "get_weather", "arguments": '{"city": "Lisbon"}'}
+    call = {"id": CALL_ID, "type": "function", "function": function}
+    content = None if subject.profile.null_content else ""
+    return [
+        user("How many degrees does it have in Lisbon?"),
+        {"role": "assistant", "content": content, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": CALL_ID, "content": RESULT},
+    ]
+
+
+def _with_result(subject: Subject) -> Body:
+    return ask(subject, *_history(subject), tools=[WEATHER])
+
+
+def _result_used(heard: Heard, subject: Subject) -> Verdict:
+    if MARK in heard.text:
+        return Verdict(True, f"The result reached the model: {quoted(heard.text)}")
+    if heard.calls:
+        return Verdict(None, f"The result was taken, but {it_said(heard)} once more")
+    return Verdict(False, f"The result was not used: {it_said(heard)}")
+
+
+def _and_user(subject: Subject) -> Body:
+    return ask(subject, *_history(subject), user("Now say goodbye."), tools=[WEATHER])
+
+
+def _goes_on(heard: Heard, subject: Subject) -> Verdict:
+    return Verdict(None if heard.is_blank else True, f"The order was taken: {it_said(heard)}")
+
+
+CALLING: Iterable[Check] = (
+    Check("tools", "Tool call", _free, _called, refusal_facts=_takes_no_tools),
+    Check("stream_tools", "Tool call in a stream", _free_streamed, _called),
+    Check("parallel_tools", "Several calls in one answer", _parallel, _called_twice),
+    Check("tool_named", "One tool demanded by name", _named, _called_named),
+    Check("tool_required", "Some tool demanded", _required, _called_any),
+    Check("tool_result", "Result of a tool", _with_result, _result_used),
+    Check("user_after_tool", "User's words behind a result", _and_user, _goes_on),
+)

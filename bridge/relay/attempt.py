@@ -1,0 +1,202 @@
+"""Sending a request and getting an answer that has begun, with at most one second chance.
+
+Until the client has seen anything, a failure may be mended: by waiting a moment (429 with a short
+`retry-after`, an overloaded or unreachable backend), or by changing the request (a field that the
+backend refuses, a `max_tokens` that does not fit). SDKs and Claude Code retry on their own, so
+every attempt more here would multiply with theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass
+
+from django.conf import settings
+from msgspec import Raw
+
+from bridge.backends.client import MAX_ERROR_BYTES, Reply, Upstream, did_not_answer
+from bridge.backends.prefix_cache import Conversation, Prefixes
+from bridge.ledger.record import Record
+from bridge.relay.read_ahead import Inflow
+from bridge.routing.resolve import Target
+from bridge.translation.errors.api_error import ApiError, Remedy
+from bridge.translation.errors.from_backend import Asked, from_reply
+from bridge.translation.json import encode, encode_text
+from bridge.translation.request.translate import ChatRequest
+from bridge.translation.response.events import Event
+from bridge.translation.response.message_stream import Terms
+from bridge.translation.response.translate import Answer
+
+logger = logging.getLogger(__name__)
+debug = logging.getLogger("bridge.debug")
+
+PAUSE_RANGE = (0.3, 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One request, ready to be sent. `conversation` names what it is a turn of."""
+
+    target: Target
+    chat: ChatRequest
+    terms: Terms
+    asked: Asked
+    key: str
+    conversation: Conversation = ()
+
+
+@dataclass(slots=True)
+class Open:
+    """A backend answer that has begun: what it brought so far, and where the rest comes from.
+
+    `idle` is the longest silence, in seconds, before the answer counts as broken off.
+    """
+
+    reply: Reply
+    inflow: Inflow
+    answer: Answer
+    events: list[Event]
+    idle: float
+
+    async def aclose(self) -> None:
+        await self.inflow.aclose()
+        await self.reply.aclose()
+
+
+async def open_answer(
+    upstream: Upstream,
+    order: Order,
+    record: Record,
+    accepted: asyncio.Future[None],
+    *,
+    prefixes: Prefixes | None = None,
+    others_left: bool = False,
+) -> Open:
+    """The begun answer. Raises ApiError when there is none, also after the second chance.
+
+    `accepted` is done once the backend's headers say that an answer will come. Where there are
+    `others_left` to ask, this one is not waited for and not asked the same thing twice.
+    """
+    chat, used = order.chat, 0
+    remedy = Remedy()
+    while True:
+        record.attempts += 1
+        record.connected_after = record.headers_after = None
+        try:
+            body = _content(order, chat, record, prefixes)
+            prefixes = None  # a second try is the same turn
+            opened = await _attempt(upstream, order, body, record, accepted)
+            record.refused += remedy.without
+            return opened
+        except ApiError as error:
+            if error.remedy and error.remedy.without != remedy.without:
+                record.refused += remedy.without
+            if used >= _allowance(error) or (others_left and error.remedy is None):
+                raise
+            used += 1
+            remedy = error.remedy or Remedy()
+            chat = _mended(chat, remedy)
+            record.remedies.append(_told(error))
+            logger.info("%s: second try after: %s", order.terms.request_id, error.message)
+            if error.remedy is None:
+                await asyncio.sleep(_pause(error))
+
+
+def _allowance(error: ApiError) -> int:
+    """How often a request that met this error may be tried again."""
+    if error.remedy:
+        return 1
+    if error.status == 429:
+        wait = error.retry_after
+        soon = wait is not None and wait <= settings.PROXY_MAX_RETRY_AFTER
+        return settings.PROXY_MAX_RETRY_ON_429 if soon and settings.PROXY_BACKOFF_ON_429 else 0
+    return 1 if error.retryable else 0
+
+
+def _pause(error: ApiError) -> float:
+    if error.retry_after is not None and error.retry_after <= settings.PROXY_MAX_RETRY_AFTER:
+        return error.retry_after
+    return random.uniform(*PAUSE_RANGE)
+
+
+def _mended(chat: ChatRequest, remedy: Remedy) -> ChatRequest:
+    if remedy.max_tokens is not None:
+        return chat.with_max_tokens(remedy.max_tokens)
+    return chat.without(remedy.without)
+
+
+def _told(error: ApiError) -> str:
+    remedy = error.remedy
+    if remedy is None:
+        return f"retried {error.status}"
+    if remedy.max_tokens is not None:
+        return f"max_tokens {remedy.max_tokens}"
+    return f"without {' '.join(remedy.without)}"
+
+
+async def _attempt(
+    upstream: Upstream,
+    order: Order,
+    body: bytes,
+    record: Record,
+    accepted: asyncio.Future[None],
+) -> Open:
+    """Send once; wait until there is something to show, or a reason why there is not."""
+    reply = await upstream.send(order.target.backend, order.key, body)
+    record.headers_after = record.elapsed()
+    record.connected_after = record.at(reply.connected_at)
+    inflow: Inflow | None = None
+    try:
+        if not 200 <= reply.status < 300:
+            raw = await reply.read(MAX_ERROR_BYTES)
+            raise from_reply(reply.status, reply.headers, raw, order.asked)
+        if not accepted.done():
+            accepted.set_result(None)
+        inflow = Inflow(reply.chunks())
+        answer = Answer(order.terms, order.asked, reply.content_type)
+        idle = order.target.backend.idle or settings.IDLE_TIMEOUT
+        return Open(reply, inflow, answer, await _first_events(inflow, answer, idle), idle)
+    except BaseException:
+        if inflow is not None:
+            await inflow.aclose()
+        await reply.aclose()
+        raise
+
+
+def _content(order: Order, chat: ChatRequest, record: Record, prefixes: Prefixes | None) -> bytes:
+    """What is sent. Its long parts become JSON once, in the order in which a prefix cache sees
+    them: the tools, then the messages."""
+    names = ("tools", "messages") if "tools" in chat.body else ("messages",)
+    parts = {name: Raw(encode(chat.body[name])) for name in names}
+    if prefixes is not None:
+        prompt = memoryview(b"".join(parts.values()))[:-1]  # the last bracket ends no prompt
+        record.prompt_bytes = len(prompt)
+        record.repeated_bytes = prefixes.repeated(order.conversation, prompt)
+    body = encode(chat.body | parts)
+    if debug.isEnabledFor(logging.DEBUG):
+        debug.debug("%s: %s", order.terms.request_id, _outline(order, chat, len(body)))
+    return body
+
+
+def _outline(order: Order, chat: ChatRequest, size: int) -> str:
+    """What is sent, without a word of it."""
+    left_out = ("messages", "tools", "response_format", "stop", "user")
+    fields = {name: value for name, value in chat.body.items() if name not in left_out}
+    roles = [message["role"] for message in chat.body["messages"]]
+    tools = [tool["function"]["name"] for tool in chat.body.get("tools", ())]
+    told = {"backend": order.target.backend.name, "bytes": size, "roles": roles, "tools": tools}
+    return encode_text(told | fields)
+
+
+async def _first_events(inflow: Inflow, answer: Answer, idle: float) -> list[Event]:
+    """Read until the answer begins. Its failures are raised: nothing was shown yet."""
+    while not answer.begun:
+        data = await inflow.take(idle)
+        if data is None:
+            raise did_not_answer(idle)
+        events = answer.feed(data) if data else answer.finish()
+        if events:
+            return events
+    return []

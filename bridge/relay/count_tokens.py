@@ -1,0 +1,58 @@
+"""count_tokens: exact where the backend counts for us and the operator wants it, else an estimate.
+
+The chat endpoint is never called for it. A backend that does not answer in two seconds, or with
+something else than a number, costs those two seconds and nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from django.conf import settings
+
+from bridge.relay import tokenizer
+from bridge.routing.resolve import Target
+from bridge.runtime.gateway import Gateway
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.json import JSON, decode, encode
+from bridge.translation.request.translate import ChatRequest
+
+logger = logging.getLogger(__name__)
+
+LIMIT_SECONDS = 2.0
+MAX_BYTES = 16 * 1024 * 1024
+_COUNTED = ("input_tokens", "count")
+"""Where llama.cpp, and where vLLM and SGLang, put the number."""
+
+
+async def count_tokens(gateway: Gateway, target: Target, chat: ChatRequest, key: str) -> int:
+    """Tokens of the prompt, at least 1."""
+    if settings.EXACT_TOKEN_COUNTS and target.backend.profile.count_path:
+        exact = await _by_backend(gateway, target, chat.body, key)
+        if exact:
+            return exact
+    return await tokenizer.count_tokens(chat.body)
+
+
+async def _by_backend(
+    gateway: Gateway, target: Target, body: dict[str, JSON], key: str
+) -> int | None:
+    asked = {name: body[name] for name in ("model", "messages", "tools") if name in body}
+    path = target.backend.profile.count_path
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            reply = await gateway.upstream.post(target.backend, key, path, encode(asked))
+            try:
+                return _number(decode(await reply.read(MAX_BYTES)))
+            finally:
+                await reply.aclose()
+    except (ApiError, TimeoutError, ValueError) as error:
+        logger.info("no exact count from %s: %s", target.backend.name, error)
+        return None
+
+
+def _number(document: JSON) -> int | None:
+    counts = (document.get(name) for name in _COUNTED) if isinstance(document, dict) else ()
+    found = (n for n in counts if isinstance(n, int) and not isinstance(n, bool) and n > 0)
+    return next(found, None)

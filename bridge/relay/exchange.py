@@ -1,0 +1,302 @@
+"""One request under way: what it holds, and how it is settled.
+
+Everything that must be given back lives here (the breaker's permit, the backend connection, the
+usage record), so that one `settle` gives back all of it, however the request ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+from bridge.ids import mint
+from bridge.keys import limits
+from bridge.keys.authentication import Caller
+from bridge.keys.limits import Kind, Verdict
+from bridge.ledger.pricing import usd
+from bridge.ledger.record import ABANDONED, Record
+from bridge.live.messages import Running
+from bridge.relay.attempt import Open, Order
+from bridge.relay.failover import Targets
+from bridge.relay.prepare import Plan
+from bridge.relay.sampling import Sample, is_chosen
+from bridge.runtime.gateway import Gateway
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.response.translate import Answer
+
+RESTARTING = "Gateway is restarting"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP request. Header names in lower case; `address` is the server's own.
+
+    `fault`: why its body cannot be read, which is then empty.
+    """
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    address: str = "127.0.0.1"
+    request_id: str = field(default_factory=lambda: f"req_{mint()}")
+    fault: ApiError | None = None
+
+    @property
+    def session(self) -> str:
+        """Claude Code's id of a working session, "" from other clients."""
+        return self.headers.get("x-claude-code-session-id", "")[:64]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and headers of a reply, names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+
+
+class Journey:
+    """One request, from its arrival to its record."""
+
+    def __init__(self, gateway: Gateway, call: Call) -> None:
+        self.gateway = gateway
+        self.call = call
+        self.head_sent = False
+        self.record = Record(
+            request_id=call.request_id,
+            path=call.path,
+            client=call.headers.get("user-agent", "")[:120],
+            session=call.session,
+        )
+        self.caller: Caller | None = None
+        self.sample: Sample | None = None
+        self.verdict: Verdict | None = None
+        self.targets: Targets | None = None
+        self._opening: asyncio.Task[Open] | None = None
+        self._accepted: asyncio.Future[None] | None = None
+        self._interrupted = False
+
+    # --- on the way ---
+
+    @property
+    def order(self) -> Order | None:
+        """What was last asked of a backend, or is to be asked."""
+        return self.targets.order if self.targets else None
+
+    def identified(self, caller: Caller) -> None:
+        self.caller = caller
+        record = self.record
+        record.key, record.auth_after = caller.name, record.elapsed()
+        if caller.issued is None:
+            record.fingerprint = caller.fingerprint
+            return
+        record.key_id = caller.issued.id
+        if is_chosen(caller.issued.sample_percent):
+            self.sample = Sample(self.call.body)
+
+    async def admitted(self, plan: Plan) -> Order:
+        """The order for the first target that may be called. Raises ApiError."""
+        self.record.route, self.record.alias = plan.route.steps, plan.route.alias
+        self.targets = Targets(self.gateway, plan, self.record)
+        return await self.targets.advance()
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that a whole answer may take."""
+        return self.targets.longest_wait if self.targets else 0.0
+
+    async def counted_in(self, tokens: int) -> None:
+        """Take a place within the key's limits. `tokens`: the prompt's estimate. Raises a 429."""
+        issued = self.caller.issued if self.caller else None
+        if issued is None or issued.limits.is_empty:
+            return
+        counters = self.gateway.counters
+        self.verdict = await counters.admit(issued.id, issued.limits, tokens, time.time())
+        if not self.verdict.is_allowed:
+            raise _over_limit(self.verdict)
+
+    def begin(self) -> asyncio.Task[Open]:
+        """Start to open the backend's answer."""
+        assert self.targets is not None
+        loop = asyncio.get_running_loop()
+        self._accepted = loop.create_future()
+        self._opening = loop.create_task(self.targets.open(self._accepted))
+        return self._opening
+
+    async def grace(self, opening: asyncio.Task[Open]) -> None:
+        """Wait for the answer to begin, as long as the client may be kept without a byte."""
+        assert self._accepted is not None
+        either: set[asyncio.Future[Any]] = {opening, self._accepted}
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait(either, timeout=settings.HEADERS_GRACE, return_when=first)
+        if self._accepted.done() and not opening.done():
+            await asyncio.wait({opening}, timeout=settings.FIRST_CHUNK_GRACE)
+
+    async def open(self) -> Open:
+        return await self.opened(self.begin())
+
+    async def opened(self, opening: asyncio.Task[Open]) -> Open:
+        """The begun answer. Raises ApiError."""
+        if not opening.done():
+            await asyncio.wait({opening})
+        if self._interrupted:
+            raise ApiError(529, RESTARTING)
+        opened = opening.result()
+        if self.record.first_token_after is None:
+            self.record.first_token_after = self.record.elapsed()
+        return opened
+
+    def head(self, status: int, headers: dict[str, str]) -> Head:
+        """The reply's head, with what every reply carries."""
+        self.head_sent = True
+        self.record.status = self.record.status or status
+        headers = {**headers, "request-id": self.call.request_id}
+        if self.verdict is not None:
+            headers = limits.headers(self.verdict) | headers
+        if order := self.order:
+            headers["x-gateway-model"] = _header_text(order.target.model)
+            if order.chat.dropped:
+                headers["x-gateway-dropped"] = _header_text(",".join(order.chat.dropped))
+        return Head(status, headers)
+
+    def interrupt(self) -> None:
+        """The process must end: finish with an error that clients retry."""
+        self._interrupted = True
+        if self._opening is None:
+            return
+        if opened := self._open_answer():
+            opened.inflow.fail(ApiError(529, RESTARTING))
+        else:
+            self._opening.cancel()
+
+    def seen(self) -> Running:
+        """What is told of it to those who watch."""
+        record, order, opened = self.record, self.order, self._open_answer()
+        prompt, output = (order.chat.prompt_tokens if order else 0), 0
+        if opened is not None:
+            usage = opened.answer.machine.usage()
+            cached = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
+            prompt, output = usage.input_tokens + cached, usage.output_tokens
+        return Running(
+            record.request_id,
+            record.elapsed(),
+            record.key,
+            record.key_id or 0,
+            record.fingerprint,
+            record.model or record.asked_model,
+            record.backend,
+            record.session,
+            record.streamed,
+            opened is None,
+            prompt,
+            output,
+        )
+
+    # --- at the end ---
+
+    def answered(self, answer: Answer) -> None:
+        """The answer is over, well or in an error event."""
+        machine, reported = answer.machine, answer.machine.reported
+        self._count(answer)
+        self.record.repaired, self.record.tools = answer.repaired, machine.tools
+        if machine.error is not None:
+            self.failed(machine.error)
+            return
+        self.record.stop_reason = machine.stop_reason
+        self.record.status = self.record.status or 200
+        if self.targets is not None and self.targets.permit is not None:
+            self.targets.permit.succeeded()
+        order = self.order
+        if order is not None and reported.prompt and not order.chat.media:
+            self.gateway.lessons.counted(order.target, order.chat.text_bytes, reported.prompt)
+
+    def _count(self, answer: Answer) -> None:
+        """What was used so far, as reported, or else as estimated."""
+        reported = answer.machine.reported
+        known = reported.prompt is not None and reported.completion is not None
+        self.record.count(answer.machine.usage(), estimated=not known)
+
+    def failed(self, error: ApiError) -> None:
+        if opened := self._open_answer():
+            self._count(opened.answer)
+        self.record.error_type, self.record.error = error.type, error.message
+        self.record.status = error.status
+        if self.targets is not None and self.targets.permit is not None:
+            self.targets.permit.failed(error)
+
+    async def account(self) -> None:
+        """Put the request on record and give its place back; once, before its last bytes go out.
+
+        So whatever a client saw finished is on record, and its next request finds the place free.
+        """
+        record = self.record
+        if record.written:
+            return
+        record.cost_nano_usd = self.gateway.snapshot.prices.cost(record)
+        if self.sample is not None:
+            record.sample = self.sample.told()
+        record.write(self.gateway.spool)
+        self.gateway.pulse.finished(record)
+        if self.verdict is not None and self.verdict.ticket is not None:
+            cost = usd(record.cost_nano_usd or 0)
+            ticket, tokens = self.verdict.ticket, record.tokens
+            await self.gateway.counters.settle(ticket, tokens, cost, time.time())
+
+    def _remember_refused(self) -> None:
+        """What this backend refuses is left out of the next request."""
+        if self.order is None or not self.record.refused:
+            return
+        names, target = tuple(self.record.refused), self.order.target
+        self.gateway.lessons.refused(target, names)
+        noting = self.gateway.discovery.remember_refused(target.backend, target.model, names)
+        self.gateway.in_background(noting, "remember refused fields")
+
+    def _open_answer(self) -> Open | None:
+        opening = self._opening
+        if opening is None or not opening.done() or opening.cancelled() or opening.exception():
+            return None
+        return opening.result()
+
+    async def settle(self) -> None:
+        """Give everything back. Called once, last, also when the client has gone."""
+        self._remember_refused()
+        if self.targets is not None and self.targets.permit is not None:
+            self.targets.permit.abandoned()
+        answer = self._open_answer()
+        if not self.record.stop_reason and not self.record.error_type and self.order:
+            if answer is not None:
+                self._count(answer.answer)
+            if self._opening is not None:
+                self.record.status = ABANDONED
+        self.record.status = self.record.status or ABANDONED
+        await self.account()
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._opening is None:
+            return
+        if not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
+        if opened := self._open_answer():
+            await opened.aclose()
+
+
+def _over_limit(verdict: Verdict) -> ApiError:
+    return ApiError(
+        429,
+        verdict.message,
+        "billing_error" if verdict.refused is Kind.BUDGET else "",
+        retry_after=verdict.retry_after,
+        should_retry=verdict.should_retry,
+        headers=limits.headers(verdict),
+    )
+
+
+def _header_text(text: str) -> str:
+    """Text that fits into a header: printable ASCII."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:1000]

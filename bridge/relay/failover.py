@@ -1,0 +1,106 @@
+"""The targets of one route, one after another, until one of them begins to answer.
+
+A target is left for the next one before the client has seen a token, never after: two models must
+not speak in one message. Each step is noted in the request's record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from bridge.backends.health import Permit
+from bridge.ledger.record import Record
+from bridge.relay.attempt import Open, Order, open_answer
+from bridge.relay.prepare import Plan, clamped, make_order
+from bridge.routing.resolve import Target
+from bridge.runtime.gateway import Gateway
+from bridge.translation.errors.api_error import ApiError
+
+ELSEWHERE = frozenset({402, 404, 408, 429})
+"""Refusals that say something of this backend, beside all 5xx: another may well accept. A wrong
+key of the caller or a request that makes no sense would be refused anywhere."""
+
+
+@dataclass(slots=True)
+class Targets:
+    """What is left of a route. `order` and `permit` are those of the target last tried."""
+
+    gateway: Gateway
+    plan: Plan
+    record: Record
+    order: Order | None = None
+    permit: Permit | None = None
+    _left: deque[Target] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._left = deque(self.plan.route.targets)
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that a whole answer may take."""
+        return max(target.backend.timeout for target in self.plan.route.targets)
+
+    async def advance(self) -> Order:
+        """Go to the next target that may be called. Raises the first refusal when none may."""
+        refusal: ApiError | None = None
+        while self._left:
+            target = self._left.popleft()
+            try:
+                return await self._take(target)
+            except ApiError as error:
+                self._note(target, error)
+                refusal = refusal or error
+        assert refusal is not None, "advance() is asked only while something is left"
+        raise refusal
+
+    async def _take(self, target: Target) -> Order:
+        permit = self.gateway.health.admit(target.backend)
+        try:
+            self.order = await make_order(self.gateway, self.plan, target)
+        except BaseException:
+            permit.abandoned()
+            raise
+        self.permit = permit
+        self.record.backend, self.record.model = target.backend.name, target.model
+        self.record.dropped = self.order.chat.dropped
+        self.record.clamped = clamped(self.plan.asked, self.order.chat)
+        self.record.translated_after = self.record.elapsed()
+        return self.order
+
+    async def open(self, accepted: asyncio.Future[None]) -> Open:
+        """The first answer that begins, from the current target on. Raises ApiError."""
+        assert self.order is not None and self.permit is not None
+        while True:
+            order, permit = self.order, self.permit
+            try:
+                return await open_answer(
+                    self.gateway.upstream,
+                    order,
+                    self.record,
+                    accepted,
+                    prefixes=self.gateway.prefixes,
+                    others_left=bool(self._left),
+                )
+            except ApiError as error:
+                if not self._left or not _may_go_on(error):
+                    raise
+                permit.failed(error)
+                self._note(order.target, error)
+                await self._go_on(error)
+
+    async def _go_on(self, error: ApiError) -> None:
+        """To the next target; when none may be called, what the last one said is the answer."""
+        try:
+            await self.advance()
+        except ApiError:
+            raise error from None
+
+    def _note(self, target: Target, error: ApiError) -> None:
+        said = f"{target.backend.name}: {error.message}"
+        self.record.route = (*self.record.route, said if len(said) < 200 else f"{said[:200]}…")
+
+
+def _may_go_on(error: ApiError) -> bool:
+    return error.status in ELSEWHERE or error.status >= 500

@@ -1,0 +1,133 @@
+"""Making an order: a checked request, a caller and a target -> what is sent, where, as whom.
+
+One `Plan` for a request; one `Order` for each of its targets that is tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from bridge.ids import mint
+from bridge.keys import authentication
+from bridge.keys.authentication import Caller
+from bridge.relay import pdf
+from bridge.relay.attempt import Order
+from bridge.routing import resolve
+from bridge.routing.resolve import Route, Target
+from bridge.runtime.gateway import Gateway
+from bridge.translation.errors.from_backend import Asked
+from bridge.translation.json import JSON
+from bridge.translation.profiles import PROFILES, for_model, inline_thinking
+from bridge.translation.request import overrides, thinking
+from bridge.translation.request.schema import MessagesRequest, has_pdf
+from bridge.translation.request.translate import ChatRequest, Manners, to_chat
+from bridge.translation.response.message_stream import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One request and where it may go. `request` is as the operator wants it to be, `asked` the
+    length of answer that the client wanted, in tokens."""
+
+    route: Route
+    request: MessagesRequest
+    caller: Caller
+    request_id: str
+    message_id: str
+    session: str
+    asked: int
+
+
+def make_plan(
+    gateway: Gateway, request: MessagesRequest, caller: Caller, request_id: str, session: str
+) -> Plan:
+    """Find the route. Raises ApiError: nothing has this name."""
+    route = resolve.resolve(gateway.snapshot.routes, request.model, session or caller.fingerprint)
+    wanted = overrides.applied(request, route.overrides)
+    message_id = f"msg_{mint()}"
+    return Plan(route, wanted, caller, request_id, message_id, session, request.max_tokens)
+
+
+async def translate(gateway: Gateway, plan: Plan, target: Target) -> ChatRequest:
+    """What is sent to this target. Raises ApiError.
+
+    Reading a PDF takes its time, so a request that brings one is translated in a thread.
+    """
+    if settings.PDF_TEXT_EXTRACTION and has_pdf(plan.request):
+        return await asyncio.to_thread(_translate, gateway, plan.request, target)
+    return _translate(gateway, plan.request, target)
+
+
+def _translate(gateway: Gateway, request: MessagesRequest, target: Target) -> ChatRequest:
+    manners = Manners(
+        settings.IMAGES_ON_TEXT_MODEL,
+        settings.STRICT_TOOL_PAIRING,
+        settings.SERVER_TOOLS,
+        resolve.tool_names(gateway.snapshot.routes, target.model),
+        gateway.lessons.bytes_per_token(target),
+        pdf.text_of if settings.PDF_TEXT_EXTRACTION else None,
+    )
+    facts = gateway.lessons.applied(target)
+    family = PROFILES.get(facts.dialect, target.backend.profile)
+    profile = for_model(family, target.model)
+    return to_chat(request, target.model, profile, facts, manners)
+
+
+async def make_order(gateway: Gateway, plan: Plan, target: Target) -> Order:
+    """The order for one target. Raises ApiError."""
+    request = plan.request
+    chat = await translate(gateway, plan, target)
+    key, operators = authentication.credential(plan.caller, target.backend, gateway.keys)
+    asked = Asked(
+        model=request.model,
+        prompt_tokens=chat.prompt_tokens,
+        max_tokens=request.max_tokens,
+        context=target.facts.context or 0,
+        operator_key=operators,
+        added=chat.added,
+        secrets=(key, target.backend.host),
+        max_retry_after=settings.RETRY_AFTER_MAX,
+    )
+    conversation = (plan.caller.fingerprint, plan.session, target.backend.name, target.model)
+    return Order(target, chat, _terms(plan, target, chat), asked, key, conversation)
+
+
+def clamped(asked: int, chat: ChatRequest) -> list[str]:
+    """What was lowered on the way to the backend: the longest answer, where it did not fit."""
+    sent = int(chat.body.get("max_tokens") or chat.body.get("max_completion_tokens") or asked)
+    return [f"max_tokens {asked} to {sent}"] if sent < asked else []
+
+
+def _written_calls(target: Target, chat: ChatRequest) -> dict[str, JSON]:
+    """The tools whose calls may stand in the answer's text, with their schemas."""
+    switch = target.facts.written_calls
+    if switch is False or (switch is None and not settings.TEXT_TOOL_CALLS):
+        return {}
+    functions = (tool["function"] for tool in chat.body.get("tools", ()))
+    return {function["name"]: function["parameters"] for function in functions}
+
+
+def _terms(plan: Plan, target: Target, chat: ChatRequest) -> Terms:
+    request = plan.request
+    return Terms(
+        message_id=plan.message_id,
+        request_id=plan.request_id,
+        model=request.model,
+        mint=mint,
+        client_name=chat.names.to_client,
+        used_ids=chat.used_ids,
+        stop_sequences=request.stop_sequences,
+        gateway_stops=chat.stops,
+        prefill=chat.prefill,
+        inline_thinking=inline_thinking(target.facts),
+        written_calls=_written_calls(target, chat),
+        one_call=chat.one_call,
+        input_estimate=chat.prompt_tokens,
+        max_tokens=request.max_tokens,
+        context=target.facts.context or 0,
+        omit_thinking=settings.HONOUR_THINKING_DISPLAY and thinking.display(request) == "omitted",
+        context_management=request.body.get("context_management") is not None,
+    )

@@ -1,0 +1,92 @@
+"""The running stream: backend bytes in, frames out, and the three clocks that watch over it.
+
+PING_INTERVAL   nothing was written to the client: send a ping, or something in between cuts
+idle            nothing came from the backend, not even a comment: the stream fails
+FINISH_GRACE    the backend named its reason to stop and then sent nothing that ends it
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from bridge.backends.client import did_not_answer
+from bridge.relay.attempt import Open
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.response.events import PING, Event, frames
+
+TAIL_SECONDS = 0.02
+"""How long the end of a finished answer may take, so that its connection can be used again."""
+
+
+@dataclass(slots=True)
+class Clocks:
+    """When something was last heard and written. Seconds of the monotonic clock."""
+
+    idle: float
+    written: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)
+    finishing: float | None = None
+
+    def patience(self, now: float) -> float:
+        """Seconds until one of the clocks strikes."""
+        strikes = [self.written + settings.PING_INTERVAL, self.heard + self.idle]
+        if self.finishing is not None:
+            strikes.append(self.finishing + settings.FINISH_GRACE)
+        return max(0.0, min(strikes) - now)
+
+
+async def pump(opened: Open) -> AsyncGenerator[list[Event]]:
+    """What the answer brings, as it comes; an empty list means that a ping is due."""
+    clocks, answer = Clocks(opened.idle), opened.answer
+    while not answer.over:
+        events = await _next(opened, clocks)
+        now = time.monotonic()
+        if events:
+            clocks.written = now
+            yield events
+        elif now - clocks.written >= settings.PING_INTERVAL:
+            clocks.written = now
+            yield []
+        if answer.finishing and clocks.finishing is None:
+            clocks.finishing = now
+    if not answer.stopped:
+        await _drain(opened)
+
+
+async def _next(opened: Open, clocks: Clocks) -> list[Event]:
+    """One step: bytes taken, or a clock that struck."""
+    answer = opened.answer
+    try:
+        data = await opened.inflow.take(clocks.patience(time.monotonic()))
+    except ApiError as error:
+        # Cut after the reason to stop was named: nothing is missing but the usage.
+        return answer.finish() if answer.finishing else answer.fail(error)
+    now = time.monotonic()
+    if data:
+        clocks.heard = now
+        events = answer.feed(data)
+        return events + answer.finish() if answer.complete else events
+    overdue = clocks.finishing is not None and now - clocks.finishing >= settings.FINISH_GRACE
+    if data == b"" or overdue:
+        return answer.finish()
+    if now - clocks.heard >= opened.idle:
+        return answer.fail(did_not_answer(opened.idle))
+    return []
+
+
+async def _drain(opened: Open) -> None:
+    """Take the end of the body, if it is there already."""
+    try:
+        while await opened.inflow.take(TAIL_SECONDS):
+            pass
+    except ApiError:
+        return
+
+
+def to_bytes(events: list[Event]) -> bytes:
+    """Events as frames; none at all as a ping."""
+    return frames(events) if events else PING

@@ -1,0 +1,318 @@
+"""A model name -> where the request goes. Pure: reads one immutable `Routes`, decides, explains.
+
+The first rule that fits decides:
+
+    1. an alias with exactly this name
+    2. an alias that is a glob, the most specific first (the one with the most fixed
+       characters, not counting what all Claude names share)
+    3. a model that backends listed, spelled exactly so, else the only one that differs by case
+    4. the alias ``*``, which catches what nobody knows
+    5. a backend whose list is not known takes any name
+    6. 404, with the closest names
+
+Names are also looked up without the ``[1m]`` that Claude Code appends for a large window and
+without a leading ``anthropic/``. There is no other guessing: a request for one model is never
+answered by another that merely sounds like it.
+
+What is found is a list, for one model may be had in several places: `shares` puts it in order, the
+first is asked, the others are there for when it cannot answer. Each step is noted in plain words.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
+
+from bridge.routing.rendezvous import ranked
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.profiles import ModelFacts, Profile
+from bridge.translation.request import overrides
+from bridge.translation.request.overrides import Overrides
+
+MAX_SUGGESTIONS = 20
+CATCH_ALL = "*"
+_COMMON = re.compile("anthropic/|claude|-")
+NO_BACKEND = "No backend is enabled in this gateway"
+_WINDOW_SUFFIX = re.compile(r"\[\d+[km]\]$", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One OpenAI-compatible server. `url` ends in its version folder, without a slash.
+
+    models   what its list holds, or None while the list is unknown
+    told     what is known of models, listed or not
+    key      the operator's credential, or "" where the caller's is used
+    idle     longest silence in a running stream, None for the general limit
+    breaker  "automatic", or "open" or "closed" when its operator forced it
+    broken   why it cannot be called as it is configured; "" when it can
+    """
+
+    id: int
+    name: str
+    url: str
+    profile: Profile
+    key: str = field(default="", repr=False)
+    auth_header: str = "authorization"
+    timeout: float = 600.0
+    models: Mapping[str, ModelFacts] | None = None
+    told: Mapping[str, ModelFacts] = field(default_factory=dict)
+    position: int = 0
+    weight: int = 1
+    idle: float | None = None
+    breaker: str = "automatic"
+    broken: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    @property
+    def host(self) -> str:
+        """Host and port, which no message to a client may name."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def is_demo(self) -> bool:
+        return self.url.startswith("demo:")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the models that an alias stands for."""
+
+    backend: str
+    model: str
+    weight: int = 1
+    position: int = 0
+
+    @property
+    def label(self) -> str:
+        return f"{self.backend} {self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name, or a glob over names, and the models that it stands for."""
+
+    pattern: str
+    choices: tuple[Choice, ...]
+    overrides: Overrides = overrides.NONE
+    id: int = 0
+
+    @property
+    def is_glob(self) -> bool:
+        return any(mark in self.pattern for mark in "*?[")
+
+    @property
+    def precision(self) -> tuple[int, int]:
+        """How specific a glob is: its fixed characters, first without what every name shares.
+
+        So `*haiku*` is more specific than `claude-*`.
+        """
+        fixed = re.sub(r"\[[^\]]*\]|[*?]", "", self.pattern.lower())
+        return len(_COMMON.sub("", fixed)), len(fixed)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolName:
+    """A backend's name for a tool and the client's, for models that fit the pattern."""
+
+    backend_name: str
+    client_name: str
+    model_pattern: str = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes: a backend, the name that it knows, and what is known of the model."""
+
+    backend: Backend
+    model: str
+    facts: ModelFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """All that routing reads. Backends in the order in which they are asked."""
+
+    backends: tuple[Backend, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    tool_names: tuple[ToolName, ...] = ()
+    repair_case: bool = True
+
+    def backend(self, name: str) -> Backend | None:
+        return next((b for b in self.backends if b.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The answer: `targets`, best first and at least one, and how it was found.
+
+    alias   pattern of the alias that decided, "" for none
+    steps   what was decided, one short sentence each
+    """
+
+    targets: tuple[Target, ...]
+    steps: tuple[str, ...]
+    alias: str = ""
+    overrides: Overrides = overrides.NONE
+
+
+def resolve(routes: Routes, name: str, sticky: str = "") -> Route:
+    """Where a model name leads. Raises a 404 that names what there is.
+
+    `sticky` names the conversation: the same one is served by the same target.
+    """
+    return _Search(routes, sticky).find(name)
+
+
+def explain(routes: Routes, name: str, sticky: str = "") -> tuple[list[str], Route | ApiError]:
+    """The steps of the decision, and the route, or the error that a client would get."""
+    search = _Search(routes, sticky)
+    try:
+        route = search.find(name)
+    except ApiError as error:
+        return search.steps, error
+    return list(route.steps), route
+
+
+@dataclass(slots=True)
+class _Search:
+    """One decision under way, with the steps so far."""
+
+    routes: Routes
+    sticky: str
+    steps: list[str] = field(default_factory=list)
+
+    def find(self, name: str) -> Route:
+        if not self.routes.backends:
+            raise ApiError(503, NO_BACKEND)
+        for spelling in _spellings(name):
+            if spelling != name:
+                self.steps.append(f"looked up as {spelling}")
+            if route := self._by_alias(spelling) or self._by_list(spelling):
+                return route
+        if route := self._caught() or self._unlisted(name):
+            return route
+        self.steps.append("no alias and no listed model has this name")
+        raise unknown_model(self.routes, name)
+
+    def _by_alias(self, name: str) -> Route | None:
+        exact = [a for a in self.routes.aliases if a.pattern == name]
+        globs = [a for a in self.routes.aliases if a.is_glob and a.pattern != CATCH_ALL]
+        globs.sort(key=lambda a: a.precision, reverse=True)
+        fitting = exact + [a for a in globs if fnmatchcase(name.lower(), a.pattern.lower())]
+        return next((route for a in fitting if (route := self._aliased(a))), None)
+
+    def _caught(self) -> Route | None:
+        caught = (self._aliased(a) for a in self.routes.aliases if a.pattern == CATCH_ALL)
+        return next(filter(None, caught), None)
+
+    def _aliased(self, alias: Alias) -> Route | None:
+        self.steps.append(f"alias {alias.pattern} fits")
+        if said := alias.overrides.told():
+            self.steps.append(f"it sets {', '.join(said)}")
+        targets = []
+        for choice in ranked(alias.choices, self.sticky):
+            if target := _chosen(self.routes, choice):
+                targets.append(target)
+            else:
+                self.steps.append(f"{choice.backend} is not enabled")
+        return self._route(targets, alias) if targets else None
+
+    def _by_list(self, name: str) -> Route | None:
+        for repair_case in (False, True) if self.routes.repair_case else (False,):
+            backends = ranked(self.routes.backends, self.sticky)
+            found = [_listed(backend, name, repair_case) for backend in backends]
+            if targets := [target for target in found if target]:
+                self.steps.append(
+                    "listed, but for upper and lower case" if repair_case else "listed"
+                )
+                return self._route(targets)
+        return None
+
+    def _unlisted(self, name: str) -> Route | None:
+        model = _WINDOW_SUFFIX.sub("", name)
+        if not (backends := [b for b in self.routes.backends if b.models is None]):
+            return None
+        self.steps.append("not listed; a backend whose list is not known takes any name")
+        return self._route([_unheard_of(b, model) for b in ranked(backends, self.sticky)])
+
+    def _route(self, targets: list[Target], alias: Alias | None = None) -> Route:
+        names = ", then ".join(f"{t.backend.name}: {t.model}" for t in targets)
+        steps = (*self.steps, f"goes to {names}")
+        if alias is None:
+            return Route(tuple(targets), steps)
+        return Route(tuple(targets), steps, alias.pattern, alias.overrides)
+
+
+def _spellings(name: str) -> Iterator[str]:
+    plain = _WINDOW_SUFFIX.sub("", name)
+    yield from dict.fromkeys((name, plain, plain.removeprefix("anthropic/")))
+
+
+def _chosen(routes: Routes, choice: Choice) -> Target | None:
+    backend = routes.backend(choice.backend)
+    if backend is None:
+        return None
+    found = _listed(backend, choice.model, routes.repair_case)
+    return found or _unheard_of(backend, choice.model)
+
+
+def _unheard_of(backend: Backend, model: str) -> Target:
+    """A model that no list has, with what an operator or a probe may have told of it."""
+    return Target(backend, model, backend.told.get(model) or ModelFacts(model))
+
+
+def _listed(backend: Backend, name: str, repair_case: bool) -> Target | None:
+    models = backend.models or {}
+    if name in models:
+        return Target(backend, name, models[name])
+    if repair_case:
+        wanted = name.lower()
+        same = [m for m in models if m.lower() == wanted]
+        if len(same) == 1:
+            return Target(backend, same[0], models[same[0]])
+    return None
+
+
+def tool_names(routes: Routes, model: str) -> dict[str, str]:
+    """Backend tool name -> client tool name, for one model; a narrower pattern wins."""
+    rows = sorted(routes.tool_names, key=lambda row: len(row.model_pattern.replace("*", "")))
+    fits = (row for row in rows if fnmatchcase(model.lower(), row.model_pattern.lower()))
+    return {row.backend_name: row.client_name for row in fits}
+
+
+def names(routes: Routes) -> dict[str, ModelFacts]:
+    """Every name that a client may ask for, aliases first, with what is known of its model."""
+    known: dict[str, ModelFacts] = {}
+    for alias in routes.aliases:
+        targets = (_chosen(routes, choice) for choice in alias.choices)
+        if not alias.is_glob and (target := next(filter(None, targets), None)):
+            known[alias.pattern] = target.facts
+    for backend in routes.backends:
+        for model, facts in (backend.models or {}).items():
+            known.setdefault(model, facts)
+    return known
+
+
+def unknown_model(routes: Routes, name: str) -> ApiError:
+    """The 404 for a name that nothing fits. Claude Code shows its own text, SDK users this one."""
+    closest = suggestions(name, names(routes))
+    listing = f"\nAvailable models: {', '.join(closest)}" if closest else ""
+    return ApiError(404, f"model: {name}{listing}")
+
+
+def suggestions(name: str, known: Iterable[str]) -> list[str]:
+    """Known names, the most similar first, at most 20."""
+    wanted = name.lower()
+
+    def similarity(candidate: str) -> float:
+        return difflib.SequenceMatcher(None, wanted, candidate.lower()).quick_ratio()
+
+    return sorted(known, key=similarity, reverse=True)[:MAX_SUGGESTIONS]

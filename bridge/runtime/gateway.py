@@ -1,0 +1,179 @@
+"""The parts of one process, made once on the running loop and closed together.
+
+Everything a request needs hangs here: the configuration's snapshot, the client, the health of the
+backends. Background work (keeping the snapshot current, discovery) starts and ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Protocol
+
+from django.conf import settings
+
+from bridge.backends.breaker_sync import BreakerRows
+from bridge.backends.client import Upstream
+from bridge.backends.discovery import Discovery
+from bridge.backends.health import Health
+from bridge.backends.learned import Lessons
+from bridge.backends.prefix_cache import Prefixes
+from bridge.cluster import announcements
+from bridge.configuration.snapshot import Snapshot
+from bridge.configuration.snapshot_store import SnapshotStore
+from bridge.keys.authentication import KeyPolicy, fingerprint_key, is_loopback
+from bridge.keys.limiter import Counters
+from bridge.ledger.spending import spent
+from bridge.ledger.spool import Spool
+from bridge.ledger.totals import TotalsReader
+from bridge.ledger.writer import Ledger
+from bridge.live.messages import Running
+from bridge.live.publisher import Pulse
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.request.schema import Limits
+
+logger = logging.getLogger(__name__)
+
+STARTING = "Gateway is starting: its configuration is not loaded yet"
+START_SECONDS = 5
+INHERIT_SECONDS = 3.0
+"""How long budgets wait for what a killed process had not put into the ledger yet."""
+DRAIN_TICK = 0.1
+LAST_WORDS = 2.0
+"""Seconds that interrupted requests get to say that they were."""
+
+
+class Interruptible(Protocol):
+    """A request under way, as far as a shutdown is concerned, and those who watch."""
+
+    def interrupt(self) -> None: ...
+
+    def seen(self) -> Running: ...
+
+
+class Gateway:
+    """One process's gateway. Create it inside the running event loop."""
+
+    def __init__(self) -> None:
+        self.store = SnapshotStore()
+        self.upstream = Upstream(settings.BACKEND_CONNECT_TIMEOUT)
+        self.health = Health(settings.BREAKER_FAILURES, settings.BREAKER_SECONDS)
+        self.breakers = BreakerRows(self.health, self.store)
+        self.discovery = Discovery(self.upstream, self.health, self.store)
+        self.limits = Limits(
+            settings.MAX_MESSAGES, settings.MAX_CONTENT_BYTES, settings.MAX_JSON_DEPTH
+        )
+        self.keys = KeyPolicy(
+            settings.CHUTES_AUTH_STYLE,
+            settings.REQUIRE_GATEWAY_KEY,
+            is_loopback(settings.HOST),
+            fingerprint_key(settings.SECRET_KEY),
+        )
+        self.spool = Spool(settings.DATA_DIR / "spool", settings.SPOOL_MAX_BYTES)
+        self.ledger = Ledger(self.spool, settings.USAGE_RETENTION_DAYS)
+        self.totals = TotalsReader()
+        self.counters = Counters(spent)
+        self.lessons = Lessons()
+        self.prefixes = Prefixes()
+        self._primed = asyncio.Event()
+        self.journeys: set[Interruptible] = set()
+        self.pulse = Pulse(self.journeys, self.ledger)
+        self._errands: set[asyncio.Task[None]] = set()
+        self._tasks = [
+            self._background(self.store.keep_current(), "snapshot"),
+            self._background(self.breakers.run(), "breakers"),
+            self._background(self.ledger.run(), "ledger"),
+            self._background(self._count(), "counters"),
+            self._background(self.discovery.run(), "discovery"),
+            self._background(announcements.listen(self._stir), "announcements"),
+            self._background(self.pulse.run(), "pulse"),
+        ]
+
+    def in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do something that no request waits for."""
+        task = self._background(work, name)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    def _background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(_guarded(work, name))
+
+    async def _count(self) -> None:
+        """Know what keys with a budget have spent before their first request, then keep count."""
+        await self.store.loaded()
+        limits = {key.id: key.limits for key in self.snapshot.keys.values()}
+        if any(each.budget_usd is not None for each in limits.values()):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(INHERIT_SECONDS):
+                    await self.ledger.has_inherited.wait()
+        await self.counters.prime(limits, time.time())
+        self._primed.set()
+        await self.counters.run()
+
+    def _stir(self) -> None:
+        """Another process, or a page of this one, changed something."""
+        self.store.stir()
+        self.breakers.stir()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.store.current
+
+    async def ready(self) -> None:
+        """Wait for the configuration, which is there after the first moments of a process."""
+        if self.store.is_loaded and self._primed.is_set():
+            return
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self.store.loaded()
+                await self._primed.wait()
+        except TimeoutError:
+            raise ApiError(529, STARTING, retry_after=START_SECONDS) from None
+
+    async def drain(self, seconds: float) -> None:
+        """Let running requests finish; end what is left after that many seconds."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self.journeys and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(DRAIN_TICK)
+        for journey in list(self.journeys):
+            journey.interrupt()
+        while self.journeys and asyncio.get_running_loop().time() < deadline + LAST_WORDS:
+            await asyncio.sleep(DRAIN_TICK)
+
+    async def aclose(self) -> None:
+        """End background work and close every connection."""
+        for task in self._tasks:
+            task.cancel()
+        self.totals.close()
+        await asyncio.gather(*self._tasks, *self._errands, return_exceptions=True)
+        await self.ledger.aclose()
+        await self.counters.aclose()
+        await self.upstream.aclose()
+
+
+async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
+    try:
+        await work
+    except Exception:  # the last guard of a background loop
+        logger.exception("background work %r ended", name)
+
+
+_gateways: dict[asyncio.AbstractEventLoop, Gateway] = {}
+
+
+def current() -> Gateway:
+    """The gateway of the running loop, started by the first who asks."""
+    loop = asyncio.get_running_loop()
+    if loop not in _gateways:
+        _gateways[loop] = Gateway()
+    return _gateways[loop]
+
+
+async def close() -> None:
+    """Close the running loop's gateway, if there is one."""
+    gateway = _gateways.pop(asyncio.get_running_loop(), None)
+    if gateway is not None:
+        await gateway.aclose()

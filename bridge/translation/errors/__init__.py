@@ -1,0 +1,1 @@
+"""Errors as clients see them, and how a backend's errors become ours."""

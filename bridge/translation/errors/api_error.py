@@ -1,0 +1,127 @@
+"""The one error type, and how it looks to a Claude client.
+
+An `ApiError` may be raised anywhere. It is rendered in one of two ways: as a JSON reply with its
+status while nothing has been sent, as an ``error`` event after that. Clients act on what it
+carries: SDKs pick the exception class by status and retry 408, 409, 429 and 5xx; Claude Code
+retries a 401 for three minutes unless ``x-should-retry: false`` stands beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bridge.translation.json import JSON, encode
+
+TYPES: dict[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    500: "api_error",
+    502: "api_error",
+    503: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""HTTP status -> `error.type`, as the Messages API pairs them."""
+
+STREAM_TYPES: dict[int, str] = {
+    405: "invalid_request_error",
+    408: "timeout_error",
+    409: "invalid_request_error",
+    413: "invalid_request_error",
+    502: "overloaded_error",
+    503: "overloaded_error",
+}
+"""Where an open stream says something else: there no status speaks, so the type has to.
+Claude Code tries again on `overloaded_error`."""
+
+FINAL = frozenset({401, 402, 403, 404, 501})
+"""Statuses that a retry cannot mend: they carry ``x-should-retry: false``."""
+
+WITH_RETRY_AFTER = frozenset({429, 503, 529})
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What would make the same request work: fields to leave out, or a smaller max_tokens."""
+
+    without: tuple[str, ...] = ()
+    max_tokens: int | None = None
+
+
+@dataclass(eq=False)
+class ApiError(Exception):
+    """What went wrong, in the client's terms, and what it means for us.
+
+    status, message   what the client sees; `type` follows from the status unless given
+    stream_type       the type that an ``error`` event gives it
+    retry_after       seconds, only shown on 429, 503 and 529
+    should_retry      False tells SDKs and Claude Code to give up at once
+    error_code        `error.details.error_code`, which selects behaviour in the SDKs
+    blames_backend    counts as a failure for the backend's circuit breaker
+    retryable         the gateway itself may try once more before the client sees anything
+    remedy            a change to the request under which a second try makes sense
+    """
+
+    status: int
+    message: str
+    type: str = ""
+    stream_type: str = ""
+    retry_after: int | None = None
+    should_retry: bool | None = None
+    error_code: str | None = None
+    blames_backend: bool = False
+    retryable: bool = False
+    remedy: Remedy | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        Exception.__init__(self, self.message)
+        self.type = self.type or TYPES.get(self.status, "api_error")
+        self.stream_type = self.stream_type or STREAM_TYPES.get(self.status, self.type)
+        if self.should_retry is None and self.status in FINAL:
+            self.should_retry = False
+
+    @classmethod
+    def invalid(cls, message: str, *, error_code: str | None = None) -> ApiError:
+        """A 400 that names the field at fault."""
+        return cls(400, message, error_code=error_code)
+
+    @classmethod
+    def bad_gateway(cls, message: str, *, retryable: bool = False) -> ApiError:
+        """A 502 for something that the backend did, or failed to do."""
+        return cls(
+            502,
+            message,
+            stream_type="api_error",
+            blames_backend=True,
+            retryable=retryable,
+        )
+
+    def envelope(self, request_id: str) -> JSON:
+        """The body of the reply."""
+        error: dict[str, JSON] = {"type": self.type, "message": self.message}
+        if self.error_code:
+            error["details"] = {"error_code": self.error_code}
+        return {"type": "error", "error": error, "request_id": request_id}
+
+    def body(self, request_id: str) -> bytes:
+        """The body of the reply, as bytes."""
+        return encode(self.envelope(request_id))
+
+    def reply_headers(self) -> dict[str, str]:
+        """Headers beside content type and request id."""
+        headers = dict(self.headers)
+        if self.retry_after is not None and self.status in WITH_RETRY_AFTER:
+            headers["retry-after"] = str(self.retry_after)
+        if self.should_retry is False:
+            headers["x-should-retry"] = "false"
+        return headers

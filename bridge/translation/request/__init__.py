@@ -1,0 +1,1 @@
+"""A Messages request into a chat completions request. Imports nothing of `response`."""

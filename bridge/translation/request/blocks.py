@@ -1,0 +1,318 @@
+"""Content blocks -> pieces: one small function for each kind, and the table of them.
+
+A function gets the block and its `Site` (where it stands, what the backend can do) and returns
+pieces. Blocks that mean nothing on the far side return none; a kind nobody here knows is passed
+on as its JSON text, since a silent loss is worse than an odd paragraph.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.json import JSON, encode_text
+from bridge.translation.profiles import ModelFacts, Profile
+from bridge.translation.request.parts import (
+    CallMade,
+    File,
+    Picture,
+    Piece,
+    Result,
+    Summary,
+    Thought,
+    Words,
+    join_texts,
+)
+from bridge.translation.request.schema import Block, inner_blocks
+
+IMAGE_OMITTED = "[image omitted: the selected model cannot read images]"
+IMAGE_REFUSED = "Could not process image: the selected model does not accept image input"
+PDF_REFUSED = "Could not process PDF: this model does not support PDF input"
+NO_OUTPUT = "(no output)"
+MAX_UNKNOWN = 2000
+
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG", "image/png"),
+    (b"\xff\xd8", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"RIFF", "image/webp"),
+)
+
+
+@dataclass(slots=True)
+class Site:
+    """Where a block stands and what stands behind it.
+
+    dropped    collects the names of what the backend will not see
+    tool_name  a tool's name in the request -> its name at the backend
+    pdf_text   the text of a PDF in base64, "" when it has none; None where PDFs are not read
+    """
+
+    profile: Profile
+    facts: ModelFacts
+    refuse_images: bool
+    tool_name: Callable[[str], str]
+    pdf_text: Callable[[str], str] | None = None
+    dropped: dict[str, None] = field(default_factory=dict)
+    path: str = ""
+    role: str = "user"
+    in_result: bool = False
+
+    @property
+    def from_assistant(self) -> bool:
+        return self.role == "assistant"
+
+
+def to_pieces(blocks: tuple[Block, ...], site: Site, path: str) -> list[Piece]:
+    """The pieces of one message's content, in block order."""
+    pieces: list[Piece] = []
+    for i, block in enumerate(blocks):
+        site.path = f"{path}.content.{i}"
+        pieces += BLOCKS.get(block["type"], _unknown)(block, site)
+    return pieces
+
+
+def _words(text: str) -> list[Piece]:
+    return [Words(text)] if text else []
+
+
+def _text(block: Block, site: Site) -> list[Piece]:
+    return _words(block["text"])
+
+
+def _nothing(block: Block, site: Site) -> list[Piece]:
+    return []
+
+
+def _unknown(block: Block, site: Site) -> list[Piece]:
+    return [Words(encode_text(block)[:MAX_UNKNOWN])]
+
+
+def _thinking(block: Block, site: Site) -> list[Piece]:
+    return [Thought(block["thinking"])] if site.from_assistant and block["thinking"] else []
+
+
+# --- media ------------------------------------------------------------------------------------
+
+
+def _image(block: Block, site: Site) -> list[Piece]:
+    if site.from_assistant:
+        return [Words("[image]")]
+    if site.facts.vision is not False:
+        return [Picture(_image_url(block["source"], site))]
+    if site.refuse_images:
+        raise ApiError.invalid(IMAGE_REFUSED)
+    site.dropped["image"] = None
+    return [Words(IMAGE_OMITTED)]
+
+
+def _image_url(source: dict[str, JSON], site: Site) -> str:
+    path = f"{site.path}.image.source"
+    match source.get("type"):
+        case "base64":
+            data = _base64(source, path)
+            return f"data:{_media_type(source, data)};base64,{data}"
+        case "url" if source.get("url") and isinstance(source["url"], str):
+            if not site.profile.image_urls:
+                raise ApiError.invalid("image: URL sources are not supported by this backend")
+            return str(source["url"])
+        case "file":
+            raise ApiError.invalid(f"{path}: file sources are not supported")
+    raise ApiError.invalid(f"{path}: Input should be a base64 or url source")
+
+
+def _base64(source: dict[str, JSON], path: str) -> str:
+    data = source.get("data")
+    if not data or not isinstance(data, str):
+        raise ApiError.invalid(f"{path}.data: Field required")
+    return re.sub(r"\s+", "", data) if re.search(r"\s", data) else data
+
+
+def _media_type(source: dict[str, JSON], data: str) -> str:
+    given = source.get("media_type")
+    if given and isinstance(given, str):
+        return given
+    try:
+        head = base64.b64decode(data[:16])
+    except ValueError:
+        head = b""
+    return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "image/png")
+
+
+def _document(block: Block, site: Site) -> list[Piece]:
+    source = block["source"]
+    match source.get("type"):
+        case "text" if isinstance(source.get("data"), str):
+            return [Words(_wrapped(block, source["data"]))]
+        case "content":
+            return _inline_document(block, source.get("content"), site)
+        case "base64":
+            return _pdf(block, source, site)
+    raise ApiError.invalid(PDF_REFUSED)
+
+
+def _inline_document(block: Block, content: JSON, site: Site) -> list[Piece]:
+    inner = inner_blocks(content)
+    texts = [t for part in inner if isinstance(t := part.get("text"), str)]
+    pieces: list[Piece] = [Words(_wrapped(block, join_texts(texts)))]
+    for part in inner:
+        if part.get("type") == "image" and isinstance(part.get("source"), dict):
+            pieces += _image(part, site)
+    return pieces
+
+
+def _pdf(block: Block, source: dict[str, JSON], site: Site) -> list[Piece]:
+    data = _base64(source, f"{site.path}.source")
+    if not site.profile.file_parts or site.in_result or site.from_assistant:
+        text = site.pdf_text(data) if site.pdf_text else ""
+        if not text:
+            raise ApiError.invalid(PDF_REFUSED)
+        return [Words(_wrapped(block, text))]
+    name = block.get("title")
+    filename = name if isinstance(name, str) and name else "document.pdf"
+    return [File(filename, f"data:application/pdf;base64,{data}")]
+
+
+def _wrapped(block: Block, text: str) -> str:
+    """A document's text between tags, with title and context where it has them."""
+    title, context = block.get("title"), block.get("context")
+    attribute = f' title="{title}"' if isinstance(title, str) and title else ""
+    head = f"{context}\n" if isinstance(context, str) and context else ""
+    return f"<document{attribute}>\n{head}{text}\n</document>"
+
+
+def _search_result(block: Block, site: Site) -> list[Piece]:
+    inner = inner_blocks(block.get("content"))
+    texts = [t for part in inner if isinstance(t := part.get("text"), str)]
+    source, title = block.get("source", ""), block.get("title", "")
+    head = f'<search_result source="{source}" title="{title}">'
+    return [Words(f"{head}\n{join_texts(texts)}\n</search_result>")]
+
+
+# --- tools ------------------------------------------------------------------------------------
+
+
+def _tool_use(block: Block, site: Site) -> list[Piece]:
+    if not site.from_assistant:
+        return []
+    arguments = block.get("input")
+    text = encode_text(arguments) if isinstance(arguments, dict) else "{}"
+    return [CallMade(block["id"], site.tool_name(block["name"]), text)]
+
+
+def _tool_result(block: Block, site: Site) -> list[Piece]:
+    site.in_result = True
+    path, pieces = site.path, list[Piece]()
+    for inner in inner_blocks(block.get("content")):
+        pieces += IN_RESULT.get(inner.get("type", ""), _unknown)(inner, site)
+    site.in_result = False
+    text = "\n".join(piece.text for piece in pieces if isinstance(piece, Words))
+    pictures = tuple(piece for piece in pieces if isinstance(piece, Picture))
+    if block.get("is_error") is True:
+        text = _marked_as_error(text)
+    if site.from_assistant:
+        return [Words(f"[tool result {block['tool_use_id']}] {text}")]
+    return [Result(block["tool_use_id"], text, pictures, path)]
+
+
+def _marked_as_error(text: str) -> str:
+    marked = text.lower().startswith(("error", "<tool_use_error>"))
+    return text if marked else f"Error: {text or NO_OUTPUT}"
+
+
+def _loaded_tool(block: Block, site: Site) -> list[Piece]:
+    return [Words(f"Loaded tool: {block.get('tool_name', '')}")]
+
+
+def _browser_state(block: Block, site: Site) -> list[Piece]:
+    return [Words(encode_text(block.get("tabs")))]
+
+
+def _compaction(block: Block, site: Site) -> list[Piece]:
+    summary = block.get("content")
+    if not isinstance(summary, str):
+        return []
+    return [Summary(f"<conversation_summary>{summary}</conversation_summary>")]
+
+
+# --- what ran on the vendor's side: told as text ----------------------------------------------
+
+
+def _server_use(block: Block, site: Site) -> list[Piece]:
+    server = f"{block['server_name']}." if isinstance(block.get("server_name"), str) else ""
+    return [Words(f"[{server}{block.get('name')} {encode_text(block.get('input') or {})}]")]
+
+
+def _server_result(block: Block, site: Site) -> list[Piece]:
+    return _words("\n".join(line for line in _result_lines(block.get("content")) if line))
+
+
+def _result_lines(content: JSON) -> list[str]:
+    if isinstance(content, str):
+        return [content]
+    if isinstance(content, list):
+        return [line for item in content for line in _result_lines(item)]
+    if not isinstance(content, dict):
+        return []
+    if "error_code" in content:
+        return [f"error: {content['error_code']}"]
+    if content.get("type") == "web_search_result":
+        return [f"{content.get('title')} - {content.get('url')}"]
+    if "stdout" in content or "stderr" in content:
+        streams = [str(content.get(name) or "") for name in ("stdout", "stderr")]
+        return [*streams, f"return code {content.get('return_code')}"]
+    plain = content.get("media_type") in (None, "text/plain")
+    names = ("url", "text", "data", "tool_name") if plain else ("url",)
+    own = [v for k in names if isinstance(v := content.get(k), str)]
+    nested = [content.get(k) for k in ("content", "source", "tool_references")]
+    return own + [line for item in nested for line in _result_lines(item)]
+
+
+_SERVER_RESULTS = (
+    "web_search_tool_result",
+    "web_fetch_tool_result",
+    "code_execution_tool_result",
+    "bash_code_execution_tool_result",
+    "text_editor_code_execution_tool_result",
+    "tool_search_tool_result",
+    "advisor_tool_result",
+    "mcp_tool_result",
+)
+
+BLOCKS: dict[str, Callable[[Block, Site], list[Piece]]] = {
+    "text": _text,
+    "image": _image,
+    "document": _document,
+    "search_result": _search_result,
+    "thinking": _thinking,
+    "tool_use": _tool_use,
+    "tool_result": _tool_result,
+    "server_tool_use": _server_use,
+    "mcp_tool_use": _server_use,
+    **dict.fromkeys(_SERVER_RESULTS, _server_result),
+    "compaction": _compaction,
+    **dict.fromkeys(
+        (
+            "redacted_thinking",
+            "tool_reference",
+            "container_upload",
+            "fallback",
+            "mcp_tool_listing",
+            "tool_addition",
+            "tool_removal",
+        ),
+        _nothing,
+    ),
+}
+
+IN_RESULT: dict[str, Callable[[Block, Site], list[Piece]]] = {
+    "text": _text,
+    "image": _image,
+    "document": _document,
+    "search_result": _search_result,
+    "tool_reference": _loaded_tool,
+    "browser_state": _browser_state,
+}

@@ -1,0 +1,251 @@
+"""Turns of pieces -> chat messages: the order of a conversation, and its repair.
+
+Chat completions are stricter about order than the Messages API: a tool message is legal only
+directly behind the assistant message that made the call, every call wants an answer, and one side
+does not speak twice in a row. Clients break each of these (a session cut in the middle of a call,
+text in front of a result, two user messages in a row), so what comes in is put in order here:
+
+    user turn       -> its results as tool messages in block order, then one user message
+    assistant turn  -> one assistant message: text, tool calls, earlier reasoning
+    call without result    -> a synthetic tool message that says so
+    result without call    -> text of the user
+
+Inputs are never changed; ids that two calls share get a suffix, on the call and on its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.json import JSON
+from bridge.translation.profiles import Profile
+from bridge.translation.request.blocks import NO_OUTPUT
+from bridge.translation.request.parts import (
+    CallMade,
+    File,
+    Instruction,
+    Picture,
+    Piece,
+    Result,
+    Thought,
+    Turn,
+    Words,
+    join_texts,
+)
+from bridge.translation.request.system import REMINDER
+from bridge.translation.request.tool_ids import STYLES
+
+NOT_EXECUTED = "(no result: the call was not executed)"
+CONTINUED = "(continued)"
+EMPTY = "messages: text content blocks must be non-empty"
+
+ChatMessage = dict[str, JSON]
+
+
+@dataclass(slots=True)
+class Pending:
+    """The calls of the assistant message just written that wait for their results.
+
+    Pairs of (the client's id, the id sent), in order; the two differ where an id came twice.
+    """
+
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    path: str = ""
+
+    def answer(self, client_id: str) -> str | None:
+        """The id sent for the first waiting call with this id; it waits no longer."""
+        for position, (wanted, sent) in enumerate(self.calls):
+            if wanted == client_id:
+                del self.calls[position]
+                return sent
+        return None
+
+
+def merge(turns: list[Turn]) -> list[Turn]:
+    """Turns of which no two neighbours have the same role; empty ones are gone."""
+    merged: list[Turn] = []
+    for turn in turns:
+        if not turn.pieces:
+            continue
+        if merged and merged[-1].role == turn.role:
+            merged[-1].pieces.extend(turn.pieces)
+        else:
+            merged.append(Turn(turn.role, turn.path, list(turn.pieces)))
+    return merged
+
+
+def to_chat_messages(turns: list[Turn], profile: Profile, strict: bool) -> list[ChatMessage]:
+    """The conversation in the order that chat completions want. `strict` refuses to repair."""
+    return _Writer(profile, strict).write(merge(_without_silent_turns(turns)))
+
+
+def _without_silent_turns(turns: list[Turn]) -> list[Turn]:
+    """Without assistant turns that only thought: they leave no message behind."""
+    return [
+        turn
+        for turn in turns
+        if turn.role != "assistant" or any(not isinstance(p, Thought) for p in turn.pieces)
+    ]
+
+
+class _Writer:
+    """Writes the messages of one conversation, front to back."""
+
+    def __init__(self, profile: Profile, strict: bool) -> None:
+        self._profile = profile
+        self._strict = strict
+        self._style = STYLES[profile.tool_id_style]
+        self._messages: list[ChatMessage] = []
+        self._taken: set[str] = set()
+        self._pending = Pending()
+        self._calls = 0
+
+    def write(self, turns: list[Turn]) -> list[ChatMessage]:
+        last_question = _last_question(turns)
+        for number, turn in enumerate(turns):
+            if turn.role == "assistant":
+                self._settle_calls()
+                self._assistant(turn, recent=number > last_question)
+            else:
+                self._user(turn)
+        self._settle_calls()
+        if not self._messages:
+            raise ApiError.invalid(EMPTY)
+        return self._messages
+
+    # --- the assistant's side ---
+
+    def _assistant(self, turn: Turn, recent: bool) -> None:
+        text = join_texts([p.text for p in turn.pieces if isinstance(p, Words)])
+        message: ChatMessage = {"role": "assistant", "content": text}
+        calls = [p for p in turn.pieces if isinstance(p, CallMade)]
+        if calls:
+            if not text and self._profile.null_content:
+                message["content"] = None
+            message["tool_calls"] = [self._call(call) for call in calls]
+            self._pending.path = turn.path
+        thoughts = [p.text for p in turn.pieces if isinstance(p, Thought)]
+        profile = self._profile
+        wanted = recent or profile.reasoning_from_all_turns
+        if thoughts and calls and wanted and profile.reasoning_history:
+            message[profile.reasoning_history] = "\n".join(thoughts)
+        if self._profile.user_first and not self._messages:
+            self._messages.append({"role": "user", "content": CONTINUED})
+        self._messages.append(message)
+
+    def _call(self, call: CallMade) -> ChatMessage:
+        self._calls += 1
+        wanted = self._style(call.id or f"call_{self._calls}", call.name, self._calls - 1)
+        sent, number = wanted, 2
+        while sent in self._taken:
+            sent, number = f"{wanted}_{number}", number + 1
+        self._taken.add(sent)
+        self._pending.calls.append((call.id, sent))
+        function = {"name": call.name, "arguments": call.arguments}
+        return {"id": sent, "type": "function", "function": function}
+
+    def _settle_calls(self) -> None:
+        """Answer for the calls that got no result."""
+        unanswered, path = self._pending.calls, self._pending.path
+        self._pending = Pending()
+        if not unanswered:
+            return
+        if self._strict:
+            raise ApiError.invalid(
+                f"{path}: `tool_use` ids were found without `tool_result` blocks "
+                f"immediately after: {', '.join(client_id for client_id, _ in unanswered)}"
+            )
+        for _, sent in unanswered:
+            self._messages.append({"role": "tool", "tool_call_id": sent, "content": NOT_EXECUTED})
+
+    # --- the user's side ---
+
+    def _user(self, turn: Turn) -> None:
+        rest: list[Piece] = []
+        shown: list[Piece] = []
+        for piece in turn.pieces:
+            if not isinstance(piece, Result):
+                rest.append(piece)
+            elif (sent := self._pending.answer(piece.tool_use_id)) is not None:
+                self._messages.append(_tool_message(sent, piece))
+                if piece.pictures:
+                    intro = Words(f"Images returned by tool call {piece.tool_use_id}:")
+                    shown += [intro, *piece.pictures]
+            else:
+                rest += self._orphan(piece)
+        self._settle_calls()
+        self._say(shown + rest)
+
+    def _orphan(self, result: Result) -> list[Piece]:
+        if self._strict:
+            raise ApiError.invalid(
+                f"{result.path}: unexpected `tool_use_id` found in `tool_result` blocks: "
+                f"{result.tool_use_id}"
+            )
+        told = Words(f"[tool result {result.tool_use_id}]\n{result.text or NO_OUTPUT}")
+        return [told, *result.pictures]
+
+    def _say(self, pieces: list[Piece]) -> None:
+        """One user message; an instruction in between stays a system message of its own."""
+        said: list[Piece] = []
+        for piece in pieces:
+            if isinstance(piece, Instruction):
+                self._user_message(said)
+                self._messages.append({"role": "system", "content": piece.text})
+                said = []
+            else:
+                said.append(piece)
+        self._user_message(said)
+
+    def _behind_tool(self) -> bool:
+        return bool(self._messages) and self._messages[-1]["role"] == "tool"
+
+    def _user_message(self, pieces: list[Piece]) -> None:
+        parts = [_PARTS[type(piece)](piece) for piece in pieces if type(piece) in _PARTS]
+        if not parts:
+            return
+        content: JSON = parts
+        if all(part["type"] == "text" for part in parts):
+            content = join_texts([part["text"] for part in parts])
+            if not self._profile.user_after_tool and self._behind_tool():
+                self._messages[-1]["content"] += f"\n\n{content}"
+                return
+        self._messages.append({"role": "user", "content": content})
+
+
+def _tool_message(sent_id: str, result: Result) -> ChatMessage:
+    text = result.text or ("" if result.pictures else NO_OUTPUT)
+    if result.pictures:
+        note = f"[{len(result.pictures)} image(s) attached below]"
+        text = f"{text}\n{note}" if text else note
+    return {"role": "tool", "tool_call_id": sent_id, "content": text}
+
+
+def _file(piece: File) -> dict[str, JSON]:
+    return {"type": "file", "file": {"filename": piece.filename, "file_data": piece.data_url}}
+
+
+_PARTS: dict[type, Callable[[Any], dict[str, JSON]]] = {
+    Words: lambda piece: {"type": "text", "text": piece.text},
+    Picture: lambda piece: {"type": "image_url", "image_url": {"url": piece.url}},
+    File: _file,
+}
+"""What a user message may hold, as content parts."""
+
+
+def _last_question(turns: list[Turn]) -> int:
+    """Number of the last turn in which the user really said something; -1 when there is none."""
+    for number in range(len(turns) - 1, -1, -1):
+        if turns[number].role == "user" and any(map(_is_said, turns[number].pieces)):
+            return number
+    return -1
+
+
+def _is_said(piece: Piece) -> bool:
+    """Reminders stand in the user's turns, but the user did not say them."""
+    if isinstance(piece, Words):
+        return not piece.text.lstrip().startswith(REMINDER)
+    return isinstance(piece, (Picture, File))

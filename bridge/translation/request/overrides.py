@@ -1,0 +1,71 @@
+"""What an alias says about every request that goes through it, in place of what was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bridge.translation.json import JSON
+from bridge.translation.request.schema import MessagesRequest
+
+THINKING: dict[str, dict[str, JSON]] = {
+    "off": {"thinking": {"type": "disabled"}},
+    "on": {"thinking": {"type": "adaptive"}},
+    "low": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
+    "medium": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "medium"}},
+    "high": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+    "max": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}},
+}
+"""Choice of the operator -> the members of a request that say the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """`max_tokens` is a ceiling, in tokens; the others replace. Empty: as asked."""
+
+    thinking: str = ""
+    temperature: float | None = None
+    max_tokens: int | None = None
+    system_prefix: str = ""
+
+    def told(self) -> tuple[str, ...]:
+        """What is overridden, for the record of the request."""
+        names = ("thinking", "temperature", "max_tokens", "system_prefix")
+        return tuple(name for name in names if getattr(self, name) not in ("", None))
+
+
+NONE = Overrides()
+
+
+def applied(request: MessagesRequest, overrides: Overrides) -> MessagesRequest:
+    """The request as the operator wants it. The given one stays as it is."""
+    if overrides == NONE:
+        return request
+    body, messages = dict(request.body), request.messages
+    if overrides.thinking:
+        body = _thinking(body, THINKING[overrides.thinking])
+        messages = tuple(replace(message, effort=None) for message in messages)
+    if overrides.temperature is not None:
+        body["temperature"] = overrides.temperature
+    ceiling = overrides.max_tokens
+    limit = request.max_tokens if ceiling is None else min(request.max_tokens, ceiling)
+    prefix = (overrides.system_prefix,) if overrides.system_prefix else ()
+    return replace(
+        request,
+        body=body,
+        messages=messages,
+        max_tokens=limit,
+        system=(*prefix, *request.system),
+    )
+
+
+def _thinking(body: dict[str, JSON], said: dict[str, JSON]) -> dict[str, JSON]:
+    """The body with these words on thinking and no others.
+
+    How it is shown stays the client's choice, and so does the rest of `output_config`.
+    """
+    config = {k: v for k, v in (body.get("output_config") or {}).items() if k != "effort"}
+    config |= said.get("output_config", {})
+    kept = {name: value for name, value in body.items() if name != "output_config"}
+    shown = (body.get("thinking") or {}).get("display")
+    kept |= {"thinking": said["thinking"] | ({"display": shown} if shown else {})}
+    return kept | ({"output_config": config} if config else {})

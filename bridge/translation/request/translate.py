@@ -1,0 +1,339 @@
+"""A Messages request -> a chat request.
+
+Order of work: system, conversation, tools, sampling, thinking, output format, stream options.
+Fields that have no counterpart are left out and named, so that nobody wonders; three that would
+change the meaning of the conversation if they were ignored are refused instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.json import JSON, encode, encode_text
+from bridge.translation.profiles import ModelFacts, Profile
+from bridge.translation.request import system, thinking
+from bridge.translation.request.blocks import Site, to_pieces
+from bridge.translation.request.conversation import EMPTY, to_chat_messages
+from bridge.translation.request.parts import Piece, Summary, Turn, Words, join_texts
+from bridge.translation.request.schema import Message, MessagesRequest
+from bridge.translation.request.tokens import BYTES_PER_TOKEN, estimate, measure
+from bridge.translation.request.tools import ToolNames, to_toolbox
+
+SMALLEST_CLAMP = 256
+CONTEXT_MARGIN = 32
+
+NO_PREFILL = (
+    "This model does not support assistant prefill; end the conversation with a user message"
+)
+
+_DROPPED = (
+    "speed",
+    "inference_geo",
+    "container",
+    "diagnostics",
+    "context_management",
+    "cache_control",
+    "billing_policy",
+    "fallbacks",
+    "fallback_credit_token",
+    "safeguards",
+    "tags",
+    "user_profile_id",
+)
+"""Top-level fields without a counterpart: the request is served without them."""
+
+_TIERS = {"auto": "auto", "standard_only": "default"}
+
+_REFUSED: tuple[tuple[str, str | None], ...] = (
+    ("mcp_servers", None),
+    ("thread", "thread_unsupported_request"),
+    ("compaction", None),
+)
+"""Fields that cannot be ignored, with the error code that tells the SDKs how to go on."""
+
+OPTIONAL = thinking.FIELDS | {"stream_options", "parallel_tool_calls", "response_format"}
+"""Fields the gateway adds of its own accord: a backend that refuses one gets the request again
+without it. So it is with `strict` of a tool and `enable_thinking` of the template's arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """Choices of the operator, and what routing found out. Settings of the same names.
+
+    tool_names      backend tool name -> client tool name
+    pdf_text        reads a PDF, see `blocks.Site`
+    bytes_per_token what this model's reports taught so far
+    """
+
+    images_on_text_model: str = "placeholder"
+    strict_tool_pairing: bool = False
+    server_tools: str = "auto"
+    tool_names: Mapping[str, str] = field(default_factory=dict)
+    bytes_per_token: float = BYTES_PER_TOKEN
+    pdf_text: Callable[[str], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What goes to the backend, and what its answer will need.
+
+    prompt_tokens    an estimate by size, of `text_bytes` of text and `media` images or files
+    prefill          what the backend will repeat at the start of its answer
+    stops            sequences that the gateway looks for itself
+    """
+
+    body: dict[str, JSON]
+    names: ToolNames
+    dropped: tuple[str, ...]
+    used_ids: frozenset[str]
+    stops: tuple[str, ...]
+    prefill: str
+    one_call: bool
+    prompt_tokens: int
+    text_bytes: int
+    media: int
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The optional fields that this request carries, also those inside others."""
+        nested = {"enable_thinking"} if "chat_template_kwargs" in self.body else set[str]()
+        if any("strict" in tool["function"] for tool in self.body.get("tools", ())):
+            nested.add("strict")
+        return OPTIONAL.intersection(self.body) | nested
+
+    def without(self, names: tuple[str, ...]) -> ChatRequest:
+        """The same request, less some optional fields."""
+        return replace(self, body=without(self.body, frozenset(names)))
+
+    def with_max_tokens(self, limit: int) -> ChatRequest:
+        """The same request with a smaller limit."""
+        name = "max_tokens" if "max_tokens" in self.body else "max_completion_tokens"
+        return replace(self, body={**self.body, name: limit})
+
+
+def without(body: dict[str, JSON], names: frozenset[str]) -> dict[str, JSON]:
+    """A chat request less some optional fields."""
+    gone = names | {"chat_template_kwargs"} if "enable_thinking" in names else names
+    rest = {name: value for name, value in body.items() if name not in gone}
+    if "strict" in names and "tools" in rest:
+        rest["tools"] = [_unstrict(tool) for tool in rest["tools"]]
+    return rest
+
+
+def _unstrict(tool: dict[str, JSON]) -> dict[str, JSON]:
+    function = {name: value for name, value in tool["function"].items() if name != "strict"}
+    return {**tool, "function": function}
+
+
+def to_chat(
+    request: MessagesRequest, model: str, profile: Profile, facts: ModelFacts, manners: Manners
+) -> ChatRequest:
+    """Translate; `model` is the backend's name. Raises ApiError for what cannot be honoured."""
+    _refuse(request)
+    names = ToolNames(profile.tool_name_limit, manners.tool_names)
+    toolbox = to_toolbox(request, profile, names, manners.server_tools)
+    refuses = manners.images_on_text_model == "error"
+    site = Site(profile, facts, refuses, names.to_backend, manners.pdf_text)
+    messages = _messages(request, profile, site, manners.strict_tool_pairing)
+    body: dict[str, JSON] = {"model": model, "messages": messages, **toolbox.fields}
+    dropped = _unsent(request)
+    dropped += [*toolbox.dropped, *site.dropped]
+    sent_stops, own_stops = _split_stops(request.stop_sequences, profile)
+    if sent_stops:
+        body["stop"] = list(sent_stops)
+    body.update(_sampling(request, profile, dropped))
+    switches = thinking.switches(request, profile, facts)
+    body.update(switches)
+    if not switches and thinking.is_wished(request):
+        dropped.append("thinking")
+    body.update(_output_format(request, profile, body, dropped))
+    body.update(_prefill(body, profile))
+    body["stream"] = request.stream
+    if request.stream:
+        body["stream_options"] = {"include_usage": True}
+    if facts.refused:
+        body = without(body, facts.refused)
+    size, media = measure(body, len(encode(body)))
+    prompt = estimate(size, media, manners.bytes_per_token)
+    body[profile.token_limit_field] = clamp(request.max_tokens, prompt, facts)
+    return ChatRequest(
+        body=body,
+        names=names,
+        dropped=tuple(dict.fromkeys(dropped)),
+        used_ids=_tool_ids(request),
+        stops=own_stops,
+        prefill=_echoed(messages, profile),
+        one_call=toolbox.one_call,
+        prompt_tokens=prompt,
+        text_bytes=size,
+        media=media,
+    )
+
+
+def _unsent(request: MessagesRequest) -> list[str]:
+    """Names of what the request says and no backend could be told."""
+    names = [name for name in _DROPPED if request.body.get(name) is not None]
+    if (request.body.get("output_config") or {}).get("task_budget") is not None:
+        names.append("output_config.task_budget")
+    return names
+
+
+def _refuse(request: MessagesRequest) -> None:
+    for name, code in _REFUSED:
+        if request.body.get(name):
+            raise ApiError.invalid(f"{name}: not supported by this gateway", error_code=code)
+
+
+def clamp(max_tokens: int, prompt: int, facts: ModelFacts) -> int:
+    """The output limit that this model can honour behind a prompt of that size."""
+    if facts.max_output:
+        max_tokens = min(max_tokens, facts.max_output)
+    if facts.context:
+        room = facts.context - prompt - CONTEXT_MARGIN
+        if room >= SMALLEST_CLAMP:
+            max_tokens = min(max_tokens, room)
+    return max_tokens
+
+
+# --- messages ---------------------------------------------------------------------------------
+
+
+def _messages(
+    request: MessagesRequest, profile: Profile, site: Site, strict: bool
+) -> list[dict[str, JSON]]:
+    turns, early = _turns(request.messages, profile, site)
+    leading = system.leading_system(request.system, early)
+    chat = to_chat_messages(turns, profile, strict)
+    return [{"role": "system", "content": leading}, *chat] if leading else chat
+
+
+def _turns(
+    messages: tuple[Message, ...], profile: Profile, site: Site
+) -> tuple[list[Turn], list[str]]:
+    """The turns of both sides, and the texts that join the leading system message."""
+    turns: list[Turn] = []
+    early: list[str] = []
+    answered = False
+    for i, message in enumerate(messages):
+        site.role = message.role
+        path = f"messages.{i}"
+        if message.role != "system":
+            answered = answered or message.role == "assistant"
+            turns += _own_turns(message, site, path)
+            continue
+        text = "" if system.expired(messages, i) else system.message_text(message)
+        if text and (not answered or profile.inline_system == "merge"):
+            early.append(text)
+        elif text:
+            instruction = system.later_instruction(text, profile.inline_system)
+            turns.append(Turn("user", path, [instruction]))
+    return turns, early
+
+
+def _own_turns(message: Message, site: Site, path: str) -> list[Turn]:
+    """A message's turn; a summary of what was before is the user's, wherever it stands."""
+    pieces = to_pieces(message.content, site, path)
+    turns = [Turn(message.role, path, [p for p in pieces if not isinstance(p, Summary)])]
+    told: list[Piece] = [Words(p.text) for p in pieces if isinstance(p, Summary)]
+    return [Turn("user", path, told), *turns] if told else turns
+
+
+def _tool_ids(request: MessagesRequest) -> frozenset[str]:
+    blocks = (block for message in request.messages for block in message.content)
+    return frozenset(block["id"] for block in blocks if block["type"] == "tool_use")
+
+
+# --- the other fields -------------------------------------------------------------------------
+
+
+def _sampling(request: MessagesRequest, profile: Profile, dropped: list[str]) -> dict[str, JSON]:
+    body, fields = request.body, dict[str, JSON]()
+    if (temperature := body.get("temperature")) is not None:
+        fields["temperature"] = min(max(temperature, 0), 2)
+    if (top_p := body.get("top_p")) is not None:
+        fields["top_p"] = top_p
+    if (top_k := body.get("top_k")) is not None:
+        if profile.takes_top_k and top_k > 0:
+            fields["top_k"] = top_k
+        else:
+            dropped.append("top_k")
+    return fields | _account(body, profile, dropped)
+
+
+def _account(body: dict[str, JSON], profile: Profile, dropped: list[str]) -> dict[str, JSON]:
+    """Fields that say who asks and at which tier, for the few backends that read them."""
+    fields: dict[str, JSON] = {}
+    if tier := _TIERS.get(str(body.get("service_tier"))):
+        if profile.service_tiers:
+            fields["service_tier"] = tier
+        else:
+            dropped.append("service_tier")
+    user = (body.get("metadata") or {}).get("user_id")
+    if isinstance(user, str) and user:
+        if profile.user_field:
+            fields["user"] = hashlib.sha256(user.encode()).hexdigest()[:16]
+        else:
+            dropped.append("metadata")
+    return fields
+
+
+def _split_stops(
+    stops: tuple[str, ...], profile: Profile
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(for the backend, for the gateway): the backend only where it says which one matched."""
+    limit = profile.stop_limit if profile.names_matched_stop else 0
+    return stops[:limit], stops[limit:]
+
+
+def _output_format(
+    request: MessagesRequest, profile: Profile, body: dict[str, JSON], dropped: list[str]
+) -> dict[str, JSON]:
+    config = request.body.get("output_config") or {}
+    form = config.get("format") or request.body.get("output_format")
+    if not isinstance(form, dict) or form.get("type") != "json_schema":
+        return {}
+    if "tools" in body:
+        dropped.append("output_config.format")
+        return {}
+    schema = form.get("schema")
+    if profile.json_schema:
+        described = {"name": "output", "schema": schema, "strict": True}
+        return {"response_format": {"type": "json_schema", "json_schema": described}}
+    sentence = f"Answer with one JSON object that fits this schema: {encode_text(schema)}"
+    first, rest = body["messages"][0], body["messages"][1:]
+    if first["role"] == "system":
+        leading = {"role": "system", "content": join_texts([first["content"], sentence])}
+        messages = [leading, *rest]
+    else:
+        messages = [{"role": "system", "content": sentence}, first, *rest]
+    return {"response_format": {"type": "json_object"}, "messages": messages}
+
+
+def _echoed(messages: list[dict[str, JSON]], profile: Profile) -> str:
+    """The prefill, where the backend repeats it."""
+    last = messages[-1]
+    echoes = profile.prefill == "echo" and last["role"] == "assistant"
+    return str(last["content"]) if echoes else ""
+
+
+def _prefill(body: dict[str, JSON], profile: Profile) -> dict[str, JSON]:
+    """A last message of the assistant asks to be continued."""
+    last = body["messages"][-1]
+    if last["role"] != "assistant":
+        return {}
+    if profile.prefill == "reject":
+        raise ApiError.invalid(NO_PREFILL)
+    if profile.prefill == "echo":
+        return {}
+    if profile.prefill == "continue":
+        return {"continue_final_message": True, "add_generation_prompt": False}
+    stripped = {**last, "content": last["content"].rstrip()}
+    rest = body["messages"][:-1]
+    if stripped["content"] or "tool_calls" in last:
+        return {"messages": [*rest, stripped]}
+    if all(message["role"] == "system" for message in rest):
+        raise ApiError.invalid(EMPTY)
+    return {"messages": rest}

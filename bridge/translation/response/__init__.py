@@ -1,0 +1,1 @@
+"""The backend's answer into message events. Imports nothing of `request`."""

@@ -1,0 +1,81 @@
+"""The neutral vocabulary between a backend's dialect and the message stream.
+
+A dialect turns chunks into these and knows nothing of Claude; the state machine turns these into
+message events and knows nothing of any backend.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from bridge.translation.json import JSON
+
+
+class Text(msgspec.Struct, frozen=True, gc=False):
+    """Visible text of the answer."""
+
+    text: str
+
+
+class Reasoning(msgspec.Struct, frozen=True, gc=False):
+    """Text of the model's thinking."""
+
+    text: str
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """Text with which the model declines; visible, and it decides the stop reason."""
+
+    text: str
+
+
+class ToolCall(msgspec.Struct, frozen=True, gc=False):
+    """A fragment of a tool call, as the backend cut it: any member may be missing.
+
+    `arguments` is a piece of JSON text; a backend that sends an object had it serialised.
+    """
+
+    index: int | None = None
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+class Finish(msgspec.Struct, frozen=True, gc=False):
+    """The backend says that the answer is over. `stop` is the matched stop string, where told."""
+
+    reason: str
+    stop: str | None = None
+
+
+GATEWAY_STOP = "gateway_stop"
+"""Reason of a Finish that the gateway itself decided, at a stop sequence."""
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Token counts as reported, already coerced; None is "not said". `prompt` includes `cached`.
+
+    `final` marks a report in a chunk of its own, which servers send last.
+    """
+
+    prompt: int | None = None
+    completion: int | None = None
+    cached: int = 0
+    written: int = 0
+    reasoning: int | None = None
+    final: bool = False
+
+
+class Done(msgspec.Struct, frozen=True, gc=False):
+    """The ``[DONE]`` mark. Not every backend sends it, some send it twice."""
+
+
+class Fault(msgspec.Struct, frozen=True, gc=False):
+    """An error object inside a 200 answer: its code as a status, and its JSON for the wording."""
+
+    status: int
+    body: JSON = None
+
+
+Said = Text | Reasoning | Refusal | ToolCall | Finish | Usage | Done
+Delta = Said | Fault

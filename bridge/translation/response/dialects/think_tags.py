@@ -1,0 +1,97 @@
+"""Thinking that a backend leaves in the text: ``<think>...</think>`` at the very start.
+
+Only for models known to do so: elsewhere the tags are text like any other. Some chat templates
+open the tag themselves, so that the answer begins inside it; then everything up to the closing tag
+is thinking. A backend that also fills a reasoning field has split the tags off already, and what
+looks like one is meant as text.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from bridge.translation.response.deltas import Reasoning, Said, Text, Usage
+from bridge.translation.response.stop_sequences import overlap
+
+OPENER, CLOSER = "<think>", "</think>"
+
+
+class _At(Enum):
+    START = auto()
+    THINKING = auto()
+    BREAK = auto()
+    TEXT = auto()
+
+
+class ThinkTags:
+    """Text deltas in, reasoning and text deltas out; all others pass."""
+
+    def __init__(self, opened: bool) -> None:
+        """`opened`: the answer begins inside the tag, whether or not it repeats it."""
+        self._opened = opened
+        self._thought = False
+        self._blank = ""
+        self._at = _At.START
+        self._held = ""
+
+    def feed(self, delta: Said) -> list[Said]:
+        if isinstance(delta, Text):
+            return self._text(delta.text)
+        if isinstance(delta, Reasoning):
+            released = self._release()
+            self._at = _At.TEXT
+            return [*released, delta]
+        return [delta] if isinstance(delta, Usage) else [*self._release(), delta]
+
+    def _release(self) -> list[Said]:
+        """What was held as the possible beginning of a tag is none."""
+        text, self._held = self._held, ""
+        if self._at is _At.THINKING or (self._at is _At.START and self._opened):
+            text, self._blank = self._blank + text, ""
+            return [Reasoning(text)] if self._thought or text.strip() else []
+        return [Text(text)] if text else []
+
+    def _text(self, text: str) -> list[Said]:
+        said: list[Said] = []
+        text, self._held = self._held + text, ""
+        if self._at is _At.START:
+            text = self._opening(text)
+        if self._at is _At.THINKING and text:
+            text = self._thinking(text, said)
+        if self._at is _At.BREAK:
+            text = text.lstrip("\r\n")
+            self._at = _At.TEXT if text else _At.BREAK
+        if self._at is _At.TEXT and text:
+            said.append(Text(text))
+        return said
+
+    def _opening(self, text: str) -> str:
+        start = text.lstrip()
+        if start.startswith(OPENER):
+            self._at = _At.THINKING
+            return start[len(OPENER) :]
+        if OPENER.startswith(start):
+            self._held = text
+            return ""
+        before, closed, _ = text.partition(CLOSER)
+        if closed and OPENER not in before:
+            # Seen in whole answers only: the template opened the tag, the answer closes it.
+            self._at = _At.THINKING
+            return text
+        self._at = _At.THINKING if self._opened else _At.TEXT
+        return text
+
+    def _thinking(self, text: str, said: list[Said]) -> str:
+        thought, closed, rest = text.partition(CLOSER)
+        if closed:
+            self._at = _At.BREAK
+        else:
+            keep = overlap(text, CLOSER)
+            thought, self._held = text[: len(text) - keep], text[len(text) - keep :]
+        self._blank += thought
+        if self._blank.strip() or (self._thought and self._blank):
+            # Blank thoughts are none: a model that was told not to think leaves the tags empty.
+            self._thought = True
+            said.append(Reasoning(self._blank))
+            self._blank = ""
+        return rest

@@ -1,0 +1,176 @@
+"""The events of a Claude message stream, typed, and how each is written.
+
+Layout as measured against the official SDKs and Claude Code: the tag is the event's name, every
+member that a client reads is always there, all content travels in deltas (what stands inside a
+block start is ignored by clients).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from bridge.translation.json import encode
+from bridge.translation.response.sse import frame
+
+
+class OutputDetails(msgspec.Struct, frozen=True):
+    """How many of the output tokens were thinking."""
+
+    thinking_tokens: int
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Token counts. The whole prompt is input + cache creation + cache read."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    output_tokens_details: OutputDetails | UnsetType = UNSET
+
+
+class TextBlock(msgspec.Struct, tag="text"):
+    text: str = ""
+
+
+class ThinkingBlock(msgspec.Struct, tag="thinking"):
+    thinking: str = ""
+    signature: str = ""
+
+
+class ToolUseBlock(msgspec.Struct, tag="tool_use"):
+    id: str
+    name: str
+    input: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+Block = TextBlock | ThinkingBlock | ToolUseBlock
+
+
+class StopDetails(msgspec.Struct, frozen=True, tag="refusal"):
+    category: str | None = None
+    explanation: str | None = None
+
+
+class ContextManagement(msgspec.Struct, frozen=True):
+    """Said back when a request asked for context edits: none was applied."""
+
+    applied_edits: list[Any] = msgspec.field(default_factory=list)
+
+
+class Message(msgspec.Struct, tag="message"):
+    """The plain answer, and the empty shell inside `MessageStart`."""
+
+    id: str
+    model: str
+    usage: Usage
+    role: str = "assistant"
+    content: list[Block] = msgspec.field(default_factory=list)
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+    stop_details: StopDetails | UnsetType = UNSET
+    context_management: ContextManagement | UnsetType = UNSET
+
+
+class MessageStart(msgspec.Struct, frozen=True, tag="message_start"):
+    message: Message
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    pass
+
+
+class ContentBlockStart(msgspec.Struct, frozen=True, tag="content_block_start"):
+    index: int
+    content_block: Block
+
+
+class TextDelta(msgspec.Struct, frozen=True, gc=False, tag="text_delta"):
+    text: str
+
+
+class ThinkingDelta(msgspec.Struct, frozen=True, gc=False, tag="thinking_delta"):
+    thinking: str
+
+
+class SignatureDelta(msgspec.Struct, frozen=True, gc=False, tag="signature_delta"):
+    signature: str
+
+
+class InputJsonDelta(msgspec.Struct, frozen=True, gc=False, tag="input_json_delta"):
+    partial_json: str
+
+
+BlockDelta = TextDelta | ThinkingDelta | SignatureDelta | InputJsonDelta
+
+
+class ContentBlockDelta(msgspec.Struct, frozen=True, gc=False, tag="content_block_delta"):
+    index: int
+    delta: BlockDelta
+
+
+class ContentBlockStop(msgspec.Struct, frozen=True, gc=False, tag="content_block_stop"):
+    index: int
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """The `delta` of a message delta."""
+
+    stop_reason: str
+    stop_sequence: str | None = None
+    stop_details: StopDetails | UnsetType = UNSET
+
+
+class MessageDelta(msgspec.Struct, frozen=True, tag="message_delta"):
+    delta: Stop
+    usage: Usage
+    context_management: ContextManagement | UnsetType = UNSET
+
+
+class MessageStop(msgspec.Struct, frozen=True, tag="message_stop"):
+    pass
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    type: str
+    message: str
+
+
+class Error(msgspec.Struct, frozen=True, tag="error"):
+    error: ErrorBody
+    request_id: str
+
+
+Event = (
+    MessageStart
+    | Ping
+    | ContentBlockStart
+    | ContentBlockDelta
+    | ContentBlockStop
+    | MessageDelta
+    | MessageStop
+    | Error
+)
+
+_NAMES: dict[type, str] = {
+    MessageStart: "message_start",
+    Ping: "ping",
+    ContentBlockStart: "content_block_start",
+    ContentBlockDelta: "content_block_delta",
+    ContentBlockStop: "content_block_stop",
+    MessageDelta: "message_delta",
+    MessageStop: "message_stop",
+    Error: "error",
+}
+
+
+def frames(events: Iterable[Event]) -> bytes:
+    """The events as they go over the wire."""
+    return b"".join([frame(_NAMES[type(event)], encode(event)) for event in events])
+
+
+PING = frames([Ping()])

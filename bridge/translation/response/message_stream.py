@@ -1,0 +1,384 @@
+"""The message stream: deltas in, message events out. THE state machine.
+
+The grammar of what comes out, whatever goes in:
+
+    stream  =  start *ping *block delta stop          a finished answer
+            |  start *ping *block *fragment error     one that died: an error event ends it
+    block   =  block_start(i) *block_delta(i) block_stop(i)      i = 0, 1, 2, ... without gaps
+    thinking blocks end with exactly one signature_delta; a delta fits the type of its block
+
+Clients hold the gateway to it: a gap in the indexes is an IndexError in the Python SDK, a delta
+for a closed block ends a Claude Code session, content inside a block start is lost.
+
+Phases:  NEW --open--> OPEN --finish reason--> FINISHING --finish()--> DONE
+         any of them --fail()--> FAILED, where nothing is taken or given any more
+
+In phase NEW nothing has been sent, so `fail` raises: the caller can still answer with a status.
+`open` is implied by the first delta that shows; a caller that cannot wait calls it earlier.
+
+One block is open at a time, but backends interleave: a newline of text between two pieces of
+arguments, two calls in turns. What cannot be shown yet waits in `_queue`, in order of first
+appearance, until the open call's JSON is complete or the reply is over. White space in front of a
+text block is held too: servers send blank lines around tool calls that are not text to anybody.
+
+Finish reasons of servers are not trusted for tool use: `stop_reason` is `tool_use` exactly when a
+tool block was sent and the reply was not cut. A reply that ends without a finish reason is an
+error, never an `end_turn` that nobody said.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from msgspec import UNSET
+
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.json import JSON
+from bridge.translation.response import deltas, events
+from bridge.translation.response.deltas import Said
+from bridge.translation.response.events import Event
+from bridge.translation.response.tool_calls import Call, CallTracker, client_id
+from bridge.translation.response.usage import to_usage
+
+
+class Phase(Enum):
+    NEW = auto()
+    OPEN = auto()
+    FINISHING = auto()
+    DONE = auto()
+    FAILED = auto()
+
+
+class Shown(Enum):
+    """The kind of block that is open."""
+
+    NOTHING = auto()
+    THINKING = auto()
+    TEXT = auto()
+    TOOL = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the machine must know of the request that it answers.
+
+    mint          a fresh random string of 24 base62 characters, for ids and signatures
+    client_name   a tool's name at the backend -> its name in the request
+    gateway_stops the stop sequences that the backend was not given
+    prefill          what the backend repeats before it goes on
+    inline_thinking  "tags" or "open": thinking stands in the text, see dialects/inline.py
+    written_calls    tools whose calls may stand in the text, see dialects/markup.py
+    used_ids      tool ids of the conversation so far
+    input_estimate, bytes_per_token   stand in where the backend reports no usage
+    """
+
+    message_id: str
+    request_id: str
+    model: str
+    mint: Callable[[], str]
+    client_name: Callable[[str], str] = str
+    used_ids: frozenset[str] = frozenset()
+    stop_sequences: tuple[str, ...] = ()
+    gateway_stops: tuple[str, ...] = ()
+    prefill: str = ""
+    inline_thinking: str = ""
+    written_calls: Mapping[str, JSON] = field(default_factory=dict)
+    one_call: bool = False
+    omit_thinking: bool = False
+    input_estimate: int = 1
+    bytes_per_token: float = 4.0
+    max_tokens: int = 0
+    context: int = 0
+    context_management: bool = False
+
+
+_FOR_TOOLS = frozenset({"tool_calls", "function_call"})
+_LENGTH = frozenset({"length", "max_tokens", "model_length"})
+_CONTEXT_SLACK = 8
+CUT_SHORT = "Backend closed the stream before finishing"
+
+
+class MessageStream:
+    """One answer. `feed` deltas, then `finish`; or `fail` at any time.
+
+    `tools` are the names of the calls so far, `repaired` says what the backend meant but did not
+    say correctly.
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._used = set(terms.used_ids)
+        self._tracker = CallTracker()
+        self._queue: deque[Call | deltas.Text | deltas.Reasoning] = deque()
+        self._events: list[Event] = []
+        self._shown = Shown.NOTHING
+        self._call: Call | None = None
+        self._index = -1
+        self._blank = ""
+        self._finish: deltas.Finish | None = None
+        self._done = self._counted_last = self._refused = self._tool_shown = False
+        self._emitted_bytes = 0
+        self.phase = Phase.NEW
+        self.error: ApiError | None = None
+        self.stop_reason = ""
+        self.reported = deltas.Usage()
+        self.tools: list[str] = []
+        self.repaired: list[str] = []
+        self._sent_arguments: list[str] = []
+
+    # --- to receive ---------------------------------------------------------------------------
+
+    def open(self) -> list[Event]:
+        """Begin the answer now, whether or not anything is there to show."""
+        if self.phase is Phase.NEW:
+            self._begin()
+        return self._take()
+
+    def feed(self, delta: Said) -> list[Event]:
+        """Take one delta; return the events that it makes possible."""
+        if self.phase in (Phase.DONE, Phase.FAILED):
+            return []
+        match delta:
+            case deltas.Text(text):
+                self._enter(delta, bool(text))
+            case deltas.Reasoning(text):
+                self._enter(delta, bool(text))
+            case deltas.Refusal(text):
+                self._refused = True
+                self._enter(deltas.Text(text), bool(text))
+            case deltas.ToolCall():
+                self._enter_call(delta)
+            case deltas.Finish():
+                self._note_finish(delta)
+            case deltas.Usage():
+                self._note_usage(delta)
+            case _:
+                self._done = True
+        return self._take()
+
+    def finish(self) -> list[Event]:
+        """The backend has said all it will say. Raises or ends in an error event when cut."""
+        if self.phase in (Phase.DONE, Phase.FAILED):
+            return []
+        nothing_came = self._index < 0 and not self._queue and not self._blank
+        if self._finish is None:
+            if not self._done:
+                return self.fail(self._cut_short())
+            if nothing_came:
+                return self.fail(ApiError.bad_gateway("Backend returned an empty stream"))
+            if any(call.name and not call.complete for call in self._tracker.calls):
+                return self.fail(self._cut_short())
+        self._begin()
+        self._flush()
+        if any(not call.name for call in self._tracker.calls) and self._index < 0:
+            return self.fail(ApiError.bad_gateway("Backend returned a tool call without a name"))
+        self._end()
+        return self._take()
+
+    def fail(self, error: ApiError) -> list[Event]:
+        """The answer dies: raised while nothing was sent, an error event after that."""
+        if self.phase in (Phase.DONE, Phase.FAILED):
+            return []
+        nothing_sent, self.phase, self.error = self.phase is Phase.NEW, Phase.FAILED, error
+        if nothing_sent:
+            raise error
+        body = events.ErrorBody(error.stream_type, error.message)
+        self._events.append(events.Error(body, self._terms.request_id))
+        return self._take()
+
+    def _note_finish(self, finish: deltas.Finish) -> None:
+        self._begin()
+        if self._finish is None or finish.reason == deltas.GATEWAY_STOP:
+            self._finish = finish
+        self.phase = Phase.FINISHING
+
+    def _note_usage(self, usage: deltas.Usage) -> None:
+        """Reports are cumulative: the last complete one counts."""
+        complete = usage.prompt is not None and usage.completion is not None
+        if complete or self.reported == deltas.Usage():
+            self.reported = usage
+        self._counted_last = usage.final and self._finish is not None
+
+    @property
+    def said_all(self) -> bool:
+        """Nothing more can matter: the end mark came, or a reason to stop and the usage."""
+        return self._done or (self.phase is Phase.FINISHING and self._counted_last)
+
+    # --- what may be shown --------------------------------------------------------------------
+
+    def _enter(self, item: deltas.Text | deltas.Reasoning, something: bool) -> None:
+        if not something:
+            return
+        self._begin()
+        self._queue.append(item)
+        self._advance()
+
+    def _enter_call(self, fragment: deltas.ToolCall) -> None:
+        known = len(self._tracker.calls)
+        call = self._tracker.feed(fragment)
+        if call is None or (self._terms.one_call and call is not self._tracker.calls[0]):
+            return
+        self._begin()
+        if len(self._tracker.calls) > known:
+            self._queue.append(call)
+        if call is self._call:
+            self._arguments(call.drain())
+        self._advance()
+
+    def _advance(self, ending: bool = False) -> None:
+        """Show what stands at the head of the queue, as long as it may be shown."""
+        while self._queue:
+            head = self._queue[0]
+            if self._call is not None and not (ending or self._call.complete):
+                return
+            if not isinstance(head, Call):
+                self._queue.popleft()
+                self._show(head)
+            elif head.name and (head.begun or ending or len(self._queue) > 1):
+                self._queue.popleft()
+                self._show_call(head)
+                if ending:
+                    self._close()
+            elif ending:
+                self._queue.popleft()
+            else:
+                return
+
+    def _show(self, item: deltas.Text | deltas.Reasoning) -> None:
+        if isinstance(item, deltas.Reasoning):
+            self._switch(Shown.THINKING, events.ThinkingBlock())
+            if not self._terms.omit_thinking:
+                self._delta(events.ThinkingDelta(item.text), item.text)
+            return
+        text = item.text
+        if self._shown is not Shown.TEXT:
+            text, self._blank = self._blank + text, ""
+            if not text.strip():
+                self._blank = text
+                return
+        self._switch(Shown.TEXT, events.TextBlock())
+        self._delta(events.TextDelta(text), text)
+
+    def _show_call(self, call: Call) -> None:
+        self._blank = ""
+        self._close()
+        block = events.ToolUseBlock(
+            id=client_id(call.id, self._used, self._terms.mint),
+            name=self._terms.client_name(call.name),
+        )
+        self._call, call.opened, self._tool_shown = call, True, True
+        self.tools.append(block.name)
+        self._sent_arguments.clear()
+        self._open_block(Shown.TOOL, block)
+        self._arguments(call.drain())
+
+    def _arguments(self, text: str) -> None:
+        if text:
+            self._sent_arguments.append(text)
+            self._delta(events.InputJsonDelta(text), text)
+
+    def _end_arguments(self, call: Call) -> None:
+        self._arguments(call.arguments.finish(cut=self._was_cut()))
+        came = call.arguments.raw.strip()
+        if came and "".join(self._sent_arguments).strip() != came:
+            self.repaired.append(f"arguments of {self.tools[-1]}")
+        self._call = None
+
+    # --- blocks -------------------------------------------------------------------------------
+
+    def _switch(self, kind: Shown, block: events.Block) -> None:
+        if self._shown is not kind:
+            self._close()
+            self._open_block(kind, block)
+
+    def _open_block(self, kind: Shown, block: events.Block) -> None:
+        self._index += 1
+        self._shown = kind
+        self._events.append(events.ContentBlockStart(self._index, block))
+
+    def _delta(self, delta: events.BlockDelta, text: str) -> None:
+        self._emitted_bytes += len(text) if text.isascii() else len(text.encode())
+        self._events.append(events.ContentBlockDelta(self._index, delta))
+
+    def _close(self) -> None:
+        if self._shown is Shown.NOTHING:
+            return
+        if self._shown is Shown.THINKING:
+            self._delta(events.SignatureDelta(f"gw1.{self._terms.mint()}"), "")
+        if self._call is not None:
+            self._end_arguments(self._call)
+        self._events.append(events.ContentBlockStop(self._index))
+        self._shown = Shown.NOTHING
+
+    # --- begin and end ------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        if self.phase is not Phase.NEW:
+            return
+        self.phase = Phase.OPEN
+        usage = events.Usage(input_tokens=self._terms.input_estimate, output_tokens=1)
+        shell = events.Message(self._terms.message_id, self._terms.model, usage)
+        self._events += [events.MessageStart(shell), events.Ping()]
+
+    def _flush(self) -> None:
+        self._advance(ending=True)
+        self._close()
+        if self._index < 0 and not any(not call.name for call in self._tracker.calls):
+            self._open_block(Shown.TEXT, events.TextBlock())
+            self._close()
+
+    def _end(self) -> None:
+        self.phase = Phase.DONE
+        edits = events.ContextManagement() if self._terms.context_management else UNSET
+        stop = self._stop()
+        self.stop_reason = stop.stop_reason
+        delta = events.MessageDelta(stop, self.usage(), edits)
+        self._events += [delta, events.MessageStop()]
+
+    def _cut_short(self) -> ApiError:
+        if self._index < 0:
+            return ApiError(529, CUT_SHORT, blames_backend=True)
+        return ApiError.bad_gateway(CUT_SHORT)
+
+    def _take(self) -> list[Event]:
+        taken, self._events = self._events, []
+        return taken
+
+    # --- stop reason and usage ----------------------------------------------------------------
+
+    def _was_cut(self) -> bool:
+        return self._finish is not None and self._finish.reason in _LENGTH
+
+    def _stop(self) -> events.Stop:
+        """Why the answer ended; the first condition that holds decides."""
+        finish = self._finish or deltas.Finish("")
+        if finish.reason == deltas.GATEWAY_STOP:
+            return events.Stop("stop_sequence", finish.stop)
+        if self._was_cut():
+            return events.Stop(self._cut_reason())
+        if self._refused or finish.reason == "content_filter":
+            return events.Stop("refusal", None, events.StopDetails())
+        if self._tool_shown:
+            if finish.reason not in _FOR_TOOLS:
+                self.repaired.append(f"stop reason {finish.reason or '(none)'}")
+            return events.Stop("tool_use")
+        if finish.stop and finish.stop in self._terms.stop_sequences:
+            return events.Stop("stop_sequence", finish.stop)
+        return events.Stop("end_turn")
+
+    def _cut_reason(self) -> str:
+        """`max_tokens`, unless the window ended before the requested length did."""
+        reported, terms = self.reported, self._terms
+        total = (reported.prompt or 0) + (reported.completion or 0)
+        full = terms.context and total >= terms.context - _CONTEXT_SLACK
+        if full and (reported.completion or 0) < terms.max_tokens:
+            return "model_context_window_exceeded"
+        return "max_tokens"
+
+    def usage(self) -> events.Usage:
+        """Counts so far: reported where they were, else estimated from what was sent."""
+        estimate = max(1, round(self._emitted_bytes / self._terms.bytes_per_token))
+        return to_usage(self.reported, self._terms.input_estimate, estimate)

@@ -1,0 +1,79 @@
+"""Server-sent events: bytes to payloads on the way in, events to frames on the way out.
+
+The reader survives what backends really send (each seen in the wild): ``data:`` with or without
+a space, LF, CRLF and CR, several data lines for one event, comments as keep-alive, chunk borders
+inside a line or inside a character, a byte order mark, no blank line at the end. It splits at
+LF, CR and CRLF only: U+2028, U+2029 and U+0085 are legal inside JSON strings, and a reader that
+splits there tears events in two. All work is on bytes, so a split character needs no care.
+"""
+
+from __future__ import annotations
+
+from bridge.translation.errors.api_error import ApiError
+
+MAX_EVENT_BYTES = 32 * 1024 * 1024
+BOM = b"\xef\xbb\xbf"
+
+
+class SseReader:
+    """Bytes in, event payloads out. Comments and fields other than ``data`` are dropped."""
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max = max_event_bytes
+        self._tail = b""
+        self._data: list[bytes] = []
+        self._size = 0
+        self._at_start = True
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take the next bytes; return the payloads of the events that they complete."""
+        if self._at_start:
+            data = self._skip_bom(data)
+        text = self._tail + data
+        if b"\r" in text:
+            text = self._with_plain_line_ends(text)
+        *lines, self._tail = text.split(b"\n")
+        payloads: list[bytes] = []
+        for line in lines:
+            self._line(line, payloads)
+        if self._size + len(self._tail) > self._max:
+            raise ApiError.bad_gateway("Backend sent an event that is too large")
+        return payloads
+
+    def finish(self) -> list[bytes]:
+        """The stream is over: a last event counts even without its blank line."""
+        payloads: list[bytes] = []
+        self._line(self._tail.rstrip(b"\r"), payloads)
+        self._line(b"", payloads)
+        self._tail = b""
+        return payloads
+
+    def _line(self, line: bytes, payloads: list[bytes]) -> None:
+        if line.startswith(b"data:"):
+            value = line[6:] if line[5:6] == b" " else line[5:]
+            self._data.append(value)
+            self._size += len(value)
+        elif not line and self._data:
+            payloads.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
+            self._data, self._size = [], 0
+
+    def _skip_bom(self, data: bytes) -> bytes:
+        head = self._tail + data
+        if len(head) < len(BOM) and BOM.startswith(head):
+            self._tail = b""
+            return head
+        self._at_start, self._tail = False, b""
+        return head.removeprefix(BOM)
+
+    @staticmethod
+    def _with_plain_line_ends(text: bytes) -> bytes:
+        # A CR that ends the buffer may be the first half of CRLF: it stays as it is for now,
+        # in the tail, since no LF follows it.
+        held = b"\r" if text.endswith(b"\r") else b""
+        body = text[: len(text) - len(held)]
+        return body.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
+
+
+def frame(name: str, payload: bytes) -> bytes:
+    """One event as the Messages API writes it: both lines, and the blank line behind them."""
+    return b"event: " + name.encode() + b"\ndata: " + payload + b"\n\n"

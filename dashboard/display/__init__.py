@@ -1,0 +1,1 @@
+"""Numbers as text, cards, charts: how a value looks. Imports `usage`."""

@@ -1,0 +1,86 @@
+"""Whether prompts that repeat come from a backend's cache, and if not, why not. Pure.
+
+Each turn of a conversation sends again all that was said before. How much of a prompt begins as the
+turn before did is counted in bytes by the gateway; how much of it was not computed again is told in
+tokens by the backend. The two shares are close enough to be compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dashboard.display.cells import State
+from dashboard.usage.totals import Totals
+
+LITTLE = 0.2
+"""Less of the prompts repeats: there is nothing to save."""
+MOST = 0.75
+"""From this share of what repeats on, the cache does its work."""
+
+WORKS = State("works", "good")
+PARTLY = State("works partly", "warn")
+UNUSED = State("not used", "bad")
+LITTLE_REPEATS = State("little repeats", "quiet")
+UNKNOWN = State("not known", "quiet")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A verdict in words: what it says, and what can be done."""
+
+    state: State
+    text: str
+
+
+MEANINGS = (
+    Meaning(
+        WORKS,
+        "Nearly all that repeats is read from the backend’s cache. Such tokens are not computed "
+        "again: the answer begins sooner, and costs less where cached tokens have a price of "
+        "their own.",
+    ),
+    Meaning(
+        PARTLY,
+        "Prompts repeat, but part of it is computed again. Usual causes: several servers behind "
+        "one address take turns, the cache is too small and forgets between two turns, or a turn "
+        "came after a long pause.",
+    ),
+    Meaning(
+        UNUSED,
+        "Prompts repeat, and the backend tells of no cached token. Either it has no prefix cache, "
+        "or it does not report it: vLLM needs --enable-prompt-tokens-details, SGLang "
+        "--enable-cache-report. Compare the time to the first token of long sessions to see which.",
+    ),
+    Meaning(
+        LITTLE_REPEATS,
+        "Most prompts are new, as in single questions and batches, so a cache has little to save. "
+        "Should these be conversations, then something at the beginning of each prompt changes "
+        "from turn to turn: a date, a random id, or tools in another order.",
+    ),
+    Meaning(UNKNOWN, "No prompt was measured in this time."),
+)
+
+
+def verdict(total: Totals) -> State:
+    """How well caching works for these requests."""
+    repeated, cached = total.repeated_share, total.cached_share
+    if repeated is None or cached is None:
+        return UNKNOWN
+    if repeated < LITTLE:
+        return WORKS if cached >= LITTLE else LITTLE_REPEATS
+    if not total["cache_read_tokens"]:
+        return UNUSED
+    return WORKS if cached >= MOST * repeated else PARTLY
+
+
+def computed_again(total: Totals) -> float | None:
+    """Tokens that repeated and were not read from a cache, about."""
+    repeated, cached = total.repeated_share, total.cached_share
+    if repeated is None or cached is None:
+        return None
+    return max(0.0, repeated - cached) * total.prompt_tokens
+
+
+def meanings(seen: set[State]) -> list[Meaning]:
+    """The words for the verdicts that a page shows."""
+    return [meaning for meaning in MEANINGS if meaning.state in seen]

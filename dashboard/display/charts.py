@@ -1,0 +1,138 @@
+"""Charts as data: what a page hands to charts.js, and the table with the same numbers. Pure.
+
+`tone` names a colour of the stylesheet: a state (good, warn, bad, quiet), a plain line (a, b), or
+`c0` to `c11`. The last belong to names: a key or a model has the same one on every chart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from zlib import crc32
+
+from dashboard.display import formatting
+from dashboard.display.formatting import NOTHING, Figure
+from dashboard.usage.periods import Slot
+
+TONES = 12
+MOST_SERIES = 5
+OTHER = "other"
+
+UNITS: dict[str, Callable[[float], Figure]] = {
+    "count": lambda number: formatting.count(round(number)),
+    "tokens": formatting.tokens,
+    "bytes": formatting.size,
+    "usd": formatting.money,
+    "ms": formatting.duration,
+    "share": formatting.share,
+    "rate": formatting.rate,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line, or one layer of the bars. A value is None where there is nothing to tell.
+
+    shade   0, or more for series whose name has the same tone as another's in this chart
+    """
+
+    name: str
+    values: tuple[float | None, ...]
+    tone: str = ""
+    shade: int = 0
+
+    @property
+    def total(self) -> float:
+        return sum(value or 0 for value in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """`kind`: bars (stacked) or lines. `unit`: one of UNITS.
+
+    marks   numbers of slots where something happened, and what;  head   what the slots are
+    """
+
+    id: str
+    title: str
+    kind: str
+    unit: str
+    slots: tuple[Slot, ...]
+    series: tuple[Series, ...]
+    note: str = ""
+    empty: str = "Nothing in this time."
+    marks: tuple[tuple[int, str], ...] = ()
+    head: str = "Time"
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(value for one in self.series for value in one.values)
+
+    def data(self) -> dict[str, Any]:
+        """For charts.js. Money in dollars, times in seconds, shares in per cent."""
+        scale = _SCALES.get(self.unit, 1)
+        return {
+            "kind": self.kind,
+            "unit": self.unit,
+            "labels": [slot.label for slot in self.slots],
+            "titles": [slot.title for slot in self.slots],
+            "marks": [{"slot": number, "text": text} for number, text in self.marks],
+            "incomplete": [n for n, slot in enumerate(self.slots) if not slot.complete],
+            "series": [
+                {
+                    "name": one.name,
+                    "tone": one.tone or tone(one.name),
+                    "shade": one.shade,
+                    "values": [None if v is None else v * scale for v in one.values],
+                    "texts": [figure(self.unit, v).text for v in one.values],
+                }
+                for one in self.series
+            ],
+        }
+
+    def rows(self) -> list[tuple[Slot, list[Figure]]]:
+        """The table with the same numbers, newest first."""
+        columns = [one.values for one in self.series]
+        rows = [
+            (slot, [figure(self.unit, values[number]) for values in columns])
+            for number, slot in enumerate(self.slots)
+        ]
+        return rows[::-1]
+
+
+_SCALES = {"usd": 1e-9, "ms": 1e-3, "share": 100}
+
+
+def figure(unit: str, value: float | None) -> Figure:
+    return NOTHING if value is None else UNITS[unit](value)
+
+
+def tone(name: str) -> str:
+    """The colour that belongs to a name, everywhere and always."""
+    return f"c{crc32(name.encode()) % TONES}"
+
+
+def leading(series: Iterable[Series], most: int = MOST_SERIES) -> tuple[Series, ...]:
+    """The greatest series, greatest first; the rest added up as "other"."""
+    ranked = sorted(series, key=lambda one: (-one.total, one.name))
+    if len(ranked) <= most:
+        return _shaded(ranked)
+    shown, rest = ranked[: most - 1], ranked[most - 1 :]
+    other = Series(OTHER, _added([one.values for one in rest]), "quiet")
+    return (*_shaded(shown), other)
+
+
+def _shaded(series: Sequence[Series]) -> tuple[Series, ...]:
+    """Names with the same tone get different shades of it."""
+    seen: dict[str, int] = {}
+    found = []
+    for one in series:
+        own = one.tone or tone(one.name)
+        found.append(replace(one, tone=own, shade=seen.get(own, 0)))
+        seen[own] = seen.get(own, 0) + 1
+    return tuple(found)
+
+
+def _added(columns: Sequence[Sequence[float | None]]) -> tuple[float | None, ...]:
+    return tuple(sum(value or 0 for value in values) for values in zip(*columns, strict=True))

@@ -1,0 +1,55 @@
+"""Who is greatest: a short list with bars, for the top of a page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dashboard.display import charts
+from dashboard.usage.totals import Totals
+
+SHOWN = 5
+Group = tuple[str, str, str, Totals]
+"""Name, what its colour comes from, address ("": none), sums."""
+WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One line. `width`: its bar, of WIDTH;  `part`: its share of all tokens."""
+
+    name: str
+    href: str
+    total: Totals
+    width: float
+    part: float
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What the lines do not show."""
+
+    count: int
+    total: Totals
+
+
+def ranked(groups: Iterable[Group], most: int = SHOWN) -> tuple[list[Ranked], Rest | None]:
+    """The greatest by tokens, then by requests; and the rest."""
+    found = [group for group in groups if group[3].requests]
+    found.sort(key=lambda group: (-group[3].tokens, -group[3].requests, group[0]))
+    greatest = max((group[3].tokens for group in found), default=0) or 1
+    every = sum(group[3].tokens for group in found) or 1
+    lines = [
+        Ranked(
+            name,
+            href,
+            total,
+            max(WIDTH * total.tokens / greatest, 0.5),
+            total.tokens / every,
+            charts.tone(seed),
+        )
+        for name, seed, href, total in found[:most]
+    ]
+    rest = [group[3] for group in found[most:]]
+    return lines, Rest(len(rest), sum(rest, Totals())) if rest else None

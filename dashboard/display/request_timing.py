@@ -1,0 +1,135 @@
+"""Where the time of one request went. Pure.
+
+The ledger has moments: when the key was checked, the request translated, the backend connected,
+when its headers and its first token came. Between two of them lies a phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dashboard.display import formatting
+
+WIDTH = 1000.0
+LEAST = 3.0
+"""What took any time at all is this wide."""
+
+_PHASES: tuple[tuple[str, str, str], ...] = (
+    ("auth_after", "auth", "Request read, key checked"),
+    ("translated_after", "translate", "Route found, request translated"),
+    ("connected_after", "connect", "Backend connected"),
+    ("headers_after", "wait", "Backend’s first byte"),
+    ("first_token_after", "prompt", "First token"),
+)
+"""Moment of the record -> the phase that ends with it, and what was reached."""
+_LAST = ("answer", "Last byte of the answer")
+OWN = ("auth", "translate")
+"""The phases in which nobody but the gateway is at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """`start`, `end` in milliseconds since the request arrived.
+
+    reached   False: the request ended before what the phase waits for
+    x, width  in a bar of WIDTH
+    """
+
+    name: str
+    words: str
+    start: float
+    end: float
+    reached: bool = True
+    x: float = 0.0
+    width: float = 0.0
+
+    @property
+    def ms(self) -> float:
+        return self.end - self.start
+
+    @property
+    def took(self) -> str:
+        return precise(self.ms)
+
+    @property
+    def until(self) -> str:
+        return precise(self.end)
+
+    @property
+    def told(self) -> str:
+        """In one line."""
+        return f"{self.words}: {precise(self.start)} to {precise(self.end)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The phases of one request, in order; together they are all of its time."""
+
+    phases: tuple[Phase, ...]
+    total: float
+
+    @property
+    def own(self) -> str:
+        """What the gateway itself took before it asked a backend."""
+        return precise(sum(phase.ms for phase in self.phases if phase.name in OWN))
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether the connection was there already."""
+        names = {phase.name for phase in self.phases}
+        return "wait" in names and "connect" not in names
+
+
+def precise(ms: float) -> str:
+    """A duration; of less than ten milliseconds their tenths, too."""
+    if 0 < ms < 9.95:
+        return f"{ms:.1f}{formatting.THIN}ms"
+    return formatting.duration(ms).text
+
+
+def timing(moments: Mapping[str, float | None], total: float) -> Timing:
+    """`moments` in seconds by their names in the record, `total` in milliseconds."""
+    found: list[Phase] = []
+    at = 0.0
+    for moment, name, words in _PHASES:
+        seconds = moments.get(moment)
+        if seconds is None:
+            continue
+        end = min(max(at, seconds * 1000), max(total, at))
+        found.append(Phase(name, words, at, end))
+        at = end
+    if total > at or not found:
+        found.append(_rest(found, at, total))
+    return Timing(_placed(found, max(total, at)), total)
+
+
+def _rest(found: list[Phase], at: float, total: float) -> Phase:
+    """What was under way at the end."""
+    names = [name for _, name, _ in _PHASES]
+    if found and found[-1].name == names[-1]:
+        return Phase(*_LAST, at, total)
+    reached = names.index(found[-1].name) + 1 if found else 0
+    if names[reached] == "connect":
+        return Phase("wait", "The end, while the backend was asked", at, total, reached=False)
+    _, name, words = _PHASES[reached]
+    return Phase(name, f"The end, before: {words.lower()}", at, total, reached=False)
+
+
+def _placed(phases: list[Phase], total: float) -> tuple[Phase, ...]:
+    """Side by side in a bar. What is too narrow to be seen takes a little from the widest."""
+    if total <= 0:
+        return tuple(phases)
+    widths = [WIDTH * phase.ms / total for phase in phases]
+    seen = [
+        max(width, LEAST) if phase.ms else 0.0 for width, phase in zip(widths, phases, strict=True)
+    ]
+    widest = seen.index(max(seen))
+    seen[widest] -= sum(seen) - WIDTH
+    placed, x = [], 0.0
+    for phase, width in zip(phases, seen, strict=True):
+        placed.append(
+            Phase(phase.name, phase.words, phase.start, phase.end, phase.reached, x, width)
+        )
+        x += width
+    return tuple(placed)

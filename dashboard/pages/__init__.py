@@ -1,0 +1,1 @@
+"""What every page shares: its frame, who may see it, sessions of key holders."""

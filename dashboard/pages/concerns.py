@@ -1,0 +1,146 @@
+"""What needs attention: from what a page has read anyway, and one query where keys have budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.urls import reverse
+
+from dashboard.display import formatting
+from dashboard.pages.page import Frame
+from dashboard.queries.backend_status import BAD, WARN
+from dashboard.queries.keys import KnownKeys, budgets
+from dashboard.queries.models import ModelUse
+from dashboard.usage.totals import Totals
+
+ENOUGH = 20
+"""Fewer requests prove nothing."""
+MANY_ERRORS = 0.05
+TOO_MANY_ERRORS = 0.25
+MANY_REFUSED = 0.25
+MUCH_SLOWER = 2.0
+NEARLY_SPENT = 0.8
+SOON = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """`href`: where it is looked into, `link` what stands there; both "" where nowhere is."""
+
+    tone: str
+    word: str
+    text: str
+    href: str = ""
+    link: str = ""
+
+
+def concerns(
+    frame: Frame, models: Sequence[ModelUse], known: KnownKeys, whole: Totals
+) -> list[Concern]:
+    """The grave ones first."""
+    found = [
+        *_backends(frame),
+        *_errors(frame, models),
+        *_slower(frame, models),
+        *_refused(whole),
+        *_unpriced(frame, models),
+        *_expiring(frame, known),
+        *_budgets(frame, known),
+        *_estimated(whole),
+    ]
+    return sorted(found, key=lambda concern: concern.tone != BAD)
+
+
+def _backends(frame: Frame) -> Iterator[Concern]:
+    for state in frame.state.troubled:
+        error = f": {state.last_error}" if state.last_error else ""
+        text = f"Backend {state.name} has its breaker {state.word}{error}"
+        if state.word == "failing":
+            text = f"Backend {state.name} failed {state.failures} times in a row{error}"
+        href = frame.to("backends") if frame.operates else ""
+        yield Concern(state.tone, state.word, text, href, "Backends" if href else "")
+
+
+def _page_of(frame: Frame, use: ModelUse) -> str:
+    """Requests that never found a model have no page of their own."""
+    return frame.to("model", use.name) if use.name else frame.to("models")
+
+
+def _errors(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
+    for use in models:
+        total = use.sums.total
+        part = total.error_share or 0
+        if total.requests >= ENOUGH and part >= MANY_ERRORS:
+            count = formatting.whole(total["errors"])
+            text = f"{formatting.share(part).text} of {use.shown}’s requests failed ({count})"
+            tone = BAD if part >= TOO_MANY_ERRORS else WARN
+            yield Concern(tone, "errors", text, _page_of(frame, use), "Model")
+
+
+def _slower(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
+    if not frame.compares:
+        return
+    for use in models:
+        now, before = use.sums.whole, use.sums.before
+        slow, was = now.mean_first_token, before.mean_first_token
+        if min(now["first_tokens"], before["first_tokens"]) < ENOUGH or not slow or not was:
+            continue
+        if slow >= MUCH_SLOWER * was and slow >= 1000:
+            text = (
+                f"{use.shown} takes {formatting.duration(slow).text} to its first token "
+                f"on average, {formatting.duration(was).text} in {frame.range.before_words}"
+            )
+            yield Concern(WARN, "slower", text, _page_of(frame, use), "Model")
+
+
+def _refused(whole: Totals) -> Iterator[Concern]:
+    part = whole.refused_share or 0
+    if whole.requests >= ENOUGH and part >= MANY_REFUSED:
+        text = (
+            f"{formatting.share(part).text} of all requests were refused: "
+            "bad keys, limits or bodies"
+        )
+        yield Concern(WARN, "refused", text)
+
+
+def _unpriced(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
+    names = sorted(use.shown for use in models if use.sums.total["unpriced"])
+    if names and frame.state.enabled:  # the demo costs nothing
+        told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        href = reverse("admin:bridge_price_add") if frame.operates else ""
+        text = f"No price is known for {told}: the cost is told without {_them(names)}"
+        yield Concern("quiet", "no price", text, href, "Add a price" if href else "")
+
+
+def _them(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "them"
+
+
+def _expiring(frame: Frame, known: KnownKeys) -> Iterator[Concern]:
+    for row in known.issued.values():
+        if row.enabled and row.expires_at and row.expires_at < frame.now + SOON:
+            when = formatting.ago(row.expires_at, frame.now, frame.zone).text
+            gone = row.expires_at <= frame.now
+            text = f"Key {row.name} {'expired' if gone else 'expires'} {when}"
+            href = reverse("admin:bridge_apikey_change", args=[row.pk]) if frame.operates else ""
+            yield Concern(WARN, "expired" if gone else "expires", text, href, "Key" if href else "")
+
+
+def _budgets(frame: Frame, known: KnownKeys) -> Iterator[Concern]:
+    for pk, meter in budgets(known, frame.now).items():
+        if meter.part >= NEARLY_SPENT:
+            part = formatting.share(meter.part).text
+            text = f"Key {known.issued[pk].name} has spent {part} of its budget: {meter.words}"
+            tone = BAD if meter.part >= 1 else WARN
+            yield Concern(tone, "budget", text, frame.to("key", pk), "Key")
+
+
+def _estimated(whole: Totals) -> Iterator[Concern]:
+    part = whole["estimated"] / whole.requests if whole.requests else 0
+    if whole.requests >= ENOUGH and part >= 0.5:
+        text = (
+            f"{formatting.share(part).text} of the token counts are estimates: no usage is reported"
+        )
+        yield Concern("quiet", "estimated", text)

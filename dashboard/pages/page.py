@@ -1,0 +1,194 @@
+"""What stands around every page: its time range and zone, the ways to others, the state.
+
+The address holds all of it, so that a link shows somebody else the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from urllib.parse import unquote, urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from dashboard.display.cards import Compared
+from dashboard.pages.access import operates
+from dashboard.queries import backend_status
+from dashboard.queries.hours import Sums
+from dashboard.usage import periods
+from dashboard.usage.periods import Range
+
+ZONE_COOKIE = "zone"
+NAVIGATION = (
+    ("overview", "Overview"),
+    ("keys", "Keys"),
+    ("models", "Models"),
+    ("cache", "Cache"),
+    ("sessions", "Sessions"),
+    ("requests", "Requests"),
+    ("live", "Live"),
+    ("backends", "Backends"),
+)
+"""Name of the view, and what it is called."""
+FOR_OPERATORS = ("backends",)
+KEPT = ("range", "from", "to", "compare", "tz")
+"""Parameters of the address that go along from page to page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    title: str
+    href: str
+    current: bool = False
+    hint: str = ""
+
+
+class Frame:
+    """Read once from a request; pages and tables make their links with it.
+
+    comparing   whether this page compares with the period before at all
+    """
+
+    def __init__(self, request: HttpRequest, comparing: bool = True) -> None:
+        self.request = request
+        self.comparing = comparing
+        self.asked: Mapping[str, str] = request.GET.dict()
+        self.now: datetime = timezone.now()
+        self.zone = periods.zone(
+            self.asked.get("tz", ""), unquote(request.COOKIES.get(ZONE_COOKIE, ""))
+        )
+        self.problem = ""
+        try:
+            self.range: Range = periods.read(self.asked, self.zone, self.now)
+        except periods.RangeError as error:
+            self.problem = str(error)
+            self.range = periods.default(self.zone, self.now)
+
+    @property
+    def operates(self) -> bool:
+        """Whether the visitor may run the gateway, and gets the ways to change things."""
+        return operates(self.request)
+
+    @property
+    def may_compare(self) -> bool:
+        return self.comparing and self.range.before is not None
+
+    @property
+    def compares(self) -> bool:
+        return self.may_compare and self.asked.get("compare") != "off"
+
+    def compared(self, sums: Sums) -> Compared:
+        """Sums for a row of cards."""
+        words = self.range.before_words if self.compares else ""
+        return Compared(sums.total, sums.whole, sums.before, words)
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """The parameters that make another page show the same time."""
+        compare = {"compare": "off"} if self.asked.get("compare") == "off" else {}
+        return {**self.range.asked, **compare, "tz": str(self.zone)}
+
+    @property
+    def own(self) -> dict[str, str]:
+        """The parameters of this page alone: filters and orders."""
+        return {name: text for name, text in self.asked.items() if name not in KEPT}
+
+    def here(self, *without: str, **changes: str) -> str:
+        """This page with other parameters."""
+        told = {**self.own, **self.kept, **changes}
+        return address(self.request.path, {k: v for k, v in told.items() if k not in without})
+
+    def to(self, view: str, *args: object, **changes: str) -> str:
+        """Another page, for the same time."""
+        path = reverse(f"dashboard:{view}", args=args)
+        return address(path, {**self.kept, **changes})
+
+    def to_known(self, view: str, *args: object) -> str:
+        """Another page; "" where there is no such page."""
+        try:
+            return self.to(view, *args)
+        except NoReverseMatch:
+            return ""
+
+    @cached_property
+    def state(self) -> backend_status.GatewayState:
+        return backend_status.gateway(self.now)
+
+    def navigation(self) -> list[Link]:
+        """The pages; the one that is shown, or of which one thing is shown, is current."""
+        match = self.request.resolver_match
+        own = match.url_name if match and match.url_name else ""
+        open_to_all = [(n, t) for n, t in NAVIGATION if n not in FOR_OPERATORS]
+        pages = NAVIGATION if self.operates else open_to_all
+        return [Link(title, self.to(name), own in (name, name[:-1])) for name, title in pages]
+
+    def choices(self) -> list[Link]:
+        """The ranges with names."""
+        without = {**self.own, **self.kept}
+        for name in ("range", "from", "to", "after"):
+            without.pop(name, None)
+        return [
+            Link(
+                named.label,
+                address(self.request.path, {**without, "range": name}),
+                name == self.range.name,
+                named.hint,
+            )
+            for name, named in periods.NAMED.items()
+        ]
+
+    def hidden(self) -> list[tuple[str, str]]:
+        """What the form of dates keeps of the address."""
+        return self._without("range", "from", "to", "after")
+
+    def hidden_zone(self) -> list[tuple[str, str]]:
+        """What the form of the time zone keeps."""
+        return self._without("tz", "after")
+
+    def _without(self, *names: str) -> list[tuple[str, str]]:
+        told = {**self.own, **self.kept}
+        return [(name, text) for name, text in told.items() if name not in names]
+
+    @property
+    def first_day(self) -> str:
+        return self.range.local(self.range.start).date().isoformat()
+
+    @property
+    def last_day(self) -> str:
+        return self.range.local(self.range.end - periods.HOUR).date().isoformat()
+
+    @property
+    def unknown_zone(self) -> str:
+        """A time zone that the address asks for and nobody knows."""
+        asked = self.asked.get("tz", "")
+        return "" if asked == str(self.zone) else asked
+
+    def comparison(self) -> Link:
+        """Turns the comparison on or off."""
+        if self.asked.get("compare") == "off":
+            return Link("Compare", self.here("compare"))
+        return Link("Hide", self.here(compare="off"), current=True)
+
+
+def address(path: str, parameters: Mapping[str, str]) -> str:
+    """A path with parameters; slashes and colons stay readable."""
+    told = urlencode({k: v for k, v in parameters.items() if v != ""}, safe="/:")
+    return f"{path}?{told}" if told else path
+
+
+def page(
+    request: HttpRequest, template: str, frame: Frame, status: int = 200, **context: object
+) -> HttpResponse:
+    """A page within its frame."""
+    return render(request, f"dashboard/{template}.html", {"frame": frame, **context}, status=status)
+
+
+def missing(request: HttpRequest, frame: Frame, what: str, every: str) -> HttpResponse:
+    """There is no such thing; the page of all of them is where to go."""
+    told = {"what": what, "every": every, "every_href": frame.to(every)}
+    return page(request, "missing", frame, 404, **told)

@@ -1,0 +1,1 @@
+"""Tables: sorting, keyset paging, exports."""

@@ -1,0 +1,81 @@
+"""Columns of lists that come row by row from the ledger: requests and sessions."""
+
+from __future__ import annotations
+
+from bridge.models import UsageRecord, UsageSession
+from dashboard.display.cells import State
+from dashboard.pages.page import Frame
+from dashboard.tables.table import Column
+from dashboard.usage.totals import Totals
+
+TONES = {"answered": "good", "refused": "warn", "abandoned": "quiet", "error": "bad"}
+
+
+def outcome(row: UsageRecord) -> State:
+    return State(row.outcome, TONES[row.outcome])
+
+
+def totals(row: UsageSession) -> Totals:
+    """The sums of a session."""
+    return Totals.of([vars(row)])
+
+
+def session_columns(frame: Frame) -> list[Column]:
+    return [
+        Column(
+            "session",
+            "Session",
+            "text",
+            link=lambda row: frame.to_known("session", row.pk),
+            field="session",
+        ),
+        Column("last_at", "Last turn", "time", field="last_at"),
+        Column("requests", "Turns", "count", field="requests"),
+        Column(
+            "tokens",
+            "Tokens",
+            "tokens",
+            lambda row: totals(row).tokens,
+            sorts=False,
+        ),
+        Column(
+            "cached_share",
+            "Cached",
+            "share",
+            lambda row: totals(row).cached_share,
+            "How much of the prompts the backend read from its cache",
+            sorts=False,
+        ),
+        Column(
+            "largest_context",
+            "Longest context",
+            "tokens",
+            hint="Tokens of the longest prompt with its answer",
+            field="largest_context",
+        ),
+        Column("cost", "Cost", "money", lambda row: totals(row).cost, field="cost_nano_usd"),
+    ]
+
+
+def error_columns(frame: Frame) -> list[Column]:
+    return [
+        Column("time", "Time", "time", field="time"),
+        Column("outcome", "Outcome", "state", outcome, sorts=False),
+        Column("status", "Status", "count", filter=True, field="status"),
+        Column("error_type", "Type", "text", filter=True, field="error_type"),
+        Column("model", "Model", "text", filter=True, field="model"),
+        Column(
+            "message",
+            "What the client was told",
+            "text",
+            lambda row: row.detail.get("error", ""),
+            sorts=False,
+        ),
+        Column(
+            "request_id",
+            "Request",
+            "text",
+            link=lambda row: frame.to_known("request", row.request_id),
+            sorts=False,
+        ),
+    ]

@@ -1,0 +1,80 @@
+"""Columns that tables of several pages have. Rows carry their sums as `sums`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dashboard.tables.table import Column
+from dashboard.usage.totals import Totals
+
+
+def summed(
+    name: str, title: str, kind: str, read: Callable[[Totals], Any], hint: str = ""
+) -> Column:
+    """A column that reads the sums of a row's whole range."""
+    return Column(name, title, kind, lambda row: read(row.sums.total), hint)
+
+
+def change() -> Column:
+    """How tokens changed against the period before."""
+
+    def grown(row: Any) -> float | None:
+        before: int = row.sums.before.tokens
+        return row.sums.whole.tokens / before - 1 if before else None
+
+    return Column(
+        "tokens_change",
+        "Change",
+        "change",
+        grown,
+        "Of the tokens, against the period before; whole hours on both sides",
+    )
+
+
+REQUESTS = summed("requests", "Requests", "count", lambda t: t.requests)
+TOKENS = summed("tokens", "Tokens", "tokens", lambda t: t.tokens, "Whole prompts and answers")
+CACHED = summed(
+    "cached_share",
+    "Cached",
+    "share",
+    lambda t: t.cached_share,
+    "How much of the prompts the backend read from its cache",
+)
+COST = summed("cost", "Cost", "money", lambda t: t.cost, "Of requests whose price is known")
+ERRORS = summed("error_share", "Errors", "share", lambda t: t.error_share, "Status 500 and more")
+FIRST_TOKEN = summed(
+    "first_token_p50",
+    "First token",
+    "ms",
+    lambda t: t.first_token(0.5),
+    "Half of the answers began within this time",
+)
+SLOW_FIRST_TOKEN = summed(
+    "first_token_p95",
+    "95 %",
+    "ms",
+    lambda t: t.first_token(0.95),
+    "95 % of the answers began within this time",
+)
+SPEED = summed(
+    "tokens_per_second",
+    "Speed",
+    "rate",
+    lambda t: t.tokens_per_second,
+    "Tokens a second, after the first one",
+)
+REPAIRED = summed(
+    "repaired_share",
+    "Repaired",
+    "share",
+    lambda t: t.repaired_share,
+    "Answers in which something was mended, such as the arguments of a tool call",
+)
+COST_EACH = summed(
+    "cost_per_answer",
+    "An answer costs",
+    "money",
+    lambda t: t.cost_per_request,
+    "The cost, divided by the answered requests",
+)

@@ -1,0 +1,290 @@
+"""Tables: columns, order, filter and page, all read from the address.
+
+A table works on rows in memory (`Table`) or on a queryset (`keyset.Rows`). Its page begins behind a
+row, not at a number, so that it does not shift when rows come in. The order is a column's name,
+with a minus for the greatest first; a filter is the column's name with the value that it must have.
+Several tables of one page tell their parameters apart by a prefix.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar
+
+from django.db.models import Q
+
+from dashboard.pages.page import Frame, Link
+
+PAGE = 50
+TEXTS = ("text", "state", "names", "name", "id", "model", "models")
+"""The kinds of cells that are not numbers."""
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    name     its name in the address and in exports;  kind   how it is written: a row of cells.KINDS
+    value    row -> what is shown, sorted by and exported; None is unknown
+    filter   whether a click on a value filters by it
+    link     row -> address of the page behind it
+    where    value of a filter -> condition, for querysets; by the field otherwise
+    field    the field of a queryset that sorts this column; "" where it cannot be sorted
+    exports, shown   whether it is in files, and on the page
+    """
+
+    name: str
+    title: str
+    kind: str = "text"
+    value: Callable[[Any], Any] | None = None
+    hint: str = ""
+    filter: bool = False
+    link: Callable[[Any], str] | None = None
+    where: Callable[[str], Q] | None = None
+    field: str = ""
+    sorts: bool = True
+    exports: bool = True
+    shown: bool = True
+
+    def of(self, row: Any) -> Any:
+        return self.value(row) if self.value else getattr(row, self.name)
+
+    @property
+    def is_number(self) -> bool:
+        return self.kind not in TEXTS
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The row that the page before ended with: its value in the ordering column, its identity."""
+
+    value: Any
+    identity: str
+
+    def text(self) -> str:
+        told = json.dumps([self.value, self.identity], default=str, separators=(",", ":"))
+        return urlsafe_b64encode(told.encode()).decode().rstrip("=")
+
+    @classmethod
+    def read(cls, text: str) -> Cursor | None:
+        """None where it is not one of ours."""
+        try:
+            told = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            value, identity = json.loads(told, parse_constant=_no_number)
+        except (ValueError, TypeError):
+            return None
+        plain = value is None or isinstance(value, int | float) or _is_text(value)
+        return cls(value, identity) if plain and isinstance(identity, str) else None
+
+
+def _is_text(value: object) -> bool:
+    """Whether a database takes it as text."""
+    if not isinstance(value, str) or "\x00" in value:
+        return False
+    return value.encode(errors="replace") == value.encode(errors="ignore")
+
+
+def _no_number(text: str) -> None:
+    """NaN and the like are not more or less than anything."""
+    raise ValueError(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    column: Column
+    descending: bool
+
+    @property
+    def text(self) -> str:
+        return f"-{self.column.name}" if self.descending else self.column.name
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """`total`: of all pages, None where counting would be dear. `after`: the next page's cursor."""
+
+    rows: Sequence[Row]
+    total: int | None
+    first: int | None
+    after: Cursor | None
+
+
+class Source(Protocol[Row]):
+    """Where rows come from."""
+
+    def page(
+        self, order: Order, filters: dict[Column, str], after: Cursor | None, limit: int | None
+    ) -> Page[Row]: ...
+
+
+@dataclass
+class Table(Generic[Row]):
+    """One table of a page.
+
+    default   the order when the address names none, as in the address
+    prefix    in front of its parameters; "" for the only or the greatest table of a page
+    empty     what is said when there is nothing
+    """
+
+    frame: Frame
+    title: str
+    columns: Sequence[Column]
+    source: Source[Row]
+    default: str
+    prefix: str = ""
+    empty: str = "Nothing here yet."
+    limit: int = PAGE
+    note: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    def parameter(self, name: str) -> str:
+        return f"{self.prefix}-{name}" if self.prefix else name
+
+    def asked(self, name: str) -> str:
+        return self.frame.asked.get(self.parameter(name), "")
+
+    @cached_property
+    def order(self) -> Order:
+        for text in (self.asked("sort"), self.default):
+            name = text.removeprefix("-")
+            for column in self.columns:
+                if column.name == name and column.sorts:
+                    return Order(column, text.startswith("-"))
+        raise ValueError(f"{self.default}: no column to sort by has this name")
+
+    @property
+    def shown_columns(self) -> list[Column]:
+        return [column for column in self.columns if column.shown]
+
+    @cached_property
+    def filters(self) -> dict[Column, str]:
+        told = {c: self.asked(c.name) for c in self.columns if c.filter}
+        return {column: text for column, text in told.items() if text}
+
+    @cached_property
+    def page(self) -> Page[Row]:
+        after = Cursor.read(self.asked("after")) if self.asked("after") else None
+        return self.source.page(self.order, self.filters, after, self.limit)
+
+    @property
+    def all_rows(self) -> Sequence[Row]:
+        """Every page, in order; as many as the source gives out."""
+        return self.source.page(self.order, self.filters, None, None).rows
+
+    @property
+    def is_first(self) -> bool:
+        return not self.asked("after")
+
+    @property
+    def has_more(self) -> bool:
+        return self.page.after is not None
+
+    # --- links ---
+
+    def here(self, *without: str, **changes: str) -> str:
+        """This page with other parameters of this table."""
+        gone = [self.parameter(name) for name in without]
+        told = {self.parameter(name): text for name, text in changes.items()}
+        anchor = f"#{self.anchor}" if self.prefix else ""
+        return self.frame.here(*gone, **told) + anchor
+
+    @property
+    def anchor(self) -> str:
+        return self.prefix or "table"
+
+    def sort_link(self, column: Column) -> Link:
+        """Sorts by this column: numbers from the greatest, a second time the other way round."""
+        current = self.order.column == column
+        descending = not self.order.descending if current else column.is_number
+        text = Order(column, descending).text
+        return Link(column.title, self.here("after", sort=text), current, column.hint)
+
+    def filter_href(self, column: Column, value: Any) -> str:
+        return self.here("after", **{column.name: str(value)})
+
+    def filter_links(self) -> list[Link]:
+        """The filters that are on, each with the address without it."""
+        return [
+            Link(f"{column.title}: {text}", self.here("after", column.name))
+            for column, text in self.filters.items()
+        ]
+
+    def clear_href(self) -> str:
+        """Without filters, from the first page."""
+        return self.here("after", *(column.name for column in self.filters))
+
+    def next_href(self) -> str:
+        cursor = self.page.after
+        return self.here(after=cursor.text()) if cursor else ""
+
+    def first_href(self) -> str:
+        return self.here("after")
+
+    def export_links(self, all_rows: bool = False) -> list[Link]:
+        table = {"table": self.prefix} if self.prefix else {}
+        scope = {"rows": "all"} if all_rows else {}
+        return [
+            Link(name.upper(), self.frame.here(format=name, **table, **scope))
+            for name in ("csv", "json")
+        ]
+
+    def all_export_links(self) -> list[Link]:
+        return self.export_links(all_rows=True)
+
+
+class InMemory(Generic[Row]):
+    """Rows that are all there. `identity`: row -> what tells it from every other."""
+
+    def __init__(self, rows: Iterable[Row], identity: Callable[[Row], str]) -> None:
+        self.rows = list(rows)
+        self.identity = identity
+
+    def page(
+        self, order: Order, filters: dict[Column, str], after: Cursor | None, limit: int | None
+    ) -> Page[Row]:
+        found = self.passing(filters)
+        place = self._place(order)
+        found.sort(key=place, reverse=order.descending)
+        start = self._start(found, order, after)
+        end = len(found) if limit is None else start + limit
+        shown = found[start:end]
+        cursor = None
+        if end < len(found):
+            cursor = Cursor(order.column.of(shown[-1]), self.identity(shown[-1]))
+        return Page(shown, len(found), start + 1, cursor)
+
+    def passing(self, filters: dict[Column, str]) -> list[Row]:
+        """The rows that filters let through, in no order."""
+        return [row for row in self.rows if _passes(row, filters)]
+
+    def _start(self, found: list[Row], order: Order, after: Cursor | None) -> int:
+        """How many rows stand in front of the page."""
+        if after is None:
+            return 0
+        last, place = _rank(after.value, after.identity, order.descending), self._place(order)
+        for number, row in enumerate(found):
+            if place(row) < last if order.descending else place(row) > last:
+                return number
+        return len(found)
+
+    def _place(self, order: Order) -> Callable[[Row], tuple[Any, ...]]:
+        return lambda row: _rank(order.column.of(row), self.identity(row), order.descending)
+
+
+def _passes(row: Any, filters: dict[Column, str]) -> bool:
+    return all(str(column.of(row)) == text for column, text in filters.items())
+
+
+def _rank(value: Any, identity: str, descending: bool) -> tuple[Any, ...]:
+    """What is unknown comes last, in both directions. Texts and numbers never meet."""
+    missing = (value is None) != descending
+    if hasattr(value, "isoformat"):
+        value = value.isoformat()
+    is_text = isinstance(value, str)
+    plain = value.casefold() if is_text else (value or 0)
+    return missing, is_text, plain, identity

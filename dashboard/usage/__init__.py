@@ -1,0 +1,1 @@
+"""Sums of usage, the periods they cover, and whose usage it is. Pure."""

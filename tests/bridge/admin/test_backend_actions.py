@@ -1,0 +1,162 @@
+"""The standing of a backend, and what its buttons do: against a real server, over real rows."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.utils import timezone
+
+from bridge.admin import backend_actions
+from bridge.admin.backend_actions import COLOURS, Told
+from bridge.backends.client import Upstream
+from bridge.configuration import snapshot
+from bridge.models import Backend, BreakerState, DiscoveredModel
+from bridge.runtime import gateway
+from tests.bridge.found import Found, reads
+from tests.bridge.ports import closed_port
+from tests.bridge.rows import a_row, an_alias
+from tests.fakes.backend import FakeBackend
+
+# --- standing ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "state", "word"),
+    [
+        ({}, {}, "Serving"),
+        ({}, {"failures": 2}, "Failing"),
+        ({}, {"failures": 5, "opened_at": 1}, "Open"),
+        ({}, {"failures": 5, "opened_at": 3600}, "Trying again"),
+        ({"breaker_mode": "open"}, {}, "Forced open"),
+        ({"breaker_mode": "closed"}, {"failures": 9, "opened_at": 1}, "Forced closed"),
+        ({"credential": "sealed:nonsense"}, {}, "Broken"),
+        ({"credential": "sealed:nonsense", "breaker_mode": "open"}, {}, "Broken"),
+        ({"enabled": False, "breaker_mode": "open"}, {"failures": 9}, "Off"),
+    ],
+)
+@pytest.mark.django_db
+def test_standing_is_one_word(fields: Any, state: Any, word: str) -> None:
+    """Ours: the first thing that is true of a backend."""
+    row = a_row(**fields)
+    if state:
+        ago = state.pop("opened_at", None)
+        opened = timezone.now() - timedelta(seconds=ago) if ago else None
+        BreakerState.objects.create(backend=row, opened_at=opened, **state)
+    found = backend_actions.standing(Backend.objects.select_related("breaker").get())
+    assert found.word == word
+    assert found.colour == COLOURS[word]
+    assert found.needs_attention == (word not in ("Serving", "Off"))
+    assert bool(found.problem) == (word == "Broken" or "sealed" in fields.get("credential", ""))
+
+
+@pytest.mark.django_db
+def test_open_breaker_tells_when_it_tries_again(settings: Any) -> None:
+    settings.BREAKER_SECONDS = 30
+    opened = timezone.now()
+    BreakerState.objects.create(backend=a_row(), failures=5, opened_at=opened)
+    found = backend_actions.standing(Backend.objects.select_related("breaker").get())
+    assert found.retry_at == opened + timedelta(seconds=30)
+
+
+# --- asking ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def row(found: Found, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """The backend row, in a process whose gateway has been asked nothing yet."""
+    parts = SimpleNamespace(discovery=found.discovery, upstream=upstream)
+    monkeypatch.setattr(gateway, "current", lambda: parts)
+    return await Backend.objects.aget()
+
+
+async def tried(row: Backend) -> list[Told]:
+    return await sync_to_async(backend_actions.test_backend)(row)
+
+
+async def test_model_list_is_read_now(row: Backend, backend: FakeBackend) -> None:
+    told = await sync_to_async(backend_actions.refresh_models)(row)
+    assert told == Told(True, "main: 5 models listed.")
+    assert reads(backend) == 1
+    assert await DiscoveredModel.objects.acount() == 5
+
+
+async def test_list_that_cannot_be_read_is_told(row: Backend, backend: FakeBackend) -> None:
+    backend.list_models()
+    told = await sync_to_async(backend_actions.refresh_models)(row)
+    assert not told.well
+    assert told.text.startswith("main: no model list. ")
+
+
+async def test_trial_reads_the_list_and_asks_one_model(row: Backend, backend: FakeBackend) -> None:
+    first, second = await tried(row)
+    assert first == Told(True, "main: 5 models listed.")
+    assert second.well and re.fullmatch(r"\S+ answered in (\d+ ms|\d\.\d s)\.", second.text)
+    assert backend.only_call.model == second.text.partition(" ")[0]
+    assert backend.only_call.body["max_tokens"] == backend_actions.TEST_TOKENS
+
+
+async def test_trial_asks_what_an_alias_leads_to_where_nothing_is_listed(
+    row: Backend, backend: FakeBackend
+) -> None:
+    backend.list_models()
+    await sync_to_async(an_alias)("fast", (row, "vendor/hidden"))
+    _list, answer = await tried(row)
+    assert answer.well
+    assert backend.only_call.model == "vendor/hidden"
+
+
+async def test_trial_without_any_model_says_what_to_do(row: Backend, backend: FakeBackend) -> None:
+    backend.list_models()
+    _list, answer = await tried(row)
+    assert answer == Told(False, "main: no model to ask; add an alias, or a key for the list.")
+    assert backend.calls == []
+
+
+async def test_refusal_is_told_without_key_and_address(row: Backend, backend: FakeBackend) -> None:
+    """the issue: no key in any message."""
+    row.credential = "cpk_very_secret_0123"
+    await row.asave()
+    host = backend.base_url.partition("://")[2]
+    backend.list_models("m")
+    backend.on("m").error(401, f"Bad key cpk_very_secret_0123 at {host}")
+    _list, answer = await tried(row)
+    assert not answer.well
+    assert answer.text.startswith("m: status 401. ")
+    assert "cpk_very_secret" not in answer.text and host not in answer.text
+
+
+@pytest.mark.parametrize("body", ['{"ok": true}', "<html>", '"choices"'])
+async def test_answer_that_is_none_is_not_well(
+    row: Backend, backend: FakeBackend, body: str
+) -> None:
+    """Ours: a page with status 200 is no model."""
+    backend.list_models("m")
+    backend.on("m").raw(body, "application/json")
+    _list, answer = await tried(row)
+    assert answer == Told(False, f"m: status 200, but no completion. {body}")
+
+
+async def test_server_that_is_away_is_told(row: Backend) -> None:
+    with closed_port() as port:
+        row.url = f"http://127.0.0.1:{port}/v1"
+        await row.asave()
+        await sync_to_async(an_alias)("fast", (row, "m"))
+        answers = await tried(row)
+    assert [told.well for told in answers] == [False, False]
+    assert answers[1].text.startswith("main: Could not reach the backend")
+
+
+async def test_key_that_cannot_be_read_stops_both_buttons(
+    row: Backend, backend: FakeBackend
+) -> None:
+    await Backend.objects.aupdate(credential="sealed:nonsense")
+    await row.arefresh_from_db()
+    wanted = [Told(False, f"main: {snapshot.UNREADABLE_KEY}")]
+    assert await tried(row) == wanted
+    assert [await sync_to_async(backend_actions.refresh_models)(row)] == wanted
+    assert backend.requests == []

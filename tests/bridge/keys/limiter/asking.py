@@ -1,0 +1,55 @@
+"""Requests of one key, with the times and the limits of the test, and a ledger that says it all."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from django.db import OperationalError
+
+from bridge.keys.limiter import Counters
+from bridge.keys.limits import Kind, Limits, Period, Ticket, Verdict
+
+NOW = 1_772_366_400.0  # 2026-03-01T12:00:00Z
+KEY = 7
+WAIT = 10.0
+FREE = Decimal(0)
+
+
+class Ledger:
+    """What was spent, for the counters to ask."""
+
+    def __init__(self) -> None:
+        self.spent: dict[Period, Decimal] = {}
+        self.asked: list[tuple[int, Period]] = []
+        self.is_away = False
+
+    async def __call__(self, key_id: int, period: Period) -> Decimal:
+        self.asked.append((key_id, period))
+        if self.is_away:
+            raise OperationalError("no such host")
+        return self.spent.get(period, FREE)
+
+
+class Asking:
+    """Requests of one key, with the time and the limits of the test."""
+
+    def __init__(self, counters: Counters, limits: Limits) -> None:
+        self.counters = counters
+        self.limits = limits
+
+    async def verdict(self, at: float = 0.0, tokens: int = 0, key: int = KEY) -> Verdict:
+        return await self.counters.admit(key, self.limits, tokens, NOW + at)
+
+    async def ticket(self, at: float = 0.0, tokens: int = 0) -> Ticket:
+        ticket = (await self.verdict(at, tokens)).ticket
+        assert ticket is not None
+        return ticket
+
+    async def refused(self, at: float = 0.0, tokens: int = 0) -> tuple[Kind | None, int | None]:
+        verdict = await self.verdict(at, tokens)
+        return verdict.refused, verdict.retry_after
+
+    async def settle(self, ticket: Ticket, tokens: int = 0, cost: str = "0", at: float = 0) -> None:
+        await self.counters.settle(ticket, tokens, Decimal(cost), NOW + at)
+
+
+Ask = Callable[..., Asking]

@@ -1,0 +1,225 @@
+"""Keys: who calls, who is let in, and what the backend gets to see. wire A2, E1, G10, G11."""
+
+import pytest
+
+from bridge.keys.authentication import (
+    INVALID,
+    ISSUED_ONLY,
+    MISSING,
+    PREFIX,
+    VENDOR_KEY,
+    Caller,
+    IssuedKey,
+    KeyPolicy,
+    admit,
+    credential,
+    digest,
+    identify,
+    is_loopback,
+)
+from bridge.translation.errors.api_error import ApiError
+from tests.bridge.making import a_backend
+
+OURS = PREFIX + "issued"
+EXPIRED, DISABLED = PREFIX + "expired", PREFIX + "disabled"
+NOW = 5000.0
+ISSUED = {
+    digest(OURS): IssuedKey(1, "team"),
+    digest(EXPIRED): IssuedKey(2, "old", expires_at=NOW),
+    digest(DISABLED): IssuedKey(3, "off", enabled=False),
+}
+POLICY = KeyPolicy(fingerprint_key=b"k")
+STRANGER = Caller("f" * 12, secret="cpk_callers")
+TEAM = Caller("f" * 12, issued=ISSUED[digest(OURS)])
+
+
+def caller(**headers: str) -> Caller:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return identify(named, ISSUED, POLICY, NOW)
+
+
+def refusal(**headers: str) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        caller(**headers)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("headers", "key"),
+    [
+        ({"x_api_key": "K"}, "K"),
+        ({"authorization": "Bearer K"}, "K"),
+        ({"authorization": "bearer  K "}, "K"),
+        ({"authorization": "K"}, "K"),
+        ({"x_api_key": "K", "authorization": "Bearer L"}, "K"),
+        ({"x_api_key": " ", "authorization": "Bearer L"}, "L"),
+    ],
+)
+def test_key_is_found_in_either_header(headers: dict[str, str], key: str) -> None:
+    """wire A2, F1, F2: x-api-key is looked at first."""
+    assert caller(**headers).secret == key
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x_api_key": OURS},
+        {"authorization": f"Bearer {OURS}"},
+        {"x_api_key": "unknown", "authorization": f"Bearer {OURS}"},
+        {"x_api_key": PREFIX + "unknown", "authorization": f"Bearer {OURS}"},
+        {"x_api_key": OURS, "authorization": "Bearer unknown"},
+    ],
+)
+def test_issued_key_is_known_wherever_it_stands(headers: dict[str, str]) -> None:
+    """wire F3: both headers, only one of them a known key."""
+    found = caller(**headers)
+    assert (found.name, found.issued, found.secret) == ("team", ISSUED[digest(OURS)], "")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"x_api_key": ""}, {"authorization": ""}, {"authorization": "Bearer "}],
+)
+def test_no_key_is_a_401(headers: dict[str, str]) -> None:
+    """wire E1, first row; A3: x-should-retry false on 401."""
+    error = refusal(**headers)
+    assert (error.status, error.type, error.message) == (401, "authentication_error", MISSING)
+    assert error.reply_headers() == {"x-should-retry": "false"}
+
+
+def test_password_is_no_key() -> None:
+    """wire A2: the credential is a bearer; Basic carries a user's password."""
+    assert refusal(authorization="Basic dXNlcjpwYXNz").message == MISSING
+
+
+@pytest.mark.parametrize("key", [EXPIRED, DISABLED, PREFIX + "never-issued"])
+def test_key_of_ours_that_is_no_longer_good_is_a_401(key: str) -> None:
+    """wire E1: unknown, disabled or expired gateway key."""
+    error = refusal(x_api_key=key)
+    assert (error.status, error.message, error.should_retry) == (401, INVALID, False)
+    assert key not in error.message
+
+
+def test_key_expires_at_its_second() -> None:
+    assert identify({"x-api-key": EXPIRED}, ISSUED, POLICY, NOW - 1).name == "old"
+
+
+def test_fingerprint_is_steady_and_tells_nothing() -> None:
+    """design, Secrets: an HMAC fingerprint; no key in a log. S24."""
+    one, again = caller(x_api_key="cpk_a"), caller(authorization="Bearer cpk_a")
+    other = caller(x_api_key="cpk_b")
+    assert one.name == again.name != other.name
+    assert "cpk_a" not in one.name + repr(one)
+    elsewhere = identify({"x-api-key": "cpk_a"}, {}, KeyPolicy(fingerprint_key=b"other"), NOW)
+    assert elsewhere.fingerprint != one.fingerprint
+
+
+# --- who is let in -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "bound_to_loopback", "address", "operators_key", "welcome"),
+    [
+        ("auto", True, "127.0.0.1", True, True),
+        ("auto", True, "::1", True, True),
+        ("auto", False, "127.0.0.1", True, False),
+        ("auto", True, "192.0.2.7", True, False),
+        ("auto", False, "192.0.2.7", True, False),
+        ("auto", False, "192.0.2.7", False, True),
+        ("0", False, "192.0.2.7", True, True),
+        ("1", True, "127.0.0.1", False, False),
+    ],
+)
+def test_strangers_are_let_in_where_it_costs_the_operator_nothing(
+    rule: str, bound_to_loopback: bool, address: str, operators_key: bool, welcome: bool
+) -> None:
+    """wire G10: an open port never spends the operator's money."""
+    policy = KeyPolicy(require_issued=rule, bound_to_loopback=bound_to_loopback)
+    admit(TEAM, policy, operators_key, address)
+    if welcome:
+        admit(STRANGER, policy, operators_key, address)
+        return
+    with pytest.raises(ApiError) as caught:
+        admit(STRANGER, policy, operators_key, address)
+    assert (caught.value.status, caught.value.message) == (401, ISSUED_ONLY)
+    assert caught.value.should_retry is False
+
+
+def test_refused_stranger_is_told_the_way() -> None:
+    """wire G10: the 401 says how to issue a key and which setting lifts the rule."""
+    assert "issue_key" in ISSUED_ONLY
+    assert "REQUIRE_GATEWAY_KEY=0" in ISSUED_ONLY
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.0.2.7", False),
+        ("gateway.example.com", False),
+        ("localhost.example.com", False),
+        ("::1234", False),
+    ],
+)
+def test_loopback_is_recognised(host: str, local: bool) -> None:
+    """wire G10 hangs on it."""
+    assert is_loopback(host) is local
+
+
+# --- what the backend sees ---------------------------------------------------------------------
+
+OPERATORS = "cpk_operators"
+
+
+@pytest.mark.parametrize(
+    ("style", "operators", "who", "sent"),
+    [
+        ("both", "", STRANGER, "cpk_callers"),
+        ("both", OPERATORS, STRANGER, OPERATORS),
+        ("header", "", STRANGER, "cpk_callers"),
+        ("header", OPERATORS, STRANGER, "cpk_callers"),
+        ("env", OPERATORS, STRANGER, OPERATORS),
+        ("env", "", STRANGER, ""),
+        ("both", OPERATORS, TEAM, OPERATORS),
+        ("header", OPERATORS, TEAM, OPERATORS),
+        ("env", OPERATORS, TEAM, OPERATORS),
+        ("both", "", TEAM, ""),
+        ("header", "", TEAM, ""),
+    ],
+)
+def test_backend_gets_the_key_of_the_style(
+    style: str, operators: str, who: Caller, sent: str
+) -> None:
+    """wire G10 and seeds, CHUTES_AUTH_STYLE; an issued key is never sent upstream. P7."""
+    policy = KeyPolicy(style)
+    assert credential(who, a_backend(key=operators), policy) == (sent, sent == OPERATORS)
+
+
+@pytest.mark.parametrize(
+    ("style", "operators"), [("both", ""), ("header", ""), ("header", OPERATORS)]
+)
+def test_key_of_the_vendor_is_not_forwarded(style: str, operators: str) -> None:
+    """wire E1: where keys are forwarded, an sk-ant- key is a 401."""
+    vendors = Caller("f" * 12, secret="sk-ant-api03-x")
+    with pytest.raises(ApiError) as caught:
+        credential(vendors, a_backend(key=operators), KeyPolicy(style))
+    assert (caught.value.status, caught.value.message) == (401, VENDOR_KEY)
+    assert caught.value.should_retry is False
+
+
+@pytest.mark.parametrize("style", ["both", "env"])
+def test_key_of_the_vendor_does_no_harm_where_it_is_replaced(style: str) -> None:
+    vendors = Caller("f" * 12, secret="sk-ant-api03-x")
+    sent = credential(vendors, a_backend(key=OPERATORS), KeyPolicy(style))
+    assert sent == (OPERATORS, True)
+
+
+def test_demo_sees_no_key() -> None:
+    demo = a_backend("demo://local/v1", name="demo")
+    vendors = Caller("f" * 12, secret="sk-ant-api03-x")
+    assert credential(vendors, demo, POLICY) == ("", False)

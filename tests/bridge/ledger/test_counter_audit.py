@@ -1,0 +1,87 @@
+"""Counters of budgets in Redis against the ledger, as `check_ledger` compares them."""
+
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from bridge.cluster import redis as redis_connection
+from bridge.keys import redis_limiter
+from bridge.ledger import counter_audit, writer
+from bridge.ledger.record import Record
+from bridge.models import ApiKey
+from tests.fakes.redis import RedisServer
+
+pytestmark = pytest.mark.django_db
+DOLLAR = 10**9
+
+
+@pytest.fixture
+def shared(tmp_path: Path, settings: Any) -> Iterator[RedisServer]:
+    settings.DATA_DIR = tmp_path / "data"
+    with RedisServer(tmp_path) as server:
+        settings.REDIS_URL = server.url
+        yield server
+
+
+def a_key_that_spent(dollars: int) -> ApiKey:
+    key, _ = ApiKey.issue("team", {"budget_usd": Decimal(50)})
+    writer.enter([Record("req_1", key="team", key_id=key.pk, cost_nano_usd=dollars * DOLLAR)])
+    return key
+
+
+def count(key: ApiKey, dollars: int) -> None:
+    name = redis_limiter.spending_key(key.pk, "month", time.time())
+    with redis_connection.connect() as redis:
+        redis.hset(name, "spent", str(dollars * DOLLAR))
+
+
+def no_pause(seconds: float) -> None:
+    """Nothing is on its way here."""
+
+
+def test_nothing_is_compared_without_redis(settings: Any) -> None:
+    """Ours: counters in memory end with their process."""
+    settings.REDIS_URL = ""
+    a_key_that_spent(3)
+    assert counter_audit.differences(no_pause) == []
+
+
+@pytest.mark.parametrize("counted", [None, 3])
+def test_counter_that_agrees_or_was_never_asked_is_no_difference(
+    shared: RedisServer, counted: int | None
+) -> None:
+    key = a_key_that_spent(3)
+    if counted is not None:
+        count(key, counted)
+    assert counter_audit.differences(no_pause) == []
+
+
+def test_difference_is_named_with_both_sums(shared: RedisServer) -> None:
+    key = a_key_that_spent(3)
+    count(key, 4)
+    (told,) = counter_audit.differences(no_pause)
+    assert told.startswith("key team: 4")
+    assert "USD counted this month, 3" in told
+
+
+def test_what_is_a_row_by_the_second_look_is_no_difference(shared: RedisServer) -> None:
+    """Ours: a request is counted before its row is there."""
+    key = a_key_that_spent(3)
+    count(key, 4)
+
+    def written_meanwhile(seconds: float) -> None:
+        writer.enter([Record("req_2", key="team", key_id=key.pk, cost_nano_usd=DOLLAR)])
+
+    assert counter_audit.differences(written_meanwhile) == []
+
+
+def test_command_says_that_redis_is_away(shared: RedisServer) -> None:
+    a_key_that_spent(3)
+    shared.stop()
+    with pytest.raises(CommandError, match="Redis does not answer"):
+        call_command("check_ledger")

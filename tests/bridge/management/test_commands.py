@@ -1,0 +1,119 @@
+"""`manage.py serve` and `issue_key`, as far as they go without a process of their own."""
+
+import io
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+
+from bridge.keys.authentication import digest
+from bridge.management.commands.serve import banner, base_url, first_admin
+from bridge.models import ApiKey, Backend
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("nothing_in_the_environment"),
+]
+
+
+@pytest.fixture(autouse=True)
+def place(settings: Any) -> Any:
+    settings.HOST, settings.PORT, settings.SERVER = "127.0.0.1", 8080, "daphne"
+    return settings
+
+
+# --- serve -------------------------------------------------------------------------------------
+
+
+def test_first_admin_is_made_once() -> None:
+    """Ours: with a random password, shown once."""
+    password = first_admin()
+    assert len(password) >= 12
+    assert get_user_model().objects.get(username="admin").check_password(password)
+    assert first_admin() == ""
+    assert get_user_model().objects.count() == 1
+
+
+def test_no_admin_is_made_beside_an_operators_own() -> None:
+    get_user_model().objects.create_superuser("me", password="x")
+    assert first_admin() == ""
+
+
+def test_account_without_rights_is_no_admin() -> None:
+    get_user_model().objects.create_user("reader")
+    assert first_admin()
+
+
+def test_banner_shows_the_way() -> None:
+    """Ours: base URL, lines for Claude Code, the admin, where requests go.
+
+    Observed client: asks before it uses a key that it finds in ANTHROPIC_API_KEY.
+    """
+    shown = banner("s3cret")
+    for line in (
+        "http://127.0.0.1:8080 (daphne)",
+        "export ANTHROPIC_BASE_URL=http://127.0.0.1:8080\n",
+        "export ANTHROPIC_AUTH_TOKEN=any-key\n",
+        "export ANTHROPIC_API_KEY=''\n",
+        "export ANTHROPIC_MODEL=demo/echo\n",
+        "http://127.0.0.1:8080/admin/",
+        "user admin, password s3cret (shown only now)",
+        "demo backend",
+    ):
+        assert line in shown
+
+
+def test_banner_without_a_new_admin_names_no_password() -> None:
+    assert "password" not in banner("")
+
+
+def test_banner_names_the_backend_of_the_environment(place: Any) -> None:
+    place.BACKEND_URL = "https://llm.example.com/v1"
+    shown = banner("")
+    assert "https://llm.example.com/v1" in shown
+    assert "demo" not in shown
+
+
+def test_banner_does_not_speak_of_the_demo_where_an_operator_made_a_backend() -> None:
+    """Ours: the banner shows where requests go."""
+    Backend.objects.create(name="mine", url="https://mine.example/v1")
+    shown = banner("")
+    assert "mine" in shown
+    assert "demo" not in shown
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+        ("0.0.0.0", "http://localhost:8080"),
+        ("::", "http://localhost:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("gateway.local", "http://gateway.local:8080"),
+    ],
+)
+def test_shown_address_can_be_opened(place: Any, host: str, shown: str) -> None:
+    place.HOST = host
+    assert base_url() == shown
+
+
+# --- issue_key ---------------------------------------------------------------------------------
+
+
+def test_issued_key_is_all_that_is_printed() -> None:
+    """Ours: so that a script can take it."""
+    out = io.StringIO()
+    call_command("issue_key", "team", stdout=out)
+    key = out.getvalue().removesuffix("\n")
+    assert key.split() == [key]
+    assert ApiKey.objects.get(name="team").digest == digest(key)
+
+
+@pytest.mark.parametrize("name", ["team", ""])
+def test_name_that_is_taken_or_empty_is_refused(name: str) -> None:
+    call_command("issue_key", "team", stdout=io.StringIO())
+    out = io.StringIO()
+    with pytest.raises(CommandError):
+        call_command("issue_key", name, stdout=out)
+    assert (out.getvalue(), ApiKey.objects.count()) == ("", 1)

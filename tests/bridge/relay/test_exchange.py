@@ -1,0 +1,240 @@
+"""How a request is settled: who left, what is given back, and how a restart ends it."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from bridge.backends.breaker import State
+from bridge.ledger.record import ABANDONED, Record
+from bridge.relay.exchange import RESTARTING, Call, Head, Journey
+from bridge.routing.resolve import Target
+from bridge.runtime.gateway import Gateway
+from bridge.translation.profiles import ModelFacts
+from tests.bridge.making import BETA, SECRET, Clock, wire
+from tests.bridge.roads import Answer, begin, breaker, call, piece, rest, send
+from tests.fakes.backend import ALPHA, FakeBackend
+from tests.fakes.chunks import finish, role, text, usage
+from tests.fakes.replies import Gate
+
+GOOD = (role(), text("Hello"), finish("stop"), usage(5, 2))
+BOTH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+WAIT = 5.0
+
+
+# --- the client leaves -------------------------------------------------------------------------
+
+
+@BOTH
+async def test_client_that_leaves_while_waiting_ends_the_call(
+    engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
+) -> None:
+    """wire D2, client gone: close at once, write the row with status 499."""
+    gate = Gate()
+    backend.on(ALPHA).json({}, before=gate)
+    asking = asyncio.create_task(send(engine, stream=stream))
+    await asyncio.to_thread(gate.wait_reached)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.to_thread(backend.only_call.wait_left)
+    assert [record.status for record in records] == [ABANDONED]
+    assert (engine.journeys, breaker(engine).failures) == (set(), 0)
+
+
+async def test_client_that_leaves_a_stream_ends_the_call(
+    engine: Gateway, backend: FakeBackend, records: list[Record]
+) -> None:
+    """wire D2, client gone: with what was counted so far. F98."""
+    gate = Gate()
+    backend.on(ALPHA).stream(role(), text("Hello there"), gate)
+    _, parts = await begin(engine, call(stream=True))
+    await piece(parts)
+    await parts.aclose()
+    await asyncio.to_thread(backend.only_call.wait_left)
+    (record,) = records
+    assert (record.status, record.error_type, record.estimated) == (ABANDONED, "", True)
+    assert record.output_tokens >= 1
+    assert breaker(engine).failures == 0
+
+
+async def test_client_that_leaves_before_the_first_word_ends_the_call(
+    engine: Gateway, backend: FakeBackend, records: list[Record], settings: Any
+) -> None:
+    """Between the start and the first word: two parties wait, both are let go."""
+    settings.FIRST_CHUNK_GRACE = 0.0
+    gate = Gate()
+    backend.on(ALPHA).stream(role(), gate)
+    _, parts = await begin(engine, call(stream=True))
+    await piece(parts)
+    await parts.aclose()
+    await asyncio.to_thread(backend.only_call.wait_left)
+    assert [record.status for record in records] == [ABANDONED]
+
+
+async def test_client_that_leaves_after_the_end_was_served(
+    engine: Gateway, backend: FakeBackend, records: list[Record]
+) -> None:
+    """Ours: whoever has read the last event has its answer."""
+    backend.on(ALPHA).stream(*GOOD)
+    _, parts = await begin(engine, call(stream=True))
+    seen = b""
+    while b"message_stop" not in seen:
+        seen += await piece(parts)
+    await parts.aclose()
+    assert (records[0].status, records[0].stop_reason) == (200, "end_turn")
+
+
+async def test_trial_of_a_client_that_left_is_left_to_the_next(
+    engine: Gateway, backend: FakeBackend
+) -> None:
+    """wire E2: a client disconnect never counts, and must not lock the door either."""
+    clock = Clock()
+    engine.health.clock = clock
+    backend.on(ALPHA).error(500)
+    for _ in range(5):
+        await send(engine)
+    clock.advance(30.0)
+    gate = Gate()
+    backend.reset()
+    backend.on(ALPHA).stream(role(), text("He"), gate)
+    _, trial = await begin(engine, call(stream=True))
+    assert (await send(engine, model=BETA)).status == 529
+    await trial.aclose()
+    assert breaker(engine).state(clock.now) is State.HALF_OPEN
+    assert (await send(engine, model=BETA)).status == 200
+    assert breaker(engine).state(clock.now) is State.CLOSED
+
+
+# --- the process must end ----------------------------------------------------------------------
+
+
+async def interrupted(engine: Gateway) -> None:
+    (journey,) = engine.journeys
+    journey.interrupt()
+
+
+@BOTH
+async def test_restart_while_waiting_for_headers_is_an_overload(
+    engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
+) -> None:
+    """wire D7, server shutdown; before commit the same becomes a JSON error with a status."""
+    gate = Gate()
+    backend.on(ALPHA).json({}, before=gate)
+    asking = asyncio.create_task(send(engine, stream=stream))
+    await asyncio.to_thread(gate.wait_reached)
+    await interrupted(engine)
+    answer = await asyncio.wait_for(asking, WAIT)
+    assert answer.error == (529, "overloaded_error", RESTARTING)
+    assert records[0].status == 529
+    assert breaker(engine).failures == 0
+    await asyncio.to_thread(backend.only_call.wait_left)
+
+
+async def test_restart_before_the_first_word_is_an_event(
+    engine: Gateway, backend: FakeBackend, settings: Any
+) -> None:
+    """wire D7, server shutdown."""
+    settings.FIRST_CHUNK_GRACE = 0.0
+    gate = Gate()
+    backend.on(ALPHA).stream(role(), gate)
+    head, parts = await begin(engine, call(stream=True))
+    await interrupted(engine)
+    assert ended(head, await asyncio.wait_for(rest(parts), WAIT)) == "overloaded_error"
+
+
+async def test_restart_in_mid_stream_is_an_event(
+    engine: Gateway, backend: FakeBackend, records: list[Record]
+) -> None:
+    """wire D7, server shutdown; what was shown stays counted."""
+    gate = Gate()
+    backend.on(ALPHA).stream(role(), text("He"), gate)
+    head, parts = await begin(engine, call(stream=True))
+    first = await piece(parts)
+    await interrupted(engine)
+    body = first + await asyncio.wait_for(rest(parts), WAIT)
+    assert ended(head, body) == "overloaded_error"
+    assert (records[0].status, records[0].error_type) == (529, "overloaded_error")
+    assert breaker(engine).failures == 0
+    await asyncio.to_thread(backend.only_call.wait_left)
+
+
+async def test_restart_in_the_middle_of_a_plain_answer_is_an_overload(
+    engine: Gateway, backend: FakeBackend
+) -> None:
+    gate = Gate()
+    backend.on(ALPHA).stream(role(), text("He"), gate)
+    asking = asyncio.create_task(send(engine))
+    await asyncio.to_thread(gate.wait_reached)
+    await interrupted(engine)
+    answer = await asyncio.wait_for(asking, WAIT)
+    assert answer.error == (529, "overloaded_error", RESTARTING)
+
+
+async def test_restart_behind_the_last_word_changes_nothing(
+    engine: Gateway, backend: FakeBackend
+) -> None:
+    """Ours: an answer that named its reason to stop is complete."""
+    gate = Gate()
+    backend.on(ALPHA).stream(wire(role(), text("Hello"), finish("stop")), gate)
+    head, parts = await begin(engine, call(stream=True))
+    body = await piece(parts)
+    await interrupted(engine)
+    body += await asyncio.wait_for(rest(parts), WAIT)
+    assert Answer(head, body).message["stop_reason"] == "end_turn"
+
+
+def ended(head: Head, body: bytes) -> str:
+    """The type of the error in which a checked stream ended."""
+    error = Answer(head, body).message["error"]
+    assert error["message"] == RESTARTING
+    return str(error["type"])
+
+
+# --- what is remembered ------------------------------------------------------------------------
+
+
+def test_client_and_session_are_recorded_and_cut() -> None:
+    """wire A2: x-claude-code-session-id is logged; no header may flood the log."""
+    headers = {"user-agent": "u" * 500, "x-claude-code-session-id": "s" * 500}
+    record = Journey(None, Call("/v1/messages", headers, b"")).record  # type: ignore[arg-type]
+    assert (record.client, record.session) == ("u" * 120, "s" * 64)
+
+
+async def test_request_that_never_got_anywhere_is_recorded_as_left(
+    engine: Gateway, records: list[Record]
+) -> None:
+    journey = Journey(engine, call())
+    await journey.settle()
+    assert [record.status for record in records] == [ABANDONED]
+
+
+async def test_answer_teaches_the_size_of_a_token(engine: Gateway, backend: FakeBackend) -> None:
+    """design, Counting: the ratio is learned from what the backend reported."""
+    question = "word " * 200
+    backend.on(ALPHA).answer(role(), text("Hi"), finish("stop"), usage(500, 2))
+    await send(engine, text=question)
+    (known,) = engine.snapshot.routes.backends
+    assert 2.0 < engine.lessons.bytes_per_token(Target(known, ALPHA, ModelFacts(ALPHA))) < 3.0
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_refused_field_is_not_sent_again(engine: Gateway, backend: FakeBackend) -> None:
+    """wire F126: the next request does not send it."""
+    backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)
+    for _ in range(2):
+        assert (await send(engine, stream=True)).status == 200
+    assert ["stream_options" in made.body for made in backend.calls] == [True, False, False]
+
+
+async def test_debug_log_holds_no_words_and_no_key(
+    engine: Gateway, backend: FakeBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seeds: DEBUG_PROXY, payload metadata; design, Secrets. R24, P11."""
+    with caplog.at_level(logging.DEBUG, "bridge.debug"):
+        await send(engine, text="a private question", system="a private rule")
+    (logged,) = [r.getMessage() for r in caplog.records if r.name == "bridge.debug"]
+    assert ALPHA in logged
+    assert "private" not in logged
+    assert SECRET not in logged

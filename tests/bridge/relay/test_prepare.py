@@ -1,0 +1,135 @@
+"""From a checked request to an order: what is sent, where, as whom. Ours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.keys.authentication import Caller
+from bridge.relay.attempt import Order
+from bridge.relay.prepare import Plan, make_order, make_plan
+from bridge.routing.resolve import Alias, Backend, Choice
+from bridge.runtime.gateway import Gateway
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.profiles import PROFILES
+from bridge.translation.request.overrides import Overrides
+from tests.bridge.making import BETA, SECRET, a_request, facts
+from tests.bridge.pairs import change, with_main
+from tests.fakes.backend import ALPHA, FakeBackend
+
+CALLER = Caller("f1", secret=SECRET)
+TOOL = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
+
+
+def plan(engine: Gateway, caller: Caller = CALLER, session: str = "", **fields: Any) -> Plan:
+    return make_plan(engine, a_request(**fields), caller, "req_1", session)
+
+
+async def order(engine: Gateway, **fields: Any) -> Order:
+    """The order for the first target."""
+    made = plan(engine, **fields)
+    return await make_order(engine, made, made.route.targets[0])
+
+
+def main_of(engine: Gateway) -> Backend:
+    return engine.snapshot.routes.backends[0]
+
+
+# --- plans -------------------------------------------------------------------------------------
+
+
+async def test_plan_holds_the_request_as_the_operator_wants_it(engine: Gateway) -> None:
+    """The model stays as the client named it: replies carry that name."""
+    said = Overrides("", 0.5, 20, "P")
+    change(engine, aliases=(Alias("fast", (Choice("main", BETA),), said),))
+    made = plan(engine, model="fast", temperature=1)
+    assert (made.request.model, made.request.max_tokens) == ("fast", 20)
+    assert (made.request.system, made.request.body["temperature"]) == (("P",), 0.5)
+    found = await make_order(engine, made, made.route.targets[0])
+    assert found.chat.body["model"] == BETA
+    assert found.chat.body["messages"][0] == {"role": "system", "content": "P"}
+    assert (found.asked.max_tokens, found.terms.max_tokens, found.terms.model) == (20, 20, "fast")
+
+
+async def test_name_that_nothing_fits_makes_no_plan(engine: Gateway) -> None:
+    with pytest.raises(ApiError) as caught:
+        plan(engine, model="nobody/knows")
+    assert caught.value.status == 404
+
+
+async def test_session_or_else_the_key_says_where_it_sticks(pair: Gateway) -> None:
+    """wire A2: two sessions of one key may be served apart, one session of two keys may not."""
+    both = [replace(b, position=0) for b in pair.snapshot.routes.backends]
+    change(pair, backends=tuple(both))
+    others = [Caller(f"f{i}", secret=SECRET) for i in range(20)]
+
+    def first(caller: Caller, session: str) -> str:
+        return plan(pair, caller, session).route.targets[0].backend.name
+
+    assert {first(CALLER, f"s{i}") for i in range(20)} == {"main", "spare"}
+    assert len({first(caller, "s1") for caller in others}) == 1
+    assert {first(caller, "") for caller in others} == {"main", "spare"}
+
+
+async def test_message_has_one_id_wherever_it_comes_from(pair: Gateway) -> None:
+    """A reply that has begun is finished by the next target under the same id."""
+    made = plan(pair)
+    orders = [await make_order(pair, made, target) for target in made.route.targets]
+    assert len(orders) == 2
+    assert len({found.terms.message_id for found in orders}) == 1
+
+
+# --- what an operator said of a model ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dialect", "sent"), [("", False), ("vllm", True)])
+async def test_model_may_be_of_another_family_than_its_backend(
+    engine: Gateway, dialect: str, sent: bool
+) -> None:
+    """backends.py, dialect of a model."""
+    with_main(engine, profile=PROFILES["openai"], models=facts(ALPHA, dialect=dialect))
+    assert ("top_k" in (await order(engine, top_k=5)).chat.body) is sent
+
+
+@pytest.mark.parametrize(
+    ("said", "setting", "read"),
+    [(None, True, True), (None, False, False), (True, False, True), (False, True, False)],
+)
+async def test_written_calls_are_read_as_the_model_or_else_the_setting_says(
+    engine: Gateway, settings: Any, said: bool | None, setting: bool, read: bool
+) -> None:
+    """backends.py, written_calls: empty, as TEXT_TOOL_CALLS says."""
+    settings.TEXT_TOOL_CALLS = setting
+    with_main(engine, models=facts(ALPHA, written_calls=said))
+    assert (set((await order(engine, tools=[TOOL])).terms.written_calls) == {"f"}) is read
+
+
+@pytest.mark.parametrize(("said", "told"), [("", ""), ("tags", "tags"), ("open", "open")])
+async def test_thinking_in_the_text_is_read_as_the_model_says(
+    engine: Gateway, said: str, told: str
+) -> None:
+    """backends.py, inline_thinking."""
+    with_main(engine, models=facts(ALPHA, inline_thinking=said))
+    assert (await order(engine)).terms.inline_thinking == told
+
+
+async def test_window_of_the_model_bounds_the_answer(engine: Gateway) -> None:
+    """wire F58: clamped to what the model can write."""
+    with_main(engine, models=facts(ALPHA, context=4096, max_output=50))
+    found = await order(engine, max_tokens=100)
+    assert (found.chat.body["max_tokens"], found.asked.context) == (50, 4096)
+
+
+# --- as whom -----------------------------------------------------------------------------------
+
+
+async def test_each_target_gets_its_own_credential(pair: Gateway, backend: FakeBackend) -> None:
+    """design, Secrets: the operator's key of one backend never reaches another."""
+    with_main(pair, key="cpk_operators")
+    made = plan(pair)
+    main, other = [await make_order(pair, made, target) for target in made.route.targets]
+    assert (main.key, main.asked.operator_key) == ("cpk_operators", True)
+    assert (other.key, other.asked.operator_key) == (SECRET, False)
+    assert main.asked.secrets == ("cpk_operators", main_of(pair).host)

@@ -1,0 +1,123 @@
+"""The parts of one process: made once, ready when the rows are read, drained before the end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bridge.configuration.snapshot_store import SnapshotStore
+from bridge.live import messages
+from bridge.runtime import gateway
+from bridge.runtime.gateway import STARTING, Gateway, Interruptible
+from bridge.translation.errors.api_error import ApiError
+
+WAIT = 5.0
+
+
+@pytest.fixture(autouse=True)
+def haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "DRAIN_TICK", 0.001)
+    monkeypatch.setattr(gateway, "LAST_WORDS", 0.05)
+
+
+class Running:
+    """A request under way, which ends when it is told to, or is interrupted."""
+
+    def __init__(self, engine: Gateway, deaf: bool = False) -> None:
+        self._journeys: set[Interruptible] = engine.journeys
+        self._deaf = deaf
+        self.interruptions = 0
+        self._journeys.add(self)
+
+    def interrupt(self) -> None:
+        self.interruptions += 1
+        if not self._deaf:
+            self.end()
+
+    def seen(self) -> messages.Running:
+        return messages.Running("req_running", 0.0)
+
+    def end(self) -> None:
+        self._journeys.discard(self)
+
+
+async def test_idle_gateway_is_drained_at_once(engine: Gateway) -> None:
+    await asyncio.wait_for(engine.drain(1000.0), WAIT)
+
+
+async def test_running_request_may_finish(engine: Gateway) -> None:
+    """design, Servers: finish streams up to DRAIN_SECONDS."""
+    running = Running(engine)
+    draining = asyncio.create_task(engine.drain(1000.0))
+    await asyncio.sleep(0)
+    assert not draining.done()
+    running.end()
+    await asyncio.wait_for(draining, WAIT)
+    assert running.interruptions == 0
+
+
+async def test_what_is_left_is_interrupted(engine: Gateway) -> None:
+    """design, Servers: then end what is left."""
+    running = [Running(engine) for _ in range(3)]
+    await asyncio.wait_for(engine.drain(0.01), WAIT)
+    assert [request.interruptions for request in running] == [1, 1, 1]
+
+
+async def test_request_that_does_not_listen_is_not_waited_for(engine: Gateway) -> None:
+    running = Running(engine, deaf=True)
+    await asyncio.wait_for(engine.drain(0.0), WAIT)
+    assert (running.interruptions, engine.journeys) == (1, {running})
+
+
+async def test_request_waits_for_the_first_configuration(engine: Gateway) -> None:
+    """Ours: the first request of a process is not told "unknown model"."""
+    engine.store = SnapshotStore()
+    waiting = asyncio.create_task(engine.ready())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    engine.store._loaded.set()
+    await asyncio.wait_for(waiting, WAIT)
+
+
+async def test_configuration_that_does_not_come_is_an_overload(
+    engine: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "START_SECONDS", 0)
+    engine.store = SnapshotStore()
+    with pytest.raises(ApiError) as caught:
+        await engine.ready()
+    error = caught.value
+    assert (error.status, error.type, error.message) == (529, "overloaded_error", STARTING)
+
+
+async def test_errand_that_fails_is_told_in_the_log(
+    engine: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """style 5.12: the guard of background work."""
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    with caplog.at_level(logging.ERROR):
+        engine.in_background(fail(), "an errand")
+        await engine.aclose()
+    assert ["an errand" in record.getMessage() for record in caplog.records] == [True]
+
+
+@pytest.fixture
+async def closed_afterwards() -> AsyncIterator[None]:
+    yield
+    await gateway.close()
+
+
+@pytest.mark.usefixtures("engine", "closed_afterwards")
+async def test_loop_has_one_gateway_until_it_is_closed() -> None:
+    """Ours: everybody in a process shares one client and one breaker."""
+    first = gateway.current()
+    assert gateway.current() is first
+    await asyncio.sleep(0)
+    await gateway.close()
+    await gateway.close()
+    assert gateway.current() is not first
+    await asyncio.sleep(0)

@@ -1,0 +1,190 @@
+"""CSV and JSON hold exactly what is shown (pages, "Every table")."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.display import formatting
+from tests.dashboard import reading
+from tests.dashboard.making import CODER, NOW, enter, issue_keys, month, record
+
+pytestmark = pytest.mark.django_db
+
+KEYS, MODELS, CACHE = (reverse(f"dashboard:{name}") for name in ("keys", "models", "cache"))
+MARIA = reverse("dashboard:key", args=["2"])
+BERLIN = ZoneInfo("Europe/Berlin")
+QUERY = "range=90d&tz=Europe/Berlin"
+
+
+@pytest.fixture(autouse=True)
+def some(backends: Any) -> None:
+    issue_keys()
+    enter(month(500))
+
+
+def page(client: Client, path: str, query: str = QUERY) -> reading.Node:
+    return reading.page(client.get(f"{path}?{query}"))
+
+
+def files(client: Client, root: reading.Node, anchor: str = "table") -> dict[str, Any]:
+    """What the links of a table's page lead to, by their words."""
+    exports = root.first("section", id=anchor).first("span", class_="exports")
+    return {a.text: client.get(a.attrs["href"]) for a in exports.all("a")}
+
+
+def lines(answer: Any) -> list[dict[str, str]]:
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(io.StringIO(answer.content.decode())))
+
+
+WRITTEN = {
+    "requests": lambda text: formatting.count(int(text)),
+    "tokens": lambda text: formatting.tokens(int(text)),
+    "prompt_tokens": lambda text: formatting.tokens(int(text)),
+    "computed_again": lambda text: formatting.tokens(int(text)),
+    "cached_share": lambda text: formatting.share(float(text)),
+    "repeated_share": lambda text: formatting.share(float(text)),
+    "error_share": lambda text: formatting.share(float(text)),
+    "cost_usd": lambda text: formatting.money(round(float(text) * 10**9)),
+    "cost_per_answer_usd": lambda text: formatting.money(round(float(text) * 10**9)),
+    "saved_usd": lambda text: formatting.money(round(float(text) * 10**9)),
+    "first_token_p50_ms": lambda text: formatting.duration(int(text)),
+    "last_used": lambda text: formatting.ago(datetime.fromisoformat(text), NOW, BERLIN),
+    "last_at": lambda text: formatting.ago(datetime.fromisoformat(text), NOW, BERLIN),
+    "status": lambda text: formatting.count(int(text)),
+}
+"""Column of a file -> how its value is written on the page. Others stand there as they are."""
+
+
+@pytest.mark.parametrize(
+    ("path", "anchor", "titles"),
+    [
+        (
+            KEYS,
+            "table",
+            {
+                "key": "Key",
+                "kind": "Kind",
+                "requests": "Requests",
+                "tokens": "Tokens",
+                "cached_share": "Cached",
+                "cost_usd": "Cost",
+                "error_share": "Errors",
+                "last_used": "Last used",
+            },
+        ),
+        (
+            MODELS,
+            "table",
+            {
+                "model": "Model",
+                "requests": "Requests",
+                "tokens": "Tokens",
+                "error_share": "Errors",
+                "cost_per_answer_usd": "An answer costs",
+                "first_token_p50_ms": "First token",
+            },
+        ),
+        (MARIA, "models", {"model": "Model", "tokens": "Tokens", "cost_usd": "Cost"}),
+        (MARIA, "sessions", {"requests": "Turns", "tokens": "Tokens", "last_at": "Last turn"}),
+        (MARIA, "errors", {"status": "Status", "outcome": "Outcome", "error_type": "Type"}),
+        (
+            CACHE,
+            "keys",
+            {
+                "key": "Key",
+                "prompt_tokens": "Prompts",
+                "repeated_share": "Repeated",
+                "computed_again": "Computed again",
+                "verdict": "Caching",
+            },
+        ),
+    ],
+)
+def test_files_hold_the_rows_that_are_shown(
+    auditor: Client, path: str, anchor: str, titles: dict[str, str]
+) -> None:
+    root = page(auditor, path)
+    told = files(auditor, root, anchor)
+    shown, saved = reading.table(root, anchor), lines(told["CSV"])
+    assert len(shown) == len(saved) > 0
+    for row, line in zip(shown, saved, strict=True):
+        for name, title in titles.items():
+            text = line[name]
+            written = WRITTEN[name](text).text if text and name in WRITTEN else text or "–"
+            assert row[title].text == written, (name, text)
+
+
+def test_json_holds_the_same_with_numbers_as_numbers(auditor: Client) -> None:
+    told = files(auditor, page(auditor, KEYS))
+    rows, saved = json.loads(told["JSON"].content), lines(told["CSV"])
+    assert [row["key"] for row in rows] == [line["key"] for line in saved]
+    assert all(isinstance(row["tokens"], int) for row in rows)
+    assert [row["cost_usd"] for row in rows] == [
+        float(line["cost_usd"]) if line["cost_usd"] else None for line in saved
+    ]
+
+
+def test_order_and_filter_hold_for_files_too(auditor: Client) -> None:
+    root = page(auditor, KEYS, f"{QUERY}&sort=key&kind=issued")
+    saved = lines(files(auditor, root)["CSV"])
+    assert [line["key"] for line in saved] == ["batch-summaries-of-the-night", "ci", "maria"]
+    assert {line["kind"] for line in saved} == {"issued"}
+
+
+def test_a_page_of_many_has_files_of_itself_and_of_all(auditor: Client) -> None:
+    enter(
+        record(NOW - timedelta(minutes=n), 10_000 + n, key_id=2, key="maria", status=500)
+        for n in range(60)
+    )
+    root = page(auditor, MARIA)
+    exports = root.first("section", id="errors").first("span", class_="exports")
+    one, _, every, _ = (lines_of(auditor, a) for a in exports.all("a"))
+    assert len(one) == 50 == len(reading.table(root, "errors"))
+    assert len(every) > 60
+    assert every[:50] == one
+    following = root.first("section", id="errors").first("a", rel="next").attrs["href"]
+    second = reading.page(auditor.get(following))
+    assert [row["Request"].text for row in reading.table(second, "errors")] == [
+        line["request_id"] for line in every[50:100]
+    ]
+    exports = second.first("section", id="errors").first("span", class_="exports")
+    assert lines_of(auditor, exports.all("a")[0]) == every[50:100]
+
+
+def lines_of(client: Client, link: reading.Node) -> list[dict[str, str]]:
+    answer = client.get(link.attrs["href"])
+    return lines(answer) if answer["Content-Type"].startswith("text/csv") else []
+
+
+def test_a_name_cannot_become_a_formula(auditor: Client) -> None:
+    """A spreadsheet runs what begins with these."""
+    for number, name in enumerate(("=1+1", "+1", "-1", "@SUM(A1)", "\t=1")):
+        enter([record(NOW, 20_000 + number, key_id=50 + number, key=name, model=CODER)])
+    told = files(auditor, page(auditor, KEYS))
+    names = [line["key"] for line in lines(told["CSV"]) if "deleted" in line["key"]]
+    assert names and not any(name.startswith(tuple("=+-@\t")) for name in names)
+    plain = [row["key"] for row in json.loads(told["JSON"].content)]
+    assert "=1+1 (deleted)" in plain
+
+
+def test_a_file_says_what_it_is(auditor: Client) -> None:
+    answer = files(auditor, page(auditor, KEYS))["CSV"]
+    assert answer["Content-Disposition"] == (
+        'attachment; filename="keys-2024122100-2025032016.csv"'
+    )
+    assert answer["X-Content-Type-Options"] == "nosniff"
+
+
+def test_an_unknown_kind_of_file_is_the_page(auditor: Client) -> None:
+    assert page(auditor, KEYS, f"{QUERY}&format=xlsx").first("h1").text == "Keys"
+    assert page(auditor, MARIA, f"{QUERY}&format=csv&table=none").first("h1").text == "maria"

@@ -1,0 +1,222 @@
+"""The pages of the reports: with nothing, with some, with many requests (pages, "The pages")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from bridge.models import UsageHour, UsageRecord, UsageSession
+from dashboard.tables.table import Cursor
+from tests.dashboard import reading
+from tests.dashboard.making import CODER, FORWARDED, NOW, enter, issue_keys, month, record
+
+pytestmark = pytest.mark.django_db
+
+OVERVIEW = reverse("dashboard:overview")
+KEYS, MODELS, CACHE = (reverse(f"dashboard:{name}") for name in ("keys", "models", "cache"))
+MARIA = reverse("dashboard:key", args=["2"])
+TEAM = reverse("dashboard:key", args=[f"f-{FORWARDED}"])
+ONE_MODEL = reverse("dashboard:model", args=[CODER])
+PAGES = (OVERVIEW, KEYS, MARIA, TEAM, MODELS, ONE_MODEL, CACHE)
+MOST_QUERIES = 10
+
+
+def get(client: Client, path: str, query: str = "range=90d&tz=Europe/Berlin") -> reading.Node:
+    answer = client.get(f"{path}?{query}")
+    assert answer.status_code == 200, path
+    return reading.page(answer)
+
+
+@pytest.fixture
+def some(backends: Any) -> list[UsageRecord]:
+    issue_keys()
+    return enter(month(400))
+
+
+# --- how many queries -----------------------------------------------------------------------------
+
+
+def queries(client: Client, path: str, query: str) -> list[str]:
+    with CaptureQueriesContext(
+        connection,
+    ) as seen:
+        answer = client.get(f"{path}?{query}")
+    assert answer.status_code == 200
+    return [told["sql"] for told in seen.captured_queries]
+
+
+@pytest.mark.parametrize("query", ["", "range=90d", "range=7d&compare=off"])
+def test_pages_take_ten_queries_however_many_requests(
+    auditor: Client, backends: Any, query: str
+) -> None:
+    """Field 137: usage pages that cannot be used at 300 thousand rows."""
+    issue_keys()
+    enter(month(100))
+    few = {path: len(queries(auditor, path, query)) for path in PAGES}
+    UsageRecord.objects.all().delete()
+    UsageHour.objects.all().delete()
+    UsageSession.objects.all().delete()
+    enter(month(10_000))
+    many = {path: len(queries(auditor, path, query)) for path in PAGES}
+    assert few == many
+    assert max(many.values()) <= MOST_QUERIES, many
+
+
+@pytest.mark.parametrize("path", [OVERVIEW, KEYS, MODELS, ONE_MODEL])
+def test_reports_do_not_add_up_single_requests(
+    auditor: Client, some: list[UsageRecord], path: str
+) -> None:
+    """Only the newest request is looked at, by its index."""
+    told = [sql for sql in queries(auditor, path, "range=90d") if "bridge_usagerecord" in sql]
+    assert all("LIMIT 1" in sql for sql in told)
+
+
+# --- nothing yet ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [OVERVIEW, KEYS, MODELS, CACHE])
+def test_with_nothing_a_page_says_what_will_come_and_how(auditor: Client, path: str) -> None:
+    main = get(auditor, path).first("main")
+    assert main.all("p", class_="empty")
+    ways = [code.text for code in main.all("code") + main.all("pre")]
+    links = [a.attrs["href"] for a in main.all("a") if a.attrs["href"].startswith(("/admin", "/"))]
+    assert ways or links
+    assert not main.all("canvas")
+
+
+def test_the_overview_of_nothing_has_lines_to_copy(auditor: Client) -> None:
+    lines = get(auditor, OVERVIEW).first("pre").text
+    assert "ANTHROPIC_BASE_URL=http://testserver" in lines
+
+
+def test_nothing_in_this_time_is_another_thing_than_nothing(auditor: Client) -> None:
+    enter([record(NOW.replace(month=1), 1)])
+    text = get(auditor, OVERVIEW, "range=24h").first("main").text
+    assert "Nothing was asked in this time" in text and "newest request" in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        reverse("dashboard:key", args=["77"]),
+        reverse("dashboard:key", args=["f-abc"]),
+        reverse("dashboard:key", args=["what"]),
+        reverse("dashboard:model", args=["no/such"]),
+        reverse("dashboard:model", args=["a\x00b"]),
+    ],
+)
+def test_what_is_not_there_is_said_with_a_way_back(auditor: Client, path: str) -> None:
+    answer = auditor.get(path)
+    assert answer.status_code == 404
+    root = reading.page(answer)
+    assert "There is no such" in root.text
+    assert root.first("main").all("a")
+
+
+# --- the frame ------------------------------------------------------------------------------------
+
+
+def test_the_page_names_its_time_zone(auditor: Client) -> None:
+    auditor.cookies["zone"] = "Asia/Kolkata"
+    told = get(auditor, KEYS, "").first("div", class_="spoken").text
+    assert "Asia/Kolkata" in told and "Sums are kept by the hour of UTC" in told
+    assert "Europe/Berlin" in get(auditor, KEYS, "tz=Europe/Berlin").text
+
+
+def test_links_carry_all_that_the_page_shows(auditor: Client, some: list[UsageRecord]) -> None:
+    """A link that is shared shows the same: range, zone, comparison, order and filter."""
+    query = "from=2025-03-01&to=2025-03-10&compare=off&sort=-cost&kind=issued&tz=Asia/Kolkata"
+    body = get(auditor, KEYS, query).first("body")
+    address = body.attrs["data-address"]
+    assert set(address.partition("?")[2].split("&")) == set(query.split("&"))
+    again = reading.page(auditor.get(address))
+    assert again.first("main").text == get(auditor, KEYS, query).first("main").text
+
+
+def test_a_bad_range_is_told_and_the_page_shows_the_last_day(auditor: Client) -> None:
+    root = get(auditor, OVERVIEW, "range=fortnight")
+    assert root.first("p", class_="problem").text.startswith("range: expected one of 1h, 24h")
+    assert "the last 24 hours" in root.first("div", class_="spoken").text
+
+
+def test_an_unknown_zone_is_told(auditor: Client) -> None:
+    root = get(auditor, OVERVIEW, "tz=Mars/Olympus")
+    assert "Mars/Olympus" in root.first("p", class_="problem").text
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("name", ["1h", "24h", "7d", "30d", "90d", "month"])
+def test_every_page_takes_every_range(
+    auditor: Client, some: list[UsageRecord], path: str, name: str
+) -> None:
+    root = get(auditor, path, f"range={name}&tz=Asia/Kolkata")
+    current = root.first("nav", class_="choices").all("a", aria_current="true")
+    assert len(current) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", "\"onload='x", "a&b=c#d?e", "ключ 钥匙", "  "]
+)
+def test_names_that_clients_choose_are_only_text(auditor: Client, name: str) -> None:
+    enter([record(NOW, 1, key_id=5, key=name, model=name, session=name, backend=name[:50])])
+    for path in (OVERVIEW, KEYS, MODELS, CACHE, reverse("dashboard:key", args=["5"])):
+        root = get(auditor, path)
+        sources = {one.attrs["src"] for one in root.all("script") if "src" in one.attrs}
+        plain = [one for one in root.all("script") if "src" not in one.attrs]
+        assert all(one.attrs.get("type") == "application/json" for one in plain)
+        assert all(source.startswith("/static/") for source in sources)
+
+
+NASTY = (
+    "",
+    "\x00",
+    "-",
+    "--",
+    "٣",
+    "9" * 40,
+    "1e999",
+    "NaN",
+    "é'\"<%00>",
+    "a" * 3000,
+    "../..",
+    "[]",
+)
+CURSORS = (
+    Cursor(5, "9" * 40),
+    Cursor("x", "-1"),
+    Cursor("a\x00", "1"),
+    Cursor("a\ud800", "1"),
+    Cursor(True, "1"),
+    Cursor(10**30, "1"),
+    Cursor(float("nan"), "1"),
+    Cursor("2025-13-45T00:00:00+00:00", "1"),
+    Cursor("9999-12-31T23:59:59-23:59", "1"),
+)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_in_an_address_breaks_a_page(
+    auditor: Client, some: list[UsageRecord], path: str
+) -> None:
+    """Whatever it is asked, a page is a page."""
+    names = ("range", "from", "to", "tz", "compare", "sort", "after", "kind", "format", "table")
+    tables = ("", "models-", "sessions-", "errors-", "keys-", "backends-")
+    asked = [{name: text} for name in names for text in NASTY]
+    for prefix in tables:
+        asked += [
+            {f"{prefix}after": cursor.text(), f"{prefix}sort": order}
+            for cursor in CURSORS
+            for order in ("", "-cost", "session", "-error_type", "requests")
+        ]
+        asked += [{f"{prefix}status": text, f"{prefix}model": text} for text in NASTY]
+    for parameters in asked:
+        answer = auditor.get(path, parameters)
+        assert answer.status_code == 200, parameters
+    for text in filter(str.isascii, NASTY):
+        auditor.cookies["zone"] = text
+        assert auditor.get(path).status_code == 200, text

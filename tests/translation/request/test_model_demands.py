@@ -1,0 +1,24 @@
+"""What single models demand, whatever the family of the server that runs them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.translation.profiles import PROFILES, for_model
+
+
+@pytest.mark.parametrize(
+    ("family", "model", "field"),
+    [
+        ("openai", "o3-mini", "max_completion_tokens"),
+        ("openai", "gpt-5.2", "max_completion_tokens"),
+        ("openai", "gpt-4o", "max_tokens"),
+        ("vllm", "gpt-5-look-alike", "max_tokens"),
+        ("generic", "o3-mini", "max_tokens"),
+    ],
+)
+def test_only_the_reference_api_renamed_the_token_limit(
+    family: str, model: str, field: str
+) -> None:
+    """C1: never both; two open servers ignore the newer name and run for minutes (G20)."""
+    assert for_model(PROFILES[family], model).token_limit_field == field

@@ -1,0 +1,286 @@
+"""Chat completions -> deltas: every quirk of every member is read by type."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.response.deltas import (
+    Delta,
+    Done,
+    Fault,
+    Finish,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    Usage,
+)
+from bridge.translation.response.dialects.chat import (
+    ChunkReader,
+    read_chunk,
+    read_reply,
+    read_usage,
+)
+from tests.shapes import Json
+
+
+def read(chunk: Any) -> list[Delta]:
+    return list(read_chunk(chunk))
+
+
+def delta(**members: Any) -> Json:
+    return {"choices": [{"index": 0, "delta": members, "finish_reason": None}]}
+
+
+def choice(**members: Any) -> Json:
+    return {"choices": [{"index": 0, "delta": {}, **members}]}
+
+
+def part(kind: str, value: Any) -> Json:
+    return {"type": kind, kind: value}
+
+
+DETAILS = [{"text": "a"}, {"summary": "b"}, {"data": "x"}, {"text": 5}, "junk"]
+THOUGHT = part("thinking", [part("text", "a"), part("text", "b")])
+CONTENTS: list[tuple[str, Json, list[Delta]]] = [
+    ("text", delta(content="a"), [Text("a")]),
+    ("empty text", delta(role="assistant", content=""), []),
+    ("null", delta(content=None, tool_calls=None, function_call=None), []),
+    ("a number", delta(content=5), []),
+    ("F101 parts", delta(content=[part("text", "a"), part("text", "b")]), [Text("ab")]),
+    (
+        "F101 a thinking part",
+        delta(content=[THOUGHT, part("text", "c")]),
+        [Reasoning("ab"), Text("c")],
+    ),
+    ("F101 a thinking part of text", delta(content=[part("thinking", "a")]), [Reasoning("a")]),
+    ("F101 parts of nothing", delta(content=[5, part("text", 5), part("x", "y")]), []),
+    ("F65 reasoning_content", delta(reasoning_content="a"), [Reasoning("a")]),
+    ("F65 reasoning", delta(reasoning="a", content="b"), [Reasoning("a"), Text("b")]),
+    ("F66 both", delta(reasoning="a", reasoning_content="a"), [Reasoning("a")]),
+    ("the first that is not empty", delta(reasoning_content="", reasoning="a"), [Reasoning("a")]),
+    ("reasoning that is no text", delta(reasoning={"a": 1}), []),
+    ("details", delta(reasoning_details=DETAILS), [Reasoning("ab")]),
+    ("details of nothing", delta(reasoning_details=[{"data": "x"}]), []),
+    ("F84 a refusal", delta(refusal="no"), [Refusal("no")]),
+    ("a refusal that is no text", delta(refusal=True), []),
+    ("a message instead of a delta", {"choices": [{"message": {"content": "a"}}]}, [Text("a")]),
+]
+
+
+@pytest.mark.parametrize(
+    ("chunk", "deltas"), [c[1:] for c in CONTENTS], ids=[c[0] for c in CONTENTS]
+)
+def test_content_is_read_wherever_it_stands(chunk: Json, deltas: list[Delta]) -> None:
+    """The specification, B3, B6 and D1."""
+    assert read(chunk) == deltas
+
+
+def call(**members: Any) -> Json:
+    return delta(tool_calls=[members])
+
+
+WHOLE = {"name": "A", "arguments": "{}"}
+TWIN = delta(tool_calls=[{"index": 0, "id": "c"}], function_call={"name": "A"})
+NULLS = {"name": None, "arguments": None}
+CALLS: list[tuple[str, Json, list[Delta]]] = [
+    ("whole", call(index=1, id="c", function=WHOLE), [ToolCall(1, "c", "A", "{}")]),
+    ("F70 no index", call(id="c", function={"name": "A"}), [ToolCall(None, "c", "A")]),
+    ("an index that is none", call(index="0", id="c"), [ToolCall(None, "c")]),
+    ("an index of true", call(index=True, id="c"), [ToolCall(None, "c")]),
+    ("nulls", call(index=0, id=None, function=NULLS), [ToolCall(0)]),
+    ("no function", call(index=0), [ToolCall(0)]),
+    ("a function that is none", call(index=0, function="A"), [ToolCall(0)]),
+    ("F74 an object", call(function={"arguments": {"a": 1}}), [ToolCall(arguments='{"a":1}')]),
+    ("F74 a list", call(function={"arguments": [1]}), [ToolCall(arguments="[1]")]),
+    ("junk in the list", delta(tool_calls=[5, None]), []),
+    ("no list", delta(tool_calls={"a": 1}), []),
+    ("a legacy call", delta(function_call=WHOLE), [ToolCall(0, "", "A", "{}")]),
+    ("F73 a legacy twin", TWIN, [ToolCall(0, "c")]),
+]
+
+
+@pytest.mark.parametrize(("chunk", "deltas"), [c[1:] for c in CALLS], ids=[c[0] for c in CALLS])
+def test_fragment_of_a_call_is_read(chunk: Json, deltas: list[Delta]) -> None:
+    """The specification, B3 and D4."""
+    assert read(chunk) == deltas
+
+
+def aborted(reason: str, status: int) -> Fault:
+    return Fault(status, {"error": {"message": f"generation ended with '{reason}'"}})
+
+
+FINISHES: list[tuple[str, Json, list[Delta]]] = [
+    ("stop", choice(finish_reason="stop"), [Finish("stop")]),
+    ("none", choice(finish_reason=None), []),
+    ("empty", choice(finish_reason=""), []),
+    ("the word null", choice(finish_reason="null"), []),
+    ("no word", choice(finish_reason=5), []),
+    ("F85 vLLM's match", choice(finish_reason="stop", stop_reason="END"), [Finish("stop", "END")]),
+    ("F85 a token", choice(finish_reason="stop", stop_reason=151645), [Finish("stop")]),
+    ("F85 SGLang's match", choice(finish_reason="stop", matched_stop="X"), [Finish("stop", "X")]),
+    ("F104 abort", choice(finish_reason="abort"), [aborted("abort", 529)]),
+    (
+        "F104 DeepSeek",
+        choice(finish_reason="insufficient_system_resource"),
+        [aborted("insufficient_system_resource", 529)],
+    ),
+    ("error", choice(finish_reason="error"), [aborted("error", 0)]),
+]
+
+
+@pytest.mark.parametrize(
+    ("chunk", "deltas"), [f[1:] for f in FINISHES], ids=[f[0] for f in FINISHES]
+)
+def test_finish_reason_is_read(chunk: Json, deltas: list[Delta]) -> None:
+    """The specification, B4 and D5."""
+    assert read(chunk) == deltas
+
+
+IGNORED: list[Json] = [
+    {},
+    {"choices": None},
+    {"choices": []},
+    {"choices": {}},
+    {"choices": [None]},
+    {"choices": [{"index": 1, "delta": {"content": "other"}}]},
+    {"choices": [{"delta": None}]},
+    {"choices": [{"delta": "x"}]},
+    {"usage": None},
+    {"usage": "x"},
+    {"error": None, "choices": []},
+]
+
+
+@pytest.mark.parametrize("chunk", IGNORED, ids=[json.dumps(c) for c in IGNORED])
+def test_f90_chunk_without_anything_is_ignored(chunk: Json) -> None:
+    """F90: backends observed."""
+    assert read(chunk) == []
+
+
+BROKEN = {"message": "boom", "code": 500}
+FLAT = {"object": "error", "message": "boom", "code": 429}
+FAULTS: list[tuple[str, Json, Fault]] = [
+    ("F95 top-level", {"error": BROKEN}, Fault(500, {"error": BROKEN})),
+    ("as a string", {"error": "boom"}, Fault(0, {"error": "boom"})),
+    ("in the choice", choice(error=BROKEN), Fault(500, {"error": BROKEN})),
+    ("flat", FLAT, Fault(429, FLAT)),
+    ("FastAPI's", {"detail": "boom"}, Fault(0, {"detail": "boom"})),
+]
+
+
+@pytest.mark.parametrize(("chunk", "fault"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
+def test_error_is_found_at_any_place(chunk: Json, fault: Fault) -> None:
+    """The specification, D1 and D7: any nesting of B8."""
+    assert read(chunk) == [fault]
+
+
+COUNTS: list[tuple[str, Json, Json, Usage]] = [
+    ("reference", {"prompt_tokens": 9, "completion_tokens": 2}, {}, Usage(9, 2)),
+    ("null", {"prompt_tokens": 9, "completion_tokens": None}, {}, Usage(9)),
+    ("negative", {"prompt_tokens": -9, "completion_tokens": 2}, {}, Usage(None, 2)),
+    ("a float", {"prompt_tokens": 9.7, "completion_tokens": 2.0}, {}, Usage(9, 2)),
+    ("text", {"prompt_tokens": " 9 ", "completion_tokens": "two"}, {}, Usage(9)),
+    ("true", {"prompt_tokens": True}, {}, Usage()),
+    ("too large", {"prompt_tokens": 10**30}, {}, Usage()),
+    ("F87 cached", {"prompt_tokens_details": {"cached_tokens": 8}}, {}, Usage(cached=8)),
+    ("F87 DeepSeek", {"prompt_cache_hit_tokens": 8}, {}, Usage(cached=8)),
+    ("F87 Moonshot", {"cached_tokens": 8}, {}, Usage(cached=8)),
+    ("F87 llama.cpp", {"prompt_tokens_details": None}, {"cache_n": 8}, Usage(cached=8)),
+    ("written", {"prompt_tokens_details": {"cache_write_tokens": 3}}, {}, Usage(written=3)),
+    ("written, vLLM", {"prompt_tokens_details": {"created_cache_tokens": 3}}, {}, Usage(written=3)),
+    ("reasoning", {"completion_tokens_details": {"reasoning_tokens": 4}}, {}, Usage(reasoning=4)),
+    ("reasoning, SGLang", {"reasoning_tokens": 4}, {}, Usage(reasoning=4)),
+]
+
+
+@pytest.mark.parametrize(
+    ("usage", "timings", "counts"), [c[1:] for c in COUNTS], ids=[c[0] for c in COUNTS]
+)
+def test_counts_are_found_at_any_place(usage: Json, timings: Json, counts: Usage) -> None:
+    """The specification, B5 and D6: junk is not a count."""
+    assert list(read_usage(usage, timings)) == [counts]
+
+
+def test_usage_in_a_chunk_of_its_own_is_the_last() -> None:
+    """The specification, D2: nothing else is to be waited for behind it."""
+    report = {"prompt_tokens": 9, "completion_tokens": 2}
+    assert read({"choices": [], "usage": report}) == [Usage(9, 2, final=True)]
+    assert read(delta(content="a") | {"usage": report}) == [Text("a"), Usage(9, 2)]
+
+
+# --- payloads ---------------------------------------------------------------------------------
+
+
+def payload(chunk: Any) -> bytes:
+    return json.dumps(chunk).encode()
+
+
+def test_unreadable_payloads_are_skipped_until_there_are_three_in_a_row() -> None:
+    """F91, B9."""
+    reader = ChunkReader()
+    fed = [b"oops", b"", b"more", payload(delta(content="a")), b"x", b"y"]
+    assert [reader.feed(one) for one in fed] == [[], [], [], [Text("a")], [], []]
+    assert reader.skipped == 4
+    with pytest.raises(ApiError, match="Backend sent an unreadable stream") as caught:
+        reader.feed(b"z")
+    assert caught.value.status == 502
+
+
+@pytest.mark.parametrize("mark", [b"[DONE]", b"[DONE]  ", b" [DONE]\r"])
+def test_end_mark_may_have_blanks(mark: bytes) -> None:
+    """B9."""
+    assert ChunkReader().feed(mark) == [Done()]
+
+
+def test_payload_that_is_no_object_is_nothing() -> None:
+    """B9: it is JSON, so it does not count as unreadable."""
+    reader = ChunkReader()
+    assert [reader.feed(b"5"), reader.feed(b"[]"), reader.feed(b'"x"')] == [[], [], []]
+    assert reader.skipped == 0
+
+
+# --- plain replies ----------------------------------------------------------------------------
+
+
+def test_plain_reply_is_read_like_a_chunk() -> None:
+    """The specification, D1."""
+    message = {"content": "a", "tool_calls": [{"id": "c", "function": {"name": "A"}}]}
+    reply = {
+        "choices": [{"message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1},
+    }
+    assert list(read_reply(b"\n\n " + payload(reply))) == [
+        Text("a"),
+        ToolCall(None, "c", "A"),
+        Finish("stop"),
+        Usage(1),
+        Done(),
+    ]
+
+
+def test_plain_reply_without_a_reason_is_over_all_the_same() -> None:
+    """Ours: a document is never cut without being broken."""
+    reply = {"choices": [{"message": {"content": "a"}}]}
+    assert list(read_reply(payload(reply))) == [Text("a"), Finish("stop"), Done()]
+
+
+REPLIES: list[tuple[str, bytes, str]] = [
+    ("F110 HTML", b"<html>", "Backend returned an unreadable reply"),
+    ("nothing", b"", "Backend returned an unreadable reply"),
+    ("F110 a list", b"[]", "Backend returned an unreadable reply"),
+    ("F110 no choices", b'{"choices": []}', "Backend returned no choices"),
+    ("choices missing", b"{}", "Backend returned no choices"),
+]
+
+
+@pytest.mark.parametrize(("raw", "message"), [r[1:] for r in REPLIES], ids=[r[0] for r in REPLIES])
+def test_reply_that_is_none_is_a_bad_gateway(raw: bytes, message: str) -> None:
+    """F110."""
+    with pytest.raises(ApiError) as caught:
+        list(read_reply(raw))
+    assert (caught.value.status, caught.value.message) == (502, message)
