@@ -13,7 +13,10 @@ import proxysite
 from proxysite import asgi
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 READ = re.compile(r'read\.\w+\(\s*"([A-Z_0-9]+)"')
 
 
