@@ -181,7 +181,7 @@ LOGIN_FAILURES = AXES_FAILURE_LIMIT = read.whole("LOGIN_FAILURES", 5, least=1)
 LOGIN_LOCK_SECONDS = read.whole("LOGIN_LOCK_SECONDS", 900, least=1)
 AXES_COOLOFF_TIME = timedelta(seconds=LOGIN_LOCK_SECONDS)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_HANDLER = "bridge.accounts.login_throttle.Tries"
+AXES_HANDLER = "bridge.accounts.login_throttle.LoginThrottle"
 AXES_CLIENT_IP_CALLABLE = "bridge.accounts.login_throttle.client_address"
 AXES_LOCKOUT_CALLABLE = "bridge.accounts.login_throttle.locked"
 AXES_RESET_ON_SUCCESS = True

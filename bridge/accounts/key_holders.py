@@ -32,7 +32,7 @@ _TRIES = "key-holder-tries-"
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class KeyHolder:
     """Whoever has a key. Either `key_id` or `fingerprint` says which; `mark` proves an issued one.
 
     `row` is that of an issued key.
@@ -47,7 +47,7 @@ class Holder:
 # --- who it is --------------------------------------------------------------------------------
 
 
-def holder_of(text: str) -> Holder | None:
+def holder_of(text: str) -> KeyHolder | None:
     """Whose key this is. None: nobody's, or one that is not good (any more)."""
     key = text.strip()
     if not key or len(key) > LONGEST_KEY or not (key.isascii() and key.isprintable()):
@@ -57,34 +57,34 @@ def holder_of(text: str) -> Holder | None:
     return issued or (None if key.startswith(authentication.PREFIX) else forwarded)
 
 
-def still(key_id: int, fingerprint: str, mark: str) -> Holder | None:
+def still(key_id: int, fingerprint: str, mark: str) -> KeyHolder | None:
     """The same holder later. None when the key was revoked, has expired or was rotated away.
 
     At most one query.
     """
     if not key_id:
-        return Holder(0, fingerprint) if fingerprint else None
+        return KeyHolder(0, fingerprint) if fingerprint else None
     row = ApiKey.objects.filter(pk=key_id).first()
     if row is None:
         return None
     good = (digest for digest in _digests(row) if constant_time_compare(_mark(digest), mark))
-    return next((Holder(row.pk, "", mark, row) for _ in good), None)
+    return next((KeyHolder(row.pk, "", mark, row) for _ in good), None)
 
 
-def _issued(digest: str) -> Holder | None:
+def _issued(digest: str) -> KeyHolder | None:
     row = ApiKey.objects.filter(Q(digest=digest) | Q(former_digest=digest)).first()
     if row is None or not any(constant_time_compare(good, digest) for good in _digests(row)):
         return None
-    return Holder(row.pk, "", _mark(digest), row)
+    return KeyHolder(row.pk, "", _mark(digest), row)
 
 
-def _forwarded(key: str) -> Holder | None:
+def _forwarded(key: str) -> KeyHolder | None:
     """A key of a backend, if the gateway ever accepted it."""
     fingerprint = authentication.fingerprint(
         key, authentication.fingerprint_key(settings.SECRET_KEY)
     )
     used = UsageHour.objects.filter(key_id=0, fingerprint=fingerprint).exists()
-    return Holder(0, fingerprint) if used else None
+    return KeyHolder(0, fingerprint) if used else None
 
 
 def _digests(row: ApiKey) -> list[str]:
@@ -141,7 +141,7 @@ class Offer:
     is_pattern: bool = False
 
 
-def offers(holder: Holder) -> list[Offer]:
+def offers(holder: KeyHolder) -> list[Offer]:
     """Every name that this holder may ask for, aliases first."""
     routes = snapshot.routes(Snapshot(), [])
     caller = _caller(holder)
@@ -159,7 +159,7 @@ def _patterns(routes: resolve.Routes) -> Iterable[Offer]:
             yield Offer(alias.pattern, found.targets[0].facts, is_pattern=True)
 
 
-def _caller(holder: Holder) -> Caller:
+def _caller(holder: KeyHolder) -> Caller:
     if holder.row is None:
         return Caller(holder.fingerprint)
     row = holder.row

@@ -47,7 +47,7 @@ def _counted_as(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address
     return address.ipv4_mapped or network.network_address
 
 
-class Tries(AxesDatabaseHandler):  # type: ignore[misc]
+class LoginThrottle(AxesDatabaseHandler):  # type: ignore[misc]
     """Counts a try before its password is looked at, and forgets it when the password was right.
 
     Counted afterwards, as many passwords could be tried at one moment as there are connections.

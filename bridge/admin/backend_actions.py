@@ -15,7 +15,7 @@ from bridge.cluster import announcements
 from bridge.configuration import snapshot
 from bridge.keys.encryption import CannotUnseal
 from bridge.models import Backend, BreakerMode, BreakerState
-from bridge.routing.resolve import Backend as Target
+from bridge.routing.resolve import BackendConfig as Target
 from bridge.runtime import gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.redaction import redact
@@ -38,7 +38,7 @@ MAX_REPLY = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BackendStatus:
     """The state of a backend. `retry_at` is when an open breaker lets a request through again."""
 
     word: str
@@ -59,21 +59,21 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ActionResult:
     """What came of pressing a button."""
 
     well: bool
     text: str
 
 
-def standing(row: Backend) -> Standing:
+def standing(row: Backend) -> BackendStatus:
     """The state of a backend, as all processes share it."""
     state: BreakerState = getattr(row, "breaker", None) or BreakerState()
     retry_at = None
     if state.opened_at is not None:
         retry_at = state.opened_at + timedelta(seconds=settings.BREAKER_SECONDS)
     problem = problem_of(row)
-    return Standing(
+    return BackendStatus(
         _word(row, state, retry_at, problem),
         state.failures,
         state.last_error,
@@ -117,26 +117,26 @@ def reset_breaker(row: Backend) -> None:
 # --- asking the backend -----------------------------------------------------------------------
 
 
-def refresh_models(row: Backend) -> Told:
+def refresh_models(row: Backend) -> ActionResult:
     """Read the backend's model list now."""
     if problem := problem_of(row):
-        return Told(False, f"{row}: {problem}")
+        return ActionResult(False, f"{row}: {problem}")
     return async_to_sync(_refresh)(snapshot.backend_of(row))
 
 
-async def _refresh(backend: Target) -> Told:
+async def _refresh(backend: Target) -> ActionResult:
     discovery = gateway.current().discovery
     await discovery.refresh(backend, backend.key)
     progress = discovery.progress(backend)
     if progress.failure:
-        return Told(False, f"{backend.name}: no model list. {progress.failure}")
-    return Told(True, f"{backend.name}: {progress.listed} models listed.")
+        return ActionResult(False, f"{backend.name}: no model list. {progress.failure}")
+    return ActionResult(True, f"{backend.name}: {progress.listed} models listed.")
 
 
-def test_backend(row: Backend) -> list[Told]:
+def test_backend(row: Backend) -> list[ActionResult]:
     """Ask for the model list and for one short answer; what came of both."""
     if problem := problem_of(row):
-        return [Told(False, f"{row}: {problem}")]
+        return [ActionResult(False, f"{row}: {problem}")]
     target = snapshot.backend_of(row)
     told = [async_to_sync(_refresh)(target)]
     row.refresh_from_db()
@@ -145,11 +145,14 @@ def test_backend(row: Backend) -> list[Told]:
         alias_target = row.targets.first()
         model = alias_target.model if alias_target else None
     if model is None:
-        return [*told, Told(False, f"{row}: no model to ask; add an alias, or a key for the list.")]
+        return [
+            *told,
+            ActionResult(False, f"{row}: no model to ask; add an alias, or a key for the list."),
+        ]
     return [*told, async_to_sync(_ask)(target, str(model))]
 
 
-async def _ask(backend: Target, model: str) -> Told:
+async def _ask(backend: Target, model: str) -> ActionResult:
     profile = for_model(backend.profile, model)
     body = {
         "model": model,
@@ -162,13 +165,15 @@ async def _ask(backend: Target, model: str) -> Told:
         raw = await reply.read(MAX_REPLY)
         await reply.aclose()
     except ApiError as error:
-        return Told(False, f"{backend.name}: {error.message}")
+        return ActionResult(False, f"{backend.name}: {error.message}")
     seconds = time.monotonic() - begun
     if reply.status != 200:
-        return Told(False, f"{model}: status {reply.status}. {_refusal(raw, backend)}")
+        return ActionResult(False, f"{model}: status {reply.status}. {_refusal(raw, backend)}")
     if not _is_completion(raw):
-        return Told(False, f"{model}: status 200, but no completion. {_refusal(raw, backend)}")
-    return Told(True, f"{model} answered in {_told(seconds)}.")
+        return ActionResult(
+            False, f"{model}: status 200, but no completion. {_refusal(raw, backend)}"
+        )
+    return ActionResult(True, f"{model} answered in {_told(seconds)}.")
 
 
 def _told(seconds: float) -> str:

@@ -178,5 +178,5 @@ def _each(rows: Any) -> list[Backend]:
     return [rows] if isinstance(rows, Backend) else list(rows)
 
 
-def _tell(request: HttpRequest, told: backend_actions.Told) -> None:
+def _tell(request: HttpRequest, told: backend_actions.ActionResult) -> None:
     messages.add_message(request, messages.SUCCESS if told.well else messages.ERROR, told.text)

@@ -29,7 +29,7 @@ _LABELS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class ModelFactRow:
     """One row of the table on a model's page. `counts` is the answer that is used, `by` whose."""
 
     label: str
@@ -142,11 +142,11 @@ class DiscoveredModelAdmin(ConfigAdmin):
         return answer
 
 
-def _facts(row: DiscoveredModel) -> Iterator[Fact]:
+def _facts(row: DiscoveredModel) -> Iterator[ModelFactRow]:
     for name, label in _LABELS.items():
         told, probed = getattr(row, name), row.probed.get(name)
         override = getattr(row, f"{name}_override")
         known = (("you", override), ("the probe", probed), ("its list", told))
         by = next((whose for whose, value in known if value is not None), "")
         shown = (formatting.fact(value) for value in (told, probed, override))
-        yield Fact(label, formatting.fact(row.fact(name)), by, *shown)
+        yield ModelFactRow(label, formatting.fact(row.fact(name)), by, *shown)

@@ -50,7 +50,7 @@ WAYS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Concern:
+class AdminConcern:
     """Something that an operator should look at, with the page where it is mended."""
 
     text: str
@@ -59,11 +59,11 @@ class Concern:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class OverviewCard:
     """One backend on the start page."""
 
     row: Backend
-    standing: backend_actions.Standing
+    standing: backend_actions.BackendStatus
     models: int
 
 
@@ -93,7 +93,9 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _state() -> dict[str, Any]:
     rows = list(Backend.objects.select_related("breaker"))
     counts = _listed()
-    cards = [Card(row, backend_actions.standing(row), counts.get(row.pk, 0)) for row in rows]
+    cards = [
+        OverviewCard(row, backend_actions.standing(row), counts.get(row.pk, 0)) for row in rows
+    ]
     concerns = _concerns(cards)
     return {
         "cards": cards,
@@ -127,7 +129,7 @@ def _listed() -> dict[int, int]:
     return dict(rows.annotate(Count("pk")).values_list("backend", "pk__count"))
 
 
-def _verdict(cards: list[Card], concerns: list[Concern]) -> tuple[str, str]:
+def _verdict(cards: list[OverviewCard], concerns: list[AdminConcern]) -> tuple[str, str]:
     """(colour, words) of the biggest thing on the page."""
     enabled = [card for card in cards if card.row.enabled]
     if not enabled:
@@ -139,10 +141,10 @@ def _verdict(cards: list[Card], concerns: list[Concern]) -> tuple[str, str]:
     return "success", "Serving"
 
 
-def _concerns(cards: list[Card]) -> list[Concern]:
+def _concerns(cards: list[OverviewCard]) -> list[AdminConcern]:
     built = snapshot.build(ConfigVersion.current())
     found = [
-        Concern(f"{_kind(fault)} {fault.name}: {fault.reason}", _page(fault), grave=True)
+        AdminConcern(f"{_kind(fault)} {fault.name}: {fault.reason}", _page(fault), grave=True)
         for fault in built.faults
     ]
     for card in cards:
@@ -159,7 +161,7 @@ def _page(fault: snapshot.Fault) -> str:
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[fault.id])
 
 
-def _about_backend(card: Card) -> list[Concern]:
+def _about_backend(card: OverviewCard) -> list[AdminConcern]:
     row, standing = card.row, card.standing
     page = reverse("admin:bridge_backend_change", args=[row.pk])
     if not row.enabled or standing.problem:
@@ -168,22 +170,22 @@ def _about_backend(card: Card) -> list[Concern]:
     if standing.needs_attention:
         error = f": {standing.last_error}" if standing.last_error else ""
         grave = standing.colour == "danger"
-        found.append(Concern(f"Backend {row} is {standing.word.lower()}{error}", page, grave))
+        found.append(AdminConcern(f"Backend {row} is {standing.word.lower()}{error}", page, grave))
     name = row.credential.removeprefix(ENV)
     if row.credential.startswith(ENV) and not settings.BACKEND_SECRET(name):
         text = f"Backend {row} wants its key from {name}, which is not set: callers' keys are sent"
-        found.append(Concern(text, page))
+        found.append(AdminConcern(text, page))
     if not card.models:
-        found.append(Concern(f"Backend {row} has not told its models", page))
+        found.append(AdminConcern(f"Backend {row} has not told its models", page))
     return found
 
 
-def _about_aliases() -> list[Concern]:
+def _about_aliases() -> list[AdminConcern]:
     """Aliases that lead to nothing but backends that are switched off."""
     leading = AliasTarget.objects.filter(backend__enabled=True).values("alias")
     stranded = ModelAlias.objects.filter(enabled=True, targets__isnull=False)
     return [
-        Concern(
+        AdminConcern(
             f"Alias {row} leads to backends that are switched off",
             reverse("admin:bridge_modelalias_change", args=[row.pk]),
             grave=True,

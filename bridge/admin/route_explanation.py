@@ -14,19 +14,19 @@ from bridge.translation.profiles import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class RouteStep:
     """One target of a route, in the order in which they are asked."""
 
     target: Target
-    standing: backend_actions.Standing | None
+    standing: backend_actions.BackendStatus | None
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class RouteExplanation:
     """What was decided; `error` is what a client would read if nothing was found."""
 
     steps: tuple[str, ...]
-    stops: tuple[Stop, ...] = ()
+    stops: tuple[RouteStep, ...] = ()
     alias: str = ""
     overrides: tuple[str, ...] = ()
     error: str = ""
@@ -60,17 +60,17 @@ def _all(answers: Iterable[bool | None]) -> bool | None:
     return None if None in told else True
 
 
-def decide(name: str, session: str = "") -> Decision:
+def decide(name: str, session: str = "") -> RouteExplanation:
     """Where a request for this name would go now, by the rows as they are."""
     steps, found = resolve.explain(_routes(), name, session)
     if not isinstance(found, Route):
-        return Decision(tuple(steps), error=found.message)
+        return RouteExplanation(tuple(steps), error=found.message)
     rows = {row.pk: row for row in Backend.objects.select_related("breaker")}
     stops = tuple(
-        Stop(t, backend_actions.standing(rows[t.backend.id]) if t.backend.id in rows else None)
+        RouteStep(t, backend_actions.standing(rows[t.backend.id]) if t.backend.id in rows else None)
         for t in found.targets
     )
-    return Decision(tuple(steps), stops, found.alias, found.overrides.told())
+    return RouteExplanation(tuple(steps), stops, found.alias, found.overrides.told())
 
 
 def names() -> list[str]:

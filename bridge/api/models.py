@@ -14,7 +14,7 @@ from django.conf import settings
 
 from bridge.backends.breaker import State
 from bridge.routing import resolve
-from bridge.routing.resolve import Backend, Routes
+from bridge.routing.resolve import BackendConfig, Routes
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import JSON
@@ -46,7 +46,7 @@ def health(gateway: Gateway) -> tuple[int, JSON]:
     return (200 if serving else 503), body
 
 
-def _condition(gateway: Gateway, backend: Backend) -> dict[str, Any]:
+def _condition(gateway: Gateway, backend: BackendConfig) -> dict[str, Any]:
     condition = gateway.health.of(backend)
     state = gateway.health.state(backend)
     told: dict[str, Any] = {

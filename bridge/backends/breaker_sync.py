@@ -20,7 +20,7 @@ from django.utils import timezone
 from bridge.backends.health import Health, Report
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend, BreakerState
-from bridge.routing.resolve import Backend as Target
+from bridge.routing.resolve import BackendConfig as Target
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ PERIOD = 1.0
 MESSAGE_LIMIT = 500
 
 
-class Row(NamedTuple):
+class BreakerRow(NamedTuple):
     """A state as stored. `open_for` is seconds since it opened, None when it is closed."""
 
     failures: int
@@ -86,7 +86,7 @@ class BreakerRows:
             since = self._health.reports.get(backend_id)
             self._health.reports[backend_id] = report.followed_by(since) if since else report
 
-    def _take_over(self, backend: Target, row: Row) -> None:
+    def _take_over(self, backend: Target, row: BreakerRow) -> None:
         condition = self._health.of(backend)
         if row.number <= condition.number:
             return
@@ -100,7 +100,7 @@ class BreakerRows:
         breaker.failures = row.failures
 
 
-def _exchange(reports: dict[int, Report], threshold: int) -> dict[int, Row]:
+def _exchange(reports: dict[int, Report], threshold: int) -> dict[int, BreakerRow]:
     now = timezone.now()
     if reports:
         with transaction.atomic():
@@ -124,12 +124,12 @@ def _add(backend_id: int, report: Report, threshold: int, now: datetime) -> None
     row.save()
 
 
-def _read(row: BreakerState, now: datetime) -> Row:
+def _read(row: BreakerState, now: datetime) -> BreakerRow:
     if row.opened_at is None:
-        return Row(row.failures, None, row.last_error, row.number)
+        return BreakerRow(row.failures, None, row.last_error, row.number)
     # Clocks of hosts differ: a moment that is still to come here was just now there.
     since = max(0.0, (now - row.opened_at) / timedelta(seconds=1))
-    return Row(row.failures, since, row.last_error, row.number)
+    return BreakerRow(row.failures, since, row.last_error, row.number)
 
 
 def reset(backend_id: int) -> None:

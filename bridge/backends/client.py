@@ -25,7 +25,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from bridge.backends import demo
-from bridge.routing.resolve import Backend
+from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 
 logger = logging.getLogger(__name__)
@@ -228,7 +228,7 @@ _parsed = lru_cache(maxsize=256)(httpx.URL)
 """Addresses of backends are few, and reading one costs as much as reading the request."""
 
 
-class Upstream:
+class BackendClient:
     """The way out of one process. Create it on the running event loop."""
 
     def __init__(self, connect_timeout: float) -> None:
@@ -237,23 +237,28 @@ class Upstream:
         self._demo = _DemoTransport()
         self._terms = {"timeout": httpx.Timeout(None, connect=connect_timeout).as_dict()}
 
-    async def send(self, backend: Backend, key: str, body: bytes) -> Reply:
+    async def send(self, backend: BackendConfig, key: str, body: bytes) -> Reply:
         """POST a chat request. Returns when the headers are there; raises ApiError."""
         return await self.post(backend, key, "chat/completions", body)
 
-    async def post(self, backend: Backend, key: str, path: str, body: bytes) -> Reply:
+    async def post(self, backend: BackendConfig, key: str, path: str, body: bytes) -> Reply:
         """POST to `path` below the backend's base URL; with a slash in front, below its root."""
         headers = {"content-type": "application/json", **credential_header(backend, key)}
         base = backend.url.rpartition("/")[0] if path.startswith("/") else f"{backend.url}/"
         return await self._request(backend, "POST", f"{base}{path}", headers, body)
 
-    async def get(self, backend: Backend, key: str, path: str) -> Reply:
+    async def get(self, backend: BackendConfig, key: str, path: str) -> Reply:
         """GET `path` below the backend's base URL."""
         headers = credential_header(backend, key)
         return await self._request(backend, "GET", f"{backend.url}/{path}", headers, None)
 
     async def _request(
-        self, backend: Backend, method: str, url: str, headers: dict[str, str], body: bytes | None
+        self,
+        backend: BackendConfig,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None,
     ) -> Reply:
         try:
             async with asyncio.timeout(backend.timeout):
@@ -269,7 +274,7 @@ class Upstream:
         except TimeoutError:
             raise did_not_answer(backend.timeout) from None
 
-    async def _deliver(self, request: httpx.Request, backend: Backend) -> Reply:
+    async def _deliver(self, request: httpx.Request, backend: BackendConfig) -> Reply:
         """Send; once more if nobody read it, over a new connection and without a pause.
 
         Other idle connections may be closing too, and a new one never fails like this. It is no
@@ -293,7 +298,7 @@ def did_not_answer(seconds: float) -> ApiError:
     return ApiError(504, f"Backend did not answer within {seconds:g} seconds", blames_backend=True)
 
 
-def credential_header(backend: Backend, key: str) -> dict[str, str]:
+def credential_header(backend: BackendConfig, key: str) -> dict[str, str]:
     """The one header that carries the key; none without a key."""
     if not key:
         return {}

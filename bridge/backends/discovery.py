@@ -18,11 +18,11 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from bridge.backends import model_list
-from bridge.backends.client import Upstream
+from bridge.backends.client import BackendClient
 from bridge.backends.health import Health
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import DiscoveredModel
-from bridge.routing.resolve import Backend
+from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import decode
 
@@ -40,7 +40,7 @@ MAX_DETAILS = 50
 
 
 @dataclass(slots=True)
-class Progress:
+class DiscoveryProgress:
     """What discovery did for one backend so far. Times by the monotonic clock.
 
     `listed` models were in its list, unless `failure` says why there was none.
@@ -66,14 +66,14 @@ class _Answered(Exception):
 class Discovery:
     """Keeps the model rows of all backends current."""
 
-    def __init__(self, upstream: Upstream, health: Health, store: SnapshotStore) -> None:
+    def __init__(self, upstream: BackendClient, health: Health, store: SnapshotStore) -> None:
         self._upstream = upstream
         self._health = health
         self._store = store
-        self._progress: dict[str, Progress] = {}
+        self._progress: dict[str, DiscoveryProgress] = {}
 
-    def progress(self, backend: Backend) -> Progress:
-        return self._progress.setdefault(f"{backend.name} {backend.url}", Progress())
+    def progress(self, backend: BackendConfig) -> DiscoveryProgress:
+        return self._progress.setdefault(f"{backend.name} {backend.url}", DiscoveryProgress())
 
     async def run(self) -> None:
         """Refresh what is due, for as long as the process lives."""
@@ -83,10 +83,10 @@ class Discovery:
             await asyncio.gather(*(self.refresh(backend, backend.key) for backend in due))
             await asyncio.sleep(TICK)
 
-    def _backends(self) -> list[Backend]:
+    def _backends(self) -> list[BackendConfig]:
         return [b for b in self._store.current.routes.backends if not (b.is_demo or b.broken)]
 
-    def _is_due(self, backend: Backend) -> bool:
+    def _is_due(self, backend: BackendConfig) -> bool:
         progress = self.progress(backend)
         return progress.due_at <= time.monotonic() and not (progress.needs_key and not backend.key)
 
@@ -100,13 +100,13 @@ class Discovery:
         if waits:
             await asyncio.wait([asyncio.ensure_future(w) for w in waits], timeout=FIRST_WAIT)
 
-    async def _first_list(self, backend: Backend, key: str) -> None:
+    async def _first_list(self, backend: BackendConfig, key: str) -> None:
         progress = self.progress(backend)
         await progress.tried.wait()
         if progress.needs_key and key:
             await self.refresh(backend, key, only_if_due=True)
 
-    async def recheck(self, backend: Backend, key: str) -> None:
+    async def recheck(self, backend: BackendConfig, key: str) -> None:
         """The list seems to be out of date: read it again, but not for every such request."""
         progress = self.progress(backend)
         now = time.monotonic()
@@ -114,7 +114,7 @@ class Discovery:
             progress.rechecked_at = now
             await self.refresh(backend, backend.key or key)
 
-    async def refresh(self, backend: Backend, key: str, *, only_if_due: bool = False) -> None:
+    async def refresh(self, backend: BackendConfig, key: str, *, only_if_due: bool = False) -> None:
         """Read the list now. Never raises; what went wrong is logged and shown by /health."""
         progress = self.progress(backend)
         async with progress.lock:
@@ -141,7 +141,7 @@ class Discovery:
                 progress.tried.set()
 
     def _refused(
-        self, backend: Backend, progress: Progress, wants_key: bool, with_key: bool
+        self, backend: BackendConfig, progress: DiscoveryProgress, wants_key: bool, with_key: bool
     ) -> None:
         """The backend answered, but with no list."""
         if wants_key and not progress.needs_key:
@@ -151,14 +151,16 @@ class Discovery:
         pause = 0.0 if asked_in_vain else settings.DISCOVERY_MIN_INTERVAL
         self._note(backend, progress, pause, reachable=True)
 
-    def _note(self, backend: Backend, progress: Progress, pause: float, *, reachable: bool) -> None:
+    def _note(
+        self, backend: BackendConfig, progress: DiscoveryProgress, pause: float, *, reachable: bool
+    ) -> None:
         condition = self._health.of(backend)
         if condition.reachable is not reachable:
             logger.info("backend %s is %s", backend.name, "up" if reachable else "not reachable")
         condition.reachable = reachable
         progress.due_at = time.monotonic() + pause
 
-    async def _get(self, backend: Backend, key: str, path: str) -> object:
+    async def _get(self, backend: BackendConfig, key: str, path: str) -> object:
         reply = await self._upstream.get(backend, key, path)
         try:
             raw = await reply.read(MAX_LIST_BYTES)
@@ -171,10 +173,10 @@ class Discovery:
             await reply.aclose()
 
     async def _with_details(
-        self, backend: Backend, key: str, entries: list[model_list.Entry]
-    ) -> list[model_list.Entry]:
+        self, backend: BackendConfig, key: str, entries: list[model_list.ListedModel]
+    ) -> list[model_list.ListedModel]:
         """The entries, each with what `/models/{id}` adds, where the first shows that it does."""
-        found: dict[str, model_list.Entry] = {}
+        found: dict[str, model_list.ListedModel] = {}
         try:
             async with asyncio.timeout(DETAILS_TIMEOUT):
                 for entry in [entry for entry in entries if entry.is_bare][:MAX_DETAILS]:
@@ -187,20 +189,24 @@ class Discovery:
             pass  # the list alone is good enough
         return [found.get(entry.name, entry) for entry in entries]
 
-    async def remember_refused(self, backend: Backend, model: str, names: tuple[str, ...]) -> None:
+    async def remember_refused(
+        self, backend: BackendConfig, model: str, names: tuple[str, ...]
+    ) -> None:
         """Note in the model's row that the backend refuses these fields."""
         try:
             await database_sync_to_async(_add_refused)(backend.id, model, names)
         except DatabaseError as error:
             logger.warning("refused fields of %s not stored: %s", model, error)
 
-    async def _store_entries(self, backend: Backend, entries: list[model_list.Entry]) -> None:
+    async def _store_entries(
+        self, backend: BackendConfig, entries: list[model_list.ListedModel]
+    ) -> None:
         if await database_sync_to_async(_write)(backend.id, entries):
             await self._store.load()
 
 
 @transaction.atomic
-def _write(backend_id: int, entries: list[model_list.Entry]) -> bool:
+def _write(backend_id: int, entries: list[model_list.ListedModel]) -> bool:
     """Make the backend's rows fit its list; True when anything changed."""
     rows = {row.name: row for row in DiscoveredModel.objects.filter(backend_id=backend_id)}
     changed = False

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.backends.breaker import Breaker, State
-from bridge.routing.resolve import Backend
+from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 
 BREAKER_OPEN = "Backend is temporarily unavailable (circuit breaker open)"
@@ -61,7 +61,7 @@ class Permit:
     """Leave to call a backend once. Whichever of the three verbs comes first, counts."""
 
     health: Health
-    backend: Backend
+    backend: BackendConfig
     trial: bool = False
     settled: bool = False
 
@@ -99,14 +99,14 @@ class Health:
     reports: dict[int, Report] = field(default_factory=dict)
     changed: Callable[[], None] = lambda: None
 
-    def of(self, backend: Backend) -> Condition:
+    def of(self, backend: BackendConfig) -> Condition:
         condition = self.conditions.get(backend.name)
         if condition is None:
             condition = Condition(Breaker(self.threshold, self.pause))
             self.conditions[backend.name] = condition
         return condition
 
-    def admit(self, backend: Backend) -> Permit:
+    def admit(self, backend: BackendConfig) -> Permit:
         """Leave to call `backend`, or the error that says when to come back."""
         if backend.broken:
             raise ApiError(503, f"Backend {backend.name} {backend.broken}")
@@ -118,14 +118,14 @@ class Health:
             raise ApiError(529, BREAKER_OPEN, retry_after=wait)
         return Permit(self, backend, trial=forced is None and breaker.opened_at is not None)
 
-    def succeeded(self, backend: Backend) -> None:
+    def succeeded(self, backend: BackendConfig) -> None:
         breaker = self.of(backend).breaker
         if breaker.failures or breaker.opened_at is not None:
             self.reports[backend.id] = Report(recovered=True)
             self.changed()
         breaker.succeeded()
 
-    def failed(self, backend: Backend, message: str, *, trial: bool) -> None:
+    def failed(self, backend: BackendConfig, message: str, *, trial: bool) -> None:
         condition = self.of(backend)
         before = condition.breaker.opened_at
         condition.breaker.failed(self.clock(), trial=trial)
@@ -137,10 +137,10 @@ class Health:
             report.opened = True
             self.changed()
 
-    def state(self, backend: Backend) -> State:
+    def state(self, backend: BackendConfig) -> State:
         forced = FORCED.get(backend.breaker)
         return forced or self.of(backend).breaker.state(self.clock())
 
-    def can_serve(self, backends: tuple[Backend, ...]) -> bool:
+    def can_serve(self, backends: tuple[BackendConfig, ...]) -> bool:
         """Whether any backend would be called."""
         return any(not b.broken and self.state(b) is not State.OPEN for b in backends)

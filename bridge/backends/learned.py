@@ -22,7 +22,7 @@ SMALLEST_SAMPLE = 400
 
 
 @dataclass(slots=True)
-class Lessons:
+class LearnedFacts:
     _refused: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     _ratios: dict[tuple[str, str], float] = field(default_factory=dict)
 

@@ -14,7 +14,7 @@ from bridge.translation.json import JSON
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedModel:
     """One model of a list. None (and empty) is "not told"; sizes in tokens.
 
     modalities   what it can be shown;  features   what it can do, as the list names it
@@ -92,7 +92,7 @@ _VOLATILE = frozenset({"created", "permission", "status"})
 """Members that change with every read and tell nothing (or, like a command line, too much)."""
 
 
-def read_list(document: object) -> list[Entry]:
+def read_list(document: object) -> list[ListedModel]:
     """The models of a list: ``{"data": [...]}``, ``{"models": [...]}`` or a bare list."""
     items: object = document
     if isinstance(document, dict):
@@ -101,7 +101,7 @@ def read_list(document: object) -> list[Entry]:
     return list({entry.name: entry for entry in entries if entry}.values())
 
 
-def read_entry(item: object) -> Entry | None:
+def read_entry(item: object) -> ListedModel | None:
     """One model; None when it has no name."""
     if isinstance(item, str):
         item = {"id": item}
@@ -113,7 +113,7 @@ def read_entry(item: object) -> Entry | None:
     features = [feature for path in _FEATURES for feature in _list(item, path)]
     told_features = any(_at(item, path) is not None for path in _FEATURES)
     modalities = [mode for path in _MODALITIES for mode in _list(item, path)]
-    return Entry(
+    return ListedModel(
         name=name,
         context=_first_size(item, _CONTEXT),
         max_output=_first_size(item, _MAX_OUTPUT),

@@ -114,7 +114,7 @@ def routes(last: Snapshot, faults: list[Fault]) -> resolve.Routes:
         backends = [_demo()]
     aliases = _aliases(last, faults)
     if demo:
-        target = resolve.Choice(DEMO_NAME, DEMO_MODEL)
+        target = resolve.WeightedTarget(DEMO_NAME, DEMO_MODEL)
         aliases.append(resolve.Alias("claude-*", (target,)))
     tools = _checked(ToolNameMap.objects.all(), _tool_name, faults)
     return resolve.Routes(
@@ -157,14 +157,14 @@ def _reason(error: Exception) -> str:
 # --- backends ---------------------------------------------------------------------------------
 
 
-def _backends(last: Snapshot, faults: list[Fault]) -> list[resolve.Backend]:
+def _backends(last: Snapshot, faults: list[Fault]) -> list[resolve.BackendConfig]:
     models = _models(faults)
     known = {backend.id: backend for backend in last.routes.backends}
 
-    def last_good(row: Backend) -> resolve.Backend:
+    def last_good(row: Backend) -> resolve.BackendConfig:
         return known.get(row.pk) or _broken(row, models.get(row.pk, []))
 
-    def make(row: Backend) -> resolve.Backend:
+    def make(row: Backend) -> resolve.BackendConfig:
         return backend_of(row, models.get(row.pk, []))
 
     return _checked(Backend.objects.filter(enabled=True), make, faults, last_good)
@@ -183,12 +183,12 @@ def _models(faults: list[Fault]) -> dict[int, list[DiscoveredModel]]:
     return models
 
 
-def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> resolve.Backend:
+def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> resolve.BackendConfig:
     """A backend as the data plane knows it. Raises `sealing.CannotUnseal`, a ValueError."""
     rows = list(row.models.all()) if models is None else models
     facts = {model.name: facts_of(model) for model in rows}
     listed = {model.name: facts[model.name] for model in rows if model.listed}
-    return resolve.Backend(
+    return resolve.BackendConfig(
         id=row.pk,
         name=row.name,
         url=row.url.rstrip("/"),
@@ -205,10 +205,10 @@ def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> res
     )
 
 
-def _broken(row: Backend, models: list[DiscoveredModel]) -> resolve.Backend:
+def _broken(row: Backend, models: list[DiscoveredModel]) -> resolve.BackendConfig:
     """A backend that cannot be called. It stays known, so that requests are told why they fail."""
     facts = {model.name: facts_of(model) for model in models if model.listed}
-    return resolve.Backend(
+    return resolve.BackendConfig(
         row.pk, row.name, "", PROFILES["generic"], models=facts or None, broken=NOT_CONFIGURED
     )
 
@@ -247,9 +247,11 @@ def facts_of(row: DiscoveredModel) -> ModelFacts:
     )
 
 
-def _demo() -> resolve.Backend:
+def _demo() -> resolve.BackendConfig:
     facts = ModelFacts(DEMO_MODEL, vision=True, tools=True, reasoning=True)
-    return resolve.Backend(0, DEMO_NAME, DEMO_URL, PROFILES["generic"], models={DEMO_MODEL: facts})
+    return resolve.BackendConfig(
+        0, DEMO_NAME, DEMO_URL, PROFILES["generic"], models={DEMO_MODEL: facts}
+    )
 
 
 # --- the others -------------------------------------------------------------------------------
@@ -270,8 +272,8 @@ def _alias(row: ModelAlias) -> resolve.Alias:
     return resolve.Alias(row.pattern, tuple(map(_choice, targets)), said, row.pk)
 
 
-def _choice(target: Any) -> resolve.Choice:
-    return resolve.Choice(target.backend.name, target.model, target.weight, target.position)
+def _choice(target: Any) -> resolve.WeightedTarget:
+    return resolve.WeightedTarget(target.backend.name, target.model, target.weight, target.position)
 
 
 def _prices(faults: list[Fault]) -> Prices:

@@ -42,7 +42,7 @@ class ConfigFileError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ConfigEntry:
     """One document of a file. `place` is like ``aliases[2]``."""
 
     model: type[ConfigRow]
@@ -54,7 +54,7 @@ class Entry:
 class Content:
     """What a file says. `kinds` has empty sections, too."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ConfigEntry, ...]
     kinds: frozenset[str]
 
 
@@ -95,13 +95,13 @@ def read(text: str) -> Content:
     if not isinstance(told, dict):
         raise ConfigFileError([f"expected sections: {', '.join(SECTIONS)}"])
     problems = [f"{name}: no such section" for name in told if name not in SECTIONS]
-    entries: list[Entry] = []
+    entries: list[ConfigEntry] = []
     for kind, model in SECTIONS.items():
         documents = told.get(kind) or []
         if not isinstance(documents, list):
             problems.append(f"{kind}: expected a list")
             continue
-        found = [Entry(model, doc, f"{kind}[{i}]") for i, doc in enumerate(documents)]
+        found = [ConfigEntry(model, doc, f"{kind}[{i}]") for i, doc in enumerate(documents)]
         problems += [problem for entry in found for problem in _problems(entry)]
         entries += found
     problems = problems or list(_repeated(entries))
@@ -110,7 +110,7 @@ def read(text: str) -> Content:
     return Content(tuple(entries), frozenset(told))
 
 
-def _repeated(entries: list[Entry]) -> Iterator[str]:
+def _repeated(entries: list[ConfigEntry]) -> Iterator[str]:
     first: dict[tuple[Any, ...], str] = {}
     for entry in entries:
         known = first.setdefault((entry.model, *_key(entry.model, entry.document)), entry.place)
@@ -118,7 +118,7 @@ def _repeated(entries: list[Entry]) -> Iterator[str]:
             yield f"{entry.place}: the same as {known}"
 
 
-def _problems(entry: Entry) -> Iterator[str]:
+def _problems(entry: ConfigEntry) -> Iterator[str]:
     model, document, place = entry.model, entry.document, entry.place
     if not isinstance(document, dict):
         yield f"{place}: expected a mapping"
@@ -177,7 +177,7 @@ def apply(
     return changes
 
 
-def _put(entry: Entry) -> None:
+def _put(entry: ConfigEntry) -> None:
     row = find(entry.model, entry.document)
     document = dict(entry.document)
     if isinstance(row, Backend):
@@ -188,7 +188,7 @@ def _put(entry: Entry) -> None:
         raise ConfigFileError([f"{entry.place}.{told}" for told in _told(entry, error)]) from None
 
 
-def _told(entry: Entry, error: ValidationError) -> Iterator[str]:
+def _told(entry: ConfigEntry, error: ValidationError) -> Iterator[str]:
     """What is wrong, by the names that the file uses."""
     members = {column: member for member, column in entry.model.MEMBERS.items()}
     for column, texts in error.message_dict.items():

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from bridge.keys.limits import Limits
-from bridge.routing.resolve import Backend
+from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 
 MISSING = "Missing API key: send x-api-key or Authorization: Bearer"
@@ -152,7 +152,7 @@ def check_model(caller: Caller, model: str) -> None:
         raise ApiError(403, f"model: this API key may not use {model}")
 
 
-def credential(caller: Caller, backend: Backend, policy: KeyPolicy) -> tuple[str, bool]:
+def credential(caller: Caller, backend: BackendConfig, policy: KeyPolicy) -> tuple[str, bool]:
     """(key for the backend or "", whether it is the operator's)."""
     if backend.is_demo:
         return "", False

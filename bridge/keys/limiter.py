@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from django.conf import settings
 from django.db import Error
 
-from bridge.keys.limits import Limits, Outcome, Period, Ticket, Verdict, billionths, judge
+from bridge.keys.limits import Decision, Limits, Outcome, Period, Reservation, billionths, judge
 from bridge.keys.memory_limiter import LocalCounters
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ T = TypeVar("T")
 class Store(Protocol):
     """What both kinds of counters can do. `spent` and `cost` in billionths of a dollar."""
 
-    async def admit(self, ticket: Ticket) -> Outcome: ...
+    async def admit(self, ticket: Reservation) -> Outcome: ...
 
-    async def settle(self, ticket: Ticket, tokens: int, cost: int, now: float) -> None: ...
+    async def settle(self, ticket: Reservation, tokens: int, cost: int, now: float) -> None: ...
 
     async def seed(self, key_id: int, limits: Limits, spent: int, now: float) -> None: ...
 
@@ -90,13 +90,15 @@ class Counters:
 
     # --- for each request ---
 
-    async def admit(self, key_id: int, limits: Limits, estimate_tokens: int, now: float) -> Verdict:
+    async def admit(
+        self, key_id: int, limits: Limits, estimate_tokens: int, now: float
+    ) -> Decision:
         """Let a request in, or say which limit is in the way. `now` in Unix seconds.
 
         One that was let in holds one request, the estimated tokens and one place among the
         concurrent ones until its ticket is settled.
         """
-        ticket = Ticket(secrets.token_hex(8), key_id, now, max(0, estimate_tokens), limits)
+        ticket = Reservation(secrets.token_hex(8), key_id, now, max(0, estimate_tokens), limits)
         if limits.is_empty:
             return judge(ticket, Outcome())
         outcome, store = await self._decide(ticket)
@@ -106,7 +108,7 @@ class Counters:
             self._look_up(store, key_id, limits, now)
         return judge(ticket, outcome)
 
-    async def settle(self, ticket: Ticket, tokens: int, cost: Decimal, now: float) -> None:
+    async def settle(self, ticket: Reservation, tokens: int, cost: Decimal, now: float) -> None:
         """The request ended, however: `tokens` and `cost` (dollars) take the estimate's place.
 
         A second time does nothing. It is done also when the task that waits for it is cancelled.
@@ -120,7 +122,7 @@ class Counters:
         settling = store.settle(ticket, max(0, tokens), max(0, billionths(cost)), now)
         await asyncio.shield(self._errand(self._unless_away(settling)))
 
-    async def _decide(self, ticket: Ticket) -> tuple[Outcome, Store]:
+    async def _decide(self, ticket: Reservation) -> tuple[Outcome, Store]:
         store = self._store
         outcome = await self._unless_away(store.admit(ticket))
         if outcome is None:

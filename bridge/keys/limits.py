@@ -29,7 +29,7 @@ NANO = 10**9
 Period = Literal["day", "month"]
 
 
-class Kind(StrEnum):
+class LimitKind(StrEnum):
     """The limits, in the order in which they are looked at."""
 
     BUDGET = "budget"
@@ -60,7 +60,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class Reservation:
     """A request that was let in, to be given back when it ends. `tokens` is the estimate."""
 
     id: str
@@ -80,7 +80,7 @@ class Outcome:
     seeded    when the sum spent was last compared with the ledger, 0 for never (Unix seconds)
     """
 
-    refused: Kind | None = None
+    refused: LimitKind | None = None
     wait: float = 0.0
     requests: int = 0
     requests_reset: float = 0.0
@@ -100,7 +100,7 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """The decision on one request.
 
     ticket       to be settled when the request ends; None: refused
@@ -111,8 +111,8 @@ class Verdict:
     spent_usd    of the budget, where the key has one
     """
 
-    ticket: Ticket | None
-    refused: Kind | None = None
+    ticket: Reservation | None
+    refused: LimitKind | None = None
     limit: int | Decimal | None = None
     retry_after: int | None = None
     message: str = ""
@@ -127,19 +127,19 @@ class Verdict:
     @property
     def should_retry(self) -> bool | None:
         """False where trying again soon is of no use: 429 billing_error, or too large for ever."""
-        final = self.refused is Kind.BUDGET or (self.refused and self.retry_after is None)
+        final = self.refused is LimitKind.BUDGET or (self.refused and self.retry_after is None)
         return False if final else None
 
 
-def judge(ticket: Ticket, outcome: Outcome) -> Verdict:
+def judge(ticket: Reservation, outcome: Outcome) -> Decision:
     """The verdict on the request of this ticket."""
     limits, now = ticket.limits, ticket.at
     refused = outcome.refused
     wait = outcome.wait
-    if refused is Kind.BUDGET:
+    if refused is LimitKind.BUDGET:
         wait = period_end(now, limits.period) - now
     spent = Decimal(outcome.spent) / NANO
-    return Verdict(
+    return Decision(
         ticket=None if refused else ticket,
         refused=refused,
         limit=_limit(limits, refused),
@@ -155,30 +155,30 @@ def _gauge(limit: int | None, used: int, reset: float) -> Gauge | None:
     return None if limit is None else Gauge(limit, max(0, limit - used), reset)
 
 
-def _limit(limits: Limits, kind: Kind | None) -> int | Decimal | None:
+def _limit(limits: Limits, kind: LimitKind | None) -> int | Decimal | None:
     return {
         None: None,
-        Kind.BUDGET: limits.budget_usd,
-        Kind.REQUESTS: limits.rpm,
-        Kind.TOKENS: limits.tpm,
-        Kind.CONCURRENT: limits.concurrent,
+        LimitKind.BUDGET: limits.budget_usd,
+        LimitKind.REQUESTS: limits.rpm,
+        LimitKind.TOKENS: limits.tpm,
+        LimitKind.CONCURRENT: limits.concurrent,
     }[kind]
 
 
-def _message(ticket: Ticket, kind: Kind, never: bool) -> str:
+def _message(ticket: Reservation, kind: LimitKind, never: bool) -> str:
     limits = ticket.limits
-    if kind is Kind.TOKENS and never:
+    if kind is LimitKind.TOKENS and never:
         return (
             f"Request of about {ticket.tokens} tokens exceeds the {limits.tpm} tokens per minute "
             "of this key"
         )
     again = rfc3339(period_end(ticket.at, limits.period))
     return {
-        Kind.BUDGET: f"Budget of {_dollars(limits.budget_usd)} a {limits.period} is used up, "
+        LimitKind.BUDGET: f"Budget of {_dollars(limits.budget_usd)} a {limits.period} is used up, "
         f"the next one begins at {again}",
-        Kind.REQUESTS: f"Rate limit of {limits.rpm} requests per minute exceeded",
-        Kind.TOKENS: f"Rate limit of {limits.tpm} tokens per minute exceeded",
-        Kind.CONCURRENT: f"Limit of {limits.concurrent} concurrent requests exceeded",
+        LimitKind.REQUESTS: f"Rate limit of {limits.rpm} requests per minute exceeded",
+        LimitKind.TOKENS: f"Rate limit of {limits.tpm} tokens per minute exceeded",
+        LimitKind.CONCURRENT: f"Limit of {limits.concurrent} concurrent requests exceeded",
     }[kind]
 
 
@@ -186,7 +186,7 @@ def _dollars(amount: Decimal | None) -> str:
     return f"{amount or Decimal():f} USD"
 
 
-def headers(verdict: Verdict) -> dict[str, str]:
+def headers(verdict: Decision) -> dict[str, str]:
     """The vendor's rate limit headers for any reply, and `retry-after` for a refusal."""
     told = {}
     for name, gauge in (("requests", verdict.requests), ("tokens", verdict.tokens)):

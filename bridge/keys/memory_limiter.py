@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from bridge.keys.limits import (
     WINDOW_SECONDS,
-    Kind,
+    LimitKind,
     Limits,
     Outcome,
     Period,
-    Ticket,
+    Reservation,
     billionths,
     period_name,
 )
@@ -25,21 +25,21 @@ CONCURRENT_WAIT = 1.0
 
 
 @dataclass(slots=True)
-class Entry:
+class WindowEntry:
     id: str
     at: float
     amount: int
 
 
-class Window:
+class SlidingWindow:
     """Amounts of the last 60 seconds, the oldest first. `now` never goes back."""
 
     __slots__ = ("_by_id", "_entries", "total")
 
     def __init__(self) -> None:
         self.total = 0
-        self._entries: deque[Entry] = deque()
-        self._by_id: dict[str, Entry] = {}
+        self._entries: deque[WindowEntry] = deque()
+        self._by_id: dict[str, WindowEntry] = {}
 
     def trim(self, now: float) -> None:
         while self._entries and self._entries[0].at <= now - WINDOW_SECONDS:
@@ -49,7 +49,7 @@ class Window:
 
     def add(self, id: str, now: float, amount: int) -> None:
         if amount > 0:
-            self._by_id[id] = Entry(id, now, amount)
+            self._by_id[id] = WindowEntry(id, now, amount)
             self._entries.append(self._by_id[id])
             self.total += amount
 
@@ -88,8 +88,8 @@ class Spending:
 class Book:
     """The counts of one key."""
 
-    requests: Window = field(default_factory=Window)
-    tokens: Window = field(default_factory=Window)
+    requests: SlidingWindow = field(default_factory=SlidingWindow)
+    tokens: SlidingWindow = field(default_factory=SlidingWindow)
     running: set[str] = field(default_factory=set)
     spending: dict[Period, Spending] = field(default_factory=dict)
     last: float = 0.0
@@ -100,7 +100,7 @@ class Book:
         Unless the clock was set back by more than the window: then what was counted is forgotten.
         """
         if self.last > now + WINDOW_SECONDS:
-            self.requests, self.tokens = Window(), Window()
+            self.requests, self.tokens = SlidingWindow(), SlidingWindow()
             self.last = now
         self.last = max(self.last, now)
         self.requests.trim(self.last)
@@ -123,7 +123,7 @@ class LocalCounters:
     def _book(self, key_id: int) -> Book:
         return self._books.setdefault(key_id, Book())
 
-    async def admit(self, ticket: Ticket) -> Outcome:
+    async def admit(self, ticket: Reservation) -> Outcome:
         """Let the request in, and count it, if no limit is in the way."""
         limits, book = ticket.limits, self._book(ticket.key_id)
         now = book.turn(ticket.at)
@@ -142,7 +142,7 @@ class LocalCounters:
             seeded=spending.seeded,
         )
 
-    async def settle(self, ticket: Ticket, tokens: int, cost: int, now: float) -> None:
+    async def settle(self, ticket: Reservation, tokens: int, cost: int, now: float) -> None:
         """Put what was used in place of the estimate. `cost` in billionths of a dollar."""
         limits, book = ticket.limits, self._book(ticket.key_id)
         book.running.discard(ticket.id)
@@ -161,18 +161,18 @@ class LocalCounters:
 
 
 def _obstacle(
-    ticket: Ticket, book: Book, spending: Spending, now: float
-) -> tuple[Kind | None, float]:
+    ticket: Reservation, book: Book, spending: Spending, now: float
+) -> tuple[LimitKind | None, float]:
     """The limit in the way, and the seconds until the request could pass it.
 
     Of two minutes in the way, the one that takes longer: who waits as told is let in.
     """
     limits = ticket.limits
     if limits.budget_usd is not None and spending.spent >= billionths(limits.budget_usd):
-        return Kind.BUDGET, 0.0
+        return LimitKind.BUDGET, 0.0
     windows = (
-        (Kind.REQUESTS, limits.rpm, book.requests, 1),
-        (Kind.TOKENS, limits.tpm, book.tokens, ticket.tokens),
+        (LimitKind.REQUESTS, limits.rpm, book.requests, 1),
+        (LimitKind.TOKENS, limits.tpm, book.tokens, ticket.tokens),
     )
     waits = {
         kind: window.wait(now, amount, limit)
@@ -183,11 +183,11 @@ def _obstacle(
         longest = max(waits, key=lambda kind: waits[kind])
         return longest, waits[longest]
     if limits.concurrent is not None and len(book.running) >= limits.concurrent:
-        return Kind.CONCURRENT, CONCURRENT_WAIT
+        return LimitKind.CONCURRENT, CONCURRENT_WAIT
     return None, 0.0
 
 
-def _count(ticket: Ticket, book: Book, now: float) -> None:
+def _count(ticket: Reservation, book: Book, now: float) -> None:
     limits = ticket.limits
     if limits.rpm is not None:
         book.requests.add(ticket.id, now, 1)

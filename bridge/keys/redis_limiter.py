@@ -19,11 +19,11 @@ from typing import Any
 from bridge.cluster import redis
 from bridge.keys.limits import (
     WINDOW_SECONDS,
-    Kind,
+    LimitKind,
     Limits,
     Outcome,
     Period,
-    Ticket,
+    Reservation,
     billionths,
     period_end,
     period_name,
@@ -51,7 +51,7 @@ class RedisCounters:
         self._leased: dict[str, int] = {}
         """Tickets of running requests that hold a place -> their keys."""
 
-    async def admit(self, ticket: Ticket) -> Outcome:
+    async def admit(self, ticket: Reservation) -> Outcome:
         """Let the request in, and count it, if no limit is in the way."""
         limits = ticket.limits
         budget = None if limits.budget_usd is None else billionths(limits.budget_usd)
@@ -71,7 +71,7 @@ class RedisCounters:
             self._leased[ticket.id] = ticket.key_id
         return outcome
 
-    async def settle(self, ticket: Ticket, tokens: int, cost: int, now: float) -> None:
+    async def settle(self, ticket: Reservation, tokens: int, cost: int, now: float) -> None:
         """Put what was used in place of the estimate. `cost` in billionths of a dollar."""
         self.let_go(ticket)
         limits = ticket.limits
@@ -89,7 +89,7 @@ class RedisCounters:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self._settle(_keys(ticket.key_id, limits, now), args)
 
-    def let_go(self, ticket: Ticket) -> None:
+    def let_go(self, ticket: Reservation) -> None:
         """Renew its place no more."""
         self._leased.pop(ticket.id, None)
 
@@ -146,7 +146,7 @@ def _kept(limits: Limits, now: float) -> int:
 def _outcome(answer: Sequence[Any]) -> Outcome:
     refused, wait, requests, requests_reset, tokens, tokens_reset, spent, seeded = answer
     return Outcome(
-        refused=Kind(refused.decode()) if refused else None,
+        refused=LimitKind(refused.decode()) if refused else None,
         wait=float(wait),
         requests=int(requests),
         requests_reset=float(requests_reset),

@@ -21,11 +21,11 @@ from django.db import connection, transaction
 from bridge.ledger import rollups
 from bridge.ledger.spool_file import SUFFIX
 from bridge.models import SpoolPosition, UsageHorizon, UsageHour, UsageRecord, UsageSession
-from bridge.models.usage import Sums
+from bridge.models.usage import SumColumns
 
 HOUR = timedelta(hours=1)
 SESSIONS_AT_ONCE = 100
-_COUNTED = (*Sums.NAMES, *UsageHour.FIRST_TOKEN, *UsageHour.DURATION)
+_COUNTED = (*SumColumns.NAMES, *UsageHour.FIRST_TOKEN, *UsageHour.DURATION)
 
 Group = tuple[Any, ...]
 Amounts = Counter[str]
@@ -90,7 +90,7 @@ def _check_hour(hour: datetime, found: Audit) -> None:
     found.differences += _compare(UsageHour.UNIQUE, wanted, stored)
 
 
-def _entries(**conditions: Any) -> Iterator[rollups.Entry]:
+def _entries(**conditions: Any) -> Iterator[rollups.RollupEntry]:
     rows = UsageRecord.objects.filter(**conditions).order_by()
     return rows.values_list(*rollups.COLUMNS, named=True).iterator()
 
@@ -113,7 +113,7 @@ def _check_sessions(few: Sequence[UsageSession], found: Audit) -> None:
         for group, added in rollups.sessions(_entries(session__in=names)).items():
             wanted.setdefault(group[:-1], Amounts()).update(added.amounts)
         sums = list(UsageSession.objects.filter(pk__in=[row.pk for row in few]))
-    stored = {_group(row, UsageSession.UNIQUE): _stored(row, Sums.NAMES) for row in sums}
+    stored = {_group(row, UsageSession.UNIQUE): _stored(row, SumColumns.NAMES) for row in sums}
     ours = {group: added for group, added in wanted.items() if group in stored}
     found.differences += _compare(UsageSession.UNIQUE, ours, stored)
 

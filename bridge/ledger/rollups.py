@@ -22,7 +22,7 @@ Amounts = dict[str, int]
 """Column -> how much is added to it; a column that is not named gets nothing."""
 
 
-class Entry(Protocol):
+class RollupEntry(Protocol):
     """The columns of a `UsageRecord` that sums are made of."""
 
     time: datetime
@@ -51,7 +51,7 @@ class Entry(Protocol):
     duration_ms: int
 
 
-COLUMNS = tuple(Entry.__annotations__)
+COLUMNS = tuple(RollupEntry.__annotations__)
 
 
 class Added(msgspec.Struct, gc=False):
@@ -84,7 +84,7 @@ class Added(msgspec.Struct, gc=False):
     generation_ms: int = 0
 
 
-def added(row: Entry) -> Added:
+def added(row: RollupEntry) -> Added:
     """What one request adds to the sums of its hour and of its session."""
     status, cost = row.status, row.cost_nano_usd
     tokens = row.input_tokens + row.output_tokens + row.cache_read_tokens + row.cache_write_tokens
@@ -112,7 +112,7 @@ def added(row: Entry) -> Added:
     return sums
 
 
-def _add_times(sums: Added, row: Entry) -> None:
+def _add_times(sums: Added, row: RollupEntry) -> None:
     sums.duration_ms, first = row.duration_ms, row.first_token_ms
     if first is not None:
         sums.first_tokens, sums.first_token_ms = 1, first
@@ -120,13 +120,13 @@ def _add_times(sums: Added, row: Entry) -> None:
         sums.generation_ms = max(0, row.duration_ms - first)
 
 
-def amounts(rows: Iterable[Entry]) -> Amounts:
+def amounts(rows: Iterable[RollupEntry]) -> Amounts:
     """What these requests add together, by the columns of `Sums`."""
     columns = zip(*(msgspec.structs.astuple(added(row)) for row in rows), strict=True)
     return dict(zip(Added.__struct_fields__, map(sum, columns), strict=True))
 
 
-def latencies(rows: Iterable[Entry]) -> Amounts:
+def latencies(rows: Iterable[RollupEntry]) -> Amounts:
     """What these requests add to the histograms of their hour."""
     counts: Amounts = {}
     for row in rows:
@@ -140,7 +140,7 @@ def latencies(rows: Iterable[Entry]) -> Amounts:
     return counts
 
 
-def payer(row: Entry) -> tuple[int, str, str]:
+def payer(row: RollupEntry) -> tuple[int, str, str]:
     """(key_id, fingerprint, key) under which a request is summed.
 
     A forwarded key that was refused is nobody's: who guesses keys must not fill the reports.
@@ -184,9 +184,9 @@ class Session:
 Group = tuple[Any, ...]
 
 
-def hours(rows: Iterable[Entry]) -> Mapping[Group, Hour]:
+def hours(rows: Iterable[RollupEntry]) -> Mapping[Group, Hour]:
     """What these rows add, by the columns of `UsageHour.UNIQUE`."""
-    found: dict[Group, list[Entry]] = {}
+    found: dict[Group, list[RollupEntry]] = {}
     for row in rows:
         key_id, fingerprint, _ = payer(row)
         start = row.time.replace(minute=0, second=0, microsecond=0)
@@ -198,9 +198,9 @@ def hours(rows: Iterable[Entry]) -> Mapping[Group, Hour]:
     }
 
 
-def sessions(rows: Iterable[Entry]) -> Mapping[Group, Session]:
+def sessions(rows: Iterable[RollupEntry]) -> Mapping[Group, Session]:
     """What these rows add, by the columns of `UsageSession.UNIQUE` and the model."""
-    found: dict[Group, list[Entry]] = {}
+    found: dict[Group, list[RollupEntry]] = {}
     for row in rows:
         if row.session:
             key_id, fingerprint, _ = payer(row)
@@ -208,7 +208,7 @@ def sessions(rows: Iterable[Entry]) -> Mapping[Group, Session]:
     return {group: _session(few) for group, few in found.items()}
 
 
-def _session(rows: Sequence[Entry]) -> Session:
+def _session(rows: Sequence[RollupEntry]) -> Session:
     last, times = rows[-1], [row.time for row in rows]
     return Session(
         key=payer(last)[2],
@@ -220,6 +220,6 @@ def _session(rows: Sequence[Entry]) -> Session:
     )
 
 
-def context(row: Entry) -> int:
+def context(row: RollupEntry) -> int:
     """Tokens of the prompt together with its answer."""
     return row.input_tokens + row.cache_read_tokens + row.cache_write_tokens + row.output_tokens

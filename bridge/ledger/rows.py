@@ -37,7 +37,7 @@ DETAIL = (
 )
 
 
-class Row(msgspec.Struct, gc=False):
+class UsageRow(msgspec.Struct, gc=False):
     """One row, member by column. `detail` is JSON text."""
 
     request_id: str
@@ -71,10 +71,10 @@ class Row(msgspec.Struct, gc=False):
     detail: str
 
 
-def row_of(record: Record) -> Row:
+def row_of(record: Record) -> UsageRow:
     """The row of one request. Whatever the record says, a database takes it."""
     issued = record.key_id or 0
-    return Row(
+    return UsageRow(
         request_id=_text(record.request_id, _WIDTHS["request_id"]),
         time=datetime.fromtimestamp(record.started_at, UTC),
         key_id=issued,

@@ -23,7 +23,7 @@ from django.db import DataError, Error, transaction
 
 from bridge.ledger import rollups, upsert
 from bridge.ledger.record import Record
-from bridge.ledger.rows import Row, row_of
+from bridge.ledger.rows import UsageRow, row_of
 from bridge.ledger.spool import Batch, Spool
 from bridge.models import (
     LateHours,
@@ -33,7 +33,7 @@ from bridge.models import (
     UsageRecord,
     UsageSession,
 )
-from bridge.models.usage import LATE, Sums
+from bridge.models.usage import LATE, SumColumns
 from bridge.translation.json import decode
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ FLUSH_SECONDS = 2.0
 """How long the end of a process may take for lines that still wait."""
 
 _read_record = msgspec.json.Decoder(Record).decode
-_ADDED = dict.fromkeys(Sums.NAMES, upsert.ADD)
+_ADDED = dict.fromkeys(SumColumns.NAMES, upsert.ADD)
 _HOUR_RULES = {
     "key": upsert.LATEST,
     **_ADDED,
@@ -75,11 +75,11 @@ def enter(records: Sequence[Record], place: tuple[str, int] | None = None) -> in
     `place`: the spool file that they come from, and the position behind them. Raises
     django.db.Error, and has then changed nothing.
     """
-    rows: dict[str, Row] = {}
+    rows: dict[str, UsageRow] = {}
     for row in map(row_of, records):
         rows.setdefault(row.request_id, row)
     values = [*map(msgspec.structs.astuple, rows.values())]
-    added = upsert.insert_new(UsageRecord, Row.__struct_fields__, values, "request_id")
+    added = upsert.insert_new(UsageRecord, UsageRow.__struct_fields__, values, "request_id")
     new = [row for row in rows.values() if row.request_id in added]
     upsert.merge(UsageHour, UsageHour.UNIQUE, _HOUR_RULES, _hour_rows(new))
     upsert.merge(UsageSession, UsageSession.UNIQUE, _SESSION_RULES, _session_rows(new))
@@ -91,19 +91,19 @@ def enter(records: Sequence[Record], place: tuple[str, int] | None = None) -> in
     return len(new)
 
 
-def _comes_late(rows: Sequence[Row]) -> bool:
+def _comes_late(rows: Sequence[UsageRow]) -> bool:
     begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     return any(row.time < begin - LATE for row in rows)
 
 
-def _hour_rows(rows: Sequence[Row]) -> list[upsert.Row]:
+def _hour_rows(rows: Sequence[UsageRow]) -> list[upsert.Row]:
     return [
         {**dict(zip(UsageHour.UNIQUE, group, strict=True)), "key": hour.key, **hour.amounts}
         for group, hour in rollups.hours(rows).items()
     ]
 
 
-def _session_rows(rows: Sequence[Row]) -> list[upsert.Row]:
+def _session_rows(rows: Sequence[UsageRow]) -> list[upsert.Row]:
     return [
         {
             **dict(zip(UsageSession.UNIQUE, group[:-1], strict=True)),

@@ -1,7 +1,7 @@
-"""What a process of the gateway tells those who watch it, and the names by which they meet. Pure.
+"""Messages and channel names of the live view. Pure.
 
-Whoever watches says so to the group GATEWAYS every ANNOUNCE_SECONDS. Each process that heard it
-within PATIENCE seconds sends a `Beat` to the group WATCHERS every second, as plain data:
+An open page announces itself to the group GATEWAYS every ANNOUNCE_SECONDS. Each process that got an
+announcement within PATIENCE seconds sends an `ActivitySnapshot` to the group WATCHERS every second:
 
     {"type": "beat", "beat": {"process": "1f3a9c02", "at": 1767225600.0, "running": [...], ...}}
 """
@@ -66,7 +66,7 @@ class Finished(msgspec.Struct, frozen=True):
     cost_nano_usd: int | None = None
 
 
-class Beat(msgspec.Struct, frozen=True):
+class ActivitySnapshot(msgspec.Struct, frozen=True):
     """One second of one process.
 
     running, finished    the first of them;  running_count: all that run

@@ -28,7 +28,7 @@ from bridge.live.messages import (
     PATIENCE,
     PERIOD,
     WATCHERS,
-    Beat,
+    ActivitySnapshot,
     Finished,
     Running,
 )
@@ -42,7 +42,7 @@ REJOIN_SECONDS = 3600.0
 """Channel layers forget members of a group after a day."""
 
 
-class Journey(Protocol):
+class RunningExchange(Protocol):
     """A request under way."""
 
     def seen(self) -> Running:
@@ -50,7 +50,7 @@ class Journey(Protocol):
         ...
 
 
-class Ledger(Protocol):
+class UsageSource(Protocol):
     """What takes down the requests that ended."""
 
     @property
@@ -59,10 +59,10 @@ class Ledger(Protocol):
         ...
 
 
-class Pulse:
+class ActivityPublisher:
     """The pulse of one process, over its `journeys`. `run` it on the running loop."""
 
-    def __init__(self, journeys: Collection[Journey], ledger: Ledger) -> None:
+    def __init__(self, journeys: Collection[RunningExchange], ledger: UsageSource) -> None:
         self._journeys = journeys
         self._ledger = ledger
         self._process = secrets.token_hex(4)
@@ -90,10 +90,10 @@ class Pulse:
         self._watched_until = time.monotonic() + PATIENCE
         self._watched.set()
 
-    def beat(self) -> Beat:
+    def beat(self) -> ActivitySnapshot:
         """What happened since the last beat, which is forgotten."""
         running = sorted((journey.seen() for journey in self._journeys), key=lambda one: -one.age)
-        beat = Beat(
+        beat = ActivitySnapshot(
             self._process,
             time.time(),
             tuple(running[:MOST_RUNNING]),

@@ -48,7 +48,7 @@ class Identified(models.Model):
         abstract = True
 
 
-class Sums(models.Model):
+class SumColumns(models.Model):
     """What adds up. Every request is counted in `requests`, and in at most one of the next three.
 
     errors       ended with a status of 500 or more, before or within the stream
@@ -91,7 +91,7 @@ class Sums(models.Model):
         abstract = True
 
 
-Sums.NAMES = tuple(field.name for field in Sums._meta.fields)
+SumColumns.NAMES = tuple(field.name for field in SumColumns._meta.fields)
 
 
 class UsageRecord(Identified):
@@ -143,7 +143,7 @@ class UsageRecord(Identified):
         return outcome(self.status)
 
 
-class UsageHour(Identified, Sums):
+class UsageHour(Identified, SumColumns):
     """The sums of one hour (UTC), for each key, backend, model and alias.
 
     Below them the histograms of `latency`, one column for each bucket: `first_token_00` and
@@ -179,7 +179,7 @@ for _name in (*latency.FIRST_TOKEN, *latency.DURATION):
     UsageHour.add_to_class(_name, models.IntegerField(default=0))
 
 
-class UsageSession(Identified, Sums):
+class UsageSession(Identified, SumColumns):
     """The sums of one Claude Code session. The client chooses its name, so each key has its own."""
 
     UNIQUE = ("session", "key_id", "fingerprint")

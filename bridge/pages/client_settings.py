@@ -106,7 +106,7 @@ def curl(connection: Connection) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class SettingsPage:
     """What `bridge/client_settings.html` shows."""
 
     connection: Connection
@@ -119,10 +119,10 @@ class Page:
     """(key of the tab, its title, the snippet)"""
 
 
-def page(connection: Connection) -> Page:
+def page(connection: Connection) -> SettingsPage:
     """Everything about one connection, ready to be shown."""
     variables = claude_code(connection)
-    return Page(
+    return SettingsPage(
         connection=connection,
         known=known(connection.facts),
         remarks=remarks(connection),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bridge.probe.reply import Body, Heard
+from bridge.probe.reply import Body, ProbeReply
 from bridge.translation.errors.redaction import redact
 from bridge.translation.json import JSON
 from bridge.translation.profiles import ModelFacts, Profile
@@ -35,7 +35,7 @@ Message = dict[str, JSON]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckVerdict:
     """What one answer shows. `facts`: by the names of `DiscoveredModel.FACTS`, only proven ones."""
 
     works: bool | None
@@ -85,10 +85,10 @@ class Subject:
 
 
 Build = Callable[[Subject], Body]
-Judge = Callable[[Heard, Subject], Verdict]
+Judge = Callable[[ProbeReply, Subject], CheckVerdict]
 
 
-def _no_facts(heard: Heard) -> Mapping[str, Any]:
+def _no_facts(heard: ProbeReply) -> Mapping[str, Any]:
     return {}
 
 
@@ -108,10 +108,12 @@ class Check:
     judge: Judge
     judges_refusals: bool = False
     read_bytes: int = READ_BYTES
-    refusal_facts: Callable[[Heard], Mapping[str, Any]] = _no_facts
+    refusal_facts: Callable[[ProbeReply], Mapping[str, Any]] = _no_facts
 
 
-def find(check: Check, heard: Heard, subject: Subject, secrets: tuple[str, ...] = ()) -> Finding:
+def find(
+    check: Check, heard: ProbeReply, subject: Subject, secrets: tuple[str, ...] = ()
+) -> Finding:
     """The finding of a check; `secrets` do not appear in its evidence."""
     verdict = _verdict(check, heard, subject)
     facts = dict(verdict.facts)
@@ -120,14 +122,14 @@ def find(check: Check, heard: Heard, subject: Subject, secrets: tuple[str, ...] 
     return Finding(check.name, check.title, verdict.works, plain(verdict.evidence, secrets), facts)
 
 
-def _verdict(check: Check, heard: Heard, subject: Subject) -> Verdict:
+def _verdict(check: Check, heard: ProbeReply, subject: Subject) -> CheckVerdict:
     if heard.silence:
-        return Verdict(None, f"No answer to judge: {heard.silence}")
+        return CheckVerdict(None, f"No answer to judge: {heard.silence}")
     if heard.error and not check.judges_refusals:
-        return Verdict(False, f"Answered with {heard.said}", check.refusal_facts(heard))
+        return CheckVerdict(False, f"Answered with {heard.said}", check.refusal_facts(heard))
     verdict = check.judge(heard, subject)
     if verdict.works is False and heard.cut and not heard.error and heard.is_blank:
-        return Verdict(None, f"{spent(heard)} went into thinking, so nothing is known")
+        return CheckVerdict(None, f"{spent(heard)} went into thinking, so nothing is known")
     return verdict
 
 
@@ -183,14 +185,14 @@ def quoted(text: str) -> str:
     return f'"{text.strip()}"'
 
 
-def it_said(heard: Heard) -> str:
+def it_said(heard: ProbeReply) -> str:
     """What came in place of what was wanted."""
     if heard.calls:
         return f"it called {', '.join(map(str, heard.calls))}"
     return f"it said {quoted(heard.text)}" if heard.text.strip() else "the answer was empty"
 
 
-def spent(heard: Heard) -> str:
+def spent(heard: ProbeReply) -> str:
     """The tokens of an answer that was cut."""
     count = heard.usage.completion if heard.usage else None
     return f"All {count} tokens" if count else "All tokens"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bridge.probe.check import Check, Subject, Verdict, ask, assistant, it_said, quoted, user
-from bridge.probe.reply import Body, Heard
+from bridge.probe.check import Check, CheckVerdict, Subject, ask, assistant, it_said, quoted, user
+from bridge.probe.reply import Body, ProbeReply
 from bridge.translation.json import JSON, decode
-from bridge.translation.response.deltas import Usage
+from bridge.translation.response.deltas import ReportedUsage
 
 SUM = user("What is 2 + 3? Answer with the number alone.")
 COUNT = user("Count from 1 to 9, separated by commas.")
@@ -33,21 +33,23 @@ def _plain(subject: Subject) -> Body:
     return ask(subject, SUM, room=FIRST_ROOM)
 
 
-def _is_answered(heard: Heard, subject: Subject) -> Verdict:
-    return Verdict(bool(heard.text.strip()), f"Asked for 2 + 3{_ending(heard)}: {it_said(heard)}")
+def _is_answered(heard: ProbeReply, subject: Subject) -> CheckVerdict:
+    return CheckVerdict(
+        bool(heard.text.strip()), f"Asked for 2 + 3{_ending(heard)}: {it_said(heard)}"
+    )
 
 
-def _ending(heard: Heard) -> str:
+def _ending(heard: ProbeReply) -> str:
     return f", finish_reason {heard.finish}" if heard.finish else ""
 
 
-def _has_usage(heard: Heard, subject: Subject) -> Verdict:
+def _has_usage(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     if heard.usage is None:
-        return Verdict(False, "The answer has no usage")
-    return Verdict(True, _counts(heard.usage))
+        return CheckVerdict(False, "The answer has no usage")
+    return CheckVerdict(True, _counts(heard.usage))
 
 
-def _counts(usage: Usage) -> str:
+def _counts(usage: ReportedUsage) -> str:
     cached = f" ({usage.cached} of them cached)" if usage.cached else ""
     return f"{usage.prompt} tokens in{cached}, {usage.completion} out"
 
@@ -60,47 +62,47 @@ def _streamed(subject: Subject) -> Body:
     return ask(subject, COUNT, stream=True)
 
 
-def _is_stream(heard: Heard, subject: Subject) -> Verdict:
+def _is_stream(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     if not heard.chunks:
-        return Verdict(False, "One JSON document came, although a stream was asked for")
+        return CheckVerdict(False, "One JSON document came, although a stream was asked for")
     if not (heard.finish or heard.closed):
-        return Verdict(False, f"{heard.chunks} chunks, and no word that the answer is over")
+        return CheckVerdict(False, f"{heard.chunks} chunks, and no word that the answer is over")
     if not heard.text.strip():
-        return Verdict(None, f"{heard.chunks} chunks, without any text in them")
+        return CheckVerdict(None, f"{heard.chunks} chunks, without any text in them")
     mark = "closed by [DONE]" if heard.closed else "without [DONE] at the end"
-    return Verdict(True, f"{heard.chunks} chunks, {mark}: {quoted(heard.text)}")
+    return CheckVerdict(True, f"{heard.chunks} chunks, {mark}: {quoted(heard.text)}")
 
 
 def _streamed_usage(subject: Subject) -> Body:
     return ask(subject, SUM, stream=True, stream_options={"include_usage": True})
 
 
-def _has_last_usage(heard: Heard, subject: Subject) -> Verdict:
+def _has_last_usage(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     if heard.usage is None:
-        return Verdict(False, f"No usage in any of {heard.chunks} chunks, although asked for")
+        return CheckVerdict(False, f"No usage in any of {heard.chunks} chunks, although asked for")
     place = "a chunk of its own" if heard.usage.final else "a chunk with choices"
-    return Verdict(True, f"{_counts(heard.usage)}, in {place}")
+    return CheckVerdict(True, f"{_counts(heard.usage)}, in {place}")
 
 
 def _stopping(subject: Subject) -> Body:
     return ask(subject, COUNT, stop=[STOP])
 
 
-def _stops(heard: Heard, subject: Subject) -> Verdict:
+def _stops(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     if STOP in heard.text:
         where = "left in the text" if heard.text.rstrip().endswith(STOP) else "ignored"
-        return Verdict(False, f"The stop sequence {STOP} was {where}: {quoted(heard.text)}")
+        return CheckVerdict(False, f"The stop sequence {STOP} was {where}: {quoted(heard.text)}")
     if "4" in heard.text:
-        return Verdict(True, f"It stopped before {STOP}: {quoted(heard.text)}")
-    return Verdict(None, f"It never came near the stop sequence: {it_said(heard)}")
+        return CheckVerdict(True, f"It stopped before {STOP}: {quoted(heard.text)}")
+    return CheckVerdict(None, f"It never came near the stop sequence: {it_said(heard)}")
 
 
-def _names_stop(heard: Heard, subject: Subject) -> Verdict:
+def _names_stop(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     if subject.worked("stop") is not True:
-        return Verdict(None, "No answer stopped at a stop sequence")
+        return CheckVerdict(None, "No answer stopped at a stop sequence")
     if heard.stop == STOP:
-        return Verdict(True, f"The answer names the sequence that it met: {heard.stop}")
-    return Verdict(
+        return CheckVerdict(True, f"The answer names the sequence that it met: {heard.stop}")
+    return CheckVerdict(
         False, f"Only finish_reason {heard.finish or '(none)'}; the gateway looks itself"
     )
 
@@ -111,29 +113,29 @@ def _formed(subject: Subject) -> Body:
     return ask(subject, user("I see seven red apples."), response_format=wanted)
 
 
-def _fits_schema(heard: Heard, subject: Subject) -> Verdict:
+def _fits_schema(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     try:
         value = decode(heard.text.strip().encode())
     except ValueError:
-        return Verdict(None if heard.cut else False, f"No JSON: {it_said(heard)}")
+        return CheckVerdict(None if heard.cut else False, f"No JSON: {it_said(heard)}")
     fits = isinstance(value, dict) and {name: type(v) for name, v in value.items()} == {
         "colour": str,
         "count": int,
     }
-    return Verdict(fits, f"{'It fits' if fits else 'It does not fit'}: {quoted(heard.text)}")
+    return CheckVerdict(fits, f"{'It fits' if fits else 'It does not fit'}: {quoted(heard.text)}")
 
 
 def _short(subject: Subject) -> Body:
     return {**ask(subject, LONG_COUNT), subject.profile.token_limit_field: SHORT}
 
 
-def _is_short(heard: Heard, subject: Subject) -> Verdict:
+def _is_short(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     name, count = subject.profile.token_limit_field, heard.usage.completion if heard.usage else None
     told = f"{count} tokens came" if count is not None else it_said(heard)
     evidence = f"{name} {SHORT}{_ending(heard)}: {told}"
     if len(heard.text) > SHORT * 8 or (count or 0) > SHORT:
-        return Verdict(False, evidence)
-    return Verdict(True if heard.cut else None, evidence)
+        return CheckVerdict(False, evidence)
+    return CheckVerdict(True if heard.cut else None, evidence)
 
 
 def _begun(subject: Subject) -> Body:
@@ -143,13 +145,13 @@ def _begun(subject: Subject) -> Body:
     return ask(subject, CAPITAL, assistant(BEGUN), **fields)
 
 
-def _continues(heard: Heard, subject: Subject) -> Verdict:
+def _continues(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     text = heard.text.strip()
     if text.startswith(BEGUN):
-        return Verdict(True, f"It repeats the beginning and goes on: {quoted(text)}")
+        return CheckVerdict(True, f"It repeats the beginning and goes on: {quoted(text)}")
     if text.startswith(REST):
-        return Verdict(True, f"It goes on where the beginning ended: {quoted(text)}")
-    return Verdict(False, f"It began anew: {it_said(heard)}")
+        return CheckVerdict(True, f"It goes on where the beginning ended: {quoted(text)}")
+    return CheckVerdict(False, f"It began anew: {it_said(heard)}")
 
 
 PLAIN: Iterable[Check] = (

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from bridge.probe.check import Check, Subject, Verdict, ask
+from bridge.probe.check import Check, CheckVerdict, Subject, ask
 from bridge.probe.completion_checks import SUM
-from bridge.probe.reply import Body, Heard
+from bridge.probe.reply import Body, ProbeReply
 from bridge.translation.errors import context_overflow
 
 HUGE = 100_000_000
@@ -37,18 +37,18 @@ def _huge(subject: Subject) -> Body:
     return {**ask(subject, SUM, stream=True), subject.profile.token_limit_field: HUGE}
 
 
-def _told(heard: Heard, subject: Subject) -> Verdict:
+def _told(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     facts = _sizes(heard) if heard.error else {}
     if facts:
-        return Verdict(True, f"Told by the refusal: {heard.said}", facts)
+        return CheckVerdict(True, f"Told by the refusal: {heard.said}", facts)
     if declared := subject.facts.context:
-        return Verdict(True, f"The model list declares a context of {declared} tokens")
+        return CheckVerdict(True, f"The model list declares a context of {declared} tokens")
     if heard.error:
-        return Verdict(False, f"The refusal names no limit: {heard.said}")
-    return Verdict(None, f"A limit of {HUGE} tokens was taken, so the true one is not known")
+        return CheckVerdict(False, f"The refusal names no limit: {heard.said}")
+    return CheckVerdict(None, f"A limit of {HUGE} tokens was taken, so the true one is not known")
 
 
-def _sizes(heard: Heard) -> dict[str, Any]:
+def _sizes(heard: ProbeReply) -> dict[str, Any]:
     """The limits that a refusal names, in tokens."""
     found = context_overflow.recognise(heard.said, heard.document)
     told = {"context": found.context if found else 0, "max_output": _longest_answer(heard.said)}

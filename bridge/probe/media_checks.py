@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bridge.probe.check import Check, Subject, Verdict, ask, it_said, quoted, user
-from bridge.probe.reply import Body, Heard
+from bridge.probe.check import Check, CheckVerdict, Subject, ask, it_said, quoted, user
+from bridge.probe.reply import Body, ProbeReply
 from bridge.probe.samples import CODE_WORD, paper, picture
 
 COLOURS = re.compile(
@@ -27,14 +27,16 @@ def _image(subject: Subject) -> Body:
     return ask(subject, user([{"type": "text", "text": question}, part]))
 
 
-def _sees(heard: Heard, subject: Subject) -> Verdict:
+def _sees(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     named = list(dict.fromkeys(colour.lower() for colour in COLOURS.findall(heard.text)))
     if named == SHOWN:
-        return Verdict(True, f"Green left, yellow right: {quoted(heard.text)}", {"vision": True})
-    return Verdict(False, f"The picture is green and yellow: {it_said(heard)}")
+        return CheckVerdict(
+            True, f"Green left, yellow right: {quoted(heard.text)}", {"vision": True}
+        )
+    return CheckVerdict(False, f"The picture is green and yellow: {it_said(heard)}")
 
 
-def _takes_no_images(heard: Heard) -> Mapping[str, Any]:
+def _takes_no_images(heard: ProbeReply) -> Mapping[str, Any]:
     refused = heard.error is not None and heard.error.message.startswith(_NO_IMAGES)
     return {"vision": False} if refused else {}
 
@@ -45,10 +47,10 @@ def _pdf(subject: Subject) -> Body:
     return ask(subject, user([{"type": "text", "text": question}, {"type": "file", "file": file}]))
 
 
-def _reads(heard: Heard, subject: Subject) -> Verdict:
+def _reads(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     if CODE_WORD in heard.text.lower():
-        return Verdict(True, f"It read the page: {quoted(heard.text)}")
-    return Verdict(False, f"The file was taken and not read: {it_said(heard)}")
+        return CheckVerdict(True, f"It read the page: {quoted(heard.text)}")
+    return CheckVerdict(False, f"The file was taken and not read: {it_said(heard)}")
 
 
 SHOWING: Iterable[Check] = (

@@ -15,11 +15,11 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError
 
-from bridge.backends.client import Upstream
+from bridge.backends.client import BackendClient
 from bridge.models import Backend
 from bridge.probe.check import Finding, known_facts
 from bridge.probe.run import run
-from bridge.probe.target import Aim, CannotProbe, store, take_aim
+from bridge.probe.target import CannotProbe, ProbeTarget, resolve_target, store
 from bridge.translation.json import encode
 
 NO_BACKEND = "This backend is not configured any more"
@@ -43,16 +43,16 @@ async def progress_lines(backend_id: int, model: str) -> AsyncIterator[bytes]:
         yield _line({"finished": True, "facts": known_facts(findings)})
 
 
-def _aim(backend_id: int, model: str) -> Aim:
+def _aim(backend_id: int, model: str) -> ProbeTarget:
     row: Backend | None = Backend.objects.filter(pk=backend_id).first()
     if row is None:
         raise CannotProbe(NO_BACKEND)
-    return take_aim(row, model)
+    return resolve_target(row, model)
 
 
-async def _lines(aim: Aim, findings: list[Finding]) -> AsyncGenerator[bytes]:
+async def _lines(aim: ProbeTarget, findings: list[Finding]) -> AsyncGenerator[bytes]:
     async with (
-        aclosing(Upstream(settings.BACKEND_CONNECT_TIMEOUT)) as upstream,
+        aclosing(BackendClient(settings.BACKEND_CONNECT_TIMEOUT)) as upstream,
         aclosing(run(upstream, aim)) as steps,
     ):
         async for step in steps:

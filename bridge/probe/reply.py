@@ -11,19 +11,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.errors.from_backend import Asked, from_fault, from_reply, message_text
+from bridge.translation.errors.from_backend import (
+    ErrorContext,
+    from_fault,
+    from_reply,
+    message_text,
+)
 from bridge.translation.errors.redaction import redact
 from bridge.translation.json import JSON, decode
 from bridge.translation.response.deltas import (
+    BackendFault,
     Delta,
     Done,
-    Fault,
     Finish,
     Reasoning,
     Refusal,
+    ReportedUsage,
     Text,
     ToolCall,
-    Usage,
 )
 from bridge.translation.response.dialects.chat import ChunkReader, read_reply
 from bridge.translation.response.dialects.text_tool_calls import WrittenCalls
@@ -41,7 +46,7 @@ _REASONING_FIELD = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ReplyToolCall:
     """One tool call; `arguments` as the backend wrote them, `as_text` when in the visible text."""
 
     name: str
@@ -62,7 +67,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ProbeReply:
     """One answer, read to its end.
 
     thought_in   where thinking stood: a field's name, TAGS or OPEN
@@ -76,10 +81,10 @@ class Heard:
     text: str = ""
     thought: str = ""
     thought_in: str = ""
-    calls: tuple[Call, ...] = ()
+    calls: tuple[ReplyToolCall, ...] = ()
     finish: str = ""
     stop: str | None = None
-    usage: Usage | None = None
+    usage: ReportedUsage | None = None
     chunks: int = 0
     closed: bool = False
     status: int = 200
@@ -98,39 +103,39 @@ class Heard:
         return not (self.text.strip() or self.calls)
 
 
-def refusal(status: int, headers: dict[str, str], raw: bytes, asked: Asked) -> Heard:
+def refusal(status: int, headers: dict[str, str], raw: bytes, asked: ErrorContext) -> ProbeReply:
     """A reply with an error status. Header names are lower case."""
     try:
         document = decode(raw)
     except ValueError:
         document = raw.decode("utf-8", "replace")
     error = from_reply(status, headers, raw, asked)
-    return Heard(
+    return ProbeReply(
         status=status, error=error, said=_words(status, document, asked), document=document
     )
 
 
-def answer(raw: bytes, body: Body, asked: Asked) -> Heard:
+def answer(raw: bytes, body: Body, asked: ErrorContext) -> ProbeReply:
     """A reply with a good status; `body` is the request that it answers."""
     try:
         deltas, chunks = _deltas(raw)
     except ApiError as error:
-        return Heard(error=error, said=f"status 200, but {error.message}")
+        return ProbeReply(error=error, said=f"status 200, but {error.message}")
     for delta in deltas:
-        if isinstance(delta, Fault):
+        if isinstance(delta, BackendFault):
             return _failed(delta, asked)
     return _told(deltas, chunks, raw, body)
 
 
-def _failed(fault: Fault, asked: Asked) -> Heard:
+def _failed(fault: BackendFault, asked: ErrorContext) -> ProbeReply:
     """An error inside an answer whose status was good."""
     status = fault.status or 500
     said = f"an error inside the answer, {_words(status, fault.body, asked)}"
     error = from_fault(fault.status, fault.body, asked)
-    return Heard(status=status, error=error, said=said, document=fault.body)
+    return ProbeReply(status=status, error=error, said=said, document=fault.body)
 
 
-def _words(status: int, document: JSON, asked: Asked) -> str:
+def _words(status: int, document: JSON, asked: ErrorContext) -> str:
     text = redact(message_text(document), asked.secrets).strip()
     return f"status {status}, {text}" if text else f"status {status}"
 
@@ -146,12 +151,12 @@ def _deltas(raw: bytes) -> tuple[list[Delta], int]:
     return [delta for payload in payloads for delta in chunks.feed(payload)], len(payloads)
 
 
-def _told(deltas: list[Delta], chunks: int, raw: bytes, body: Body) -> Heard:
+def _told(deltas: list[Delta], chunks: int, raw: bytes, body: Body) -> ProbeReply:
     text, thought, thought_in = _split(deltas, raw)
     calls = _calls(deltas) or _written(text, body)
     finish = next((d for d in deltas if isinstance(d, Finish)), Finish(""))
-    reports = [d for d in deltas if isinstance(d, Usage) and (d.prompt or d.completion)]
-    return Heard(
+    reports = [d for d in deltas if isinstance(d, ReportedUsage) and (d.prompt or d.completion)]
+    return ProbeReply(
         text=text,
         thought=thought,
         thought_in=thought_in,
@@ -180,19 +185,21 @@ def _split(deltas: Iterable[Delta], raw: bytes) -> tuple[str, str, str]:
     return visible, thought, place if thought else ""
 
 
-def _calls(deltas: Iterable[Delta]) -> tuple[Call, ...]:
+def _calls(deltas: Iterable[Delta]) -> tuple[ReplyToolCall, ...]:
     tracker = CallTracker()
     for delta in deltas:
         if isinstance(delta, ToolCall):
             tracker.feed(delta)
-    return tuple(Call(call.name, call.arguments.raw or "{}") for call in tracker.calls)
+    return tuple(ReplyToolCall(call.name, call.arguments.raw or "{}") for call in tracker.calls)
 
 
-def _written(text: str, body: Body) -> tuple[Call, ...]:
+def _written(text: str, body: Body) -> tuple[ReplyToolCall, ...]:
     """The calls that the gateway would find in the text."""
     functions = [tool["function"] for tool in body.get("tools", ())]
     if not functions:
         return ()
     stage = WrittenCalls({function["name"]: function["parameters"] for function in functions})
     staged = [*stage.feed(Text(text)), *stage.feed(Done())]
-    return tuple(Call(d.name, d.arguments, True) for d in staged if isinstance(d, ToolCall))
+    return tuple(
+        ReplyToolCall(d.name, d.arguments, True) for d in staged if isinstance(d, ToolCall)
+    )

@@ -13,14 +13,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from bridge.backends.client import MAX_ERROR_BYTES, Upstream
+from bridge.backends.client import MAX_ERROR_BYTES, BackendClient
 from bridge.probe import reply as heard
 from bridge.probe.check import Check, Finding, find, plain
 from bridge.probe.checks import CHECKS
-from bridge.probe.reply import Body, Heard
-from bridge.probe.target import Aim, CannotProbe
+from bridge.probe.reply import Body, ProbeReply
+from bridge.probe.target import CannotProbe, ProbeTarget
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.errors.from_backend import Asked
+from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.json import encode
 
 CHECK_SECONDS = 60.0
@@ -41,7 +41,7 @@ _REPEATED = _BUSY - {402, 403} | {500}
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ProbeProgress:
     """One finding more: the `done`-th of `total`."""
 
     done: int
@@ -49,10 +49,10 @@ class Progress:
     finding: Finding
 
 
-async def run(upstream: Upstream, aim: Aim) -> AsyncGenerator[Progress]:
+async def run(upstream: BackendClient, aim: ProbeTarget) -> AsyncGenerator[ProbeProgress]:
     """All checks, each as it is found. Raises CannotProbe: what was found is no whole probe."""
     probe = _Probe(upstream, aim)
-    subject, answer, silent = aim.subject, Heard(), 0
+    subject, answer, silent = aim.subject, ProbeReply(), 0
     for number, check in enumerate(CHECKS, 1):
         if check.build is not None:
             answer = await probe.answer(check, check.build(subject))
@@ -63,24 +63,24 @@ async def run(upstream: Upstream, aim: Aim) -> AsyncGenerator[Progress]:
         if silent == MAX_SILENT:
             raise probe.stopped(f"No answer to {silent} checks in a row, at last: {answer.silence}")
         subject = subject.with_finding(finding)
-        yield Progress(number, len(CHECKS), finding)
+        yield ProbeProgress(number, len(CHECKS), finding)
 
 
 class _Probe:
     """Asks one model; every failure of the way there becomes a silence, or ends the run."""
 
-    def __init__(self, upstream: Upstream, aim: Aim) -> None:
+    def __init__(self, upstream: BackendClient, aim: ProbeTarget) -> None:
         self._upstream = upstream
         self._aim = aim
         host = urlsplit(aim.backend.url).hostname or ""
         self.secrets = (aim.key, aim.backend.host, host)
-        self._asked = Asked(model=aim.subject.model, operator_key=True, secrets=self.secrets)
+        self._asked = ErrorContext(model=aim.subject.model, operator_key=True, secrets=self.secrets)
 
     def stopped(self, why: str) -> CannotProbe:
         """The end of the run, in words that may be shown."""
         return CannotProbe(plain(why, self.secrets))
 
-    async def answer(self, check: Check, body: Body) -> Heard:
+    async def answer(self, check: Check, body: Body) -> ProbeReply:
         """What the model answers, after a second chance if it was busy or failed."""
         answer = await self._ask(check, body)
         if answer.error and answer.status in _REPEATED and not _is_understood(answer.error):
@@ -95,18 +95,18 @@ class _Probe:
             return replace(answer, silence=answer.said, error=None)
         return answer
 
-    async def _ask(self, check: Check, body: Body) -> Heard:
+    async def _ask(self, check: Check, body: Body) -> ProbeReply:
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 return await self._exchange(check, body)
         except TimeoutError:
-            return Heard(status=504, silence=f"nothing complete in {CHECK_SECONDS:g} seconds")
+            return ProbeReply(status=504, silence=f"nothing complete in {CHECK_SECONDS:g} seconds")
         except ApiError as error:
             if error.retryable:
                 raise self.stopped(f"{error.message} ({self._aim.backend.name})") from None
-            return Heard(status=error.status, silence=error.message)
+            return ProbeReply(status=error.status, silence=error.message)
 
-    async def _exchange(self, check: Check, body: Body) -> Heard:
+    async def _exchange(self, check: Check, body: Body) -> ProbeReply:
         reply = await self._upstream.send(self._aim.backend, self._aim.key, encode(body))
         good = 200 <= reply.status < 300
         async with aclosing(reply):
@@ -115,12 +115,12 @@ class _Probe:
             return heard.answer(raw, body, self._asked)
         return heard.refusal(reply.status, reply.headers, raw, self._asked)
 
-    def _key_problem(self, answer: Heard) -> str:
+    def _key_problem(self, answer: ProbeReply) -> str:
         if not self._aim.key:
             return f"{KEY_WANTED} ({answer.said})"
         return f"The backend refused the key ({answer.said})"
 
-    def first_answer_problem(self, answer: Heard) -> str:
+    def first_answer_problem(self, answer: ProbeReply) -> str:
         """Why a model that does not even give a plain answer is not probed any further."""
         if answer.status == 403:
             return self._key_problem(answer)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from bridge.probe.check import (
     Check,
+    CheckVerdict,
     Subject,
-    Verdict,
     ask,
     assistant,
     it_said,
@@ -15,7 +15,7 @@ from bridge.probe.check import (
     system,
     user,
 )
-from bridge.probe.reply import Body, Heard
+from bridge.probe.reply import Body, ProbeReply
 
 WORD = "BANANA"
 ORDER = f"End every answer with the word {WORD}."
@@ -35,10 +35,10 @@ def _later(subject: Subject) -> Body:
     )
 
 
-def _is_heeded(heard: Heard, subject: Subject) -> Verdict:
+def _is_heeded(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     if WORD.lower() in heard.text.lower():
-        return Verdict(True, f"The answer does what the message says: {quoted(heard.text)}")
-    return Verdict(False, f"It was taken and not heeded: {it_said(heard)}")
+        return CheckVerdict(True, f"The answer does what the message says: {quoted(heard.text)}")
+    return CheckVerdict(False, f"It was taken and not heeded: {it_said(heard)}")
 
 
 INSTRUCTING: Iterable[Check] = (

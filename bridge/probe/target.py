@@ -23,15 +23,15 @@ class CannotProbe(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class ProbeTarget:
     """One model of one backend. `key` is what the backend gets to see."""
 
-    backend: resolve.Backend
+    backend: resolve.BackendConfig
     subject: Subject
     key: str = field(repr=False)
 
 
-def take_aim(row: Backend, model: str, key: str = "") -> Aim:
+def resolve_target(row: Backend, model: str, key: str = "") -> ProbeTarget:
     """What is to be probed; `key` goes before the backend's own. Raises CannotProbe.
 
     Of the model only counts what its list told: earlier probes are to be found out anew.
@@ -47,7 +47,7 @@ def take_aim(row: Backend, model: str, key: str = "") -> Aim:
     if told is not None:
         facts = replace(facts, context=told.context, max_output=told.max_output)
     family = PROFILES.get(told.dialect if told else "", backend.profile)
-    return Aim(backend, Subject(model, for_model(family, model), facts), key or backend.key)
+    return ProbeTarget(backend, Subject(model, for_model(family, model), facts), key or backend.key)
 
 
 @transaction.atomic

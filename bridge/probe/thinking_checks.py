@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridge.probe.check import Check, Subject, Verdict, ask, quoted, user
-from bridge.probe.reply import OPEN, TAGS, Body, Heard
+from bridge.probe.check import Check, CheckVerdict, Subject, ask, quoted, user
+from bridge.probe.reply import OPEN, TAGS, Body, ProbeReply
 from bridge.translation.json import JSON, encode, encode_text
-from bridge.translation.request.schema import Limits, read_request
+from bridge.translation.request.schema import RequestLimits, read_request
 from bridge.translation.request.thinking import switches
 
 PUZZLE = user("Is 51 a prime number? Answer yes or no.")
@@ -26,7 +26,7 @@ def switch(subject: Subject, on: bool) -> dict[str, JSON]:
     """The fields that turn thinking on or off at this family."""
     wish = {"type": "adaptive" if on else "disabled"}
     body = {"model": subject.model, "max_tokens": 1, "messages": [user("x")], "thinking": wish}
-    request = read_request(encode(body), Limits())
+    request = read_request(encode(body), RequestLimits())
     return switches(request, subject.profile, replace(subject.facts, reasoning=True))
 
 
@@ -40,19 +40,21 @@ def _on(subject: Subject) -> Body:
     return _puzzle(subject, True)
 
 
-def _thinks(heard: Heard, subject: Subject) -> Verdict:
+def _thinks(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     if heard.thought.strip():
-        return Verdict(True, f"In {_place(heard)}: {quoted(heard.thought)}")
+        return CheckVerdict(True, f"In {_place(heard)}: {quoted(heard.thought)}")
     if heard.usage and heard.usage.reasoning:
         count = heard.usage.reasoning
-        return Verdict(True, f"Hidden, but {count} tokens of it are counted", {"reasoning": True})
+        return CheckVerdict(
+            True, f"Hidden, but {count} tokens of it are counted", {"reasoning": True}
+        )
     came = f"answered with {heard.said}" if heard.error else "none came, although it was asked for"
     if subject.thinks:
-        return Verdict(True, f"Seen in an earlier answer. With the switch: {came}")
-    return Verdict(False, f"Thinking: {came}", _cannot_think(heard))
+        return CheckVerdict(True, f"Seen in an earlier answer. With the switch: {came}")
+    return CheckVerdict(False, f"Thinking: {came}", _cannot_think(heard))
 
 
-def _place(heard: Heard) -> str:
+def _place(heard: ProbeReply) -> str:
     """Where thinking stood, with what the gateway must be told where it stood in the text."""
     setting = _SETTINGS.get(heard.thought_in)
     return (
@@ -60,7 +62,7 @@ def _place(heard: Heard) -> str:
     )
 
 
-def _cannot_think(heard: Heard) -> Mapping[str, Any]:
+def _cannot_think(heard: ProbeReply) -> Mapping[str, Any]:
     return {"reasoning": False} if _CANNOT_THINK.search(heard.said) else {}
 
 
@@ -68,17 +70,17 @@ def _off(subject: Subject) -> Body:
     return _puzzle(subject, False)
 
 
-def _is_off(heard: Heard, subject: Subject) -> Verdict:
+def _is_off(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     sent = encode_text(switch(subject, False))
     if heard.thought.strip():
-        return Verdict(False, f"It thought all the same: {quoted(heard.thought)}")
+        return CheckVerdict(False, f"It thought all the same: {quoted(heard.thought)}")
     if heard.usage and heard.usage.reasoning:
-        return Verdict(
+        return CheckVerdict(
             False, f"{heard.usage.reasoning} tokens of thinking are counted all the same"
         )
     if not subject.thinks:
-        return Verdict(None, "No thinking was seen that could be turned off")
-    return Verdict(True, f"None came with {sent}")
+        return CheckVerdict(None, "No thinking was seen that could be turned off")
+    return CheckVerdict(True, f"None came with {sent}")
 
 
 THINKING: Iterable[Check] = (

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bridge.probe.check import Check, Message, Subject, Verdict, ask, it_said, quoted, user
-from bridge.probe.reply import Body, Call, Heard
+from bridge.probe.check import Check, CheckVerdict, Message, Subject, ask, it_said, quoted, user
+from bridge.probe.reply import Body, ProbeReply, ReplyToolCall
 from bridge.probe.samples import CLOCK, WEATHER
 
 LISBON = user("What is the weather in Lisbon? Use the tool.")
@@ -34,22 +34,22 @@ def _free_streamed(subject: Subject) -> Body:
     return ask(subject, LISBON, tools=[WEATHER, CLOCK], stream=True)
 
 
-def _called(heard: Heard, subject: Subject) -> Verdict:
+def _called(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     if not heard.calls:
         return _nothing_called(heard)
     if problem := _problem(heard.calls):
-        return Verdict(False, problem)
+        return CheckVerdict(False, problem)
     how = "As text, which the gateway reads: " if heard.calls[0].as_text else ""
-    return Verdict(True, f"{how}{_list(heard.calls)}", {"tools": True})
+    return CheckVerdict(True, f"{how}{_list(heard.calls)}", {"tools": True})
 
 
-def _nothing_called(heard: Heard) -> Verdict:
+def _nothing_called(heard: ProbeReply) -> CheckVerdict:
     if heard.cut:
-        return Verdict(None, f"No call came before the limit: {it_said(heard)}")
-    return Verdict(False, f"No call came: {it_said(heard)}")
+        return CheckVerdict(None, f"No call came before the limit: {it_said(heard)}")
+    return CheckVerdict(False, f"No call came: {it_said(heard)}")
 
 
-def _problem(calls: tuple[Call, ...]) -> str:
+def _problem(calls: tuple[ReplyToolCall, ...]) -> str:
     """What is wrong with the first bad call; "" when all are good."""
     for call in calls:
         if call.name not in _DECLARED:
@@ -61,7 +61,7 @@ def _problem(calls: tuple[Call, ...]) -> str:
     return ""
 
 
-def _list(calls: tuple[Call, ...]) -> str:
+def _list(calls: tuple[ReplyToolCall, ...]) -> str:
     return ", ".join(map(str, calls))
 
 
@@ -69,10 +69,10 @@ def _parallel(subject: Subject) -> Body:
     return ask(subject, TWO_CITIES, tools=[WEATHER])
 
 
-def _called_twice(heard: Heard, subject: Subject) -> Verdict:
+def _called_twice(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     verdict = _called(heard, subject)
     if verdict.works and len(heard.calls) == 1:
-        return Verdict(False, f"One call only: {_list(heard.calls)}", verdict.facts)
+        return CheckVerdict(False, f"One call only: {_list(heard.calls)}", verdict.facts)
     return verdict
 
 
@@ -81,26 +81,26 @@ def _named(subject: Subject) -> Body:
     return ask(subject, GREETING, tools=[WEATHER, CLOCK], tool_choice=choice)
 
 
-def _called_named(heard: Heard, subject: Subject) -> Verdict:
+def _called_named(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     verdict = _called(heard, subject)
     others = [call.name for call in heard.calls if call.name != FORCED]
     if verdict.works and others:
-        return Verdict(False, f"{FORCED} was demanded: {_list(heard.calls)}")
-    return Verdict(verdict.works, verdict.evidence)
+        return CheckVerdict(False, f"{FORCED} was demanded: {_list(heard.calls)}")
+    return CheckVerdict(verdict.works, verdict.evidence)
 
 
 def _required(subject: Subject) -> Body:
     return ask(subject, GREETING, tools=[WEATHER, CLOCK], tool_choice="required")
 
 
-def _called_any(heard: Heard, subject: Subject) -> Verdict:
+def _called_any(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     verdict = _called(heard, subject)
     in_vain = verdict.works is False and not heard.calls
     never = in_vain and all(subject.worked(name) is False for name in _TRIALS)
-    return Verdict(verdict.works, verdict.evidence, {"tools": False} if never else {})
+    return CheckVerdict(verdict.works, verdict.evidence, {"tools": False} if never else {})
 
 
-def _takes_no_tools(heard: Heard) -> Mapping[str, Any]:
+def _takes_no_tools(heard: ProbeReply) -> Mapping[str, Any]:
     refused = heard.error is not None and heard.error.message.startswith(_NO_TOOLS)
     return {"tools": False} if refused else {}
 
@@ -120,20 +120,20 @@ def _with_result(subject: Subject) -> Body:
     return ask(subject, *_history(subject), tools=[WEATHER])
 
 
-def _result_used(heard: Heard, subject: Subject) -> Verdict:
+def _result_used(heard: ProbeReply, subject: Subject) -> CheckVerdict:
     if MARK in heard.text:
-        return Verdict(True, f"The result reached the model: {quoted(heard.text)}")
+        return CheckVerdict(True, f"The result reached the model: {quoted(heard.text)}")
     if heard.calls:
-        return Verdict(None, f"The result was taken, but {it_said(heard)} once more")
-    return Verdict(False, f"The result was not used: {it_said(heard)}")
+        return CheckVerdict(None, f"The result was taken, but {it_said(heard)} once more")
+    return CheckVerdict(False, f"The result was not used: {it_said(heard)}")
 
 
 def _and_user(subject: Subject) -> Body:
     return ask(subject, *_history(subject), user("Now say goodbye."), tools=[WEATHER])
 
 
-def _goes_on(heard: Heard, subject: Subject) -> Verdict:
-    return Verdict(None if heard.is_blank else True, f"The order was taken: {it_said(heard)}")
+def _goes_on(heard: ProbeReply, subject: Subject) -> CheckVerdict:
+    return CheckVerdict(None if heard.is_blank else True, f"The order was taken: {it_said(heard)}")
 
 
 CALLING: Iterable[Check] = (

@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from django.conf import settings
 from msgspec import Raw
 
-from bridge.backends.client import MAX_ERROR_BYTES, Reply, Upstream, did_not_answer
+from bridge.backends.client import MAX_ERROR_BYTES, BackendClient, Reply, did_not_answer
 from bridge.backends.prefix_cache import Conversation, Prefixes
 from bridge.ledger.record import Record
-from bridge.relay.read_ahead import Inflow
+from bridge.relay.read_ahead import ReadAhead
 from bridge.routing.resolve import Target
 from bridge.translation.errors.api_error import ApiError, Remedy
-from bridge.translation.errors.from_backend import Asked, from_reply
+from bridge.translation.errors.from_backend import ErrorContext, from_reply
 from bridge.translation.json import encode, encode_text
 from bridge.translation.request.translate import ChatRequest
 from bridge.translation.response.events import Event
-from bridge.translation.response.message_stream import Terms
+from bridge.translation.response.message_stream import StreamOptions
 from bridge.translation.response.translate import Answer
 
 logger = logging.getLogger(__name__)
@@ -36,26 +36,26 @@ PAUSE_RANGE = (0.3, 0.8)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class UpstreamRequest:
     """One request, ready to be sent. `conversation` names what it is a turn of."""
 
     target: Target
     chat: ChatRequest
-    terms: Terms
-    asked: Asked
+    terms: StreamOptions
+    asked: ErrorContext
     key: str
     conversation: Conversation = ()
 
 
 @dataclass(slots=True)
-class Open:
+class OpenReply:
     """A backend answer that has begun: what it brought so far, and where the rest comes from.
 
     `idle` is the longest silence, in seconds, before the answer counts as broken off.
     """
 
     reply: Reply
-    inflow: Inflow
+    inflow: ReadAhead
     answer: Answer
     events: list[Event]
     idle: float
@@ -66,14 +66,14 @@ class Open:
 
 
 async def open_answer(
-    upstream: Upstream,
-    order: Order,
+    upstream: BackendClient,
+    order: UpstreamRequest,
     record: Record,
     accepted: asyncio.Future[None],
     *,
     prefixes: Prefixes | None = None,
     others_left: bool = False,
-) -> Open:
+) -> OpenReply:
     """The begun answer. Raises ApiError when there is none, also after the second chance.
 
     `accepted` is done once the backend's headers say that an answer will come. Where there are
@@ -137,27 +137,27 @@ def _told(error: ApiError) -> str:
 
 
 async def _attempt(
-    upstream: Upstream,
-    order: Order,
+    upstream: BackendClient,
+    order: UpstreamRequest,
     body: bytes,
     record: Record,
     accepted: asyncio.Future[None],
-) -> Open:
+) -> OpenReply:
     """Send once; wait until there is something to show, or a reason why there is not."""
     reply = await upstream.send(order.target.backend, order.key, body)
     record.headers_after = record.elapsed()
     record.connected_after = record.at(reply.connected_at)
-    inflow: Inflow | None = None
+    inflow: ReadAhead | None = None
     try:
         if not 200 <= reply.status < 300:
             raw = await reply.read(MAX_ERROR_BYTES)
             raise from_reply(reply.status, reply.headers, raw, order.asked)
         if not accepted.done():
             accepted.set_result(None)
-        inflow = Inflow(reply.chunks())
+        inflow = ReadAhead(reply.chunks())
         answer = Answer(order.terms, order.asked, reply.content_type)
         idle = order.target.backend.idle or settings.IDLE_TIMEOUT
-        return Open(reply, inflow, answer, await _first_events(inflow, answer, idle), idle)
+        return OpenReply(reply, inflow, answer, await _first_events(inflow, answer, idle), idle)
     except BaseException:
         if inflow is not None:
             await inflow.aclose()
@@ -165,7 +165,9 @@ async def _attempt(
         raise
 
 
-def _content(order: Order, chat: ChatRequest, record: Record, prefixes: Prefixes | None) -> bytes:
+def _content(
+    order: UpstreamRequest, chat: ChatRequest, record: Record, prefixes: Prefixes | None
+) -> bytes:
     """What is sent. Its long parts become JSON once, in the order in which a prefix cache sees
     them: the tools, then the messages."""
     names = ("tools", "messages") if "tools" in chat.body else ("messages",)
@@ -180,7 +182,7 @@ def _content(order: Order, chat: ChatRequest, record: Record, prefixes: Prefixes
     return body
 
 
-def _outline(order: Order, chat: ChatRequest, size: int) -> str:
+def _outline(order: UpstreamRequest, chat: ChatRequest, size: int) -> str:
     """What is sent, without a word of it."""
     left_out = ("messages", "tools", "response_format", "stop", "user")
     fields = {name: value for name, value in chat.body.items() if name not in left_out}
@@ -190,7 +192,7 @@ def _outline(order: Order, chat: ChatRequest, size: int) -> str:
     return encode_text(told | fields)
 
 
-async def _first_events(inflow: Inflow, answer: Answer, idle: float) -> list[Event]:
+async def _first_events(inflow: ReadAhead, answer: Answer, idle: float) -> list[Event]:
     """Read until the answer begins. Its failures are raised: nothing was shown yet."""
     while not answer.begun:
         data = await inflow.take(idle)

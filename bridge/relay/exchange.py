@@ -16,14 +16,14 @@ from django.conf import settings
 from bridge.ids import mint
 from bridge.keys import limits
 from bridge.keys.authentication import Caller
-from bridge.keys.limits import Kind, Verdict
+from bridge.keys.limits import Decision, LimitKind
 from bridge.ledger.pricing import usd
 from bridge.ledger.record import ABANDONED, Record
 from bridge.live.messages import Running
-from bridge.relay.attempt import Open, Order
-from bridge.relay.failover import Targets
-from bridge.relay.prepare import Plan
-from bridge.relay.sampling import Sample, is_chosen
+from bridge.relay.attempt import OpenReply, UpstreamRequest
+from bridge.relay.failover import Failover
+from bridge.relay.prepare import RoutedRequest
+from bridge.relay.sampling import BodySample, is_chosen
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.translate import Answer
@@ -59,7 +59,7 @@ class Head:
     headers: dict[str, str]
 
 
-class Journey:
+class Exchange:
     """One request, from its arrival to its record."""
 
     def __init__(self, gateway: Gateway, call: Call) -> None:
@@ -73,17 +73,17 @@ class Journey:
             session=call.session,
         )
         self.caller: Caller | None = None
-        self.sample: Sample | None = None
-        self.verdict: Verdict | None = None
-        self.targets: Targets | None = None
-        self._opening: asyncio.Task[Open] | None = None
+        self.sample: BodySample | None = None
+        self.verdict: Decision | None = None
+        self.targets: Failover | None = None
+        self._opening: asyncio.Task[OpenReply] | None = None
         self._accepted: asyncio.Future[None] | None = None
         self._interrupted = False
 
     # --- on the way ---
 
     @property
-    def order(self) -> Order | None:
+    def order(self) -> UpstreamRequest | None:
         """What was last asked of a backend, or is to be asked."""
         return self.targets.order if self.targets else None
 
@@ -96,12 +96,12 @@ class Journey:
             return
         record.key_id = caller.issued.id
         if is_chosen(caller.issued.sample_percent):
-            self.sample = Sample(self.call.body)
+            self.sample = BodySample(self.call.body)
 
-    async def admitted(self, plan: Plan) -> Order:
+    async def admitted(self, plan: RoutedRequest) -> UpstreamRequest:
         """The order for the first target that may be called. Raises ApiError."""
         self.record.route, self.record.alias = plan.route.steps, plan.route.alias
-        self.targets = Targets(self.gateway, plan, self.record)
+        self.targets = Failover(self.gateway, plan, self.record)
         return await self.targets.advance()
 
     @property
@@ -119,7 +119,7 @@ class Journey:
         if not self.verdict.is_allowed:
             raise _over_limit(self.verdict)
 
-    def begin(self) -> asyncio.Task[Open]:
+    def begin(self) -> asyncio.Task[OpenReply]:
         """Start to open the backend's answer."""
         assert self.targets is not None
         loop = asyncio.get_running_loop()
@@ -127,7 +127,7 @@ class Journey:
         self._opening = loop.create_task(self.targets.open(self._accepted))
         return self._opening
 
-    async def grace(self, opening: asyncio.Task[Open]) -> None:
+    async def grace(self, opening: asyncio.Task[OpenReply]) -> None:
         """Wait for the answer to begin, as long as the client may be kept without a byte."""
         assert self._accepted is not None
         either: set[asyncio.Future[Any]] = {opening, self._accepted}
@@ -136,10 +136,10 @@ class Journey:
         if self._accepted.done() and not opening.done():
             await asyncio.wait({opening}, timeout=settings.FIRST_CHUNK_GRACE)
 
-    async def open(self) -> Open:
+    async def open(self) -> OpenReply:
         return await self.opened(self.begin())
 
-    async def opened(self, opening: asyncio.Task[Open]) -> Open:
+    async def opened(self, opening: asyncio.Task[OpenReply]) -> OpenReply:
         """The begun answer. Raises ApiError."""
         if not opening.done():
             await asyncio.wait({opening})
@@ -255,7 +255,7 @@ class Journey:
         noting = self.gateway.discovery.remember_refused(target.backend, target.model, names)
         self.gateway.in_background(noting, "remember refused fields")
 
-    def _open_answer(self) -> Open | None:
+    def _open_answer(self) -> OpenReply | None:
         opening = self._opening
         if opening is None or not opening.done() or opening.cancelled() or opening.exception():
             return None
@@ -286,11 +286,11 @@ class Journey:
             await opened.aclose()
 
 
-def _over_limit(verdict: Verdict) -> ApiError:
+def _over_limit(verdict: Decision) -> ApiError:
     return ApiError(
         429,
         verdict.message,
-        "billing_error" if verdict.refused is Kind.BUDGET else "",
+        "billing_error" if verdict.refused is LimitKind.BUDGET else "",
         retry_after=verdict.retry_after,
         should_retry=verdict.should_retry,
         headers=limits.headers(verdict),

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from bridge.backends.health import Permit
 from bridge.ledger.record import Record
-from bridge.relay.attempt import Open, Order, open_answer
-from bridge.relay.prepare import Plan, clamped, make_order
+from bridge.relay.attempt import OpenReply, UpstreamRequest, open_answer
+from bridge.relay.prepare import RoutedRequest, clamped, make_order
 from bridge.routing.resolve import Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
@@ -24,13 +24,13 @@ key of the caller or a request that makes no sense would be refused anywhere."""
 
 
 @dataclass(slots=True)
-class Targets:
+class Failover:
     """What is left of a route. `order` and `permit` are those of the target last tried."""
 
     gateway: Gateway
-    plan: Plan
+    plan: RoutedRequest
     record: Record
-    order: Order | None = None
+    order: UpstreamRequest | None = None
     permit: Permit | None = None
     _left: deque[Target] = field(init=False)
 
@@ -42,7 +42,7 @@ class Targets:
         """Seconds that a whole answer may take."""
         return max(target.backend.timeout for target in self.plan.route.targets)
 
-    async def advance(self) -> Order:
+    async def advance(self) -> UpstreamRequest:
         """Go to the next target that may be called. Raises the first refusal when none may."""
         refusal: ApiError | None = None
         while self._left:
@@ -55,7 +55,7 @@ class Targets:
         assert refusal is not None, "advance() is asked only while something is left"
         raise refusal
 
-    async def _take(self, target: Target) -> Order:
+    async def _take(self, target: Target) -> UpstreamRequest:
         permit = self.gateway.health.admit(target.backend)
         try:
             self.order = await make_order(self.gateway, self.plan, target)
@@ -69,7 +69,7 @@ class Targets:
         self.record.translated_after = self.record.elapsed()
         return self.order
 
-    async def open(self, accepted: asyncio.Future[None]) -> Open:
+    async def open(self, accepted: asyncio.Future[None]) -> OpenReply:
         """The first answer that begins, from the current target on. Raises ApiError."""
         assert self.order is not None and self.permit is not None
         while True:

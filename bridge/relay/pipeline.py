@@ -20,8 +20,8 @@ from django.conf import settings
 
 from bridge.backends.client import did_not_answer
 from bridge.keys import authentication
-from bridge.relay.attempt import Open, Order
-from bridge.relay.exchange import Call, Head, Journey
+from bridge.relay.attempt import OpenReply, UpstreamRequest
+from bridge.relay.exchange import Call, Exchange, Head
 from bridge.relay.prepare import make_plan
 from bridge.relay.pump import pump, to_bytes
 from bridge.routing import resolve
@@ -50,7 +50,7 @@ Part = Head | bytes
 
 async def relay(gateway: Gateway, call: Call) -> AsyncGenerator[Part]:
     """Answer one POST /v1/messages: a head, then the body in pieces."""
-    journey = Journey(gateway, call)
+    journey = Exchange(gateway, call)
     gateway.journeys.add(journey)
     try:
         async with aclosing(_road(journey)) as parts:
@@ -68,7 +68,7 @@ async def relay(gateway: Gateway, call: Call) -> AsyncGenerator[Part]:
         await journey.settle()
 
 
-async def _road(journey: Journey) -> AsyncGenerator[Part]:
+async def _road(journey: Exchange) -> AsyncGenerator[Part]:
     gateway, call, record = journey.gateway, journey.call, journey.record
     await gateway.ready()
     _check_capacity(gateway)
@@ -98,7 +98,7 @@ def _check_capacity(gateway: Gateway) -> None:
         raise ApiError(529, AT_CAPACITY, retry_after=1)
 
 
-async def _plain(journey: Journey) -> AsyncGenerator[Part]:
+async def _plain(journey: Exchange) -> AsyncGenerator[Part]:
     """One JSON reply: the stream, folded."""
     timeout = journey.longest_wait
     try:
@@ -118,7 +118,7 @@ async def _plain(journey: Journey) -> AsyncGenerator[Part]:
         yield part
 
 
-async def _streamed(journey: Journey, order: Order) -> AsyncGenerator[Part]:
+async def _streamed(journey: Exchange, order: UpstreamRequest) -> AsyncGenerator[Part]:
     """Server-sent events. A failure before the first one is raised, for a reply with a status."""
     opening = journey.begin()
     await journey.grace(opening)
@@ -142,7 +142,7 @@ async def _streamed(journey: Journey, order: Order) -> AsyncGenerator[Part]:
             yield to_bytes(batch)
 
 
-async def _over(journey: Journey, opened: Open, batch: list[Event]) -> None:
+async def _over(journey: Exchange, opened: OpenReply, batch: list[Event]) -> None:
     """Before a batch goes out: when it is the last one, everything is settled first."""
     if journey.sample is not None:
         journey.sample.add(batch)
@@ -160,7 +160,7 @@ async def _pings_until(opening: asyncio.Task[object]) -> AsyncGenerator[bytes]:
 
 
 async def _warmed_up(
-    journey: Journey, order: Order, request: MessagesRequest
+    journey: Exchange, order: UpstreamRequest, request: MessagesRequest
 ) -> AsyncGenerator[Part]:
     """`max_tokens: 0` asks to warm a cache and generate nothing: answered here."""
     # The client is told what the prompt would count, but no backend was asked: nothing is spent.
@@ -178,7 +178,7 @@ async def _warmed_up(
             yield part
 
 
-async def _explained(journey: Journey, error: ApiError) -> ApiError:
+async def _explained(journey: Exchange, error: ApiError) -> ApiError:
     """A backend that does not know the model: read its list again, and say what there is."""
     order = journey.order
     if error.status != 404 or order is None or journey.head_sent:
@@ -187,7 +187,7 @@ async def _explained(journey: Journey, error: ApiError) -> ApiError:
     return resolve.unknown_model(journey.gateway.snapshot.routes, order.asked.model)
 
 
-async def _refused(journey: Journey, error: ApiError) -> AsyncGenerator[Part]:
+async def _refused(journey: Exchange, error: ApiError) -> AsyncGenerator[Part]:
     """The error as a reply, or as an event when the answer has begun."""
     journey.failed(error)
     await journey.account()
@@ -201,7 +201,7 @@ async def _refused(journey: Journey, error: ApiError) -> AsyncGenerator[Part]:
 
 
 def _document(
-    journey: Journey, status: int, headers: dict[str, str], body: bytes
+    journey: Exchange, status: int, headers: dict[str, str], body: bytes
 ) -> Iterator[Part]:
     yield journey.head(status, headers | {"content-length": str(len(body))})
     yield body

@@ -1,6 +1,6 @@
 """Making an order: a checked request, a caller and a target -> what is sent, where, as whom.
 
-One `Plan` for a request; one `Order` for each of its targets that is tried.
+One `RoutedRequest` for a request; one `UpstreamRequest` for each of its targets that is tried.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from bridge.ids import mint
 from bridge.keys import authentication
 from bridge.keys.authentication import Caller
 from bridge.relay import pdf
-from bridge.relay.attempt import Order
+from bridge.relay.attempt import UpstreamRequest
 from bridge.routing import resolve
 from bridge.routing.resolve import Route, Target
 from bridge.runtime.gateway import Gateway
-from bridge.translation.errors.from_backend import Asked
+from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.json import JSON
 from bridge.translation.profiles import PROFILES, for_model, inline_thinking
 from bridge.translation.request import overrides, thinking
 from bridge.translation.request.schema import MessagesRequest, has_pdf
-from bridge.translation.request.translate import ChatRequest, Manners, to_chat
-from bridge.translation.response.message_stream import Terms
+from bridge.translation.request.translate import ChatRequest, TranslationOptions, to_chat
+from bridge.translation.response.message_stream import StreamOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RoutedRequest:
     """One request and where it may go. `request` is as the operator wants it to be, `asked` the
     length of answer that the client wanted, in tokens."""
 
@@ -43,15 +43,15 @@ class Plan:
 
 def make_plan(
     gateway: Gateway, request: MessagesRequest, caller: Caller, request_id: str, session: str
-) -> Plan:
+) -> RoutedRequest:
     """Find the route. Raises ApiError: nothing has this name."""
     route = resolve.resolve(gateway.snapshot.routes, request.model, session or caller.fingerprint)
     wanted = overrides.applied(request, route.overrides)
     message_id = f"msg_{mint()}"
-    return Plan(route, wanted, caller, request_id, message_id, session, request.max_tokens)
+    return RoutedRequest(route, wanted, caller, request_id, message_id, session, request.max_tokens)
 
 
-async def translate(gateway: Gateway, plan: Plan, target: Target) -> ChatRequest:
+async def translate(gateway: Gateway, plan: RoutedRequest, target: Target) -> ChatRequest:
     """What is sent to this target. Raises ApiError.
 
     Reading a PDF takes its time, so a request that brings one is translated in a thread.
@@ -62,7 +62,7 @@ async def translate(gateway: Gateway, plan: Plan, target: Target) -> ChatRequest
 
 
 def _translate(gateway: Gateway, request: MessagesRequest, target: Target) -> ChatRequest:
-    manners = Manners(
+    manners = TranslationOptions(
         settings.IMAGES_ON_TEXT_MODEL,
         settings.STRICT_TOOL_PAIRING,
         settings.SERVER_TOOLS,
@@ -76,12 +76,12 @@ def _translate(gateway: Gateway, request: MessagesRequest, target: Target) -> Ch
     return to_chat(request, target.model, profile, facts, manners)
 
 
-async def make_order(gateway: Gateway, plan: Plan, target: Target) -> Order:
+async def make_order(gateway: Gateway, plan: RoutedRequest, target: Target) -> UpstreamRequest:
     """The order for one target. Raises ApiError."""
     request = plan.request
     chat = await translate(gateway, plan, target)
     key, operators = authentication.credential(plan.caller, target.backend, gateway.keys)
-    asked = Asked(
+    asked = ErrorContext(
         model=request.model,
         prompt_tokens=chat.prompt_tokens,
         max_tokens=request.max_tokens,
@@ -92,7 +92,7 @@ async def make_order(gateway: Gateway, plan: Plan, target: Target) -> Order:
         max_retry_after=settings.RETRY_AFTER_MAX,
     )
     conversation = (plan.caller.fingerprint, plan.session, target.backend.name, target.model)
-    return Order(target, chat, _terms(plan, target, chat), asked, key, conversation)
+    return UpstreamRequest(target, chat, _terms(plan, target, chat), asked, key, conversation)
 
 
 def clamped(asked: int, chat: ChatRequest) -> list[str]:
@@ -110,9 +110,9 @@ def _written_calls(target: Target, chat: ChatRequest) -> dict[str, JSON]:
     return {function["name"]: function["parameters"] for function in functions}
 
 
-def _terms(plan: Plan, target: Target, chat: ChatRequest) -> Terms:
+def _terms(plan: RoutedRequest, target: Target, chat: ChatRequest) -> StreamOptions:
     request = plan.request
-    return Terms(
+    return StreamOptions(
         message_id=plan.message_id,
         request_id=plan.request_id,
         model=request.model,

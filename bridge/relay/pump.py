@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from bridge.backends.client import did_not_answer
-from bridge.relay.attempt import Open
+from bridge.relay.attempt import OpenReply
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.events import PING, Event, frames
 
@@ -39,7 +39,7 @@ class Clocks:
         return max(0.0, min(strikes) - now)
 
 
-async def pump(opened: Open) -> AsyncGenerator[list[Event]]:
+async def pump(opened: OpenReply) -> AsyncGenerator[list[Event]]:
     """What the answer brings, as it comes; an empty list means that a ping is due."""
     clocks, answer = Clocks(opened.idle), opened.answer
     while not answer.over:
@@ -57,7 +57,7 @@ async def pump(opened: Open) -> AsyncGenerator[list[Event]]:
         await _drain(opened)
 
 
-async def _next(opened: Open, clocks: Clocks) -> list[Event]:
+async def _next(opened: OpenReply, clocks: Clocks) -> list[Event]:
     """One step: bytes taken, or a clock that struck."""
     answer = opened.answer
     try:
@@ -78,7 +78,7 @@ async def _next(opened: Open, clocks: Clocks) -> list[Event]:
     return []
 
 
-async def _drain(opened: Open) -> None:
+async def _drain(opened: OpenReply) -> None:
     """Take the end of the body, if it is there already."""
     try:
         while await opened.inflow.take(TAIL_SECONDS):

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 MAX_AHEAD = 1024 * 1024
 
 
-class Inflow:
+class ReadAhead:
     """Bytes from `source`. Create it on the running loop; `aclose` it in any case."""
 
     def __init__(self, source: AsyncIterator[bytes]) -> None:

@@ -26,7 +26,7 @@ def is_chosen(percent: int) -> bool:
 
 
 @dataclass(slots=True)
-class Sample:
+class BodySample:
     """One request that is kept: its body, and its answer as it goes."""
 
     request: bytes

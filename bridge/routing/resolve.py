@@ -41,7 +41,7 @@ _WINDOW_SUFFIX = re.compile(r"\[\d+[km]\]$", re.I)
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
+class BackendConfig:
     """One OpenAI-compatible server. `url` ends in its version folder, without a slash.
 
     models   what its list holds, or None while the list is unknown
@@ -82,7 +82,7 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class WeightedTarget:
     """One of the models that an alias stands for."""
 
     backend: str
@@ -100,7 +100,7 @@ class Alias:
     """A name, or a glob over names, and the models that it stands for."""
 
     pattern: str
-    choices: tuple[Choice, ...]
+    choices: tuple[WeightedTarget, ...]
     overrides: Overrides = overrides.NONE
     id: int = 0
 
@@ -131,7 +131,7 @@ class ToolName:
 class Target:
     """Where a request goes: a backend, the name that it knows, and what is known of the model."""
 
-    backend: Backend
+    backend: BackendConfig
     model: str
     facts: ModelFacts
 
@@ -140,12 +140,12 @@ class Target:
 class Routes:
     """All that routing reads. Backends in the order in which they are asked."""
 
-    backends: tuple[Backend, ...] = ()
+    backends: tuple[BackendConfig, ...] = ()
     aliases: tuple[Alias, ...] = ()
     tool_names: tuple[ToolName, ...] = ()
     repair_case: bool = True
 
-    def backend(self, name: str) -> Backend | None:
+    def backend(self, name: str) -> BackendConfig | None:
         return next((b for b in self.backends if b.name == name), None)
 
 
@@ -256,7 +256,7 @@ def _spellings(name: str) -> Iterator[str]:
     yield from dict.fromkeys((name, plain, plain.removeprefix("anthropic/")))
 
 
-def _chosen(routes: Routes, choice: Choice) -> Target | None:
+def _chosen(routes: Routes, choice: WeightedTarget) -> Target | None:
     backend = routes.backend(choice.backend)
     if backend is None:
         return None
@@ -264,12 +264,12 @@ def _chosen(routes: Routes, choice: Choice) -> Target | None:
     return found or _unheard_of(backend, choice.model)
 
 
-def _unheard_of(backend: Backend, model: str) -> Target:
+def _unheard_of(backend: BackendConfig, model: str) -> Target:
     """A model that no list has, with what an operator or a probe may have told of it."""
     return Target(backend, model, backend.told.get(model) or ModelFacts(model))
 
 
-def _listed(backend: Backend, name: str, repair_case: bool) -> Target | None:
+def _listed(backend: BackendConfig, name: str, repair_case: bool) -> Target | None:
     models = backend.models or {}
     if name in models:
         return Target(backend, name, models[name])

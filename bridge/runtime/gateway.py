@@ -16,10 +16,10 @@ from typing import Any, Protocol
 from django.conf import settings
 
 from bridge.backends.breaker_sync import BreakerRows
-from bridge.backends.client import Upstream
+from bridge.backends.client import BackendClient
 from bridge.backends.discovery import Discovery
 from bridge.backends.health import Health
-from bridge.backends.learned import Lessons
+from bridge.backends.learned import LearnedFacts
 from bridge.backends.prefix_cache import Prefixes
 from bridge.cluster import announcements
 from bridge.configuration.snapshot import Snapshot
@@ -31,9 +31,9 @@ from bridge.ledger.spool import Spool
 from bridge.ledger.totals import TotalsReader
 from bridge.ledger.writer import Ledger
 from bridge.live.messages import Running
-from bridge.live.publisher import Pulse
+from bridge.live.publisher import ActivityPublisher
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.request.schema import Limits
+from bridge.translation.request.schema import RequestLimits
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ LAST_WORDS = 2.0
 """Seconds that interrupted requests get to say that they were."""
 
 
-class Interruptible(Protocol):
+class Stoppable(Protocol):
     """A request under way, as far as a shutdown is concerned, and those who watch."""
 
     def interrupt(self) -> None: ...
@@ -59,11 +59,11 @@ class Gateway:
 
     def __init__(self) -> None:
         self.store = SnapshotStore()
-        self.upstream = Upstream(settings.BACKEND_CONNECT_TIMEOUT)
+        self.upstream = BackendClient(settings.BACKEND_CONNECT_TIMEOUT)
         self.health = Health(settings.BREAKER_FAILURES, settings.BREAKER_SECONDS)
         self.breakers = BreakerRows(self.health, self.store)
         self.discovery = Discovery(self.upstream, self.health, self.store)
-        self.limits = Limits(
+        self.limits = RequestLimits(
             settings.MAX_MESSAGES, settings.MAX_CONTENT_BYTES, settings.MAX_JSON_DEPTH
         )
         self.keys = KeyPolicy(
@@ -76,11 +76,11 @@ class Gateway:
         self.ledger = Ledger(self.spool, settings.USAGE_RETENTION_DAYS)
         self.totals = TotalsReader()
         self.counters = Counters(spent)
-        self.lessons = Lessons()
+        self.lessons = LearnedFacts()
         self.prefixes = Prefixes()
         self._primed = asyncio.Event()
-        self.journeys: set[Interruptible] = set()
-        self.pulse = Pulse(self.journeys, self.ledger)
+        self.journeys: set[Stoppable] = set()
+        self.pulse = ActivityPublisher(self.journeys, self.ledger)
         self._errands: set[asyncio.Task[None]] = set()
         self._tasks = [
             self._background(self.store.keep_current(), "snapshot"),

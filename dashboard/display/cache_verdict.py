@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dashboard.display.cells import State
+from dashboard.display.cells import StateCell
 from dashboard.usage.totals import Totals
 
 LITTLE = 0.2
@@ -17,18 +17,18 @@ LITTLE = 0.2
 MOST = 0.75
 """From this share of what repeats on, the cache does its work."""
 
-WORKS = State("works", "good")
-PARTLY = State("works partly", "warn")
-UNUSED = State("not used", "bad")
-LITTLE_REPEATS = State("little repeats", "quiet")
-UNKNOWN = State("not known", "quiet")
+WORKS = StateCell("works", "good")
+PARTLY = StateCell("works partly", "warn")
+UNUSED = StateCell("not used", "bad")
+LITTLE_REPEATS = StateCell("little repeats", "quiet")
+UNKNOWN = StateCell("not known", "quiet")
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """A verdict in words: what it says, and what can be done."""
 
-    state: State
+    state: StateCell
     text: str
 
 
@@ -61,7 +61,7 @@ MEANINGS = (
 )
 
 
-def verdict(total: Totals) -> State:
+def verdict(total: Totals) -> StateCell:
     """How well caching works for these requests."""
     repeated, cached = total.repeated_share, total.cached_share
     if repeated is None or cached is None:
@@ -81,6 +81,6 @@ def computed_again(total: Totals) -> float | None:
     return max(0.0, repeated - cached) * total.prompt_tokens
 
 
-def meanings(seen: set[State]) -> list[Meaning]:
+def meanings(seen: set[StateCell]) -> list[Meaning]:
     """The words for the verdicts that a page shows."""
     return [meaning for meaning in MEANINGS if meaning.state in seen]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dashboard.display import formatting
-from dashboard.display.formatting import NOTHING, Change, Figure
+from dashboard.display.formatting import NOTHING, Comparison, Figure
 from dashboard.usage.totals import Totals
 
 Reader = Callable[[Totals], float | None]
@@ -20,7 +20,7 @@ class Card:
     title: str
     figure: Figure
     parts: tuple[tuple[str, Figure], ...] = ()
-    change: Change | None = None
+    change: Comparison | None = None
     hint: str = ""
     tone: str = ""
 
@@ -38,7 +38,7 @@ class Compared:
     before: Totals
     before_words: str = ""
 
-    def change(self, read: Reader, write: Writer, wanted: int = 0) -> Change | None:
+    def change(self, read: Reader, write: Writer, wanted: int = 0) -> Comparison | None:
         if not self.before_words:
             return None
         now, before = read(self.whole), read(self.before)

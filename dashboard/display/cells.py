@@ -33,7 +33,7 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class StateCell:
     """A word with the shape and colour of a state."""
 
     word: str
@@ -70,7 +70,7 @@ def time(at: datetime, clock: Clock) -> SafeString:
     )
 
 
-def state(value: State, _: Clock | None = None) -> SafeString:
+def state(value: StateCell, _: Clock | None = None) -> SafeString:
     return format_html(
         '<span class="state {}"><span class="dot" aria-hidden="true"></span>{}</span>',
         value.tone,

@@ -138,7 +138,7 @@ def _ago(gone: timedelta, local: datetime) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Comparison:
     """Against the period before. `direction`: up, down or same; `good` None where neither is."""
 
     text: str
@@ -149,7 +149,7 @@ class Change:
 
 def change(
     now: float | None, before: float | None, told: str, wanted: int, of_share: bool = False
-) -> Change | None:
+) -> Comparison | None:
     """How a number changed; None where there is nothing to compare with.
 
     told       what it was before, for the hover text
@@ -161,25 +161,25 @@ def change(
     if of_share:
         return _points(100 * (now - before), told, wanted)
     if not before:
-        return Change("none before", "up", _judged(1, wanted), told)
+        return Comparison("none before", "up", _judged(1, wanted), told)
     ratio = now / before - 1
     if abs(ratio) < 0.005:
-        return Change("unchanged", "same", None, told)
+        return Comparison("unchanged", "same", None, told)
     direction = 1 if ratio > 0 else -1
     percent = abs(ratio) * 100
     text = f"{now / before:.0f} times" if ratio >= 9 else f"{percent:.0f}{THIN}%"
     sign = "" if ratio >= 9 else "+" if direction > 0 else "−"
-    return Change(
+    return Comparison(
         f"{sign}{text}", "up" if direction > 0 else "down", _judged(direction, wanted), told
     )
 
 
-def _points(points: float, told: str, wanted: int) -> Change:
+def _points(points: float, told: str, wanted: int) -> Comparison:
     if abs(points) < 0.05:
-        return Change("unchanged", "same", None, told)
+        return Comparison("unchanged", "same", None, told)
     direction = 1 if points > 0 else -1
     text = f"{'+' if direction > 0 else '−'}{abs(points):.1f} points"
-    return Change(text, "up" if direction > 0 else "down", _judged(direction, wanted), told)
+    return Comparison(text, "up" if direction > 0 else "down", _judged(direction, wanted), told)
 
 
 def _judged(direction: int, wanted: int) -> bool | None:

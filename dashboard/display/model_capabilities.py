@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.models import DiscoveredModel
 from dashboard.display import formatting
-from dashboard.display.cells import State
+from dashboard.display.cells import StateCell
 
 LABELS = {
     "context": "Context window",
@@ -18,12 +18,12 @@ LABELS = {
     "vision": "Images",
     "reasoning": "Thinking",
 }
-_VERDICTS = {True: State("works", "good"), False: State("does not", "bad")}
-_UNKNOWN = State("not told", "quiet")
+_VERDICTS = {True: StateCell("works", "good"), False: StateCell("does not", "bad")}
+_UNKNOWN = StateCell("not told", "quiet")
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class CapabilityFact:
     """`source`: whose answer counts, "" where nobody knows."""
 
     label: str
@@ -32,11 +32,11 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CapabilityFinding:
     """One check of the probe, and what showed its result."""
 
     title: str
-    state: State
+    state: StateCell
     evidence: str
 
 
@@ -45,8 +45,8 @@ class Capabilities:
     """One model of one backend."""
 
     row: DiscoveredModel
-    facts: Sequence[Fact]
-    findings: Sequence[Finding]
+    facts: Sequence[CapabilityFact]
+    findings: Sequence[CapabilityFinding]
     probed_at: datetime | None
 
     @property
@@ -61,7 +61,7 @@ class Capabilities:
 
 def capabilities(row: DiscoveredModel) -> Capabilities:
     findings = [
-        Finding(
+        CapabilityFinding(
             str(told.get("title", "")),
             _VERDICTS.get(told.get("works"), _UNKNOWN),
             str(told.get("evidence", "")),
@@ -71,14 +71,14 @@ def capabilities(row: DiscoveredModel) -> Capabilities:
     return Capabilities(row, [_fact(row, name) for name in LABELS], findings, row.probed_at)
 
 
-def _fact(row: DiscoveredModel, name: str) -> Fact:
+def _fact(row: DiscoveredModel, name: str) -> CapabilityFact:
     sources = (
         ("set by an operator", getattr(row, f"{name}_override")),
         ("found by the probe", row.probed.get(name)),
         ("told by its list", getattr(row, name)),
     )
     source, value = next(((w, v) for w, v in sources if v is not None), ("", None))
-    return Fact(LABELS[name], _shown(value), source)
+    return CapabilityFact(LABELS[name], _shown(value), source)
 
 
 def _shown(value: Any) -> str:

@@ -25,7 +25,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ChangeKind:
     """One list of the record."""
 
     member: str
@@ -36,8 +36,8 @@ class Kind:
 
 _UNSENT = "Has no counterpart in chat completions. The request was served without it."
 
-KINDS: tuple[Kind, ...] = (
-    Kind(
+KINDS: tuple[ChangeKind, ...] = (
+    ChangeKind(
         "dropped",
         "not sent",
         (
@@ -76,14 +76,14 @@ KINDS: tuple[Kind, ...] = (
         ),
         _UNSENT,
     ),
-    Kind(
+    ChangeKind(
         "refused",
         "refused by the backend",
         (),
         "The backend answered 400 to this optional field. It was asked again without it, and later "
         "requests to this model leave it out.",
     ),
-    Kind(
+    ChangeKind(
         "clamped",
         "lowered",
         (
@@ -95,7 +95,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         "More than the model can honour.",
     ),
-    Kind(
+    ChangeKind(
         "remedies",
         "tried again",
         (
@@ -118,7 +118,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         "The first try failed before the client saw anything.",
     ),
-    Kind(
+    ChangeKind(
         "repaired",
         "mended",
         (
@@ -147,12 +147,12 @@ def explained(detail: Mapping[str, Any]) -> list[Explanation]:
     return [told for kind in KINDS for told in _of_kind(kind, detail.get(kind.member) or ())]
 
 
-def _of_kind(kind: Kind, names: Sequence[str]) -> Iterator[Explanation]:
+def _of_kind(kind: ChangeKind, names: Sequence[str]) -> Iterator[Explanation]:
     for name in names:
         yield Explanation(kind.done, str(name), _why(kind, str(name)))
 
 
-def _why(kind: Kind, name: str) -> str:
+def _why(kind: ChangeKind, name: str) -> str:
     for pattern, why in kind.rules:
         if found := re.fullmatch(pattern, name):
             return why.format(*found.groups())

@@ -27,7 +27,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ShownSample:
     """`request`, `answer` as they were kept;  `blocks`: what the answer says."""
 
     request: str
@@ -36,12 +36,12 @@ class Sample:
     is_cut: bool
 
 
-def sample(told: Any) -> Sample | None:
+def sample(told: Any) -> ShownSample | None:
     """Of `detail["sample"]`; None where nothing was kept."""
     if not isinstance(told, dict):
         return None
     request, answer = (str(told.get(name) or "") for name in ("request", "answer"))
-    return Sample(_indented(request), answer, tuple(_blocks(answer)), bool(told.get("cut")))
+    return ShownSample(_indented(request), answer, tuple(_blocks(answer)), bool(told.get("cut")))
 
 
 def _indented(text: str) -> str:

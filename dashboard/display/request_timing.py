@@ -29,7 +29,7 @@ OWN = ("auth", "translate")
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class TimingPhase:
     """`start`, `end` in milliseconds since the request arrived.
 
     reached   False: the request ended before what the phase waits for
@@ -66,7 +66,7 @@ class Phase:
 class Timing:
     """The phases of one request, in order; together they are all of its time."""
 
-    phases: tuple[Phase, ...]
+    phases: tuple[TimingPhase, ...]
     total: float
 
     @property
@@ -90,33 +90,33 @@ def precise(ms: float) -> str:
 
 def timing(moments: Mapping[str, float | None], total: float) -> Timing:
     """`moments` in seconds by their names in the record, `total` in milliseconds."""
-    found: list[Phase] = []
+    found: list[TimingPhase] = []
     at = 0.0
     for moment, name, words in _PHASES:
         seconds = moments.get(moment)
         if seconds is None:
             continue
         end = min(max(at, seconds * 1000), max(total, at))
-        found.append(Phase(name, words, at, end))
+        found.append(TimingPhase(name, words, at, end))
         at = end
     if total > at or not found:
         found.append(_rest(found, at, total))
     return Timing(_placed(found, max(total, at)), total)
 
 
-def _rest(found: list[Phase], at: float, total: float) -> Phase:
+def _rest(found: list[TimingPhase], at: float, total: float) -> TimingPhase:
     """What was under way at the end."""
     names = [name for _, name, _ in _PHASES]
     if found and found[-1].name == names[-1]:
-        return Phase(*_LAST, at, total)
+        return TimingPhase(*_LAST, at, total)
     reached = names.index(found[-1].name) + 1 if found else 0
     if names[reached] == "connect":
-        return Phase("wait", "The end, while the backend was asked", at, total, reached=False)
+        return TimingPhase("wait", "The end, while the backend was asked", at, total, reached=False)
     _, name, words = _PHASES[reached]
-    return Phase(name, f"The end, before: {words.lower()}", at, total, reached=False)
+    return TimingPhase(name, f"The end, before: {words.lower()}", at, total, reached=False)
 
 
-def _placed(phases: list[Phase], total: float) -> tuple[Phase, ...]:
+def _placed(phases: list[TimingPhase], total: float) -> tuple[TimingPhase, ...]:
     """Side by side in a bar. What is too narrow to be seen takes a little from the widest."""
     if total <= 0:
         return tuple(phases)
@@ -129,7 +129,7 @@ def _placed(phases: list[Phase], total: float) -> tuple[Phase, ...]:
     placed, x = [], 0.0
     for phase, width in zip(phases, seen, strict=True):
         placed.append(
-            Phase(phase.name, phase.words, phase.start, phase.end, phase.reached, x, width)
+            TimingPhase(phase.name, phase.words, phase.start, phase.end, phase.reached, x, width)
         )
         x += width
     return tuple(placed)

@@ -10,7 +10,7 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 
 from bridge.accounts import key_holders
-from bridge.accounts.key_holders import Holder
+from bridge.accounts.key_holders import KeyHolder
 
 COOKIE = "key_holder"
 PATH = "/my/"
@@ -18,7 +18,7 @@ SECONDS = 3600
 SALT = "dashboard.pages.key_holder_session"
 
 
-def begin(response: HttpResponse, holder: Holder) -> None:
+def begin(response: HttpResponse, holder: KeyHolder) -> None:
     told = [holder.key_id, holder.fingerprint, holder.mark]
     response.set_cookie(
         COOKIE,
@@ -31,7 +31,7 @@ def begin(response: HttpResponse, holder: Holder) -> None:
     )
 
 
-def visitor(request: HttpRequest) -> Holder | None:
+def visitor(request: HttpRequest) -> KeyHolder | None:
     """Who visits; None when nobody does, the hour is over, or the key is not good any more."""
     try:
         told = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=SECONDS)

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import F, Model, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from dashboard.tables.table import Column, Cursor, Order, Page
+from dashboard.tables.table import Column, Cursor, Page, SortOrder
 
 Row = TypeVar("Row", bound=Model)
 MOST_EXPORTED = 10_000
@@ -25,7 +25,7 @@ class Rows(Generic[Row]):
         self.queryset = queryset
 
     def page(
-        self, order: Order, filters: dict[Column, str], after: Cursor | None, limit: int | None
+        self, order: SortOrder, filters: dict[Column, str], after: Cursor | None, limit: int | None
     ) -> Page[Row]:
         name = order.column.field or order.column.name
         rows = self.queryset

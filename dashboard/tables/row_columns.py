@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.models import UsageRecord, UsageSession
-from dashboard.display.cells import State
+from dashboard.display.cells import StateCell
 from dashboard.pages.page import Frame
 from dashboard.tables.table import Column
 from dashboard.usage.totals import Totals
@@ -11,8 +11,8 @@ from dashboard.usage.totals import Totals
 TONES = {"answered": "good", "refused": "warn", "abandoned": "quiet", "error": "bad"}
 
 
-def outcome(row: UsageRecord) -> State:
-    return State(row.outcome, TONES[row.outcome])
+def outcome(row: UsageRecord) -> StateCell:
+    return StateCell(row.outcome, TONES[row.outcome])
 
 
 def totals(row: UsageSession) -> Totals:

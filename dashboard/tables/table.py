@@ -95,7 +95,7 @@ def _no_number(text: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SortOrder:
     column: Column
     descending: bool
 
@@ -118,7 +118,7 @@ class Source(Protocol[Row]):
     """Where rows come from."""
 
     def page(
-        self, order: Order, filters: dict[Column, str], after: Cursor | None, limit: int | None
+        self, order: SortOrder, filters: dict[Column, str], after: Cursor | None, limit: int | None
     ) -> Page[Row]: ...
 
 
@@ -149,12 +149,12 @@ class Table(Generic[Row]):
         return self.frame.asked.get(self.parameter(name), "")
 
     @cached_property
-    def order(self) -> Order:
+    def order(self) -> SortOrder:
         for text in (self.asked("sort"), self.default):
             name = text.removeprefix("-")
             for column in self.columns:
                 if column.name == name and column.sorts:
-                    return Order(column, text.startswith("-"))
+                    return SortOrder(column, text.startswith("-"))
         raise ValueError(f"{self.default}: no column to sort by has this name")
 
     @property
@@ -201,7 +201,7 @@ class Table(Generic[Row]):
         """Sorts by this column: numbers from the greatest, a second time the other way round."""
         current = self.order.column == column
         descending = not self.order.descending if current else column.is_number
-        text = Order(column, descending).text
+        text = SortOrder(column, descending).text
         return Link(column.title, self.here("after", sort=text), current, column.hint)
 
     def filter_href(self, column: Column, value: Any) -> str:
@@ -245,7 +245,7 @@ class InMemory(Generic[Row]):
         self.identity = identity
 
     def page(
-        self, order: Order, filters: dict[Column, str], after: Cursor | None, limit: int | None
+        self, order: SortOrder, filters: dict[Column, str], after: Cursor | None, limit: int | None
     ) -> Page[Row]:
         found = self.passing(filters)
         place = self._place(order)
@@ -262,7 +262,7 @@ class InMemory(Generic[Row]):
         """The rows that filters let through, in no order."""
         return [row for row in self.rows if _passes(row, filters)]
 
-    def _start(self, found: list[Row], order: Order, after: Cursor | None) -> int:
+    def _start(self, found: list[Row], order: SortOrder, after: Cursor | None) -> int:
         """How many rows stand in front of the page."""
         if after is None:
             return 0
@@ -272,7 +272,7 @@ class InMemory(Generic[Row]):
                 return number
         return len(found)
 
-    def _place(self, order: Order) -> Callable[[Row], tuple[Any, ...]]:
+    def _place(self, order: SortOrder) -> Callable[[Row], tuple[Any, ...]]:
         return lambda row: _rank(order.column.of(row), self.identity(row), order.descending)
 
 

@@ -44,7 +44,7 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class BackendFact:
     """A number, and what is to be known beside it."""
 
     title: str
@@ -63,7 +63,7 @@ class BackendCard:
     word: str
     breaker: str
     retry_at: datetime | None
-    facts: list[Fact]
+    facts: list[BackendFact]
     buttons: list[Button]
     probes: list[tuple[str, str]]
     links: dict[str, str]
@@ -111,13 +111,13 @@ def _card(frame: Frame, use: BackendUse) -> BackendCard:
     )
 
 
-def _facts(use: BackendUse) -> Iterator[Fact]:
+def _facts(use: BackendUse) -> Iterator[BackendFact]:
     total = use.sums.total
-    yield Fact("Requests", formatting.tokens(total.requests), _of_all(use.request_share))
-    yield Fact("Tokens", formatting.tokens(total.tokens), _of_all(use.token_share))
-    yield Fact("Errors", _known(total.error_share, formatting.share))
-    yield Fact("First token", *_latency(total.first_token))
-    yield Fact("Whole answer", *_latency(total.duration))
+    yield BackendFact("Requests", formatting.tokens(total.requests), _of_all(use.request_share))
+    yield BackendFact("Tokens", formatting.tokens(total.tokens), _of_all(use.token_share))
+    yield BackendFact("Errors", _known(total.error_share, formatting.share))
+    yield BackendFact("First token", *_latency(total.first_token))
+    yield BackendFact("Whole answer", *_latency(total.duration))
 
 
 def _of_all(share: float | None) -> str:

@@ -19,7 +19,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from bridge.accounts import key_holders
-from bridge.accounts.key_holders import Holder, Offer
+from bridge.accounts.key_holders import KeyHolder, Offer
 from bridge.models import KeyLabel
 from bridge.pages.client_settings import client_settings_context
 from dashboard.display import cards, chart_builders, formatting
@@ -88,7 +88,7 @@ def leave(request: HttpRequest) -> HttpResponse:
 # --- the page -------------------------------------------------------------------------------------
 
 
-def _show(request: HttpRequest, holder: Holder) -> HttpResponse:
+def _show(request: HttpRequest, holder: KeyHolder) -> HttpResponse:
     """Nine queries at most."""
     frame = Frame(request)
     mine = Q(key_id=holder.key_id, fingerprint=holder.fingerprint)
@@ -111,7 +111,7 @@ def _show(request: HttpRequest, holder: Holder) -> HttpResponse:
     return render(request, "dashboard/my.html", context)
 
 
-def _name(holder: Holder) -> str:
+def _name(holder: KeyHolder) -> str:
     if holder.row is not None:
         return holder.row.name
     label = KeyLabel.objects.filter(fingerprint=holder.fingerprint).first()
@@ -158,14 +158,14 @@ def _models(frame: Frame, used: Sequence[ModelUse]) -> Table[ModelUse]:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class LimitCard:
     """A limit as a card, with how much of it is used."""
 
     card: Card
     meter: Meter | None = None
 
 
-def _limits(holder: Holder, frame: Frame) -> Iterator[Limit]:
+def _limits(holder: KeyHolder, frame: Frame) -> Iterator[LimitCard]:
     row = holder.row
     if row is None:
         return
@@ -180,10 +180,10 @@ def _limits(holder: Holder, frame: Frame) -> Iterator[Limit]:
             yield _of_minute(title, usage.Left(used, most))
     if row.concurrent is not None:
         told = "More of them are refused until one ends"
-        yield Limit(Card("Requests at once", formatting.count(row.concurrent), hint=told))
+        yield LimitCard(Card("Requests at once", formatting.count(row.concurrent), hint=told))
 
 
-def _budget(left: usage.Left, period: str, frame: Frame) -> Limit:
+def _budget(left: usage.Left, period: str, frame: Frame) -> LimitCard:
     parts = (("spent", formatting.money(left.used)), ("of", formatting.money(left.most)))
     assert left.until is not None
     again = formatting.ago(left.until, frame.now, frame.zone)
@@ -191,14 +191,14 @@ def _budget(left: usage.Left, period: str, frame: Frame) -> Limit:
     card = Card(
         f"Left this {period}", formatting.money(left.left), parts, hint=hint, tone=_tone(left)
     )
-    return Limit(card, Meter(left.used, left.most, "money", "used"))
+    return LimitCard(card, Meter(left.used, left.most, "money", "used"))
 
 
-def _of_minute(title: str, left: usage.Left) -> Limit:
+def _of_minute(title: str, left: usage.Left) -> LimitCard:
     parts = (("of", formatting.tokens(left.most)),)
     hint = "Without what still runs"
     card = Card(title, formatting.tokens(left.left), parts, hint=hint, tone=_tone(left))
-    return Limit(card, Meter(left.used, left.most, "count", "used"))
+    return LimitCard(card, Meter(left.used, left.most, "count", "used"))
 
 
 def _tone(left: usage.Left) -> str:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from bridge.models import ApiKey, KeyLabel, UsageRecord, UsageSession
 from dashboard.display import cards, chart_builders
-from dashboard.display.cells import State
+from dashboard.display.cells import StateCell
 from dashboard.pages.access import for_operators, for_readers
 from dashboard.pages.page import Frame, missing, page
 from dashboard.queries import hours, keys, models
@@ -58,14 +58,14 @@ def _of(who: Identity) -> Q:
     return Q(key_id=who[0], fingerprint=who[1])
 
 
-def _state(row: ApiKey | None, frame: Frame) -> State | None:
+def _state(row: ApiKey | None, frame: Frame) -> StateCell | None:
     if row is None:
         return None
     if not row.enabled:
-        return State("switched off", "quiet")
+        return StateCell("switched off", "quiet")
     if row.expires_at is not None and row.expires_at <= frame.now:
-        return State("expired", "bad")
-    return State("good", "good")
+        return StateCell("expired", "bad")
+    return StateCell("good", "good")
 
 
 def _numbers(frame: Frame, found: list[ModelUse]) -> dict[str, Any]:

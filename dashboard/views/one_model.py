@@ -23,7 +23,7 @@ from dashboard.usage.totals import SPEED
 
 
 @dataclass(frozen=True, slots=True)
-class BackendUse:
+class BackendShare:
     """What one backend answered with this model."""
 
     backend: str
@@ -75,8 +75,8 @@ def _numbers(frame: Frame, told: Sums, name: str, known: list[DiscoveredModel]) 
     }
 
 
-def _backends(frame: Frame, told: dict[hours.Group, Sums]) -> Table[BackendUse]:
-    rows = [BackendUse(name, sums) for (name,), sums in told.items() if sums.total.requests]
+def _backends(frame: Frame, told: dict[hours.Group, Sums]) -> Table[BackendShare]:
+    rows = [BackendShare(name, sums) for (name,), sums in told.items() if sums.total.requests]
     return Table(
         frame,
         "Backends",

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from bridge.models import UsageSession
 from dashboard.display import cards, formatting
 from dashboard.display.cards import Card, Compared
-from dashboard.display.cells import State
+from dashboard.display.cells import StateCell
 from dashboard.display.charts import Chart, Series, leading, tone
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, missing, page
@@ -160,8 +160,8 @@ def _turns(frame: Frame, turns: Sequence[Turn]) -> Table[Turn]:
     )
 
 
-def _outcome(turn: Turn) -> State:
-    return State(turn.outcome, TONES[turn.outcome])
+def _outcome(turn: Turn) -> StateCell:
+    return StateCell(turn.outcome, TONES[turn.outcome])
 
 
 def _models(frame: Frame, turns: Sequence[Turn]) -> Table[ModelShare]:

@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 
 from bridge.backends import breaker_sync, discovery
 from bridge.backends.breaker_sync import BreakerRows
-from bridge.backends.client import Upstream
+from bridge.backends.client import BackendClient
 from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.ledger.record import Record
@@ -18,7 +18,7 @@ from bridge.ledger.spool import Spool
 from bridge.ledger.writer import Ledger
 from bridge.models import Backend as Row
 from bridge.relay import attempt
-from bridge.routing.resolve import Backend, Routes
+from bridge.routing.resolve import BackendConfig, Routes
 from bridge.runtime.gateway import Gateway
 from tests.bridge.found import Found
 from tests.bridge.history import forget
@@ -33,15 +33,15 @@ CONNECT_SECONDS = 5.0
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
+async def upstream() -> AsyncIterator[BackendClient]:
     """The client, on the loop of the test."""
-    upstream = Upstream(CONNECT_SECONDS)
+    upstream = BackendClient(CONNECT_SECONDS)
     yield upstream
     await upstream.aclose()
 
 
 @pytest.fixture
-def main(backend: FakeBackend) -> Backend:
+def main(backend: FakeBackend) -> BackendConfig:
     """The scriptable backend, as routing knows it."""
     return a_backend(f"{backend.base_url}/v1", timeout=5.0)
 
@@ -63,7 +63,7 @@ def schedule(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 async def found(
-    upstream: Upstream,
+    upstream: BackendClient,
     backend: FakeBackend,
     schedule: Clock,
     nothing_in_the_environment: Any,
@@ -80,7 +80,7 @@ async def found(
 
 @pytest.fixture
 async def engine(
-    main: Backend, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
+    main: BackendConfig, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
 ) -> AsyncIterator[Gateway]:
     """A gateway without rows and background work, in front of the scriptable backend."""
 

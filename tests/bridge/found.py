@@ -1,10 +1,10 @@
 """Discovery over one real backend, under a clock that stands still until it is moved."""
 
-from bridge.backends.client import Upstream
+from bridge.backends.client import BackendClient
 from bridge.backends.discovery import Discovery
 from bridge.backends.health import Health
 from bridge.configuration.snapshot_store import SnapshotStore
-from bridge.routing.resolve import Backend
+from bridge.routing.resolve import BackendConfig
 from tests.bridge.making import Clock
 from tests.fakes.backend import MODELS, FakeBackend
 
@@ -12,13 +12,13 @@ from tests.fakes.backend import MODELS, FakeBackend
 class Found:
     """One backend row, discovery over it, and what is known so far."""
 
-    def __init__(self, upstream: Upstream, store: SnapshotStore, clock: Clock) -> None:
+    def __init__(self, upstream: BackendClient, store: SnapshotStore, clock: Clock) -> None:
         self.store, self.clock = store, clock
         self.health = Health(5, 30.0, clock)
         self.discovery = Discovery(upstream, self.health, store)
 
     @property
-    def backend(self) -> Backend:
+    def backend(self) -> BackendConfig:
         return self.store.current.routes.backends[0]
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 from bridge.probe import reply
 from bridge.probe.check import Check, Finding, Subject, find
 from bridge.probe.checks import CHECKS
-from bridge.translation.errors.from_backend import Asked
+from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.profiles import PROFILES, ModelFacts, for_model
 from tests.bridge.making import wire
 from tests.fakes.chunks import Json, call, fold, text
@@ -40,14 +40,14 @@ def judged(name: str, *said: Json | str, about: Subject | None = None) -> Findin
     body = asked(BY_NAME[name], about)
     chunks = [chunk if isinstance(chunk, dict) else text(chunk) for chunk in said]
     raw = wire(*chunks) if body["stream"] else json.dumps(fold(chunks, "m")).encode()
-    return find(BY_NAME[name], reply.answer(raw, body, Asked()), about)
+    return find(BY_NAME[name], reply.answer(raw, body, ErrorContext()), about)
 
 
 def refused(
     name: str, message: str, status: int = 400, about: Subject | None = None, **more: Any
 ) -> Finding:
     raw = json.dumps({"error": {"message": message, **more}}).encode()
-    answer = reply.refusal(status, {}, raw, Asked())
+    answer = reply.refusal(status, {}, raw, ErrorContext())
     return find(BY_NAME[name], answer, about or subject())
 
 

@@ -4,14 +4,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.backends.client import Upstream
-from bridge.relay.attempt import Order
-from bridge.routing.resolve import Backend, Target
-from bridge.translation.errors.from_backend import Asked
+from bridge.backends.client import BackendClient
+from bridge.relay.attempt import UpstreamRequest
+from bridge.routing.resolve import BackendConfig, Target
+from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.profiles import PROFILES, ModelFacts
-from bridge.translation.request.schema import Limits, MessagesRequest, read_request
-from bridge.translation.request.translate import Manners, to_chat
-from bridge.translation.response.message_stream import Terms
+from bridge.translation.request.schema import MessagesRequest, RequestLimits, read_request
+from bridge.translation.request.translate import TranslationOptions, to_chat
+from bridge.translation.response.message_stream import StreamOptions
 from bridge.translation.response.translate import Answer
 from tests.fakes.chunks import Json, frame
 
@@ -41,8 +41,8 @@ def a_backend(
     models: Mapping[str, ModelFacts] | None = None,
     dialect: str = "generic",
     **fields: Any,
-) -> Backend:
-    return Backend(fields.pop("id", 1), name, url, PROFILES[dialect], models=models, **fields)
+) -> BackendConfig:
+    return BackendConfig(fields.pop("id", 1), name, url, PROFILES[dialect], models=models, **fields)
 
 
 def facts(*names: str, **fields: Any) -> dict[str, ModelFacts]:
@@ -60,32 +60,32 @@ def a_request(**fields: Any) -> MessagesRequest:
         "max_tokens": 100,
         "messages": [{"role": "user", "content": "x"}],
     }
-    return read_request(json.dumps(body | fields).encode(), Limits())
+    return read_request(json.dumps(body | fields).encode(), RequestLimits())
 
 
-def terms(**fields: Any) -> Terms:
+def terms(**fields: Any) -> StreamOptions:
     known = {"message_id": "msg_1", "request_id": "req_1", "model": "test/alpha"}
-    return Terms(mint=lambda: "m" * 24, **{**known, **fields})
+    return StreamOptions(mint=lambda: "m" * 24, **{**known, **fields})
 
 
-def an_order(backend: Backend, key: str = SECRET, **fields: Any) -> Order:
+def an_order(backend: BackendConfig, key: str = SECRET, **fields: Any) -> UpstreamRequest:
     """An order for a small request; `fields` go into the request."""
     request = a_request(**fields)
     target = Target(backend, request.model, ModelFacts(request.model))
-    chat = to_chat(request, request.model, backend.profile, target.facts, Manners())
-    asked = Asked(
+    chat = to_chat(request, request.model, backend.profile, target.facts, TranslationOptions())
+    asked = ErrorContext(
         request.model,
         prompt_tokens=chat.prompt_tokens,
         max_tokens=request.max_tokens,
         added=chat.added,
         secrets=(key, backend.host),
     )
-    return Order(target, chat, terms(), asked, key)
+    return UpstreamRequest(target, chat, terms(), asked, key)
 
 
 def an_answer(**fields: Any) -> Answer:
     """The reading side of a stream, before its first byte."""
-    return Answer(terms(**fields), Asked(), "text/event-stream")
+    return Answer(terms(**fields), ErrorContext(), "text/event-stream")
 
 
 def wire(*chunks: Json | str) -> bytes:
@@ -98,7 +98,7 @@ CHAT_BODY = b'{"model":"test/alpha","messages":[],"stream":true}'
 SOME = 100_000
 
 
-async def send(upstream: Upstream, backend: Backend, key: str = SECRET) -> bytes:
+async def send(upstream: BackendClient, backend: BackendConfig, key: str = SECRET) -> bytes:
     """One chat request; the whole of its answer."""
     reply = await upstream.send(backend, key, CHAT_BODY)
     try:

@@ -14,7 +14,7 @@ from bridge.backends.breaker_sync import BreakerRows
 from bridge.backends.health import Health
 from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
-from bridge.routing.resolve import Backend, Routes
+from bridge.routing.resolve import BackendConfig, Routes
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import Clock
 
@@ -34,7 +34,7 @@ class Wall:
 class Process:
     """One process as far as its breakers are concerned."""
 
-    def __init__(self, clock: Clock, *backends: Backend) -> None:
+    def __init__(self, clock: Clock, *backends: BackendConfig) -> None:
         self.health = Health(5, 30.0, clock)
         self.store = SnapshotStore()
         self.store.current = Snapshot(1, Routes(backends))
@@ -70,7 +70,7 @@ class Process:
 class Both:
     """Two processes whose steady clocks began at different times."""
 
-    def __init__(self, wall: Wall, *backends: Backend) -> None:
+    def __init__(self, wall: Wall, *backends: BackendConfig) -> None:
         self._wall, self._clocks = wall, (Clock(50.0), Clock(90_000.0))
         self.one, self.two = (Process(clock, *backends) for clock in self._clocks)
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.backends.client import Upstream
+from bridge.backends.client import BackendClient
 from bridge.probe.check import Finding, Subject, known_facts
 from bridge.probe.checks import CHECKS
 from bridge.probe.run import run
-from bridge.probe.target import Aim
+from bridge.probe.target import ProbeTarget
 from bridge.translation.profiles import PROFILES, ModelFacts
 from tests.bridge.making import a_backend
 from tests.live.llama_server import Server, running, wait_until
@@ -46,8 +46,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 async def probed(server: Server, context: int | None = None) -> dict[str, Finding]:
     backend = a_backend(f"{server.url}/v1", dialect="llamacpp")
     facts = ModelFacts(server.model, context=context)
-    aim = Aim(backend, Subject(server.model, PROFILES["llamacpp"], facts), "")
-    upstream = Upstream(connect_timeout=5.0)
+    aim = ProbeTarget(backend, Subject(server.model, PROFILES["llamacpp"], facts), "")
+    upstream = BackendClient(connect_timeout=5.0)
     try:
         steps = [step async for step in run(upstream, aim)]
     finally:

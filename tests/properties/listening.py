@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.errors.from_backend import Asked
+from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.json import decode, encode
 from bridge.translation.response.events import Event, frames
 from bridge.translation.response.fold import fold
@@ -19,7 +19,7 @@ from tests.shapes import CUT, Json, check_error, check_message
 from tests.translation.playbook import make_terms
 
 SSE = "text/event-stream"
-ASKED = Asked(model="asked/for", max_tokens=100)
+ASKED = ErrorContext(model="asked/for", max_tokens=100)
 
 
 @dataclass(frozen=True)

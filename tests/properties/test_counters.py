@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.keys import redis_limiter
 from bridge.keys.limiter import LEASE_SECONDS
-from bridge.keys.limits import WINDOW_SECONDS, Kind, Limits, Outcome, Ticket
+from bridge.keys.limits import WINDOW_SECONDS, LimitKind, Limits, Outcome, Reservation
 from bridge.keys.memory_limiter import LocalCounters
 from bridge.keys.redis_limiter import RedisCounters
 from tests.fakes.redis import RedisServer
@@ -68,7 +68,7 @@ async def played(
 ) -> list[Outcome]:
     """The outcomes of these steps."""
     outcomes: list[Outcome] = []
-    running: list[Ticket] = []
+    running: list[Reservation] = []
     now = START
     for number, step in enumerate(all_steps):
         now += step.pause
@@ -76,7 +76,7 @@ async def played(
             ended = running.pop(step.ends % len(running))
             await store.settle(ended, step.tokens, step.cost, now)
         else:
-            ticket = Ticket(f"t{number}", 1, now, step.tokens, by)
+            ticket = Reservation(f"t{number}", 1, now, step.tokens, by)
             outcomes.append(await store.admit(ticket))
             if outcomes[-1].refused is None:
                 running.append(ticket)
@@ -114,7 +114,7 @@ def test_no_minute_holds_more_than_the_limit(limit: int, pauses: list[float]) ->
         store, now, passed = LocalCounters(), START, []
         for number, pause in enumerate(pauses):
             now += pause
-            outcome = await store.admit(Ticket(f"t{number}", 1, now, 0, Limits(rpm=limit)))
+            outcome = await store.admit(Reservation(f"t{number}", 1, now, 0, Limits(rpm=limit)))
             passed += [now] if outcome.refused is None else []
         return passed
 
@@ -127,11 +127,11 @@ def test_no_minute_holds_more_than_the_limit(limit: int, pauses: list[float]) ->
 def test_who_waits_as_told_is_let_in(pauses: list[float], limit: int) -> None:
     async def ask() -> None:
         store, now = LocalCounters(), START
-        ticket = Ticket("", 1, now, 10, Limits(rpm=limit, tpm=25))
+        ticket = Reservation("", 1, now, 10, Limits(rpm=limit, tpm=25))
         for number, pause in enumerate(pauses):
             now += pause
             outcome = await store.admit(replace(ticket, id=f"t{number}", at=now))
-            if outcome.refused in (Kind.REQUESTS, Kind.TOKENS):
+            if outcome.refused in (LimitKind.REQUESTS, LimitKind.TOKENS):
                 now += outcome.wait + 1e-6
                 assert (await store.admit(replace(ticket, id=f"u{number}", at=now))).refused is None
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import decode, encode
 from bridge.translation.profiles import PROFILES, ModelFacts, Profile, for_model
-from bridge.translation.request.schema import Limits, MessagesRequest, has_pdf, read_request
+from bridge.translation.request.schema import MessagesRequest, RequestLimits, has_pdf, read_request
 from bridge.translation.request.thinking import display
 from bridge.translation.request.tokens import count
-from bridge.translation.request.translate import ChatRequest, Manners, to_chat
+from bridge.translation.request.translate import ChatRequest, TranslationOptions, to_chat
 from tests.fakes.strict import check_chat_request
 from tests.properties.chat_rules import check_chat
 from tests.properties.conversations import WORD, requests
@@ -39,29 +39,33 @@ FACTS = st.builds(
     refused=st.sampled_from([frozenset(), frozenset({"strict", "stream_options", "reasoning"})]),
 )
 MANNERS = st.builds(
-    Manners,
+    TranslationOptions,
     images_on_text_model=st.sampled_from(["placeholder", "error"]),
     strict_tool_pairing=st.booleans(),
     server_tools=st.sampled_from(["auto", "drop", "error"]),
     tool_names=st.sampled_from([{}, {"run": "Bash"}]),
     pdf_text=st.sampled_from([None, lambda data: "", lambda data: "words"]),
 )
-LENIENT = st.builds(Manners, tool_names=st.sampled_from([{}, {"run": "Bash"}]))
+LENIENT = st.builds(TranslationOptions, tool_names=st.sampled_from([{}, {"run": "Bash"}]))
 
 
 def translated(
-    raw: bytes, profile: Profile, facts: ModelFacts, manners: Manners, counting: bool = False
+    raw: bytes,
+    profile: Profile,
+    facts: ModelFacts,
+    manners: TranslationOptions,
+    counting: bool = False,
 ) -> tuple[MessagesRequest, ChatRequest] | ApiError:
     """The request and what becomes of it, or why not; anything but an ApiError is a crash."""
     try:
-        request = read_request(raw, Limits(), counting=counting)
+        request = read_request(raw, RequestLimits(), counting=counting)
         return request, to_chat(request, "up/model", profile, facts, manners)
     except ApiError as error:
         return error
 
 
 def taken_or_refused(
-    raw: bytes, profile: Profile, facts: ModelFacts, manners: Manners, counting: bool
+    raw: bytes, profile: Profile, facts: ModelFacts, manners: TranslationOptions, counting: bool
 ) -> None:
     outcome = translated(raw, profile, facts, manners, counting)
     if isinstance(outcome, ApiError):
@@ -76,7 +80,7 @@ def taken_or_refused(
 
 @given(body=requests(), profile=BACKENDS, facts=FACTS, manners=LENIENT)
 def test_valid_request_is_taken_by_the_strictest_backend(
-    body: Json, profile: Profile, facts: ModelFacts, manners: Manners
+    body: Json, profile: Profile, facts: ModelFacts, manners: TranslationOptions
 ) -> None:
     """S15, S16: backends refuse orders, repeats and members that the Messages API allows."""
     outcome = translated(written(body, raw=True).encode(), profile, facts, manners)
@@ -94,7 +98,7 @@ def test_every_word_of_a_conversation_reaches_the_backend(
 ) -> None:
     """S17, S18: calls without results, odd orders, long histories: repaired, never dropped."""
     raw = written(body, raw=True)
-    outcome = translated(raw.encode(), profile, facts, Manners())
+    outcome = translated(raw.encode(), profile, facts, TranslationOptions())
     if isinstance(outcome, ApiError):
         return
     sent = encode(outcome[1].body).decode()
@@ -117,7 +121,7 @@ def test_spoilt_request_is_taken_or_refused(
     changes: list[Change],
     profile: Profile,
     facts: ModelFacts,
-    manners: Manners,
+    manners: TranslationOptions,
     counting: bool,
 ) -> None:
     """Ours: a wrong member is the caller's error, wherever it stands."""
@@ -127,7 +131,7 @@ def test_spoilt_request_is_taken_or_refused(
 
 @given(body=requests(), splices=SPLICES, profile=BACKENDS, manners=MANNERS)
 def test_spoilt_bytes_are_taken_or_refused(
-    body: Json, splices: list[Splice], profile: Profile, manners: Manners
+    body: Json, splices: list[Splice], profile: Profile, manners: TranslationOptions
 ) -> None:
     """Ours: the fuzz target of the request parser; real-shaped bodies with damage."""
     raw = spliced(written(body, raw=True).encode(), splices)
@@ -137,7 +141,9 @@ def test_spoilt_bytes_are_taken_or_refused(
 @given(raw=st.one_of(st.binary(), JUNK.map(lambda value: written(value, raw=True).encode())))
 def test_no_bytes_at_all_break_the_parser(raw: bytes) -> None:
     """Ours: what is no request is refused as one."""
-    assert isinstance(translated(raw, PROFILES["generic"], ModelFacts("m"), Manners()), ApiError)
+    assert isinstance(
+        translated(raw, PROFILES["generic"], ModelFacts("m"), TranslationOptions()), ApiError
+    )
 
 
 @given(body=requests(), changes=CHANGES, profile=BACKENDS, facts=FACTS, manners=MANNERS)
@@ -146,7 +152,7 @@ def test_translation_changes_no_input_and_repeats_itself(
     changes: list[Change],
     profile: Profile,
     facts: ModelFacts,
-    manners: Manners,
+    manners: TranslationOptions,
 ) -> None:
     """Ours: a second try translates again; backends keep caches of equal beginnings."""
     raw = written(changed(body, changes), raw=True).encode()

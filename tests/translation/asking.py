@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from bridge.translation.profiles import PROFILES, ModelFacts
-from bridge.translation.request.schema import Limits, MessagesRequest, read_request
-from bridge.translation.request.translate import ChatRequest, Manners, to_chat
+from bridge.translation.request.schema import MessagesRequest, RequestLimits, read_request
+from bridge.translation.request.translate import ChatRequest, TranslationOptions, to_chat
 from tests.shapes import Json
 
 PNG = (
@@ -69,18 +69,20 @@ def tool(name: str, **more: Any) -> Json:
 def ask(**fields: Any) -> MessagesRequest:
     """A checked request: the given fields over the smallest valid body."""
     body = {"model": "claude-x", "max_tokens": 100, "messages": [user("hi")]} | fields
-    return read_request(json.dumps(body).encode(), Limits())
+    return read_request(json.dumps(body).encode(), RequestLimits())
 
 
 def to_backend(
     profile: str = "generic",
     facts: ModelFacts | None = None,
-    manners: Manners | None = None,
+    manners: TranslationOptions | None = None,
     **fields: Any,
 ) -> ChatRequest:
     """What becomes of a request at a backend of that profile."""
     known = facts or ModelFacts("backend/model")
-    return to_chat(ask(**fields), "backend/model", PROFILES[profile], known, manners or Manners())
+    return to_chat(
+        ask(**fields), "backend/model", PROFILES[profile], known, manners or TranslationOptions()
+    )
 
 
 def sent_messages(*messages: Json, profile: str = "generic", **fields: Any) -> list[Json]:

@@ -24,7 +24,7 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response import events
 from bridge.translation.response.deltas import Said
 from bridge.translation.response.events import Event, frames
-from bridge.translation.response.message_stream import MessageStream, Terms
+from bridge.translation.response.message_stream import MessageStream, StreamOptions
 from tests.grammar import check_stream
 from tests.shapes import Json
 
@@ -38,7 +38,7 @@ def counting_mint() -> Callable[[], str]:
     return lambda: f"{next(numbers):024d}"
 
 
-def make_terms(**changes: Any) -> Terms:
+def make_terms(**changes: Any) -> StreamOptions:
     """Terms of a small request; an estimate of 7 prompt tokens, 4 bytes for a token."""
     defaults: dict[str, Any] = {
         "message_id": "msg_1",
@@ -47,7 +47,7 @@ def make_terms(**changes: Any) -> Terms:
         "mint": counting_mint(),
         "input_estimate": 7,
     }
-    return Terms(**(defaults | changes))
+    return StreamOptions(**(defaults | changes))
 
 
 class Playbook:

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.translation.profiles import PROFILES, ModelFacts, for_model, inline_thinking
 from bridge.translation.request.thinking import switches
-from bridge.translation.request.translate import Manners, to_chat
+from bridge.translation.request.translate import TranslationOptions, to_chat
 from tests.shapes import Json
 from tests.translation.asking import (
     ask,
@@ -88,7 +88,9 @@ def test_reasoning_models_of_openai_want_another_limit(
 def up_with(messages: list[Json], **changes: bool) -> list[Json]:
     profile = replace(PROFILES["generic"], **changes)  # type: ignore[arg-type]
     request = ask(messages=messages)
-    sent: list[Json] = to_chat(request, "m", profile, ModelFacts("m"), Manners()).body["messages"]
+    sent: list[Json] = to_chat(request, "m", profile, ModelFacts("m"), TranslationOptions()).body[
+        "messages"
+    ]
     return sent
 
 

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.errors.from_backend import Asked, from_reply
+from bridge.translation.errors.from_backend import ErrorContext, from_reply
 from bridge.translation.request.tools import ToolNames
 from bridge.translation.response.events import Event
-from bridge.translation.response.message_stream import Terms
+from bridge.translation.response.message_stream import StreamOptions
 from bridge.translation.response.translate import Answer
 from tests.shapes import Json
 from tests.translation.playbook import make_terms, plain_block
@@ -66,11 +66,11 @@ class Transcript:
         return b"".join(_event_bytes(item, self.case.get("chunk", {})) for item in body)
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> ErrorContext:
         given = dict(self.case.get("asked", {}))
-        return Asked(**given | {"added": frozenset(given.get("added", ()))})
+        return ErrorContext(**given | {"added": frozenset(given.get("added", ()))})
 
-    def terms(self) -> Terms:
+    def terms(self) -> StreamOptions:
         given: dict[str, Any] = dict(self.case.get("terms", {}))
         names = ToolNames(128, {})
         for name in given.pop("tools", ()):

@@ -10,11 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from bridge.backends.client import Upstream
+from bridge.backends.client import BackendClient
 from bridge.models import Backend
 from bridge.probe.check import Finding, known_facts
-from bridge.probe.run import Progress, run
-from bridge.probe.target import Aim, CannotProbe, store, take_aim
+from bridge.probe.run import ProbeProgress, run
+from bridge.probe.target import CannotProbe, ProbeTarget, resolve_target, store
 
 WORDS = {True: "yes", False: "no", None: "?"}
 BAR = 24
@@ -35,7 +35,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, backend: str, model: str, **options: Any) -> None:
         row = _row(backend)
         try:
-            aim = take_aim(row, model, _key(options["key_env"]))
+            aim = resolve_target(row, model, _key(options["key_env"]))
             self.stdout.write(f"Probing {model} of {row.name} ({aim.subject.profile.name})")
             findings = asyncio.run(self._findings(aim))
         except CannotProbe as problem:
@@ -43,10 +43,10 @@ class Command(BaseCommand):
         store(row.pk, model, findings)
         self.stdout.write(f"\n{table(findings)}\n\n{summary(findings)}")
 
-    async def _findings(self, aim: Aim) -> list[Finding]:
+    async def _findings(self, aim: ProbeTarget) -> list[Finding]:
         findings = []
         async with (
-            aclosing(Upstream(settings.BACKEND_CONNECT_TIMEOUT)) as upstream,
+            aclosing(BackendClient(settings.BACKEND_CONNECT_TIMEOUT)) as upstream,
             aclosing(run(upstream, aim)) as steps,
         ):
             async for step in steps:
@@ -73,7 +73,7 @@ def _key(variable: str | None) -> str:
     return key
 
 
-def progress_line(step: Progress) -> str:
+def progress_line(step: ProbeProgress) -> str:
     filled = BAR * step.done // step.total
     bar = "#" * filled + "." * (BAR - filled)
     return f"[{bar}] {step.done:2}/{step.total} {step.finding.title}: {WORDS[step.finding.works]}"

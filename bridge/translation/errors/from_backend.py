@@ -22,7 +22,7 @@ MAX_TEXT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ErrorContext:
     """What is known of the request when its refusal is read.
 
     prompt_tokens is an estimate; context is 0 when unknown; `operator_key` says whose key the
@@ -41,7 +41,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StatusRow:
     """One backend status: what the client gets, whether the breaker counts it, who may retry."""
 
     status: int
@@ -50,38 +50,40 @@ class Row:
     retryable: bool = False
 
 
-_MISCONFIGURED = Row(502, "Backend misconfigured: status {status}", blames_backend=True)
-_REJECTED = Row(400, "Backend rejected the request: {text}")
-_BUSY = Row(529, "Backend is overloaded or loading: {text}", blames_backend=True, retryable=True)
-_TIMED_OUT = Row(504, "Backend timed out: {text}", blames_backend=True)
-_BROKEN = Row(502, "Backend error: {text}", blames_backend=True)
+_MISCONFIGURED = StatusRow(502, "Backend misconfigured: status {status}", blames_backend=True)
+_REJECTED = StatusRow(400, "Backend rejected the request: {text}")
+_BUSY = StatusRow(
+    529, "Backend is overloaded or loading: {text}", blames_backend=True, retryable=True
+)
+_TIMED_OUT = StatusRow(504, "Backend timed out: {text}", blames_backend=True)
+_BROKEN = StatusRow(502, "Backend error: {text}", blames_backend=True)
 
-_ROWS: dict[int, Row] = {
+_ROWS: dict[int, StatusRow] = {
     400: _REJECTED,
-    402: Row(402),
-    403: Row(403),
-    404: Row(502, "Backend endpoint not found (check the base URL)", blames_backend=True),
+    402: StatusRow(402),
+    403: StatusRow(403),
+    404: StatusRow(502, "Backend endpoint not found (check the base URL)", blames_backend=True),
     **dict.fromkeys((405, 406, 410, 411, 415), _MISCONFIGURED),
-    408: Row(504, "Backend timed out: {text}", blames_backend=True, retryable=True),
-    409: Row(529, "Backend is busy: {text}", retryable=True),
-    413: Row(413, "Request too large for the backend: {text}"),
+    408: StatusRow(504, "Backend timed out: {text}", blames_backend=True, retryable=True),
+    409: StatusRow(529, "Backend is busy: {text}", retryable=True),
+    413: StatusRow(413, "Request too large for the backend: {text}"),
     422: _REJECTED,
     424: _BUSY,
     425: _BUSY,
-    429: Row(429),
-    499: Row(502, "Backend error: {text}"),
-    500: Row(500, "Backend error: {text}", blames_backend=True),
-    501: Row(400, "Backend does not support this request: {text}"),
-    502: Row(502, "Backend error: {text}", blames_backend=True, retryable=True),
+    429: StatusRow(429),
+    499: StatusRow(502, "Backend error: {text}"),
+    500: StatusRow(500, "Backend error: {text}", blames_backend=True),
+    501: StatusRow(400, "Backend does not support this request: {text}"),
+    502: StatusRow(502, "Backend error: {text}", blames_backend=True, retryable=True),
     503: _BUSY,
     504: _TIMED_OUT,
     522: _TIMED_OUT,
     524: _TIMED_OUT,
-    529: Row(529, "Backend is overloaded or loading: {text}", blames_backend=True),
+    529: StatusRow(529, "Backend is overloaded or loading: {text}", blames_backend=True),
 }
-_UNLISTED: dict[int, Row] = {
-    3: Row(502, "Backend redirected", blames_backend=True),
-    4: Row(502, "Backend error: {text}"),
+_UNLISTED: dict[int, StatusRow] = {
+    3: StatusRow(502, "Backend redirected", blames_backend=True),
+    4: StatusRow(502, "Backend error: {text}"),
 }
 """By the first digit, where the status itself has no row."""
 
@@ -110,7 +112,7 @@ _STREAM_TYPES: dict[int, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class BackendRefusal:
     """A backend's error reply, taken apart."""
 
     status: int
@@ -126,7 +128,7 @@ class Refusal:
         return code if isinstance(code, str) else ""
 
 
-def from_reply(status: int, headers: dict[str, str], raw: bytes, asked: Asked) -> ApiError:
+def from_reply(status: int, headers: dict[str, str], raw: bytes, asked: ErrorContext) -> ApiError:
     """A reply with an error status. Header names are lower case."""
     try:
         body = decode(raw)
@@ -136,7 +138,7 @@ def from_reply(status: int, headers: dict[str, str], raw: bytes, asked: Asked) -
     return _by_meaning(refusal, asked) or _by_status(refusal, asked)
 
 
-def from_fault(status: int, body: JSON, asked: Asked) -> ApiError:
+def from_fault(status: int, body: JSON, asked: ErrorContext) -> ApiError:
     """An error object inside a 200 answer; `status` is 0 when it carries no usable code."""
     refusal = _taken_apart(status or 502, {}, body, asked)
     if error := _by_meaning(refusal, asked):
@@ -155,17 +157,19 @@ def fault_status(error: JSON) -> int:
     return code if isinstance(code, int) and 400 <= code <= 599 else 0
 
 
-def _taken_apart(status: int, headers: dict[str, str], body: JSON, asked: Asked) -> Refusal:
+def _taken_apart(
+    status: int, headers: dict[str, str], body: JSON, asked: ErrorContext
+) -> BackendRefusal:
     text = redact(message_text(body), asked.secrets)[:MAX_TEXT].strip()
-    return Refusal(status, text or f"status {status}", body, headers)
+    return BackendRefusal(status, text or f"status {status}", body, headers)
 
 
-def _by_meaning(refusal: Refusal, asked: Asked) -> ApiError | None:
+def _by_meaning(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
     found = (meaning(refusal, asked) for meaning in _MEANINGS) if refusal.status >= 400 else ()
     return next((error for error in found if error), None)
 
 
-def _by_status(refusal: Refusal, asked: Asked) -> ApiError:
+def _by_status(refusal: BackendRefusal, asked: ErrorContext) -> ApiError:
     status = refusal.status
     row = _ROWS.get(status) or _UNLISTED.get(status // 100, _BROKEN)
     retry_after = retry_after_seconds(refusal.headers, asked.max_retry_after)
@@ -181,7 +185,7 @@ def _by_status(refusal: Refusal, asked: Asked) -> ApiError:
 # --- meanings, looked for in this order -------------------------------------------------------
 
 
-def _unauthorized(refusal: Refusal, asked: Asked) -> ApiError | None:
+def _unauthorized(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
     if refusal.status != 401:
         return None
     if asked.operator_key:
@@ -190,7 +194,7 @@ def _unauthorized(refusal: Refusal, asked: Asked) -> ApiError | None:
     return ApiError(401, "Backend rejected the credentials")
 
 
-def _overflow(refusal: Refusal, asked: Asked) -> ApiError | None:
+def _overflow(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
     found = context_overflow.recognise(refusal.text, refusal.body)
     if found is None:
         return None
@@ -217,7 +221,7 @@ _NO_MODEL = re.compile(
 )
 
 
-def _image(refusal: Refusal, _: Asked) -> ApiError | None:
+def _image(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
     if _PDF.search(refusal.text):
         return ApiError.invalid("Could not process PDF: this model does not support PDF input")
     if _IMAGE.search(refusal.text):
@@ -225,19 +229,19 @@ def _image(refusal: Refusal, _: Asked) -> ApiError | None:
     return None
 
 
-def _tool_support(refusal: Refusal, _: Asked) -> ApiError | None:
+def _tool_support(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
     if not _TOOLS.search(refusal.text):
         return None
     return ApiError.invalid(f"This backend or model does not support tool use: {refusal.text}")
 
 
-def _quota(refusal: Refusal, _: Asked) -> ApiError | None:
+def _quota(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
     if refusal.status in (402, 403, 429) and _QUOTA.search(f"{refusal.text} {refusal.code}"):
         return ApiError(402, refusal.text)
     return None
 
 
-def _unknown_model(refusal: Refusal, asked: Asked) -> ApiError | None:
+def _unknown_model(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
     # Most servers say 404; a router in front of llama-server and transformers say 400.
     if refusal.status in (400, 404) and _NO_MODEL.search(f"{refusal.text} {refusal.code}"):
         return ApiError(404, f"model: {asked.model}")
@@ -253,7 +257,7 @@ _REFUSING = re.compile(
 )
 
 
-def _refused_field(refusal: Refusal, asked: Asked) -> ApiError | None:
+def _refused_field(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
     """A 400 that refuses an optional field of ours: the same request without it will do.
 
     The field is named by place (`param`, `loc`) or, as a whole word, in a sentence that refuses
@@ -286,7 +290,7 @@ def _places(body: JSON) -> Iterator[str]:
         yield from _places(body.get(name))
 
 
-_MEANINGS: tuple[Callable[[Refusal, Asked], ApiError | None], ...] = (
+_MEANINGS: tuple[Callable[[BackendRefusal, ErrorContext], ApiError | None], ...] = (
     _unauthorized,
     _overflow,
     _image,

@@ -1,8 +1,8 @@
-"""Content blocks -> pieces: one small function for each kind, and the table of them.
+"""Content blocks -> parts: one small function for each kind, and the table of them.
 
-A function gets the block and its `Site` (where it stands, what the backend can do) and returns
-pieces. Blocks that mean nothing on the far side return none; a kind nobody here knows is passed
-on as its JSON text, since a silent loss is worse than an odd paragraph.
+A function gets the block and its `BlockContext` (where it stands, what the backend can do) and
+returns parts. A block that means nothing to a backend returns none; an unknown kind is passed on
+as its JSON text, since a silent loss is worse than an odd paragraph.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import JSON, encode_text
 from bridge.translation.profiles import ModelFacts, Profile
 from bridge.translation.request.parts import (
-    CallMade,
-    File,
-    Picture,
-    Piece,
-    Result,
-    Summary,
-    Thought,
-    Words,
+    FilePart,
+    ImagePart,
+    Part,
+    ReasoningPart,
+    SummaryPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
     join_texts,
 )
 from bridge.translation.request.schema import Block, inner_blocks
@@ -43,7 +43,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 
 
 @dataclass(slots=True)
-class Site:
+class BlockContext:
     """Where a block stands and what stands behind it.
 
     dropped    collects the names of what the backend will not see
@@ -66,50 +66,50 @@ class Site:
         return self.role == "assistant"
 
 
-def to_pieces(blocks: tuple[Block, ...], site: Site, path: str) -> list[Piece]:
+def to_pieces(blocks: tuple[Block, ...], site: BlockContext, path: str) -> list[Part]:
     """The pieces of one message's content, in block order."""
-    pieces: list[Piece] = []
+    pieces: list[Part] = []
     for i, block in enumerate(blocks):
         site.path = f"{path}.content.{i}"
         pieces += BLOCKS.get(block["type"], _unknown)(block, site)
     return pieces
 
 
-def _words(text: str) -> list[Piece]:
-    return [Words(text)] if text else []
+def _words(text: str) -> list[Part]:
+    return [TextPart(text)] if text else []
 
 
-def _text(block: Block, site: Site) -> list[Piece]:
+def _text(block: Block, site: BlockContext) -> list[Part]:
     return _words(block["text"])
 
 
-def _nothing(block: Block, site: Site) -> list[Piece]:
+def _nothing(block: Block, site: BlockContext) -> list[Part]:
     return []
 
 
-def _unknown(block: Block, site: Site) -> list[Piece]:
-    return [Words(encode_text(block)[:MAX_UNKNOWN])]
+def _unknown(block: Block, site: BlockContext) -> list[Part]:
+    return [TextPart(encode_text(block)[:MAX_UNKNOWN])]
 
 
-def _thinking(block: Block, site: Site) -> list[Piece]:
-    return [Thought(block["thinking"])] if site.from_assistant and block["thinking"] else []
+def _thinking(block: Block, site: BlockContext) -> list[Part]:
+    return [ReasoningPart(block["thinking"])] if site.from_assistant and block["thinking"] else []
 
 
 # --- media ------------------------------------------------------------------------------------
 
 
-def _image(block: Block, site: Site) -> list[Piece]:
+def _image(block: Block, site: BlockContext) -> list[Part]:
     if site.from_assistant:
-        return [Words("[image]")]
+        return [TextPart("[image]")]
     if site.facts.vision is not False:
-        return [Picture(_image_url(block["source"], site))]
+        return [ImagePart(_image_url(block["source"], site))]
     if site.refuse_images:
         raise ApiError.invalid(IMAGE_REFUSED)
     site.dropped["image"] = None
-    return [Words(IMAGE_OMITTED)]
+    return [TextPart(IMAGE_OMITTED)]
 
 
-def _image_url(source: dict[str, JSON], site: Site) -> str:
+def _image_url(source: dict[str, JSON], site: BlockContext) -> str:
     path = f"{site.path}.image.source"
     match source.get("type"):
         case "base64":
@@ -142,11 +142,11 @@ def _media_type(source: dict[str, JSON], data: str) -> str:
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "image/png")
 
 
-def _document(block: Block, site: Site) -> list[Piece]:
+def _document(block: Block, site: BlockContext) -> list[Part]:
     source = block["source"]
     match source.get("type"):
         case "text" if isinstance(source.get("data"), str):
-            return [Words(_wrapped(block, source["data"]))]
+            return [TextPart(_wrapped(block, source["data"]))]
         case "content":
             return _inline_document(block, source.get("content"), site)
         case "base64":
@@ -154,26 +154,26 @@ def _document(block: Block, site: Site) -> list[Piece]:
     raise ApiError.invalid(PDF_REFUSED)
 
 
-def _inline_document(block: Block, content: JSON, site: Site) -> list[Piece]:
+def _inline_document(block: Block, content: JSON, site: BlockContext) -> list[Part]:
     inner = inner_blocks(content)
     texts = [t for part in inner if isinstance(t := part.get("text"), str)]
-    pieces: list[Piece] = [Words(_wrapped(block, join_texts(texts)))]
+    pieces: list[Part] = [TextPart(_wrapped(block, join_texts(texts)))]
     for part in inner:
         if part.get("type") == "image" and isinstance(part.get("source"), dict):
             pieces += _image(part, site)
     return pieces
 
 
-def _pdf(block: Block, source: dict[str, JSON], site: Site) -> list[Piece]:
+def _pdf(block: Block, source: dict[str, JSON], site: BlockContext) -> list[Part]:
     data = _base64(source, f"{site.path}.source")
     if not site.profile.file_parts or site.in_result or site.from_assistant:
         text = site.pdf_text(data) if site.pdf_text else ""
         if not text:
             raise ApiError.invalid(PDF_REFUSED)
-        return [Words(_wrapped(block, text))]
+        return [TextPart(_wrapped(block, text))]
     name = block.get("title")
     filename = name if isinstance(name, str) and name else "document.pdf"
-    return [File(filename, f"data:application/pdf;base64,{data}")]
+    return [FilePart(filename, f"data:application/pdf;base64,{data}")]
 
 
 def _wrapped(block: Block, text: str) -> str:
@@ -184,38 +184,38 @@ def _wrapped(block: Block, text: str) -> str:
     return f"<document{attribute}>\n{head}{text}\n</document>"
 
 
-def _search_result(block: Block, site: Site) -> list[Piece]:
+def _search_result(block: Block, site: BlockContext) -> list[Part]:
     inner = inner_blocks(block.get("content"))
     texts = [t for part in inner if isinstance(t := part.get("text"), str)]
     source, title = block.get("source", ""), block.get("title", "")
     head = f'<search_result source="{source}" title="{title}">'
-    return [Words(f"{head}\n{join_texts(texts)}\n</search_result>")]
+    return [TextPart(f"{head}\n{join_texts(texts)}\n</search_result>")]
 
 
 # --- tools ------------------------------------------------------------------------------------
 
 
-def _tool_use(block: Block, site: Site) -> list[Piece]:
+def _tool_use(block: Block, site: BlockContext) -> list[Part]:
     if not site.from_assistant:
         return []
     arguments = block.get("input")
     text = encode_text(arguments) if isinstance(arguments, dict) else "{}"
-    return [CallMade(block["id"], site.tool_name(block["name"]), text)]
+    return [ToolCallPart(block["id"], site.tool_name(block["name"]), text)]
 
 
-def _tool_result(block: Block, site: Site) -> list[Piece]:
+def _tool_result(block: Block, site: BlockContext) -> list[Part]:
     site.in_result = True
-    path, pieces = site.path, list[Piece]()
+    path, pieces = site.path, list[Part]()
     for inner in inner_blocks(block.get("content")):
         pieces += IN_RESULT.get(inner.get("type", ""), _unknown)(inner, site)
     site.in_result = False
-    text = "\n".join(piece.text for piece in pieces if isinstance(piece, Words))
-    pictures = tuple(piece for piece in pieces if isinstance(piece, Picture))
+    text = "\n".join(piece.text for piece in pieces if isinstance(piece, TextPart))
+    pictures = tuple(piece for piece in pieces if isinstance(piece, ImagePart))
     if block.get("is_error") is True:
         text = _marked_as_error(text)
     if site.from_assistant:
-        return [Words(f"[tool result {block['tool_use_id']}] {text}")]
-    return [Result(block["tool_use_id"], text, pictures, path)]
+        return [TextPart(f"[tool result {block['tool_use_id']}] {text}")]
+    return [ToolResultPart(block["tool_use_id"], text, pictures, path)]
 
 
 def _marked_as_error(text: str) -> str:
@@ -223,30 +223,30 @@ def _marked_as_error(text: str) -> str:
     return text if marked else f"Error: {text or NO_OUTPUT}"
 
 
-def _loaded_tool(block: Block, site: Site) -> list[Piece]:
-    return [Words(f"Loaded tool: {block.get('tool_name', '')}")]
+def _loaded_tool(block: Block, site: BlockContext) -> list[Part]:
+    return [TextPart(f"Loaded tool: {block.get('tool_name', '')}")]
 
 
-def _browser_state(block: Block, site: Site) -> list[Piece]:
-    return [Words(encode_text(block.get("tabs")))]
+def _browser_state(block: Block, site: BlockContext) -> list[Part]:
+    return [TextPart(encode_text(block.get("tabs")))]
 
 
-def _compaction(block: Block, site: Site) -> list[Piece]:
+def _compaction(block: Block, site: BlockContext) -> list[Part]:
     summary = block.get("content")
     if not isinstance(summary, str):
         return []
-    return [Summary(f"<conversation_summary>{summary}</conversation_summary>")]
+    return [SummaryPart(f"<conversation_summary>{summary}</conversation_summary>")]
 
 
 # --- what ran on the vendor's side: told as text ----------------------------------------------
 
 
-def _server_use(block: Block, site: Site) -> list[Piece]:
+def _server_use(block: Block, site: BlockContext) -> list[Part]:
     server = f"{block['server_name']}." if isinstance(block.get("server_name"), str) else ""
-    return [Words(f"[{server}{block.get('name')} {encode_text(block.get('input') or {})}]")]
+    return [TextPart(f"[{server}{block.get('name')} {encode_text(block.get('input') or {})}]")]
 
 
-def _server_result(block: Block, site: Site) -> list[Piece]:
+def _server_result(block: Block, site: BlockContext) -> list[Part]:
     return _words("\n".join(line for line in _result_lines(block.get("content")) if line))
 
 
@@ -282,7 +282,7 @@ _SERVER_RESULTS = (
     "mcp_tool_result",
 )
 
-BLOCKS: dict[str, Callable[[Block, Site], list[Piece]]] = {
+BLOCKS: dict[str, Callable[[Block, BlockContext], list[Part]]] = {
     "text": _text,
     "image": _image,
     "document": _document,
@@ -308,7 +308,7 @@ BLOCKS: dict[str, Callable[[Block, Site], list[Piece]]] = {
     ),
 }
 
-IN_RESULT: dict[str, Callable[[Block, Site], list[Piece]]] = {
+IN_RESULT: dict[str, Callable[[Block, BlockContext], list[Part]]] = {
     "text": _text,
     "image": _image,
     "document": _document,

@@ -24,15 +24,15 @@ from bridge.translation.json import JSON
 from bridge.translation.profiles import Profile
 from bridge.translation.request.blocks import NO_OUTPUT
 from bridge.translation.request.parts import (
-    CallMade,
-    File,
-    Instruction,
-    Picture,
-    Piece,
-    Result,
-    Thought,
-    Turn,
-    Words,
+    ChatTurn,
+    FilePart,
+    ImagePart,
+    Part,
+    ReasoningPart,
+    SystemPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
     join_texts,
 )
 from bridge.translation.request.system import REMINDER
@@ -64,30 +64,30 @@ class Pending:
         return None
 
 
-def merge(turns: list[Turn]) -> list[Turn]:
+def merge(turns: list[ChatTurn]) -> list[ChatTurn]:
     """Turns of which no two neighbours have the same role; empty ones are gone."""
-    merged: list[Turn] = []
+    merged: list[ChatTurn] = []
     for turn in turns:
         if not turn.pieces:
             continue
         if merged and merged[-1].role == turn.role:
             merged[-1].pieces.extend(turn.pieces)
         else:
-            merged.append(Turn(turn.role, turn.path, list(turn.pieces)))
+            merged.append(ChatTurn(turn.role, turn.path, list(turn.pieces)))
     return merged
 
 
-def to_chat_messages(turns: list[Turn], profile: Profile, strict: bool) -> list[ChatMessage]:
+def to_chat_messages(turns: list[ChatTurn], profile: Profile, strict: bool) -> list[ChatMessage]:
     """The conversation in the order that chat completions want. `strict` refuses to repair."""
     return _Writer(profile, strict).write(merge(_without_silent_turns(turns)))
 
 
-def _without_silent_turns(turns: list[Turn]) -> list[Turn]:
+def _without_silent_turns(turns: list[ChatTurn]) -> list[ChatTurn]:
     """Without assistant turns that only thought: they leave no message behind."""
     return [
         turn
         for turn in turns
-        if turn.role != "assistant" or any(not isinstance(p, Thought) for p in turn.pieces)
+        if turn.role != "assistant" or any(not isinstance(p, ReasoningPart) for p in turn.pieces)
     ]
 
 
@@ -103,7 +103,7 @@ class _Writer:
         self._pending = Pending()
         self._calls = 0
 
-    def write(self, turns: list[Turn]) -> list[ChatMessage]:
+    def write(self, turns: list[ChatTurn]) -> list[ChatMessage]:
         last_question = _last_question(turns)
         for number, turn in enumerate(turns):
             if turn.role == "assistant":
@@ -118,16 +118,16 @@ class _Writer:
 
     # --- the assistant's side ---
 
-    def _assistant(self, turn: Turn, recent: bool) -> None:
-        text = join_texts([p.text for p in turn.pieces if isinstance(p, Words)])
+    def _assistant(self, turn: ChatTurn, recent: bool) -> None:
+        text = join_texts([p.text for p in turn.pieces if isinstance(p, TextPart)])
         message: ChatMessage = {"role": "assistant", "content": text}
-        calls = [p for p in turn.pieces if isinstance(p, CallMade)]
+        calls = [p for p in turn.pieces if isinstance(p, ToolCallPart)]
         if calls:
             if not text and self._profile.null_content:
                 message["content"] = None
             message["tool_calls"] = [self._call(call) for call in calls]
             self._pending.path = turn.path
-        thoughts = [p.text for p in turn.pieces if isinstance(p, Thought)]
+        thoughts = [p.text for p in turn.pieces if isinstance(p, ReasoningPart)]
         profile = self._profile
         wanted = recent or profile.reasoning_from_all_turns
         if thoughts and calls and wanted and profile.reasoning_history:
@@ -136,7 +136,7 @@ class _Writer:
             self._messages.append({"role": "user", "content": CONTINUED})
         self._messages.append(message)
 
-    def _call(self, call: CallMade) -> ChatMessage:
+    def _call(self, call: ToolCallPart) -> ChatMessage:
         self._calls += 1
         wanted = self._style(call.id or f"call_{self._calls}", call.name, self._calls - 1)
         sent, number = wanted, 2
@@ -163,36 +163,36 @@ class _Writer:
 
     # --- the user's side ---
 
-    def _user(self, turn: Turn) -> None:
-        rest: list[Piece] = []
-        shown: list[Piece] = []
+    def _user(self, turn: ChatTurn) -> None:
+        rest: list[Part] = []
+        shown: list[Part] = []
         for piece in turn.pieces:
-            if not isinstance(piece, Result):
+            if not isinstance(piece, ToolResultPart):
                 rest.append(piece)
             elif (sent := self._pending.answer(piece.tool_use_id)) is not None:
                 self._messages.append(_tool_message(sent, piece))
                 if piece.pictures:
-                    intro = Words(f"Images returned by tool call {piece.tool_use_id}:")
+                    intro = TextPart(f"Images returned by tool call {piece.tool_use_id}:")
                     shown += [intro, *piece.pictures]
             else:
                 rest += self._orphan(piece)
         self._settle_calls()
         self._say(shown + rest)
 
-    def _orphan(self, result: Result) -> list[Piece]:
+    def _orphan(self, result: ToolResultPart) -> list[Part]:
         if self._strict:
             raise ApiError.invalid(
                 f"{result.path}: unexpected `tool_use_id` found in `tool_result` blocks: "
                 f"{result.tool_use_id}"
             )
-        told = Words(f"[tool result {result.tool_use_id}]\n{result.text or NO_OUTPUT}")
+        told = TextPart(f"[tool result {result.tool_use_id}]\n{result.text or NO_OUTPUT}")
         return [told, *result.pictures]
 
-    def _say(self, pieces: list[Piece]) -> None:
+    def _say(self, pieces: list[Part]) -> None:
         """One user message; an instruction in between stays a system message of its own."""
-        said: list[Piece] = []
+        said: list[Part] = []
         for piece in pieces:
-            if isinstance(piece, Instruction):
+            if isinstance(piece, SystemPart):
                 self._user_message(said)
                 self._messages.append({"role": "system", "content": piece.text})
                 said = []
@@ -203,7 +203,7 @@ class _Writer:
     def _behind_tool(self) -> bool:
         return bool(self._messages) and self._messages[-1]["role"] == "tool"
 
-    def _user_message(self, pieces: list[Piece]) -> None:
+    def _user_message(self, pieces: list[Part]) -> None:
         parts = [_PARTS[type(piece)](piece) for piece in pieces if type(piece) in _PARTS]
         if not parts:
             return
@@ -216,7 +216,7 @@ class _Writer:
         self._messages.append({"role": "user", "content": content})
 
 
-def _tool_message(sent_id: str, result: Result) -> ChatMessage:
+def _tool_message(sent_id: str, result: ToolResultPart) -> ChatMessage:
     text = result.text or ("" if result.pictures else NO_OUTPUT)
     if result.pictures:
         note = f"[{len(result.pictures)} image(s) attached below]"
@@ -224,19 +224,19 @@ def _tool_message(sent_id: str, result: Result) -> ChatMessage:
     return {"role": "tool", "tool_call_id": sent_id, "content": text}
 
 
-def _file(piece: File) -> dict[str, JSON]:
+def _file(piece: FilePart) -> dict[str, JSON]:
     return {"type": "file", "file": {"filename": piece.filename, "file_data": piece.data_url}}
 
 
 _PARTS: dict[type, Callable[[Any], dict[str, JSON]]] = {
-    Words: lambda piece: {"type": "text", "text": piece.text},
-    Picture: lambda piece: {"type": "image_url", "image_url": {"url": piece.url}},
-    File: _file,
+    TextPart: lambda piece: {"type": "text", "text": piece.text},
+    ImagePart: lambda piece: {"type": "image_url", "image_url": {"url": piece.url}},
+    FilePart: _file,
 }
 """What a user message may hold, as content parts."""
 
 
-def _last_question(turns: list[Turn]) -> int:
+def _last_question(turns: list[ChatTurn]) -> int:
     """Number of the last turn in which the user really said something; -1 when there is none."""
     for number in range(len(turns) - 1, -1, -1):
         if turns[number].role == "user" and any(map(_is_said, turns[number].pieces)):
@@ -244,8 +244,8 @@ def _last_question(turns: list[Turn]) -> int:
     return -1
 
 
-def _is_said(piece: Piece) -> bool:
+def _is_said(piece: Part) -> bool:
     """Reminders stand in the user's turns, but the user did not say them."""
-    if isinstance(piece, Words):
+    if isinstance(piece, TextPart):
         return not piece.text.lstrip().startswith(REMINDER)
-    return isinstance(piece, (Picture, File))
+    return isinstance(piece, (ImagePart, FilePart))

@@ -10,21 +10,21 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class TextPart:
     """Text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ImagePart:
     """An image, as a data: or http(s) URL."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class FilePart:
     """A PDF, for backends that take file parts."""
 
     filename: str
@@ -32,14 +32,14 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Thought:
+class ReasoningPart:
     """The assistant's earlier thinking."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class CallMade:
+class ToolCallPart:
     """A tool call in the history. `arguments` is JSON text of an object."""
 
     id: str
@@ -48,39 +48,48 @@ class CallMade:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ToolResultPart:
     """A tool's answer. `path` is its place in the request, for strict pairing."""
 
     tool_use_id: str
     text: str
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[ImagePart, ...] = ()
     path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class SummaryPart:
     """What a compaction left of the conversation before it."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Instruction:
+class SystemPart:
     """A later system message that stays one (profiles with `inline_system="inline"`)."""
 
     text: str
 
 
-Piece = Words | Picture | File | Thought | CallMade | Result | Summary | Instruction
+Part = (
+    TextPart
+    | ImagePart
+    | FilePart
+    | ReasoningPart
+    | ToolCallPart
+    | ToolResultPart
+    | SummaryPart
+    | SystemPart
+)
 
 
 @dataclass(slots=True)
-class Turn:
+class ChatTurn:
     """All that one side said before the other spoke. `path` names its first message."""
 
     role: str
     path: str
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[Part] = field(default_factory=list)
 
 
 def join_texts(texts: list[str]) -> str:

@@ -21,7 +21,7 @@ NOT_JSON = "Request body is not valid JSON"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RequestLimits:
     """Sizes above which a request is refused. Settings of the same names, in upper case."""
 
     max_messages: int = 1000
@@ -30,7 +30,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class InputMessage:
     """One turn as sent; string content has become one text block."""
 
     role: str
@@ -44,7 +44,7 @@ class MessagesRequest:
     """A request that passed; `body` is the whole of it, for the fields read in one place only."""
 
     model: str
-    messages: tuple[Message, ...]
+    messages: tuple[InputMessage, ...]
     max_tokens: int
     stream: bool
     system: tuple[str, ...]
@@ -107,7 +107,7 @@ def fault(path: str, problem: str) -> ApiError:
     return ApiError.invalid(f"{path}: {problem}")
 
 
-def read_request(raw: bytes, limits: Limits, *, counting: bool = False) -> MessagesRequest:
+def read_request(raw: bytes, limits: RequestLimits, *, counting: bool = False) -> MessagesRequest:
     """Decode and check a request body. `counting` is for count_tokens: no `max_tokens` there."""
     body = _decode(raw, limits)
     for name, types in _FIELDS.items():
@@ -131,7 +131,7 @@ def read_request(raw: bytes, limits: Limits, *, counting: bool = False) -> Messa
     )
 
 
-def _decode(raw: bytes, limits: Limits) -> dict[str, JSON]:
+def _decode(raw: bytes, limits: RequestLimits) -> dict[str, JSON]:
     try:
         body = decode(raw, replacement="")
         too_deep = depth_exceeds(body, limits.max_json_depth)
@@ -176,7 +176,7 @@ def _max_tokens(body: dict[str, JSON]) -> int:
 # --- messages ---------------------------------------------------------------------------------
 
 
-def _messages(body: dict[str, JSON], limits: Limits) -> tuple[Message, ...]:
+def _messages(body: dict[str, JSON], limits: RequestLimits) -> tuple[InputMessage, ...]:
     messages = body.get("messages")
     if messages is None:
         raise fault("messages", "Field required")
@@ -188,7 +188,7 @@ def _messages(body: dict[str, JSON], limits: Limits) -> tuple[Message, ...]:
     return tuple(_message(message, f"messages.{i}") for i, message in enumerate(messages))
 
 
-def _message(message: JSON, path: str) -> Message:
+def _message(message: JSON, path: str) -> InputMessage:
     if not isinstance(message, dict):
         raise fault(path, "Input should be an object")
     role = message.get("role")
@@ -200,7 +200,7 @@ def _message(message: JSON, path: str) -> Message:
     if content is None and role == "system" and config:
         content = ()
     effort, clear_at = config.get("effort"), message.get("clear_at")
-    return Message(
+    return InputMessage(
         role,
         _content(content, f"{path}.content"),
         effort if isinstance(effort, str) else None,
@@ -252,7 +252,7 @@ def inner_blocks(content: JSON) -> tuple[Block, ...]:
     return tuple(item for item in texts if isinstance(item, dict))
 
 
-def _check_content_size(messages: tuple[Message, ...], limits: Limits) -> None:
+def _check_content_size(messages: tuple[InputMessage, ...], limits: RequestLimits) -> None:
     size = sum(_block_size(block) for message in messages for block in message.content)
     if size > limits.max_content_bytes:
         raise ApiError(

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.translation.request.parts import Instruction, Piece, Words, join_texts
-from bridge.translation.request.schema import Message
+from bridge.translation.request.parts import Part, SystemPart, TextPart, join_texts
+from bridge.translation.request.schema import InputMessage
 
 BILLING_LINE = "x-anthropic-billing-header:"
 """Claude Code's first system block: it varies between sessions and would defeat prefix caches."""
@@ -31,21 +31,21 @@ def _without_billing_line(text: str) -> str:
     return text.partition("\n")[2].lstrip("\n")
 
 
-def message_text(message: Message) -> str:
+def message_text(message: InputMessage) -> str:
     """The text of a system message; its tool changes and settings are read elsewhere."""
     texts = [block["text"] for block in message.content if block["type"] == "text"]
     return join_texts([_without_billing_line(text) for text in texts])
 
 
-def expired(messages: Sequence[Message], position: int) -> bool:
+def expired(messages: Sequence[InputMessage], position: int) -> bool:
     """The message was for one turn, and the user has spoken since."""
     if messages[position].clear_at != "next_user_message":
         return False
     return any(later.role == "user" for later in messages[position + 1 :])
 
 
-def later_instruction(text: str, manner: str) -> Piece:
+def later_instruction(text: str, manner: str) -> Part:
     """A system message behind the first answer, as the profile wants it."""
     if manner == "inline":
-        return Instruction(text)
-    return Words(f"{REMINDER}\n{text}\n</system-reminder>")
+        return SystemPart(text)
+    return TextPart(f"{REMINDER}\n{text}\n</system-reminder>")

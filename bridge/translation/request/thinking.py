@@ -20,7 +20,7 @@ _BUDGET_STEPS = ((4096, "low"), (16384, "medium"))
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ThinkingRequest:
     """`on` is None when the request says nothing; `budget` only with the enabled form."""
 
     on: bool | None
@@ -28,7 +28,7 @@ class Wish:
     budget: int
 
 
-def read_wish(request: MessagesRequest) -> Wish:
+def read_wish(request: MessagesRequest) -> ThinkingRequest:
     """What the request says, the last word of its messages included."""
     thinking = request.body.get("thinking") or {}
     kind = thinking.get("type")
@@ -39,7 +39,9 @@ def read_wish(request: MessagesRequest) -> Wish:
     effort = said[-1] if said else config.get("effort")
     if effort not in _EFFORTS:
         effort = _from_budget(budget)
-    return Wish(_MODES.get(kind) if isinstance(kind, str) else None, effort or "", budget)
+    return ThinkingRequest(
+        _MODES.get(kind) if isinstance(kind, str) else None, effort or "", budget
+    )
 
 
 def is_wished(request: MessagesRequest) -> bool:
@@ -65,7 +67,7 @@ def switches(request: MessagesRequest, profile: Profile, facts: ModelFacts) -> d
     if facts.reasoning is False or (wish.on is None and not wish.effort):
         return {}
     effort = _clamped(wish.effort, profile)
-    return _FORMS[profile.thinking](Wish(wish.on, effort, wish.budget), facts)
+    return _FORMS[profile.thinking](ThinkingRequest(wish.on, effort, wish.budget), facts)
 
 
 def _clamped(effort: str, profile: Profile) -> str:
@@ -76,27 +78,27 @@ def _clamped(effort: str, profile: Profile) -> str:
     return folded[effort]
 
 
-def _nothing(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
+def _nothing(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     return {}
 
 
-def _effort(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
+def _effort(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     if wish.on is False:
         return {"reasoning_effort": "none"}
     return {"reasoning_effort": wish.effort or "medium"}
 
 
-def _effort_if_known(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
+def _effort_if_known(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     return _effort(wish, facts) if facts.reasoning else {}
 
 
-def _vllm(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
+def _vllm(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     if wish.budget:
         return _effort(wish, facts) | {"thinking_token_budget": wish.budget}
     return _effort(wish, facts)
 
 
-def _template(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
+def _template(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     # Two names for one switch: Qwen and GLM templates read the first, DeepSeek and Kimi the other.
     on = wish.on is not False
     fields: dict[str, JSON] = {"chat_template_kwargs": {"enable_thinking": on, "thinking": on}}
@@ -105,7 +107,7 @@ def _template(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
     return fields
 
 
-def _openrouter(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
+def _openrouter(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     if wish.on is False:
         return {"reasoning": {"enabled": False}}
     if wish.budget:
@@ -113,14 +115,14 @@ def _openrouter(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
     return {"reasoning": {"effort": wish.effort} if wish.effort else {"enabled": True}}
 
 
-def _deepseek(wish: Wish, facts: ModelFacts) -> dict[str, JSON]:
+def _deepseek(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     if wish.on is False:
         return {"thinking": {"type": "disabled"}}
     effort = {"reasoning_effort": wish.effort} if wish.effort else {}
     return {"thinking": {"type": "enabled"}, **effort}
 
 
-_FORMS: dict[str, Callable[[Wish, ModelFacts], dict[str, JSON]]] = {
+_FORMS: dict[str, Callable[[ThinkingRequest, ModelFacts], dict[str, JSON]]] = {
     "none": _nothing,
     "effort": _effort,
     "effort_if_known": _effort_if_known,

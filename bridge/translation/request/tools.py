@@ -80,7 +80,7 @@ class ToolNames:
 
 
 @dataclass(frozen=True, slots=True)
-class Toolbox:
+class ToolFields:
     """The `tools`, `tool_choice` and `parallel_tool_calls` to send, and what was left out."""
 
     fields: dict[str, JSON]
@@ -90,21 +90,21 @@ class Toolbox:
 
 def to_toolbox(
     request: MessagesRequest, profile: Profile, names: ToolNames, server_tools: str
-) -> Toolbox:
+) -> ToolFields:
     """`server_tools` says what becomes of tools that only the vendor can run: drop, error, auto."""
     tools, changes = _with_additions(request)
     kept, dropped = _runnable(tools, server_tools)
     shown = _visible(kept, request, changes, searchable=any(map(_searches, tools)))
     functions = [_function(tool, names, profile) for tool in shown]
     if not functions:
-        return Toolbox({}, False, dropped)
+        return ToolFields({}, False, dropped)
     choice = request.tool_choice or {}
     fields: dict[str, JSON] = {"tools": functions}
     fields.update(_choice(choice, functions, names, profile))
     one_call = choice.get("disable_parallel_tool_use") is True
     if one_call:
         fields["parallel_tool_calls"] = False
-    return Toolbox(fields, one_call, dropped)
+    return ToolFields(fields, one_call, dropped)
 
 
 # --- which tools ------------------------------------------------------------------------------

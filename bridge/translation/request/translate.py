@@ -15,10 +15,10 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import JSON, encode, encode_text
 from bridge.translation.profiles import ModelFacts, Profile
 from bridge.translation.request import system, thinking
-from bridge.translation.request.blocks import Site, to_pieces
+from bridge.translation.request.blocks import BlockContext, to_pieces
 from bridge.translation.request.conversation import EMPTY, to_chat_messages
-from bridge.translation.request.parts import Piece, Summary, Turn, Words, join_texts
-from bridge.translation.request.schema import Message, MessagesRequest
+from bridge.translation.request.parts import ChatTurn, Part, SummaryPart, TextPart, join_texts
+from bridge.translation.request.schema import InputMessage, MessagesRequest
 from bridge.translation.request.tokens import BYTES_PER_TOKEN, estimate, measure
 from bridge.translation.request.tools import ToolNames, to_toolbox
 
@@ -60,7 +60,7 @@ without it. So it is with `strict` of a tool and `enable_thinking` of the templa
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class TranslationOptions:
     """Choices of the operator, and what routing found out. Settings of the same names.
 
     tool_names      backend tool name -> client tool name
@@ -129,14 +129,18 @@ def _unstrict(tool: dict[str, JSON]) -> dict[str, JSON]:
 
 
 def to_chat(
-    request: MessagesRequest, model: str, profile: Profile, facts: ModelFacts, manners: Manners
+    request: MessagesRequest,
+    model: str,
+    profile: Profile,
+    facts: ModelFacts,
+    manners: TranslationOptions,
 ) -> ChatRequest:
     """Translate; `model` is the backend's name. Raises ApiError for what cannot be honoured."""
     _refuse(request)
     names = ToolNames(profile.tool_name_limit, manners.tool_names)
     toolbox = to_toolbox(request, profile, names, manners.server_tools)
     refuses = manners.images_on_text_model == "error"
-    site = Site(profile, facts, refuses, names.to_backend, manners.pdf_text)
+    site = BlockContext(profile, facts, refuses, names.to_backend, manners.pdf_text)
     messages = _messages(request, profile, site, manners.strict_tool_pairing)
     body: dict[str, JSON] = {"model": model, "messages": messages, **toolbox.fields}
     dropped = _unsent(request)
@@ -202,7 +206,7 @@ def clamp(max_tokens: int, prompt: int, facts: ModelFacts) -> int:
 
 
 def _messages(
-    request: MessagesRequest, profile: Profile, site: Site, strict: bool
+    request: MessagesRequest, profile: Profile, site: BlockContext, strict: bool
 ) -> list[dict[str, JSON]]:
     turns, early = _turns(request.messages, profile, site)
     leading = system.leading_system(request.system, early)
@@ -211,10 +215,10 @@ def _messages(
 
 
 def _turns(
-    messages: tuple[Message, ...], profile: Profile, site: Site
-) -> tuple[list[Turn], list[str]]:
+    messages: tuple[InputMessage, ...], profile: Profile, site: BlockContext
+) -> tuple[list[ChatTurn], list[str]]:
     """The turns of both sides, and the texts that join the leading system message."""
-    turns: list[Turn] = []
+    turns: list[ChatTurn] = []
     early: list[str] = []
     answered = False
     for i, message in enumerate(messages):
@@ -229,16 +233,16 @@ def _turns(
             early.append(text)
         elif text:
             instruction = system.later_instruction(text, profile.inline_system)
-            turns.append(Turn("user", path, [instruction]))
+            turns.append(ChatTurn("user", path, [instruction]))
     return turns, early
 
 
-def _own_turns(message: Message, site: Site, path: str) -> list[Turn]:
+def _own_turns(message: InputMessage, site: BlockContext, path: str) -> list[ChatTurn]:
     """A message's turn; a summary of what was before is the user's, wherever it stands."""
     pieces = to_pieces(message.content, site, path)
-    turns = [Turn(message.role, path, [p for p in pieces if not isinstance(p, Summary)])]
-    told: list[Piece] = [Words(p.text) for p in pieces if isinstance(p, Summary)]
-    return [Turn("user", path, told), *turns] if told else turns
+    turns = [ChatTurn(message.role, path, [p for p in pieces if not isinstance(p, SummaryPart)])]
+    told: list[Part] = [TextPart(p.text) for p in pieces if isinstance(p, SummaryPart)]
+    return [ChatTurn("user", path, told), *turns] if told else turns
 
 
 def _tool_ids(request: MessagesRequest) -> frozenset[str]:

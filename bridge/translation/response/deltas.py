@@ -52,7 +52,7 @@ GATEWAY_STOP = "gateway_stop"
 """Reason of a Finish that the gateway itself decided, at a stop sequence."""
 
 
-class Usage(msgspec.Struct, frozen=True, gc=False):
+class ReportedUsage(msgspec.Struct, frozen=True, gc=False):
     """Token counts as reported, already coerced; None is "not said". `prompt` includes `cached`.
 
     `final` marks a report in a chunk of its own, which servers send last.
@@ -70,12 +70,12 @@ class Done(msgspec.Struct, frozen=True, gc=False):
     """The ``[DONE]`` mark. Not every backend sends it, some send it twice."""
 
 
-class Fault(msgspec.Struct, frozen=True, gc=False):
+class BackendFault(msgspec.Struct, frozen=True, gc=False):
     """An error object inside a 200 answer: its code as a status, and its JSON for the wording."""
 
     status: int
     body: JSON = None
 
 
-Said = Text | Reasoning | Refusal | ToolCall | Finish | Usage | Done
-Delta = Said | Fault
+Said = Text | Reasoning | Refusal | ToolCall | Finish | ReportedUsage | Done
+Delta = Said | BackendFault

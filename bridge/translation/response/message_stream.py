@@ -40,7 +40,7 @@ from bridge.translation.json import JSON
 from bridge.translation.response import deltas, events
 from bridge.translation.response.deltas import Said
 from bridge.translation.response.events import Event
-from bridge.translation.response.tool_calls import Call, CallTracker, client_id
+from bridge.translation.response.tool_calls import CallFragments, CallTracker, client_id
 from bridge.translation.response.usage import to_usage
 
 
@@ -62,7 +62,7 @@ class Shown(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class StreamOptions:
     """What the machine must know of the request that it answers.
 
     mint          a fresh random string of 24 base62 characters, for ids and signatures
@@ -108,14 +108,14 @@ class MessageStream:
     say correctly.
     """
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: StreamOptions) -> None:
         self._terms = terms
         self._used = set(terms.used_ids)
         self._tracker = CallTracker()
-        self._queue: deque[Call | deltas.Text | deltas.Reasoning] = deque()
+        self._queue: deque[CallFragments | deltas.Text | deltas.Reasoning] = deque()
         self._events: list[Event] = []
         self._shown = Shown.NOTHING
-        self._call: Call | None = None
+        self._call: CallFragments | None = None
         self._index = -1
         self._blank = ""
         self._finish: deltas.Finish | None = None
@@ -124,7 +124,7 @@ class MessageStream:
         self.phase = Phase.NEW
         self.error: ApiError | None = None
         self.stop_reason = ""
-        self.reported = deltas.Usage()
+        self.reported = deltas.ReportedUsage()
         self.tools: list[str] = []
         self.repaired: list[str] = []
         self._sent_arguments: list[str] = []
@@ -153,7 +153,7 @@ class MessageStream:
                 self._enter_call(delta)
             case deltas.Finish():
                 self._note_finish(delta)
-            case deltas.Usage():
+            case deltas.ReportedUsage():
                 self._note_usage(delta)
             case _:
                 self._done = True
@@ -195,10 +195,10 @@ class MessageStream:
             self._finish = finish
         self.phase = Phase.FINISHING
 
-    def _note_usage(self, usage: deltas.Usage) -> None:
+    def _note_usage(self, usage: deltas.ReportedUsage) -> None:
         """Reports are cumulative: the last complete one counts."""
         complete = usage.prompt is not None and usage.completion is not None
-        if complete or self.reported == deltas.Usage():
+        if complete or self.reported == deltas.ReportedUsage():
             self.reported = usage
         self._counted_last = usage.final and self._finish is not None
 
@@ -234,7 +234,7 @@ class MessageStream:
             head = self._queue[0]
             if self._call is not None and not (ending or self._call.complete):
                 return
-            if not isinstance(head, Call):
+            if not isinstance(head, CallFragments):
                 self._queue.popleft()
                 self._show(head)
             elif head.name and (head.begun or ending or len(self._queue) > 1):
@@ -262,7 +262,7 @@ class MessageStream:
         self._switch(Shown.TEXT, events.TextBlock())
         self._delta(events.TextDelta(text), text)
 
-    def _show_call(self, call: Call) -> None:
+    def _show_call(self, call: CallFragments) -> None:
         self._blank = ""
         self._close()
         block = events.ToolUseBlock(
@@ -280,7 +280,7 @@ class MessageStream:
             self._sent_arguments.append(text)
             self._delta(events.InputJsonDelta(text), text)
 
-    def _end_arguments(self, call: Call) -> None:
+    def _end_arguments(self, call: CallFragments) -> None:
         self._arguments(call.arguments.finish(cut=self._was_cut()))
         came = call.arguments.raw.strip()
         if came and "".join(self._sent_arguments).strip() != came:

@@ -7,7 +7,7 @@ of the text is held back as long as it may be the beginning of a sequence.
 
 from __future__ import annotations
 
-from bridge.translation.response.deltas import GATEWAY_STOP, Done, Finish, Said, Text, Usage
+from bridge.translation.response.deltas import GATEWAY_STOP, Done, Finish, ReportedUsage, Said, Text
 
 
 class StopStage:
@@ -21,8 +21,8 @@ class StopStage:
         return self._matcher.matched is not None
 
     def feed(self, delta: Said) -> list[Said]:
-        if self.stopped or isinstance(delta, Usage):
-            return [delta] if isinstance(delta, Usage) else []
+        if self.stopped or isinstance(delta, ReportedUsage):
+            return [delta] if isinstance(delta, ReportedUsage) else []
         if not isinstance(delta, Text):
             return [Text(self._matcher.finish()), delta]
         visible = Text(self._matcher.feed(delta.text))

@@ -18,7 +18,7 @@ _USABLE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class CallFragments:
     """One call as it grows. `ready` is argument text that may be sent once the block is open."""
 
     index: int | None
@@ -51,9 +51,9 @@ class CallTracker:
     """All calls of one reply, and the rule by which fragments find theirs."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[CallFragments] = []
 
-    def feed(self, fragment: ToolCall) -> Call | None:
+    def feed(self, fragment: ToolCall) -> CallFragments | None:
         """The call that took the fragment; None when the fragment fits nowhere."""
         call = self._find(fragment)
         if call is None:
@@ -61,7 +61,7 @@ class CallTracker:
         call.take(fragment)
         return call
 
-    def _find(self, fragment: ToolCall) -> Call | None:
+    def _find(self, fragment: ToolCall) -> CallFragments | None:
         if fragment.index is not None:
             return self._by_index(fragment)
         if fragment.id:
@@ -72,7 +72,7 @@ class CallTracker:
             return self._new(fragment)
         return last
 
-    def _by_index(self, fragment: ToolCall) -> Call:
+    def _by_index(self, fragment: ToolCall) -> CallFragments:
         same = [c for c in self.calls if c.index == fragment.index]
         if not same:
             return self._new(fragment)
@@ -80,8 +80,8 @@ class CallTracker:
             return self._new(fragment)
         return next((c for c in same if fragment.id and c.id == fragment.id), same[-1])
 
-    def _new(self, fragment: ToolCall) -> Call:
-        call = Call(fragment.index)
+    def _new(self, fragment: ToolCall) -> CallFragments:
+        call = CallFragments(fragment.index)
         self.calls.append(call)
         return call
 

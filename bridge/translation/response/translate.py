@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.errors.from_backend import Asked, from_fault
-from bridge.translation.response.deltas import Delta, Fault, Reasoning, Said, Text, ToolCall
+from bridge.translation.errors.from_backend import ErrorContext, from_fault
+from bridge.translation.response.deltas import BackendFault, Delta, Reasoning, Said, Text, ToolCall
 from bridge.translation.response.dialects.chat import ChunkReader, read_reply
 from bridge.translation.response.dialects.prefill_echo import PrefillEcho
 from bridge.translation.response.dialects.text_tool_calls import WrittenCalls
 from bridge.translation.response.dialects.think_tags import ThinkTags
 from bridge.translation.response.events import Event
-from bridge.translation.response.message_stream import MessageStream, Phase, Terms
+from bridge.translation.response.message_stream import MessageStream, Phase, StreamOptions
 from bridge.translation.response.sse import BOM, SseReader
 from bridge.translation.response.stop_sequences import StopStage
 
@@ -34,7 +34,7 @@ class Stage(Protocol):
     def feed(self, delta: Said) -> list[Said]: ...
 
 
-def _stages(terms: Terms, stops: StopStage | None) -> list[Stage]:
+def _stages(terms: StreamOptions, stops: StopStage | None) -> list[Stage]:
     stages: list[Stage] = []
     if terms.prefill:
         stages.append(PrefillEcho(terms.prefill))
@@ -50,7 +50,7 @@ def _stages(terms: Terms, stops: StopStage | None) -> list[Stage]:
 class Answer:
     """One backend answer of either kind. While nothing has come out, a failure raises ApiError."""
 
-    def __init__(self, terms: Terms, asked: Asked, content_type: str) -> None:
+    def __init__(self, terms: StreamOptions, asked: ErrorContext, content_type: str) -> None:
         self._asked = asked
         self._streamed = EVENT_STREAM in content_type.lower()
         self._sniffed = False
@@ -130,7 +130,7 @@ class Answer:
         produced: list[Event] = []
         try:
             for delta in deltas:
-                if isinstance(delta, Fault):
+                if isinstance(delta, BackendFault):
                     raise from_fault(delta.status, delta.body, self._asked)
                 for said in self._staged(delta) if self._stages else (delta,):
                     produced += self.machine.feed(said)
@@ -166,7 +166,7 @@ class Answer:
         if not self._streamed:
             deltas = list(read_reply(b"".join(self._whole)))
             # Nothing of a document was shown yet, so a fault in it is the whole answer.
-            yield from [d for d in deltas if isinstance(d, Fault)] or deltas
+            yield from [d for d in deltas if isinstance(d, BackendFault)] or deltas
             return
         for payload in self._sse.finish():
             yield from self._chunks.feed(payload)

@@ -11,7 +11,9 @@ from msgspec import UNSET
 from bridge.translation.response import deltas, events
 
 
-def to_usage(reported: deltas.Usage, prompt_estimate: int, output_estimate: int) -> events.Usage:
+def to_usage(
+    reported: deltas.ReportedUsage, prompt_estimate: int, output_estimate: int
+) -> events.Usage:
     """`usage` from the last report of a reply; estimates stand in for what was not said."""
     prompt = prompt_estimate if reported.prompt is None else reported.prompt
     output = output_estimate if reported.completion is None else reported.completion

@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from bridge.accounts import key_holders
-from bridge.accounts.key_holders import Holder
+from bridge.accounts.key_holders import KeyHolder
 from bridge.keys import authentication
 from bridge.models import AliasTarget, ApiKey, Backend, DiscoveredModel, ModelAlias, UsageHour
 
@@ -39,7 +39,7 @@ def used(settings: Any, key: str = FORWARDED, **told: Any) -> str:
     return fingerprint
 
 
-def again(holder: Holder) -> Holder | None:
+def again(holder: KeyHolder) -> KeyHolder | None:
     return key_holders.still(holder.key_id, holder.fingerprint, holder.mark)
 
 
@@ -67,8 +67,8 @@ def test_a_forwarded_key_is_known_once_it_was_served(settings: Any) -> None:
     assert key_holders.holder_of(FORWARDED) is None
     fingerprint = used(settings)
     holder = key_holders.holder_of(FORWARDED)
-    assert holder == Holder(0, fingerprint)
-    assert again(Holder(0, fingerprint)) == Holder(0, fingerprint)
+    assert holder == KeyHolder(0, fingerprint)
+    assert again(KeyHolder(0, fingerprint)) == KeyHolder(0, fingerprint)
 
 
 def test_the_gateway_and_the_page_know_a_key_by_the_same_fingerprint(settings: Any) -> None:
@@ -229,11 +229,11 @@ def test_a_key_for_nothing_that_exists_is_offered_nothing(routes: None) -> None:
 
 
 def test_a_forwarded_key_is_offered_everything(routes: None) -> None:
-    assert len(key_holders.offers(Holder(0, "abc"))) == 4
+    assert len(key_holders.offers(KeyHolder(0, "abc"))) == 4
 
 
 def test_what_is_offered_takes_few_queries(
     routes: None, django_assert_max_num_queries: Any
 ) -> None:
     with django_assert_max_num_queries(6):
-        key_holders.offers(Holder(0, "abc"))
+        key_holders.offers(KeyHolder(0, "abc"))

@@ -12,8 +12,8 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from bridge.admin import backend_actions
-from bridge.admin.backend_actions import COLOURS, Told
-from bridge.backends.client import Upstream
+from bridge.admin.backend_actions import COLOURS, ActionResult
+from bridge.backends.client import BackendClient
 from bridge.configuration import snapshot
 from bridge.models import Backend, BreakerState, DiscoveredModel
 from bridge.runtime import gateway
@@ -67,20 +67,20 @@ def test_open_breaker_tells_when_it_tries_again(settings: Any) -> None:
 
 
 @pytest.fixture
-async def row(found: Found, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Backend:
+async def row(found: Found, upstream: BackendClient, monkeypatch: pytest.MonkeyPatch) -> Backend:
     """The backend row, in a process whose gateway has been asked nothing yet."""
     parts = SimpleNamespace(discovery=found.discovery, upstream=upstream)
     monkeypatch.setattr(gateway, "current", lambda: parts)
     return await Backend.objects.aget()
 
 
-async def tried(row: Backend) -> list[Told]:
+async def tried(row: Backend) -> list[ActionResult]:
     return await sync_to_async(backend_actions.test_backend)(row)
 
 
 async def test_model_list_is_read_now(row: Backend, backend: FakeBackend) -> None:
     told = await sync_to_async(backend_actions.refresh_models)(row)
-    assert told == Told(True, "main: 5 models listed.")
+    assert told == ActionResult(True, "main: 5 models listed.")
     assert reads(backend) == 1
     assert await DiscoveredModel.objects.acount() == 5
 
@@ -94,7 +94,7 @@ async def test_list_that_cannot_be_read_is_told(row: Backend, backend: FakeBacke
 
 async def test_trial_reads_the_list_and_asks_one_model(row: Backend, backend: FakeBackend) -> None:
     first, second = await tried(row)
-    assert first == Told(True, "main: 5 models listed.")
+    assert first == ActionResult(True, "main: 5 models listed.")
     assert second.well and re.fullmatch(r"\S+ answered in (\d+ ms|\d\.\d s)\.", second.text)
     assert backend.only_call.model == second.text.partition(" ")[0]
     assert backend.only_call.body["max_tokens"] == backend_actions.TEST_TOKENS
@@ -113,7 +113,9 @@ async def test_trial_asks_what_an_alias_leads_to_where_nothing_is_listed(
 async def test_trial_without_any_model_says_what_to_do(row: Backend, backend: FakeBackend) -> None:
     backend.list_models()
     _list, answer = await tried(row)
-    assert answer == Told(False, "main: no model to ask; add an alias, or a key for the list.")
+    assert answer == ActionResult(
+        False, "main: no model to ask; add an alias, or a key for the list."
+    )
     assert backend.calls == []
 
 
@@ -138,7 +140,7 @@ async def test_answer_that_is_none_is_not_well(
     backend.list_models("m")
     backend.on("m").raw(body, "application/json")
     _list, answer = await tried(row)
-    assert answer == Told(False, f"m: status 200, but no completion. {body}")
+    assert answer == ActionResult(False, f"m: status 200, but no completion. {body}")
 
 
 async def test_server_that_is_away_is_told(row: Backend) -> None:
@@ -156,7 +158,7 @@ async def test_key_that_cannot_be_read_stops_both_buttons(
 ) -> None:
     await Backend.objects.aupdate(credential="sealed:nonsense")
     await row.arefresh_from_db()
-    wanted = [Told(False, f"main: {snapshot.UNREADABLE_KEY}")]
+    wanted = [ActionResult(False, f"main: {snapshot.UNREADABLE_KEY}")]
     assert await tried(row) == wanted
     assert [await sync_to_async(backend_actions.refresh_models)(row)] == wanted
     assert backend.requests == []

@@ -97,8 +97,8 @@ def test_what_came_of_a_trial_is_told_in_its_colour(
     client: Client, button: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad = (
-        backend_actions.Told(True, "6 models listed."),
-        backend_actions.Told(False, "No answer."),
+        backend_actions.ActionResult(True, "6 models listed."),
+        backend_actions.ActionResult(False, "No answer."),
     )
     monkeypatch.setattr(backend_actions, "test_backend", lambda row: [good, bad])
     monkeypatch.setattr(backend_actions, "refresh_models", lambda row: good)

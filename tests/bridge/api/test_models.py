@@ -10,7 +10,7 @@ import pytest
 
 from bridge.api import models
 from bridge.configuration.snapshot import NOT_CONFIGURED, Snapshot
-from bridge.routing.resolve import Alias, Backend, Choice, Routes
+from bridge.routing.resolve import Alias, BackendConfig, Routes, WeightedTarget
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import a_backend, facts
@@ -126,7 +126,7 @@ def test_unknown_size_is_null() -> None:
 def test_alias_is_listed_first_with_the_size_of_its_model() -> None:
     """wire F136: Claude Code's discovery keeps names that hold `claude`."""
     backends = (a_backend(models=facts("m", context=4096)),)
-    m = (Choice("main", "m"),)
+    m = (WeightedTarget("main", "m"),)
     routes = Routes(backends, (Alias("claude-m", m), Alias("claude-*", m)))
     listed = models.models(routes, "")
     assert ids(listed) == ["claude-m", "m"]
@@ -143,7 +143,7 @@ def test_unknown_model_is_not_found() -> None:
 # --- schemas and health ------------------------------------------------------------------------
 
 
-def configured(engine: Gateway, *backends: Backend, aliases: tuple[Alias, ...] = ()) -> None:
+def configured(engine: Gateway, *backends: BackendConfig, aliases: tuple[Alias, ...] = ()) -> None:
     engine.store.current = Snapshot(2, Routes(backends, aliases))
 
 
@@ -152,7 +152,7 @@ def test_schemas_tell_what_is_known_and_what_is_not() -> None:
     backend = a_backend(
         models=facts("m", context=4096, vision=False, refused=frozenset({"strict"}))
     )
-    found = models.schemas(Routes((backend,), (Alias("fast", (Choice("main", "m"),)),)))
+    found = models.schemas(Routes((backend,), (Alias("fast", (WeightedTarget("main", "m"),)),)))
     known = found["backends"]["main"]["models"]["m"]
     assert (known["context"], known["vision"], known["tools"]) == (4096, False, None)
     assert known["refused_fields"] == ["strict"]

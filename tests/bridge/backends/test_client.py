@@ -8,8 +8,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from bridge.backends.client import CUT_SHORT, Reply, Upstream
-from bridge.routing.resolve import Backend
+from bridge.backends.client import CUT_SHORT, BackendClient, Reply
+from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import CHAT_BODY, SECRET, SOME, a_backend, send
 from tests.fakes.backend import ALPHA, FakeBackend
@@ -20,7 +20,7 @@ WAIT = 5.0
 
 
 async def test_answer_comes_in_the_pieces_in_which_it_was_sent(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     gate = Gate()
     backend.on(ALPHA).stream("data: 1\n\n", gate, "data: 2\n\n", done=False)
@@ -35,7 +35,7 @@ async def test_answer_comes_in_the_pieces_in_which_it_was_sent(
 
 @pytest.mark.parametrize("end", list(End))
 async def test_body_that_breaks_off_is_an_error(
-    upstream: Upstream, main: Backend, backend: FakeBackend, end: End
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend, end: End
 ) -> None:
     """wire D7: transport error."""
     backend.on(ALPHA).stream(text("He"), end)
@@ -48,7 +48,7 @@ async def test_body_that_breaks_off_is_an_error(
 
 
 async def test_only_so_many_bytes_are_read(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """Ours: an error page has no business being huge."""
     backend.on(ALPHA).raw("x" * 50_000, "text/plain", 500)
@@ -58,7 +58,7 @@ async def test_only_so_many_bytes_are_read(
 
 
 async def test_closing_an_unfinished_answer_stops_the_backend(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """wire D2, client gone: close at once."""
     gate = Gate()
@@ -70,7 +70,7 @@ async def test_closing_an_unfinished_answer_stops_the_backend(
 
 
 async def test_cancelled_request_stops_the_backend(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """Ours: a client's leaving closes the upstream at once; here before the head."""
     gate = Gate()
@@ -108,7 +108,7 @@ async def counting_server() -> AsyncIterator[tuple[str, list[int]]]:
         server.close()
 
 
-async def test_connection_is_used_again_after_a_whole_answer(upstream: Upstream) -> None:
+async def test_connection_is_used_again_after_a_whole_answer(upstream: BackendClient) -> None:
     """Ours: one long-lived client."""
     async with counting_server() as (url, counts):
         for _ in range(4):
@@ -117,7 +117,7 @@ async def test_connection_is_used_again_after_a_whole_answer(upstream: Upstream)
 
 
 async def test_parallel_requests_do_not_wait_for_each_other(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """Ours: no limit of connections; twice the usual hundred of a client's pool."""
     gate = Gate()
@@ -131,7 +131,9 @@ async def test_parallel_requests_do_not_wait_for_each_other(
 # --- retry-after -------------------------------------------------------------------------------
 
 
-async def wait_told(upstream: Upstream, main: Backend, backend: FakeBackend, value: str) -> str:
+async def wait_told(
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend, value: str
+) -> str:
     backend.on(ALPHA).error(429, "slow", {"retry-after": value})
     reply: Reply = await upstream.send(main, SECRET, CHAT_BODY)
     await reply.aclose()
@@ -140,14 +142,19 @@ async def wait_told(upstream: Upstream, main: Backend, backend: FakeBackend, val
 
 @pytest.mark.parametrize("value", ["7", "1.5", "0", "soon", ""])
 async def test_retry_after_in_seconds_is_left_as_it_is(
-    upstream: Upstream, main: Backend, backend: FakeBackend, value: str
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend, value: str
 ) -> None:
     assert await wait_told(upstream, main, backend, value) == value
 
 
 @pytest.mark.parametrize(("ahead", "least", "most"), [(20, 19, 21), (-500, 0, 0)])
 async def test_retry_after_as_a_date_becomes_seconds(
-    upstream: Upstream, main: Backend, backend: FakeBackend, ahead: int, least: int, most: int
+    upstream: BackendClient,
+    main: BackendConfig,
+    backend: FakeBackend,
+    ahead: int,
+    least: int,
+    most: int,
 ) -> None:
     """wire E2, 429: dates turned into seconds; F115."""
     moment = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
@@ -157,7 +164,7 @@ async def test_retry_after_as_a_date_becomes_seconds(
 # --- the demo ----------------------------------------------------------------------------------
 
 
-async def test_demo_is_reached_the_same_way(upstream: Upstream) -> None:
+async def test_demo_is_reached_the_same_way(upstream: BackendClient) -> None:
     """design, Demo backend: no socket, no key."""
     demo = a_backend("demo://local/v1", name="demo")
     body = b'{"model":"demo/echo","messages":[{"role":"user","content":"hi"}]}'

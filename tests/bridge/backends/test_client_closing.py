@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from bridge.backends import client
-from bridge.backends.client import UNREACHABLE, Upstream
+from bridge.backends.client import UNREACHABLE, BackendClient
 from bridge.ledger.record import Record
 from bridge.relay import attempt
-from bridge.routing.resolve import Backend
+from bridge.routing.resolve import BackendConfig
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import CHAT_BODY, SECRET, SOME, a_backend, send
@@ -26,14 +26,14 @@ from tests.fakes.backend import ALPHA, HELLO, FakeBackend
 LARGE_BODY = CHAT_BODY[:-1] + b',"user":"' + b"x" * 1_000_000 + b'"}'
 
 
-async def failure(upstream: Upstream, backend: Backend) -> ApiError:
+async def failure(upstream: BackendClient, backend: BackendConfig) -> ApiError:
     with pytest.raises(ApiError) as caught:
         await send(upstream, backend)
     return caught.value
 
 
 async def test_request_right_behind_an_answer_survives_its_closing(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """Observed backend (llama.cpp): keep-alive is promised, and the connection closed at once."""
     backend.on(ALPHA).json({}).close_behind()
@@ -43,7 +43,7 @@ async def test_request_right_behind_an_answer_survives_its_closing(
 
 
 async def test_large_request_survives_it_as_well(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """Ours: the pipe breaks while its body is being written, which is another error."""
     backend.on(ALPHA).json({}).close_behind()
@@ -54,7 +54,7 @@ async def test_large_request_survives_it_as_well(
 
 
 async def test_new_connection_that_is_dropped_gets_nothing_twice(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """wire E2, first row: the backend has taken it, and may be working on it."""
     backend.on(ALPHA).drop()
@@ -64,7 +64,7 @@ async def test_new_connection_that_is_dropped_gets_nothing_twice(
 
 
 async def test_second_connection_that_is_dropped_gets_nothing_twice_either(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """Ours: once more over a new connection, and that is all."""
     backend.on(ALPHA).json({}).drop()
@@ -75,7 +75,10 @@ async def test_second_connection_that_is_dropped_gets_nothing_twice_either(
 
 
 async def test_connection_that_ends_after_a_while_was_read(
-    upstream: Upstream, main: Backend, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+    upstream: BackendClient,
+    main: BackendConfig,
+    backend: FakeBackend,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ours: a server that dies over a request is not given the same one again."""
     monkeypatch.setattr(client, "CLOSING_SECONDS", 0.0)
@@ -108,7 +111,7 @@ def half_a_head(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def ending_server(end: End) -> AsyncIterator[tuple[Backend, list[int]]]:
+async def ending_server(end: End) -> AsyncIterator[tuple[BackendConfig, list[int]]]:
     """Every connection answers once and meets the second request with that end.
 
     With it comes, for each connection, how many heads of requests were read.
@@ -137,14 +140,14 @@ async def ending_server(end: End) -> AsyncIterator[tuple[Backend, list[int]]]:
 
 
 @pytest.mark.parametrize("end", [close, reset])
-async def test_every_way_to_close_is_understood(upstream: Upstream, end: End) -> None:
+async def test_every_way_to_close_is_understood(upstream: BackendClient, end: End) -> None:
     """Ours: a socket that is closed with a request in it sends a reset."""
     async with ending_server(end) as (main, heads):
         assert [await send(upstream, main) for _ in range(2)] == [b"{}"] * 2
     assert heads == [2, 1]
 
 
-async def test_what_was_not_read_goes_over_a_new_connection(upstream: Upstream) -> None:
+async def test_what_was_not_read_goes_over_a_new_connection(upstream: BackendClient) -> None:
     """Ours: the next one that is idle may be closing too."""
     async with ending_server(close) as (main, heads):
         await asyncio.gather(*(send(upstream, main) for _ in range(3)))
@@ -153,7 +156,7 @@ async def test_what_was_not_read_goes_over_a_new_connection(upstream: Upstream) 
     assert sorted(heads) == [1, 1, 1, 2]
 
 
-async def test_beginning_of_a_reply_shows_that_it_was_read(upstream: Upstream) -> None:
+async def test_beginning_of_a_reply_shows_that_it_was_read(upstream: BackendClient) -> None:
     """Ours: only what nobody read is sent again."""
     async with ending_server(half_a_head) as (main, heads):
         await send(upstream, main)
@@ -162,7 +165,7 @@ async def test_beginning_of_a_reply_shows_that_it_was_read(upstream: Upstream) -
     assert heads == [2]
 
 
-async def test_backend_that_is_gone_by_then_is_unreachable(upstream: Upstream) -> None:
+async def test_backend_that_is_gone_by_then_is_unreachable(upstream: BackendClient) -> None:
     """wire E2, first row: a refused connection is a refused one, also for the second attempt."""
     async with ending_server(close) as (main, heads):
         await send(upstream, main)

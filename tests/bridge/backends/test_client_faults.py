@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from bridge.backends.client import CONNECT_TIMEOUT, UNREACHABLE, Upstream
-from bridge.routing.resolve import Backend
+from bridge.backends.client import CONNECT_TIMEOUT, UNREACHABLE, BackendClient
+from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import a_backend, send
 from tests.bridge.ports import closed_port, deaf_port
@@ -13,13 +13,13 @@ from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.replies import Gate
 
 
-async def failure(upstream: Upstream, backend: Backend) -> ApiError:
+async def failure(upstream: BackendClient, backend: BackendConfig) -> ApiError:
     with pytest.raises(ApiError) as caught:
         await send(upstream, backend)
     return caught.value
 
 
-async def test_refused_connection_may_be_tried_again(upstream: Upstream) -> None:
+async def test_refused_connection_may_be_tried_again(upstream: BackendClient) -> None:
     """wire E2, first row; F112: without host or port."""
     with closed_port() as port:
         error = await failure(upstream, a_backend(f"http://127.0.0.1:{port}/v1"))
@@ -27,13 +27,13 @@ async def test_refused_connection_may_be_tried_again(upstream: Upstream) -> None
     assert (error.blames_backend, error.retryable) == (True, True)
 
 
-async def test_name_that_does_not_resolve_is_unreachable(upstream: Upstream) -> None:
+async def test_name_that_does_not_resolve_is_unreachable(upstream: BackendClient) -> None:
     """wire E2, first row: DNS failure."""
     error = await failure(upstream, a_backend("http://no-such-host.invalid/v1"))
     assert (error.status, error.message, error.retryable) == (502, UNREACHABLE, True)
 
 
-async def test_failed_handshake_is_unreachable(upstream: Upstream) -> None:
+async def test_failed_handshake_is_unreachable(upstream: BackendClient) -> None:
     """wire E2, first row: TLS failure; here a server that speaks plain HTTP."""
 
     async def answer_plainly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -50,7 +50,7 @@ async def test_failed_handshake_is_unreachable(upstream: Upstream) -> None:
 
 
 async def test_connection_dropped_before_the_head_is_not_tried_again(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """wire E2, first row: retried in the connect stage only."""
     backend.on(ALPHA).drop()
@@ -61,7 +61,7 @@ async def test_connection_dropped_before_the_head_is_not_tried_again(
 
 async def test_connection_that_takes_too_long_is_a_timeout() -> None:
     """wire E2: connect timeout, 504, may be tried again."""
-    upstream = Upstream(connect_timeout=0.05)
+    upstream = BackendClient(connect_timeout=0.05)
     try:
         with deaf_port() as port:
             error = await failure(upstream, a_backend(f"http://127.0.0.1:{port}/v1"))
@@ -72,7 +72,7 @@ async def test_connection_that_takes_too_long_is_a_timeout() -> None:
 
 
 async def test_silent_backend_is_given_up_after_the_time_of_its_row(
-    upstream: Upstream, backend: FakeBackend
+    upstream: BackendClient, backend: FakeBackend
 ) -> None:
     """wire E2: header timeout; not retried, since the work may be running. F113, R20."""
     backend.on(ALPHA).json({}, before=Gate())
@@ -85,7 +85,7 @@ async def test_silent_backend_is_given_up_after_the_time_of_its_row(
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/v1", "http://[::1/v1", "http://h:x/v1"])
-async def test_impossible_address_is_unreachable(upstream: Upstream, url: str) -> None:
+async def test_impossible_address_is_unreachable(upstream: BackendClient, url: str) -> None:
     """wire E2, first row; ours: a typo in a row is no bug of the gateway."""
     error = await failure(upstream, a_backend(url))
     assert (error.status, error.message) == (502, UNREACHABLE)

@@ -4,15 +4,15 @@ from contextlib import suppress
 
 import pytest
 
-from bridge.backends.client import Upstream
-from bridge.routing.resolve import Backend
+from bridge.backends.client import BackendClient
+from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import CHAT_BODY, SECRET, SOME, a_backend, send
 from tests.fakes.backend import ALPHA, MODELS, FakeBackend
 
 
 async def test_request_goes_to_the_address_of_the_row(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     await send(upstream, main)
     call = backend.only_call
@@ -21,7 +21,7 @@ async def test_request_goes_to_the_address_of_the_row(
 
 
 async def test_only_these_headers_are_sent(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """wire C1: never forward client headers."""
     await send(upstream, main)
@@ -38,7 +38,7 @@ async def test_only_these_headers_are_sent(
 
 
 async def test_key_goes_into_the_header_of_the_row(
-    upstream: Upstream, backend: FakeBackend
+    upstream: BackendClient, backend: FakeBackend
 ) -> None:
     """wire G11: a backend row may name another header."""
     await send(upstream, a_backend(f"{backend.base_url}/v1", auth_header="api-key"))
@@ -47,20 +47,22 @@ async def test_key_goes_into_the_header_of_the_row(
 
 
 async def test_no_key_means_no_header(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     await send(upstream, main, key="")
     assert backend.only_call.header("authorization") is None
 
 
-async def test_key_that_is_no_plain_text_is_no_bug(upstream: Upstream, main: Backend) -> None:
+async def test_key_that_is_no_plain_text_is_no_bug(
+    upstream: BackendClient, main: BackendConfig
+) -> None:
     """Ours: a caller's strange key may be refused, here or by the backend, but breaks nothing."""
     with suppress(ApiError):
         await send(upstream, main, key="cl\u00e9")
 
 
 async def test_list_is_read_below_the_base(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     reply = await upstream.get(main, SECRET, "models")
     assert (reply.status, b'"data"' in await reply.read(SOME)) == (200, True)
@@ -69,7 +71,7 @@ async def test_list_is_read_below_the_base(
 
 
 async def test_redirect_is_not_followed(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """wire E2, 3xx; design, Egress."""
     backend.on(ALPHA).json({}, 307, {"location": f"{backend.base_url}/elsewhere"})
@@ -79,7 +81,7 @@ async def test_redirect_is_not_followed(
 
 
 async def test_cookies_are_not_kept(
-    upstream: Upstream, main: Backend, backend: FakeBackend
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """Ours: one caller's session must not become the next one's."""
     backend.on(ALPHA).json({}, headers={"set-cookie": "session=1; Path=/"})
@@ -89,12 +91,12 @@ async def test_cookies_are_not_kept(
 
 
 async def test_proxy_of_the_shell_is_not_used(
-    main: Backend, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+    main: BackendConfig, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """design, Egress: only the addresses of backend rows are ever called."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    upstream = Upstream(connect_timeout=5.0)
+    upstream = BackendClient(connect_timeout=5.0)
     try:
         assert b"Hello" in await send(upstream, main)
     finally:

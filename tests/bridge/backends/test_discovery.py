@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.backends import discovery
-from bridge.backends.client import Upstream
+from bridge.backends.client import BackendClient
 from bridge.configuration.snapshot import NOT_CONFIGURED
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend as Row
@@ -126,7 +126,7 @@ async def test_backend_that_is_down_is_not_reachable(found: Found) -> None:
 async def test_backend_that_does_not_even_connect_is_not_reachable(
     schedule: Clock, transactional_db: None
 ) -> None:
-    hasty = Upstream(connect_timeout=0.05)
+    hasty = BackendClient(connect_timeout=0.05)
     store = SnapshotStore()
     with deaf_port() as port:
         await Row.objects.acreate(name="main", url=f"http://127.0.0.1:{port}/v1")

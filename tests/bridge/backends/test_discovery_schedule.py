@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.backends import discovery as discovering
-from bridge.backends.client import Upstream
+from bridge.backends.client import BackendClient
 from bridge.backends.discovery import Discovery
 from bridge.backends.health import Health
 from bridge.configuration.snapshot_store import SnapshotStore
@@ -178,7 +178,7 @@ async def test_schedule_reads_what_is_due(
 
 
 async def test_demo_is_never_asked(
-    upstream: Upstream, schedule: Clock, nothing_in_the_environment: Any
+    upstream: BackendClient, schedule: Clock, nothing_in_the_environment: Any
 ) -> None:
     store = SnapshotStore()
     await store.start()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.backends.learned import Lessons
+from bridge.backends.learned import LearnedFacts
 from bridge.translation.request.tokens import BYTES_PER_TOKEN
 from tests.bridge.making import a_target
 
@@ -12,13 +12,13 @@ OTHER_BACKEND = a_target("m", name="elsewhere")
 
 
 def test_nothing_learnt_changes_nothing() -> None:
-    assert Lessons().applied(TARGET) is TARGET.facts
-    assert Lessons().bytes_per_token(TARGET) == BYTES_PER_TOKEN
+    assert LearnedFacts().applied(TARGET) is TARGET.facts
+    assert LearnedFacts().bytes_per_token(TARGET) == BYTES_PER_TOKEN
 
 
 def test_refused_field_is_left_out_for_this_model_from_then_on() -> None:
     """wire E2: retry once without it, remember."""
-    lessons = Lessons()
+    lessons = LearnedFacts()
     lessons.refused(TARGET, ("parallel_tool_calls",))
     lessons.refused(TARGET, ("strict", "parallel_tool_calls"))
     assert lessons.applied(TARGET).refused == {"parallel_tool_calls", "strict"}
@@ -28,7 +28,7 @@ def test_refused_field_is_left_out_for_this_model_from_then_on() -> None:
 
 def test_stream_options_are_remembered_for_the_whole_server() -> None:
     """wire C1, `stream`: remember per backend."""
-    lessons = Lessons()
+    lessons = LearnedFacts()
     lessons.refused(TARGET, ("stream_options",))
     assert lessons.applied(OTHER_MODEL).refused == {"stream_options"}
     assert lessons.applied(OTHER_BACKEND).refused == frozenset()
@@ -36,14 +36,14 @@ def test_stream_options_are_remembered_for_the_whole_server() -> None:
 
 def test_lesson_is_added_to_what_the_row_knows() -> None:
     target = a_target("m")
-    lessons = Lessons()
+    lessons = LearnedFacts()
     lessons.refused(target, ("strict",))
     assert lessons.applied(target).refused >= target.facts.refused
 
 
 def test_first_report_sets_the_ratio_and_later_ones_move_it() -> None:
     """design, Counting: bytes times a ratio learned per model from what the backend reported."""
-    lessons = Lessons()
+    lessons = LearnedFacts()
     lessons.counted(TARGET, 3000, 1000)
     assert lessons.bytes_per_token(TARGET) == 3.0
     lessons.counted(TARGET, 4000, 1000)
@@ -53,7 +53,7 @@ def test_first_report_sets_the_ratio_and_later_ones_move_it() -> None:
 
 @pytest.mark.parametrize(("size", "tokens"), [(399, 100), (4000, 0), (4000, -1), (0, 10)])
 def test_report_that_tells_nothing_is_ignored(size: int, tokens: int) -> None:
-    lessons = Lessons()
+    lessons = LearnedFacts()
     lessons.counted(TARGET, size, tokens)
     assert lessons.bytes_per_token(TARGET) == BYTES_PER_TOKEN
 
@@ -61,6 +61,6 @@ def test_report_that_tells_nothing_is_ignored(size: int, tokens: int) -> None:
 @pytest.mark.parametrize(("size", "tokens", "ratio"), [(1000, 9000, 1.0), (10**6, 10, 12.0)])
 def test_absurd_report_does_not_spoil_the_ratio(size: int, tokens: int, ratio: float) -> None:
     """Ours: some servers report nonsense."""
-    lessons = Lessons()
+    lessons = LearnedFacts()
     lessons.counted(TARGET, size, tokens)
     assert lessons.bytes_per_token(TARGET) == ratio

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.model_list import Entry, read_entry, read_list
+from bridge.backends.model_list import ListedModel, read_entry, read_list
 
 Json = dict[str, Any]
 
@@ -41,7 +41,7 @@ ROWS = [
 ]
 
 
-def read(item: object) -> Entry:
+def read(item: object) -> ListedModel:
     entry = read_entry(item)
     assert entry is not None
     return entry

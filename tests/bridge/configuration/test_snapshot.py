@@ -100,7 +100,7 @@ def test_aliases_and_tool_names_come_along() -> None:
     made.targets.filter(model="n").update(position=1, weight=3)
     ToolNameMap.objects.create(backend_name="shell", client_name="Bash", model_pattern="*x*")
     routes = build(1).routes
-    choices = (resolve.Choice("main", "m"), resolve.Choice("main", "n", 3, 1))
+    choices = (resolve.WeightedTarget("main", "m"), resolve.WeightedTarget("main", "n", 3, 1))
     said = Overrides(temperature=0.5)
     assert routes.aliases == (resolve.Alias("fast", choices, said, made.pk),)
     assert routes.tool_names == (resolve.ToolName("shell", "Bash", "*x*"),)

@@ -84,7 +84,7 @@ def good() -> Snapshot:
     return build(1)
 
 
-def by_name(snapshot: Snapshot) -> dict[str, resolve.Backend]:
+def by_name(snapshot: Snapshot) -> dict[str, resolve.BackendConfig]:
     return {backend.name: backend for backend in snapshot.routes.backends}
 
 

@@ -7,11 +7,11 @@ from math import inf
 import pytest
 
 from bridge.keys.limits import (
-    Kind,
+    Decision,
+    LimitKind,
     Limits,
     Outcome,
-    Ticket,
-    Verdict,
+    Reservation,
     billionths,
     headers,
     judge,
@@ -23,8 +23,8 @@ from bridge.keys.limits import (
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 
 
-def verdict(limits: Limits, estimate: int = 100, **outcome: object) -> Verdict:
-    ticket = Ticket("t", 1, NOW, estimate, limits)
+def verdict(limits: Limits, estimate: int = 100, **outcome: object) -> Decision:
+    ticket = Reservation("t", 1, NOW, estimate, limits)
     return judge(ticket, Outcome(**outcome))  # type: ignore[arg-type]
 
 
@@ -68,17 +68,17 @@ def test_more_used_than_allowed_leaves_nothing() -> None:
 @pytest.mark.parametrize(
     ("kind", "sentence", "number"),
     [
-        (Kind.REQUESTS, "Rate limit of 10 requests per minute exceeded", 10),
-        (Kind.TOKENS, "Rate limit of 1000 tokens per minute exceeded", 1000),
-        (Kind.CONCURRENT, "Limit of 2 concurrent requests exceeded", 2),
+        (LimitKind.REQUESTS, "Rate limit of 10 requests per minute exceeded", 10),
+        (LimitKind.TOKENS, "Rate limit of 1000 tokens per minute exceeded", 1000),
+        (LimitKind.CONCURRENT, "Limit of 2 concurrent requests exceeded", 2),
         (
-            Kind.BUDGET,
+            LimitKind.BUDGET,
             "Budget of 12.50 USD a month is used up, the next one begins at 2026-04-01T00:00:00Z",
             Decimal("12.50"),
         ),
     ],
 )
-def test_refusal_names_the_limit(kind: Kind, sentence: str, number: object) -> None:
+def test_refusal_names_the_limit(kind: LimitKind, sentence: str, number: object) -> None:
     """wire E1: per-key rate limit, per-key budget used up."""
     limits = Limits(10, 1000, 2, Decimal("12.50"))
     refused = verdict(limits, refused=kind, wait=3.2)
@@ -89,7 +89,7 @@ def test_refusal_names_the_limit(kind: Kind, sentence: str, number: object) -> N
 @pytest.mark.parametrize(("wait", "seconds"), [(0.001, "1"), (1.0, "1"), (1.01, "2"), (59.5, "60")])
 def test_refusal_says_in_whole_seconds_when_to_come_back(wait: float, seconds: str) -> None:
     """wire A3: retry-after, integer seconds. Rounded up: who comes back then is let in."""
-    refused = verdict(Limits(rpm=1), refused=Kind.REQUESTS, wait=wait)
+    refused = verdict(Limits(rpm=1), refused=LimitKind.REQUESTS, wait=wait)
     assert headers(refused)["retry-after"] == seconds
     assert refused.should_retry is None
 
@@ -97,14 +97,14 @@ def test_refusal_says_in_whole_seconds_when_to_come_back(wait: float, seconds: s
 def test_used_up_budget_lasts_until_the_next_period_and_is_no_matter_of_retries() -> None:
     """wire E1: x-should-retry: false, retry-after."""
     refused = verdict(
-        Limits(budget_usd=Decimal(1), period="day"), refused=Kind.BUDGET, spent=2 * 10**9
+        Limits(budget_usd=Decimal(1), period="day"), refused=LimitKind.BUDGET, spent=2 * 10**9
     )
     assert (refused.retry_after, refused.should_retry) == (12 * 3600, False)
     assert refused.spent_usd == 2
 
 
 def test_request_larger_than_the_limit_is_told_that_waiting_is_of_no_use() -> None:
-    refused = verdict(Limits(tpm=1000), estimate=1200, refused=Kind.TOKENS, wait=inf)
+    refused = verdict(Limits(tpm=1000), estimate=1200, refused=LimitKind.TOKENS, wait=inf)
     assert (refused.retry_after, refused.should_retry) == (None, False)
     assert "retry-after" not in headers(refused)
     assert refused.message == (

@@ -15,7 +15,7 @@ from bridge.ledger.audit import audit
 from bridge.ledger.record import Record
 from bridge.ledger.writer import enter, erase
 from bridge.models import SpoolPosition, UsageHorizon, UsageHour, UsageRecord, UsageSession
-from bridge.models.usage import Sums
+from bridge.models.usage import SumColumns
 from tests.fakes import synthetic
 
 pytestmark = pytest.mark.django_db
@@ -226,7 +226,7 @@ def test_sums_are_those_of_the_rows_whatever_comes_in(batches: list[list[Record]
             once = {r.request_id: r for r in reversed(batch)} | once
         wanted = expected(list(once.values()))
         hours = list(UsageHour.objects.all())
-        found = totals(hours, Sums.NAMES)
+        found = totals(hours, SumColumns.NAMES)
         assert {name: found[name] for name in (*wanted, "refused")} == {"refused": 0} | wanted
         answered = sum(record.status == 200 for record in once.values())
         assert sum(totals(hours, UsageHour.DURATION).values()) == answered
@@ -252,7 +252,7 @@ def two_days() -> Iterator[datetime]:
 
 def test_old_rows_go_in_small_steps_and_sums_stay(two_days: datetime) -> None:
     """docs, USAGE_RETENTION_DAYS."""
-    before = totals(list(UsageHour.objects.all()), Sums.NAMES)
+    before = totals(list(UsageHour.objects.all()), SumColumns.NAMES)
     steps = []
     while count := erase(two_days, limit=40):
         steps.append(count)
@@ -263,7 +263,7 @@ def test_old_rows_go_in_small_steps_and_sums_stay(two_days: datetime) -> None:
     start = two_days.replace(minute=0)
     assert start <= first.time < start + timedelta(minutes=30)
     assert (sum(steps) + kept.count(), before["requests"]) == (300, 300)
-    assert totals(list(UsageHour.objects.all()), Sums.NAMES) == before
+    assert totals(list(UsageHour.objects.all()), SumColumns.NAMES) == before
     assert UsageHorizon.objects.get().complete_from == start
 
 

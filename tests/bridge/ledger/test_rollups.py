@@ -8,15 +8,15 @@ import pytest
 
 from bridge.ledger import rollups
 from bridge.ledger.record import Record
-from bridge.ledger.rows import Row, row_of
+from bridge.ledger.rows import UsageRow, row_of
 from bridge.models import UsageHour, UsageRecord
 from bridge.models.latency import BOUNDS, BUCKETS, bucket, percentile
-from bridge.models.usage import Sums, outcome
+from bridge.models.usage import SumColumns, outcome
 
 NOON = datetime(2026, 11, 22, 12, 30, 15, 250000, tzinfo=UTC)
 
 
-def a_row(**fields: Any) -> Row:
+def a_row(**fields: Any) -> UsageRow:
     told = {"request_id": "req_1", "started_at": NOON.timestamp(), "status": 200}
     return row_of(Record(**{**told, **fields}))
 
@@ -28,7 +28,7 @@ def amounts(**fields: Any) -> dict[str, int]:
 
 
 def test_every_column_of_the_sums_is_added_to() -> None:
-    assert rollups.Added.__struct_fields__ == Sums.NAMES
+    assert rollups.Added.__struct_fields__ == SumColumns.NAMES
     columns = {field.attname for field in UsageRecord._meta.concrete_fields}
     assert {*rollups.COLUMNS} <= columns
 

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.ledger import rows
 from bridge.ledger.record import Record
-from bridge.ledger.rows import Row, row_of
+from bridge.ledger.rows import UsageRow, row_of
 from bridge.models import UsageRecord
 
 NOON = datetime(2026, 11, 22, 12, 30, 15, 250000, tzinfo=UTC)
@@ -22,7 +22,7 @@ def a_record(**fields: Any) -> Record:
 def test_row_has_every_column_of_the_table() -> None:
     """Ours: a column that is forgotten would stay empty, without a word."""
     columns = {field.attname for field in UsageRecord._meta.concrete_fields}
-    assert {*Row.__struct_fields__} == columns - {"id"}
+    assert {*UsageRow.__struct_fields__} == columns - {"id"}
 
 
 def test_columns_hold_what_is_looked_for_and_detail_the_rest() -> None:

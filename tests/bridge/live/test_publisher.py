@@ -19,7 +19,7 @@ from bridge.cluster import redis
 from bridge.ledger.record import Record
 from bridge.live import publisher
 from bridge.live.messages import GATEWAYS, MOST_FINISHED, MOST_RUNNING, WATCHED, WATCHERS, Running
-from bridge.live.publisher import Pulse
+from bridge.live.publisher import ActivityPublisher
 from bridge.runtime.gateway import Gateway
 from tests.bridge.making import SECRET
 from tests.bridge.roads import begin, call, piece, rest, send
@@ -45,8 +45,8 @@ class Ledger:
     behind = (2, 1.5)
 
 
-def a_pulse(count: int = 0) -> Pulse:
-    return Pulse([Journey(number) for number in range(1, count + 1)], Ledger())
+def a_pulse(count: int = 0) -> ActivityPublisher:
+    return ActivityPublisher([Journey(number) for number in range(1, count + 1)], Ledger())
 
 
 def ended(number: int, **told: Any) -> Record:
@@ -55,7 +55,7 @@ def ended(number: int, **told: Any) -> Record:
     return record
 
 
-def watched(count: int = 0) -> Pulse:
+def watched(count: int = 0) -> ActivityPublisher:
     pulse = a_pulse(count)
     pulse.watched()
     return pulse
@@ -174,7 +174,7 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def running(pulse: Pulse) -> AsyncIterator[None]:
+async def running(pulse: ActivityPublisher) -> AsyncIterator[None]:
     task = asyncio.create_task(pulse.run())
     await asyncio.sleep(0)
     yield

@@ -15,7 +15,7 @@ from bridge.probe import reply, samples
 from bridge.probe.check import Check, find
 from bridge.probe.checks import CHECKS
 from bridge.relay.pdf import text_of
-from bridge.translation.errors.from_backend import Asked
+from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.profiles import PROFILES
 from tests.bridge.judging import BY_NAME, asked, judged, knowing, subject, weather
 from tests.fakes.chunks import Json, delta, finish, fold, reasoning, text, usage
@@ -223,7 +223,7 @@ def test_stream_that_comes_in_one_piece_is_none() -> None:
     """wire D1: some servers ignore `stream`."""
     document = json.dumps(fold((text("1, 2"), finish("stop")), "m")).encode()
     body = asked(BY_NAME["stream"], subject())
-    finding = find(BY_NAME["stream"], reply.answer(document, body, Asked()), subject())
+    finding = find(BY_NAME["stream"], reply.answer(document, body, ErrorContext()), subject())
     assert (finding.works, finding.evidence[:21]) == (False, "One JSON document cam")
 
 
@@ -233,7 +233,7 @@ def test_matched_stop_sequence_is_named(key: str) -> None:
     document = fold((text("1, 2, 3, 4, "), finish("stop")), "m")
     document["choices"][0][key] = "5"
     about = knowing(True, "stop")
-    answer = reply.answer(json.dumps(document).encode(), {}, Asked())
+    answer = reply.answer(json.dumps(document).encode(), {}, ErrorContext())
     assert find(BY_NAME["stop_named"], answer, about).works is True
     assert judged("stop_named", "1, 2, 3, 4, ", finish("stop"), about=about).works is False
     assert judged("stop_named", "1, 2", about=knowing(False, "stop")).works is None

@@ -14,7 +14,7 @@ from bridge.probe import reply
 from bridge.probe.check import Finding, find, known_facts, plain
 from bridge.probe.checks import CHECKS
 from bridge.probe.limit_checks import HUGE
-from bridge.translation.errors.from_backend import Asked
+from bridge.translation.errors.from_backend import ErrorContext
 from tests.bridge.judging import BY_NAME, asked, judged, knowing, refused, subject, weather
 from tests.fakes.chunks import call, finish, fold, reasoning, text
 
@@ -34,7 +34,7 @@ def test_refusal_is_a_no_in_the_backends_words(name: str) -> None:
 @pytest.mark.parametrize("name", BY_NAME)
 def test_no_answer_shows_nothing(name: str) -> None:
     """Issue text: what could not be told is not guessed."""
-    finding = find(BY_NAME[name], reply.Heard(silence="busy"), subject())
+    finding = find(BY_NAME[name], reply.ProbeReply(silence="busy"), subject())
     assert (finding.works, finding.facts) == (None, {})
     assert finding.evidence == "No answer to judge: busy"
 
@@ -197,7 +197,7 @@ def test_evidence_is_one_short_line_without_secrets() -> None:
     )
     about = subject()
     body = asked(BY_NAME["plain"], about)
-    answer = reply.answer(json.dumps(fold((text(said),), "m")).encode(), body, Asked())
+    answer = reply.answer(json.dumps(fold((text(said),), "m")).encode(), body, ErrorContext())
     secrets = ("secret-1", "llm.example.com:8443", "llm.example.com")
     shown = find(BY_NAME["plain"], replace(answer, finish=said), about, secrets).evidence
     whole = plain(said, secrets)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from bridge.probe import reply as heard
-from bridge.probe.reply import OPEN, TAGS, Heard
-from bridge.translation.errors.from_backend import Asked
+from bridge.probe.reply import OPEN, TAGS, ProbeReply
+from bridge.translation.errors.from_backend import ErrorContext
 from tests.bridge.making import wire
 from tests.fakes.chunks import (
     Json,
@@ -23,14 +23,14 @@ from tests.fakes.chunks import (
 from tests.fakes.chunks import reasoning as thinking
 
 TOOLS = [{"function": {"name": "get_weather", "parameters": {"type": "object"}}}]
-ASKED = Asked(secrets=("sk-secret", "llm.example.com"))
+ASKED = ErrorContext(secrets=("sk-secret", "llm.example.com"))
 
 
 def plain(*chunks: Json) -> bytes:
     return json.dumps(fold(chunks, "m")).encode()
 
 
-def hear(raw: bytes, **body: object) -> Heard:
+def hear(raw: bytes, **body: object) -> ProbeReply:
     return heard.answer(raw, {"model": "m", **body}, ASKED)
 
 

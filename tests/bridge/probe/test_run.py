@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.client import Upstream
+from bridge.backends.client import BackendClient
 from bridge.probe import run as running
 from bridge.probe.check import Subject, known_facts
 from bridge.probe.checks import CHECKS
 from bridge.probe.limit_checks import HUGE
-from bridge.probe.run import Progress, run
-from bridge.probe.target import Aim, CannotProbe
+from bridge.probe.run import ProbeProgress, run
+from bridge.probe.target import CannotProbe, ProbeTarget
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import PROFILES, ModelFacts
 from tests.bridge.making import SECRET, a_backend
@@ -44,27 +44,29 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "PAUSE_SECONDS", 0.0)
 
 
-def an_aim(url: str, key: str = SECRET, dialect: str = "llamacpp") -> Aim:
+def an_aim(url: str, key: str = SECRET, dialect: str = "llamacpp") -> ProbeTarget:
     backend = a_backend(url, dialect=dialect)
-    return Aim(backend, Subject(ALPHA, PROFILES[dialect], ModelFacts(ALPHA)), key)
+    return ProbeTarget(backend, Subject(ALPHA, PROFILES[dialect], ModelFacts(ALPHA)), key)
 
 
-async def probe(upstream: Upstream, backend: FakeBackend, **fields: Any) -> list[Progress]:
+async def probe(
+    upstream: BackendClient, backend: FakeBackend, **fields: Any
+) -> list[ProbeProgress]:
     return [step async for step in run(upstream, an_aim(f"{backend.base_url}/v1", **fields))]
 
 
-def works(steps: list[Progress]) -> Works:
+def works(steps: list[ProbeProgress]) -> Works:
     return {step.finding.check: step.finding.works for step in steps}
 
 
-def facts(steps: list[Progress]) -> dict[str, Any]:
+def facts(steps: list[ProbeProgress]) -> dict[str, Any]:
     return known_facts(step.finding for step in steps)
 
 
 # --- whole probes -------------------------------------------------------------------------------
 
 
-async def test_good_server_can_do_it_all(upstream: Upstream, backend: FakeBackend) -> None:
+async def test_good_server_can_do_it_all(upstream: BackendClient, backend: FakeBackend) -> None:
     backend.on(ALPHA).each(Model())
     steps = await probe(upstream, backend)
     assert works(steps) == ALL_GOOD
@@ -74,7 +76,7 @@ async def test_good_server_can_do_it_all(upstream: Upstream, backend: FakeBacken
 
 
 async def test_one_request_for_each_check_that_asks(
-    upstream: Upstream, backend: FakeBackend
+    upstream: BackendClient, backend: FakeBackend
 ) -> None:
     """Issue text: about twenty tiny requests, with the key, to the model."""
     backend.on(ALPHA).each(Model())
@@ -85,14 +87,16 @@ async def test_one_request_for_each_check_that_asks(
     assert max(len(call.raw) for call in backend.calls) < 3000
 
 
-async def test_server_that_refuses_tools(upstream: Upstream, backend: FakeBackend) -> None:
+async def test_server_that_refuses_tools(upstream: BackendClient, backend: FakeBackend) -> None:
     backend.on(ALPHA).each(Model(tools="no"))
     steps = await probe(upstream, backend)
     assert works(steps) == ALL_GOOD | dict.fromkeys(TOOL_CHECKS, False)
     assert facts(steps)["tools"] is False
 
 
-async def test_server_that_drops_tools_in_silence(upstream: Upstream, backend: FakeBackend) -> None:
+async def test_server_that_drops_tools_in_silence(
+    upstream: BackendClient, backend: FakeBackend
+) -> None:
     """Ours: no call, free or forced, in any check."""
     backend.on(ALPHA).each(Model(tools="deaf"))
     steps = await probe(upstream, backend)
@@ -100,14 +104,16 @@ async def test_server_that_drops_tools_in_silence(upstream: Upstream, backend: F
     assert facts(steps)["tools"] is False
 
 
-async def test_server_that_ignores_the_switch(upstream: Upstream, backend: FakeBackend) -> None:
+async def test_server_that_ignores_the_switch(
+    upstream: BackendClient, backend: FakeBackend
+) -> None:
     backend.on(ALPHA).each(Model(heeds_toggle=False))
     steps = await probe(upstream, backend)
     assert works(steps) == ALL_GOOD | {"reasoning_off": False}
     assert facts(steps)["reasoning"] is True
 
 
-async def test_model_that_does_not_think(upstream: Upstream, backend: FakeBackend) -> None:
+async def test_model_that_does_not_think(upstream: BackendClient, backend: FakeBackend) -> None:
     backend.on(ALPHA).each(Model(thinks=False))
     steps = await probe(upstream, backend)
     assert works(steps) == ALL_GOOD | {"reasoning": False, "reasoning_off": None}
@@ -115,7 +121,7 @@ async def test_model_that_does_not_think(upstream: Upstream, backend: FakeBacken
 
 
 async def test_model_without_eyes_on_a_server_that_calls_it_its_own_fault(
-    upstream: Upstream, backend: FakeBackend
+    upstream: BackendClient, backend: FakeBackend
 ) -> None:
     """backends 1.4: a 500, which is not taken for trouble and not repeated."""
     backend.on(ALPHA).each(Model(images=False))
@@ -126,7 +132,7 @@ async def test_model_without_eyes_on_a_server_that_calls_it_its_own_fault(
 
 
 async def test_what_is_said_of_key_and_address_is_not_in_the_evidence(
-    upstream: Upstream, backend: FakeBackend
+    upstream: BackendClient, backend: FakeBackend
 ) -> None:
     """Issue text: never a key, never the backend's host."""
     told = f"{SECRET} at {backend.base_url}, 127.0.0.1 port {backend.port}"
@@ -155,7 +161,7 @@ def failing_at(mark: str, *failures: Reply) -> Any:
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 529])
 async def test_moments_of_trouble_are_not_held_against_the_model(
-    upstream: Upstream, backend: FakeBackend, status: int
+    upstream: BackendClient, backend: FakeBackend, status: int
 ) -> None:
     backend.on(ALPHA).each(failing_at("BANANA", refusal(status, "busy")))
     assert works(await probe(upstream, backend)) == ALL_GOOD
@@ -166,7 +172,7 @@ async def test_moments_of_trouble_are_not_held_against_the_model(
     [(500, False), (503, None), (429, None), (402, None), (403, None)],
 )
 async def test_lasting_trouble_is_a_no_only_where_it_is_the_answer(
-    upstream: Upstream, backend: FakeBackend, status: int, verdict: bool | None
+    upstream: BackendClient, backend: FakeBackend, status: int, verdict: bool | None
 ) -> None:
     """Ours: who fails twice at the same request fails at it; who is busy says nothing."""
     backend.on(ALPHA).each(failing_at("file_data", *[refusal(status, "trouble")] * 2))
@@ -185,7 +191,7 @@ def test_wait_before_the_second_try_is_the_servers_wish_within_reason(
 
 
 async def test_connection_that_was_kept_too_long_is_made_anew(
-    upstream: Upstream, backend: FakeBackend
+    upstream: BackendClient, backend: FakeBackend
 ) -> None:
     """Observed backend: it promises to keep a connection and closes it behind a stream."""
     backend.on(ALPHA).each(failing_at("from 1 to 60", Reply((), None)))
@@ -195,7 +201,7 @@ async def test_connection_that_was_kept_too_long_is_made_anew(
 # --- what ends a run ----------------------------------------------------------------------------
 
 
-async def reason(upstream: Upstream, aim: Aim) -> str:
+async def reason(upstream: BackendClient, aim: ProbeTarget) -> str:
     with pytest.raises(CannotProbe) as stopped:
         async for _ in run(upstream, aim):
             pass
@@ -205,7 +211,7 @@ async def reason(upstream: Upstream, aim: Aim) -> str:
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize(("key", "told"), [(SECRET, "refused the key"), ("", "wants a key")])
 async def test_refused_key_ends_the_run_at_once(
-    upstream: Upstream, backend: FakeBackend, status: int, key: str, told: str
+    upstream: BackendClient, backend: FakeBackend, status: int, key: str, told: str
 ) -> None:
     backend.on(ALPHA).error(status, f"no access with {SECRET}")
     said = await reason(upstream, an_aim(f"{backend.base_url}/v1", key))
@@ -214,27 +220,27 @@ async def test_refused_key_ends_the_run_at_once(
 
 
 async def test_key_that_ends_on_the_way_ends_the_run(
-    upstream: Upstream, backend: FakeBackend
+    upstream: BackendClient, backend: FakeBackend
 ) -> None:
     backend.on(ALPHA).each(failing_at("BANANA", refusal(401, "expired")))
     assert "refused the key" in await reason(upstream, an_aim(f"{backend.base_url}/v1"))
 
 
-async def test_server_that_is_not_there(upstream: Upstream) -> None:
+async def test_server_that_is_not_there(upstream: BackendClient) -> None:
     with closed_port() as port:
         said = await reason(upstream, an_aim(f"http://127.0.0.1:{port}/v1"))
     assert said == "Could not reach the backend (main)"
 
 
 async def test_server_that_does_not_even_connect() -> None:
-    hasty = Upstream(connect_timeout=0.05)
+    hasty = BackendClient(connect_timeout=0.05)
     with deaf_port() as port:
         said = await reason(hasty, an_aim(f"http://127.0.0.1:{port}/v1"))
     await hasty.aclose()
     assert said == "Backend connection timed out (main)"
 
 
-async def test_server_that_goes_on_the_way(upstream: Upstream) -> None:
+async def test_server_that_goes_on_the_way(upstream: BackendClient) -> None:
     """Issue text: a clear message, and no findings that are none."""
     with FakeBackend() as brief:
         brief.on(ALPHA).each(Model())
@@ -245,7 +251,7 @@ async def test_server_that_goes_on_the_way(upstream: Upstream) -> None:
             pass
 
 
-async def test_unknown_model_ends_the_run(upstream: Upstream, backend: FakeBackend) -> None:
+async def test_unknown_model_ends_the_run(upstream: BackendClient, backend: FakeBackend) -> None:
     backend.on(ALPHA).error(404, f"The model `{ALPHA}` does not exist.")
     said = await reason(upstream, an_aim(f"{backend.base_url}/v1"))
     assert said == f"The backend does not know the model {ALPHA}"
@@ -262,7 +268,7 @@ async def test_unknown_model_ends_the_run(upstream: Upstream, backend: FakeBacke
     ],
 )
 async def test_model_that_gives_no_plain_answer_is_asked_nothing_else(
-    upstream: Upstream, backend: FakeBackend, status: int, message: str, told: str
+    upstream: BackendClient, backend: FakeBackend, status: int, message: str, told: str
 ) -> None:
     backend.on(ALPHA).error(status, message)
     said = await reason(upstream, an_aim(f"{backend.base_url}/v1"))
@@ -272,7 +278,7 @@ async def test_model_that_gives_no_plain_answer_is_asked_nothing_else(
 
 
 async def test_server_that_falls_silent_ends_the_run(
-    upstream: Upstream, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+    upstream: BackendClient, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue text: about a minute for a check; ours: not a minute for each of twenty."""
     aim = an_aim(f"{backend.base_url}/v1")
@@ -289,7 +295,7 @@ async def test_server_that_falls_silent_ends_the_run(
 
 
 async def test_check_without_an_answer_in_time_is_one_of_many(
-    upstream: Upstream, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+    upstream: BackendClient, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "CHECK_SECONDS", 1.0)
     backend.on(ALPHA).each(failing_at("file_data", Reply((Gate(),), 200)))
@@ -298,7 +304,7 @@ async def test_check_without_an_answer_in_time_is_one_of_many(
 
 
 async def test_limit_that_is_taken_is_left_at_its_first_words(
-    upstream: Upstream, backend: FakeBackend
+    upstream: BackendClient, backend: FakeBackend
 ) -> None:
     """Ours: nobody waits for a hundred million tokens."""
     endless = Reply((b"data: {}\n\n" * 100, Gate()), 200, (("content-type", "text/event-stream"),))

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bridge.models import Backend, Change, ConfigVersion, DiscoveredModel
 from bridge.probe.check import Finding
-from bridge.probe.target import CannotProbe, store, take_aim
+from bridge.probe.target import CannotProbe, resolve_target, store
 
 pytestmark = pytest.mark.django_db
 
@@ -39,33 +39,33 @@ def listed(row: Backend, **fields: Any) -> DiscoveredModel:
 def test_aim_is_the_backend_as_the_gateway_knows_it(row: Backend) -> None:
     Backend.objects.filter(pk=row.pk).update(dialect="vllm", timeout_seconds=7)
     row.refresh_from_db()
-    aim = take_aim(row, "m")
+    aim = resolve_target(row, "m")
     assert (aim.backend.url, aim.backend.timeout) == ("https://llm.example.com/v1", 7.0)
     assert (aim.subject.model, aim.subject.profile.name) == ("m", "vllm")
 
 
 def test_family_of_the_model_alone_goes_before_its_backends(row: Backend) -> None:
     listed(row, dialect="deepseek")
-    assert take_aim(row, "m").subject.profile.name == "deepseek"
+    assert resolve_target(row, "m").subject.profile.name == "deepseek"
 
 
 def test_demands_of_the_model_count(row: Backend) -> None:
-    assert take_aim(row, "mistral-large").subject.profile.user_after_tool is False
+    assert resolve_target(row, "mistral-large").subject.profile.user_after_tool is False
 
 
 def test_only_the_lists_word_is_taken_and_no_earlier_probe(row: Backend) -> None:
     """Ours: a probe must not confirm itself."""
     listed(row, context=4096, probed={"context": 999, "tools": True}, context_override=5)
-    facts = take_aim(row, "m").subject.facts
+    facts = resolve_target(row, "m").subject.facts
     assert (facts.context, facts.tools) == (4096, None)
 
 
 def test_key_is_the_backends_own_unless_another_is_given(row: Backend) -> None:
     row.credential = "sk-stored"
     row.save()
-    assert take_aim(row, "m").key == "sk-stored"
-    assert take_aim(row, "m", "sk-given").key == "sk-given"
-    assert "sk-" not in repr(take_aim(row, "m", "sk-given"))
+    assert resolve_target(row, "m").key == "sk-stored"
+    assert resolve_target(row, "m", "sk-given").key == "sk-given"
+    assert "sk-" not in repr(resolve_target(row, "m", "sk-given"))
 
 
 def test_key_that_cannot_be_read_is_told(row: Backend, settings: Any) -> None:
@@ -73,13 +73,13 @@ def test_key_that_cannot_be_read_is_told(row: Backend, settings: Any) -> None:
     row.save()
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", []
     with pytest.raises(CannotProbe, match="key of backend main cannot be read"):
-        take_aim(row, "m")
+        resolve_target(row, "m")
 
 
 @pytest.mark.parametrize("name", ["", "x" * 301])
 def test_name_that_no_row_could_have_is_refused(row: Backend, name: str) -> None:
     with pytest.raises(CannotProbe, match="model: expected a name"):
-        take_aim(row, name)
+        resolve_target(row, name)
 
 
 # --- store --------------------------------------------------------------------------------------

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.client import Upstream
+from bridge.backends.client import BackendClient
 from bridge.ledger.record import Record
 from bridge.relay import attempt
-from bridge.relay.attempt import Open, open_answer
-from bridge.routing.resolve import Backend
+from bridge.relay.attempt import OpenReply, open_answer
+from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import an_order
 from tests.bridge.ports import closed_port
@@ -34,13 +34,13 @@ def rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 class Sender:
     """Opens answers of one backend, and closes them in the end."""
 
-    def __init__(self, upstream: Upstream, main: Backend) -> None:
+    def __init__(self, upstream: BackendClient, main: BackendConfig) -> None:
         self._upstream, self._main = upstream, main
-        self._opened: list[Open] = []
+        self._opened: list[OpenReply] = []
         self.record = Record("req_1")
         self.accepted = asyncio.get_running_loop().create_future()
 
-    async def open(self, backend: Backend | None = None, **fields: Any) -> Open:
+    async def open(self, backend: BackendConfig | None = None, **fields: Any) -> OpenReply:
         order = an_order(backend or self._main, **{"stream": True, **fields})
         opened = await open_answer(self._upstream, order, self.record, self.accepted)
         self._opened.append(opened)
@@ -57,7 +57,7 @@ class Sender:
 
 
 @pytest.fixture
-async def sender(upstream: Upstream, main: Backend) -> AsyncIterator[Sender]:
+async def sender(upstream: BackendClient, main: BackendConfig) -> AsyncIterator[Sender]:
     sender = Sender(upstream, main)
     yield sender
     await sender.aclose()
@@ -117,11 +117,13 @@ async def test_there_is_one_second_chance_whatever_its_reason(
     assert len(backend.calls) == 2
 
 
-async def test_backend_that_cannot_be_reached_is_tried_twice(sender: Sender, main: Backend) -> None:
+async def test_backend_that_cannot_be_reached_is_tried_twice(
+    sender: Sender, main: BackendConfig
+) -> None:
     """wire E2, first row: connect stage."""
     with closed_port() as port:
         url = f"http://127.0.0.1:{port}/v1"
-        gone = Backend(1, "main", url, main.profile)
+        gone = BackendConfig(1, "main", url, main.profile)
         with pytest.raises(ApiError):
             await sender.open(gone)
     assert sender.record.attempts == 2
@@ -201,7 +203,7 @@ async def test_backend_that_says_nothing_for_too_long_is_given_up(
 @pytest.mark.parametrize(("own", "seconds"), [(None, 0.05), (0.06, 0.06)])
 async def test_patience_of_the_backend_goes_before_the_general_one(
     sender: Sender,
-    main: Backend,
+    main: BackendConfig,
     backend: FakeBackend,
     rules: Any,
     own: float | None,
@@ -215,7 +217,7 @@ async def test_patience_of_the_backend_goes_before_the_general_one(
 
 
 async def test_no_second_try_while_others_are_left(
-    upstream: Upstream, sender: Sender, main: Backend, backend: FakeBackend
+    upstream: BackendClient, sender: Sender, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """targets.py: the next target is the better second try; a remedy stays where it belongs."""
     backend.on(ALPHA).error(503).error(400, "Unknown field: stream_options").answer(*GOOD)
@@ -242,7 +244,7 @@ async def test_cancelled_opening_closes_the_backend(sender: Sender, backend: Fak
 
 
 async def test_input_is_not_changed_by_a_second_try(
-    sender: Sender, upstream: Upstream, main: Backend, backend: FakeBackend
+    sender: Sender, upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
     """design, Layout: inputs are not mutated, since a retry translates again."""
     backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)

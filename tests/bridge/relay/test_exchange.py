@@ -8,7 +8,7 @@ import pytest
 
 from bridge.backends.breaker import State
 from bridge.ledger.record import ABANDONED, Record
-from bridge.relay.exchange import RESTARTING, Call, Head, Journey
+from bridge.relay.exchange import RESTARTING, Call, Exchange, Head
 from bridge.routing.resolve import Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import ModelFacts
@@ -198,14 +198,14 @@ def ended(head: Head, body: bytes) -> str:
 def test_client_and_session_are_recorded_and_cut() -> None:
     """wire A2: x-claude-code-session-id is logged; no header may flood the log."""
     headers = {"user-agent": "u" * 500, "x-claude-code-session-id": "s" * 500}
-    record = Journey(None, Call("/v1/messages", headers, b"")).record  # type: ignore[arg-type]
+    record = Exchange(None, Call("/v1/messages", headers, b"")).record  # type: ignore[arg-type]
     assert (record.client, record.session) == ("u" * 120, "s" * 64)
 
 
 async def test_request_that_never_got_anywhere_is_recorded_as_left(
     engine: Gateway, records: list[Record]
 ) -> None:
-    journey = Journey(engine, call())
+    journey = Exchange(engine, call())
     await journey.settle()
     assert [record.status for record in records] == [ABANDONED]
 

@@ -11,7 +11,7 @@ import pytest
 from bridge.backends.health import BREAKER_OPEN
 from bridge.configuration.snapshot import NOT_CONFIGURED
 from bridge.ledger.record import Record
-from bridge.routing.resolve import Alias, Choice
+from bridge.routing.resolve import Alias, WeightedTarget
 from bridge.runtime.gateway import Gateway
 from tests.bridge.making import BETA
 from tests.bridge.pairs import LISTED, change, failures, well, with_main
@@ -178,9 +178,9 @@ async def test_every_target_is_asked_in_turn(
 ) -> None:
     """The reply says which model it was in the end, under the name that was asked for."""
     choices = (
-        Choice("main", "first"),
-        Choice("main", "second", position=1),
-        Choice("spare", BETA, position=2),
+        WeightedTarget("main", "first"),
+        WeightedTarget("main", "second", position=1),
+        WeightedTarget("spare", BETA, position=2),
     )
     change(pair, aliases=(Alias("fast", choices),))
     backend.on("first").error(500, "one")

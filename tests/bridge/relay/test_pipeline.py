@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.ledger.record import Record
-from bridge.routing.resolve import Alias, Choice
+from bridge.routing.resolve import Alias, WeightedTarget
 from bridge.runtime.gateway import Gateway
 from tests.bridge.making import BETA
 from tests.bridge.roads import answer_to, breaker, call, send
@@ -102,7 +102,7 @@ async def test_dropped_fields_are_named(engine: Gateway, backend: FakeBackend) -
 async def test_model_name_cannot_break_a_header(engine: Gateway, backend: FakeBackend) -> None:
     """Ours: names of models come from backends and operators."""
     routes = engine.snapshot.routes
-    alias = Alias("odd", (Choice("main", "mod\u00e8le\r\nx-evil: 1" + "y" * 2000),))
+    alias = Alias("odd", (WeightedTarget("main", "mod\u00e8le\r\nx-evil: 1" + "y" * 2000),))
     engine.store.current = replace(engine.snapshot, routes=replace(routes, aliases=(alias,)))
     answer = await send(engine, model="odd")
     value = answer.head.headers["x-gateway-model"]

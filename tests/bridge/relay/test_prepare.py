@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from bridge.keys.authentication import Caller
-from bridge.relay.attempt import Order
-from bridge.relay.prepare import Plan, make_order, make_plan
-from bridge.routing.resolve import Alias, Backend, Choice
+from bridge.relay.attempt import UpstreamRequest
+from bridge.relay.prepare import RoutedRequest, make_order, make_plan
+from bridge.routing.resolve import Alias, BackendConfig, WeightedTarget
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import PROFILES
@@ -23,17 +23,19 @@ CALLER = Caller("f1", secret=SECRET)
 TOOL = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
 
 
-def plan(engine: Gateway, caller: Caller = CALLER, session: str = "", **fields: Any) -> Plan:
+def plan(
+    engine: Gateway, caller: Caller = CALLER, session: str = "", **fields: Any
+) -> RoutedRequest:
     return make_plan(engine, a_request(**fields), caller, "req_1", session)
 
 
-async def order(engine: Gateway, **fields: Any) -> Order:
+async def order(engine: Gateway, **fields: Any) -> UpstreamRequest:
     """The order for the first target."""
     made = plan(engine, **fields)
     return await make_order(engine, made, made.route.targets[0])
 
 
-def main_of(engine: Gateway) -> Backend:
+def main_of(engine: Gateway) -> BackendConfig:
     return engine.snapshot.routes.backends[0]
 
 
@@ -43,7 +45,7 @@ def main_of(engine: Gateway) -> Backend:
 async def test_plan_holds_the_request_as_the_operator_wants_it(engine: Gateway) -> None:
     """The model stays as the client named it: replies carry that name."""
     said = Overrides("", 0.5, 20, "P")
-    change(engine, aliases=(Alias("fast", (Choice("main", BETA),), said),))
+    change(engine, aliases=(Alias("fast", (WeightedTarget("main", BETA),), said),))
     made = plan(engine, model="fast", temperature=1)
     assert (made.request.model, made.request.max_tokens) == ("fast", 20)
     assert (made.request.system, made.request.body["temperature"]) == (("P",), 0.5)

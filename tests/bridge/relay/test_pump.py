@@ -8,9 +8,9 @@ import pytest
 
 from bridge.backends.client import CUT_SHORT, Reply
 from bridge.relay import pump as pumping
-from bridge.relay.attempt import Open
+from bridge.relay.attempt import OpenReply
 from bridge.relay.pump import Clocks, pump, to_bytes
-from bridge.relay.read_ahead import Inflow
+from bridge.relay.read_ahead import ReadAhead
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.events import Event
 from bridge.translation.response.fold import fold
@@ -61,15 +61,15 @@ def intervals(settings: Any) -> None:
     settings.PING_INTERVAL, settings.FINISH_GRACE = 15.0, 5.0
 
 
-def begun(clock: Clock, *items: Item, idle: float = 310.0, **terms: Any) -> Open:
+def begun(clock: Clock, *items: Item, idle: float = 310.0, **terms: Any) -> OpenReply:
     """An answer that has said "Hi" already."""
     answer = an_answer(**terms)
     events = answer.feed(wire(text("Hi")))
-    inflow = cast(Inflow, Script(clock, *items))
-    return Open(cast(Reply, None), inflow, answer, events, idle)
+    inflow = cast(ReadAhead, Script(clock, *items))
+    return OpenReply(cast(Reply, None), inflow, answer, events, idle)
 
 
-async def pumped(opened: Open) -> list[list[Event]]:
+async def pumped(opened: OpenReply) -> list[list[Event]]:
     return [batch async for batch in pump(opened)]
 
 
@@ -78,7 +78,7 @@ def names(batches: list[list[Event]]) -> list[str]:
     return [event.name for event in parse_sse(b"".join(map(to_bytes, batches)))]
 
 
-def text_of(opened: Open, batches: list[list[Event]]) -> str:
+def text_of(opened: OpenReply, batches: list[list[Event]]) -> str:
     blocks: Any = fold(opened.events + [event for batch in batches for event in batch]).content
     return "".join(block.text for block in blocks)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.relay.read_ahead import MAX_AHEAD, Inflow
+from bridge.relay.read_ahead import MAX_AHEAD, ReadAhead
 
 WAIT = 5.0
 NOW = 0.0
@@ -34,7 +34,7 @@ class Source:
             self.closed.set()
 
 
-async def taken(inflow: Inflow) -> list[bytes]:
+async def taken(inflow: ReadAhead) -> list[bytes]:
     """Everything up to the end."""
     parts = []
     while part := await inflow.take(WAIT):
@@ -45,7 +45,7 @@ async def taken(inflow: Inflow) -> list[bytes]:
 
 async def test_bytes_come_in_order_and_then_the_end() -> None:
     source = Source()
-    inflow = Inflow(source.stream())
+    inflow = ReadAhead(source.stream())
     source.put(b"a", b"b", None)
     assert b"".join(await taken(inflow)) == b"ab"
     assert await inflow.take(WAIT) == b""
@@ -54,7 +54,7 @@ async def test_bytes_come_in_order_and_then_the_end() -> None:
 
 async def test_waiting_reader_gets_the_bytes_as_they_come() -> None:
     source = Source()
-    inflow = Inflow(source.stream())
+    inflow = ReadAhead(source.stream())
     waiting = asyncio.create_task(inflow.take(WAIT))
     await asyncio.sleep(0)
     source.put(b"late")
@@ -65,7 +65,7 @@ async def test_waiting_reader_gets_the_bytes_as_they_come() -> None:
 async def test_what_piled_up_comes_in_one_piece() -> None:
     """wire D2: several chunks in one write only when they are already there."""
     source = Source()
-    inflow = Inflow(source.stream())
+    inflow = ReadAhead(source.stream())
     source.put(b"a", b"b", b"c", None)
     await asyncio.wait_for(source.closed.wait(), WAIT)
     assert await taken(inflow) == [b"abc"]
@@ -75,7 +75,7 @@ async def test_what_piled_up_comes_in_one_piece() -> None:
 async def test_wait_that_times_out_loses_nothing() -> None:
     """inflow.py: a read that is cancelled by a clock would be lost."""
     source = Source()
-    inflow = Inflow(source.stream())
+    inflow = ReadAhead(source.stream())
     assert await inflow.take(NOW) is None
     assert await inflow.take(NOW) is None
     source.put(b"a", None)
@@ -86,7 +86,7 @@ async def test_wait_that_times_out_loses_nothing() -> None:
 async def test_failure_is_raised_behind_what_came_before_it() -> None:
     """wire D7: a cut stream shows its content first."""
     source = Source()
-    inflow = Inflow(source.stream())
+    inflow = ReadAhead(source.stream())
     source.put(b"a", OSError("cut"))
     await asyncio.wait_for(source.closed.wait(), WAIT)
     assert await inflow.take(WAIT) == b"a"
@@ -99,7 +99,7 @@ async def test_failure_is_raised_behind_what_came_before_it() -> None:
 async def test_failure_from_outside_goes_before_everything() -> None:
     """wire D7, server shutdown: an interrupted request ends now."""
     source = Source()
-    inflow = Inflow(source.stream())
+    inflow = ReadAhead(source.stream())
     source.put(b"a")
     waiting = asyncio.create_task(inflow.take(WAIT))
     assert await waiting == b"a"
@@ -115,7 +115,7 @@ async def test_failure_from_outside_goes_before_everything() -> None:
 async def test_slow_client_stops_the_reading() -> None:
     """Ours: a backend faster than its client must not fill the memory."""
     source = Source()
-    inflow = Inflow(source.stream())
+    inflow = ReadAhead(source.stream())
     big = b"x" * (MAX_AHEAD // 4)
     source.put(*[big] * 20, None)
     first = await inflow.take(WAIT)
@@ -127,7 +127,7 @@ async def test_slow_client_stops_the_reading() -> None:
 
 async def test_closing_stops_the_reading_in_the_middle() -> None:
     source = Source()
-    inflow = Inflow(source.stream())
+    inflow = ReadAhead(source.stream())
     source.put(b"a")
     await inflow.take(WAIT)
     await asyncio.wait_for(inflow.aclose(), WAIT)
@@ -138,7 +138,7 @@ async def test_closing_stops_the_reading_in_the_middle() -> None:
 
 async def test_cancelled_reader_leaves_the_bytes_to_the_next() -> None:
     source = Source()
-    inflow = Inflow(source.stream())
+    inflow = ReadAhead(source.stream())
     waiting = asyncio.create_task(inflow.take(WAIT))
     await asyncio.sleep(0)
     waiting.cancel()

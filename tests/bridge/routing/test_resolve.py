@@ -7,11 +7,11 @@ import pytest
 from bridge.routing.resolve import (
     NO_BACKEND,
     Alias,
-    Backend,
-    Choice,
+    BackendConfig,
     Routes,
     Target,
     ToolName,
+    WeightedTarget,
     resolve,
     suggestions,
     tool_names,
@@ -28,10 +28,10 @@ UNLISTED = a_backend(name="open", id=3)
 
 def to(model: str, backend: str = "main") -> Alias:
     """An alias without a name yet."""
-    return Alias("", (Choice(backend, model),))
+    return Alias("", (WeightedTarget(backend, model),))
 
 
-def routes(*backends: Backend, repair_case: bool = True) -> Routes:
+def routes(*backends: BackendConfig, repair_case: bool = True) -> Routes:
     return Routes(backends or (LISTED, OTHER), repair_case=repair_case)
 
 

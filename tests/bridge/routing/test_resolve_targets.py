@@ -10,10 +10,10 @@ import pytest
 from bridge.routing.resolve import (
     NO_BACKEND,
     Alias,
-    Backend,
-    Choice,
+    BackendConfig,
     Route,
     Routes,
+    WeightedTarget,
     explain,
     resolve,
 )
@@ -27,12 +27,12 @@ OPEN = a_backend(name="open", id=3)
 SESSIONS = [f"session-{number}" for number in range(300)]
 
 
-def alias(pattern: str, *choices: Choice, said: Overrides = NONE) -> Alias:
+def alias(pattern: str, *choices: WeightedTarget, said: Overrides = NONE) -> Alias:
     return Alias(pattern, choices, said)
 
 
-def to(model: str, backend: str = "one", weight: int = 1, position: int = 0) -> Choice:
-    return Choice(backend, model, weight, position)
+def to(model: str, backend: str = "one", weight: int = 1, position: int = 0) -> WeightedTarget:
+    return WeightedTarget(backend, model, weight, position)
 
 
 def told(route: Route) -> list[str]:
@@ -228,7 +228,7 @@ def test_steps_of_one_decision_are_not_those_of_another() -> None:
 @pytest.mark.parametrize("fields", [{"key": "cpk_operator"}, {"url": "http://h.internal/v1"}])
 def test_steps_name_no_address_and_no_key(fields: dict[str, str]) -> None:
     """design, Secrets: a step may stand in a log."""
-    backend: Backend = replace(ONE, **fields)  # type: ignore[arg-type]
+    backend: BackendConfig = replace(ONE, **fields)  # type: ignore[arg-type]
     steps, _ = explain(Routes((backend,)), "m")
     assert not any(value in step for step in steps for value in fields.values())
 

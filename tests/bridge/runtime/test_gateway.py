@@ -9,7 +9,7 @@ import pytest
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.live import messages
 from bridge.runtime import gateway
-from bridge.runtime.gateway import STARTING, Gateway, Interruptible
+from bridge.runtime.gateway import STARTING, Gateway, Stoppable
 from bridge.translation.errors.api_error import ApiError
 
 WAIT = 5.0
@@ -25,7 +25,7 @@ class Running:
     """A request under way, which ends when it is told to, or is interrupted."""
 
     def __init__(self, engine: Gateway, deaf: bool = False) -> None:
-        self._journeys: set[Interruptible] = engine.journeys
+        self._journeys: set[Stoppable] = engine.journeys
         self._deaf = deaf
         self.interruptions = 0
         self._journeys.add(self)

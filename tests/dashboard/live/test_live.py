@@ -17,7 +17,7 @@ from django.db import DatabaseError
 from django.test import Client
 
 from bridge.accounts import roles
-from bridge.live.messages import GATEWAYS, WATCHERS, Beat, Finished, Running
+from bridge.live.messages import GATEWAYS, WATCHERS, ActivitySnapshot, Finished, Running
 from bridge.models import ApiKey, KeyLabel
 from dashboard.live import consumers
 from dashboard.live.consumers import NOT_ALLOWED
@@ -211,7 +211,7 @@ async def test_beats_arrive_with_the_keys_names_of_today(watching: Any) -> None:
     await sync_to_async(KeyLabel.objects.create)(fingerprint=FORWARDED, name="team Z")
     socket = await watching()
     team = Running("req_2", 1.0, key="key-x", fingerprint=FORWARDED)
-    beat = Beat(
+    beat = ActivitySnapshot(
         "1f",
         1.0,
         (Running("req_1", 2.0, key="old name", key_id=row.pk), team),
@@ -285,7 +285,7 @@ async def test_a_database_that_is_away_ends_no_socket(
     monkeypatch.setattr(consumers, "get_user", away)
     await asyncio.wait_for(asked.wait(), WAIT)
     layer: Any = get_channel_layer()
-    await layer.group_send(WATCHERS, Beat("1f", 1.0).message())
+    await layer.group_send(WATCHERS, ActivitySnapshot("1f", 1.0).message())
     assert (await heard(socket, "beat"))["process"] == "1f"
 
 
@@ -296,5 +296,5 @@ async def test_what_a_page_says_is_of_no_interest(watching: Any) -> None:
         await socket.send_to(text_data=text)
     await socket.send_to(bytes_data=b"\xff")
     layer: Any = get_channel_layer()
-    await layer.group_send(WATCHERS, Beat("1f", 1.0).message())
+    await layer.group_send(WATCHERS, ActivitySnapshot("1f", 1.0).message())
     assert (await heard(socket, "beat"))["running"] == []

@@ -189,9 +189,9 @@ def test_one_key_alone(some: list[UsageRecord]) -> None:
 
 def test_the_columns_of_the_ledger_are_all_known() -> None:
     """Ours: a new sum is a new row of COUNTED."""
-    from bridge.models.usage import Sums
+    from bridge.models.usage import SumColumns
 
-    assert set(COUNTED) == set(Sums.NAMES)
+    assert set(COUNTED) == set(SumColumns.NAMES)
     assert set(hours.EVERYTHING) <= {field.name for field in UsageHour._meta.fields}
 
 

@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
-from bridge.translation.errors.from_backend import Asked, fault_status, from_fault, message_text
+from bridge.translation.errors.from_backend import (
+    ErrorContext,
+    fault_status,
+    from_fault,
+    message_text,
+)
 from tests.shapes import Json
 
-ASKED = Asked(model="X", prompt_tokens=100, max_tokens=50)
+ASKED = ErrorContext(model="X", prompt_tokens=100, max_tokens=50)
 OVERFLOW = "This model's maximum context length is 40 tokens. Your prompt contains 60 input tokens"
 TOO_LONG = "prompt is too long: 60 tokens > 40 maximum"
 

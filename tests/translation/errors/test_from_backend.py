@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from bridge.translation.errors.api_error import ApiError, Remedy
-from bridge.translation.errors.from_backend import Asked, from_reply, retry_after_seconds
+from bridge.translation.errors.from_backend import ErrorContext, from_reply, retry_after_seconds
 from tests.shapes import Json
 from tests.translation.transcripts import error_members
 
-ASKED = Asked(model="X", prompt_tokens=100, max_tokens=50)
+ASKED = ErrorContext(model="X", prompt_tokens=100, max_tokens=50)
 FINAL = {"x-should-retry": "false"}
 
 
-def refusal(status: int, body: Any, asked: Asked = ASKED, **headers: str) -> ApiError:
+def refusal(status: int, body: Any, asked: ErrorContext = ASKED, **headers: str) -> ApiError:
     """What becomes of a reply; `body` is text as it is, an object as JSON, or the message."""
     raw = body if isinstance(body, str) else json.dumps(body)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -170,7 +170,7 @@ def test_meaning_goes_before_status(status: int, body: Any, expected: Json) -> N
 
 def test_f117_rejected_credentials_of_the_operator_are_not_the_users_fault() -> None:
     """F117: with the operator's key it is a 502, so that users are not told to log in."""
-    error = refusal(401, said("no"), Asked(operator_key=True))
+    error = refusal(401, said("no"), ErrorContext(operator_key=True))
     message = "Gateway credentials were rejected by the backend"
     assert error_members(error) == {"status": 502, "type": "api_error", "message": message}
     assert error.blames_backend
@@ -247,7 +247,7 @@ def test_refused_field_of_ours_may_be_left_out(
     status: int, body: Any, without: tuple[str, ...]
 ) -> None:
     """The specification, E2 and C7: one more try without it."""
-    error = refusal(status, body, Asked(added=frozenset(ALL)))
+    error = refusal(status, body, ErrorContext(added=frozenset(ALL)))
     assert error.remedy == Remedy(without=without)
     assert (error.status, error.type) == (400, "invalid_request_error")
 
@@ -267,7 +267,7 @@ NO_REMEDY: list[tuple[str, int, set[str], Any]] = [
 )
 def test_other_refusals_have_no_remedy(status: int, added: set[str], body: Any) -> None:
     """The specification, E2: only what the gateway added, and only for a 400 or 422."""
-    assert refusal(status, body, Asked(added=frozenset(added))).remedy is None
+    assert refusal(status, body, ErrorContext(added=frozenset(added))).remedy is None
 
 
 def test_bodies_without_a_sentence_name_the_status() -> None:
@@ -283,7 +283,7 @@ def test_message_is_cut() -> None:
 
 def test_f128_secrets_are_taken_out() -> None:
     """F128: the key that was sent, a bearer token, and paths."""
-    asked = Asked(secrets=("the-upstream-key",))
+    asked = ErrorContext(secrets=("the-upstream-key",))
     message = "key the-upstream-key, Bearer abcdef, at /srv/models/x"
     shown = "Backend error: key [redacted], Bearer [redacted], at [path]"
     assert refusal(500, said(message), asked).message == shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.request.translate import Manners
+from bridge.translation.request.translate import TranslationOptions
 from tests.shapes import Json
 from tests.translation.asking import (
     assistant,
@@ -258,7 +258,7 @@ def test_f36_strict_pairing_refuses_instead_of_repairing(
 ) -> None:
     """F36: the vendor's wording, with the ids."""
     with pytest.raises(ApiError) as caught:
-        sent_messages(*messages, manners=Manners(strict_tool_pairing=True))
+        sent_messages(*messages, manners=TranslationOptions(strict_tool_pairing=True))
     assert (caught.value.status, caught.value.message) == (400, message)
 
 
@@ -266,7 +266,9 @@ def test_f36_strict_pairing_lets_a_sound_conversation_pass() -> None:
     """F36: only faults are refused."""
     messages = [Q, assistant(call("t1")), user(result("t1", "r"))]
     expected = [UP_Q, one_call(), up_result("t1", "r")]
-    assert sent_messages(*messages, manners=Manners(strict_tool_pairing=True)) == expected
+    assert (
+        sent_messages(*messages, manners=TranslationOptions(strict_tool_pairing=True)) == expected
+    )
 
 
 EMPTY: list[tuple[str, list[Json]]] = [

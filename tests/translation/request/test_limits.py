@@ -9,7 +9,13 @@ import pytest
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import PROFILES, ModelFacts
-from bridge.translation.request.translate import NO_PREFILL, ChatRequest, Manners, to_chat, without
+from bridge.translation.request.translate import (
+    NO_PREFILL,
+    ChatRequest,
+    TranslationOptions,
+    to_chat,
+    without,
+)
 from tests.shapes import Json
 from tests.translation.asking import (
     ask,
@@ -62,7 +68,7 @@ def test_max_tokens_is_what_the_model_can_honour(known: Json, asked: int, sent: 
 def test_max_completion_tokens_where_the_profile_wants_it() -> None:
     """The specification, C1: never both."""
     profile = replace(PROFILES["openai"], token_limit_field="max_completion_tokens")
-    request = to_chat(ask(), "m", profile, ModelFacts("m"), Manners())
+    request = to_chat(ask(), "m", profile, ModelFacts("m"), TranslationOptions())
     assert (request.body["max_completion_tokens"], "max_tokens" in request.body) == (100, False)
     assert request.with_max_tokens(5).body["max_completion_tokens"] == 5
 
@@ -71,7 +77,9 @@ def test_size_of_the_prompt_is_estimated() -> None:
     """Ours: by bytes, with what the model's reports taught; images apart."""
     plain = to_backend(messages=[user("x" * 4000)])
     seen = to_backend(messages=[user("x" * 4000, image())])
-    taught = to_backend(messages=[user("x" * 4000)], manners=Manners(bytes_per_token=2.0))
+    taught = to_backend(
+        messages=[user("x" * 4000)], manners=TranslationOptions(bytes_per_token=2.0)
+    )
     assert plain.text_bytes - 4000 in range(80, 120)
     assert (plain.media, seen.media) == (0, 1)
     assert seen.prompt_tokens - plain.prompt_tokens in range(1000, 1030)
@@ -121,7 +129,7 @@ def test_prefill_may_be_refused() -> None:
     """The specification, C4.9: a profile with `reject`."""
     profile = replace(PROFILES["generic"], prefill="reject")
     with pytest.raises(ApiError) as caught:
-        to_chat(ask(messages=PREFILL), "m", profile, ModelFacts("m"), Manners())
+        to_chat(ask(messages=PREFILL), "m", profile, ModelFacts("m"), TranslationOptions())
     assert (caught.value.status, caught.value.message) == (400, NO_PREFILL)
 
 

@@ -11,8 +11,8 @@ import pytest
 from bridge.translation.profiles import PROFILES, ModelFacts
 from bridge.translation.request import thinking
 from bridge.translation.request.overrides import NONE, THINKING, Overrides, applied
-from bridge.translation.request.thinking import Wish, read_wish
-from bridge.translation.request.translate import ChatRequest, Manners, to_chat
+from bridge.translation.request.thinking import ThinkingRequest, read_wish
+from bridge.translation.request.translate import ChatRequest, TranslationOptions, to_chat
 from tests.shapes import Json
 from tests.translation.asking import ask, assistant, system, text, user
 
@@ -28,7 +28,7 @@ def sent(overrides: Overrides, profile: str = "generic", **fields: Any) -> ChatR
     """What becomes of a request through an alias that says this."""
     request = applied(ask(**fields), overrides)
     facts = ModelFacts("backend/model", reasoning=True)
-    return to_chat(request, "backend/model", PROFILES[profile], facts, Manners())
+    return to_chat(request, "backend/model", PROFILES[profile], facts, TranslationOptions())
 
 
 def test_alias_that_says_nothing_changes_nothing() -> None:
@@ -56,16 +56,16 @@ def test_given_request_stays_as_it_is(overrides: Overrides) -> None:
 @pytest.mark.parametrize(
     ("said", "wish"),
     [
-        ("off", Wish(False, "", 0)),
-        ("on", Wish(True, "", 0)),
-        ("low", Wish(True, "low", 0)),
-        ("medium", Wish(True, "medium", 0)),
-        ("high", Wish(True, "high", 0)),
-        ("max", Wish(True, "max", 0)),
+        ("off", ThinkingRequest(False, "", 0)),
+        ("on", ThinkingRequest(True, "", 0)),
+        ("low", ThinkingRequest(True, "low", 0)),
+        ("medium", ThinkingRequest(True, "medium", 0)),
+        ("high", ThinkingRequest(True, "high", 0)),
+        ("max", ThinkingRequest(True, "max", 0)),
     ],
 )
 def test_thinking_is_as_the_operator_says_whatever_was_asked(
-    said: str, wish: Wish, asked: Json
+    said: str, wish: ThinkingRequest, asked: Json
 ) -> None:
     """routes.py: whether and how hard, whatever was asked; also in a message of the system."""
     assert read_wish(applied(ask(**asked), Overrides(thinking=said))) == wish
@@ -132,7 +132,7 @@ def test_longest_answer_is_a_ceiling(asked: int, limit: int) -> None:
 def test_ceiling_has_the_name_that_the_family_uses() -> None:
     profile = replace(PROFILES["openai"], token_limit_field="max_completion_tokens")
     request = applied(ask(), Overrides(max_tokens=7))
-    body = to_chat(request, "m", profile, ModelFacts("m"), Manners()).body
+    body = to_chat(request, "m", profile, ModelFacts("m"), TranslationOptions()).body
     assert (body["max_completion_tokens"], "max_tokens" in body) == (7, False)
 
 

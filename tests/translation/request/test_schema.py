@@ -9,9 +9,9 @@ import pytest
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.schema import (
-    Limits,
-    Message,
+    InputMessage,
     MessagesRequest,
+    RequestLimits,
     inner_blocks,
     is_custom,
     read_request,
@@ -20,12 +20,12 @@ from tests.shapes import Json
 from tests.translation.asking import assistant, call, image, result, system, text, tool, user
 
 BODY: Json = {"model": "m", "max_tokens": 5, "messages": [user("hi")]}
-LIMITS = Limits()
+LIMITS = RequestLimits()
 NOT_JSON = "Request body is not valid JSON"
 BLOCKS = "Input should be a string or an array of content blocks"
 
 
-def read(limits: Limits = LIMITS, **fields: Any) -> MessagesRequest:
+def read(limits: RequestLimits = LIMITS, **fields: Any) -> MessagesRequest:
     return read_request(json.dumps(BODY | fields).encode(), limits)
 
 
@@ -33,7 +33,7 @@ def without(name: str) -> bytes:
     return json.dumps({k: v for k, v in BODY.items() if k != name}).encode()
 
 
-def refused(raw: bytes, limits: Limits = LIMITS) -> tuple[int, str, str]:
+def refused(raw: bytes, limits: RequestLimits = LIMITS) -> tuple[int, str, str]:
     with pytest.raises(ApiError) as caught:
         read_request(raw, limits)
     return caught.value.status, caught.value.type, caught.value.message
@@ -176,7 +176,7 @@ def test_too_many_messages_name_the_setting() -> None:
     """The specification, C0 and G9. R11."""
     message = "messages: too many messages (3 > 2; setting MAX_MESSAGES)"
     raw = json.dumps(BODY | {"messages": [user("x")] * 3}).encode()
-    assert refused(raw, Limits(max_messages=2)) == (400, "invalid_request_error", message)
+    assert refused(raw, RequestLimits(max_messages=2)) == (400, "invalid_request_error", message)
 
 
 TOO_LARGE = "Content of all messages exceeds the maximum of 100 bytes (setting MAX_CONTENT_BYTES)"
@@ -194,7 +194,11 @@ LARGE: list[tuple[str, list[Json]]] = [
 def test_too_much_content_is_a_413(messages: list[Json]) -> None:
     """The specification, C0 and G9: text, tool inputs and tool results count."""
     raw = json.dumps(BODY | {"messages": messages}).encode()
-    assert refused(raw, Limits(max_content_bytes=100)) == (413, "request_too_large", TOO_LARGE)
+    assert refused(raw, RequestLimits(max_content_bytes=100)) == (
+        413,
+        "request_too_large",
+        TOO_LARGE,
+    )
 
 
 def test_media_and_thinking_do_not_count_as_content() -> None:
@@ -203,7 +207,7 @@ def test_media_and_thinking_do_not_count_as_content() -> None:
         user("x" * 100, image(), result("t", image())),
         assistant({"type": "z", "a": "b" * 99}),
     ]
-    assert len(read(Limits(max_content_bytes=100), messages=messages).messages) == 2
+    assert len(read(RequestLimits(max_content_bytes=100), messages=messages).messages) == 2
 
 
 PASSES: list[tuple[str, Json]] = [
@@ -244,9 +248,9 @@ def test_request_is_read_into_its_parts() -> None:
     assert read(**fields) == MessagesRequest(
         model="m",
         messages=(
-            Message("user", (text("hi"),)),
-            Message("system", (text("s"),), "low", "never"),
-            Message("system", ()),
+            InputMessage("user", (text("hi"),)),
+            InputMessage("system", (text("s"),), "low", "never"),
+            InputMessage("system", ()),
         ),
         max_tokens=5,
         stream=True,
@@ -266,15 +270,15 @@ def test_f21_string_content_is_one_text_block() -> None:
 
 def test_f131_counting_needs_no_max_tokens() -> None:
     """F131: count_tokens takes the same body without it, and still needs messages."""
-    assert read_request(without("max_tokens"), Limits(), counting=True).max_tokens == 0
+    assert read_request(without("max_tokens"), RequestLimits(), counting=True).max_tokens == 0
     with pytest.raises(ApiError, match="messages: Field required"):
-        read_request(without("messages"), Limits(), counting=True)
+        read_request(without("messages"), RequestLimits(), counting=True)
 
 
 def test_characters_that_nothing_can_carry_are_gone() -> None:
     """The specification, C4.12: NUL and unpaired surrogates."""
     raw = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"a\\u0000b\\ud83dc"}]}'
-    assert read_request(raw, Limits()).messages[0].content == (text("abc"),)
+    assert read_request(raw, RequestLimits()).messages[0].content == (text("abc"),)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.translation.profiles import PROFILES, ModelFacts
 from bridge.translation.request.system import expired, leading_system, message_text
-from bridge.translation.request.translate import Manners, to_chat
+from bridge.translation.request.translate import TranslationOptions, to_chat
 from tests.shapes import Json
 from tests.translation.asking import (
     ask,
@@ -106,7 +106,9 @@ def test_system_messages_find_their_place(messages: list[Json], sent: list[Json]
 def up_with(manner: str, *messages: Json) -> list[Json]:
     profile = replace(PROFILES["generic"], inline_system=manner)
     request = ask(messages=list(messages), system="S")
-    sent: list[Json] = to_chat(request, "m", profile, ModelFacts("m"), Manners()).body["messages"]
+    sent: list[Json] = to_chat(request, "m", profile, ModelFacts("m"), TranslationOptions()).body[
+        "messages"
+    ]
     return sent
 
 

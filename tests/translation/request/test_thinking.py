@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from bridge.translation.profiles import PROFILES, ModelFacts
-from bridge.translation.request.thinking import FIELDS, Wish, display, read_wish, switches
+from bridge.translation.request.thinking import (
+    FIELDS,
+    ThinkingRequest,
+    display,
+    read_wish,
+    switches,
+)
 from tests.shapes import Json
 from tests.translation.asking import ask, system, to_backend, user
 
@@ -28,47 +34,51 @@ def effort(word: Any) -> Json:
 SET_LOW = {"role": "system", "output_config": effort("low")}
 SET_MAX = system("s", output_config=effort("max"))
 SET_HUGE = system("s", output_config=effort("huge"))
-WISHES: list[tuple[str, Json, Wish]] = [
-    ("nothing", {}, Wish(None, "", 0)),
-    ("null", {"thinking": None, "output_config": None}, Wish(None, "", 0)),
-    ("adaptive", {"thinking": ADAPTIVE}, Wish(True, "", 0)),
-    ("disabled", {"thinking": DISABLED}, Wish(False, "", 0)),
-    ("between tools", {"thinking": BETWEEN}, Wish(False, "", 0)),
-    ("an unknown kind", {"thinking": {"type": "deep"}}, Wish(None, "", 0)),
-    ("a kind that is no word", {"thinking": {"type": ["x"]}}, Wish(None, "", 0)),
-    ("a small budget", {"thinking": budget(4095)}, Wish(True, "low", 4095)),
-    ("a middle budget", {"thinking": budget(4096)}, Wish(True, "medium", 4096)),
-    ("a middle budget still", {"thinking": budget(16383)}, Wish(True, "medium", 16383)),
-    ("a large budget", {"thinking": budget(16384)}, Wish(True, "high", 16384)),
-    ("a budget that is none", {"thinking": budget("much")}, Wish(True, "", 0)),
-    ("a budget beside adaptive", {"thinking": budget(2048) | ADAPTIVE}, Wish(True, "", 0)),
-    ("an effort", {"output_config": effort("xhigh")}, Wish(None, "xhigh", 0)),
-    ("an effort that is none", {"output_config": effort(["high"])}, Wish(None, "", 0)),
+WISHES: list[tuple[str, Json, ThinkingRequest]] = [
+    ("nothing", {}, ThinkingRequest(None, "", 0)),
+    ("null", {"thinking": None, "output_config": None}, ThinkingRequest(None, "", 0)),
+    ("adaptive", {"thinking": ADAPTIVE}, ThinkingRequest(True, "", 0)),
+    ("disabled", {"thinking": DISABLED}, ThinkingRequest(False, "", 0)),
+    ("between tools", {"thinking": BETWEEN}, ThinkingRequest(False, "", 0)),
+    ("an unknown kind", {"thinking": {"type": "deep"}}, ThinkingRequest(None, "", 0)),
+    ("a kind that is no word", {"thinking": {"type": ["x"]}}, ThinkingRequest(None, "", 0)),
+    ("a small budget", {"thinking": budget(4095)}, ThinkingRequest(True, "low", 4095)),
+    ("a middle budget", {"thinking": budget(4096)}, ThinkingRequest(True, "medium", 4096)),
+    ("a middle budget still", {"thinking": budget(16383)}, ThinkingRequest(True, "medium", 16383)),
+    ("a large budget", {"thinking": budget(16384)}, ThinkingRequest(True, "high", 16384)),
+    ("a budget that is none", {"thinking": budget("much")}, ThinkingRequest(True, "", 0)),
+    (
+        "a budget beside adaptive",
+        {"thinking": budget(2048) | ADAPTIVE},
+        ThinkingRequest(True, "", 0),
+    ),
+    ("an effort", {"output_config": effort("xhigh")}, ThinkingRequest(None, "xhigh", 0)),
+    ("an effort that is none", {"output_config": effort(["high"])}, ThinkingRequest(None, "", 0)),
     (
         "an effort beside a budget",
         {"thinking": budget(2048), "output_config": effort("max")},
-        Wish(True, "max", 2048),
+        ThinkingRequest(True, "max", 2048),
     ),
     (
         "F20 an effort of a message",
         {"messages": [user("q"), SET_LOW], "output_config": effort("high")},
-        Wish(None, "low", 0),
+        ThinkingRequest(None, "low", 0),
     ),
     (
         "the last effort of several",
         {"messages": [SET_LOW, user("q"), SET_MAX]},
-        Wish(None, "max", 0),
+        ThinkingRequest(None, "max", 0),
     ),
     (
         "an unknown effort of a message",
         {"messages": [user("q"), SET_HUGE], "output_config": effort("low")},
-        Wish(None, "low", 0),
+        ThinkingRequest(None, "low", 0),
     ),
 ]
 
 
 @pytest.mark.parametrize(("fields", "wish"), [w[1:] for w in WISHES], ids=[w[0] for w in WISHES])
-def test_wish_is_read(fields: Json, wish: Wish) -> None:
+def test_wish_is_read(fields: Json, wish: ThinkingRequest) -> None:
     """The specification, C7."""
     assert read_wish(ask(**fields)) == wish
 

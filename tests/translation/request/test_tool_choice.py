@@ -8,7 +8,7 @@ import pytest
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.tools import ToolNames
-from bridge.translation.request.translate import Manners
+from bridge.translation.request.translate import TranslationOptions
 from tests.shapes import Json
 from tests.translation.asking import assistant, call, result, system, to_backend, tool, user
 
@@ -117,7 +117,9 @@ def test_name_in_the_history_is_the_one_that_is_declared() -> None:
 
 def test_operators_map_goes_first() -> None:
     """The specification, C5: backend name -> client name, reversed on the way back."""
-    request = to_backend(tools=[tool("Bash")], manners=Manners(tool_names={"execute": "Bash"}))
+    request = to_backend(
+        tools=[tool("Bash")], manners=TranslationOptions(tool_names={"execute": "Bash"})
+    )
     assert request.body["tools"][0]["function"]["name"] == "execute"
     assert request.names.to_client("execute") == "Bash"
 

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.translation.profiles import PROFILES, ModelFacts
 from bridge.translation.request.tool_ids import STYLES
-from bridge.translation.request.translate import Manners, to_chat
+from bridge.translation.request.translate import TranslationOptions, to_chat
 from tests.translation.asking import ask, assistant, call, result, up_call, up_result, user
 
 LONG = "toolu_" + "x" * 40
@@ -45,7 +45,7 @@ def test_call_and_result_get_the_same_id(style: str) -> None:
     steps += [assistant(call("t2")), user(result("t2", "2"))]
     profile = replace(PROFILES["generic"], tool_id_style=style)
     request = ask(messages=[user("q"), *steps])
-    sent = to_chat(request, "m", profile, ModelFacts("m"), Manners()).body["messages"]
+    sent = to_chat(request, "m", profile, ModelFacts("m"), TranslationOptions()).body["messages"]
     ids = [STYLES[style](given, "A", number) for number, given in enumerate((LONG, "t2"))]
     assert [sent[1]["tool_calls"], sent[3]["tool_calls"]] == [[up_call(i)] for i in ids]
     assert [sent[2], sent[4]] == [up_result(ids[0], "1"), up_result(ids[1], "2")]

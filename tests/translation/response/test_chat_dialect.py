@@ -9,15 +9,15 @@ import pytest
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.deltas import (
+    BackendFault,
     Delta,
     Done,
-    Fault,
     Finish,
     Reasoning,
     Refusal,
+    ReportedUsage,
     Text,
     ToolCall,
-    Usage,
 )
 from bridge.translation.response.dialects.chat import (
     ChunkReader,
@@ -110,8 +110,8 @@ def test_fragment_of_a_call_is_read(chunk: Json, deltas: list[Delta]) -> None:
     assert read(chunk) == deltas
 
 
-def aborted(reason: str, status: int) -> Fault:
-    return Fault(status, {"error": {"message": f"generation ended with '{reason}'"}})
+def aborted(reason: str, status: int) -> BackendFault:
+    return BackendFault(status, {"error": {"message": f"generation ended with '{reason}'"}})
 
 
 FINISHES: list[tuple[str, Json, list[Delta]]] = [
@@ -164,44 +164,54 @@ def test_f90_chunk_without_anything_is_ignored(chunk: Json) -> None:
 
 BROKEN = {"message": "boom", "code": 500}
 FLAT = {"object": "error", "message": "boom", "code": 429}
-FAULTS: list[tuple[str, Json, Fault]] = [
-    ("F95 top-level", {"error": BROKEN}, Fault(500, {"error": BROKEN})),
-    ("as a string", {"error": "boom"}, Fault(0, {"error": "boom"})),
-    ("in the choice", choice(error=BROKEN), Fault(500, {"error": BROKEN})),
-    ("flat", FLAT, Fault(429, FLAT)),
-    ("FastAPI's", {"detail": "boom"}, Fault(0, {"detail": "boom"})),
+FAULTS: list[tuple[str, Json, BackendFault]] = [
+    ("F95 top-level", {"error": BROKEN}, BackendFault(500, {"error": BROKEN})),
+    ("as a string", {"error": "boom"}, BackendFault(0, {"error": "boom"})),
+    ("in the choice", choice(error=BROKEN), BackendFault(500, {"error": BROKEN})),
+    ("flat", FLAT, BackendFault(429, FLAT)),
+    ("FastAPI's", {"detail": "boom"}, BackendFault(0, {"detail": "boom"})),
 ]
 
 
 @pytest.mark.parametrize(("chunk", "fault"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
-def test_error_is_found_at_any_place(chunk: Json, fault: Fault) -> None:
+def test_error_is_found_at_any_place(chunk: Json, fault: BackendFault) -> None:
     """The specification, D1 and D7: any nesting of B8."""
     assert read(chunk) == [fault]
 
 
-COUNTS: list[tuple[str, Json, Json, Usage]] = [
-    ("reference", {"prompt_tokens": 9, "completion_tokens": 2}, {}, Usage(9, 2)),
-    ("null", {"prompt_tokens": 9, "completion_tokens": None}, {}, Usage(9)),
-    ("negative", {"prompt_tokens": -9, "completion_tokens": 2}, {}, Usage(None, 2)),
-    ("a float", {"prompt_tokens": 9.7, "completion_tokens": 2.0}, {}, Usage(9, 2)),
-    ("text", {"prompt_tokens": " 9 ", "completion_tokens": "two"}, {}, Usage(9)),
-    ("true", {"prompt_tokens": True}, {}, Usage()),
-    ("too large", {"prompt_tokens": 10**30}, {}, Usage()),
-    ("F87 cached", {"prompt_tokens_details": {"cached_tokens": 8}}, {}, Usage(cached=8)),
-    ("F87 DeepSeek", {"prompt_cache_hit_tokens": 8}, {}, Usage(cached=8)),
-    ("F87 Moonshot", {"cached_tokens": 8}, {}, Usage(cached=8)),
-    ("F87 llama.cpp", {"prompt_tokens_details": None}, {"cache_n": 8}, Usage(cached=8)),
-    ("written", {"prompt_tokens_details": {"cache_write_tokens": 3}}, {}, Usage(written=3)),
-    ("written, vLLM", {"prompt_tokens_details": {"created_cache_tokens": 3}}, {}, Usage(written=3)),
-    ("reasoning", {"completion_tokens_details": {"reasoning_tokens": 4}}, {}, Usage(reasoning=4)),
-    ("reasoning, SGLang", {"reasoning_tokens": 4}, {}, Usage(reasoning=4)),
+COUNTS: list[tuple[str, Json, Json, ReportedUsage]] = [
+    ("reference", {"prompt_tokens": 9, "completion_tokens": 2}, {}, ReportedUsage(9, 2)),
+    ("null", {"prompt_tokens": 9, "completion_tokens": None}, {}, ReportedUsage(9)),
+    ("negative", {"prompt_tokens": -9, "completion_tokens": 2}, {}, ReportedUsage(None, 2)),
+    ("a float", {"prompt_tokens": 9.7, "completion_tokens": 2.0}, {}, ReportedUsage(9, 2)),
+    ("text", {"prompt_tokens": " 9 ", "completion_tokens": "two"}, {}, ReportedUsage(9)),
+    ("true", {"prompt_tokens": True}, {}, ReportedUsage()),
+    ("too large", {"prompt_tokens": 10**30}, {}, ReportedUsage()),
+    ("F87 cached", {"prompt_tokens_details": {"cached_tokens": 8}}, {}, ReportedUsage(cached=8)),
+    ("F87 DeepSeek", {"prompt_cache_hit_tokens": 8}, {}, ReportedUsage(cached=8)),
+    ("F87 Moonshot", {"cached_tokens": 8}, {}, ReportedUsage(cached=8)),
+    ("F87 llama.cpp", {"prompt_tokens_details": None}, {"cache_n": 8}, ReportedUsage(cached=8)),
+    ("written", {"prompt_tokens_details": {"cache_write_tokens": 3}}, {}, ReportedUsage(written=3)),
+    (
+        "written, vLLM",
+        {"prompt_tokens_details": {"created_cache_tokens": 3}},
+        {},
+        ReportedUsage(written=3),
+    ),
+    (
+        "reasoning",
+        {"completion_tokens_details": {"reasoning_tokens": 4}},
+        {},
+        ReportedUsage(reasoning=4),
+    ),
+    ("reasoning, SGLang", {"reasoning_tokens": 4}, {}, ReportedUsage(reasoning=4)),
 ]
 
 
 @pytest.mark.parametrize(
     ("usage", "timings", "counts"), [c[1:] for c in COUNTS], ids=[c[0] for c in COUNTS]
 )
-def test_counts_are_found_at_any_place(usage: Json, timings: Json, counts: Usage) -> None:
+def test_counts_are_found_at_any_place(usage: Json, timings: Json, counts: ReportedUsage) -> None:
     """The specification, B5 and D6: junk is not a count."""
     assert list(read_usage(usage, timings)) == [counts]
 
@@ -209,8 +219,8 @@ def test_counts_are_found_at_any_place(usage: Json, timings: Json, counts: Usage
 def test_usage_in_a_chunk_of_its_own_is_the_last() -> None:
     """The specification, D2: nothing else is to be waited for behind it."""
     report = {"prompt_tokens": 9, "completion_tokens": 2}
-    assert read({"choices": [], "usage": report}) == [Usage(9, 2, final=True)]
-    assert read(delta(content="a") | {"usage": report}) == [Text("a"), Usage(9, 2)]
+    assert read({"choices": [], "usage": report}) == [ReportedUsage(9, 2, final=True)]
+    assert read(delta(content="a") | {"usage": report}) == [Text("a"), ReportedUsage(9, 2)]
 
 
 # --- payloads ---------------------------------------------------------------------------------
@@ -258,7 +268,7 @@ def test_plain_reply_is_read_like_a_chunk() -> None:
         Text("a"),
         ToolCall(None, "c", "A"),
         Finish("stop"),
-        Usage(1),
+        ReportedUsage(1),
         Done(),
     ]
 

@@ -8,7 +8,14 @@ import pytest
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import encode
-from bridge.translation.response.deltas import Finish, Reasoning, Said, Text, ToolCall, Usage
+from bridge.translation.response.deltas import (
+    Finish,
+    Reasoning,
+    ReportedUsage,
+    Said,
+    Text,
+    ToolCall,
+)
 from bridge.translation.response.events import (
     ContentBlockDelta,
     ContentBlockStart,
@@ -34,7 +41,7 @@ def everything() -> Playbook:
     """A stream with every kind of block."""
     calls = [ToolCall(0, "c1", "A", '{"a":'), ToolCall(0, "", "", "[1]}"), ToolCall(1, "c2", "B")]
     thought: list[Said] = [Reasoning("h"), Reasoning("m"), Text("He"), Text("llo")]
-    return Playbook().feed(*thought, *calls, STOP, Usage(11, 2)).finish()
+    return Playbook().feed(*thought, *calls, STOP, ReportedUsage(11, 2)).finish()
 
 
 def folded(stream: list[Event]) -> Json:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.translation.response.deltas import Finish, Reasoning, Said, Text, ToolCall, Usage
+from bridge.translation.response.deltas import (
+    Finish,
+    Reasoning,
+    ReportedUsage,
+    Said,
+    Text,
+    ToolCall,
+)
 from bridge.translation.response.message_stream import Phase
 from tests.translation.playbook import Playbook
 
@@ -20,7 +27,7 @@ def test_text_goes_out_as_it_comes() -> None:
     """F64."""
     book = Playbook().feed(Text("He")).expect(*START, "open 0 text", "add 0 He")
     book.feed(Text("llo")).expect("add 0 llo")
-    book.feed(STOP, Usage(11, 2, final=True)).expect()
+    book.feed(STOP, ReportedUsage(11, 2, final=True)).expect()
     book.finish().expect("close 0", *END)
     assert book.message["usage"]["input_tokens"] == 11
 

@@ -12,10 +12,10 @@ from bridge.translation.response.deltas import (
     Finish,
     Reasoning,
     Refusal,
+    ReportedUsage,
     Said,
     Text,
     ToolCall,
-    Usage,
 )
 from bridge.translation.response.events import ContextManagement, MessageDelta
 from bridge.translation.response.message_stream import CUT_SHORT, Phase
@@ -73,20 +73,22 @@ def test_first_condition_that_holds_is_the_stop_reason(
     assert ("stop_details" in message) is (reason == "refusal")
 
 
-WINDOWS: list[tuple[str, Usage, int, str]] = [
-    ("full", Usage(4090, 4), 4096, "model_context_window_exceeded"),
-    ("just full", Usage(4084, 4), 4096, "model_context_window_exceeded"),
-    ("not full", Usage(4083, 4), 4096, "max_tokens"),
-    ("full, with all that was asked for", Usage(3996, 100), 4096, "max_tokens"),
-    ("unknown", Usage(4090, 4), 0, "max_tokens"),
-    ("without a report", Usage(), 4096, "max_tokens"),
+WINDOWS: list[tuple[str, ReportedUsage, int, str]] = [
+    ("full", ReportedUsage(4090, 4), 4096, "model_context_window_exceeded"),
+    ("just full", ReportedUsage(4084, 4), 4096, "model_context_window_exceeded"),
+    ("not full", ReportedUsage(4083, 4), 4096, "max_tokens"),
+    ("full, with all that was asked for", ReportedUsage(3996, 100), 4096, "max_tokens"),
+    ("unknown", ReportedUsage(4090, 4), 0, "max_tokens"),
+    ("without a report", ReportedUsage(), 4096, "max_tokens"),
 ]
 
 
 @pytest.mark.parametrize(
     ("usage", "context", "reason"), [w[1:] for w in WINDOWS], ids=[w[0] for w in WINDOWS]
 )
-def test_length_may_mean_the_end_of_the_window(usage: Usage, context: int, reason: str) -> None:
+def test_length_may_mean_the_end_of_the_window(
+    usage: ReportedUsage, context: int, reason: str
+) -> None:
     """The specification, D5."""
     book = Playbook(context=context, max_tokens=100).feed(Text("a"), CUT, usage).finish()
     assert book.message["stop_reason"] == reason
@@ -116,17 +118,21 @@ def test_f88_estimates_stand_in_for_a_report() -> None:
     assert taught.message["usage"]["output_tokens"] == 2
 
 
-REPORTS: list[tuple[str, list[Usage], tuple[int, int]]] = [
-    ("F89 the last counts", [Usage(11, 1), Usage(11, 2)], (11, 2)),
-    ("F89 the last complete one", [Usage(11, 2), Usage(), Usage(12)], (11, 2)),
-    ("an incomplete one is better than none", [Usage(11)], (11, 1)),
+REPORTS: list[tuple[str, list[ReportedUsage], tuple[int, int]]] = [
+    ("F89 the last counts", [ReportedUsage(11, 1), ReportedUsage(11, 2)], (11, 2)),
+    (
+        "F89 the last complete one",
+        [ReportedUsage(11, 2), ReportedUsage(), ReportedUsage(12)],
+        (11, 2),
+    ),
+    ("an incomplete one is better than none", [ReportedUsage(11)], (11, 1)),
 ]
 
 
 @pytest.mark.parametrize(
     ("reports", "counts"), [r[1:] for r in REPORTS], ids=[r[0] for r in REPORTS]
 )
-def test_reports_are_not_added_up(reports: list[Usage], counts: tuple[int, int]) -> None:
+def test_reports_are_not_added_up(reports: list[ReportedUsage], counts: tuple[int, int]) -> None:
     """F89, D6."""
     usage = Playbook().feed(Text("a"), *reports, STOP).finish().message["usage"]
     assert (usage["input_tokens"], usage["output_tokens"]) == counts
@@ -135,9 +141,9 @@ def test_reports_are_not_added_up(reports: list[Usage], counts: tuple[int, int])
 SAID_ALL: list[tuple[str, list[Said], bool]] = [
     ("text", [Text("a")], False),
     ("a finish", [Text("a"), STOP], False),
-    ("a finish and the usage", [Text("a"), STOP, Usage(1, 1, final=True)], True),
-    ("usage in the finish chunk", [Text("a"), STOP, Usage(1, 1)], False),
-    ("usage before the finish", [Text("a"), Usage(1, 1, final=True), STOP], False),
+    ("a finish and the usage", [Text("a"), STOP, ReportedUsage(1, 1, final=True)], True),
+    ("usage in the finish chunk", [Text("a"), STOP, ReportedUsage(1, 1)], False),
+    ("usage before the finish", [Text("a"), ReportedUsage(1, 1, final=True), STOP], False),
     ("the end mark", [Text("a"), Done()], True),
 ]
 
@@ -205,7 +211,7 @@ def test_end_without_a_finish_reason_is_an_error(deltas: list[Said], event: str)
 
 NOTHING: list[tuple[str, list[Said], tuple[int, str, str]]] = [
     ("no chunk at all", [], (529, "overloaded_error", CUT_SHORT)),
-    ("only usage", [Usage(1, 1)], (529, "overloaded_error", CUT_SHORT)),
+    ("only usage", [ReportedUsage(1, 1)], (529, "overloaded_error", CUT_SHORT)),
     ("only the end mark", [Done()], (502, "api_error", "Backend returned an empty stream")),
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.translation.response.deltas import Finish, Reasoning, Said, Text, Usage
+from bridge.translation.response.deltas import Finish, Reasoning, ReportedUsage, Said, Text
 from bridge.translation.response.dialects.prefill_echo import PrefillEcho
 
 STOP = Finish("stop")
@@ -15,7 +15,7 @@ ECHOES: list[tuple[str, list[Said], str]] = [
     ("not repeated", [Text(" 5, The answer is")], " 5, The answer is"),
     ("begun alike", [Text("The answer"), Text(" was 5")], "The answer was 5"),
     ("begun alike, then over", [Text("The ans")], "The ans"),
-    ("begun alike, usage between", [Text("The"), Usage(1, 1), Text(" answer is 5")], " 5"),
+    ("begun alike, usage between", [Text("The"), ReportedUsage(1, 1), Text(" answer is 5")], " 5"),
     ("begun alike, then thinking", [Text("The"), Reasoning("r"), Text(" 5")], "The 5"),
     ("repeated twice", [Text("The answer is"), Text("The answer is")], "The answer is"),
     ("nothing", [], ""),

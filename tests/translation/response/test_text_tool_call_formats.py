@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from bridge.translation.response.deltas import Done, Finish, Reasoning, Said, Text, ToolCall, Usage
+from bridge.translation.response.deltas import (
+    Done,
+    Finish,
+    Reasoning,
+    ReportedUsage,
+    Said,
+    Text,
+    ToolCall,
+)
 from bridge.translation.response.dialects.text_tool_calls import WrittenCalls
 from tests.shapes import Json
 
@@ -197,7 +205,7 @@ def test_call_inside_thinking_is_a_call() -> None:
 def test_other_deltas_pass_behind_what_was_held() -> None:
     """Ours: order is kept; usage says nothing about text."""
     stage = WrittenCalls(SCHEMAS)
-    usage, call = Usage(1, 1), ToolCall(0, "c", "now", "{}")
+    usage, call = ReportedUsage(1, 1), ToolCall(0, "c", "now", "{}")
     assert [stage.feed(Text("<tool_")), stage.feed(usage)] == [[], [usage]]
     assert stage.feed(call) == [Text("<tool_"), call]
     assert stage.feed(Done()) == [Done()]

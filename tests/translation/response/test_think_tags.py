@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.translation.response.deltas import Finish, Reasoning, Said, Text, ToolCall, Usage
+from bridge.translation.response.deltas import (
+    Finish,
+    Reasoning,
+    ReportedUsage,
+    Said,
+    Text,
+    ToolCall,
+)
 from bridge.translation.response.dialects.think_tags import ThinkTags
 
 STOP = Finish("stop")
@@ -75,7 +82,7 @@ def test_reasoning_field_wins_over_tags() -> None:
 def test_other_deltas_pass_behind_what_was_held() -> None:
     """Ours: order is kept; usage says nothing about text."""
     tags = ThinkTags(opened=False)
-    usage, call = Usage(1, 1), ToolCall(0, "c", "A", "{}")
+    usage, call = ReportedUsage(1, 1), ToolCall(0, "c", "A", "{}")
     assert [tags.feed(Text("<thi")), tags.feed(usage)] == [[], [usage]]
     assert tags.feed(call) == [Text("<thi"), call]
     tags = ThinkTags(opened=False)

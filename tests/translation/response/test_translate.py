@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.errors.from_backend import Asked
+from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.response import translate
 from bridge.translation.response.events import frames
 from bridge.translation.response.message_stream import CUT_SHORT
@@ -22,7 +22,7 @@ START = ["start", "ping"]
 
 
 def make(content_type: str = SSE, **terms: Any) -> Answer:
-    return Answer(make_terms(**terms), Asked(model="X"), content_type)
+    return Answer(make_terms(**terms), ErrorContext(model="X"), content_type)
 
 
 def chunk(finish: str | None = None, **delta: Any) -> bytes:

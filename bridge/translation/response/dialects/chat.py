@@ -14,15 +14,15 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.from_backend import fault_status
 from bridge.translation.json import JSON, decode, encode_text
 from bridge.translation.response.deltas import (
+    BackendFault,
     Delta,
     Done,
-    Fault,
     Finish,
     Reasoning,
     Refusal,
+    ReportedUsage,
     Text,
     ToolCall,
-    Usage,
 )
 
 MAX_BAD_PAYLOADS = 3
@@ -63,7 +63,7 @@ class ChunkReader:
 def read_chunk(chunk: dict[str, JSON]) -> Iterator[Delta]:
     """The deltas of one chunk, in the order in which a message shows them."""
     if error := _error_of(chunk):
-        yield Fault(fault_status(error), chunk)
+        yield BackendFault(fault_status(error), chunk)
         return
     if choice := _first_choice(chunk):
         yield from _read_choice(choice, choice.get("delta") or choice.get("message"))
@@ -85,7 +85,7 @@ def read_reply(raw: bytes) -> Iterator[Delta]:
             raise ApiError.bad_gateway("Backend returned no choices")
     deltas = list(read_chunk(reply))
     yield from deltas
-    if not any(isinstance(delta, (Finish, Fault)) for delta in deltas):
+    if not any(isinstance(delta, (Finish, BackendFault)) for delta in deltas):
         # A document is never cut; one that names no reason is over all the same.
         yield Finish("stop")
     yield Done()
@@ -108,7 +108,7 @@ def _first_choice(chunk: dict[str, JSON]) -> dict[str, JSON] | None:
 
 def _read_choice(choice: dict[str, JSON], delta: JSON) -> Iterator[Delta]:
     if error := choice.get("error"):
-        yield Fault(fault_status(error), {"error": error})
+        yield BackendFault(fault_status(error), {"error": error})
         return
     if isinstance(delta, dict):
         yield from _read_content(delta)
@@ -117,7 +117,9 @@ def _read_choice(choice: dict[str, JSON], delta: JSON) -> Iterator[Delta]:
     if not isinstance(reason, str) or reason in _NO_REASON:
         return
     if reason in _ABORTED:
-        yield Fault(_ABORTED[reason], {"error": {"message": f"generation ended with {reason!r}"}})
+        yield BackendFault(
+            _ABORTED[reason], {"error": {"message": f"generation ended with {reason!r}"}}
+        )
         return
     matched = choice.get("stop_reason") or choice.get("matched_stop")
     yield Finish(reason, matched if isinstance(matched, str) else None)
@@ -197,7 +199,9 @@ def _text(value: JSON) -> str:
     return value if isinstance(value, str) else ""
 
 
-def read_usage(usage: JSON, timings: JSON = None, *, final: bool = False) -> Iterator[Usage]:
+def read_usage(
+    usage: JSON, timings: JSON = None, *, final: bool = False
+) -> Iterator[ReportedUsage]:
     """Token counts from wherever the known servers put them; junk is not a count."""
     if not isinstance(usage, dict):
         return
@@ -211,7 +215,7 @@ def read_usage(usage: JSON, timings: JSON = None, *, final: bool = False) -> Ite
     )
     written = (prompt.get("cache_write_tokens"), prompt.get("created_cache_tokens"))
     reasoning = (completion.get("reasoning_tokens"), usage.get("reasoning_tokens"))
-    yield Usage(
+    yield ReportedUsage(
         prompt=_first_count(usage.get("prompt_tokens")),
         completion=_first_count(usage.get("completion_tokens")),
         cached=_first_count(*cached) or 0,

@@ -5,7 +5,7 @@ The client already has those words; it gets what comes behind them.
 
 from __future__ import annotations
 
-from bridge.translation.response.deltas import Said, Text, Usage
+from bridge.translation.response.deltas import ReportedUsage, Said, Text
 
 
 class PrefillEcho:
@@ -16,7 +16,7 @@ class PrefillEcho:
         self._held = ""
 
     def feed(self, delta: Said) -> list[Said]:
-        if not self._awaited or isinstance(delta, Usage):
+        if not self._awaited or isinstance(delta, ReportedUsage):
             return [delta]
         if not isinstance(delta, Text):
             held, self._held, self._awaited = self._held, "", ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bridge.translation.response.deltas import Reasoning, Said, Text, Usage
+from bridge.translation.response.deltas import Reasoning, ReportedUsage, Said, Text
 from bridge.translation.response.dialects.text_tool_call_formats import (
     FORMATS,
     Format,
@@ -38,7 +38,7 @@ class WrittenCalls:
             return self._reasoning.finish() + self._text.feed(delta.text)
         if isinstance(delta, Reasoning):
             return self._text.finish() + self._reasoning.feed(delta.text)
-        if isinstance(delta, Usage):
+        if isinstance(delta, ReportedUsage):
             return [delta]
         return [*self._reasoning.finish(), *self._text.finish(), delta]
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from bridge.translation.response.deltas import Reasoning, Said, Text, Usage
+from bridge.translation.response.deltas import Reasoning, ReportedUsage, Said, Text
 from bridge.translation.response.stop_sequences import overlap
 
 OPENER, CLOSER = "<think>", "</think>"
 
 
-class _At(Enum):
+class _Position(Enum):
     START = auto()
     THINKING = auto()
     BREAK = auto()
@@ -31,7 +31,7 @@ class ThinkTags:
         self._opened = opened
         self._thought = False
         self._blank = ""
-        self._at = _At.START
+        self._at = _Position.START
         self._held = ""
 
     def feed(self, delta: Said) -> list[Said]:
@@ -39,14 +39,14 @@ class ThinkTags:
             return self._text(delta.text)
         if isinstance(delta, Reasoning):
             released = self._release()
-            self._at = _At.TEXT
+            self._at = _Position.TEXT
             return [*released, delta]
-        return [delta] if isinstance(delta, Usage) else [*self._release(), delta]
+        return [delta] if isinstance(delta, ReportedUsage) else [*self._release(), delta]
 
     def _release(self) -> list[Said]:
         """What was held as the possible beginning of a tag is none."""
         text, self._held = self._held, ""
-        if self._at is _At.THINKING or (self._at is _At.START and self._opened):
+        if self._at is _Position.THINKING or (self._at is _Position.START and self._opened):
             text, self._blank = self._blank + text, ""
             return [Reasoning(text)] if self._thought or text.strip() else []
         return [Text(text)] if text else []
@@ -54,21 +54,21 @@ class ThinkTags:
     def _text(self, text: str) -> list[Said]:
         said: list[Said] = []
         text, self._held = self._held + text, ""
-        if self._at is _At.START:
+        if self._at is _Position.START:
             text = self._opening(text)
-        if self._at is _At.THINKING and text:
+        if self._at is _Position.THINKING and text:
             text = self._thinking(text, said)
-        if self._at is _At.BREAK:
+        if self._at is _Position.BREAK:
             text = text.lstrip("\r\n")
-            self._at = _At.TEXT if text else _At.BREAK
-        if self._at is _At.TEXT and text:
+            self._at = _Position.TEXT if text else _Position.BREAK
+        if self._at is _Position.TEXT and text:
             said.append(Text(text))
         return said
 
     def _opening(self, text: str) -> str:
         start = text.lstrip()
         if start.startswith(OPENER):
-            self._at = _At.THINKING
+            self._at = _Position.THINKING
             return start[len(OPENER) :]
         if OPENER.startswith(start):
             self._held = text
@@ -76,15 +76,15 @@ class ThinkTags:
         before, closed, _ = text.partition(CLOSER)
         if closed and OPENER not in before:
             # Seen in whole answers only: the template opened the tag, the answer closes it.
-            self._at = _At.THINKING
+            self._at = _Position.THINKING
             return text
-        self._at = _At.THINKING if self._opened else _At.TEXT
+        self._at = _Position.THINKING if self._opened else _Position.TEXT
         return text
 
     def _thinking(self, text: str, said: list[Said]) -> str:
         thought, closed, rest = text.partition(CLOSER)
         if closed:
-            self._at = _At.BREAK
+            self._at = _Position.BREAK
         else:
             keep = overlap(text, CLOSER)
             thought, self._held = text[: len(text) - keep], text[len(text) - keep :]

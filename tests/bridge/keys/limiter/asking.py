@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.db import OperationalError
 
 from bridge.keys.limiter import Counters
-from bridge.keys.limits import Kind, Limits, Period, Ticket, Verdict
+from bridge.keys.limits import Decision, LimitKind, Limits, Period, Reservation
 
 NOW = 1_772_366_400.0  # 2026-03-01T12:00:00Z
 KEY = 7
@@ -36,19 +36,23 @@ class Asking:
         self.counters = counters
         self.limits = limits
 
-    async def verdict(self, at: float = 0.0, tokens: int = 0, key: int = KEY) -> Verdict:
+    async def verdict(self, at: float = 0.0, tokens: int = 0, key: int = KEY) -> Decision:
         return await self.counters.admit(key, self.limits, tokens, NOW + at)
 
-    async def ticket(self, at: float = 0.0, tokens: int = 0) -> Ticket:
+    async def ticket(self, at: float = 0.0, tokens: int = 0) -> Reservation:
         ticket = (await self.verdict(at, tokens)).ticket
         assert ticket is not None
         return ticket
 
-    async def refused(self, at: float = 0.0, tokens: int = 0) -> tuple[Kind | None, int | None]:
+    async def refused(
+        self, at: float = 0.0, tokens: int = 0
+    ) -> tuple[LimitKind | None, int | None]:
         verdict = await self.verdict(at, tokens)
         return verdict.refused, verdict.retry_after
 
-    async def settle(self, ticket: Ticket, tokens: int = 0, cost: str = "0", at: float = 0) -> None:
+    async def settle(
+        self, ticket: Reservation, tokens: int = 0, cost: str = "0", at: float = 0
+    ) -> None:
         await self.counters.settle(ticket, tokens, Decimal(cost), NOW + at)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 
 from bridge.keys.limiter import SEED_RETRY_SECONDS, SEED_SECONDS, Counters
-from bridge.keys.limits import Kind, Limits, period_end
+from bridge.keys.limits import LimitKind, Limits, period_end
 from tests.bridge.keys.limiter.asking import KEY, NOW, Ask, Ledger
 
 
@@ -19,7 +19,7 @@ async def test_budget_that_is_spent_refuses(ask: Ask) -> None:
     await key.settle(await key.ticket(), cost="0.999999999")
     await key.settle(await key.ticket(1), cost="0.000000001", at=1)
     kind, wait = await key.refused(2)
-    assert kind is Kind.BUDGET
+    assert kind is LimitKind.BUDGET
     assert wait == period_end(NOW, "month") - NOW - 2
 
 
@@ -32,7 +32,7 @@ async def test_verdict_tells_what_was_spent(ask: Ask) -> None:
 async def test_next_period_begins_with_nothing_spent(ask: Ask) -> None:
     key = ask(budget_usd=Decimal(1), period="day")
     await key.settle(await key.ticket(), cost="1")
-    assert (await key.refused())[0] is Kind.BUDGET
+    assert (await key.refused())[0] is LimitKind.BUDGET
     await key.ticket(12 * 3600)
 
 
@@ -40,7 +40,7 @@ async def test_cost_counts_for_the_period_in_which_it_is_known(ask: Ask) -> None
     key = ask(budget_usd=Decimal(1), period="day")
     ticket = await key.ticket(12 * 3600 - 1)
     await key.settle(ticket, cost="1", at=12 * 3600 + 1)
-    assert (await key.refused(12 * 3600 + 2))[0] is Kind.BUDGET
+    assert (await key.refused(12 * 3600 + 2))[0] is LimitKind.BUDGET
 
 
 async def test_what_was_spent_before_the_start_counts_for_the_first_request(
@@ -50,7 +50,7 @@ async def test_what_was_spent_before_the_start_counts_for_the_first_request(
     ledger.spent["month"] = Decimal(5)
     await counters.prime({KEY: key.limits, 8: Limits(rpm=1)}, NOW)
     assert ledger.asked == [(KEY, "month")]
-    assert (await key.refused())[0] is Kind.BUDGET
+    assert (await key.refused())[0] is LimitKind.BUDGET
 
 
 async def test_request_never_waits_for_the_ledger(
@@ -61,7 +61,7 @@ async def test_request_never_waits_for_the_ledger(
     ledger.spent["month"] = Decimal(5)
     await key.ticket()
     await finished(counters)
-    assert (await key.refused(1))[0] is Kind.BUDGET
+    assert (await key.refused(1))[0] is LimitKind.BUDGET
     assert ledger.asked == [(KEY, "month")]
 
 
@@ -110,4 +110,4 @@ async def test_ledger_that_is_away_is_not_asked_by_every_request(
     ledger.is_away, ledger.spent["month"] = False, Decimal(5)
     await key.ticket(SEED_RETRY_SECONDS + 1)
     await finished(counters)
-    assert (await key.refused(SEED_RETRY_SECONDS + 2))[0] is Kind.BUDGET
+    assert (await key.refused(SEED_RETRY_SECONDS + 2))[0] is LimitKind.BUDGET

@@ -4,17 +4,17 @@ import asyncio
 
 import pytest
 
-from bridge.keys.limits import Kind
+from bridge.keys.limits import LimitKind
 from tests.bridge.keys.limiter.asking import WAIT, Ask
 
 
 async def test_place_is_free_again_when_its_request_ends(ask: Ask) -> None:
     key = ask(concurrent=2)
     tickets = [await key.ticket(), await key.ticket()]
-    assert await key.refused() == (Kind.CONCURRENT, 1)
+    assert await key.refused() == (LimitKind.CONCURRENT, 1)
     await key.settle(tickets[0])
     tickets.append(await key.ticket())
-    assert (await key.refused())[0] is Kind.CONCURRENT
+    assert (await key.refused())[0] is LimitKind.CONCURRENT
 
 
 async def test_request_that_another_limit_refuses_takes_no_place(ask: Ask) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from typing import Any
 
-from bridge.keys.limits import Kind, Verdict
+from bridge.keys.limits import Decision, LimitKind
 from tests.bridge.keys.limiter.asking import FREE, NOW, Ask
 
 
@@ -11,7 +11,7 @@ async def test_one_more_than_the_limit_is_refused(ask: Ask) -> None:
     """wire E1: per-key rate limit."""
     key = ask(rpm=3)
     assert [(await key.verdict(at)).is_allowed for at in (0, 1, 2, 3)] == [True] * 3 + [False]
-    assert await key.refused(3) == (Kind.REQUESTS, 57)
+    assert await key.refused(3) == (LimitKind.REQUESTS, 57)
 
 
 async def test_refused_requests_do_not_count(ask: Ask) -> None:
@@ -19,7 +19,7 @@ async def test_refused_requests_do_not_count(ask: Ask) -> None:
     key = ask(rpm=1)
     await key.ticket(0)
     for at in (1, 20, 59.9):
-        assert (await key.refused(at))[0] is Kind.REQUESTS
+        assert (await key.refused(at))[0] is LimitKind.REQUESTS
     await key.ticket(60)
 
 
@@ -28,9 +28,9 @@ async def test_minute_slides(ask: Ask) -> None:
     key = ask(rpm=2)
     await key.ticket(0)
     await key.ticket(50)
-    assert await key.refused(59.5) == (Kind.REQUESTS, 1)
+    assert await key.refused(59.5) == (LimitKind.REQUESTS, 1)
     await key.ticket(60)
-    assert await key.refused(60) == (Kind.REQUESTS, 50)
+    assert await key.refused(60) == (LimitKind.REQUESTS, 50)
 
 
 async def test_who_waits_as_told_is_let_in(ask: Ask) -> None:
@@ -38,19 +38,19 @@ async def test_who_waits_as_told_is_let_in(ask: Ask) -> None:
     key = ask(rpm=5, tpm=1000)
     for at in (0.0, 7.3, 7.4, 21.9, 30.2):
         await key.ticket(at, 200)
-    assert await key.refused(31, 300) == (Kind.TOKENS, 37)
+    assert await key.refused(31, 300) == (LimitKind.TOKENS, 37)
     await key.ticket(31 + 37, 300)
 
 
 async def test_limit_of_none_at_all_lets_nobody_in_ever(ask: Ask) -> None:
-    assert await ask(rpm=0).refused() == (Kind.REQUESTS, None)
+    assert await ask(rpm=0).refused() == (LimitKind.REQUESTS, None)
 
 
 async def test_settled_request_still_counts_as_one(ask: Ask) -> None:
     """The minute is about requests begun, also those that failed."""
     key = ask(rpm=1)
     await key.settle(await key.ticket(0), at=1)
-    assert (await key.refused(2))[0] is Kind.REQUESTS
+    assert (await key.refused(2))[0] is LimitKind.REQUESTS
 
 
 async def test_keys_do_not_count_for_each_other(ask: Ask) -> None:
@@ -81,17 +81,17 @@ async def test_limit_that_is_set_later_counts_from_then_on(ask: Ask) -> None:
     ticket = await ask(concurrent=5).ticket(0)
     key = ask(rpm=1, concurrent=5)
     await key.ticket(1)
-    assert await key.refused(2) == (Kind.REQUESTS, 59)
+    assert await key.refused(2) == (LimitKind.REQUESTS, 59)
     await key.settle(ticket, at=3)
 
 
 async def test_limits_are_looked_at_in_a_fixed_order(ask: Ask) -> None:
     """A used-up budget is told before a minute that would pass, and leads to no retries."""
-    told: list[Kind | None] = []
+    told: list[LimitKind | None] = []
     given: dict[str, Any] = {"concurrent": 0, "tpm": 0, "rpm": 0, "budget_usd": FREE}
-    asked: list[Awaitable[Verdict]] = [
+    asked: list[Awaitable[Decision]] = [
         ask(**dict(list(given.items())[:count])).verdict(tokens=1) for count in range(1, 5)
     ]
     for verdict in asked:
         told.append((await verdict).refused)
-    assert told == [Kind.CONCURRENT, Kind.TOKENS, Kind.REQUESTS, Kind.BUDGET]
+    assert told == [LimitKind.CONCURRENT, LimitKind.TOKENS, LimitKind.REQUESTS, LimitKind.BUDGET]

@@ -14,7 +14,7 @@ import pytest
 
 from bridge.keys import limiter, redis_limiter
 from bridge.keys.limiter import AWAY, BACK, Counters
-from bridge.keys.limits import Kind, Limits, Ticket, Verdict
+from bridge.keys.limits import Decision, LimitKind, Limits, Reservation
 from tests.fakes import rival
 from tests.fakes.redis import RedisServer
 
@@ -72,7 +72,9 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def let_in(counters: Counters, limits: Limits, tokens: int = 0, at: float = 0.0) -> Ticket:
+async def let_in(
+    counters: Counters, limits: Limits, tokens: int = 0, at: float = 0.0
+) -> Reservation:
     verdict = await counters.admit(KEY, limits, tokens, NOW + at)
     assert verdict.ticket is not None
     return verdict.ticket
@@ -118,7 +120,7 @@ async def test_place_is_kept_while_its_process_lives_and_free_when_it_was_killed
 ) -> None:
     """A lease that is renewed; a process that is killed cannot give anything back."""
 
-    async def ask() -> Verdict:
+    async def ask() -> Decision:
         return await counters.admit(rival.HELD, rival.PLACES, 0, time.time())
 
     with started("hold", redis, tmp_path) as holder:
@@ -126,7 +128,7 @@ async def test_place_is_kept_while_its_process_lives_and_free_when_it_was_killed
         taken = time.time()
         async with asyncio.timeout(WAIT):
             while time.time() < taken + 1.2 * rival.LEASE_SECONDS:
-                assert (await ask()).refused is Kind.CONCURRENT
+                assert (await ask()).refused is LimitKind.CONCURRENT
                 await asyncio.sleep(0.02)
         holder.kill()
         async with asyncio.timeout(WAIT):
@@ -144,7 +146,9 @@ async def test_place_is_taken_again_in_a_redis_that_lost_it(
     redis.start()
     async with running(counters):
         await until(lambda: bool(redis.names("running")))
-        assert (await counters.admit(KEY, ONE_PLACE, 0, time.time())).refused is Kind.CONCURRENT
+        assert (
+            await counters.admit(KEY, ONE_PLACE, 0, time.time())
+        ).refused is LimitKind.CONCURRENT
 
 
 # --- Redis comes and goes ------------------------------------------------------------------------
@@ -213,7 +217,7 @@ async def test_what_is_spent_is_read_anew_for_a_redis_that_forgot_it(
     await let_in(counters, limits, at=limiter.SEED_RETRY_SECONDS + 1)
     await asyncio.gather(*counters._errands)
     verdict = await counters.admit(KEY, limits, 0, NOW + 20)
-    assert (verdict.refused, counters.is_shared) == (Kind.BUDGET, True)
+    assert (verdict.refused, counters.is_shared) == (LimitKind.BUDGET, True)
 
 
 async def test_connections_closed_while_idle_are_no_outage(
@@ -302,7 +306,7 @@ async def test_budget_holds_in_memory_when_redis_goes(
     await counters.prime({KEY: limits}, NOW)
     assert counters.is_shared
     redis.stop()
-    assert (await counters.admit(KEY, limits, 0, NOW)).refused is Kind.BUDGET
+    assert (await counters.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
 
 
 async def test_request_that_ends_in_an_outage_costs_something_too(
@@ -314,7 +318,7 @@ async def test_request_that_ends_in_an_outage_costs_something_too(
     await counters.settle(first, 0, Decimal(0), NOW)
     assert not counters.is_shared
     await counters.settle(second, 0, Decimal(2), NOW)
-    assert (await counters.admit(KEY, limits, 0, NOW)).refused is Kind.BUDGET
+    assert (await counters.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
 
 
 async def test_redis_that_takes_no_writes_counts_as_away(
