@@ -170,7 +170,7 @@ def test_file_that_another_removed_meanwhile_is_nobodys(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from bridge.spool import Spool
+from bridge.ledger.spool import Spool
 spool = Spool(Path(sys.argv[1]), 2**30)
 number = 0
 while True:
