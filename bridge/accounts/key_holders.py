@@ -57,7 +57,7 @@ def holder_of(text: str) -> KeyHolder | None:
     return issued or (None if key.startswith(authentication.PREFIX) else forwarded)
 
 
-def still(key_id: int, fingerprint: str, mark: str) -> KeyHolder | None:
+def revalidate(key_id: int, fingerprint: str, mark: str) -> KeyHolder | None:
     """The same holder later. None when the key was revoked, has expired or was rotated away.
 
     At most one query.

@@ -182,9 +182,9 @@ async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     request = read_request(call.body, gateway.limits, counting=True)
     authentication.check_model(caller, request.model)
     await gateway.discovery.prepare(caller.secret)
-    plan = prepare.make_plan(gateway, request, caller, call.request_id, call.session)
-    target = plan.route.targets[0]
-    chat = await prepare.translate(gateway, plan, target)
+    routed = prepare.route_request(gateway, request, caller, call.request_id, call.session)
+    target = routed.route.targets[0]
+    chat = await prepare.translate(gateway, routed, target)
     key, _ = authentication.credential(caller, target.backend, gateway.keys)
     tokens = await counting.count_tokens(gateway, target, chat, key)
     answer: dict[str, JSON] = {"input_tokens": tokens}

@@ -200,7 +200,7 @@ def of_process(gateway: Gateway) -> Iterator[Metric]:
     yield from _of_backends(gateway)
     snapshot, ledger = gateway.snapshot, gateway.ledger.state
     values = {
-        "requests_running": len(gateway.journeys),
+        "requests_running": len(gateway.exchanges),
         "models_known": len(resolve.names(snapshot.routes)),
         "configuration_version": snapshot.version,
         "configuration_faults": len(snapshot.faults),

@@ -40,7 +40,7 @@ def health(gateway: Gateway) -> tuple[int, JSON]:
         "version": settings.VERSION,
         "demo": gateway.snapshot.is_demo,
         "models_known": len(resolve.names(gateway.snapshot.routes)),
-        "requests_running": len(gateway.journeys),
+        "requests_running": len(gateway.exchanges),
         "backends": conditions,
     }
     return (200 if serving else 503), body

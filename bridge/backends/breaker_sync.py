@@ -44,9 +44,9 @@ class BreakerRows:
         self._health = health
         self._store = store
         self._stirred = asyncio.Event()
-        health.changed = self.stir
+        health.changed = self.wake
 
-    def stir(self) -> None:
+    def wake(self) -> None:
         """Look now."""
         self._stirred.set()
 

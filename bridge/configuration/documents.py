@@ -30,7 +30,7 @@ FROM_ENVIRONMENT = "comes from the environment; change the variable, or take the
 
 def find(model: type[ConfigRow], document: Document) -> ConfigRow | None:
     """The row that a document tells of."""
-    members = list(model.MEMBERS.items())[: model.KEYS]
+    members = list(model.MEMBERS.items())[: model.NATURAL_KEY]
     where = {model.LOOKUPS.get(column, column): document[member] for member, column in members}
     found: ConfigRow | None = model._default_manager.filter(**where).first()
     return found
@@ -62,7 +62,7 @@ def revert(change: Change) -> ConfigRow | None:
         raise ValidationError(f"{row} {FROM_ENVIRONMENT}")
     if change.before is None:
         if row is not None:
-            row.withdraw()
+            row.remove()
         return None
     if row is None:
         row = model()

@@ -50,7 +50,7 @@ class SnapshotStore:
         await database_sync_to_async(environment.apply)()
         await self.load()
 
-    def stir(self) -> None:
+    def wake(self) -> None:
         """Look now: somebody said that the configuration has changed."""
         self._stirred.set()
 

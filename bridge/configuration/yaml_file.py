@@ -124,7 +124,7 @@ def _problems(entry: ConfigEntry) -> Iterator[str]:
         yield f"{place}: expected a mapping"
         return
     parts = PARTS.get(model.KIND, set())
-    for name in list(model.MEMBERS)[: model.KEYS]:
+    for name in list(model.MEMBERS)[: model.NATURAL_KEY]:
         if not isinstance(document.get(name), str) or not document[name]:
             yield f"{place}.{name}: expected a text"
     for name, value in document.items():
@@ -210,8 +210,8 @@ def _withdraw(row: ConfigRow) -> None:
     """Aliases go before backends, so that what still leads to one is meant to stay."""
     if isinstance(row, Backend) and (target := row.targets.select_related("alias").first()):
         raise ConfigFileError([f"backends: {row} is not in the file, but {target.alias} needs it"])
-    row.withdraw()
+    row.remove()
 
 
 def _key(model: type[ConfigRow], document: Document) -> tuple[Any, ...]:
-    return tuple(document[member] for member in list(model.MEMBERS)[: model.KEYS])
+    return tuple(document[member] for member in list(model.MEMBERS)[: model.NATURAL_KEY])

@@ -25,11 +25,11 @@ from django.conf import settings
 from django.db import Error
 
 from bridge.keys.limits import Decision, Limits, Outcome, Period, Reservation, billionths, judge
-from bridge.keys.memory_limiter import LocalCounters
+from bridge.keys.memory_limiter import MemoryLimiter
 
 if TYPE_CHECKING:
     from bridge.cluster.redis import Outage
-    from bridge.keys.redis_limiter import RedisCounters
+    from bridge.keys.redis_limiter import RedisLimiter
 
 logger = logging.getLogger(__name__)
 
@@ -55,21 +55,23 @@ T = TypeVar("T")
 class Store(Protocol):
     """What both kinds of counters can do. `spent` and `cost` in billionths of a dollar."""
 
-    async def admit(self, ticket: Reservation) -> Outcome: ...
+    async def admit(self, reservation: Reservation) -> Outcome: ...
 
-    async def settle(self, ticket: Reservation, tokens: int, cost: int, now: float) -> None: ...
+    async def settle(
+        self, reservation: Reservation, tokens: int, cost: int, now: float
+    ) -> None: ...
 
     async def seed(self, key_id: int, limits: Limits, spent: int, now: float) -> None: ...
 
 
-class Counters:
+class Limiter:
     """The counters of one process. Create it inside the running event loop; `run` it there."""
 
     def __init__(self, spent: Spent, lease_seconds: float = LEASE_SECONDS) -> None:
         self._spent = spent
         self._pause = lease_seconds / 3
-        self._local = LocalCounters()
-        self._shared: RedisCounters | None = None
+        self._local = MemoryLimiter()
+        self._shared: RedisLimiter | None = None
         self._outage: Outage | None = None
         self._away: tuple[type[Exception], ...] = ()
         self._open: dict[str, Store] = {}
@@ -79,7 +81,7 @@ class Counters:
             from bridge.cluster import redis
             from bridge.keys import redis_limiter  # slow, and only needed here
 
-            self._shared = redis_limiter.RedisCounters(lease_seconds)
+            self._shared = redis_limiter.RedisLimiter(lease_seconds)
             self._outage = redis.Outage(logger, AWAY, BACK)
             self._away = redis.AWAY
 
@@ -98,36 +100,40 @@ class Counters:
         One that was let in holds one request, the estimated tokens and one place among the
         concurrent ones until its ticket is settled.
         """
-        ticket = Reservation(secrets.token_hex(8), key_id, now, max(0, estimate_tokens), limits)
+        reservation = Reservation(
+            secrets.token_hex(8), key_id, now, max(0, estimate_tokens), limits
+        )
         if limits.is_empty:
-            return judge(ticket, Outcome())
-        outcome, store = await self._decide(ticket)
+            return judge(reservation, Outcome())
+        outcome, store = await self._decide(reservation)
         if outcome.refused is None:
-            self._open[ticket.id] = store
+            self._open[reservation.id] = store
         if limits.budget_usd is not None and now - outcome.seeded > SEED_SECONDS:
             self._look_up(store, key_id, limits, now)
-        return judge(ticket, outcome)
+        return judge(reservation, outcome)
 
-    async def settle(self, ticket: Reservation, tokens: int, cost: Decimal, now: float) -> None:
+    async def settle(
+        self, reservation: Reservation, tokens: int, cost: Decimal, now: float
+    ) -> None:
         """The request ended, however: `tokens` and `cost` (dollars) take the estimate's place.
 
         A second time does nothing. It is done also when the task that waits for it is cancelled.
         """
-        store = self._open.pop(ticket.id, None)
+        store = self._open.pop(reservation.id, None)
         if store is None:
             return
         if self._shared is not None and store is self._shared and not self.is_shared:
-            self._shared.let_go(ticket)
+            self._shared.let_go(reservation)
             store = self._local
-        settling = store.settle(ticket, max(0, tokens), max(0, billionths(cost)), now)
+        settling = store.settle(reservation, max(0, tokens), max(0, billionths(cost)), now)
         await asyncio.shield(self._errand(self._unless_away(settling)))
 
-    async def _decide(self, ticket: Reservation) -> tuple[Outcome, Store]:
+    async def _decide(self, reservation: Reservation) -> tuple[Outcome, Store]:
         store = self._store
-        outcome = await self._unless_away(store.admit(ticket))
+        outcome = await self._unless_away(store.admit(reservation))
         if outcome is None:
             store = self._local
-            outcome = await store.admit(ticket)
+            outcome = await store.admit(reservation)
         return outcome, store
 
     @property

@@ -111,7 +111,7 @@ class Decision:
     spent_usd    of the budget, where the key has one
     """
 
-    ticket: Reservation | None
+    reservation: Reservation | None
     refused: LimitKind | None = None
     limit: int | Decimal | None = None
     retry_after: int | None = None
@@ -122,7 +122,7 @@ class Decision:
 
     @property
     def is_allowed(self) -> bool:
-        return self.ticket is not None
+        return self.reservation is not None
 
     @property
     def should_retry(self) -> bool | None:
@@ -131,20 +131,20 @@ class Decision:
         return False if final else None
 
 
-def judge(ticket: Reservation, outcome: Outcome) -> Decision:
+def judge(reservation: Reservation, outcome: Outcome) -> Decision:
     """The verdict on the request of this ticket."""
-    limits, now = ticket.limits, ticket.at
+    limits, now = reservation.limits, reservation.at
     refused = outcome.refused
     wait = outcome.wait
     if refused is LimitKind.BUDGET:
         wait = period_end(now, limits.period) - now
     spent = Decimal(outcome.spent) / NANO
     return Decision(
-        ticket=None if refused else ticket,
+        reservation=None if refused else reservation,
         refused=refused,
         limit=_limit(limits, refused),
         retry_after=max(1, math.ceil(wait)) if refused and wait < math.inf else None,
-        message=_message(ticket, refused, wait == math.inf) if refused else "",
+        message=_message(reservation, refused, wait == math.inf) if refused else "",
         requests=_gauge(limits.rpm, outcome.requests, now + outcome.requests_reset),
         tokens=_gauge(limits.tpm, outcome.tokens, now + outcome.tokens_reset),
         spent_usd=spent if limits.budget_usd is not None else None,
@@ -165,14 +165,14 @@ def _limit(limits: Limits, kind: LimitKind | None) -> int | Decimal | None:
     }[kind]
 
 
-def _message(ticket: Reservation, kind: LimitKind, never: bool) -> str:
-    limits = ticket.limits
+def _message(reservation: Reservation, kind: LimitKind, never: bool) -> str:
+    limits = reservation.limits
     if kind is LimitKind.TOKENS and never:
         return (
-            f"Request of about {ticket.tokens} tokens exceeds the {limits.tpm} tokens per minute "
-            "of this key"
+            f"Request of about {reservation.tokens} tokens exceeds the "
+            f"{limits.tpm} tokens per minute of this key"
         )
-    again = rfc3339(period_end(ticket.at, limits.period))
+    again = rfc3339(period_end(reservation.at, limits.period))
     return {
         LimitKind.BUDGET: f"Budget of {_dollars(limits.budget_usd)} a {limits.period} is used up, "
         f"the next one begins at {again}",
@@ -186,16 +186,16 @@ def _dollars(amount: Decimal | None) -> str:
     return f"{amount or Decimal():f} USD"
 
 
-def headers(verdict: Decision) -> dict[str, str]:
+def headers(decision: Decision) -> dict[str, str]:
     """The vendor's rate limit headers for any reply, and `retry-after` for a refusal."""
     told = {}
-    for name, gauge in (("requests", verdict.requests), ("tokens", verdict.tokens)):
+    for name, gauge in (("requests", decision.requests), ("tokens", decision.tokens)):
         if gauge is not None:
             told[f"anthropic-ratelimit-{name}-limit"] = str(gauge.limit)
             told[f"anthropic-ratelimit-{name}-remaining"] = str(gauge.remaining)
             told[f"anthropic-ratelimit-{name}-reset"] = rfc3339(gauge.reset)
-    if verdict.retry_after is not None:
-        told["retry-after"] = str(verdict.retry_after)
+    if decision.retry_after is not None:
+        told["retry-after"] = str(decision.retry_after)
     return told
 
 

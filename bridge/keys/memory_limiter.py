@@ -114,7 +114,7 @@ class Book:
         return self.spending[period]
 
 
-class LocalCounters:
+class MemoryLimiter:
     """One process's counters of all keys."""
 
     def __init__(self) -> None:
@@ -123,14 +123,14 @@ class LocalCounters:
     def _book(self, key_id: int) -> Book:
         return self._books.setdefault(key_id, Book())
 
-    async def admit(self, ticket: Reservation) -> Outcome:
+    async def admit(self, reservation: Reservation) -> Outcome:
         """Let the request in, and count it, if no limit is in the way."""
-        limits, book = ticket.limits, self._book(ticket.key_id)
-        now = book.turn(ticket.at)
-        spending = book.spending_at(ticket.at, limits.period)
-        refused, wait = _obstacle(ticket, book, spending, now)
+        limits, book = reservation.limits, self._book(reservation.key_id)
+        now = book.turn(reservation.at)
+        spending = book.spending_at(reservation.at, limits.period)
+        refused, wait = _obstacle(reservation, book, spending, now)
         if refused is None:
-            _count(ticket, book, now)
+            _count(reservation, book, now)
         return Outcome(
             refused,
             wait,
@@ -142,16 +142,16 @@ class LocalCounters:
             seeded=spending.seeded,
         )
 
-    async def settle(self, ticket: Reservation, tokens: int, cost: int, now: float) -> None:
+    async def settle(self, reservation: Reservation, tokens: int, cost: int, now: float) -> None:
         """Put what was used in place of the estimate. `cost` in billionths of a dollar."""
-        limits, book = ticket.limits, self._book(ticket.key_id)
-        book.running.discard(ticket.id)
+        limits, book = reservation.limits, self._book(reservation.key_id)
+        book.running.discard(reservation.id)
         if limits.budget_usd is not None:
             book.spending_at(now, limits.period).spent += cost
         if limits.tpm is not None:
             now = book.turn(now)
-            book.tokens.lower(ticket.id, max(0, ticket.tokens - tokens))
-            book.tokens.add(f"{ticket.id}+", now, tokens - ticket.tokens)
+            book.tokens.lower(reservation.id, max(0, reservation.tokens - tokens))
+            book.tokens.add(f"{reservation.id}+", now, tokens - reservation.tokens)
 
     async def seed(self, key_id: int, limits: Limits, spent: int, now: float) -> None:
         """The ledger knows of so many billionths spent in the period of `now`."""
@@ -161,18 +161,18 @@ class LocalCounters:
 
 
 def _obstacle(
-    ticket: Reservation, book: Book, spending: Spending, now: float
+    reservation: Reservation, book: Book, spending: Spending, now: float
 ) -> tuple[LimitKind | None, float]:
     """The limit in the way, and the seconds until the request could pass it.
 
     Of two minutes in the way, the one that takes longer: who waits as told is let in.
     """
-    limits = ticket.limits
+    limits = reservation.limits
     if limits.budget_usd is not None and spending.spent >= billionths(limits.budget_usd):
         return LimitKind.BUDGET, 0.0
     windows = (
         (LimitKind.REQUESTS, limits.rpm, book.requests, 1),
-        (LimitKind.TOKENS, limits.tpm, book.tokens, ticket.tokens),
+        (LimitKind.TOKENS, limits.tpm, book.tokens, reservation.tokens),
     )
     waits = {
         kind: window.wait(now, amount, limit)
@@ -187,11 +187,11 @@ def _obstacle(
     return None, 0.0
 
 
-def _count(ticket: Reservation, book: Book, now: float) -> None:
-    limits = ticket.limits
+def _count(reservation: Reservation, book: Book, now: float) -> None:
+    limits = reservation.limits
     if limits.rpm is not None:
-        book.requests.add(ticket.id, now, 1)
+        book.requests.add(reservation.id, now, 1)
     if limits.tpm is not None:
-        book.tokens.add(ticket.id, now, ticket.tokens)
+        book.tokens.add(reservation.id, now, reservation.tokens)
     if limits.concurrent is not None:
-        book.running.add(ticket.id)
+        book.running.add(reservation.id)

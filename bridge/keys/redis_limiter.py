@@ -38,7 +38,7 @@ KEPT_SECONDS = 3600
 _SCRIPTS = Path(__file__).parent / "lua"
 
 
-class RedisCounters:
+class RedisLimiter:
     """The counters of all keys. Create it inside the running event loop, and close it there."""
 
     def __init__(self, lease_seconds: float) -> None:
@@ -51,34 +51,34 @@ class RedisCounters:
         self._leased: dict[str, int] = {}
         """Tickets of running requests that hold a place -> their keys."""
 
-    async def admit(self, ticket: Reservation) -> Outcome:
+    async def admit(self, reservation: Reservation) -> Outcome:
         """Let the request in, and count it, if no limit is in the way."""
-        limits = ticket.limits
+        limits = reservation.limits
         budget = None if limits.budget_usd is None else billionths(limits.budget_usd)
         numbers = (limits.rpm, limits.tpm, limits.concurrent, budget)
         args = (
-            ticket.at,
-            ticket.id,
-            ticket.tokens,
+            reservation.at,
+            reservation.id,
+            reservation.tokens,
             *("" if number is None else number for number in numbers),
             WINDOW_SECONDS,
             self._lease,
         )
         async with asyncio.timeout(PATIENCE_SECONDS):
-            answer = await self._admit(_keys(ticket.key_id, limits, ticket.at), args)
+            answer = await self._admit(_keys(reservation.key_id, limits, reservation.at), args)
         outcome = _outcome(answer)
         if outcome.refused is None and limits.concurrent is not None:
-            self._leased[ticket.id] = ticket.key_id
+            self._leased[reservation.id] = reservation.key_id
         return outcome
 
-    async def settle(self, ticket: Reservation, tokens: int, cost: int, now: float) -> None:
+    async def settle(self, reservation: Reservation, tokens: int, cost: int, now: float) -> None:
         """Put what was used in place of the estimate. `cost` in billionths of a dollar."""
-        self.let_go(ticket)
-        limits = ticket.limits
+        self.let_go(reservation)
+        limits = reservation.limits
         args = (
             now,
-            ticket.id,
-            ticket.tokens,
+            reservation.id,
+            reservation.tokens,
             tokens,
             cost,
             int(limits.tpm is not None),
@@ -87,11 +87,11 @@ class RedisCounters:
             _kept(limits, now),
         )
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await self._settle(_keys(ticket.key_id, limits, now), args)
+            await self._settle(_keys(reservation.key_id, limits, now), args)
 
-    def let_go(self, ticket: Reservation) -> None:
+    def let_go(self, reservation: Reservation) -> None:
         """Renew its place no more."""
-        self._leased.pop(ticket.id, None)
+        self._leased.pop(reservation.id, None)
 
     async def seed(self, key_id: int, limits: Limits, spent: int, now: float) -> None:
         """The ledger knows of so many billionths spent in the period of `now`."""

@@ -143,7 +143,7 @@ class ToolNameMap(ConfigRow):
     """A tool that the backend's model calls by another name than the client."""
 
     KIND = "tool_names"
-    KEYS = 2
+    NATURAL_KEY = 2
     MEMBERS = {
         "model": "model_pattern",
         "backend_name": "backend_name",

@@ -147,7 +147,7 @@ class Backend(ConfigRow):
         if self.pk:
             for target in self.targets.select_related("alias"):
                 yield target.alias
-            yield from self.models.filter(DiscoveredModel.spoken_of())
+            yield from self.models.filter(DiscoveredModel.with_overrides())
 
     @property
     def key_told(self) -> str:
@@ -164,7 +164,7 @@ class DiscoveredModel(ConfigRow):
     """
 
     KIND = "models"
-    KEYS = 2
+    NATURAL_KEY = 2
     MEMBERS = {
         "backend": "backend_name",
         "model": "name",
@@ -252,10 +252,10 @@ class DiscoveredModel(ConfigRow):
         return self.backend.name
 
     @classmethod
-    def spoken_of(cls) -> models.Q:
+    def with_overrides(cls) -> models.Q:
         """Those of which the operator said anything."""
         said = models.Q(pk__in=())
-        for column in list(cls.MEMBERS.values())[cls.KEYS :]:
+        for column in list(cls.MEMBERS.values())[cls.NATURAL_KEY :]:
             is_text = isinstance(cls._meta.get_field(column), models.CharField)
             said |= ~models.Q(**{column: ""}) if is_text else ~models.Q(**{column: None})
         return said
@@ -270,7 +270,7 @@ class DiscoveredModel(ConfigRow):
     def document(self) -> Document:
         """What the operator set; empty when that is nothing."""
         said = {}
-        for member, column in list(self.MEMBERS.items())[self.KEYS :]:
+        for member, column in list(self.MEMBERS.items())[self.NATURAL_KEY :]:
             value = getattr(self, column)
             if value not in (None, ""):
                 said[member] = value
@@ -285,10 +285,10 @@ class DiscoveredModel(ConfigRow):
             self.backend = backend
             self.name = document["model"]
             self.listed = False
-        for member, column in list(self.MEMBERS.items())[self.KEYS :]:
+        for member, column in list(self.MEMBERS.items())[self.NATURAL_KEY :]:
             setattr(self, column, document.get(member, self.default(column)))
 
-    def withdraw(self) -> None:
+    def remove(self) -> None:
         """The model stays; what the operator said of it goes."""
         self.fill({})
         self.save()

@@ -79,7 +79,7 @@ class ConfigRow(models.Model):
     """
 
     KIND: ClassVar[str] = ""
-    KEYS: ClassVar[int] = 1
+    NATURAL_KEY: ClassVar[int] = 1
     MEMBERS: ClassVar[dict[str, str]] = {}
     LOOKUPS: ClassVar[dict[str, str]] = {}
 
@@ -100,7 +100,7 @@ class ConfigRow(models.Model):
 
     def document(self) -> Document:
         """This row as plain data."""
-        keys = list(self.MEMBERS)[: self.KEYS]
+        keys = list(self.MEMBERS)[: self.NATURAL_KEY]
         told = {}
         for member, column in self.MEMBERS.items():
             value = getattr(self, column)
@@ -116,7 +116,7 @@ class ConfigRow(models.Model):
                 value = str(value)
             setattr(self, column, value)
 
-    def withdraw(self) -> None:
+    def remove(self) -> None:
         """Undo of the row's being there."""
         self.delete()
 

@@ -111,7 +111,7 @@ class _Unit:
         for (model, pk), before in self.before.items():
             after = _stored(model, pk)
             if before != after:
-                label = " ".join(list((after or before).values())[: model.KEYS])
+                label = " ".join(list((after or before).values())[: model.NATURAL_KEY])
                 yield Change.objects.create(
                     actor=self.actor,
                     kind=model.KIND,

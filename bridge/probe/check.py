@@ -88,7 +88,7 @@ Build = Callable[[Subject], Body]
 Judge = Callable[[ProbeReply, Subject], CheckVerdict]
 
 
-def _no_facts(heard: ProbeReply) -> Mapping[str, Any]:
+def _no_facts(reply: ProbeReply) -> Mapping[str, Any]:
     return {}
 
 
@@ -112,24 +112,24 @@ class Check:
 
 
 def find(
-    check: Check, heard: ProbeReply, subject: Subject, secrets: tuple[str, ...] = ()
+    check: Check, reply: ProbeReply, subject: Subject, secrets: tuple[str, ...] = ()
 ) -> Finding:
     """The finding of a check; `secrets` do not appear in its evidence."""
-    verdict = _verdict(check, heard, subject)
+    verdict = _verdict(check, reply, subject)
     facts = dict(verdict.facts)
-    if heard.thought.strip():
+    if reply.thought.strip():
         facts["reasoning"] = True
     return Finding(check.name, check.title, verdict.works, plain(verdict.evidence, secrets), facts)
 
 
-def _verdict(check: Check, heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    if heard.silence:
-        return CheckVerdict(None, f"No answer to judge: {heard.silence}")
-    if heard.error and not check.judges_refusals:
-        return CheckVerdict(False, f"Answered with {heard.said}", check.refusal_facts(heard))
-    verdict = check.judge(heard, subject)
-    if verdict.works is False and heard.cut and not heard.error and heard.is_blank:
-        return CheckVerdict(None, f"{spent(heard)} went into thinking, so nothing is known")
+def _verdict(check: Check, reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    if reply.silence:
+        return CheckVerdict(None, f"No answer to judge: {reply.silence}")
+    if reply.error and not check.judges_refusals:
+        return CheckVerdict(False, f"Answered with {reply.said}", check.refusal_facts(reply))
+    verdict = check.judge(reply, subject)
+    if verdict.works is False and reply.cut and not reply.error and reply.is_blank:
+        return CheckVerdict(None, f"{spent(reply)} went into thinking, so nothing is known")
     return verdict
 
 
@@ -185,14 +185,14 @@ def quoted(text: str) -> str:
     return f'"{text.strip()}"'
 
 
-def it_said(heard: ProbeReply) -> str:
+def it_said(reply: ProbeReply) -> str:
     """What came in place of what was wanted."""
-    if heard.calls:
-        return f"it called {', '.join(map(str, heard.calls))}"
-    return f"it said {quoted(heard.text)}" if heard.text.strip() else "the answer was empty"
+    if reply.calls:
+        return f"it called {', '.join(map(str, reply.calls))}"
+    return f"it said {quoted(reply.text)}" if reply.text.strip() else "the answer was empty"
 
 
-def spent(heard: ProbeReply) -> str:
+def spent(reply: ProbeReply) -> str:
     """The tokens of an answer that was cut."""
-    count = heard.usage.completion if heard.usage else None
+    count = reply.usage.completion if reply.usage else None
     return f"All {count} tokens" if count else "All tokens"

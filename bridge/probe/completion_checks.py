@@ -33,20 +33,20 @@ def _plain(subject: Subject) -> Body:
     return ask(subject, SUM, room=FIRST_ROOM)
 
 
-def _is_answered(heard: ProbeReply, subject: Subject) -> CheckVerdict:
+def _is_answered(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     return CheckVerdict(
-        bool(heard.text.strip()), f"Asked for 2 + 3{_ending(heard)}: {it_said(heard)}"
+        bool(reply.text.strip()), f"Asked for 2 + 3{_ending(reply)}: {it_said(reply)}"
     )
 
 
-def _ending(heard: ProbeReply) -> str:
-    return f", finish_reason {heard.finish}" if heard.finish else ""
+def _ending(reply: ProbeReply) -> str:
+    return f", finish_reason {reply.finish}" if reply.finish else ""
 
 
-def _has_usage(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    if heard.usage is None:
+def _has_usage(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    if reply.usage is None:
         return CheckVerdict(False, "The answer has no usage")
-    return CheckVerdict(True, _counts(heard.usage))
+    return CheckVerdict(True, _counts(reply.usage))
 
 
 def _counts(usage: ReportedUsage) -> str:
@@ -62,48 +62,48 @@ def _streamed(subject: Subject) -> Body:
     return ask(subject, COUNT, stream=True)
 
 
-def _is_stream(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    if not heard.chunks:
+def _is_stream(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    if not reply.chunks:
         return CheckVerdict(False, "One JSON document came, although a stream was asked for")
-    if not (heard.finish or heard.closed):
-        return CheckVerdict(False, f"{heard.chunks} chunks, and no word that the answer is over")
-    if not heard.text.strip():
-        return CheckVerdict(None, f"{heard.chunks} chunks, without any text in them")
-    mark = "closed by [DONE]" if heard.closed else "without [DONE] at the end"
-    return CheckVerdict(True, f"{heard.chunks} chunks, {mark}: {quoted(heard.text)}")
+    if not (reply.finish or reply.closed):
+        return CheckVerdict(False, f"{reply.chunks} chunks, and no word that the answer is over")
+    if not reply.text.strip():
+        return CheckVerdict(None, f"{reply.chunks} chunks, without any text in them")
+    mark = "closed by [DONE]" if reply.closed else "without [DONE] at the end"
+    return CheckVerdict(True, f"{reply.chunks} chunks, {mark}: {quoted(reply.text)}")
 
 
 def _streamed_usage(subject: Subject) -> Body:
     return ask(subject, SUM, stream=True, stream_options={"include_usage": True})
 
 
-def _has_last_usage(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    if heard.usage is None:
-        return CheckVerdict(False, f"No usage in any of {heard.chunks} chunks, although asked for")
-    place = "a chunk of its own" if heard.usage.final else "a chunk with choices"
-    return CheckVerdict(True, f"{_counts(heard.usage)}, in {place}")
+def _has_last_usage(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    if reply.usage is None:
+        return CheckVerdict(False, f"No usage in any of {reply.chunks} chunks, although asked for")
+    place = "a chunk of its own" if reply.usage.final else "a chunk with choices"
+    return CheckVerdict(True, f"{_counts(reply.usage)}, in {place}")
 
 
 def _stopping(subject: Subject) -> Body:
     return ask(subject, COUNT, stop=[STOP])
 
 
-def _stops(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    if STOP in heard.text:
-        where = "left in the text" if heard.text.rstrip().endswith(STOP) else "ignored"
-        return CheckVerdict(False, f"The stop sequence {STOP} was {where}: {quoted(heard.text)}")
-    if "4" in heard.text:
-        return CheckVerdict(True, f"It stopped before {STOP}: {quoted(heard.text)}")
-    return CheckVerdict(None, f"It never came near the stop sequence: {it_said(heard)}")
+def _stops(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    if STOP in reply.text:
+        where = "left in the text" if reply.text.rstrip().endswith(STOP) else "ignored"
+        return CheckVerdict(False, f"The stop sequence {STOP} was {where}: {quoted(reply.text)}")
+    if "4" in reply.text:
+        return CheckVerdict(True, f"It stopped before {STOP}: {quoted(reply.text)}")
+    return CheckVerdict(None, f"It never came near the stop sequence: {it_said(reply)}")
 
 
-def _names_stop(heard: ProbeReply, subject: Subject) -> CheckVerdict:
+def _names_stop(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     if subject.worked("stop") is not True:
         return CheckVerdict(None, "No answer stopped at a stop sequence")
-    if heard.stop == STOP:
-        return CheckVerdict(True, f"The answer names the sequence that it met: {heard.stop}")
+    if reply.stop == STOP:
+        return CheckVerdict(True, f"The answer names the sequence that it met: {reply.stop}")
     return CheckVerdict(
-        False, f"Only finish_reason {heard.finish or '(none)'}; the gateway looks itself"
+        False, f"Only finish_reason {reply.finish or '(none)'}; the gateway looks itself"
     )
 
 
@@ -113,29 +113,29 @@ def _formed(subject: Subject) -> Body:
     return ask(subject, user("I see seven red apples."), response_format=wanted)
 
 
-def _fits_schema(heard: ProbeReply, subject: Subject) -> CheckVerdict:
+def _fits_schema(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     try:
-        value = decode(heard.text.strip().encode())
+        value = decode(reply.text.strip().encode())
     except ValueError:
-        return CheckVerdict(None if heard.cut else False, f"No JSON: {it_said(heard)}")
+        return CheckVerdict(None if reply.cut else False, f"No JSON: {it_said(reply)}")
     fits = isinstance(value, dict) and {name: type(v) for name, v in value.items()} == {
         "colour": str,
         "count": int,
     }
-    return CheckVerdict(fits, f"{'It fits' if fits else 'It does not fit'}: {quoted(heard.text)}")
+    return CheckVerdict(fits, f"{'It fits' if fits else 'It does not fit'}: {quoted(reply.text)}")
 
 
 def _short(subject: Subject) -> Body:
     return {**ask(subject, LONG_COUNT), subject.profile.token_limit_field: SHORT}
 
 
-def _is_short(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    name, count = subject.profile.token_limit_field, heard.usage.completion if heard.usage else None
-    told = f"{count} tokens came" if count is not None else it_said(heard)
-    evidence = f"{name} {SHORT}{_ending(heard)}: {told}"
-    if len(heard.text) > SHORT * 8 or (count or 0) > SHORT:
+def _is_short(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    name, count = subject.profile.token_limit_field, reply.usage.completion if reply.usage else None
+    told = f"{count} tokens came" if count is not None else it_said(reply)
+    evidence = f"{name} {SHORT}{_ending(reply)}: {told}"
+    if len(reply.text) > SHORT * 8 or (count or 0) > SHORT:
         return CheckVerdict(False, evidence)
-    return CheckVerdict(True if heard.cut else None, evidence)
+    return CheckVerdict(True if reply.cut else None, evidence)
 
 
 def _begun(subject: Subject) -> Body:
@@ -145,13 +145,13 @@ def _begun(subject: Subject) -> Body:
     return ask(subject, CAPITAL, assistant(BEGUN), **fields)
 
 
-def _continues(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    text = heard.text.strip()
+def _continues(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    text = reply.text.strip()
     if text.startswith(BEGUN):
         return CheckVerdict(True, f"It repeats the beginning and goes on: {quoted(text)}")
     if text.startswith(REST):
         return CheckVerdict(True, f"It goes on where the beginning ended: {quoted(text)}")
-    return CheckVerdict(False, f"It began anew: {it_said(heard)}")
+    return CheckVerdict(False, f"It began anew: {it_said(reply)}")
 
 
 PLAIN: Iterable[Check] = (

@@ -37,21 +37,21 @@ def _huge(subject: Subject) -> Body:
     return {**ask(subject, SUM, stream=True), subject.profile.token_limit_field: HUGE}
 
 
-def _told(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    facts = _sizes(heard) if heard.error else {}
+def _told(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    facts = _sizes(reply) if reply.error else {}
     if facts:
-        return CheckVerdict(True, f"Told by the refusal: {heard.said}", facts)
+        return CheckVerdict(True, f"Told by the refusal: {reply.said}", facts)
     if declared := subject.facts.context:
         return CheckVerdict(True, f"The model list declares a context of {declared} tokens")
-    if heard.error:
-        return CheckVerdict(False, f"The refusal names no limit: {heard.said}")
+    if reply.error:
+        return CheckVerdict(False, f"The refusal names no limit: {reply.said}")
     return CheckVerdict(None, f"A limit of {HUGE} tokens was taken, so the true one is not known")
 
 
-def _sizes(heard: ProbeReply) -> dict[str, Any]:
+def _sizes(reply: ProbeReply) -> dict[str, Any]:
     """The limits that a refusal names, in tokens."""
-    found = context_overflow.recognise(heard.said, heard.document)
-    told = {"context": found.context if found else 0, "max_output": _longest_answer(heard.said)}
+    found = context_overflow.recognise(reply.said, reply.document)
+    told = {"context": found.context if found else 0, "max_output": _longest_answer(reply.said)}
     return {name: size for name, size in told.items() if _LEAST <= size < HUGE}
 
 

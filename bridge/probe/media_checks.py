@@ -27,17 +27,17 @@ def _image(subject: Subject) -> Body:
     return ask(subject, user([{"type": "text", "text": question}, part]))
 
 
-def _sees(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    named = list(dict.fromkeys(colour.lower() for colour in COLOURS.findall(heard.text)))
+def _sees(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    named = list(dict.fromkeys(colour.lower() for colour in COLOURS.findall(reply.text)))
     if named == SHOWN:
         return CheckVerdict(
-            True, f"Green left, yellow right: {quoted(heard.text)}", {"vision": True}
+            True, f"Green left, yellow right: {quoted(reply.text)}", {"vision": True}
         )
-    return CheckVerdict(False, f"The picture is green and yellow: {it_said(heard)}")
+    return CheckVerdict(False, f"The picture is green and yellow: {it_said(reply)}")
 
 
-def _takes_no_images(heard: ProbeReply) -> Mapping[str, Any]:
-    refused = heard.error is not None and heard.error.message.startswith(_NO_IMAGES)
+def _takes_no_images(reply: ProbeReply) -> Mapping[str, Any]:
+    refused = reply.error is not None and reply.error.message.startswith(_NO_IMAGES)
     return {"vision": False} if refused else {}
 
 
@@ -47,10 +47,10 @@ def _pdf(subject: Subject) -> Body:
     return ask(subject, user([{"type": "text", "text": question}, {"type": "file", "file": file}]))
 
 
-def _reads(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    if CODE_WORD in heard.text.lower():
-        return CheckVerdict(True, f"It read the page: {quoted(heard.text)}")
-    return CheckVerdict(False, f"The file was taken and not read: {it_said(heard)}")
+def _reads(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    if CODE_WORD in reply.text.lower():
+        return CheckVerdict(True, f"It read the page: {quoted(reply.text)}")
+    return CheckVerdict(False, f"The file was taken and not read: {it_said(reply)}")
 
 
 SHOWING: Iterable[Check] = (

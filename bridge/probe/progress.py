@@ -30,8 +30,8 @@ async def progress_lines(backend_id: int, model: str) -> AsyncIterator[bytes]:
     """The lines of one probe, each with its line end. Made for a streamed response."""
     findings: list[Finding] = []
     try:
-        aim = await database_sync_to_async(_aim)(backend_id, model)
-        async with aclosing(_lines(aim, findings)) as lines:
+        target = await database_sync_to_async(_target)(backend_id, model)
+        async with aclosing(_lines(target, findings)) as lines:
             async for line in lines:
                 yield line
         await database_sync_to_async(store)(backend_id, model, findings)
@@ -43,17 +43,17 @@ async def progress_lines(backend_id: int, model: str) -> AsyncIterator[bytes]:
         yield _line({"finished": True, "facts": known_facts(findings)})
 
 
-def _aim(backend_id: int, model: str) -> ProbeTarget:
+def _target(backend_id: int, model: str) -> ProbeTarget:
     row: Backend | None = Backend.objects.filter(pk=backend_id).first()
     if row is None:
         raise CannotProbe(NO_BACKEND)
     return resolve_target(row, model)
 
 
-async def _lines(aim: ProbeTarget, findings: list[Finding]) -> AsyncGenerator[bytes]:
+async def _lines(target: ProbeTarget, findings: list[Finding]) -> AsyncGenerator[bytes]:
     async with (
         aclosing(BackendClient(settings.BACKEND_CONNECT_TIMEOUT)) as upstream,
-        aclosing(run(upstream, aim)) as steps,
+        aclosing(run(upstream, target)) as steps,
     ):
         async for step in steps:
             findings.append(step.finding)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from bridge.backends.client import MAX_ERROR_BYTES, BackendClient
-from bridge.probe import reply as heard
+from bridge.probe import reply as reply
 from bridge.probe.check import Check, Finding, find, plain
 from bridge.probe.checks import CHECKS
 from bridge.probe.reply import Body, ProbeReply
@@ -49,10 +49,10 @@ class ProbeProgress:
     finding: Finding
 
 
-async def run(upstream: BackendClient, aim: ProbeTarget) -> AsyncGenerator[ProbeProgress]:
+async def run(upstream: BackendClient, target: ProbeTarget) -> AsyncGenerator[ProbeProgress]:
     """All checks, each as it is found. Raises CannotProbe: what was found is no whole probe."""
-    probe = _Probe(upstream, aim)
-    subject, answer, silent = aim.subject, ProbeReply(), 0
+    probe = _Probe(upstream, target)
+    subject, answer, silent = target.subject, ProbeReply(), 0
     for number, check in enumerate(CHECKS, 1):
         if check.build is not None:
             answer = await probe.answer(check, check.build(subject))
@@ -69,12 +69,14 @@ async def run(upstream: BackendClient, aim: ProbeTarget) -> AsyncGenerator[Probe
 class _Probe:
     """Asks one model; every failure of the way there becomes a silence, or ends the run."""
 
-    def __init__(self, upstream: BackendClient, aim: ProbeTarget) -> None:
+    def __init__(self, upstream: BackendClient, target: ProbeTarget) -> None:
         self._upstream = upstream
-        self._aim = aim
-        host = urlsplit(aim.backend.url).hostname or ""
-        self.secrets = (aim.key, aim.backend.host, host)
-        self._asked = ErrorContext(model=aim.subject.model, operator_key=True, secrets=self.secrets)
+        self._target = target
+        host = urlsplit(target.backend.url).hostname or ""
+        self.secrets = (target.key, target.backend.host, host)
+        self._asked = ErrorContext(
+            model=target.subject.model, operator_key=True, secrets=self.secrets
+        )
 
     def stopped(self, why: str) -> CannotProbe:
         """The end of the run, in words that may be shown."""
@@ -103,20 +105,20 @@ class _Probe:
             return ProbeReply(status=504, silence=f"nothing complete in {CHECK_SECONDS:g} seconds")
         except ApiError as error:
             if error.retryable:
-                raise self.stopped(f"{error.message} ({self._aim.backend.name})") from None
+                raise self.stopped(f"{error.message} ({self._target.backend.name})") from None
             return ProbeReply(status=error.status, silence=error.message)
 
     async def _exchange(self, check: Check, body: Body) -> ProbeReply:
-        reply = await self._upstream.send(self._aim.backend, self._aim.key, encode(body))
-        good = 200 <= reply.status < 300
-        async with aclosing(reply):
-            raw = await reply.read(check.read_bytes if good else MAX_ERROR_BYTES)
+        received = await self._upstream.send(self._target.backend, self._target.key, encode(body))
+        good = 200 <= received.status < 300
+        async with aclosing(received):
+            raw = await received.read(check.read_bytes if good else MAX_ERROR_BYTES)
         if good:
-            return heard.answer(raw, body, self._asked)
-        return heard.refusal(reply.status, reply.headers, raw, self._asked)
+            return reply.answer(raw, body, self._asked)
+        return reply.refusal(received.status, received.headers, raw, self._asked)
 
     def _key_problem(self, answer: ProbeReply) -> str:
-        if not self._aim.key:
+        if not self._target.key:
             return f"{KEY_WANTED} ({answer.said})"
         return f"The backend refused the key ({answer.said})"
 
@@ -125,7 +127,7 @@ class _Probe:
         if answer.status == 403:
             return self._key_problem(answer)
         if answer.error and answer.error.status == 404:
-            return f"The backend does not know the model {self._aim.subject.model}"
+            return f"The backend does not know the model {self._target.subject.model}"
         said = answer.silence or (answer.error.message if answer.error else "")
         return f"The model gave no plain answer, so nothing can be told: {said}"
 

@@ -35,10 +35,10 @@ def _later(subject: Subject) -> Body:
     )
 
 
-def _is_heeded(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    if WORD.lower() in heard.text.lower():
-        return CheckVerdict(True, f"The answer does what the message says: {quoted(heard.text)}")
-    return CheckVerdict(False, f"It was taken and not heeded: {it_said(heard)}")
+def _is_heeded(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    if WORD.lower() in reply.text.lower():
+        return CheckVerdict(True, f"The answer does what the message says: {quoted(reply.text)}")
+    return CheckVerdict(False, f"It was taken and not heeded: {it_said(reply)}")
 
 
 INSTRUCTING: Iterable[Check] = (

@@ -40,43 +40,43 @@ def _on(subject: Subject) -> Body:
     return _puzzle(subject, True)
 
 
-def _thinks(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    if heard.thought.strip():
-        return CheckVerdict(True, f"In {_place(heard)}: {quoted(heard.thought)}")
-    if heard.usage and heard.usage.reasoning:
-        count = heard.usage.reasoning
+def _thinks(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    if reply.thought.strip():
+        return CheckVerdict(True, f"In {_place(reply)}: {quoted(reply.thought)}")
+    if reply.usage and reply.usage.reasoning:
+        count = reply.usage.reasoning
         return CheckVerdict(
             True, f"Hidden, but {count} tokens of it are counted", {"reasoning": True}
         )
-    came = f"answered with {heard.said}" if heard.error else "none came, although it was asked for"
+    came = f"answered with {reply.said}" if reply.error else "none came, although it was asked for"
     if subject.thinks:
         return CheckVerdict(True, f"Seen in an earlier answer. With the switch: {came}")
-    return CheckVerdict(False, f"Thinking: {came}", _cannot_think(heard))
+    return CheckVerdict(False, f"Thinking: {came}", _cannot_think(reply))
 
 
-def _place(heard: ProbeReply) -> str:
+def _place(reply: ProbeReply) -> str:
     """Where thinking stood, with what the gateway must be told where it stood in the text."""
-    setting = _SETTINGS.get(heard.thought_in)
+    setting = _SETTINGS.get(reply.thought_in)
     return (
-        f"{heard.thought_in} (read with inline_thinking {setting})" if setting else heard.thought_in
+        f"{reply.thought_in} (read with inline_thinking {setting})" if setting else reply.thought_in
     )
 
 
-def _cannot_think(heard: ProbeReply) -> Mapping[str, Any]:
-    return {"reasoning": False} if _CANNOT_THINK.search(heard.said) else {}
+def _cannot_think(reply: ProbeReply) -> Mapping[str, Any]:
+    return {"reasoning": False} if _CANNOT_THINK.search(reply.said) else {}
 
 
 def _off(subject: Subject) -> Body:
     return _puzzle(subject, False)
 
 
-def _is_off(heard: ProbeReply, subject: Subject) -> CheckVerdict:
+def _is_off(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     sent = encode_text(switch(subject, False))
-    if heard.thought.strip():
-        return CheckVerdict(False, f"It thought all the same: {quoted(heard.thought)}")
-    if heard.usage and heard.usage.reasoning:
+    if reply.thought.strip():
+        return CheckVerdict(False, f"It thought all the same: {quoted(reply.thought)}")
+    if reply.usage and reply.usage.reasoning:
         return CheckVerdict(
-            False, f"{heard.usage.reasoning} tokens of thinking are counted all the same"
+            False, f"{reply.usage.reasoning} tokens of thinking are counted all the same"
         )
     if not subject.thinks:
         return CheckVerdict(None, "No thinking was seen that could be turned off")

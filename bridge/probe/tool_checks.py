@@ -34,19 +34,19 @@ def _free_streamed(subject: Subject) -> Body:
     return ask(subject, LISBON, tools=[WEATHER, CLOCK], stream=True)
 
 
-def _called(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    if not heard.calls:
-        return _nothing_called(heard)
-    if problem := _problem(heard.calls):
+def _called(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    if not reply.calls:
+        return _nothing_called(reply)
+    if problem := _problem(reply.calls):
         return CheckVerdict(False, problem)
-    how = "As text, which the gateway reads: " if heard.calls[0].as_text else ""
-    return CheckVerdict(True, f"{how}{_list(heard.calls)}", {"tools": True})
+    how = "As text, which the gateway reads: " if reply.calls[0].as_text else ""
+    return CheckVerdict(True, f"{how}{_list(reply.calls)}", {"tools": True})
 
 
-def _nothing_called(heard: ProbeReply) -> CheckVerdict:
-    if heard.cut:
-        return CheckVerdict(None, f"No call came before the limit: {it_said(heard)}")
-    return CheckVerdict(False, f"No call came: {it_said(heard)}")
+def _nothing_called(reply: ProbeReply) -> CheckVerdict:
+    if reply.cut:
+        return CheckVerdict(None, f"No call came before the limit: {it_said(reply)}")
+    return CheckVerdict(False, f"No call came: {it_said(reply)}")
 
 
 def _problem(calls: tuple[ReplyToolCall, ...]) -> str:
@@ -69,10 +69,10 @@ def _parallel(subject: Subject) -> Body:
     return ask(subject, TWO_CITIES, tools=[WEATHER])
 
 
-def _called_twice(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    verdict = _called(heard, subject)
-    if verdict.works and len(heard.calls) == 1:
-        return CheckVerdict(False, f"One call only: {_list(heard.calls)}", verdict.facts)
+def _called_twice(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    verdict = _called(reply, subject)
+    if verdict.works and len(reply.calls) == 1:
+        return CheckVerdict(False, f"One call only: {_list(reply.calls)}", verdict.facts)
     return verdict
 
 
@@ -81,11 +81,11 @@ def _named(subject: Subject) -> Body:
     return ask(subject, GREETING, tools=[WEATHER, CLOCK], tool_choice=choice)
 
 
-def _called_named(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    verdict = _called(heard, subject)
-    others = [call.name for call in heard.calls if call.name != FORCED]
+def _called_named(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    verdict = _called(reply, subject)
+    others = [call.name for call in reply.calls if call.name != FORCED]
     if verdict.works and others:
-        return CheckVerdict(False, f"{FORCED} was demanded: {_list(heard.calls)}")
+        return CheckVerdict(False, f"{FORCED} was demanded: {_list(reply.calls)}")
     return CheckVerdict(verdict.works, verdict.evidence)
 
 
@@ -93,15 +93,15 @@ def _required(subject: Subject) -> Body:
     return ask(subject, GREETING, tools=[WEATHER, CLOCK], tool_choice="required")
 
 
-def _called_any(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    verdict = _called(heard, subject)
-    in_vain = verdict.works is False and not heard.calls
+def _called_any(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    verdict = _called(reply, subject)
+    in_vain = verdict.works is False and not reply.calls
     never = in_vain and all(subject.worked(name) is False for name in _TRIALS)
     return CheckVerdict(verdict.works, verdict.evidence, {"tools": False} if never else {})
 
 
-def _takes_no_tools(heard: ProbeReply) -> Mapping[str, Any]:
-    refused = heard.error is not None and heard.error.message.startswith(_NO_TOOLS)
+def _takes_no_tools(reply: ProbeReply) -> Mapping[str, Any]:
+    refused = reply.error is not None and reply.error.message.startswith(_NO_TOOLS)
     return {"tools": False} if refused else {}
 
 
@@ -120,20 +120,20 @@ def _with_result(subject: Subject) -> Body:
     return ask(subject, *_history(subject), tools=[WEATHER])
 
 
-def _result_used(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    if MARK in heard.text:
-        return CheckVerdict(True, f"The result reached the model: {quoted(heard.text)}")
-    if heard.calls:
-        return CheckVerdict(None, f"The result was taken, but {it_said(heard)} once more")
-    return CheckVerdict(False, f"The result was not used: {it_said(heard)}")
+def _result_used(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    if MARK in reply.text:
+        return CheckVerdict(True, f"The result reached the model: {quoted(reply.text)}")
+    if reply.calls:
+        return CheckVerdict(None, f"The result was taken, but {it_said(reply)} once more")
+    return CheckVerdict(False, f"The result was not used: {it_said(reply)}")
 
 
 def _and_user(subject: Subject) -> Body:
     return ask(subject, *_history(subject), user("Now say goodbye."), tools=[WEATHER])
 
 
-def _goes_on(heard: ProbeReply, subject: Subject) -> CheckVerdict:
-    return CheckVerdict(None if heard.is_blank else True, f"The order was taken: {it_said(heard)}")
+def _goes_on(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+    return CheckVerdict(None if reply.is_blank else True, f"The order was taken: {it_said(reply)}")
 
 
 CALLING: Iterable[Check] = (

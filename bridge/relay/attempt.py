@@ -41,7 +41,7 @@ class UpstreamRequest:
 
     target: Target
     chat: ChatRequest
-    terms: StreamOptions
+    options: StreamOptions
     asked: ErrorContext
     key: str
     conversation: Conversation = ()
@@ -55,13 +55,13 @@ class OpenReply:
     """
 
     reply: Reply
-    inflow: ReadAhead
+    read_ahead: ReadAhead
     answer: Answer
     events: list[Event]
     idle: float
 
     async def aclose(self) -> None:
-        await self.inflow.aclose()
+        await self.read_ahead.aclose()
         await self.reply.aclose()
 
 
@@ -99,7 +99,7 @@ async def open_answer(
             remedy = error.remedy or Remedy()
             chat = _mended(chat, remedy)
             record.remedies.append(_told(error))
-            logger.info("%s: second try after: %s", order.terms.request_id, error.message)
+            logger.info("%s: second try after: %s", order.options.request_id, error.message)
             if error.remedy is None:
                 await asyncio.sleep(_pause(error))
 
@@ -147,20 +147,22 @@ async def _attempt(
     reply = await upstream.send(order.target.backend, order.key, body)
     record.headers_after = record.elapsed()
     record.connected_after = record.at(reply.connected_at)
-    inflow: ReadAhead | None = None
+    read_ahead: ReadAhead | None = None
     try:
         if not 200 <= reply.status < 300:
             raw = await reply.read(MAX_ERROR_BYTES)
             raise from_reply(reply.status, reply.headers, raw, order.asked)
         if not accepted.done():
             accepted.set_result(None)
-        inflow = ReadAhead(reply.chunks())
-        answer = Answer(order.terms, order.asked, reply.content_type)
+        read_ahead = ReadAhead(reply.chunks())
+        answer = Answer(order.options, order.asked, reply.content_type)
         idle = order.target.backend.idle or settings.IDLE_TIMEOUT
-        return OpenReply(reply, inflow, answer, await _first_events(inflow, answer, idle), idle)
+        return OpenReply(
+            reply, read_ahead, answer, await _first_events(read_ahead, answer, idle), idle
+        )
     except BaseException:
-        if inflow is not None:
-            await inflow.aclose()
+        if read_ahead is not None:
+            await read_ahead.aclose()
         await reply.aclose()
         raise
 
@@ -178,7 +180,7 @@ def _content(
         record.repeated_bytes = prefixes.repeated(order.conversation, prompt)
     body = encode(chat.body | parts)
     if debug.isEnabledFor(logging.DEBUG):
-        debug.debug("%s: %s", order.terms.request_id, _outline(order, chat, len(body)))
+        debug.debug("%s: %s", order.options.request_id, _outline(order, chat, len(body)))
     return body
 
 
@@ -192,10 +194,10 @@ def _outline(order: UpstreamRequest, chat: ChatRequest, size: int) -> str:
     return encode_text(told | fields)
 
 
-async def _first_events(inflow: ReadAhead, answer: Answer, idle: float) -> list[Event]:
+async def _first_events(read_ahead: ReadAhead, answer: Answer, idle: float) -> list[Event]:
     """Read until the answer begins. Its failures are raised: nothing was shown yet."""
     while not answer.begun:
-        data = await inflow.take(idle)
+        data = await read_ahead.take(idle)
         if data is None:
             raise did_not_answer(idle)
         events = answer.feed(data) if data else answer.finish()

@@ -74,7 +74,7 @@ class Exchange:
         )
         self.caller: Caller | None = None
         self.sample: BodySample | None = None
-        self.verdict: Decision | None = None
+        self.decision: Decision | None = None
         self.targets: Failover | None = None
         self._opening: asyncio.Task[OpenReply] | None = None
         self._accepted: asyncio.Future[None] | None = None
@@ -98,10 +98,10 @@ class Exchange:
         if is_chosen(caller.issued.sample_percent):
             self.sample = BodySample(self.call.body)
 
-    async def admitted(self, plan: RoutedRequest) -> UpstreamRequest:
+    async def admitted(self, routed: RoutedRequest) -> UpstreamRequest:
         """The order for the first target that may be called. Raises ApiError."""
-        self.record.route, self.record.alias = plan.route.steps, plan.route.alias
-        self.targets = Failover(self.gateway, plan, self.record)
+        self.record.route, self.record.alias = routed.route.steps, routed.route.alias
+        self.targets = Failover(self.gateway, routed, self.record)
         return await self.targets.advance()
 
     @property
@@ -114,10 +114,10 @@ class Exchange:
         issued = self.caller.issued if self.caller else None
         if issued is None or issued.limits.is_empty:
             return
-        counters = self.gateway.counters
-        self.verdict = await counters.admit(issued.id, issued.limits, tokens, time.time())
-        if not self.verdict.is_allowed:
-            raise _over_limit(self.verdict)
+        limiter = self.gateway.limiter
+        self.decision = await limiter.admit(issued.id, issued.limits, tokens, time.time())
+        if not self.decision.is_allowed:
+            raise _over_limit(self.decision)
 
     def begin(self) -> asyncio.Task[OpenReply]:
         """Start to open the backend's answer."""
@@ -155,8 +155,8 @@ class Exchange:
         self.head_sent = True
         self.record.status = self.record.status or status
         headers = {**headers, "request-id": self.call.request_id}
-        if self.verdict is not None:
-            headers = limits.headers(self.verdict) | headers
+        if self.decision is not None:
+            headers = limits.headers(self.decision) | headers
         if order := self.order:
             headers["x-gateway-model"] = _header_text(order.target.model)
             if order.chat.dropped:
@@ -169,7 +169,7 @@ class Exchange:
         if self._opening is None:
             return
         if opened := self._open_answer():
-            opened.inflow.fail(ApiError(529, RESTARTING))
+            opened.read_ahead.fail(ApiError(529, RESTARTING))
         else:
             self._opening.cancel()
 
@@ -212,7 +212,7 @@ class Exchange:
             self.targets.permit.succeeded()
         order = self.order
         if order is not None and reported.prompt and not order.chat.media:
-            self.gateway.lessons.counted(order.target, order.chat.text_bytes, reported.prompt)
+            self.gateway.learned.counted(order.target, order.chat.text_bytes, reported.prompt)
 
     def _count(self, answer: Answer) -> None:
         """What was used so far, as reported, or else as estimated."""
@@ -240,18 +240,18 @@ class Exchange:
         if self.sample is not None:
             record.sample = self.sample.told()
         record.write(self.gateway.spool)
-        self.gateway.pulse.finished(record)
-        if self.verdict is not None and self.verdict.ticket is not None:
+        self.gateway.activity.finished(record)
+        if self.decision is not None and self.decision.reservation is not None:
             cost = usd(record.cost_nano_usd or 0)
-            ticket, tokens = self.verdict.ticket, record.tokens
-            await self.gateway.counters.settle(ticket, tokens, cost, time.time())
+            reservation, tokens = self.decision.reservation, record.tokens
+            await self.gateway.limiter.settle(reservation, tokens, cost, time.time())
 
     def _remember_refused(self) -> None:
         """What this backend refuses is left out of the next request."""
         if self.order is None or not self.record.refused:
             return
         names, target = tuple(self.record.refused), self.order.target
-        self.gateway.lessons.refused(target, names)
+        self.gateway.learned.refused(target, names)
         noting = self.gateway.discovery.remember_refused(target.backend, target.model, names)
         self.gateway.in_background(noting, "remember refused fields")
 
@@ -286,14 +286,14 @@ class Exchange:
             await opened.aclose()
 
 
-def _over_limit(verdict: Decision) -> ApiError:
+def _over_limit(decision: Decision) -> ApiError:
     return ApiError(
         429,
-        verdict.message,
-        "billing_error" if verdict.refused is LimitKind.BUDGET else "",
-        retry_after=verdict.retry_after,
-        should_retry=verdict.should_retry,
-        headers=limits.headers(verdict),
+        decision.message,
+        "billing_error" if decision.refused is LimitKind.BUDGET else "",
+        retry_after=decision.retry_after,
+        should_retry=decision.should_retry,
+        headers=limits.headers(decision),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bridge.backends.health import Permit
 from bridge.ledger.record import Record
 from bridge.relay.attempt import OpenReply, UpstreamRequest, open_answer
-from bridge.relay.prepare import RoutedRequest, clamped, make_order
+from bridge.relay.prepare import RoutedRequest, clamped, upstream_request
 from bridge.routing.resolve import Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
@@ -28,19 +28,19 @@ class Failover:
     """What is left of a route. `order` and `permit` are those of the target last tried."""
 
     gateway: Gateway
-    plan: RoutedRequest
+    routed: RoutedRequest
     record: Record
     order: UpstreamRequest | None = None
     permit: Permit | None = None
     _left: deque[Target] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._left = deque(self.plan.route.targets)
+        self._left = deque(self.routed.route.targets)
 
     @property
     def longest_wait(self) -> float:
         """Seconds that a whole answer may take."""
-        return max(target.backend.timeout for target in self.plan.route.targets)
+        return max(target.backend.timeout for target in self.routed.route.targets)
 
     async def advance(self) -> UpstreamRequest:
         """Go to the next target that may be called. Raises the first refusal when none may."""
@@ -58,14 +58,14 @@ class Failover:
     async def _take(self, target: Target) -> UpstreamRequest:
         permit = self.gateway.health.admit(target.backend)
         try:
-            self.order = await make_order(self.gateway, self.plan, target)
+            self.order = await upstream_request(self.gateway, self.routed, target)
         except BaseException:
             permit.abandoned()
             raise
         self.permit = permit
         self.record.backend, self.record.model = target.backend.name, target.model
         self.record.dropped = self.order.chat.dropped
-        self.record.clamped = clamped(self.plan.asked, self.order.chat)
+        self.record.clamped = clamped(self.routed.asked, self.order.chat)
         self.record.translated_after = self.record.elapsed()
         return self.order
 

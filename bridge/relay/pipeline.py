@@ -22,7 +22,7 @@ from bridge.backends.client import did_not_answer
 from bridge.keys import authentication
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.exchange import Call, Exchange, Head
-from bridge.relay.prepare import make_plan
+from bridge.relay.prepare import route_request
 from bridge.relay.pump import pump, to_bytes
 from bridge.routing import resolve
 from bridge.runtime.gateway import Gateway
@@ -50,30 +50,30 @@ Part = Head | bytes
 
 async def relay(gateway: Gateway, call: Call) -> AsyncGenerator[Part]:
     """Answer one POST /v1/messages: a head, then the body in pieces."""
-    journey = Exchange(gateway, call)
-    gateway.journeys.add(journey)
+    exchange = Exchange(gateway, call)
+    gateway.exchanges.add(exchange)
     try:
-        async with aclosing(_road(journey)) as parts:
+        async with aclosing(_road(exchange)) as parts:
             async for part in parts:
                 yield part
     except ApiError as error:
-        async for part in _refused(journey, await _explained(journey, error)):
+        async for part in _refused(exchange, await _explained(exchange, error)):
             yield part
     except Exception:  # the outermost guard of a request
         logger.exception("%s: %s", call.request_id, INTERNAL)
-        async for part in _refused(journey, ApiError(500, INTERNAL)):
+        async for part in _refused(exchange, ApiError(500, INTERNAL)):
             yield part
     finally:
-        gateway.journeys.discard(journey)
-        await journey.settle()
+        gateway.exchanges.discard(exchange)
+        await exchange.settle()
 
 
-async def _road(journey: Exchange) -> AsyncGenerator[Part]:
-    gateway, call, record = journey.gateway, journey.call, journey.record
+async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
+    gateway, call, record = exchange.gateway, exchange.call, exchange.record
     await gateway.ready()
     _check_capacity(gateway)
     caller = authentication.identify(call.headers, gateway.snapshot.keys, gateway.keys, time.time())
-    journey.identified(caller)
+    exchange.identified(caller)
     authentication.admit(caller, gateway.keys, gateway.snapshot.operator_key_in_use, call.address)
     if call.fault is not None:
         raise call.fault
@@ -81,74 +81,74 @@ async def _road(journey: Exchange) -> AsyncGenerator[Part]:
     record.asked_model, record.streamed = request.model, request.stream
     authentication.check_model(caller, request.model)
     await gateway.discovery.prepare(caller.secret)
-    plan = make_plan(gateway, request, caller, call.request_id, call.session)
-    order = await journey.admitted(plan)
-    await journey.counted_in(order.chat.prompt_tokens)
+    routed = route_request(gateway, request, caller, call.request_id, call.session)
+    order = await exchange.admitted(routed)
+    await exchange.counted_in(order.chat.prompt_tokens)
     if request.max_tokens == 0:
-        answer = _warmed_up(journey, order, request)
+        answer = _warmed_up(exchange, order, request)
     else:
-        answer = _streamed(journey, order) if request.stream else _plain(journey)
+        answer = _streamed(exchange, order) if request.stream else _plain(exchange)
     async with aclosing(answer) as parts:
         async for part in parts:
             yield part
 
 
 def _check_capacity(gateway: Gateway) -> None:
-    if 0 < settings.MAX_IN_FLIGHT < len(gateway.journeys):
+    if 0 < settings.MAX_IN_FLIGHT < len(gateway.exchanges):
         raise ApiError(529, AT_CAPACITY, retry_after=1)
 
 
-async def _plain(journey: Exchange) -> AsyncGenerator[Part]:
+async def _plain(exchange: Exchange) -> AsyncGenerator[Part]:
     """One JSON reply: the stream, folded."""
-    timeout = journey.longest_wait
+    timeout = exchange.longest_wait
     try:
         async with asyncio.timeout(timeout):
-            opened = await journey.open()
+            opened = await exchange.open()
             said = opened.events + [event async for batch in pump(opened) for event in batch]
     except TimeoutError:
         raise did_not_answer(timeout) from None
     if opened.answer.machine.error is not None:
         raise opened.answer.machine.error
     message = fold(said)
-    journey.answered(opened.answer)
-    if journey.sample is not None:
-        journey.sample.add(said)
-    await journey.account()
-    for part in _document(journey, 200, JSON_HEADERS, encode(message)):
+    exchange.answered(opened.answer)
+    if exchange.sample is not None:
+        exchange.sample.add(said)
+    await exchange.account()
+    for part in _document(exchange, 200, JSON_HEADERS, encode(message)):
         yield part
 
 
-async def _streamed(journey: Exchange, order: UpstreamRequest) -> AsyncGenerator[Part]:
+async def _streamed(exchange: Exchange, order: UpstreamRequest) -> AsyncGenerator[Part]:
     """Server-sent events. A failure before the first one is raised, for a reply with a status."""
-    opening = journey.begin()
-    await journey.grace(opening)
+    opening = exchange.begin()
+    await exchange.grace(opening)
     early: list[Event] = []
     if opening.done():
-        await journey.opened(opening)
+        await exchange.opened(opening)
     else:
-        early = MessageStream(order.terms).open()
-    yield journey.head(200, STREAM_HEADERS)
+        early = MessageStream(order.options).open()
+    yield exchange.head(200, STREAM_HEADERS)
     if early:
         yield to_bytes(early)
         async for ping in _pings_until(opening):
             yield ping
-    opened = await journey.opened(opening)
-    await _over(journey, opened, opened.events)
+    opened = await exchange.opened(opening)
+    await _over(exchange, opened, opened.events)
     if shown := opened.events[len(early) :]:
         yield to_bytes(shown)
     async with aclosing(pump(opened)) as batches:
         async for batch in batches:
-            await _over(journey, opened, batch)
+            await _over(exchange, opened, batch)
             yield to_bytes(batch)
 
 
-async def _over(journey: Exchange, opened: OpenReply, batch: list[Event]) -> None:
+async def _over(exchange: Exchange, opened: OpenReply, batch: list[Event]) -> None:
     """Before a batch goes out: when it is the last one, everything is settled first."""
-    if journey.sample is not None:
-        journey.sample.add(batch)
+    if exchange.sample is not None:
+        exchange.sample.add(batch)
     if opened.answer.over:
-        journey.answered(opened.answer)
-        await journey.account()
+        exchange.answered(opened.answer)
+        await exchange.account()
 
 
 async def _pings_until(opening: asyncio.Task[object]) -> AsyncGenerator[bytes]:
@@ -160,48 +160,48 @@ async def _pings_until(opening: asyncio.Task[object]) -> AsyncGenerator[bytes]:
 
 
 async def _warmed_up(
-    journey: Exchange, order: UpstreamRequest, request: MessagesRequest
+    exchange: Exchange, order: UpstreamRequest, request: MessagesRequest
 ) -> AsyncGenerator[Part]:
     """`max_tokens: 0` asks to warm a cache and generate nothing: answered here."""
     # The client is told what the prompt would count, but no backend was asked: nothing is spent.
     usage = events.Usage(order.chat.prompt_tokens, 0)
-    shell = events.Message(order.terms.message_id, request.model, usage)
+    shell = events.Message(order.options.message_id, request.model, usage)
     end = events.MessageDelta(events.Stop("max_tokens"), usage)
     said: list[Event] = [events.MessageStart(shell), events.Ping(), end, events.MessageStop()]
-    journey.record.status, journey.record.stop_reason = 200, "max_tokens"
-    await journey.account()
+    exchange.record.status, exchange.record.stop_reason = 200, "max_tokens"
+    await exchange.account()
     if request.stream:
-        yield journey.head(200, STREAM_HEADERS)
+        yield exchange.head(200, STREAM_HEADERS)
         yield to_bytes(said)
     else:
-        for part in _document(journey, 200, JSON_HEADERS, encode(fold(said))):
+        for part in _document(exchange, 200, JSON_HEADERS, encode(fold(said))):
             yield part
 
 
-async def _explained(journey: Exchange, error: ApiError) -> ApiError:
+async def _explained(exchange: Exchange, error: ApiError) -> ApiError:
     """A backend that does not know the model: read its list again, and say what there is."""
-    order = journey.order
-    if error.status != 404 or order is None or journey.head_sent:
+    order = exchange.order
+    if error.status != 404 or order is None or exchange.head_sent:
         return error
-    await journey.gateway.discovery.recheck(order.target.backend, order.key)
-    return resolve.unknown_model(journey.gateway.snapshot.routes, order.asked.model)
+    await exchange.gateway.discovery.recheck(order.target.backend, order.key)
+    return resolve.unknown_model(exchange.gateway.snapshot.routes, order.asked.model)
 
 
-async def _refused(journey: Exchange, error: ApiError) -> AsyncGenerator[Part]:
+async def _refused(exchange: Exchange, error: ApiError) -> AsyncGenerator[Part]:
     """The error as a reply, or as an event when the answer has begun."""
-    journey.failed(error)
-    await journey.account()
-    if journey.head_sent:
+    exchange.failed(error)
+    await exchange.account()
+    if exchange.head_sent:
         body = events.ErrorBody(error.stream_type, error.message)
-        yield to_bytes([events.Error(body, journey.call.request_id)])
+        yield to_bytes([events.Error(body, exchange.call.request_id)])
         return
     headers = JSON_HEADERS | error.reply_headers()
-    for part in _document(journey, error.status, headers, error.body(journey.call.request_id)):
+    for part in _document(exchange, error.status, headers, error.body(exchange.call.request_id)):
         yield part
 
 
 def _document(
-    journey: Exchange, status: int, headers: dict[str, str], body: bytes
+    exchange: Exchange, status: int, headers: dict[str, str], body: bytes
 ) -> Iterator[Part]:
-    yield journey.head(status, headers | {"content-length": str(len(body))})
+    yield exchange.head(status, headers | {"content-length": str(len(body))})
     yield body

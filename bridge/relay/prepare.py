@@ -41,7 +41,7 @@ class RoutedRequest:
     asked: int
 
 
-def make_plan(
+def route_request(
     gateway: Gateway, request: MessagesRequest, caller: Caller, request_id: str, session: str
 ) -> RoutedRequest:
     """Find the route. Raises ApiError: nothing has this name."""
@@ -51,36 +51,38 @@ def make_plan(
     return RoutedRequest(route, wanted, caller, request_id, message_id, session, request.max_tokens)
 
 
-async def translate(gateway: Gateway, plan: RoutedRequest, target: Target) -> ChatRequest:
+async def translate(gateway: Gateway, routed: RoutedRequest, target: Target) -> ChatRequest:
     """What is sent to this target. Raises ApiError.
 
     Reading a PDF takes its time, so a request that brings one is translated in a thread.
     """
-    if settings.PDF_TEXT_EXTRACTION and has_pdf(plan.request):
-        return await asyncio.to_thread(_translate, gateway, plan.request, target)
-    return _translate(gateway, plan.request, target)
+    if settings.PDF_TEXT_EXTRACTION and has_pdf(routed.request):
+        return await asyncio.to_thread(_translate, gateway, routed.request, target)
+    return _translate(gateway, routed.request, target)
 
 
 def _translate(gateway: Gateway, request: MessagesRequest, target: Target) -> ChatRequest:
-    manners = TranslationOptions(
+    options = TranslationOptions(
         settings.IMAGES_ON_TEXT_MODEL,
         settings.STRICT_TOOL_PAIRING,
         settings.SERVER_TOOLS,
         resolve.tool_names(gateway.snapshot.routes, target.model),
-        gateway.lessons.bytes_per_token(target),
+        gateway.learned.bytes_per_token(target),
         pdf.text_of if settings.PDF_TEXT_EXTRACTION else None,
     )
-    facts = gateway.lessons.applied(target)
+    facts = gateway.learned.applied(target)
     family = PROFILES.get(facts.dialect, target.backend.profile)
     profile = for_model(family, target.model)
-    return to_chat(request, target.model, profile, facts, manners)
+    return to_chat(request, target.model, profile, facts, options)
 
 
-async def make_order(gateway: Gateway, plan: RoutedRequest, target: Target) -> UpstreamRequest:
+async def upstream_request(
+    gateway: Gateway, routed: RoutedRequest, target: Target
+) -> UpstreamRequest:
     """The order for one target. Raises ApiError."""
-    request = plan.request
-    chat = await translate(gateway, plan, target)
-    key, operators = authentication.credential(plan.caller, target.backend, gateway.keys)
+    request = routed.request
+    chat = await translate(gateway, routed, target)
+    key, operators = authentication.credential(routed.caller, target.backend, gateway.keys)
     asked = ErrorContext(
         model=request.model,
         prompt_tokens=chat.prompt_tokens,
@@ -91,8 +93,8 @@ async def make_order(gateway: Gateway, plan: RoutedRequest, target: Target) -> U
         secrets=(key, target.backend.host),
         max_retry_after=settings.RETRY_AFTER_MAX,
     )
-    conversation = (plan.caller.fingerprint, plan.session, target.backend.name, target.model)
-    return UpstreamRequest(target, chat, _terms(plan, target, chat), asked, key, conversation)
+    conversation = (routed.caller.fingerprint, routed.session, target.backend.name, target.model)
+    return UpstreamRequest(target, chat, _terms(routed, target, chat), asked, key, conversation)
 
 
 def clamped(asked: int, chat: ChatRequest) -> list[str]:
@@ -110,11 +112,11 @@ def _written_calls(target: Target, chat: ChatRequest) -> dict[str, JSON]:
     return {function["name"]: function["parameters"] for function in functions}
 
 
-def _terms(plan: RoutedRequest, target: Target, chat: ChatRequest) -> StreamOptions:
-    request = plan.request
+def _terms(routed: RoutedRequest, target: Target, chat: ChatRequest) -> StreamOptions:
+    request = routed.request
     return StreamOptions(
-        message_id=plan.message_id,
-        request_id=plan.request_id,
+        message_id=routed.message_id,
+        request_id=routed.request_id,
         model=request.model,
         mint=mint,
         client_name=chat.names.to_client,

@@ -61,7 +61,7 @@ async def _next(opened: OpenReply, clocks: Clocks) -> list[Event]:
     """One step: bytes taken, or a clock that struck."""
     answer = opened.answer
     try:
-        data = await opened.inflow.take(clocks.patience(time.monotonic()))
+        data = await opened.read_ahead.take(clocks.patience(time.monotonic()))
     except ApiError as error:
         # Cut after the reason to stop was named: nothing is missing but the usage.
         return answer.finish() if answer.finishing else answer.fail(error)
@@ -81,7 +81,7 @@ async def _next(opened: OpenReply, clocks: Clocks) -> list[Event]:
 async def _drain(opened: OpenReply) -> None:
     """Take the end of the body, if it is there already."""
     try:
-        while await opened.inflow.take(TAIL_SECONDS):
+        while await opened.read_ahead.take(TAIL_SECONDS):
             pass
     except ApiError:
         return

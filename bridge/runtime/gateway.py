@@ -25,7 +25,7 @@ from bridge.cluster import announcements
 from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.keys.authentication import KeyPolicy, fingerprint_key, is_loopback
-from bridge.keys.limiter import Counters
+from bridge.keys.limiter import Limiter
 from bridge.ledger.spending import spent
 from bridge.ledger.spool import Spool
 from bridge.ledger.totals import TotalsReader
@@ -75,12 +75,12 @@ class Gateway:
         self.spool = Spool(settings.DATA_DIR / "spool", settings.SPOOL_MAX_BYTES)
         self.ledger = Ledger(self.spool, settings.USAGE_RETENTION_DAYS)
         self.totals = TotalsReader()
-        self.counters = Counters(spent)
-        self.lessons = LearnedFacts()
+        self.limiter = Limiter(spent)
+        self.learned = LearnedFacts()
         self.prefixes = Prefixes()
         self._primed = asyncio.Event()
-        self.journeys: set[Stoppable] = set()
-        self.pulse = ActivityPublisher(self.journeys, self.ledger)
+        self.exchanges: set[Stoppable] = set()
+        self.activity = ActivityPublisher(self.exchanges, self.ledger)
         self._errands: set[asyncio.Task[None]] = set()
         self._tasks = [
             self._background(self.store.keep_current(), "snapshot"),
@@ -89,7 +89,7 @@ class Gateway:
             self._background(self._count(), "counters"),
             self._background(self.discovery.run(), "discovery"),
             self._background(announcements.listen(self._stir), "announcements"),
-            self._background(self.pulse.run(), "pulse"),
+            self._background(self.activity.run(), "pulse"),
         ]
 
     def in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -109,14 +109,14 @@ class Gateway:
             with suppress(TimeoutError):
                 async with asyncio.timeout(INHERIT_SECONDS):
                     await self.ledger.has_inherited.wait()
-        await self.counters.prime(limits, time.time())
+        await self.limiter.prime(limits, time.time())
         self._primed.set()
-        await self.counters.run()
+        await self.limiter.run()
 
     def _stir(self) -> None:
         """Another process, or a page of this one, changed something."""
-        self.store.stir()
-        self.breakers.stir()
+        self.store.wake()
+        self.breakers.wake()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -136,11 +136,11 @@ class Gateway:
     async def drain(self, seconds: float) -> None:
         """Let running requests finish; end what is left after that many seconds."""
         deadline = asyncio.get_running_loop().time() + seconds
-        while self.journeys and asyncio.get_running_loop().time() < deadline:
+        while self.exchanges and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(DRAIN_TICK)
-        for journey in list(self.journeys):
-            journey.interrupt()
-        while self.journeys and asyncio.get_running_loop().time() < deadline + LAST_WORDS:
+        for exchange in list(self.exchanges):
+            exchange.interrupt()
+        while self.exchanges and asyncio.get_running_loop().time() < deadline + LAST_WORDS:
             await asyncio.sleep(DRAIN_TICK)
 
     async def aclose(self) -> None:
@@ -150,7 +150,7 @@ class Gateway:
         self.totals.close()
         await asyncio.gather(*self._tasks, *self._errands, return_exceptions=True)
         await self.ledger.aclose()
-        await self.counters.aclose()
+        await self.limiter.aclose()
         await self.upstream.aclose()
 
 

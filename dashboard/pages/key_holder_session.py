@@ -38,7 +38,7 @@ def visitor(request: HttpRequest) -> KeyHolder | None:
         key_id, fingerprint, mark = told
     except (signing.BadSignature, ValueError, TypeError):
         return None
-    return key_holders.still(int(key_id), str(fingerprint), str(mark))
+    return key_holders.revalidate(int(key_id), str(fingerprint), str(mark))
 
 
 def end(response: HttpResponse) -> None:

@@ -63,7 +63,7 @@ def a_request(**fields: Any) -> MessagesRequest:
     return read_request(json.dumps(body | fields).encode(), RequestLimits())
 
 
-def terms(**fields: Any) -> StreamOptions:
+def options(**fields: Any) -> StreamOptions:
     known = {"message_id": "msg_1", "request_id": "req_1", "model": "test/alpha"}
     return StreamOptions(mint=lambda: "m" * 24, **{**known, **fields})
 
@@ -80,12 +80,12 @@ def an_order(backend: BackendConfig, key: str = SECRET, **fields: Any) -> Upstre
         added=chat.added,
         secrets=(key, backend.host),
     )
-    return UpstreamRequest(target, chat, terms(), asked, key)
+    return UpstreamRequest(target, chat, options(), asked, key)
 
 
 def an_answer(**fields: Any) -> Answer:
     """The reading side of a stream, before its first byte."""
-    return Answer(terms(**fields), ErrorContext(), "text/event-stream")
+    return Answer(options(**fields), ErrorContext(), "text/event-stream")
 
 
 def wire(*chunks: Json | str) -> bytes:

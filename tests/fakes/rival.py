@@ -59,28 +59,28 @@ async def nothing_spent(key_id: int, period: str) -> Decimal:
 async def rush() -> dict[int, int]:
     """How many of the requests of each key were let in, all made at once."""
     from bridge.keys import redis_limiter
-    from bridge.keys.limiter import Counters
+    from bridge.keys.limiter import Limiter
 
     redis_limiter.PATIENCE_SECONDS = PATIENCE_SECONDS
-    counters = Counters(nothing_spent)
+    limiter = Limiter(nothing_spent)
     let_in = {}
     for key_id, limits in RUSHED.items():
-        asked = [counters.admit(key_id, limits, ESTIMATE, time.time()) for _ in range(AT_ONCE)]
+        asked = [limiter.admit(key_id, limits, ESTIMATE, time.time()) for _ in range(AT_ONCE)]
         let_in[key_id] = sum(verdict.is_allowed for verdict in await asyncio.gather(*asked))
-        assert counters.is_shared
-    await counters.aclose()
+        assert limiter.is_shared
+    await limiter.aclose()
     return let_in
 
 
 async def hold() -> None:
     from bridge.keys import redis_limiter
-    from bridge.keys.limiter import Counters
+    from bridge.keys.limiter import Limiter
 
     redis_limiter.PATIENCE_SECONDS = PATIENCE_SECONDS
-    counters = Counters(nothing_spent, LEASE_SECONDS)
-    verdict = await counters.admit(HELD, PLACES, 0, time.time())
+    limiter = Limiter(nothing_spent, LEASE_SECONDS)
+    verdict = await limiter.admit(HELD, PLACES, 0, time.time())
     print("holds" if verdict.is_allowed else "was refused")
-    await counters.run()
+    await limiter.run()
 
 
 def main(what: str) -> None:

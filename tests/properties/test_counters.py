@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from bridge.keys import redis_limiter
 from bridge.keys.limiter import LEASE_SECONDS
 from bridge.keys.limits import WINDOW_SECONDS, LimitKind, Limits, Outcome, Reservation
-from bridge.keys.memory_limiter import LocalCounters
-from bridge.keys.redis_limiter import RedisCounters
+from bridge.keys.memory_limiter import MemoryLimiter
+from bridge.keys.redis_limiter import RedisLimiter
 from tests.fakes.redis import RedisServer
 from tests.fakes.rival import PATIENCE_SECONDS
 
@@ -64,7 +64,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 async def played(
-    store: LocalCounters | RedisCounters, all_steps: list[Step], by: Limits
+    store: MemoryLimiter | RedisLimiter, all_steps: list[Step], by: Limits
 ) -> list[Outcome]:
     """The outcomes of these steps."""
     outcomes: list[Outcome] = []
@@ -76,10 +76,10 @@ async def played(
             ended = running.pop(step.ends % len(running))
             await store.settle(ended, step.tokens, step.cost, now)
         else:
-            ticket = Reservation(f"t{number}", 1, now, step.tokens, by)
-            outcomes.append(await store.admit(ticket))
+            reservation = Reservation(f"t{number}", 1, now, step.tokens, by)
+            outcomes.append(await store.admit(reservation))
             if outcomes[-1].refused is None:
-                running.append(ticket)
+                running.append(reservation)
     return outcomes
 
 
@@ -91,15 +91,15 @@ def test_redis_decides_as_memory_does(
     """One contract. Leases are left out here: they outlast every pause."""
 
     async def in_redis() -> list[Outcome]:
-        counters = RedisCounters(lease_seconds=LEASE_SECONDS * 10**6)
+        limiter = RedisLimiter(lease_seconds=LEASE_SECONDS * 10**6)
         try:
-            return await played(counters, all_steps, by)
+            return await played(limiter, all_steps, by)
         finally:
-            await counters.aclose()
+            await limiter.aclose()
 
     with redis.client() as client:
         client.flushall()
-    expected = asyncio.run(played(LocalCounters(), all_steps, by))
+    expected = asyncio.run(played(MemoryLimiter(), all_steps, by))
     assert asyncio.run(in_redis()) == expected
 
 
@@ -111,7 +111,7 @@ def test_no_minute_holds_more_than_the_limit(limit: int, pauses: list[float]) ->
     """bridge/keys/limits.py: wherever the 60 seconds begin."""
 
     async def let_in() -> list[float]:
-        store, now, passed = LocalCounters(), START, []
+        store, now, passed = MemoryLimiter(), START, []
         for number, pause in enumerate(pauses):
             now += pause
             outcome = await store.admit(Reservation(f"t{number}", 1, now, 0, Limits(rpm=limit)))
@@ -126,13 +126,15 @@ def test_no_minute_holds_more_than_the_limit(limit: int, pauses: list[float]) ->
 @given(pauses=st.lists(st.floats(0, 70, allow_nan=False), max_size=30), limit=st.integers(1, 5))
 def test_who_waits_as_told_is_let_in(pauses: list[float], limit: int) -> None:
     async def ask() -> None:
-        store, now = LocalCounters(), START
-        ticket = Reservation("", 1, now, 10, Limits(rpm=limit, tpm=25))
+        store, now = MemoryLimiter(), START
+        reservation = Reservation("", 1, now, 10, Limits(rpm=limit, tpm=25))
         for number, pause in enumerate(pauses):
             now += pause
-            outcome = await store.admit(replace(ticket, id=f"t{number}", at=now))
+            outcome = await store.admit(replace(reservation, id=f"t{number}", at=now))
             if outcome.refused in (LimitKind.REQUESTS, LimitKind.TOKENS):
                 now += outcome.wait + 1e-6
-                assert (await store.admit(replace(ticket, id=f"u{number}", at=now))).refused is None
+                assert (
+                    await store.admit(replace(reservation, id=f"u{number}", at=now))
+                ).refused is None
 
     asyncio.run(ask())

@@ -53,21 +53,21 @@ def translated(
     raw: bytes,
     profile: Profile,
     facts: ModelFacts,
-    manners: TranslationOptions,
+    options: TranslationOptions,
     counting: bool = False,
 ) -> tuple[MessagesRequest, ChatRequest] | ApiError:
     """The request and what becomes of it, or why not; anything but an ApiError is a crash."""
     try:
         request = read_request(raw, RequestLimits(), counting=counting)
-        return request, to_chat(request, "up/model", profile, facts, manners)
+        return request, to_chat(request, "up/model", profile, facts, options)
     except ApiError as error:
         return error
 
 
 def taken_or_refused(
-    raw: bytes, profile: Profile, facts: ModelFacts, manners: TranslationOptions, counting: bool
+    raw: bytes, profile: Profile, facts: ModelFacts, options: TranslationOptions, counting: bool
 ) -> None:
-    outcome = translated(raw, profile, facts, manners, counting)
+    outcome = translated(raw, profile, facts, options, counting)
     if isinstance(outcome, ApiError):
         assert 400 <= outcome.status < 500
         check_error(outcome.envelope("req_1"))
@@ -78,12 +78,12 @@ def taken_or_refused(
     assert display(request) is not None and has_pdf(request) in (True, False)
 
 
-@given(body=requests(), profile=BACKENDS, facts=FACTS, manners=LENIENT)
+@given(body=requests(), profile=BACKENDS, facts=FACTS, options=LENIENT)
 def test_valid_request_is_taken_by_the_strictest_backend(
-    body: Json, profile: Profile, facts: ModelFacts, manners: TranslationOptions
+    body: Json, profile: Profile, facts: ModelFacts, options: TranslationOptions
 ) -> None:
     """S15, S16: backends refuse orders, repeats and members that the Messages API allows."""
-    outcome = translated(written(body, raw=True).encode(), profile, facts, manners)
+    outcome = translated(written(body, raw=True).encode(), profile, facts, options)
     if isinstance(outcome, ApiError):
         assert outcome.message == "messages: text content blocks must be non-empty"
         return
@@ -113,7 +113,7 @@ def test_every_word_of_a_conversation_reaches_the_backend(
     changes=CHANGES,
     profile=BACKENDS,
     facts=FACTS,
-    manners=MANNERS,
+    options=MANNERS,
     counting=st.booleans(),
 )
 def test_spoilt_request_is_taken_or_refused(
@@ -121,21 +121,21 @@ def test_spoilt_request_is_taken_or_refused(
     changes: list[Change],
     profile: Profile,
     facts: ModelFacts,
-    manners: TranslationOptions,
+    options: TranslationOptions,
     counting: bool,
 ) -> None:
     """Ours: a wrong member is the caller's error, wherever it stands."""
     raw = written(changed(body, changes), raw=False).encode()
-    taken_or_refused(raw, profile, facts, manners, counting)
+    taken_or_refused(raw, profile, facts, options, counting)
 
 
-@given(body=requests(), splices=SPLICES, profile=BACKENDS, manners=MANNERS)
+@given(body=requests(), splices=SPLICES, profile=BACKENDS, options=MANNERS)
 def test_spoilt_bytes_are_taken_or_refused(
-    body: Json, splices: list[Splice], profile: Profile, manners: TranslationOptions
+    body: Json, splices: list[Splice], profile: Profile, options: TranslationOptions
 ) -> None:
     """Ours: the fuzz target of the request parser; real-shaped bodies with damage."""
     raw = spliced(written(body, raw=True).encode(), splices)
-    taken_or_refused(raw, profile, ModelFacts("m"), manners, counting=False)
+    taken_or_refused(raw, profile, ModelFacts("m"), options, counting=False)
 
 
 @given(raw=st.one_of(st.binary(), JUNK.map(lambda value: written(value, raw=True).encode())))
@@ -146,22 +146,22 @@ def test_no_bytes_at_all_break_the_parser(raw: bytes) -> None:
     )
 
 
-@given(body=requests(), changes=CHANGES, profile=BACKENDS, facts=FACTS, manners=MANNERS)
+@given(body=requests(), changes=CHANGES, profile=BACKENDS, facts=FACTS, options=MANNERS)
 def test_translation_changes_no_input_and_repeats_itself(
     body: Json,
     changes: list[Change],
     profile: Profile,
     facts: ModelFacts,
-    manners: TranslationOptions,
+    options: TranslationOptions,
 ) -> None:
     """Ours: a second try translates again; backends keep caches of equal beginnings."""
     raw = written(changed(body, changes), raw=True).encode()
-    outcome = translated(raw, profile, facts, manners)
+    outcome = translated(raw, profile, facts, options)
     if isinstance(outcome, ApiError):
         return
     request, first = outcome
     before = copy.deepcopy(request)
-    second = to_chat(request, "up/model", profile, facts, manners)
+    second = to_chat(request, "up/model", profile, facts, options)
     assert request == before
     assert request.body == decode(raw, replacement="")
     assert (encode(second.body), second.dropped) == (encode(first.body), first.dropped)

@@ -75,13 +75,13 @@ def ask(**fields: Any) -> MessagesRequest:
 def to_backend(
     profile: str = "generic",
     facts: ModelFacts | None = None,
-    manners: TranslationOptions | None = None,
+    options: TranslationOptions | None = None,
     **fields: Any,
 ) -> ChatRequest:
     """What becomes of a request at a backend of that profile."""
     known = facts or ModelFacts("backend/model")
     return to_chat(
-        ask(**fields), "backend/model", PROFILES[profile], known, manners or TranslationOptions()
+        ask(**fields), "backend/model", PROFILES[profile], known, options or TranslationOptions()
     )
 
 

@@ -53,8 +53,8 @@ def make_terms(**changes: Any) -> StreamOptions:
 class Playbook:
     """One answer of the message stream, told as a conversation."""
 
-    def __init__(self, **terms: Any) -> None:
-        self.machine = MessageStream(make_terms(**terms))
+    def __init__(self, **options: Any) -> None:
+        self.machine = MessageStream(make_terms(**options))
         self.events: list[Event] = []
         self._unseen: list[Event] = []
 

@@ -6,7 +6,7 @@ A case file holds
     why           who demands it: the specification, a client or a backend observed doing it, or us
     status        of the backend's answer; 200 unless given. Others go through `from_reply`
     headers       of the backend's answer; a stream of events unless they say otherwise
-    asked, terms  what is known of the request; `terms.tools` are the names of its tools
+    asked, terms  what is known of the request; `options.tools` are the names of its tools
     chunk         members that all chunks share
     body          a list: objects are chunks, "[DONE]" is the end mark, other strings stand as they
                   are; or, for a plain answer, its JSON, or its text
@@ -70,7 +70,7 @@ class Transcript:
         given = dict(self.case.get("asked", {}))
         return ErrorContext(**given | {"added": frozenset(given.get("added", ()))})
 
-    def terms(self) -> StreamOptions:
+    def options(self) -> StreamOptions:
         given: dict[str, Any] = dict(self.case.get("terms", {}))
         names = ToolNames(128, {})
         for name in given.pop("tools", ()):
@@ -116,7 +116,7 @@ def replay(transcript: Transcript, size: int = 0) -> Outcome:
     if not 200 <= transcript.status < 300:
         error = from_reply(transcript.status, transcript.headers, transcript.raw, transcript.asked)
         return Outcome([], error, None)
-    answer = Answer(transcript.terms(), transcript.asked, transcript.headers["content-type"])
+    answer = Answer(transcript.options(), transcript.asked, transcript.headers["content-type"])
     produced: list[Event] = []
     try:
         for piece in _pieces(transcript.raw, size):

@@ -35,19 +35,19 @@ class Command(BaseCommand):
     def handle(self, *args: Any, backend: str, model: str, **options: Any) -> None:
         row = _row(backend)
         try:
-            aim = resolve_target(row, model, _key(options["key_env"]))
-            self.stdout.write(f"Probing {model} of {row.name} ({aim.subject.profile.name})")
-            findings = asyncio.run(self._findings(aim))
+            target = resolve_target(row, model, _key(options["key_env"]))
+            self.stdout.write(f"Probing {model} of {row.name} ({target.subject.profile.name})")
+            findings = asyncio.run(self._findings(target))
         except CannotProbe as problem:
             raise CommandError(str(problem)) from None
         store(row.pk, model, findings)
         self.stdout.write(f"\n{table(findings)}\n\n{summary(findings)}")
 
-    async def _findings(self, aim: ProbeTarget) -> list[Finding]:
+    async def _findings(self, target: ProbeTarget) -> list[Finding]:
         findings = []
         async with (
             aclosing(BackendClient(settings.BACKEND_CONNECT_TIMEOUT)) as upstream,
-            aclosing(run(upstream, aim)) as steps,
+            aclosing(run(upstream, target)) as steps,
         ):
             async for step in steps:
                 findings.append(step.finding)

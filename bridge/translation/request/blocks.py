@@ -66,12 +66,12 @@ class BlockContext:
         return self.role == "assistant"
 
 
-def to_pieces(blocks: tuple[Block, ...], site: BlockContext, path: str) -> list[Part]:
+def to_pieces(blocks: tuple[Block, ...], context: BlockContext, path: str) -> list[Part]:
     """The pieces of one message's content, in block order."""
     pieces: list[Part] = []
     for i, block in enumerate(blocks):
-        site.path = f"{path}.content.{i}"
-        pieces += BLOCKS.get(block["type"], _unknown)(block, site)
+        context.path = f"{path}.content.{i}"
+        pieces += BLOCKS.get(block["type"], _unknown)(block, context)
     return pieces
 
 
@@ -79,44 +79,46 @@ def _words(text: str) -> list[Part]:
     return [TextPart(text)] if text else []
 
 
-def _text(block: Block, site: BlockContext) -> list[Part]:
+def _text(block: Block, context: BlockContext) -> list[Part]:
     return _words(block["text"])
 
 
-def _nothing(block: Block, site: BlockContext) -> list[Part]:
+def _nothing(block: Block, context: BlockContext) -> list[Part]:
     return []
 
 
-def _unknown(block: Block, site: BlockContext) -> list[Part]:
+def _unknown(block: Block, context: BlockContext) -> list[Part]:
     return [TextPart(encode_text(block)[:MAX_UNKNOWN])]
 
 
-def _thinking(block: Block, site: BlockContext) -> list[Part]:
-    return [ReasoningPart(block["thinking"])] if site.from_assistant and block["thinking"] else []
+def _thinking(block: Block, context: BlockContext) -> list[Part]:
+    return (
+        [ReasoningPart(block["thinking"])] if context.from_assistant and block["thinking"] else []
+    )
 
 
 # --- media ------------------------------------------------------------------------------------
 
 
-def _image(block: Block, site: BlockContext) -> list[Part]:
-    if site.from_assistant:
+def _image(block: Block, context: BlockContext) -> list[Part]:
+    if context.from_assistant:
         return [TextPart("[image]")]
-    if site.facts.vision is not False:
-        return [ImagePart(_image_url(block["source"], site))]
-    if site.refuse_images:
+    if context.facts.vision is not False:
+        return [ImagePart(_image_url(block["source"], context))]
+    if context.refuse_images:
         raise ApiError.invalid(IMAGE_REFUSED)
-    site.dropped["image"] = None
+    context.dropped["image"] = None
     return [TextPart(IMAGE_OMITTED)]
 
 
-def _image_url(source: dict[str, JSON], site: BlockContext) -> str:
-    path = f"{site.path}.image.source"
+def _image_url(source: dict[str, JSON], context: BlockContext) -> str:
+    path = f"{context.path}.image.source"
     match source.get("type"):
         case "base64":
             data = _base64(source, path)
             return f"data:{_media_type(source, data)};base64,{data}"
         case "url" if source.get("url") and isinstance(source["url"], str):
-            if not site.profile.image_urls:
+            if not context.profile.image_urls:
                 raise ApiError.invalid("image: URL sources are not supported by this backend")
             return str(source["url"])
         case "file":
@@ -142,32 +144,32 @@ def _media_type(source: dict[str, JSON], data: str) -> str:
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "image/png")
 
 
-def _document(block: Block, site: BlockContext) -> list[Part]:
+def _document(block: Block, context: BlockContext) -> list[Part]:
     source = block["source"]
     match source.get("type"):
         case "text" if isinstance(source.get("data"), str):
             return [TextPart(_wrapped(block, source["data"]))]
         case "content":
-            return _inline_document(block, source.get("content"), site)
+            return _inline_document(block, source.get("content"), context)
         case "base64":
-            return _pdf(block, source, site)
+            return _pdf(block, source, context)
     raise ApiError.invalid(PDF_REFUSED)
 
 
-def _inline_document(block: Block, content: JSON, site: BlockContext) -> list[Part]:
+def _inline_document(block: Block, content: JSON, context: BlockContext) -> list[Part]:
     inner = inner_blocks(content)
     texts = [t for part in inner if isinstance(t := part.get("text"), str)]
     pieces: list[Part] = [TextPart(_wrapped(block, join_texts(texts)))]
     for part in inner:
         if part.get("type") == "image" and isinstance(part.get("source"), dict):
-            pieces += _image(part, site)
+            pieces += _image(part, context)
     return pieces
 
 
-def _pdf(block: Block, source: dict[str, JSON], site: BlockContext) -> list[Part]:
-    data = _base64(source, f"{site.path}.source")
-    if not site.profile.file_parts or site.in_result or site.from_assistant:
-        text = site.pdf_text(data) if site.pdf_text else ""
+def _pdf(block: Block, source: dict[str, JSON], context: BlockContext) -> list[Part]:
+    data = _base64(source, f"{context.path}.source")
+    if not context.profile.file_parts or context.in_result or context.from_assistant:
+        text = context.pdf_text(data) if context.pdf_text else ""
         if not text:
             raise ApiError.invalid(PDF_REFUSED)
         return [TextPart(_wrapped(block, text))]
@@ -184,7 +186,7 @@ def _wrapped(block: Block, text: str) -> str:
     return f"<document{attribute}>\n{head}{text}\n</document>"
 
 
-def _search_result(block: Block, site: BlockContext) -> list[Part]:
+def _search_result(block: Block, context: BlockContext) -> list[Part]:
     inner = inner_blocks(block.get("content"))
     texts = [t for part in inner if isinstance(t := part.get("text"), str)]
     source, title = block.get("source", ""), block.get("title", "")
@@ -195,25 +197,25 @@ def _search_result(block: Block, site: BlockContext) -> list[Part]:
 # --- tools ------------------------------------------------------------------------------------
 
 
-def _tool_use(block: Block, site: BlockContext) -> list[Part]:
-    if not site.from_assistant:
+def _tool_use(block: Block, context: BlockContext) -> list[Part]:
+    if not context.from_assistant:
         return []
     arguments = block.get("input")
     text = encode_text(arguments) if isinstance(arguments, dict) else "{}"
-    return [ToolCallPart(block["id"], site.tool_name(block["name"]), text)]
+    return [ToolCallPart(block["id"], context.tool_name(block["name"]), text)]
 
 
-def _tool_result(block: Block, site: BlockContext) -> list[Part]:
-    site.in_result = True
-    path, pieces = site.path, list[Part]()
+def _tool_result(block: Block, context: BlockContext) -> list[Part]:
+    context.in_result = True
+    path, pieces = context.path, list[Part]()
     for inner in inner_blocks(block.get("content")):
-        pieces += IN_RESULT.get(inner.get("type", ""), _unknown)(inner, site)
-    site.in_result = False
+        pieces += IN_RESULT.get(inner.get("type", ""), _unknown)(inner, context)
+    context.in_result = False
     text = "\n".join(piece.text for piece in pieces if isinstance(piece, TextPart))
     pictures = tuple(piece for piece in pieces if isinstance(piece, ImagePart))
     if block.get("is_error") is True:
         text = _marked_as_error(text)
-    if site.from_assistant:
+    if context.from_assistant:
         return [TextPart(f"[tool result {block['tool_use_id']}] {text}")]
     return [ToolResultPart(block["tool_use_id"], text, pictures, path)]
 
@@ -223,15 +225,15 @@ def _marked_as_error(text: str) -> str:
     return text if marked else f"Error: {text or NO_OUTPUT}"
 
 
-def _loaded_tool(block: Block, site: BlockContext) -> list[Part]:
+def _loaded_tool(block: Block, context: BlockContext) -> list[Part]:
     return [TextPart(f"Loaded tool: {block.get('tool_name', '')}")]
 
 
-def _browser_state(block: Block, site: BlockContext) -> list[Part]:
+def _browser_state(block: Block, context: BlockContext) -> list[Part]:
     return [TextPart(encode_text(block.get("tabs")))]
 
 
-def _compaction(block: Block, site: BlockContext) -> list[Part]:
+def _compaction(block: Block, context: BlockContext) -> list[Part]:
     summary = block.get("content")
     if not isinstance(summary, str):
         return []
@@ -241,12 +243,12 @@ def _compaction(block: Block, site: BlockContext) -> list[Part]:
 # --- what ran on the vendor's side: told as text ----------------------------------------------
 
 
-def _server_use(block: Block, site: BlockContext) -> list[Part]:
+def _server_use(block: Block, context: BlockContext) -> list[Part]:
     server = f"{block['server_name']}." if isinstance(block.get("server_name"), str) else ""
     return [TextPart(f"[{server}{block.get('name')} {encode_text(block.get('input') or {})}]")]
 
 
-def _server_result(block: Block, site: BlockContext) -> list[Part]:
+def _server_result(block: Block, context: BlockContext) -> list[Part]:
     return _words("\n".join(line for line in _result_lines(block.get("content")) if line))
 
 

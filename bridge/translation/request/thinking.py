@@ -46,8 +46,8 @@ def read_wish(request: MessagesRequest) -> ThinkingRequest:
 
 def is_wished(request: MessagesRequest) -> bool:
     """The request asks for thinking, or for an effort."""
-    wish = read_wish(request)
-    return bool(wish.on or wish.effort)
+    wanted_thinking = read_wish(request)
+    return bool(wanted_thinking.on or wanted_thinking.effort)
 
 
 def display(request: MessagesRequest) -> str:
@@ -63,11 +63,13 @@ def _from_budget(budget: int) -> str:
 
 def switches(request: MessagesRequest, profile: Profile, facts: ModelFacts) -> dict[str, JSON]:
     """The fields to send; empty when nothing was asked or nothing can be."""
-    wish = read_wish(request)
-    if facts.reasoning is False or (wish.on is None and not wish.effort):
+    wanted_thinking = read_wish(request)
+    if facts.reasoning is False or (wanted_thinking.on is None and not wanted_thinking.effort):
         return {}
-    effort = _clamped(wish.effort, profile)
-    return _FORMS[profile.thinking](ThinkingRequest(wish.on, effort, wish.budget), facts)
+    effort = _clamped(wanted_thinking.effort, profile)
+    return _FORMS[profile.thinking](
+        ThinkingRequest(wanted_thinking.on, effort, wanted_thinking.budget), facts
+    )
 
 
 def _clamped(effort: str, profile: Profile) -> str:
@@ -78,47 +80,51 @@ def _clamped(effort: str, profile: Profile) -> str:
     return folded[effort]
 
 
-def _nothing(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+def _nothing(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     return {}
 
 
-def _effort(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    if wish.on is False:
+def _effort(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    if wanted_thinking.on is False:
         return {"reasoning_effort": "none"}
-    return {"reasoning_effort": wish.effort or "medium"}
+    return {"reasoning_effort": wanted_thinking.effort or "medium"}
 
 
-def _effort_if_known(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    return _effort(wish, facts) if facts.reasoning else {}
+def _effort_if_known(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    return _effort(wanted_thinking, facts) if facts.reasoning else {}
 
 
-def _vllm(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    if wish.budget:
-        return _effort(wish, facts) | {"thinking_token_budget": wish.budget}
-    return _effort(wish, facts)
+def _vllm(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    if wanted_thinking.budget:
+        return _effort(wanted_thinking, facts) | {"thinking_token_budget": wanted_thinking.budget}
+    return _effort(wanted_thinking, facts)
 
 
-def _template(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+def _template(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     # Two names for one switch: Qwen and GLM templates read the first, DeepSeek and Kimi the other.
-    on = wish.on is not False
+    on = wanted_thinking.on is not False
     fields: dict[str, JSON] = {"chat_template_kwargs": {"enable_thinking": on, "thinking": on}}
-    if on and wish.effort:
-        fields["reasoning_effort"] = wish.effort
+    if on and wanted_thinking.effort:
+        fields["reasoning_effort"] = wanted_thinking.effort
     return fields
 
 
-def _openrouter(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    if wish.on is False:
+def _openrouter(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    if wanted_thinking.on is False:
         return {"reasoning": {"enabled": False}}
-    if wish.budget:
-        return {"reasoning": {"max_tokens": wish.budget}}
-    return {"reasoning": {"effort": wish.effort} if wish.effort else {"enabled": True}}
+    if wanted_thinking.budget:
+        return {"reasoning": {"max_tokens": wanted_thinking.budget}}
+    return {
+        "reasoning": {"effort": wanted_thinking.effort}
+        if wanted_thinking.effort
+        else {"enabled": True}
+    }
 
 
-def _deepseek(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    if wish.on is False:
+def _deepseek(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    if wanted_thinking.on is False:
         return {"thinking": {"type": "disabled"}}
-    effort = {"reasoning_effort": wish.effort} if wish.effort else {}
+    effort = {"reasoning_effort": wanted_thinking.effort} if wanted_thinking.effort else {}
     return {"thinking": {"type": "enabled"}, **effort}
 
 

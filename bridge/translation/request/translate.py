@@ -133,18 +133,18 @@ def to_chat(
     model: str,
     profile: Profile,
     facts: ModelFacts,
-    manners: TranslationOptions,
+    options: TranslationOptions,
 ) -> ChatRequest:
     """Translate; `model` is the backend's name. Raises ApiError for what cannot be honoured."""
     _refuse(request)
-    names = ToolNames(profile.tool_name_limit, manners.tool_names)
-    toolbox = to_toolbox(request, profile, names, manners.server_tools)
-    refuses = manners.images_on_text_model == "error"
-    site = BlockContext(profile, facts, refuses, names.to_backend, manners.pdf_text)
-    messages = _messages(request, profile, site, manners.strict_tool_pairing)
-    body: dict[str, JSON] = {"model": model, "messages": messages, **toolbox.fields}
+    names = ToolNames(profile.tool_name_limit, options.tool_names)
+    tool_fields = to_toolbox(request, profile, names, options.server_tools)
+    refuses = options.images_on_text_model == "error"
+    context = BlockContext(profile, facts, refuses, names.to_backend, options.pdf_text)
+    messages = _messages(request, profile, context, options.strict_tool_pairing)
+    body: dict[str, JSON] = {"model": model, "messages": messages, **tool_fields.fields}
     dropped = _unsent(request)
-    dropped += [*toolbox.dropped, *site.dropped]
+    dropped += [*tool_fields.dropped, *context.dropped]
     sent_stops, own_stops = _split_stops(request.stop_sequences, profile)
     if sent_stops:
         body["stop"] = list(sent_stops)
@@ -161,7 +161,7 @@ def to_chat(
     if facts.refused:
         body = without(body, facts.refused)
     size, media = measure(body, len(encode(body)))
-    prompt = estimate(size, media, manners.bytes_per_token)
+    prompt = estimate(size, media, options.bytes_per_token)
     body[profile.token_limit_field] = clamp(request.max_tokens, prompt, facts)
     return ChatRequest(
         body=body,
@@ -170,7 +170,7 @@ def to_chat(
         used_ids=_tool_ids(request),
         stops=own_stops,
         prefill=_echoed(messages, profile),
-        one_call=toolbox.one_call,
+        one_call=tool_fields.one_call,
         prompt_tokens=prompt,
         text_bytes=size,
         media=media,
@@ -206,27 +206,27 @@ def clamp(max_tokens: int, prompt: int, facts: ModelFacts) -> int:
 
 
 def _messages(
-    request: MessagesRequest, profile: Profile, site: BlockContext, strict: bool
+    request: MessagesRequest, profile: Profile, context: BlockContext, strict: bool
 ) -> list[dict[str, JSON]]:
-    turns, early = _turns(request.messages, profile, site)
+    turns, early = _turns(request.messages, profile, context)
     leading = system.leading_system(request.system, early)
     chat = to_chat_messages(turns, profile, strict)
     return [{"role": "system", "content": leading}, *chat] if leading else chat
 
 
 def _turns(
-    messages: tuple[InputMessage, ...], profile: Profile, site: BlockContext
+    messages: tuple[InputMessage, ...], profile: Profile, context: BlockContext
 ) -> tuple[list[ChatTurn], list[str]]:
     """The turns of both sides, and the texts that join the leading system message."""
     turns: list[ChatTurn] = []
     early: list[str] = []
     answered = False
     for i, message in enumerate(messages):
-        site.role = message.role
+        context.role = message.role
         path = f"messages.{i}"
         if message.role != "system":
             answered = answered or message.role == "assistant"
-            turns += _own_turns(message, site, path)
+            turns += _own_turns(message, context, path)
             continue
         text = "" if system.expired(messages, i) else system.message_text(message)
         if text and (not answered or profile.inline_system == "merge"):
@@ -237,9 +237,9 @@ def _turns(
     return turns, early
 
 
-def _own_turns(message: InputMessage, site: BlockContext, path: str) -> list[ChatTurn]:
+def _own_turns(message: InputMessage, context: BlockContext, path: str) -> list[ChatTurn]:
     """A message's turn; a summary of what was before is the user's, wherever it stands."""
-    pieces = to_pieces(message.content, site, path)
+    pieces = to_pieces(message.content, context, path)
     turns = [ChatTurn(message.role, path, [p for p in pieces if not isinstance(p, SummaryPart)])]
     told: list[Part] = [TextPart(p.text) for p in pieces if isinstance(p, SummaryPart)]
     return [ChatTurn("user", path, told), *turns] if told else turns

@@ -108,9 +108,9 @@ class MessageStream:
     say correctly.
     """
 
-    def __init__(self, terms: StreamOptions) -> None:
-        self._terms = terms
-        self._used = set(terms.used_ids)
+    def __init__(self, options: StreamOptions) -> None:
+        self._terms = options
+        self._used = set(options.used_ids)
         self._tracker = CallTracker()
         self._queue: deque[CallFragments | deltas.Text | deltas.Reasoning] = deque()
         self._events: list[Event] = []
@@ -371,10 +371,10 @@ class MessageStream:
 
     def _cut_reason(self) -> str:
         """`max_tokens`, unless the window ended before the requested length did."""
-        reported, terms = self.reported, self._terms
+        reported, options = self.reported, self._terms
         total = (reported.prompt or 0) + (reported.completion or 0)
-        full = terms.context and total >= terms.context - _CONTEXT_SLACK
-        if full and (reported.completion or 0) < terms.max_tokens:
+        full = options.context and total >= options.context - _CONTEXT_SLACK
+        if full and (reported.completion or 0) < options.max_tokens:
             return "model_context_window_exceeded"
         return "max_tokens"
 

@@ -34,14 +34,14 @@ class Stage(Protocol):
     def feed(self, delta: Said) -> list[Said]: ...
 
 
-def _stages(terms: StreamOptions, stops: StopStage | None) -> list[Stage]:
+def _stages(options: StreamOptions, stops: StopStage | None) -> list[Stage]:
     stages: list[Stage] = []
-    if terms.prefill:
-        stages.append(PrefillEcho(terms.prefill))
-    if terms.inline_thinking:
-        stages.append(ThinkTags(opened=terms.inline_thinking == "open"))
-    if terms.written_calls:
-        stages.append(WrittenCalls(terms.written_calls))
+    if options.prefill:
+        stages.append(PrefillEcho(options.prefill))
+    if options.inline_thinking:
+        stages.append(ThinkTags(opened=options.inline_thinking == "open"))
+    if options.written_calls:
+        stages.append(WrittenCalls(options.written_calls))
     if stops is not None:
         stages.append(stops)
     return stages
@@ -50,7 +50,7 @@ def _stages(terms: StreamOptions, stops: StopStage | None) -> list[Stage]:
 class Answer:
     """One backend answer of either kind. While nothing has come out, a failure raises ApiError."""
 
-    def __init__(self, terms: StreamOptions, asked: ErrorContext, content_type: str) -> None:
+    def __init__(self, options: StreamOptions, asked: ErrorContext, content_type: str) -> None:
         self._asked = asked
         self._streamed = EVENT_STREAM in content_type.lower()
         self._sniffed = False
@@ -59,10 +59,10 @@ class Answer:
         self._chunks = ChunkReader()
         self._whole: list[bytes] = []
         self._size = 0
-        self._stops = StopStage(terms.gateway_stops) if terms.gateway_stops else None
-        self._stages = _stages(terms, self._stops)
+        self._stops = StopStage(options.gateway_stops) if options.gateway_stops else None
+        self._stages = _stages(options, self._stops)
         self._written = False
-        self.machine = MessageStream(terms)
+        self.machine = MessageStream(options)
 
     @property
     def repaired(self) -> list[str]:

@@ -40,7 +40,7 @@ def used(settings: Any, key: str = FORWARDED, **told: Any) -> str:
 
 
 def again(holder: KeyHolder) -> KeyHolder | None:
-    return key_holders.still(holder.key_id, holder.fingerprint, holder.mark)
+    return key_holders.revalidate(holder.key_id, holder.fingerprint, holder.mark)
 
 
 # --- who it is ------------------------------------------------------------------------------------
@@ -137,9 +137,9 @@ def test_no_mark_fits_another_key() -> None:
     (one, text), (other, _) = ApiKey.issue("maria"), ApiKey.issue("ci")
     holder = key_holders.holder_of(text)
     assert holder is not None and holder.key_id == one.pk
-    assert key_holders.still(other.pk, "", holder.mark) is None
-    assert key_holders.still(one.pk, "", "") is None
-    assert key_holders.still(0, "", holder.mark) is None
+    assert key_holders.revalidate(other.pk, "", holder.mark) is None
+    assert key_holders.revalidate(one.pk, "", "") is None
+    assert key_holders.revalidate(0, "", holder.mark) is None
 
 
 def test_a_key_costs_as_many_queries_whether_it_is_known_or_not(

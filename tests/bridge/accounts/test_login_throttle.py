@@ -124,8 +124,8 @@ def test_other_browser_counts_on() -> None:
 def test_tries_at_one_moment_are_counted_before_their_passwords_are_looked_at() -> None:
     """Ours: many connections must not buy many guesses."""
     requests = [RequestFactory().post(LOGIN, REMOTE_ADDR=HERE) for _ in range(20)]
-    heard = [AxesProxyHandler.is_allowed(each, {"username": "boss"}) for each in requests]
-    assert heard.count(True) == 5
+    reply = [AxesProxyHandler.is_allowed(each, {"username": "boss"}) for each in requests]
+    assert reply.count(True) == 5
 
 
 def test_numbers_are_the_operators(settings: Any) -> None:

@@ -129,7 +129,7 @@ async def test_opening_is_told_at_once(both: Both, monkeypatch: pytest.MonkeyPat
     await asyncio.sleep(0)
     both.one.fail(5)
     await asyncio.wait_for(told.wait(), WAIT)
-    both.two.rows.stir()
+    both.two.rows.wake()
     await until(lambda: both.two.state is State.OPEN)
     for loop in loops:
         loop.cancel()

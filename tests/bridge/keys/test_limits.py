@@ -23,9 +23,9 @@ from bridge.keys.limits import (
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 
 
-def verdict(limits: Limits, estimate: int = 100, **outcome: object) -> Decision:
-    ticket = Reservation("t", 1, NOW, estimate, limits)
-    return judge(ticket, Outcome(**outcome))  # type: ignore[arg-type]
+def decision(limits: Limits, estimate: int = 100, **outcome: object) -> Decision:
+    reservation = Reservation("t", 1, NOW, estimate, limits)
+    return judge(reservation, Outcome(**outcome))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["rpm", "tpm", "concurrent", "budget_usd"])
@@ -43,7 +43,7 @@ def test_limits_without_a_number_are_empty() -> None:
 def test_every_reply_shows_the_limits_that_there_are() -> None:
     """The vendor's names; times as RFC 3339."""
     limits = Limits(rpm=10, tpm=1000)
-    told = verdict(limits, requests=3, requests_reset=60.0, tokens=300, tokens_reset=12.5, spent=0)
+    told = decision(limits, requests=3, requests_reset=60.0, tokens=300, tokens_reset=12.5, spent=0)
     assert told.is_allowed
     assert headers(told) == {
         "anthropic-ratelimit-requests-limit": "10",
@@ -56,12 +56,12 @@ def test_every_reply_shows_the_limits_that_there_are() -> None:
 
 
 def test_limits_that_a_key_has_not_are_not_shown() -> None:
-    assert headers(verdict(Limits(concurrent=1, budget_usd=Decimal(5)))) == {}
+    assert headers(decision(Limits(concurrent=1, budget_usd=Decimal(5)))) == {}
 
 
 def test_more_used_than_allowed_leaves_nothing() -> None:
     """An answer may turn out longer than its estimate."""
-    told = headers(verdict(Limits(tpm=1000), tokens=1500))
+    told = headers(decision(Limits(tpm=1000), tokens=1500))
     assert told["anthropic-ratelimit-tokens-remaining"] == "0"
 
 
@@ -81,7 +81,7 @@ def test_more_used_than_allowed_leaves_nothing() -> None:
 def test_refusal_names_the_limit(kind: LimitKind, sentence: str, number: object) -> None:
     """wire E1: per-key rate limit, per-key budget used up."""
     limits = Limits(10, 1000, 2, Decimal("12.50"))
-    refused = verdict(limits, refused=kind, wait=3.2)
+    refused = decision(limits, refused=kind, wait=3.2)
     assert not refused.is_allowed
     assert (refused.refused, refused.limit, refused.message) == (kind, number, sentence)
 
@@ -89,14 +89,14 @@ def test_refusal_names_the_limit(kind: LimitKind, sentence: str, number: object)
 @pytest.mark.parametrize(("wait", "seconds"), [(0.001, "1"), (1.0, "1"), (1.01, "2"), (59.5, "60")])
 def test_refusal_says_in_whole_seconds_when_to_come_back(wait: float, seconds: str) -> None:
     """wire A3: retry-after, integer seconds. Rounded up: who comes back then is let in."""
-    refused = verdict(Limits(rpm=1), refused=LimitKind.REQUESTS, wait=wait)
+    refused = decision(Limits(rpm=1), refused=LimitKind.REQUESTS, wait=wait)
     assert headers(refused)["retry-after"] == seconds
     assert refused.should_retry is None
 
 
 def test_used_up_budget_lasts_until_the_next_period_and_is_no_matter_of_retries() -> None:
     """wire E1: x-should-retry: false, retry-after."""
-    refused = verdict(
+    refused = decision(
         Limits(budget_usd=Decimal(1), period="day"), refused=LimitKind.BUDGET, spent=2 * 10**9
     )
     assert (refused.retry_after, refused.should_retry) == (12 * 3600, False)
@@ -104,7 +104,7 @@ def test_used_up_budget_lasts_until_the_next_period_and_is_no_matter_of_retries(
 
 
 def test_request_larger_than_the_limit_is_told_that_waiting_is_of_no_use() -> None:
-    refused = verdict(Limits(tpm=1000), estimate=1200, refused=LimitKind.TOKENS, wait=inf)
+    refused = decision(Limits(tpm=1000), estimate=1200, refused=LimitKind.TOKENS, wait=inf)
     assert (refused.retry_after, refused.should_retry) == (None, False)
     assert "retry-after" not in headers(refused)
     assert refused.message == (
@@ -113,7 +113,7 @@ def test_request_larger_than_the_limit_is_told_that_waiting_is_of_no_use() -> No
 
 
 def test_passing_request_tells_no_wait() -> None:
-    passing = verdict(Limits(rpm=1), requests=1)
+    passing = decision(Limits(rpm=1), requests=1)
     assert (passing.retry_after, passing.message, passing.should_retry) == (None, "", None)
 
 

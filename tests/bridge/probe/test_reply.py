@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bridge.probe import reply as heard
+from bridge.probe import reply as reply
 from bridge.probe.reply import OPEN, TAGS, ProbeReply
 from bridge.translation.errors.from_backend import ErrorContext
 from tests.bridge.making import wire
@@ -31,7 +31,7 @@ def plain(*chunks: Json) -> bytes:
 
 
 def hear(raw: bytes, **body: object) -> ProbeReply:
-    return heard.answer(raw, {"model": "m", **body}, ASKED)
+    return reply.answer(raw, {"model": "m", **body}, ASKED)
 
 
 def test_plain_answer_and_stream_say_the_same() -> None:
@@ -129,7 +129,7 @@ def test_error_inside_a_good_answer_is_one(streamed: bool) -> None:
     ],
 )
 def test_refusals_of_any_form_are_told_in_their_words(raw: bytes, said: str) -> None:
-    one = heard.refusal(400, {}, raw, ASKED)
+    one = reply.refusal(400, {}, raw, ASKED)
     assert one.said == said
     assert one.error is not None and one.error.status == 400
 

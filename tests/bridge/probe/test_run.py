@@ -201,9 +201,9 @@ async def test_connection_that_was_kept_too_long_is_made_anew(
 # --- what ends a run ----------------------------------------------------------------------------
 
 
-async def reason(upstream: BackendClient, aim: ProbeTarget) -> str:
+async def reason(upstream: BackendClient, target: ProbeTarget) -> str:
     with pytest.raises(CannotProbe) as stopped:
-        async for _ in run(upstream, aim):
+        async for _ in run(upstream, target):
             pass
     return str(stopped.value)
 
@@ -281,9 +281,9 @@ async def test_server_that_falls_silent_ends_the_run(
     upstream: BackendClient, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue text: about a minute for a check; ours: not a minute for each of twenty."""
-    aim = an_aim(f"{backend.base_url}/v1")
+    target = an_aim(f"{backend.base_url}/v1")
     backend.on(ALPHA).answer(text("5"), finish("stop")).json({}, before=Gate())
-    steps = run(upstream, aim)
+    steps = run(upstream, target)
     first = await anext(steps)
     assert first.finding.works is True
     monkeypatch.setattr(running, "CHECK_SECONDS", 0.05)

@@ -39,9 +39,9 @@ def listed(row: Backend, **fields: Any) -> DiscoveredModel:
 def test_aim_is_the_backend_as_the_gateway_knows_it(row: Backend) -> None:
     Backend.objects.filter(pk=row.pk).update(dialect="vllm", timeout_seconds=7)
     row.refresh_from_db()
-    aim = resolve_target(row, "m")
-    assert (aim.backend.url, aim.backend.timeout) == ("https://llm.example.com/v1", 7.0)
-    assert (aim.subject.model, aim.subject.profile.name) == ("m", "vllm")
+    target = resolve_target(row, "m")
+    assert (target.backend.url, target.backend.timeout) == ("https://llm.example.com/v1", 7.0)
+    assert (target.subject.model, target.subject.profile.name) == ("m", "vllm")
 
 
 def test_family_of_the_model_alone_goes_before_its_backends(row: Backend) -> None:

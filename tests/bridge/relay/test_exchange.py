@@ -40,7 +40,7 @@ async def test_client_that_leaves_while_waiting_ends_the_call(
         await asking
     await asyncio.to_thread(backend.only_call.wait_left)
     assert [record.status for record in records] == [ABANDONED]
-    assert (engine.journeys, breaker(engine).failures) == (set(), 0)
+    assert (engine.exchanges, breaker(engine).failures) == (set(), 0)
 
 
 async def test_client_that_leaves_a_stream_ends_the_call(
@@ -111,8 +111,8 @@ async def test_trial_of_a_client_that_left_is_left_to_the_next(
 
 
 async def interrupted(engine: Gateway) -> None:
-    (journey,) = engine.journeys
-    journey.interrupt()
+    (exchange,) = engine.exchanges
+    exchange.interrupt()
 
 
 @BOTH
@@ -205,8 +205,8 @@ def test_client_and_session_are_recorded_and_cut() -> None:
 async def test_request_that_never_got_anywhere_is_recorded_as_left(
     engine: Gateway, records: list[Record]
 ) -> None:
-    journey = Exchange(engine, call())
-    await journey.settle()
+    exchange = Exchange(engine, call())
+    await exchange.settle()
     assert [record.status for record in records] == [ABANDONED]
 
 
@@ -216,7 +216,7 @@ async def test_answer_teaches_the_size_of_a_token(engine: Gateway, backend: Fake
     backend.on(ALPHA).answer(role(), text("Hi"), finish("stop"), usage(500, 2))
     await send(engine, text=question)
     (known,) = engine.snapshot.routes.backends
-    assert 2.0 < engine.lessons.bytes_per_token(Target(known, ALPHA, ModelFacts(ALPHA))) < 3.0
+    assert 2.0 < engine.learned.bytes_per_token(Target(known, ALPHA, ModelFacts(ALPHA))) < 3.0
 
 
 @pytest.mark.django_db(transaction=True)

@@ -233,7 +233,7 @@ async def test_what_the_answer_teaches_is_learnt_of_the_target_that_gave_it(
     backend.on(ALPHA).error(500)
     spare.on(ALPHA).answer(role(), text("Hi"), finish("stop"), usage(500, 2))
     await send(pair, text="word " * 200)
-    ratios = {backend for backend, _ in pair.lessons._ratios}
+    ratios = {backend for backend, _ in pair.learned._ratios}
     assert ratios == {"spare"}
 
 
@@ -277,8 +277,8 @@ async def test_restart_at_the_second_target_is_an_overload(
     spare.on(ALPHA).json({}, before=gate)
     asking = asyncio.create_task(send(pair, stream=True))
     await asyncio.to_thread(gate.wait_reached)
-    (journey,) = pair.journeys
-    journey.interrupt()
+    (exchange,) = pair.exchanges
+    exchange.interrupt()
     answer = await asyncio.wait_for(asking, WAIT)
     assert answer.error == (529, "overloaded_error", RESTARTING)
 

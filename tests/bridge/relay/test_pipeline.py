@@ -56,7 +56,7 @@ async def test_good_answer_is_recorded_and_settles_the_breaker(
     assert (record.backend, record.model, record.streamed) == ("main", ALPHA, stream)
     assert record.first_token_after is not None
     assert breaker(engine).failures == 0
-    assert engine.journeys == set()
+    assert engine.exchanges == set()
 
 
 @BOTH

@@ -126,4 +126,4 @@ async def test_bug_in_the_middle_of_a_stream_is_an_event(
     error = json.loads(answer.body.split(b"data: ")[-1])["error"]
     assert error == {"type": "api_error", "message": "Internal gateway error"}
     assert breaker(engine).state(0.0) is State.CLOSED
-    assert engine.journeys == set()
+    assert engine.exchanges == set()

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.keys.authentication import Caller
 from bridge.relay.attempt import UpstreamRequest
-from bridge.relay.prepare import RoutedRequest, make_order, make_plan
+from bridge.relay.prepare import RoutedRequest, route_request, upstream_request
 from bridge.routing.resolve import Alias, BackendConfig, WeightedTarget
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
@@ -23,16 +23,16 @@ CALLER = Caller("f1", secret=SECRET)
 TOOL = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
 
 
-def plan(
+def routed(
     engine: Gateway, caller: Caller = CALLER, session: str = "", **fields: Any
 ) -> RoutedRequest:
-    return make_plan(engine, a_request(**fields), caller, "req_1", session)
+    return route_request(engine, a_request(**fields), caller, "req_1", session)
 
 
 async def order(engine: Gateway, **fields: Any) -> UpstreamRequest:
     """The order for the first target."""
-    made = plan(engine, **fields)
-    return await make_order(engine, made, made.route.targets[0])
+    made = routed(engine, **fields)
+    return await upstream_request(engine, made, made.route.targets[0])
 
 
 def main_of(engine: Gateway) -> BackendConfig:
@@ -46,18 +46,22 @@ async def test_plan_holds_the_request_as_the_operator_wants_it(engine: Gateway) 
     """The model stays as the client named it: replies carry that name."""
     said = Overrides("", 0.5, 20, "P")
     change(engine, aliases=(Alias("fast", (WeightedTarget("main", BETA),), said),))
-    made = plan(engine, model="fast", temperature=1)
+    made = routed(engine, model="fast", temperature=1)
     assert (made.request.model, made.request.max_tokens) == ("fast", 20)
     assert (made.request.system, made.request.body["temperature"]) == (("P",), 0.5)
-    found = await make_order(engine, made, made.route.targets[0])
+    found = await upstream_request(engine, made, made.route.targets[0])
     assert found.chat.body["model"] == BETA
     assert found.chat.body["messages"][0] == {"role": "system", "content": "P"}
-    assert (found.asked.max_tokens, found.terms.max_tokens, found.terms.model) == (20, 20, "fast")
+    assert (found.asked.max_tokens, found.options.max_tokens, found.options.model) == (
+        20,
+        20,
+        "fast",
+    )
 
 
 async def test_name_that_nothing_fits_makes_no_plan(engine: Gateway) -> None:
     with pytest.raises(ApiError) as caught:
-        plan(engine, model="nobody/knows")
+        routed(engine, model="nobody/knows")
     assert caught.value.status == 404
 
 
@@ -68,7 +72,7 @@ async def test_session_or_else_the_key_says_where_it_sticks(pair: Gateway) -> No
     others = [Caller(f"f{i}", secret=SECRET) for i in range(20)]
 
     def first(caller: Caller, session: str) -> str:
-        return plan(pair, caller, session).route.targets[0].backend.name
+        return routed(pair, caller, session).route.targets[0].backend.name
 
     assert {first(CALLER, f"s{i}") for i in range(20)} == {"main", "spare"}
     assert len({first(caller, "s1") for caller in others}) == 1
@@ -77,10 +81,10 @@ async def test_session_or_else_the_key_says_where_it_sticks(pair: Gateway) -> No
 
 async def test_message_has_one_id_wherever_it_comes_from(pair: Gateway) -> None:
     """A reply that has begun is finished by the next target under the same id."""
-    made = plan(pair)
-    orders = [await make_order(pair, made, target) for target in made.route.targets]
+    made = routed(pair)
+    orders = [await upstream_request(pair, made, target) for target in made.route.targets]
     assert len(orders) == 2
-    assert len({found.terms.message_id for found in orders}) == 1
+    assert len({found.options.message_id for found in orders}) == 1
 
 
 # --- what an operator said of a model ----------------------------------------------------------
@@ -105,7 +109,7 @@ async def test_written_calls_are_read_as_the_model_or_else_the_setting_says(
     """backends.py, written_calls: empty, as TEXT_TOOL_CALLS says."""
     settings.TEXT_TOOL_CALLS = setting
     with_main(engine, models=facts(ALPHA, written_calls=said))
-    assert (set((await order(engine, tools=[TOOL])).terms.written_calls) == {"f"}) is read
+    assert (set((await order(engine, tools=[TOOL])).options.written_calls) == {"f"}) is read
 
 
 @pytest.mark.parametrize(("said", "told"), [("", ""), ("tags", "tags"), ("open", "open")])
@@ -114,7 +118,7 @@ async def test_thinking_in_the_text_is_read_as_the_model_says(
 ) -> None:
     """backends.py, inline_thinking."""
     with_main(engine, models=facts(ALPHA, inline_thinking=said))
-    assert (await order(engine)).terms.inline_thinking == told
+    assert (await order(engine)).options.inline_thinking == told
 
 
 async def test_window_of_the_model_bounds_the_answer(engine: Gateway) -> None:
@@ -130,8 +134,8 @@ async def test_window_of_the_model_bounds_the_answer(engine: Gateway) -> None:
 async def test_each_target_gets_its_own_credential(pair: Gateway, backend: FakeBackend) -> None:
     """design, Secrets: the operator's key of one backend never reaches another."""
     with_main(pair, key="cpk_operators")
-    made = plan(pair)
-    main, other = [await make_order(pair, made, target) for target in made.route.targets]
+    made = routed(pair)
+    main, other = [await upstream_request(pair, made, target) for target in made.route.targets]
     assert (main.key, main.asked.operator_key) == ("cpk_operators", True)
     assert (other.key, other.asked.operator_key) == (SECRET, False)
     assert main.asked.secrets == ("cpk_operators", main_of(pair).host)

@@ -61,12 +61,12 @@ def intervals(settings: Any) -> None:
     settings.PING_INTERVAL, settings.FINISH_GRACE = 15.0, 5.0
 
 
-def begun(clock: Clock, *items: Item, idle: float = 310.0, **terms: Any) -> OpenReply:
+def begun(clock: Clock, *items: Item, idle: float = 310.0, **options: Any) -> OpenReply:
     """An answer that has said "Hi" already."""
-    answer = an_answer(**terms)
+    answer = an_answer(**options)
     events = answer.feed(wire(text("Hi")))
-    inflow = cast(ReadAhead, Script(clock, *items))
-    return OpenReply(cast(Reply, None), inflow, answer, events, idle)
+    read_ahead = cast(ReadAhead, Script(clock, *items))
+    return OpenReply(cast(Reply, None), read_ahead, answer, events, idle)
 
 
 async def pumped(opened: OpenReply) -> list[list[Event]]:
@@ -224,9 +224,9 @@ async def test_answer_that_met_its_stop_sequence_ends_at_once(clock: Clock) -> N
     ],
 )
 def test_patience_lasts_until_the_first_clock_strikes(
-    written: float, heard: float, finishing: float | None, patience: float
+    written: float, reply: float, finishing: float | None, patience: float
 ) -> None:
-    assert Clocks(310.0, written, heard, finishing).patience(100.0) == pytest.approx(patience)
+    assert Clocks(310.0, written, reply, finishing).patience(100.0) == pytest.approx(patience)
 
 
 def test_nothing_to_say_is_written_as_a_ping() -> None:

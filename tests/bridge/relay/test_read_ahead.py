@@ -34,10 +34,10 @@ class Source:
             self.closed.set()
 
 
-async def taken(inflow: ReadAhead) -> list[bytes]:
+async def taken(read_ahead: ReadAhead) -> list[bytes]:
     """Everything up to the end."""
     parts = []
-    while part := await inflow.take(WAIT):
+    while part := await read_ahead.take(WAIT):
         parts.append(part)
     assert part == b""
     return parts
@@ -45,92 +45,92 @@ async def taken(inflow: ReadAhead) -> list[bytes]:
 
 async def test_bytes_come_in_order_and_then_the_end() -> None:
     source = Source()
-    inflow = ReadAhead(source.stream())
+    read_ahead = ReadAhead(source.stream())
     source.put(b"a", b"b", None)
-    assert b"".join(await taken(inflow)) == b"ab"
-    assert await inflow.take(WAIT) == b""
-    await inflow.aclose()
+    assert b"".join(await taken(read_ahead)) == b"ab"
+    assert await read_ahead.take(WAIT) == b""
+    await read_ahead.aclose()
 
 
 async def test_waiting_reader_gets_the_bytes_as_they_come() -> None:
     source = Source()
-    inflow = ReadAhead(source.stream())
-    waiting = asyncio.create_task(inflow.take(WAIT))
+    read_ahead = ReadAhead(source.stream())
+    waiting = asyncio.create_task(read_ahead.take(WAIT))
     await asyncio.sleep(0)
     source.put(b"late")
     assert await waiting == b"late"
-    await inflow.aclose()
+    await read_ahead.aclose()
 
 
 async def test_what_piled_up_comes_in_one_piece() -> None:
     """wire D2: several chunks in one write only when they are already there."""
     source = Source()
-    inflow = ReadAhead(source.stream())
+    read_ahead = ReadAhead(source.stream())
     source.put(b"a", b"b", b"c", None)
     await asyncio.wait_for(source.closed.wait(), WAIT)
-    assert await taken(inflow) == [b"abc"]
-    await inflow.aclose()
+    assert await taken(read_ahead) == [b"abc"]
+    await read_ahead.aclose()
 
 
 async def test_wait_that_times_out_loses_nothing() -> None:
     """inflow.py: a read that is cancelled by a clock would be lost."""
     source = Source()
-    inflow = ReadAhead(source.stream())
-    assert await inflow.take(NOW) is None
-    assert await inflow.take(NOW) is None
+    read_ahead = ReadAhead(source.stream())
+    assert await read_ahead.take(NOW) is None
+    assert await read_ahead.take(NOW) is None
     source.put(b"a", None)
-    assert b"".join(await taken(inflow)) == b"a"
-    await inflow.aclose()
+    assert b"".join(await taken(read_ahead)) == b"a"
+    await read_ahead.aclose()
 
 
 async def test_failure_is_raised_behind_what_came_before_it() -> None:
     """wire D7: a cut stream shows its content first."""
     source = Source()
-    inflow = ReadAhead(source.stream())
+    read_ahead = ReadAhead(source.stream())
     source.put(b"a", OSError("cut"))
     await asyncio.wait_for(source.closed.wait(), WAIT)
-    assert await inflow.take(WAIT) == b"a"
+    assert await read_ahead.take(WAIT) == b"a"
     for _ in range(2):
         with pytest.raises(OSError, match="cut"):
-            await inflow.take(WAIT)
-    await inflow.aclose()
+            await read_ahead.take(WAIT)
+    await read_ahead.aclose()
 
 
 async def test_failure_from_outside_goes_before_everything() -> None:
     """wire D7, server shutdown: an interrupted request ends now."""
     source = Source()
-    inflow = ReadAhead(source.stream())
+    read_ahead = ReadAhead(source.stream())
     source.put(b"a")
-    waiting = asyncio.create_task(inflow.take(WAIT))
+    waiting = asyncio.create_task(read_ahead.take(WAIT))
     assert await waiting == b"a"
-    waiting = asyncio.create_task(inflow.take(WAIT))
+    waiting = asyncio.create_task(read_ahead.take(WAIT))
     await asyncio.sleep(0)
     source.put(b"more")
-    inflow.fail(RuntimeError("restart"))
+    read_ahead.fail(RuntimeError("restart"))
     with pytest.raises(RuntimeError, match="restart"):
         await waiting
-    await inflow.aclose()
+    await read_ahead.aclose()
 
 
 async def test_slow_client_stops_the_reading() -> None:
     """Ours: a backend faster than its client must not fill the memory."""
     source = Source()
-    inflow = ReadAhead(source.stream())
+    read_ahead = ReadAhead(source.stream())
     big = b"x" * (MAX_AHEAD // 4)
     source.put(*[big] * 20, None)
-    first = await inflow.take(WAIT)
+    first = await read_ahead.take(WAIT)
     assert first is not None
     assert source.given <= 6
-    assert len(first) + len(b"".join(await taken(inflow))) == 20 * len(big)
-    await inflow.aclose()
+    assert len(first) + len(b"".join(await taken(read_ahead))) == 20 * len(big)
+    await read_ahead.aclose()
 
 
 async def test_closing_stops_the_reading_in_the_middle() -> None:
     source = Source()
-    inflow = ReadAhead(source.stream())
+    read_ahead = ReadAhead(source.stream())
     source.put(b"a")
-    await inflow.take(WAIT)
-    await asyncio.wait_for(inflow.aclose(), WAIT)
+    await read_ahead.take(WAIT)
+    await asyncio.wait_for(read_ahead.aclose(), WAIT)
     source.put(b"b")
     await asyncio.sleep(0)
     assert source.given == 1
@@ -138,12 +138,12 @@ async def test_closing_stops_the_reading_in_the_middle() -> None:
 
 async def test_cancelled_reader_leaves_the_bytes_to_the_next() -> None:
     source = Source()
-    inflow = ReadAhead(source.stream())
-    waiting = asyncio.create_task(inflow.take(WAIT))
+    read_ahead = ReadAhead(source.stream())
+    waiting = asyncio.create_task(read_ahead.take(WAIT))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     source.put(b"a", None)
-    assert b"".join(await taken(inflow)) == b"a"
-    await inflow.aclose()
+    assert b"".join(await taken(read_ahead)) == b"a"
+    await read_ahead.aclose()

@@ -25,7 +25,7 @@ class Running:
     """A request under way, which ends when it is told to, or is interrupted."""
 
     def __init__(self, engine: Gateway, deaf: bool = False) -> None:
-        self._journeys: set[Stoppable] = engine.journeys
+        self._journeys: set[Stoppable] = engine.exchanges
         self._deaf = deaf
         self.interruptions = 0
         self._journeys.add(self)
@@ -67,7 +67,7 @@ async def test_what_is_left_is_interrupted(engine: Gateway) -> None:
 async def test_request_that_does_not_listen_is_not_waited_for(engine: Gateway) -> None:
     running = Running(engine, deaf=True)
     await asyncio.wait_for(engine.drain(0.0), WAIT)
-    assert (running.interruptions, engine.journeys) == (1, {running})
+    assert (running.interruptions, engine.exchanges) == (1, {running})
 
 
 async def test_request_waits_for_the_first_configuration(engine: Gateway) -> None:

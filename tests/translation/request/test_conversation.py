@@ -258,7 +258,7 @@ def test_f36_strict_pairing_refuses_instead_of_repairing(
 ) -> None:
     """F36: the vendor's wording, with the ids."""
     with pytest.raises(ApiError) as caught:
-        sent_messages(*messages, manners=TranslationOptions(strict_tool_pairing=True))
+        sent_messages(*messages, options=TranslationOptions(strict_tool_pairing=True))
     assert (caught.value.status, caught.value.message) == (400, message)
 
 
@@ -267,7 +267,7 @@ def test_f36_strict_pairing_lets_a_sound_conversation_pass() -> None:
     messages = [Q, assistant(call("t1")), user(result("t1", "r"))]
     expected = [UP_Q, one_call(), up_result("t1", "r")]
     assert (
-        sent_messages(*messages, manners=TranslationOptions(strict_tool_pairing=True)) == expected
+        sent_messages(*messages, options=TranslationOptions(strict_tool_pairing=True)) == expected
     )
 
 

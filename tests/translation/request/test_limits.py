@@ -78,7 +78,7 @@ def test_size_of_the_prompt_is_estimated() -> None:
     plain = to_backend(messages=[user("x" * 4000)])
     seen = to_backend(messages=[user("x" * 4000, image())])
     taught = to_backend(
-        messages=[user("x" * 4000)], manners=TranslationOptions(bytes_per_token=2.0)
+        messages=[user("x" * 4000)], options=TranslationOptions(bytes_per_token=2.0)
     )
     assert plain.text_bytes - 4000 in range(80, 120)
     assert (plain.media, seen.media) == (0, 1)

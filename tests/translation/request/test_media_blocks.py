@@ -95,7 +95,7 @@ def test_f23_image_for_a_model_that_cannot_see_becomes_a_note(source: Json) -> N
 def test_f24_image_for_a_model_that_cannot_see_may_be_refused() -> None:
     """F24: Claude Code strips images when it reads this."""
     with pytest.raises(ApiError) as caught:
-        as_user(image(), facts=BLIND, manners=TranslationOptions(images_on_text_model="error"))
+        as_user(image(), facts=BLIND, options=TranslationOptions(images_on_text_model="error"))
     assert (caught.value.status, caught.value.message) == (400, IMAGE_REFUSED)
     assert IMAGE_REFUSED.startswith("Could not process image")
 
@@ -161,13 +161,13 @@ def test_pdf_is_told_as_text_where_it_can_be_read(place: Any) -> None:
     """The specification, C3: a profile without file parts, with the extra for PDFs."""
     reads = TranslationOptions(pdf_text=lambda data: f"read {data}")
     expected = '<document title="T">\nread JVBERi0=\n</document>'
-    assert place(PDF | {"title": "T"}, manners=reads) == expected
+    assert place(PDF | {"title": "T"}, options=reads) == expected
 
 
 def test_pdf_without_text_is_refused() -> None:
     """F26: there is nothing to tell."""
     with pytest.raises(ApiError, match="does not support PDF input"):
-        as_user(PDF, manners=TranslationOptions(pdf_text=lambda data: ""))
+        as_user(PDF, options=TranslationOptions(pdf_text=lambda data: ""))
 
 
 HAS_PDF: list[tuple[str, list[Json], bool]] = [

@@ -65,10 +65,10 @@ def test_given_request_stays_as_it_is(overrides: Overrides) -> None:
     ],
 )
 def test_thinking_is_as_the_operator_says_whatever_was_asked(
-    said: str, wish: ThinkingRequest, asked: Json
+    said: str, wanted_thinking: ThinkingRequest, asked: Json
 ) -> None:
     """routes.py: whether and how hard, whatever was asked; also in a message of the system."""
-    assert read_wish(applied(ask(**asked), Overrides(thinking=said))) == wish
+    assert read_wish(applied(ask(**asked), Overrides(thinking=said))) == wanted_thinking
 
 
 def test_every_choice_of_the_operator_is_tested() -> None:

@@ -78,9 +78,9 @@ WISHES: list[tuple[str, Json, ThinkingRequest]] = [
 
 
 @pytest.mark.parametrize(("fields", "wish"), [w[1:] for w in WISHES], ids=[w[0] for w in WISHES])
-def test_wish_is_read(fields: Json, wish: ThinkingRequest) -> None:
+def test_wish_is_read(fields: Json, wanted_thinking: ThinkingRequest) -> None:
     """The specification, C7."""
-    assert read_wish(ask(**fields)) == wish
+    assert read_wish(ask(**fields)) == wanted_thinking
 
 
 def kwargs(on: bool, **more: Any) -> Json:

@@ -118,7 +118,7 @@ def test_name_in_the_history_is_the_one_that_is_declared() -> None:
 def test_operators_map_goes_first() -> None:
     """The specification, C5: backend name -> client name, reversed on the way back."""
     request = to_backend(
-        tools=[tool("Bash")], manners=TranslationOptions(tool_names={"execute": "Bash"})
+        tools=[tool("Bash")], options=TranslationOptions(tool_names={"execute": "Bash"})
     )
     assert request.body["tools"][0]["function"]["name"] == "execute"
     assert request.names.to_client("execute") == "Bash"

@@ -125,12 +125,12 @@ def test_f45_server_tool_alone_is_refused_and_beside_others_dropped(kind: str) -
 def test_server_tools_may_always_be_dropped_or_always_refused() -> None:
     """The specification, C5: the setting SERVER_TOOLS."""
     alone = to_backend(
-        tools=[WEB], manners=TranslationOptions(server_tools="drop"), tool_choice={"type": "any"}
+        tools=[WEB], options=TranslationOptions(server_tools="drop"), tool_choice={"type": "any"}
     )
     assert alone.dropped == ("web_search_20250305",)
     assert not {"tools", "tool_choice"} & set(alone.body)
     with pytest.raises(ApiError, match="tools.1: web_search_20250305 is a server tool"):
-        to_backend(tools=[A, WEB], manners=TranslationOptions(server_tools="error"))
+        to_backend(tools=[A, WEB], options=TranslationOptions(server_tools="error"))
 
 
 def test_f44_search_tool_beside_deferred_tools_is_dropped() -> None:

@@ -21,8 +21,8 @@ SSE, JSON = "text/event-stream; charset=utf-8", "application/json"
 START = ["start", "ping"]
 
 
-def make(content_type: str = SSE, **terms: Any) -> Answer:
-    return Answer(make_terms(**terms), ErrorContext(model="X"), content_type)
+def make(content_type: str = SSE, **options: Any) -> Answer:
+    return Answer(make_terms(**options), ErrorContext(model="X"), content_type)
 
 
 def chunk(finish: str | None = None, **delta: Any) -> bytes:
@@ -272,10 +272,10 @@ STAGES: list[tuple[str, Json, list[bytes], list[str]]] = [
     ("terms", "pieces", "lines"), [s[1:] for s in STAGES], ids=[s[0] for s in STAGES]
 )
 def test_stages_work_one_behind_the_other(
-    terms: Json, pieces: list[bytes], lines: list[str]
+    options: Json, pieces: list[bytes], lines: list[str]
 ) -> None:
     """C4.9, D1.4, D3, and calls that a backend has not read."""
-    answer = make(**terms)
+    answer = make(**options)
     said = [event for piece in pieces for event in answer.feed(piece)] + answer.finish()
     assert briefs(said)[2:-3] == lines
     check_stream(frames(said))

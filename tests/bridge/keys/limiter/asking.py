@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.db import OperationalError
 
-from bridge.keys.limiter import Counters
+from bridge.keys.limiter import Limiter
 from bridge.keys.limits import Decision, LimitKind, Limits, Period, Reservation
 
 NOW = 1_772_366_400.0  # 2026-03-01T12:00:00Z
@@ -32,28 +32,28 @@ class Ledger:
 class Asking:
     """Requests of one key, with the time and the limits of the test."""
 
-    def __init__(self, counters: Counters, limits: Limits) -> None:
-        self.counters = counters
+    def __init__(self, limiter: Limiter, limits: Limits) -> None:
+        self.limiter = limiter
         self.limits = limits
 
-    async def verdict(self, at: float = 0.0, tokens: int = 0, key: int = KEY) -> Decision:
-        return await self.counters.admit(key, self.limits, tokens, NOW + at)
+    async def decision(self, at: float = 0.0, tokens: int = 0, key: int = KEY) -> Decision:
+        return await self.limiter.admit(key, self.limits, tokens, NOW + at)
 
-    async def ticket(self, at: float = 0.0, tokens: int = 0) -> Reservation:
-        ticket = (await self.verdict(at, tokens)).ticket
-        assert ticket is not None
-        return ticket
+    async def reservation(self, at: float = 0.0, tokens: int = 0) -> Reservation:
+        reservation = (await self.decision(at, tokens)).reservation
+        assert reservation is not None
+        return reservation
 
     async def refused(
         self, at: float = 0.0, tokens: int = 0
     ) -> tuple[LimitKind | None, int | None]:
-        verdict = await self.verdict(at, tokens)
-        return verdict.refused, verdict.retry_after
+        decision = await self.decision(at, tokens)
+        return decision.refused, decision.retry_after
 
     async def settle(
-        self, ticket: Reservation, tokens: int = 0, cost: str = "0", at: float = 0
+        self, reservation: Reservation, tokens: int = 0, cost: str = "0", at: float = 0
     ) -> None:
-        await self.counters.settle(ticket, tokens, Decimal(cost), NOW + at)
+        await self.limiter.settle(reservation, tokens, Decimal(cost), NOW + at)
 
 
 Ask = Callable[..., Asking]

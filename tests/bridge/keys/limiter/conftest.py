@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.keys import redis_limiter
-from bridge.keys.limiter import Counters
+from bridge.keys.limiter import Limiter
 from bridge.keys.limits import Limits
 from tests.bridge.keys.limiter.asking import Ask, Asking, Ledger
 from tests.fakes.redis import RedisServer
@@ -31,9 +31,9 @@ def ledger() -> Ledger:
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def counters(
+async def limiter(
     request: pytest.FixtureRequest, settings: Any, ledger: Ledger
-) -> AsyncIterator[Counters]:
+) -> AsyncIterator[Limiter]:
     """Empty counters of either kind."""
     shared = request.param == "redis"
     if shared:
@@ -41,12 +41,12 @@ async def counters(
         with server.client() as client:
             client.flushall()
         settings.REDIS_URL = server.url
-    counters = Counters(ledger)
-    yield counters
-    assert counters.is_shared is shared, "it fell back to memory"
-    await counters.aclose()
+    limiter = Limiter(ledger)
+    yield limiter
+    assert limiter.is_shared is shared, "it fell back to memory"
+    await limiter.aclose()
 
 
 @pytest.fixture
-def ask(counters: Counters) -> Ask:
-    return lambda **limits: Asking(counters, Limits(**limits))
+def ask(limiter: Limiter) -> Ask:
+    return lambda **limits: Asking(limiter, Limits(**limits))

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from bridge.keys import limiter, redis_limiter
-from bridge.keys.limiter import AWAY, BACK, Counters
+from bridge.keys import limiter as limiter_module
+from bridge.keys import redis_limiter
+from bridge.keys.limiter import AWAY, BACK, Limiter
 from bridge.keys.limits import Decision, LimitKind, Limits, Reservation
 from tests.fakes import rival
 from tests.fakes.redis import RedisServer
@@ -36,10 +37,10 @@ async def nothing_spent(key_id: int, period: str) -> Decimal:
 
 
 @pytest.fixture
-async def counters(redis: RedisServer) -> AsyncIterator[Counters]:
-    counters = Counters(nothing_spent, rival.LEASE_SECONDS)
-    yield counters
-    await counters.aclose()
+async def limiter(redis: RedisServer) -> AsyncIterator[Limiter]:
+    limiter = Limiter(nothing_spent, rival.LEASE_SECONDS)
+    yield limiter
+    await limiter.aclose()
 
 
 @pytest.fixture
@@ -57,9 +58,9 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 
 @contextlib.asynccontextmanager
-async def running(counters: Counters) -> AsyncIterator[None]:
+async def running(limiter: Limiter) -> AsyncIterator[None]:
     """The counters' background work goes on."""
-    work = asyncio.create_task(counters.run())
+    work = asyncio.create_task(limiter.run())
     yield
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -72,12 +73,10 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def let_in(
-    counters: Counters, limits: Limits, tokens: int = 0, at: float = 0.0
-) -> Reservation:
-    verdict = await counters.admit(KEY, limits, tokens, NOW + at)
-    assert verdict.ticket is not None
-    return verdict.ticket
+async def let_in(limiter: Limiter, limits: Limits, tokens: int = 0, at: float = 0.0) -> Reservation:
+    decision = await limiter.admit(KEY, limits, tokens, NOW + at)
+    assert decision.reservation is not None
+    return decision.reservation
 
 
 @contextlib.contextmanager
@@ -116,12 +115,12 @@ def test_two_processes_together_get_no_more_than_the_limit(
 
 
 async def test_place_is_kept_while_its_process_lives_and_free_when_it_was_killed(
-    redis: RedisServer, counters: Counters, tmp_path: Path
+    redis: RedisServer, limiter: Limiter, tmp_path: Path
 ) -> None:
     """A lease that is renewed; a process that is killed cannot give anything back."""
 
     async def ask() -> Decision:
-        return await counters.admit(rival.HELD, rival.PLACES, 0, time.time())
+        return await limiter.admit(rival.HELD, rival.PLACES, 0, time.time())
 
     with started("hold", redis, tmp_path) as holder:
         assert await asyncio.to_thread(told, holder) == "holds"
@@ -134,202 +133,200 @@ async def test_place_is_kept_while_its_process_lives_and_free_when_it_was_killed
         async with asyncio.timeout(WAIT):
             while not (await ask()).is_allowed:
                 await asyncio.sleep(0.02)
-    assert counters.is_shared
+    assert limiter.is_shared
 
 
 async def test_place_is_taken_again_in_a_redis_that_lost_it(
-    redis: RedisServer, counters: Counters
+    redis: RedisServer, limiter: Limiter
 ) -> None:
     now = time.time()
-    assert (await counters.admit(KEY, ONE_PLACE, 0, now)).is_allowed
+    assert (await limiter.admit(KEY, ONE_PLACE, 0, now)).is_allowed
     redis.stop()
     redis.start()
-    async with running(counters):
+    async with running(limiter):
         await until(lambda: bool(redis.names("running")))
-        assert (
-            await counters.admit(KEY, ONE_PLACE, 0, time.time())
-        ).refused is LimitKind.CONCURRENT
+        assert (await limiter.admit(KEY, ONE_PLACE, 0, time.time())).refused is LimitKind.CONCURRENT
 
 
 # --- Redis comes and goes ------------------------------------------------------------------------
 
 
 async def test_each_process_counts_for_itself_while_redis_is_away(
-    redis: RedisServer, counters: Counters, said: Callable[[], list[str]]
+    redis: RedisServer, limiter: Limiter, said: Callable[[], list[str]]
 ) -> None:
     """Users are not refused because a cache is away; limits hold in each process all the same."""
     limits = Limits(rpm=2)
-    await let_in(counters, limits)
+    await let_in(limiter, limits)
     redis.stop()
-    verdicts = [await counters.admit(KEY, limits, 0, NOW) for _ in range(3)]
-    assert [verdict.is_allowed for verdict in verdicts] == [True, True, False]
-    assert (counters.is_shared, said()) == (False, [AWAY])
+    verdicts = [await limiter.admit(KEY, limits, 0, NOW) for _ in range(3)]
+    assert [decision.is_allowed for decision in verdicts] == [True, True, False]
+    assert (limiter.is_shared, said()) == (False, [AWAY])
 
 
 async def test_redis_may_be_away_from_the_start_and_come_later(
-    redis: RedisServer, counters: Counters, said: Callable[[], list[str]]
+    redis: RedisServer, limiter: Limiter, said: Callable[[], list[str]]
 ) -> None:
     redis.stop()
-    async with running(counters):
+    async with running(limiter):
         await until(lambda: said() == [AWAY])
-        await let_in(counters, ONE_PLACE)
+        await let_in(limiter, ONE_PLACE)
         redis.start()
-        await until(lambda: counters.is_shared)
-        await let_in(counters, ONE_PLACE)
+        await until(lambda: limiter.is_shared)
+        await let_in(limiter, ONE_PLACE)
     assert said() == [AWAY, BACK]
 
 
 async def test_request_that_began_before_redis_went_ends_in_peace(
-    redis: RedisServer, counters: Counters, said: Callable[[], list[str]]
+    redis: RedisServer, limiter: Limiter, said: Callable[[], list[str]]
 ) -> None:
-    ticket = await let_in(counters, Limits(tpm=100, concurrent=1), 100)
+    reservation = await let_in(limiter, Limits(tpm=100, concurrent=1), 100)
     redis.stop()
-    await counters.settle(ticket, 50, Decimal(1), NOW)
+    await limiter.settle(reservation, 50, Decimal(1), NOW)
     assert said() == [AWAY]
 
 
 async def test_request_that_began_without_redis_gives_its_place_back_where_it_took_it(
-    redis: RedisServer, counters: Counters
+    redis: RedisServer, limiter: Limiter
 ) -> None:
     redis.stop()
-    ticket = await let_in(counters, ONE_PLACE)
+    reservation = await let_in(limiter, ONE_PLACE)
     redis.start()
-    async with running(counters):
-        await until(lambda: counters.is_shared)
-    await counters.settle(ticket, 0, Decimal(0), NOW)
+    async with running(limiter):
+        await until(lambda: limiter.is_shared)
+    await limiter.settle(reservation, 0, Decimal(0), NOW)
     redis.stop()
-    await let_in(counters, ONE_PLACE)
+    await let_in(limiter, ONE_PLACE)
 
 
 async def test_what_is_spent_is_read_anew_for_a_redis_that_forgot_it(
-    redis: RedisServer, counters: Counters, monkeypatch: pytest.MonkeyPatch
+    redis: RedisServer, limiter: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = Limits(budget_usd=Decimal(2))
-    await counters.settle(await let_in(counters, limits), 0, Decimal(1), NOW)
-    await asyncio.gather(*counters._errands)
+    await limiter.settle(await let_in(limiter, limits), 0, Decimal(1), NOW)
+    await asyncio.gather(*limiter._errands)
     redis.stop()
     redis.start()
 
     async def spent(key_id: int, period: str) -> Decimal:
         return Decimal(2)
 
-    monkeypatch.setattr(counters, "_spent", spent)
-    await let_in(counters, limits, at=limiter.SEED_RETRY_SECONDS + 1)
-    await asyncio.gather(*counters._errands)
-    verdict = await counters.admit(KEY, limits, 0, NOW + 20)
-    assert (verdict.refused, counters.is_shared) == (LimitKind.BUDGET, True)
+    monkeypatch.setattr(limiter_module, "_spent", spent)
+    await let_in(limiter, limits, at=limiter_module.SEED_RETRY_SECONDS + 1)
+    await asyncio.gather(*limiter._errands)
+    decision = await limiter.admit(KEY, limits, 0, NOW + 20)
+    assert (decision.refused, limiter.is_shared) == (LimitKind.BUDGET, True)
 
 
 async def test_connections_closed_while_idle_are_no_outage(
-    redis: RedisServer, counters: Counters, said: Callable[[], list[str]]
+    redis: RedisServer, limiter: Limiter, said: Callable[[], list[str]]
 ) -> None:
     """By a proxy between, or by Redis itself if it is told to."""
     limits = Limits(rpm=100)
-    await asyncio.gather(*[let_in(counters, limits) for _ in range(20)])
+    await asyncio.gather(*[let_in(limiter, limits) for _ in range(20)])
     with redis.client() as client:
         client.client_kill_filter(_type="normal", skipme=True)
-    await asyncio.gather(*[let_in(counters, limits) for _ in range(20)])
-    assert (counters.is_shared, said()) == (True, [])
+    await asyncio.gather(*[let_in(limiter, limits) for _ in range(20)])
+    assert (limiter.is_shared, said()) == (True, [])
 
 
 async def test_many_requests_meet_a_redis_that_does_not_answer(
     redis: RedisServer,
-    counters: Counters,
+    limiter: Limiter,
     said: Callable[[], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each gets its decision from memory, and the log one line."""
     monkeypatch.setattr(redis_limiter, "PATIENCE_SECONDS", 0.2)
     redis.freeze()
-    asked = [counters.admit(KEY, Limits(rpm=10), 0, NOW) for _ in range(64)]
+    asked = [limiter.admit(KEY, Limits(rpm=10), 0, NOW) for _ in range(64)]
     async with asyncio.timeout(WAIT):
         verdicts = await asyncio.gather(*asked)
-    assert sum(verdict.is_allowed for verdict in verdicts) == 10
+    assert sum(decision.is_allowed for decision in verdicts) == 10
     assert said() == [AWAY]
 
 
 async def test_client_that_leaves_during_the_decision_harms_nobody(
-    redis: RedisServer, counters: Counters
+    redis: RedisServer, limiter: Limiter
 ) -> None:
     """At whatever point: it leaves at once, and its answer does not become the next one's."""
     limits = Limits(rpm=100)
     for steps in range(12):
-        await let_in(counters, limits)
+        await let_in(limiter, limits)
         redis.freeze()
-        leaving = asyncio.create_task(counters.admit(KEY, Limits(rpm=0), 0, NOW))
+        leaving = asyncio.create_task(limiter.admit(KEY, Limits(rpm=0), 0, NOW))
         for _ in range(steps):
             await asyncio.sleep(0)
         leaving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await leaving
         redis.thaw()
-    assert counters.is_shared
+    assert limiter.is_shared
 
 
 async def test_settlement_outlives_the_request_that_asked_for_it(
-    redis: RedisServer, counters: Counters
+    redis: RedisServer, limiter: Limiter
 ) -> None:
     """The client left, and its task is cancelled while Redis is told."""
     limits = Limits(tpm=1000, concurrent=1)
-    ticket = await let_in(counters, limits, 1000)
-    settling = asyncio.create_task(counters.settle(ticket, 300, Decimal(0), NOW))
+    reservation = await let_in(limiter, limits, 1000)
+    settling = asyncio.create_task(limiter.settle(reservation, 300, Decimal(0), NOW))
     await asyncio.sleep(0)
     settling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await settling
-    await asyncio.gather(*counters._errands)
-    await let_in(counters, limits, 700)
-    assert counters.is_shared
+    await asyncio.gather(*limiter._errands)
+    await let_in(limiter, limits, 700)
+    assert limiter.is_shared
 
 
 async def test_last_settlements_are_made_before_the_end(redis: RedisServer) -> None:
-    counters = Counters(nothing_spent)
+    limiter = Limiter(nothing_spent)
     settling = asyncio.create_task(
-        counters.settle(await let_in(counters, ONE_PLACE), 0, Decimal(0), NOW)
+        limiter.settle(await let_in(limiter, ONE_PLACE), 0, Decimal(0), NOW)
     )
     await asyncio.sleep(0)
-    await counters.aclose()
+    await limiter.aclose()
     await settling
     assert redis.names("running") == []
 
 
 async def test_budget_holds_in_memory_when_redis_goes(
-    redis: RedisServer, monkeypatch: pytest.MonkeyPatch, counters: Counters
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch, limiter: Limiter
 ) -> None:
     """What the ledger told is kept here too."""
 
     async def spent(key_id: int, period: str) -> Decimal:
         return Decimal(2)
 
-    monkeypatch.setattr(counters, "_spent", spent)
+    monkeypatch.setattr(limiter_module, "_spent", spent)
     limits = Limits(budget_usd=Decimal(2))
-    await counters.prime({KEY: limits}, NOW)
-    assert counters.is_shared
+    await limiter.prime({KEY: limits}, NOW)
+    assert limiter.is_shared
     redis.stop()
-    assert (await counters.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
+    assert (await limiter.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
 
 
 async def test_request_that_ends_in_an_outage_costs_something_too(
-    redis: RedisServer, counters: Counters
+    redis: RedisServer, limiter: Limiter
 ) -> None:
     limits = Limits(budget_usd=Decimal(2))
-    first, second = [await let_in(counters, limits) for _ in range(2)]
+    first, second = [await let_in(limiter, limits) for _ in range(2)]
     redis.stop()
-    await counters.settle(first, 0, Decimal(0), NOW)
-    assert not counters.is_shared
-    await counters.settle(second, 0, Decimal(2), NOW)
-    assert (await counters.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
+    await limiter.settle(first, 0, Decimal(0), NOW)
+    assert not limiter.is_shared
+    await limiter.settle(second, 0, Decimal(2), NOW)
+    assert (await limiter.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
 
 
 async def test_redis_that_takes_no_writes_counts_as_away(
-    redis: RedisServer, counters: Counters, said: Callable[[], list[str]]
+    redis: RedisServer, limiter: Limiter, said: Callable[[], list[str]]
 ) -> None:
     """One that is full still answers pings; it must not come back with every one of them."""
     with redis.client() as client:
         client.config_set("maxmemory", "1")
-        await let_in(counters, ONE_PLACE)
+        await let_in(limiter, ONE_PLACE)
         writes = redis.calls("set")
-        async with running(counters):
+        async with running(limiter):
             await until(lambda: redis.rejected("set") >= writes + 3)
             assert said() == [AWAY]
             client.config_set("maxmemory", "0")
@@ -338,27 +335,27 @@ async def test_redis_that_takes_no_writes_counts_as_away(
 
 @pytest.mark.parametrize("part", ["state", "tokens"])
 async def test_counts_agree_again_when_redis_dropped_a_part_of_them(
-    redis: RedisServer, counters: Counters, part: str
+    redis: RedisServer, limiter: Limiter, part: str
 ) -> None:
     """A Redis that is told to evict keys may drop one of several."""
     limits = Limits(tpm=1000)
-    await let_in(counters, limits, 400)
+    await let_in(limiter, limits, 400)
     with redis.client() as client:
         client.delete(*redis.names(part))
     kept = 0 if part == "tokens" else 400
-    verdict = await counters.admit(KEY, limits, 100, NOW)
-    assert verdict.tokens is not None
-    assert verdict.tokens.remaining == 1000 - 100 - kept
+    decision = await limiter.admit(KEY, limits, 100, NOW)
+    assert decision.tokens is not None
+    assert decision.tokens.remaining == 1000 - 100 - kept
 
 
-async def test_nothing_stays_in_redis_for_ever(redis: RedisServer, counters: Counters) -> None:
+async def test_nothing_stays_in_redis_for_ever(redis: RedisServer, limiter: Limiter) -> None:
     """Every name has our prefix, and an end."""
     limits = Limits(10, 1000, 10, Decimal(5), "day")
-    ticket = await let_in(counters, limits, 100)
-    await asyncio.gather(*counters._errands)
-    await let_in(counters, limits, 100)
-    await counters.settle(ticket, 200, Decimal(1), NOW)
-    async with running(counters):
+    reservation = await let_in(limiter, limits, 100)
+    await asyncio.gather(*limiter._errands)
+    await let_in(limiter, limits, 100)
+    await limiter.settle(reservation, 200, Decimal(1), NOW)
+    async with running(limiter):
         await until(lambda: bool(redis.names("alive")))
     with redis.client() as client:
         names = redis.names("")
@@ -370,6 +367,6 @@ async def test_nothing_stays_in_redis_for_ever(redis: RedisServer, counters: Cou
 
 async def test_counters_without_redis_have_nothing_to_do_in_the_background(settings: Any) -> None:
     settings.REDIS_URL = ""
-    counters = Counters(nothing_spent)
-    await asyncio.wait_for(counters.run(), WAIT)
-    await counters.aclose()
+    limiter = Limiter(nothing_spent)
+    await asyncio.wait_for(limiter.run(), WAIT)
+    await limiter.aclose()
