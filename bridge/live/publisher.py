@@ -60,10 +60,10 @@ class UsageSource(Protocol):
 
 
 class ActivityPublisher:
-    """The pulse of one process, over its `exchanges`. `run` it on the running loop."""
+    """The pulse of one process, over its `journeys`. `run` it on the running loop."""
 
-    def __init__(self, exchanges: Collection[RunningExchange], ledger: UsageSource) -> None:
-        self._journeys = exchanges
+    def __init__(self, journeys: Collection[RunningExchange], ledger: UsageSource) -> None:
+        self._journeys = journeys
         self._ledger = ledger
         self._process = secrets.token_hex(4)
         self._watched = asyncio.Event()
@@ -90,10 +90,10 @@ class ActivityPublisher:
         self._watched_until = time.monotonic() + PATIENCE
         self._watched.set()
 
-    def activity_message(self) -> ActivitySnapshot:
+    def beat(self) -> ActivitySnapshot:
         """What happened since the last beat, which is forgotten."""
-        running = sorted((exchange.seen() for exchange in self._journeys), key=lambda one: -one.age)
-        activity_message = ActivitySnapshot(
+        running = sorted((journey.seen() for journey in self._journeys), key=lambda one: -one.age)
+        beat = ActivitySnapshot(
             self._process,
             time.time(),
             tuple(running[:MOST_RUNNING]),
@@ -104,7 +104,7 @@ class ActivityPublisher:
             *self._ledger.behind,
         )
         self._forget()
-        return activity_message
+        return beat
 
     def _forget(self) -> None:
         self._finished.clear()
@@ -152,7 +152,7 @@ class ActivityPublisher:
         while True:
             await self._watched.wait()
             with suppress(*away):
-                await layer.group_send(WATCHERS, self.activity_message().message())
+                await layer.group_send(WATCHERS, self.beat().message())
             _stop_if_told()
             await asyncio.sleep(PERIOD)
             if time.monotonic() > self._watched_until:

@@ -67,7 +67,7 @@ class Live(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def receive(self, *_: Any, **__: Any) -> None:
         """Nothing that a page says is of interest."""
 
-    async def activity_message(self, message: Told) -> None:
+    async def beat(self, message: Told) -> None:
         """One second of one process."""
         if self._sent_away:
             return

@@ -56,24 +56,24 @@ def ended(number: int, **told: Any) -> Record:
 
 
 def watched(count: int = 0) -> ActivityPublisher:
-    activity = a_pulse(count)
-    activity.watched()
-    return activity
+    pulse = a_pulse(count)
+    pulse.watched()
+    return pulse
 
 
 # --- what is told -------------------------------------------------------------------------------
 
 
 async def test_a_beat_has_what_runs_and_what_ended() -> None:
-    activity = watched(3)
-    activity.finished(ended(7, input_tokens=10, output_tokens=5, model="m", key="ci", key_id=4))
-    activity.finished(_with(ended(8), status=529))
-    activity_message = activity.activity_message()
-    assert [one.id for one in activity_message.running] == ["req_3", "req_2", "req_1"]
-    assert (activity_message.running_count, activity_message.tokens) == (3, 15)
-    assert (activity_message.waiting, activity_message.lag) == (2, 1.5)
-    assert activity_message.ended == {"answered": 1, "error": 1}
-    (first, second) = activity_message.finished
+    pulse = watched(3)
+    pulse.finished(ended(7, input_tokens=10, output_tokens=5, model="m", key="ci", key_id=4))
+    pulse.finished(_with(ended(8), status=529))
+    beat = pulse.beat()
+    assert [one.id for one in beat.running] == ["req_3", "req_2", "req_1"]
+    assert (beat.running_count, beat.tokens) == (3, 15)
+    assert (beat.waiting, beat.lag) == (2, 1.5)
+    assert beat.ended == {"answered": 1, "error": 1}
+    (first, second) = beat.finished
     assert (first.id, first.key_id, first.model, first.input_tokens) == ("req_7", 4, "m", 10)
     assert (second.outcome, second.status) == ("error", 529)
     assert abs(first.at - time.time()) < 60
@@ -86,40 +86,37 @@ def _with(record: Record, **told: Any) -> Record:
 
 
 async def test_a_beat_is_told_once() -> None:
-    activity = watched()
-    activity.finished(ended(1))
-    assert activity.activity_message().ended == {"answered": 1}
-    following = activity.activity_message()
+    pulse = watched()
+    pulse.finished(ended(1))
+    assert pulse.beat().ended == {"answered": 1}
+    following = pulse.beat()
     assert (following.ended, following.finished, following.tokens) == ({}, (), 0)
 
 
 async def test_a_flood_is_counted_in_full_and_listed_in_part() -> None:
     """A page of a busy gateway gets messages of a bounded size."""
-    activity = watched(MOST_RUNNING + 5)
+    pulse = watched(MOST_RUNNING + 5)
     for number in range(MOST_FINISHED + 20):
-        activity.finished(ended(number))
-    activity_message = activity.activity_message()
-    assert (len(activity_message.running), activity_message.running_count) == (
-        MOST_RUNNING,
-        MOST_RUNNING + 5,
-    )
-    assert len(activity_message.finished) == MOST_FINISHED
-    assert activity_message.finished[-1].id == f"req_{MOST_FINISHED + 19}"
-    assert activity_message.ended == {"answered": MOST_FINISHED + 20}
+        pulse.finished(ended(number))
+    beat = pulse.beat()
+    assert (len(beat.running), beat.running_count) == (MOST_RUNNING, MOST_RUNNING + 5)
+    assert len(beat.finished) == MOST_FINISHED
+    assert beat.finished[-1].id == f"req_{MOST_FINISHED + 19}"
+    assert beat.ended == {"answered": MOST_FINISHED + 20}
 
 
 async def test_what_ends_while_nobody_watches_is_not_kept() -> None:
-    activity = a_pulse()
-    activity.finished(ended(1))
-    activity.watched()
-    assert activity.activity_message().ended == {}
+    pulse = a_pulse()
+    pulse.finished(ended(1))
+    pulse.watched()
+    assert pulse.beat().ended == {}
 
 
 async def test_a_message_is_plain_data() -> None:
     """Channel layers carry nothing else between processes."""
-    activity = watched(1)
-    activity.finished(ended(1))
-    message = activity.activity_message().message()
+    pulse = watched(1)
+    pulse.finished(ended(1))
+    message = pulse.beat().message()
     carried = json.loads(json.dumps(message))
     assert carried["type"] == "beat"
     assert [one["id"] for one in carried["beat"]["finished"]] == ["req_1"]
@@ -139,7 +136,7 @@ async def test_a_running_request_is_seen_with_its_tokens_so_far(
     engine.activity.watched()
     asking = asyncio.create_task(begin(engine, call(stream=True)))
     await asyncio.to_thread(before.wait_reached)
-    (waiting,) = engine.activity.activity_message().running
+    (waiting,) = engine.activity.beat().running
     assert waiting.waiting and waiting.streamed and waiting.output_tokens == 0
     assert waiting.input_tokens > 0 and waiting.model == ALPHA
     assert waiting.key == f"key-{waiting.fingerprint}"
@@ -149,13 +146,13 @@ async def test_a_running_request_is_seen_with_its_tokens_so_far(
     seen = b""
     while b"Hello" not in seen:
         seen += await piece(parts)
-    (answering,) = engine.activity.activity_message().running
+    (answering,) = engine.activity.beat().running
     assert not answering.waiting and answering.output_tokens > 20
     between.open()
     await rest(parts)
-    activity_message = engine.activity.activity_message()
-    (over,) = activity_message.finished
-    assert (activity_message.running, over.id, over.output_tokens) == ((), answering.id, 61)
+    beat = engine.activity.beat()
+    (over,) = beat.finished
+    assert (beat.running, over.id, over.output_tokens) == ((), answering.id, 61)
     for told in (waiting, answering, over):
         assert SECRET.encode() not in msgspec.json.encode(told)
 
@@ -163,7 +160,7 @@ async def test_a_running_request_is_seen_with_its_tokens_so_far(
 async def test_a_refused_request_ends_too(engine: Gateway, backend: FakeBackend) -> None:
     engine.activity.watched()
     await send(engine, model="no/such")
-    (over,) = engine.activity.activity_message().finished
+    (over,) = engine.activity.beat().finished
     assert (over.outcome, over.status, over.model) == ("refused", 404, "no/such")
 
 
@@ -177,8 +174,8 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def running(activity: ActivityPublisher) -> AsyncIterator[None]:
-    task = asyncio.create_task(activity.run())
+async def running(pulse: ActivityPublisher) -> AsyncIterator[None]:
+    task = asyncio.create_task(pulse.run())
     await asyncio.sleep(0)
     yield
     task.cancel()
@@ -205,7 +202,7 @@ class Watcher:
     async def announce(self) -> None:
         await self.layer.group_send(GATEWAYS, WATCHED)
 
-    async def activity_message(self) -> Any:
+    async def beat(self) -> Any:
         async with asyncio.timeout(WAIT):
             return (await self.layer.receive(self.channel))["beat"]
 
@@ -213,7 +210,7 @@ class Watcher:
         """The processes that tell, once there are so many of them."""
         found: set[str] = set()
         while len(found) < count:
-            found.add((await self.activity_message())["process"])
+            found.add((await self.beat())["process"])
         return found
 
 
@@ -222,11 +219,11 @@ async def test_a_watcher_is_told_each_second_by_every_process() -> None:
     await watcher.join()
     async with running(a_pulse(1)), running(a_pulse()):
 
-        async def reply() -> bool:
+        async def heard() -> bool:
             await watcher.announce()
             return bool(watcher.layer.channels.get(watcher.channel))
 
-        await until(reply)
+        await until(heard)
         assert len(await watcher.beats_of(2)) == 2
 
 
@@ -242,29 +239,29 @@ async def test_without_watchers_nothing_is_sent(monkeypatch: pytest.MonkeyPatch)
         await original(group, message)
 
     monkeypatch.setattr(layer, "group_send", noted)
-    activity = a_pulse()
-    async with running(activity):
+    pulse = a_pulse()
+    async with running(pulse):
         await asyncio.sleep(0.05)
         assert sent == []
-        activity.watched()
+        pulse.watched()
 
         async def over() -> bool:
-            return bool(sent) and not activity.is_watched
+            return bool(sent) and not pulse.is_watched
 
         await until(over)
         count = len(sent)
         await asyncio.sleep(0.05)
         assert len(sent) == count
-        activity.finished(ended(1))
-        assert activity.activity_message().ended == {}
+        pulse.finished(ended(1))
+        assert pulse.beat().ended == {}
 
 
 async def test_a_member_joins_anew_before_it_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Channel layers forget members of groups after a day."""
     monkeypatch.setattr(publisher, "REJOIN_SECONDS", 0.01)
     layer: Any = get_channel_layer()
-    activity = a_pulse()
-    async with running(activity):
+    pulse = a_pulse()
+    async with running(pulse):
         seen: set[str] = set()
 
         async def several() -> bool:
@@ -292,10 +289,10 @@ def by_redis(tmp_path: Path, settings: Any) -> Any:
 
 async def test_processes_meet_by_way_of_redis_also_when_it_was_away(by_redis: RedisServer) -> None:
     by_redis.stop()
-    activity = a_pulse(1)
+    pulse = a_pulse(1)
     layer: Any = get_channel_layer()
-    async with running(activity):
-        activity.watched()
+    async with running(pulse):
+        pulse.watched()
         await asyncio.sleep(0.05)
         by_redis.start()
         watcher = Watcher()
@@ -309,6 +306,6 @@ async def test_processes_meet_by_way_of_redis_also_when_it_was_away(by_redis: Re
             return True
 
         await until(joined)
-        activity_message = await watcher.activity_message()
-        assert [one["id"] for one in activity_message["running"]] == ["req_1"]
+        beat = await watcher.beat()
+        assert [one["id"] for one in beat["running"]] == ["req_1"]
     await layer.flush()

@@ -108,7 +108,7 @@ async def test_bug_is_a_500_and_its_story_stays_in_the_log(
     stream: bool,
 ) -> None:
     """wire E1, last row."""
-    monkeypatch.setattr(failover, "make_order", broken)
+    monkeypatch.setattr(failover, "upstream_request", broken)
     answer = await send(engine, stream=stream)
     assert answer.error == (500, "api_error", "Internal gateway error")
     assert b"ZeroDivision" not in answer.body

@@ -213,7 +213,7 @@ async def test_answer_that_met_its_stop_sequence_ends_at_once(clock: Clock) -> N
 
 
 @pytest.mark.parametrize(
-    ("written", "heard", "finishing", "patience"),
+    ("written", "reply", "finishing", "patience"),
     [
         (100.0, 100.0, None, 15.0),
         (90.0, 100.0, None, 5.0),

@@ -211,7 +211,7 @@ async def test_beats_arrive_with_the_keys_names_of_today(watching: Any) -> None:
     await sync_to_async(KeyLabel.objects.create)(fingerprint=FORWARDED, name="team Z")
     socket = await watching()
     team = Running("req_2", 1.0, key="key-x", fingerprint=FORWARDED)
-    activity_message = ActivitySnapshot(
+    beat = ActivitySnapshot(
         "1f",
         1.0,
         (Running("req_1", 2.0, key="old name", key_id=row.pk), team),
@@ -219,7 +219,7 @@ async def test_beats_arrive_with_the_keys_names_of_today(watching: Any) -> None:
         (Finished("req_3", 1.0, 0.5, "refused", 401),),
     )
     layer: Any = get_channel_layer()
-    await layer.group_send(WATCHERS, activity_message.message())
+    await layer.group_send(WATCHERS, beat.message())
     told = await heard(socket, "beat")
     named = [(one["key"], one["owner"]) for one in (*told["running"], *told["finished"])]
     assert named == [

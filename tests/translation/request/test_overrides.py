@@ -54,7 +54,7 @@ def test_given_request_stays_as_it_is(overrides: Overrides) -> None:
 
 @pytest.mark.parametrize("asked", [{}, HIGH, BUDGET, DISABLED, BY_MESSAGE])
 @pytest.mark.parametrize(
-    ("said", "wish"),
+    ("said", "wanted_thinking"),
     [
         ("off", ThinkingRequest(False, "", 0)),
         ("on", ThinkingRequest(True, "", 0)),

@@ -77,7 +77,9 @@ WISHES: list[tuple[str, Json, ThinkingRequest]] = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "wish"), [w[1:] for w in WISHES], ids=[w[0] for w in WISHES])
+@pytest.mark.parametrize(
+    ("fields", "wanted_thinking"), [w[1:] for w in WISHES], ids=[w[0] for w in WISHES]
+)
 def test_wish_is_read(fields: Json, wanted_thinking: ThinkingRequest) -> None:
     """The specification, C7."""
     assert read_wish(ask(**fields)) == wanted_thinking

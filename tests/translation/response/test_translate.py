@@ -269,7 +269,7 @@ STAGES: list[tuple[str, Json, list[bytes], list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("terms", "pieces", "lines"), [s[1:] for s in STAGES], ids=[s[0] for s in STAGES]
+    ("options", "pieces", "lines"), [s[1:] for s in STAGES], ids=[s[0] for s in STAGES]
 )
 def test_stages_work_one_behind_the_other(
     options: Json, pieces: list[bytes], lines: list[str]

@@ -210,7 +210,7 @@ async def test_what_is_spent_is_read_anew_for_a_redis_that_forgot_it(
     async def spent(key_id: int, period: str) -> Decimal:
         return Decimal(2)
 
-    monkeypatch.setattr(limiter_module, "_spent", spent)
+    monkeypatch.setattr(limiter, "_spent", spent)
     await let_in(limiter, limits, at=limiter_module.SEED_RETRY_SECONDS + 1)
     await asyncio.gather(*limiter._errands)
     decision = await limiter.admit(KEY, limits, 0, NOW + 20)
@@ -298,7 +298,7 @@ async def test_budget_holds_in_memory_when_redis_goes(
     async def spent(key_id: int, period: str) -> Decimal:
         return Decimal(2)
 
-    monkeypatch.setattr(limiter_module, "_spent", spent)
+    monkeypatch.setattr(limiter, "_spent", spent)
     limits = Limits(budget_usd=Decimal(2))
     await limiter.prime({KEY: limits}, NOW)
     assert limiter.is_shared
