@@ -1,6 +1,6 @@
 """All settings, and the only place that reads the environment.
 
-docs/settings.md documents the variables one by one. Where people are used to two names for one
+docs/reference/settings.md documents the variables one by one. Where people are used to two names for one
 thing (`BACKEND_URL` and `CHUTES_BASE_URL`, `PORT` and `HOST_PORT`), both are understood.
 """
 

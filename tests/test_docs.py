@@ -30,7 +30,7 @@ def settings_read() -> set[str]:
 
 
 def settings_documented() -> set[str]:
-    return set(re.findall(r"^\| `([A-Z_0-9]+)` \|", text(ROOT / "docs/settings.md"), re.M))
+    return set(re.findall(r"^\| `([A-Z_0-9]+)` \|", text(ROOT / "docs/reference/settings.md"), re.M))
 
 
 def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
@@ -38,7 +38,7 @@ def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
 
 
 def test_documented_numbers_are_the_defaults() -> None:
-    table = re.findall(r"^\| `([A-Z_0-9]+)` \| `(\d+)` \|", text(ROOT / "docs/settings.md"), re.M)
+    table = re.findall(r"^\| `([A-Z_0-9]+)` \| `(\d+)` \|", text(ROOT / "docs/reference/settings.md"), re.M)
     assert len(table) > 20
     for name, documented in table:
         assert float(getattr(settings, name)) == float(documented), name
@@ -74,7 +74,7 @@ def routed(path: str) -> bool:
 
 
 def test_documented_endpoints_are_routed() -> None:
-    rows = re.findall(r"^\| `(/[^`]*)` \|", text(ROOT / "docs/endpoints.md"), re.M)
+    rows = re.findall(r"^\| `(/[^`]*)` \|", text(ROOT / "docs/reference/endpoints.md"), re.M)
     assert len(rows) >= 9
     for path in rows:
         assert routed(path.replace("{id}", "some-model")), path
@@ -82,7 +82,7 @@ def test_documented_endpoints_are_routed() -> None:
 
 def test_routed_endpoints_are_documented() -> None:
     router = asgi.application.application_mapping["http"]
-    documented = text(ROOT / "docs/endpoints.md")
+    documented = text(ROOT / "docs/reference/endpoints.md")
     for route in router.routes:
         pattern = str(route.pattern)
         if re.fullmatch(r"[\w/]+", pattern):

@@ -4,7 +4,7 @@ Totals are the ledger's, which all processes share: whichever of them is asked, 
 back. Gauges are those of the process that answers. Labels hold names of backends, models and
 aliases, and nothing of keys, neither their text nor their names.
 
-docs/metrics.md has every metric in a table.
+docs/reference/metrics.md has every metric in a table.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from tests.fakes.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "Dockerfile"
-GUIDE = ROOT / "docs" / "docker.md"
+GUIDE = ROOT / "docs" / "how-to" / "deploy.md"
 KUBERNETES = ROOT / "deploy" / "kubernetes.yaml"
 KUBERNETES_SEVERAL = ROOT / "deploy" / "kubernetes-several.yaml"
 REDIS = "COMPOSE_PROFILES=redis\nREDIS_URL=redis://redis:6379\n"

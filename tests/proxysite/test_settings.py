@@ -1,6 +1,6 @@
 """Every variable: its default, a good value, and values that stop the start by its name.
 
-docs/settings.md. The settings are executed anew for each case, in this process.
+docs/reference/settings.md. The settings are executed anew for each case, in this process.
 """
 
 import re
@@ -147,7 +147,7 @@ def test_every_variable_is_in_the_tables_here() -> None:
 
 def test_every_variable_is_documented_with_its_default() -> None:
     """style 5.23: docs are tested."""
-    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| ([^|]*)\|", text, re.M))
     assert rows.keys() == VARIABLES.keys() | SECOND_NAMES.keys() | OTHERS
     for name, (default, *_) in VARIABLES.items():

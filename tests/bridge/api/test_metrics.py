@@ -1,4 +1,4 @@
-"""The text of /metrics, read back with Prometheus' own parser. docs/metrics.md."""
+"""The text of /metrics, read back with Prometheus' own parser. docs/reference/metrics.md."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from bridge.models.latency import BOUNDS
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 
-TABLE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
+TABLE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "metrics.md"
 MAIN: Group = ("main", "vendor/large", "claude-*")
 OTHER: Group = ("main", "vendor/large", "")
 NOBODY: Group = ("", "", "")
@@ -76,7 +76,7 @@ def values(family: Metric) -> dict[tuple[str, ...], float]:
 
 
 def test_requests_are_told_by_outcome() -> None:
-    """docs/usage.md: refused, abandoned and errors are told apart, the rest was answered."""
+    """docs/topics/usage.md: refused, abandoned and errors are told apart, the rest was answered."""
     found = values(ledger()["claude_bridge_requests"])
     outcomes = ("answered", "refused", "abandoned", "error")
     large = [found["claude-*", "main", "vendor/large", name] for name in outcomes]
@@ -129,7 +129,7 @@ def test_models_that_answered_nothing_have_no_histogram() -> None:
 
 
 def test_without_totals_only_that_is_told() -> None:
-    """docs/metrics.md, Totals: at 0 the others are missing; old ones would look like a restart."""
+    """docs/reference/metrics.md, Totals: at 0 the others are missing; old ones would look like a restart."""
     found = ledger(None)
     assert list(found) == ["claude_bridge_ledger_up"]
     assert values(found["claude_bridge_ledger_up"]) == {(): 0}
@@ -170,7 +170,7 @@ def test_state_of_the_process_is_told(engine: Gateway) -> None:
 
 
 def test_spool_is_told(engine: Gateway) -> None:
-    """docs/usage.md: what waits, and what was lost."""
+    """docs/topics/usage.md: what waits, and what was lost."""
     line = b'{"request_id":"req_1"}'
     engine.spool.append(line)
     engine.spool.append(b"x" * 10_000_000)
@@ -204,7 +204,7 @@ def emitted(engine: Gateway) -> dict[str, tuple[str, set[str]]]:
 
 
 def test_table_in_the_docs_has_every_metric_and_no_other(engine: Gateway) -> None:
-    """docs/metrics.md: names, types and labels."""
+    """docs/reference/metrics.md: names, types and labels."""
     assert told_in_the_table() == emitted(engine)
 
 
@@ -255,7 +255,7 @@ TOKEN = {"authorization": "Bearer m3trics"}
 def test_setting_says_who_may_read(
     settings: Any, access: str, headers: dict[str, str], host: bool, address: str, status: int
 ) -> None:
-    """docs/metrics.md, Who may read them. `host`: whether HOST is a loopback address."""
+    """docs/reference/metrics.md, Who may read them. `host`: whether HOST is a loopback address."""
     settings.METRICS_ACCESS, settings.METRICS_TOKEN = access, "m3trics"
     policy = KeyPolicy(bound_to_loopback=host)
     try:

@@ -77,7 +77,7 @@ def requests(found: Totals) -> int:
 
 @pytest.mark.django_db
 def test_everything_is_summed_by_backend_model_and_alias() -> None:
-    """docs/metrics.md, Totals: over all hours and all keys."""
+    """docs/reference/metrics.md, Totals: over all hours and all keys."""
     serve(NOON, 2, key_id=1)
     serve(NOON - 400 * 24 * HOUR, key_id=2, status=500)
     serve(NOON, model="vendor/small", cost_nano_usd=7)

@@ -220,5 +220,5 @@ def test_docs_show_what_the_page_gives() -> None:
     facts = ModelFacts("m", context=131072, max_output=98304)
     connection = Connection("http://127.0.0.1:8080", "zai-org/GLM-4.5-Air", facts, "Qwen/Qwen3-8B")
     block = "".join(f"    {line}\n" for line in page(connection).exports.splitlines())
-    text = (Path(__file__).parents[3] / "docs" / "clients.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "start" / "clients.md").read_text(encoding="utf-8")
     assert f"\n\n{block}    claude\n" in text
