@@ -30,7 +30,9 @@ def settings_read() -> set[str]:
 
 
 def settings_documented() -> set[str]:
-    return set(re.findall(r"^\| `([A-Z_0-9]+)` \|", text(ROOT / "docs/reference/settings.md"), re.M))
+    return set(
+        re.findall(r"^\| `([A-Z_0-9]+)` \|", text(ROOT / "docs/reference/settings.md"), re.M)
+    )
 
 
 def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
@@ -38,7 +40,9 @@ def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
 
 
 def test_documented_numbers_are_the_defaults() -> None:
-    table = re.findall(r"^\| `([A-Z_0-9]+)` \| `(\d+)` \|", text(ROOT / "docs/reference/settings.md"), re.M)
+    table = re.findall(
+        r"^\| `([A-Z_0-9]+)` \| `(\d+)` \|", text(ROOT / "docs/reference/settings.md"), re.M
+    )
     assert len(table) > 20
     for name, documented in table:
         assert float(getattr(settings, name)) == float(documented), name
