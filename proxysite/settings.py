@@ -1,7 +1,7 @@
 """All settings, and the only place that reads the environment.
 
-docs/reference/settings.md documents the variables one by one. Where people are used to two names for one
-thing (`BACKEND_URL` and `CHUTES_BASE_URL`, `PORT` and `HOST_PORT`), both are understood.
+docs/reference/settings.md documents the variables one by one. Where people are used to two names
+for one thing (`BACKEND_URL` and `CHUTES_BASE_URL`, `PORT` and `HOST_PORT`), both are understood.
 """
 
 from __future__ import annotations

@@ -223,7 +223,7 @@ def test_markup_is_text_where_no_tools_are_declared(
 def test_markup_is_text_where_the_operator_says_so(
     start_gateway: Start, backend: FakeBackend
 ) -> None:
-    """docs/reference/settings.md: TEXT_TOOL_CALLS."""
+    """docs, settings: TEXT_TOOL_CALLS."""
     client = start_gateway(TEXT_TOOL_CALLS="0").client
     for markup in [*ONE.values(), PYTHONIC]:
         backend.reset()

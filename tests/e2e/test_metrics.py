@@ -52,7 +52,7 @@ def total(gateway: Gateway) -> float:
 
 
 def test_totals_are_what_was_served(start_gateway: Start, backend: FakeBackend) -> None:
-    """docs/reference/metrics.md, Totals: outcomes, tokens and latencies, as the backend told them."""
+    """docs, metrics: outcomes, tokens and latencies, as the backend told them."""
     gateway = start_gateway("serve", METRICS_TOKEN=TOKEN)
     backend.on(ALPHA).answer(role(), text("Hello"), finish("stop"), usage(11, 2))
     for streamed in (False, True, True):
@@ -134,13 +134,13 @@ def refused(response: Response, status: int, kind: str) -> None:
 
 
 def test_metrics_are_off_until_there_is_a_token(gateway: Gateway) -> None:
-    """docs/reference/metrics.md: the default."""
+    """docs, metrics: the default."""
     for headers in ({}, BEARER):
         refused(scrape(gateway, headers), 404, "not_found_error")
 
 
 def test_token_is_needed_where_there_is_one(start_gateway: Start) -> None:
-    """docs/reference/metrics.md: key. A key for requests is none for metrics, and the other way round."""
+    """docs, metrics: key. A key for requests is none for metrics, and the other way round."""
     gateway = start_gateway("serve", METRICS_TOKEN=TOKEN)
     for headers in ({}, {"authorization": f"Bearer {TOKEN}x"}, {"x-api-key": KEY}):
         response = scrape(gateway, headers)
@@ -166,7 +166,7 @@ def test_token_is_needed_where_there_is_one(start_gateway: Start) -> None:
 def test_setting_decides_who_needs_no_token(
     start_gateway: Start, access: str, host: str, status: int
 ) -> None:
-    """docs/reference/metrics.md: local, open, and off although there is a token."""
+    """docs, metrics: local, open, and off although there is a token."""
     gateway = start_gateway("serve", METRICS_ACCESS=access, METRICS_TOKEN=TOKEN, HOST=host)
     assert scrape(gateway, {}).status == status
 
@@ -181,7 +181,7 @@ def test_state_is_told_while_the_database_is_away(
     tmp_path: Path,
     database: Callable[[Path], AbstractContextManager[tuple[str, Outage]]],
 ) -> None:
-    """docs/reference/metrics.md: the totals are missing then, since old ones would look like a restart."""
+    """docs, metrics: the totals are missing then, since old ones would look like a restart."""
     with database(tmp_path) as (url, outage):
         gateway = start_gateway("serve", DATABASE_URL=url, METRICS_TOKEN=TOKEN)
         assert gateway.client.messages().status == 200

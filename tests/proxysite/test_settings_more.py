@@ -114,7 +114,7 @@ def test_secrets_that_the_gateway_lives_on_are_no_credentials_of_backends(load: 
 
 
 def test_token_lets_metrics_out_to_those_who_have_it(load: Load, tmp_path: Path) -> None:
-    """docs/reference/metrics.md: off until there is a token, or METRICS_ACCESS says otherwise."""
+    """docs, metrics: off until there is a token, or METRICS_ACCESS says otherwise."""
     (tmp_path / "token").write_text("m3trics\n")
     settings = load(METRICS_TOKEN_FILE=str(tmp_path / "token"))
     assert (settings["METRICS_ACCESS"], settings["METRICS_TOKEN"]) == ("key", "m3trics")
@@ -125,7 +125,7 @@ def test_token_lets_metrics_out_to_those_who_have_it(load: Load, tmp_path: Path)
 
 
 def test_earlier_secrets_may_come_from_a_file(load: Load, tmp_path: Path) -> None:
-    """docs/reference/settings.md: SECRET_KEY_FALLBACKS_FILE."""
+    """docs, settings: SECRET_KEY_FALLBACKS_FILE."""
     (tmp_path / "old").write_text("first,second\n")
     settings = load(SECRET_KEY_FALLBACKS_FILE=str(tmp_path / "old"))
     assert settings["SECRET_KEY_FALLBACKS"] == ["first", "second"]

@@ -129,7 +129,7 @@ def test_tries_at_one_moment_are_counted_before_their_passwords_are_looked_at() 
 
 
 def test_numbers_are_the_operators(settings: Any) -> None:
-    """docs/reference/settings.md: LOGIN_FAILURES and LOGIN_LOCK_SECONDS."""
+    """docs, settings: LOGIN_FAILURES and LOGIN_LOCK_SECONDS."""
     settings.AXES_FAILURE_LIMIT = 2
     settings.LOGIN_LOCK_SECONDS = 40
     settings.AXES_COOLOFF_TIME = timedelta(seconds=40)

@@ -259,7 +259,7 @@ async def test_count_tells_what_context_management_would_have_cut() -> None:
 async def test_metrics_do_not_wait_for_the_configuration(
     engine: Gateway, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """docs/reference/metrics.md: the state of the process is told whatever else is away."""
+    """docs, metrics: the state of the process is told whatever else is away."""
 
     async def away() -> None:
         return None

@@ -129,7 +129,7 @@ def test_models_that_answered_nothing_have_no_histogram() -> None:
 
 
 def test_without_totals_only_that_is_told() -> None:
-    """docs/reference/metrics.md, Totals: at 0 the others are missing; old ones would look like a restart."""
+    """docs, metrics: at 0 the others are missing; old ones would look like a restart."""
     found = ledger(None)
     assert list(found) == ["claude_bridge_ledger_up"]
     assert values(found["claude_bridge_ledger_up"]) == {(): 0}
@@ -204,7 +204,7 @@ def emitted(engine: Gateway) -> dict[str, tuple[str, set[str]]]:
 
 
 def test_table_in_the_docs_has_every_metric_and_no_other(engine: Gateway) -> None:
-    """docs/reference/metrics.md: names, types and labels."""
+    """docs, metrics: names, types and labels."""
     assert told_in_the_table() == emitted(engine)
 
 
