@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-slow check format cov clean
+.PHONY: help run demo test test-slow soak check format cov clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: $(VENV)/stamp-dev ## All tests
 
 test-slow: $(VENV)/stamp-dev ## All tests, with 10,000 examples for each property
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest
+
+soak: $(VENV)/stamp-dev ## Ten minutes of mixed load with faults; SECONDS and SERVER (serve, uvicorn) change it
+	@$(BIN)/python -m tests.soak.mixed_load --seconds $(or $(SECONDS),600) --server $(or $(SERVER),serve)
 
 check: $(VENV)/stamp-dev ## Format, lint, types, migrations, shape
 	@$(BIN)/ruff format --check .

@@ -221,7 +221,9 @@ async def _health(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 async def _metrics(gateway: Gateway, call: Call, scope: Scope) -> Written:
     metrics.check_access(gateway.keys, call.headers, call.address)
     totals = await gateway.totals.current()
-    told = chain([*metrics.of_process(gateway)], metrics.of_ledger(totals))
+    told = chain(
+        [*metrics.of_process(gateway, len(asyncio.all_tasks()))], metrics.of_ledger(totals)
+    )
     accept = call.headers.get("accept", "")
     # there the totals are gone through, and may be many
     body, content_type = await asyncio.to_thread(metrics.text, told, accept)

@@ -192,8 +192,8 @@ def _histogram(told: _Histogram, models: PerModel) -> Metric:
 # --- gauges of this process -------------------------------------------------------------------
 
 
-def of_process(gateway: Gateway) -> Iterator[Metric]:
-    """How the process that answers is doing. Reads memory only."""
+def of_process(gateway: Gateway, tasks: int) -> Iterator[Metric]:
+    """How this process is doing; `tasks` are those of its event loop. Reads memory only."""
     yield InfoMetricFamily(
         "claude_bridge_build", "What is running", value={"version": settings.VERSION}
     )
@@ -201,6 +201,7 @@ def of_process(gateway: Gateway) -> Iterator[Metric]:
     snapshot, ledger = gateway.snapshot, gateway.ledger.state
     values = {
         "requests_running": len(gateway.exchanges),
+        "event_loop_tasks": tasks,
         "models_known": len(resolve.names(snapshot.routes)),
         "configuration_version": snapshot.version,
         "configuration_faults": len(snapshot.faults),
@@ -216,6 +217,7 @@ def of_process(gateway: Gateway) -> Iterator[Metric]:
 
 _GAUGES = {
     "requests_running": "Requests under way in this process",
+    "event_loop_tasks": "Tasks of this process's event loop",
     "models_known": "Names that a client may ask for",
     "configuration_version": "Number of the configuration that this process goes by",
     "configuration_faults": "Rows of the configuration that make no sense as they stand",

@@ -152,7 +152,7 @@ def test_state_of_the_process_is_told(engine: Gateway) -> None:
     engine.store.current = replace(snapshot, version=7, faults=(fault,))
     (backend,) = snapshot.routes.backends
     condition = engine.health.of(backend)
-    found = read_back(metrics.of_process(engine))
+    found = read_back(metrics.of_process(engine, 7))
     gauge = {name.removeprefix("claude_bridge_"): values(told) for name, told in found.items()}
     assert gauge["backend_breaker_state"] == {
         ("main", "closed"): 1,
@@ -164,7 +164,7 @@ def test_state_of_the_process_is_told(engine: Gateway) -> None:
     assert (gauge["models_known"], gauge["requests_running"]) == ({(): 2}, {(): 0})
     condition.reachable = False
     condition.breaker.opened_at = engine.health.clock()
-    found = read_back(metrics.of_process(engine))
+    found = read_back(metrics.of_process(engine, 7))
     assert values(found["claude_bridge_backend_reachable"]) == {("main",): 0}
     assert values(found["claude_bridge_backend_breaker_state"])["main", "open"] == 1
 
@@ -174,7 +174,7 @@ def test_spool_is_told(engine: Gateway) -> None:
     line = b'{"request_id":"req_1"}'
     engine.spool.append(line)
     engine.spool.append(b"x" * 10_000_000)
-    found = read_back(metrics.of_process(engine))
+    found = read_back(metrics.of_process(engine, 7))
     for name, value in (("records", 1), ("bytes", len(line) + 1), ("lost_records", 1)):
         assert values(found[f"claude_bridge_spool_{name}"]) == {(): value}
     assert found["claude_bridge_ledger_lag_seconds"].samples[0].value >= 0
@@ -192,7 +192,7 @@ def emitted(engine: Gateway) -> dict[str, tuple[str, set[str]]]:
     """The same of what is told when there is something to tell of everything."""
     (backend,) = engine.snapshot.routes.backends
     engine.health.of(backend).reachable = True
-    found = read_back([*metrics.of_process(engine), *metrics.of_ledger(TOTALS)])
+    found = read_back([*metrics.of_process(engine, 7), *metrics.of_ledger(TOTALS)])
     ends = {"counter": "_total"}
     return {
         name + ends.get(family.type, ""): (
@@ -219,7 +219,7 @@ def test_expressions_in_the_docs_name_metrics_that_exist(engine: Gateway) -> Non
 @pytest.mark.parametrize("accept", ["application/openmetrics-text;version=1.0.0;q=0.5,text/plain"])
 def test_newer_form_is_told_to_those_who_ask(engine: Gateway, accept: str) -> None:
     """OpenMetrics, whose parser takes nothing that is not quite right."""
-    body, kind = metrics.text([*metrics.of_process(engine), *metrics.of_ledger(TOTALS)], accept)
+    body, kind = metrics.text([*metrics.of_process(engine, 7), *metrics.of_ledger(TOTALS)], accept)
     assert kind.startswith("application/openmetrics-text")
     families: Any = openmetrics.text_string_to_metric_families
     names = {family.name for family in families(body.decode())}
