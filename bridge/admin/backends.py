@@ -79,7 +79,7 @@ class BackendAdmin(ConfigAdmin):
     fieldsets = (
         (None, {"fields": ("name", "url", "credential", "enabled")}),
         ("How to talk to it", {"fields": ("dialect", "auth_header")}),
-        ("How much it gets", {"fields": ("position", "weight")}),
+        ("How much it gets", {"fields": ("position", "weight", "prefers_own_cost")}),
         ("How long to wait", {"fields": ("timeout_seconds", "idle_seconds", "breaker_mode")}),
     )
 

@@ -98,6 +98,11 @@ class _Connected:
 _connections: ContextVar[list[_Connected]] = ContextVar("the connections of this request")
 
 
+def has_connected() -> bool:
+    """Whether this task's latest request got a connection, and so was on its way."""
+    return bool(_connections.get(None))
+
+
 def _note(*, reused: bool) -> None:
     if (noted := _connections.get(None)) is not None:
         noted.append(_Connected(time.monotonic(), reused))

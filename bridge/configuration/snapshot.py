@@ -202,6 +202,7 @@ def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> res
         weight=row.weight,
         idle=float(row.idle_seconds) if row.idle_seconds else None,
         breaker=row.breaker_mode,
+        prefers_own_cost=row.prefers_own_cost,
     )
 
 

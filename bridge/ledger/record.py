@@ -12,14 +12,33 @@ from typing import Protocol
 
 import msgspec
 
+from bridge.ledger.spool_file import MAX_LINE
 from bridge.translation.json import JSON, encode
 from bridge.translation.response import events
 
 logger = logging.getLogger(__name__)
 
 ABANDONED = 499
-MAX_ERROR = 300
-"""Characters of an error message that are kept."""
+WIDTHS = {
+    "request_id": 64,
+    "path": 200,
+    "key": 100,
+    "fingerprint": 64,
+    "client": 120,
+    "session": 64,
+    "asked_model": 300,
+    "alias": 200,
+    "backend": 50,
+    "model": 300,
+    "error_type": 60,
+    "error": 300,
+    "stop_reason": 40,
+}
+"""Characters that are kept of each text; where the ledger has a column, as many as it takes."""
+LISTS = ("route", "dropped", "refused", "remedies", "repaired", "clamped", "tools")
+MAX_WORDS = 100
+"""Entries that are kept of each list, of MAX_WORD characters each."""
+MAX_WORD = 500
 
 
 class Lines(Protocol):
@@ -35,6 +54,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     alias           the alias that led to the model, as its pattern
     error           the first words of the message, without secrets
     cost_nano_usd   what it cost at the price of the moment; None: no price was known
+    reported_cost_nano_usd  what the backend says that it cost
     route     how the target was found, and which ones were tried before it
     dropped   what the backend was not sent;  refused   optional fields that it does not take
     clamped   limits that were lowered;  repaired   what was mended in the answer
@@ -68,6 +88,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     thinking_tokens: int | None = None
     estimated: bool = True
     cost_nano_usd: int | None = None
+    reported_cost_nano_usd: int | None = None
     stop_reason: str = ""
     route: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
@@ -90,6 +111,8 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     def __post_init__(self) -> None:
         self.clock = time.monotonic()
         self.written = False
+        self.was_sent = False
+        """Whether a backend has the request and has not answered it yet."""
 
     def elapsed(self) -> float:
         return round(time.monotonic() - self.clock, 4)
@@ -121,16 +144,37 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
             return
         self.written = True
         self.seconds = self.elapsed()
-        self.error = self.error[:MAX_ERROR]
+        self._cut()
         loud = logger.isEnabledFor(logging.INFO)
         if spool is None and not loud:
             return
         line = encode(self)
+        if len(line) > MAX_LINE:
+            self._shorten()
+            line = encode(self)
         if spool is not None:
             spool.append(line)
         if loud:
             # What was said is for the record alone; a log goes to more places.
             logger.info("%s", (line if self.sample is None else encode(self._silent())).decode())
+
+    def _cut(self) -> None:
+        """Clients and models choose some of the texts: no record is too long to be kept."""
+        for name, width in WIDTHS.items():
+            text: str = getattr(self, name)
+            if len(text) > width:
+                setattr(self, name, text[:width])
+        for name in LISTS:
+            words = getattr(self, name)
+            if words:
+                setattr(self, name, type(words)(word[:MAX_WORD] for word in words[:MAX_WORDS]))
+
+    def _shorten(self) -> None:
+        """Characters that JSON escapes take up to six bytes: what is left fits in any case."""
+        self.sample = None
+        for name in LISTS:
+            words = getattr(self, name)
+            setattr(self, name, type(words)(words[:1]))
 
     def _silent(self) -> Record:
         return msgspec.structs.replace(self, sample=None)

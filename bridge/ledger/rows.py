@@ -26,6 +26,7 @@ DETAIL = (
     "dropped",
     "refused",
     "clamped",
+    "reported_cost_nano_usd",
     "remedies",
     "repaired",
     "tools",

@@ -20,13 +20,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from bridge.ledger.spool_file import READ_BYTES, SUFFIX, SpoolFile
+from bridge.ledger.spool_file import MAX_LINE, READ_BYTES, SUFFIX, SpoolFile
 
 logger = logging.getLogger(__name__)
 
 ROTATE_BYTES = 4 * 1024 * 1024
 MEMORY_LINES = 10_000
-MAX_LINE = READ_BYTES // 4
 ADOPT_AT_ONCE = 64
 RETRY_SECONDS = 5.0
 """Pause between two attempts to write to a disk that refused."""

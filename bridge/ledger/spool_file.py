@@ -15,7 +15,9 @@ from pathlib import Path
 
 SUFFIX = ".jsonl"
 READ_BYTES = 1024 * 1024
-"""Read at a time. No line is longer."""
+"""Read at a time."""
+MAX_LINE = READ_BYTES // 4
+"""No line is longer. A record is cut to less before it comes here."""
 
 
 class SpoolFile:

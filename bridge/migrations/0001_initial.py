@@ -55,6 +55,7 @@ class Migration(migrations.Migration):
                 ('position', models.PositiveIntegerField(default=0, help_text='Backends are asked for a model in this order; equal ones share by weight.')),
                 ('weight', models.PositiveIntegerField(default=1, help_text='Share of the requests, among backends of one position that list a model.')),
                 ('breaker_mode', models.CharField(choices=[('automatic', 'Automatic'), ('open', 'Forced open'), ('closed', 'Forced closed')], default='automatic', help_text='Forced open: nothing is sent. Forced closed: failures do not open it.', max_length=10, verbose_name='circuit breaker')),
+                ('prefers_own_cost', models.BooleanField(default=False, help_text='Where it reports what a request cost (usage.cost), that counts, and no price. Without a price it counts in any case.', verbose_name='prefer its own cost')),
                 ('enabled', models.BooleanField(default=True)),
                 ('origin', models.CharField(choices=[('environment', 'Environment'), ('operator', 'Operator')], default='operator', editable=False, max_length=12)),
             ],

@@ -62,6 +62,7 @@ class Backend(ConfigRow):
         "position": "position",
         "weight": "weight",
         "breaker": "breaker_mode",
+        "prefers_own_cost": "prefers_own_cost",
         "enabled": "enabled",
     }
 
@@ -118,6 +119,12 @@ class Backend(ConfigRow):
         choices=BreakerMode,
         default=BreakerMode.AUTOMATIC,
         help_text="Forced open: nothing is sent. Forced closed: failures do not open it.",
+    )
+    prefers_own_cost = models.BooleanField(
+        "prefer its own cost",
+        default=False,
+        help_text="Where it reports what a request cost (usage.cost), that counts, and no price. "
+        "Without a price it counts in any case.",
     )
     enabled = models.BooleanField(default=True)
     origin = models.CharField(

@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from django.conf import settings
 from msgspec import Raw
 
-from bridge.backends.client import MAX_ERROR_BYTES, BackendClient, Reply, did_not_answer
+from bridge.backends.client import (
+    MAX_ERROR_BYTES,
+    BackendClient,
+    Reply,
+    did_not_answer,
+    has_connected,
+)
 from bridge.backends.prefix_cache import Conversation, Prefixes
 from bridge.ledger.record import Record
 from bridge.relay.read_ahead import ReadAhead
@@ -96,6 +102,7 @@ async def open_answer(
             if used >= _allowance(error) or (others_left and error.remedy is None):
                 raise
             used += 1
+            record.was_sent = False  # that one was refused, and the next one is not on its way yet
             remedy = error.remedy or Remedy()
             chat = _mended(chat, remedy)
             record.remedies.append(_told(error))
@@ -144,7 +151,13 @@ async def _attempt(
     accepted: asyncio.Future[None],
 ) -> OpenReply:
     """Send once; wait until there is something to show, or a reason why there is not."""
-    reply = await upstream.send(order.target.backend, order.key, body)
+    record.was_sent = False
+    try:
+        reply = await upstream.send(order.target.backend, order.key, body)
+    except asyncio.CancelledError:
+        record.was_sent = has_connected()
+        raise
+    record.was_sent = True
     record.headers_after = record.elapsed()
     record.connected_after = record.at(reply.connected_at)
     read_ahead: ReadAhead | None = None

@@ -26,6 +26,7 @@ from bridge.relay.prepare import RoutedRequest
 from bridge.relay.sampling import BodySample, is_chosen
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.response import events
 from bridge.translation.response.translate import Answer
 
 RESTARTING = "Gateway is restarting"
@@ -219,6 +220,7 @@ class Exchange:
         reported = answer.machine.reported
         known = reported.prompt is not None and reported.completion is not None
         self.record.count(answer.machine.usage(), estimated=not known)
+        self.record.reported_cost_nano_usd = reported.cost_nano
 
     def failed(self, error: ApiError) -> None:
         if opened := self._open_answer():
@@ -236,7 +238,7 @@ class Exchange:
         record = self.record
         if record.written:
             return
-        record.cost_nano_usd = self.gateway.snapshot.prices.cost(record)
+        record.cost_nano_usd = self._cost()
         if self.sample is not None:
             record.sample = self.sample.told()
         record.write(self.gateway.spool)
@@ -245,6 +247,15 @@ class Exchange:
             cost = usd(record.cost_nano_usd or 0)
             reservation, tokens = self.decision.reservation, record.tokens
             await self.gateway.limiter.settle(reservation, tokens, cost, time.time())
+
+    def _cost(self) -> int | None:
+        """At the price that is known, or as the backend reports it where its row prefers that."""
+        priced = self.gateway.snapshot.prices.cost(self.record)
+        reported = self.record.reported_cost_nano_usd
+        if reported is None:
+            return priced
+        prefers = self.order is not None and self.order.target.backend.prefers_own_cost
+        return reported if prefers or priced is None else priced
 
     def _remember_refused(self) -> None:
         """What this backend refuses is left out of the next request."""
@@ -266,24 +277,27 @@ class Exchange:
         self._remember_refused()
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.abandoned()
-        answer = self._open_answer()
+        await self._stop_opening()
         if not self.record.stop_reason and not self.record.error_type and self.order:
-            if answer is not None:
-                self._count(answer.answer)
-            if self._opening is not None:
-                self.record.status = ABANDONED
+            self._count_abandoned(self.order)
         self.record.status = self.record.status or ABANDONED
         await self.account()
-        await self._close()
-
-    async def _close(self) -> None:
-        if self._opening is None:
-            return
-        if not self._opening.done():
-            self._opening.cancel()
-            await asyncio.wait({self._opening})
         if opened := self._open_answer():
             await opened.aclose()
+
+    async def _stop_opening(self) -> None:
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
+
+    def _count_abandoned(self, order: UpstreamRequest) -> None:
+        """The client left: its answer counts as far as it went, and its prompt once it was sent."""
+        if opened := self._open_answer():
+            self._count(opened.answer)
+        elif self.record.was_sent:
+            self.record.count(events.Usage(order.chat.prompt_tokens, 0), estimated=True)
+        if self._opening is not None:
+            self.record.status = ABANDONED
 
 
 def _over_limit(decision: Decision) -> ApiError:

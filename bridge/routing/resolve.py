@@ -50,6 +50,7 @@ class BackendConfig:
     idle     longest silence in a running stream, None for the general limit
     breaker  "automatic", or "open" or "closed" when its operator forced it
     broken   why it cannot be called as it is configured; "" when it can
+    prefers_own_cost   what it reports as a request's cost goes before any price
     """
 
     id: int
@@ -66,6 +67,7 @@ class BackendConfig:
     idle: float | None = None
     breaker: str = "automatic"
     broken: str = ""
+    prefers_own_cost: bool = False
 
     @property
     def label(self) -> str:

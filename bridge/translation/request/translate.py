@@ -155,13 +155,15 @@ def to_chat(
         dropped.append("thinking")
     body.update(_output_format(request, profile, body, dropped))
     body.update(_prefill(body, profile))
-    body["stream"] = request.stream
-    if request.stream:
-        body["stream_options"] = {"include_usage": True}
     if facts.refused:
         body = without(body, facts.refused)
+    body["stream"] = False
+    # Measured as a plain request: how the answer is sent changes nothing of the prompt.
     size, media = measure(body, len(encode(body)))
     prompt = estimate(size, media, options.bytes_per_token)
+    body["stream"] = request.stream
+    if request.stream and "stream_options" not in facts.refused:
+        body["stream_options"] = {"include_usage": True}
     body[profile.token_limit_field] = clamp(request.max_tokens, prompt, facts)
     return ChatRequest(
         body=body,

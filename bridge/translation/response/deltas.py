@@ -55,7 +55,8 @@ GATEWAY_STOP = "gateway_stop"
 class ReportedUsage(msgspec.Struct, frozen=True, gc=False):
     """Token counts as reported, already coerced; None is "not said". `prompt` includes `cached`.
 
-    `final` marks a report in a chunk of its own, which servers send last.
+    `final` marks a report in a chunk of its own, which servers send last. `cost_nano` is what the
+    backend says that the request cost, in billionths of a US dollar.
     """
 
     prompt: int | None = None
@@ -64,6 +65,7 @@ class ReportedUsage(msgspec.Struct, frozen=True, gc=False):
     written: int = 0
     reasoning: int | None = None
     final: bool = False
+    cost_nano: int | None = None
 
 
 class Done(msgspec.Struct, frozen=True, gc=False):

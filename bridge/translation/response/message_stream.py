@@ -41,7 +41,7 @@ from bridge.translation.response import deltas, events
 from bridge.translation.response.deltas import Said
 from bridge.translation.response.events import Event
 from bridge.translation.response.tool_calls import CallFragments, CallTracker, client_id
-from bridge.translation.response.usage import to_usage
+from bridge.translation.response.usage import shown, to_usage
 
 
 class Phase(Enum):
@@ -335,7 +335,7 @@ class MessageStream:
         edits = events.ContextManagement() if self._terms.context_management else UNSET
         stop = self._stop()
         self.stop_reason = stop.stop_reason
-        delta = events.MessageDelta(stop, self.usage(), edits)
+        delta = events.MessageDelta(stop, shown(self.usage()), edits)
         self._events += [delta, events.MessageStop()]
 
     def _cut_short(self) -> ApiError:

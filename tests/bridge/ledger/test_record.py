@@ -6,7 +6,9 @@ import logging
 import msgspec
 import pytest
 
-from bridge.ledger.record import MAX_ERROR, Record
+from bridge.ledger.record import LISTS, MAX_WORDS, WIDTHS, Record
+from bridge.ledger.spool_file import MAX_LINE
+from bridge.models import UsageRecord
 from bridge.translation.response import events
 
 
@@ -76,7 +78,7 @@ def test_spool_gets_the_line_of_the_log_however_quiet_the_log_is(
     )
     assert b"\n" not in line
     read = msgspec.json.decode(line, type=Record)
-    assert (read.request_id, read.key, len(read.error)) == ("req_1", "team", MAX_ERROR)
+    assert (read.request_id, read.key, len(read.error)) == ("req_1", "team", WIDTHS["error"])
     assert read.started_at == record.started_at
 
 
@@ -106,3 +108,34 @@ def test_log_has_no_sample(caplog: pytest.LogCaptureFixture) -> None:
     assert "What is it?" not in entry.getMessage()
     assert json.loads(entry.getMessage())["seconds"] == record.seconds
     assert b"What is it?" in kept.lines[0]
+
+
+def test_texts_are_cut_to_what_the_ledger_has_room_for() -> None:
+    """Clients and models choose some of them."""
+    columns = {field.name: field.max_length for field in UsageRecord._meta.fields}
+    known = {name: columns[name] for name in WIDTHS if name in columns}
+    assert {name: WIDTHS[name] for name in known} == known
+    kept, record = Kept(), a_record()
+    for name in WIDTHS:
+        setattr(record, name, "\N{SNOWMAN}" * 300_000)
+    record.write(kept)
+    read = msgspec.json.decode(kept.lines[0], type=Record)
+    assert {name: len(getattr(read, name)) for name in WIDTHS} == WIDTHS
+
+
+@pytest.mark.parametrize("letter", ["x", "\x01", "\N{SNOWMAN}", "\N{GRINNING FACE}"])
+def test_no_record_is_too_long_for_the_spool(caplog: pytest.LogCaptureFixture, letter: str) -> None:
+    """attack F6: whatever its members hold, and in whatever escapes; in the log as well."""
+    kept, record = Kept(), a_record()
+    for name in WIDTHS:
+        setattr(record, name, letter * 300_000)
+    for name in LISTS:
+        setattr(record, name, [letter * 300_000] * 2 * MAX_WORDS)
+    record.sample = {"request": letter * 100_000, "answer": letter * 100_000, "cut": True}
+    record.input_tokens = 7
+    with caplog.at_level(logging.INFO, "bridge.ledger.record"):
+        record.write(kept)
+    (line,) = kept.lines
+    assert len(line) <= MAX_LINE
+    assert len(caplog.records[0].getMessage()) <= MAX_LINE
+    assert msgspec.json.decode(line, type=Record).input_tokens == 7

@@ -2,17 +2,21 @@
 
 import asyncio
 import logging
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bridge.backends.breaker import State
+from bridge.ledger.pricing import Rates, price_list
 from bridge.ledger.record import ABANDONED, Record
 from bridge.relay.exchange import RESTARTING, Call, Exchange, Head
-from bridge.routing.resolve import Target
+from bridge.routing.resolve import Routes, Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import ModelFacts
 from tests.bridge.making import BETA, SECRET, Clock, wire
+from tests.bridge.ports import deaf_port
 from tests.bridge.roads import Answer, begin, breaker, call, piece, rest, send
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
@@ -71,6 +75,87 @@ async def test_client_that_leaves_before_the_first_word_ends_the_call(
     await parts.aclose()
     await asyncio.to_thread(backend.only_call.wait_left)
     assert [record.status for record in records] == [ABANDONED]
+
+
+@BOTH
+@pytest.mark.parametrize("began", [False, True], ids=["no headers", "headers"])
+async def test_prompt_that_was_sent_counts_although_its_client_left(
+    engine: Gateway,
+    backend: FakeBackend,
+    records: list[Record],
+    settings: Any,
+    stream: bool,
+    began: bool,
+) -> None:
+    """operators H1: the backend read it, and may have worked on it."""
+    settings.FIRST_CHUNK_GRACE = 0.0
+    gate = Gate()
+    script = backend.on(ALPHA)
+    script.stream(role(), gate) if began else script.json({}, before=gate)
+    asking = asyncio.create_task(send(engine, stream=stream, system="word " * 400))
+    await asyncio.to_thread(gate.wait_reached)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    (record,) = records
+    assert (record.status, record.estimated, record.output_tokens <= 1) == (ABANDONED, True, True)
+    assert record.input_tokens > 400
+
+
+async def test_prompt_that_never_left_costs_nothing(engine: Gateway, records: list[Record]) -> None:
+    """Ours: the client left while the gateway still tried to connect."""
+    with deaf_port() as port:
+        (main,) = engine.snapshot.routes.backends
+        deaf = replace(main, url=f"http://127.0.0.1:{port}/v1")
+        engine.store.current = replace(engine.snapshot, routes=Routes((deaf,)))
+        asking = asyncio.create_task(send(engine))
+        async with asyncio.timeout(WAIT):
+            while not (engine.journeys and records == [] and _is_opening(engine)):
+                await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    (record,) = records
+    assert (record.status, record.attempts, record.tokens) == (ABANDONED, 1, 0)
+
+
+def _is_opening(engine: Gateway) -> bool:
+    (journey,) = engine.journeys
+    return isinstance(journey, Exchange) and journey.record.attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("prefers", "price", "reported", "cost"),
+    [
+        (False, Rates.of(Decimal(2), Decimal(10)), 0.5, 30_000),
+        (True, Rates.of(Decimal(2), Decimal(10)), 0.5, 500_000_000),
+        (True, Rates.of(Decimal(2), Decimal(10)), None, 30_000),
+        (False, None, 0.5, 500_000_000),
+        (False, None, None, None),
+    ],
+)
+@BOTH
+async def test_cost_is_priced_or_as_the_backend_reports_it(
+    engine: Gateway,
+    backend: FakeBackend,
+    records: list[Record],
+    stream: bool,
+    prefers: bool,
+    price: Rates | None,
+    reported: float | None,
+    cost: int | None,
+) -> None:
+    """operators M13: on record in any case, and preferred where the operator says so."""
+    more = {} if reported is None else {"cost": reported}
+    backend.on(ALPHA).answer(role(), text("Hi"), finish("stop"), usage(5, 2, **more))
+    (main,) = engine.snapshot.routes.backends
+    routes = Routes((replace(main, prefers_own_cost=prefers),))
+    prices = price_list([(ALPHA, price)] if price else [], {})
+    engine.store.current = replace(engine.snapshot, routes=routes, prices=prices)
+    await send(engine, stream=stream)
+    (record,) = records
+    told = None if reported is None else round(reported * 10**9)
+    assert (record.cost_nano_usd, record.reported_cost_nano_usd) == (cost, told)
 
 
 async def test_client_that_leaves_after_the_end_was_served(

@@ -73,6 +73,13 @@ def test_max_completion_tokens_where_the_profile_wants_it() -> None:
     assert request.with_max_tokens(5).body["max_completion_tokens"] == 5
 
 
+def test_estimate_is_the_same_streamed_or_not() -> None:
+    """Ours: how the answer is sent is no part of the prompt."""
+    plain, streamed = to_backend(), to_backend(stream=True)
+    assert plain.prompt_tokens == streamed.prompt_tokens
+    assert plain.text_bytes == streamed.text_bytes
+
+
 def test_size_of_the_prompt_is_estimated() -> None:
     """Ours: by bytes, with what the model's reports taught; images apart."""
     plain = to_backend(messages=[user("x" * 4000)])

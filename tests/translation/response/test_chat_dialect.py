@@ -179,6 +179,15 @@ def test_error_is_found_at_any_place(chunk: Json, fault: BackendFault) -> None:
     assert read(chunk) == [fault]
 
 
+def _counts(prompt: int, completion: int, total: int | None, reasoning: int) -> Json:
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": total,
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+
+
 COUNTS: list[tuple[str, Json, Json, ReportedUsage]] = [
     ("reference", {"prompt_tokens": 9, "completion_tokens": 2}, {}, ReportedUsage(9, 2)),
     ("null", {"prompt_tokens": 9, "completion_tokens": None}, {}, ReportedUsage(9)),
@@ -205,6 +214,26 @@ COUNTS: list[tuple[str, Json, Json, ReportedUsage]] = [
         ReportedUsage(reasoning=4),
     ),
     ("reasoning, SGLang", {"reasoning_tokens": 4}, {}, ReportedUsage(reasoning=4)),
+    (
+        "reasoning beside the completion, as the total shows",
+        _counts(100, 10, 150, 40),
+        {},
+        ReportedUsage(100, 50, reasoning=40),
+    ),
+    (
+        "reasoning within the completion",
+        _counts(100, 50, 150, 40),
+        {},
+        ReportedUsage(100, 50, reasoning=40),
+    ),
+    ("reasoning, and no total", _counts(100, 10, None, 40), {}, ReportedUsage(100, 10, 0, 0, 40)),
+    ("cost", {"cost": 0.5}, {}, ReportedUsage(cost_nano=500_000_000)),
+    ("cost as text", {"cost": "0.000000001"}, {}, ReportedUsage(cost_nano=1)),
+    ("no cost", {"cost": 0}, {}, ReportedUsage(cost_nano=0)),
+    *(
+        (f"cost that is junk: {junk!r}"[:60], {"cost": junk}, {}, ReportedUsage())
+        for junk in (-1, True, None, "free", "nan", "inf", 1e30, "1" * 5000, 10**400, [1])
+    ),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.translation.json import encode
 from bridge.translation.response import deltas
-from bridge.translation.response.usage import to_usage
+from bridge.translation.response.usage import shown, to_usage
 from tests.shapes import Json
 
 
@@ -49,8 +49,17 @@ REPORTS: list[tuple[str, deltas.ReportedUsage, Json]] = [
 ]
 
 
-@pytest.mark.parametrize(("report", "shown"), [r[1:] for r in REPORTS], ids=[r[0] for r in REPORTS])
-def test_report_becomes_usage(report: deltas.ReportedUsage, shown: Json) -> None:
+@pytest.mark.parametrize(("report", "told"), [r[1:] for r in REPORTS], ids=[r[0] for r in REPORTS])
+def test_report_becomes_usage(report: deltas.ReportedUsage, told: Json) -> None:
     """The specification, D6."""
     counted = to_usage(report, prompt_estimate=70, output_estimate=7)
-    assert json.loads(encode(counted)) == shown
+    assert json.loads(encode(shown(counted))) == told
+
+
+@pytest.mark.parametrize("report", [r[1] for r in REPORTS], ids=[r[0] for r in REPORTS])
+def test_input_figures_add_up_to_the_prompt(report: deltas.ReportedUsage) -> None:
+    """The ledger sums them, so a prompt that was cached whole is not one token longer."""
+    counted = to_usage(report, prompt_estimate=70, output_estimate=7)
+    cached = counted.cache_read_input_tokens + counted.cache_creation_input_tokens
+    prompt = 70 if report.prompt is None else report.prompt
+    assert counted.input_tokens + cached == prompt

@@ -26,6 +26,8 @@ from bridge.translation.response.deltas import (
 )
 
 MAX_BAD_PAYLOADS = 3
+MOST_DOLLARS = 1e6
+"""More than this is no cost of one request."""
 DONE = b"[DONE]"
 _NO_REASON = frozenset({"", "null", "None"})
 _ABORTED = {"abort": 529, "insufficient_system_resource": 529, "error": 0}
@@ -214,15 +216,36 @@ def read_usage(
         _object(timings).get("cache_n"),
     )
     written = (prompt.get("cache_write_tokens"), prompt.get("created_cache_tokens"))
-    reasoning = (completion.get("reasoning_tokens"), usage.get("reasoning_tokens"))
+    reasoning = _first_count(completion.get("reasoning_tokens"), usage.get("reasoning_tokens"))
     yield ReportedUsage(
         prompt=_first_count(usage.get("prompt_tokens")),
-        completion=_first_count(usage.get("completion_tokens")),
+        completion=_completion(usage, reasoning),
         cached=_first_count(*cached) or 0,
         written=_first_count(*written) or 0,
-        reasoning=_first_count(*reasoning),
+        reasoning=reasoning,
         final=final,
+        cost_nano=_billionths(usage.get("cost")),
     )
+
+
+def _completion(usage: dict[str, JSON], reasoning: int | None) -> int | None:
+    """All tokens of the answer. Some fronts count reasoning beside it, as the total shows."""
+    prompt = _first_count(usage.get("prompt_tokens"))
+    completion = _first_count(usage.get("completion_tokens"))
+    if prompt is None or completion is None or not reasoning:
+        return completion
+    beside = _first_count(usage.get("total_tokens")) == prompt + completion + reasoning
+    return completion + reasoning if beside else completion
+
+
+def _billionths(dollars: JSON) -> int | None:
+    """An amount of money; junk is none."""
+    try:
+        amount = float(dollars) if isinstance(dollars, (int, float, str)) else -1.0
+    except (ValueError, OverflowError):
+        return None
+    known = not isinstance(dollars, bool) and 0 <= amount < MOST_DOLLARS
+    return round(amount * 1e9) if known else None
 
 
 def _object(value: JSON) -> dict[str, JSON]:
