@@ -97,12 +97,12 @@ async def open_answer(
             record.refused += remedy.without
             return opened
         except ApiError as error:
+            record.was_sent = False
             if error.remedy and error.remedy.without != remedy.without:
                 record.refused += remedy.without
             if used >= _allowance(error) or (others_left and error.remedy is None):
                 raise
             used += 1
-            record.was_sent = False  # that one was refused, and the next one is not on its way yet
             remedy = error.remedy or Remedy()
             chat = _mended(chat, remedy)
             record.remedies.append(_told(error))
