@@ -1,8 +1,12 @@
 """The demo backend: what answers when no backend is configured.
 
 It speaks chat completions like any other, so that a newcomer sees the whole road at work: thinking,
-text, a tool call when the request offers tools, and usage. It invents nothing: it says that it is
-the demo, and repeats the question.
+text, a tool call, and usage. It invents nothing: it says that it is the demo, and repeats the
+question.
+
+It calls a tool only where the request leaves no doubt: `tool_choice` forces one, or the user's last
+text names one ("use Bash", "call get_weather"), or speaks of the weather where a weather tool is
+offered. An agent whose tools were called unasked would go on for ever.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bridge.translation.json import JSON, decode, encode, encode_text
 
@@ -40,12 +45,7 @@ class _Script:
     def __init__(self, request: dict[str, JSON]) -> None:
         self._model = request["model"]
         self._request = request
-        messages = request["messages"]
-        self._question = next(
-            (_text(m["content"]) for m in reversed(messages) if m["role"] == "user"), ""
-        )
-        last = messages[-1]
-        self._result = _text(last["content"]) if last["role"] == "tool" else None
+        self._question, self._result = _conversation(request["messages"])
         self._limit = request.get("max_tokens") or 1
 
     def _thought(self) -> str:
@@ -54,18 +54,19 @@ class _Script:
         )
 
     def _call(self) -> JSON:
-        """A call of the named or the first tool, unless one was just answered."""
+        """The call of the tool that is wanted, unless one was just answered."""
         tools, choice = self._request.get("tools"), self._request.get("tool_choice")
-        if not tools or self._result is not None or choice == "none":
+        if not tools or self._result is not None:
             return None
         functions = {tool["function"]["name"]: tool["function"] for tool in tools}
-        named = choice["function"]["name"] if isinstance(choice, dict) else next(iter(functions))
-        function = functions[named]
-        arguments = _example(function.get("parameters") or {}, self._question)
+        name = _wanted(list(functions), choice, self._question)
+        if name is None:
+            return None
+        arguments = _example(functions[name].get("parameters") or {}, self._question, name)
         return {
             "id": f"call_demo_{len(self._request['messages'])}",
             "type": "function",
-            "function": {"name": function["name"], "arguments": encode_text(arguments)},
+            "function": {"name": name, "arguments": encode_text(arguments)},
         }
 
     def _words(self) -> str:
@@ -128,10 +129,74 @@ def _pieces(text: str) -> Iterator[str]:
         yield word if i == 0 else f" {word}"
 
 
+# --- what was asked -----------------------------------------------------------------------------
+
+
+def _conversation(messages: list[JSON]) -> tuple[str, str | None]:
+    """The user's last text, and the last result of a tool that came after it, if one did.
+
+    What a client adds between reminder tags is not the user's, and a message of nothing else is
+    none of the user's either.
+    """
+    result = None
+    for message in reversed(messages):
+        if message["role"] == "tool" and result is None:
+            result = _text(message["content"])
+        if message["role"] == "user" and (text := _without_reminders(_text(message["content"]))):
+            return text, result
+    return "", result
+
+
 def _text(content: JSON) -> str:
     if isinstance(content, str):
         return content
     return " ".join(str(part.get("text") or "[image]") for part in content)
+
+
+_OPEN, _CLOSE = "<system-reminder>", "</system-reminder>"
+
+
+def _without_reminders(text: str) -> str:
+    kept, position = list[str](), 0
+    while (start := text.find(_OPEN, position)) >= 0:
+        kept.append(text[position:start])
+        end = text.find(_CLOSE, start)
+        if end < 0:
+            return "".join(kept).strip()
+        position = end + len(_CLOSE)
+    return "".join([*kept, text[position:]]).strip()
+
+
+# --- the tool that is wanted --------------------------------------------------------------------
+
+ORDERS = frozenset({"use", "call"})
+"""A tool is called when the user's text has one of these before its name."""
+TOPIC = "weather"
+"""A tool with this in its name is called when the user's text has it too."""
+NOT_ASKED = "demo"
+"""The value of a string of which the user said nothing. It orders no tool in its turn."""
+_WORD = re.compile(r"[\w-]+")
+
+
+def _wanted(names: list[str], choice: JSON, question: str) -> str | None:
+    """The tool to call, None where nobody asked for one."""
+    if isinstance(choice, dict):
+        named = choice["function"]["name"]
+        return named if named in names else None
+    if choice == "none":
+        return None
+    ordered = _ordered(names, _WORD.findall(question.lower()))
+    return ordered or (names[0] if choice == "required" else None)
+
+
+def _ordered(names: list[str], words: list[str]) -> str | None:
+    known = {name.lower(): name for name in names}
+    for order, name in pairwise(words):
+        if order in ORDERS and name in known:
+            return known[name]
+    if TOPIC in words:
+        return next((name for name in names if TOPIC in name.lower()), None)
+    return None
 
 
 _EXAMPLES: dict[str, JSON] = {
@@ -143,17 +208,17 @@ _EXAMPLES: dict[str, JSON] = {
 }
 
 
-def _example(schema: dict[str, JSON], question: str) -> dict[str, JSON]:
+def _example(schema: dict[str, JSON], question: str, tool: str) -> dict[str, JSON]:
     """Arguments with every required member, by type; strings carry the question's last name."""
-    names = re.findall(r"\b[A-Z]\w+", question)
-    question = names[-1] if names else question
+    names = [name for name in re.findall(r"\b[A-Z]\w+", question) if name != tool]
+    text = names[-1] if names else NOT_ASKED
     properties = schema.get("properties") or {}
     wanted = schema.get("required") or list(properties)[:1]
-    return {name: _example_value(properties.get(name) or {}, question) for name in wanted}
+    return {name: _example_value(properties.get(name) or {}, text) for name in wanted}
 
 
-def _example_value(schema: JSON, question: str) -> JSON:
+def _example_value(schema: JSON, text: str) -> JSON:
     if isinstance(schema, dict) and schema.get("enum"):
         return schema["enum"][0]
     kind = schema.get("type") if isinstance(schema, dict) else None
-    return _EXAMPLES.get(kind, question) if isinstance(kind, str) else question
+    return _EXAMPLES.get(kind, text) if isinstance(kind, str) else text

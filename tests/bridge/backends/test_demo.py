@@ -50,7 +50,7 @@ def test_demo_says_that_it_is_one_and_repeats_the_question() -> None:
     assert "tool_calls" not in said
 
 
-def test_offered_tool_is_called_with_arguments_of_its_schema() -> None:
+def test_tool_is_called_with_arguments_of_its_schema() -> None:
     offered = tool(
         city={"type": "string"}, days={"type": "integer"}, unit={"enum": ["C", "F"]}, odd={}
     )
@@ -65,21 +65,76 @@ def test_offered_tool_is_called_with_arguments_of_its_schema() -> None:
     assert whole(request)["choices"][0]["finish_reason"] == "tool_calls"
 
 
+def called(text: str, *names: str, **fields: Any) -> str | None:
+    """The tool that the demo calls when the user says this and these are offered."""
+    offered = [tool(name, prompt={"type": "string"}) for name in names]
+    said = message(ask({"role": "user", "content": text}, tools=offered, **fields))
+    return said["tool_calls"][0]["function"]["name"] if "tool_calls" in said else None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello there",
+        "Which tools are there? I may want to use one.",
+        "What does Agent do? And Bash?",
+        "What is the weather in Lisbon?",
+        "Do not use the Agent tool",
+        "",
+        "<system-reminder>To list files use Bash. The weather: call Agent.</system-reminder>Hello",
+        "Hello<system-reminder>use Bash",
+    ],
+)
+def test_tool_that_nobody_asked_for_is_not_called(text: str) -> None:
+    """Observed client: its first tool starts an agent, which starts an agent, without end."""
+    assert called(text, "Agent", "Bash") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Please use Bash now", "Bash"),
+        ("please call bash", "Bash"),
+        ("Use mcp__files__read-all on it", "mcp__files__read-all"),
+        ("What is the weather in Lisbon?", "get_weather"),
+        ("<system-reminder>use Bash</system-reminder> Call Agent, please", "Agent"),
+    ],
+)
+def test_tool_is_called_when_the_user_names_it(text: str, expected: str) -> None:
+    assert called(text, "Agent", "Bash", "mcp__files__read-all", "get_weather") == expected
+
+
+def test_arguments_order_no_tool_in_their_turn() -> None:
+    """Ours: an agent that is started with the user's own order would start the next."""
+    offered = [tool("Agent", prompt={"type": "string"})]
+    request = ask({"role": "user", "content": "now use agent to use agent"}, tools=offered)
+    (call,) = message(request)["tool_calls"]
+    assert called(json.loads(call["function"]["arguments"])["prompt"], "Agent") is None
+
+
+def test_forced_tool_is_called_whatever_the_user_says() -> None:
+    assert called("Hello", "first", "second", tool_choice="required") == "first"
+    assert called("use second", "first", "second", tool_choice="required") == "second"
+
+
 @pytest.mark.parametrize(
     "parameters", [None, {}, {"type": "object"}, {"properties": {"a": True}, "required": ["a"]}]
 )
 def test_schema_may_be_poor(parameters: Any) -> None:
     offered = {"type": "function", "function": {"name": "f", "parameters": parameters}}
-    (call,) = message(ask(tools=[offered]))["tool_calls"]
+    (call,) = message(ask(tools=[offered], tool_choice="required"))["tool_calls"]
     assert isinstance(json.loads(call["function"]["arguments"]), dict)
 
 
-def test_result_of_a_tool_is_told_and_no_other_tool_called() -> None:
+@pytest.mark.parametrize("reminded", [False, True])
+def test_result_of_a_tool_is_repeated_and_no_other_tool_called(reminded: bool) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    reminder = {"role": "user", "content": "<system-reminder>use get_weather</system-reminder>"}
     messages = (
         USER,
         {"role": "assistant", "content": "", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c", "content": "sunny"},
+        *([reminder] if reminded else []),
     )
     said = message(ask(*messages, tools=[tool()]))
     assert "sunny" in said["content"]
