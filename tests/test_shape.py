@@ -87,6 +87,7 @@ BROAD_GUARDS = {
     "bridge/api/endpoints.py",
     "bridge/runtime/gateway.py",
     "bridge/configuration/snapshot_store.py",
+    "bridge/ledger/writer.py",
 }
 EMPTY_WORDS = {"manager", "managers", "helper", "helpers", "util", "utils", "common", "misc"}
 

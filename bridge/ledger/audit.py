@@ -7,6 +7,7 @@ gateway may go on writing meanwhile.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -164,12 +165,31 @@ def waiting(folder: Path) -> int:
 def _rest(path: Path, position: int) -> list[str]:
     """The request ids of the lines behind that position."""
     try:
-        with path.open("rb") as file:
-            file.seek(position)
+        with open(path, "rb", opener=_at_once) as file:
+            file.seek(max(0, position))
             lines = file.read().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return []  # all of it has become rows since
+    except OSError:
+        return []  # all of it has become rows since, or `unreadable` names it
     return [found for line in lines if (found := _request_id(line))]
+
+
+def _at_once(path: str, flags: int) -> int:
+    """What has the name of a spool file may be a pipe, which would be waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def unreadable(folder: Path) -> list[str]:
+    """What has the name of a spool file and cannot be read, each with why."""
+    found = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            with open(path, "rb", opener=_at_once) as file:
+                file.seek(0, os.SEEK_END)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            found.append(f"{path} cannot be read: {error.strerror or type(error).__name__}")
+    return found
 
 
 class _Named(msgspec.Struct):

@@ -18,6 +18,7 @@ from bridge.translation.json import clean, encode_text
 MOST = 2**40
 """More tokens, bytes or milliseconds than this are nonsense, and would spoil every sum."""
 MOST_COST = 2**53
+LAST_TIME = datetime(3000, 1, 1, tzinfo=UTC).timestamp()
 MOST_MILLISECONDS = 2**31 - 1
 DETAIL = (
     "path",
@@ -73,8 +74,13 @@ class UsageRow(msgspec.Struct, gc=False):
 
 
 def row_of(record: Record) -> UsageRow:
-    """The row of one request. Whatever the record says, a database takes it."""
+    """The row of one request, as a database takes it.
+
+    Raises ValueError or ArithmeticError where a time is none.
+    """
     issued = record.key_id or 0
+    if not 0 <= record.started_at < LAST_TIME:
+        raise ValueError(f"started_at: {record.started_at} is no time")
     return UsageRow(
         request_id=_text(record.request_id, _WIDTHS["request_id"]),
         time=datetime.fromtimestamp(record.started_at, UTC),

@@ -47,13 +47,17 @@ class Batch:
 
 
 class Spool:
-    """The spool of one process. `append` from any thread; the rest from one thread at a time."""
+    """The spool of one process. `append` from any thread; the rest from one thread at a time.
+
+    `unreadable`: what has the name of a spool file and cannot be read -> why. It stays where it is.
+    """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder = folder
         self.lost = 0
         self.torn = 0
         self.removed: list[str] = []
+        self.unreadable: dict[str, str] = {}
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._active: SpoolFile | None = None
@@ -94,6 +98,7 @@ class Spool:
                 self._active = SpoolFile.create(self.folder)
                 self._files.append(self._active)
             self._active.append(data)
+            self._active.waiting += 1
         except OSError as error:
             self._refused(error)
             return False
@@ -149,10 +154,20 @@ class Spool:
         return None
 
     def _take_from(self, file: SpoolFile, limit: int) -> Batch | None:
+        try:
+            return self._read_from(file, limit)
+        except OSError as error:
+            self._leave_out(file.path, error)
+            self._forget(file)
+            file.close()
+            return None
+
+    def _read_from(self, file: SpoolFile, limit: int) -> Batch | None:
         with self._lock:
             grows = file is self._active
         while not file.is_read:
             lines, end = file.read(limit)
+            self.unreadable.pop(file.name, None)
             if lines:
                 return Batch(lines, file, end)
             if grows:
@@ -174,6 +189,8 @@ class Spool:
         """These lines are rows."""
         with self._lock:
             self._waiting -= len(batch.lines)
+            if batch.file is not None:
+                batch.file.waiting -= len(batch.lines)
             if batch.file is None:
                 for _ in batch.lines:
                     self._memory.popleft()
@@ -184,10 +201,22 @@ class Spool:
             self._drop(batch.file)
 
     def _drop(self, file: SpoolFile) -> None:
+        self._forget(file)
+        self._remove(file)
+
+    def _forget(self, file: SpoolFile) -> None:
         with self._lock:
             self._files.remove(file)
+            self._active = None if file is self._active else self._active
+            self._waiting -= file.waiting
             self._bytes = max(0, self._bytes - file.size)
-        self._remove(file)
+
+    def _leave_out(self, path: Path, error: OSError) -> None:
+        """Name what cannot be read, once; the rest of the spool goes on."""
+        if path.name not in self.unreadable:
+            why = error.strerror or type(error).__name__
+            self.unreadable[path.name] = why
+            logger.error("usage spool %s cannot be read (%s); it is left where it is", path, why)
 
     def _remove(self, file: SpoolFile) -> None:
         try:
@@ -212,12 +241,18 @@ class Spool:
         """Take over files of processes that are gone; they are read once they are placed."""
         with self._lock:
             own = {file.name for file in self._files}
-        found = [path for path in self._paths() if path.name not in own]
+        here = self._paths()
+        self._forget_unreadable({path.name for path in here})
+        found = [path for path in here if path.name not in own]
+        found.sort(key=lambda path: path.name in self.unreadable)
         for path in found[: max(0, ADOPT_AT_ONCE - len(self.unplaced()))]:
             try:
                 file = SpoolFile.adopt(path)
-            except OSError:
-                continue  # its owner removed it, or it is not ours to open
+            except FileNotFoundError:
+                continue  # its owner removed it
+            except OSError as error:
+                self._leave_out(path, error)
+                continue
             if file is not None:
                 with self._lock:
                     self._files.insert(0, file)
@@ -230,9 +265,21 @@ class Spool:
         """Say how far the adopted files have been read; those not named not at all."""
         for file in self._files:
             if file.position is None:
-                file.position = min(positions.get(file.name, 0), file.size)
-                with self._lock:
-                    self._waiting += file.count_lines()
+                file.position = min(max(0, positions.get(file.name, 0)), file.size)
+                self._count(file)
+
+    def _count(self, file: SpoolFile) -> None:
+        try:
+            file.waiting = file.count_lines()
+        except OSError:
+            return  # named when it is read
+        with self._lock:
+            self._waiting += file.waiting
+
+    def _forget_unreadable(self, names: set[str]) -> None:
+        """Those that somebody has taken away."""
+        for name in self.unreadable.keys() - names:
+            del self.unreadable[name]
 
     def measure(self) -> None:
         """Read the size of the whole folder, and warn when half of what it may be is reached."""

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import secrets
+import stat
 from pathlib import Path
 
 SUFFIX = ".jsonl"
@@ -24,14 +25,16 @@ class SpoolFile:
     """A file that this process holds the lock of.
 
     position    bytes from the start whose lines are done with; None while that is not known
+    waiting     lines behind that position
     """
 
-    __slots__ = ("_descriptor", "path", "position", "size")
+    __slots__ = ("_descriptor", "path", "position", "size", "waiting")
 
     def __init__(self, path: Path, descriptor: int, size: int, position: int | None) -> None:
         self.path = path
         self.size = size
         self.position = position
+        self.waiting = 0
         self._descriptor = descriptor
 
     @classmethod
@@ -49,10 +52,15 @@ class SpoolFile:
     @classmethod
     def adopt(cls, path: Path) -> SpoolFile | None:
         """The file of a process that is gone; None when its owner lives. Raises OSError."""
-        descriptor = _locked(os.open(path, os.O_RDWR | os.O_APPEND))
+        # Not blocking: what has the name of a spool file may be a pipe.
+        descriptor = _locked(os.open(path, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK))
         if descriptor is None:
             return None
-        return cls(path, descriptor, os.fstat(descriptor).st_size, None)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not a file")
+        return cls(path, descriptor, found.st_size, None)
 
     @property
     def name(self) -> str:

@@ -16,10 +16,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 from channels.db import database_sync_to_async
-from django.db import DataError, Error, transaction
+from django.db import DataError, Error, IntegrityError, connection, transaction
 
 from bridge.ledger import rollups, upsert
 from bridge.ledger.record import Record
@@ -137,7 +138,7 @@ class LedgerState:
 
     waiting     lines that are not rows yet;  lag_seconds  how far the rows are behind
     lost        lines that no disk and no memory took;  torn  ends of files of killed processes
-    set_aside   lines that no row could be made of
+    set_aside   lines that no row could be made of;  unreadable  files and folders of the spool
     """
 
     waiting: int
@@ -148,8 +149,9 @@ class LedgerState:
     torn: int
     set_aside: int
     last_error: str
+    unreadable: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, int | float | str]:
+    def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
@@ -183,6 +185,7 @@ class Ledger:
             torn=self._spool.torn,
             set_aside=self._set_aside,
             last_error=self._last_error,
+            unreadable=tuple(self._spool.unreadable),
         )
 
     @property
@@ -250,6 +253,8 @@ class Ledger:
         """Write one batch; how many lines it had. Raises django.db.Error or OSError."""
         with self._turn:
             now = time.monotonic()
+            if self._last_error:
+                connection.cursor().execute("SELECT 1")  # nothing else may need the database now
             self._look_after_files(now)
             batch = self._spool.take(BATCH_LINES)
             if batch is not None:
@@ -264,29 +269,32 @@ class Ledger:
         self._spool.done(batch)
         if records:
             last = records[-1]
-            self._current_at = max(self._current_at, last.started_at + last.seconds)
+            ended = min(last.started_at + last.seconds, time.time())
+            self._current_at = max(self._current_at, ended)
 
     def _records(self, batch: Batch) -> list[Record]:
         found = []
         for line in batch.lines:
             try:
                 found.append(_record(line))
-            except (ValueError, msgspec.MsgspecError) as error:
-                self._put_aside(line, str(error))
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are well
+                self._put_aside(line, error)
         return found
 
-    def _put_aside(self, line: bytes, why: str) -> None:
+    def _put_aside(self, line: bytes, error: Exception) -> None:
         self._set_aside += 1
-        self._spool.set_aside(line, why)
+        self._spool.set_aside(line, str(error) or type(error).__name__)
 
     def _enter(self, records: Sequence[Record], place: tuple[str, int] | None) -> int:
-        """`enter`; one record that the database does not take must not hold up the others."""
+        """`enter`; one record that makes no row must not hold up the others."""
         try:
             return enter(records, place)
-        except DataError as error:
+        except Exception as error:  # by the rules of `_is_of_a_record`
+            if not _is_of_a_record(error):
+                raise
             if len(records) <= 1:
                 for record in records:
-                    self._put_aside(msgspec.json.encode(record), str(error))
+                    self._put_aside(msgspec.json.encode(record), error)
                 return enter([], place)
         half = len(records) // 2
         return self._enter(records[:half], None) + self._enter(records[half:], place)
@@ -311,8 +319,15 @@ class Ledger:
             self._erase_at = now + PAUSE_SECONDS
 
 
+def _is_of_a_record(error: Exception) -> bool:
+    """Whether what a record holds is at fault, not the database or the machine."""
+    if isinstance(error, (DataError, IntegrityError)):
+        return True
+    return not isinstance(error, (Error, OSError, MemoryError))
+
+
 def _record(line: bytes) -> Record:
-    """The record of a line. Raises ValueError or MsgspecError."""
+    """The record of a line. Raises whatever its text leads to."""
     try:
         return _read_record(line)
     except msgspec.DecodeError:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from bridge.cluster import redis
 from bridge.ledger import counter_audit
-from bridge.ledger.audit import audit, waiting
+from bridge.ledger.audit import audit, unreadable, waiting
 
 SHOWN = 100
 
@@ -19,12 +19,12 @@ class Command(BaseCommand):
     help = "Add up all requests again, compare with the stored sums, and name every difference."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = audit()
+        found, spool = audit(), settings.DATA_DIR / "spool"
         self.stdout.write(
             f"{found.requests:,} requests in {found.hours:,} hours, {found.sessions:,} sessions; "
-            f"{waiting(settings.DATA_DIR / 'spool'):,} records wait in the spool of this host"
+            f"{waiting(spool):,} records wait in the spool of this host"
         )
-        differences = [*found.differences, *_counters()]
+        differences = [*found.differences, *unreadable(spool), *_counters()]
         for difference in differences[:SHOWN]:
             self.stdout.write(difference)
         if differences:
