@@ -86,6 +86,7 @@ BROAD_GUARDS = {
     "bridge/relay/pipeline.py",
     "bridge/api/endpoints.py",
     "bridge/runtime/gateway.py",
+    "bridge/runtime/background.py",
     "bridge/configuration/snapshot_store.py",
     "bridge/ledger/writer.py",
 }

@@ -34,13 +34,16 @@ def health(gateway: Gateway) -> tuple[int, JSON]:
     conditions = {b.name: _condition(gateway, b) for b in backends}
     well = all(gateway.health.state(b) is State.CLOSED and not b.broken for b in backends)
     reachable = all(c["reachable"] is not False for c in conditions.values())
-    status = "unhealthy" if not serving else "ok" if well and reachable else "degraded"
+    failing = sorted(trouble.name for trouble in gateway.background.troubles())
+    well = well and reachable and not failing
+    status = "unhealthy" if not serving else "ok" if well else "degraded"
     body = {
         "status": status,
         "version": settings.VERSION,
         "demo": gateway.snapshot.is_demo,
         "models_known": len(resolve.names(gateway.snapshot.routes)),
         "requests_running": len(gateway.exchanges),
+        "background_failing": failing,
         "backends": conditions,
     }
     return (200 if serving else 503), body

@@ -264,7 +264,7 @@ class Exchange:
         names, target = tuple(self.record.refused), self.order.target
         self.gateway.learned.refused(target, names)
         noting = self.gateway.discovery.remember_refused(target.backend, target.model, names)
-        self.gateway.in_background(noting, "remember refused fields")
+        self.gateway.background.once(noting, "remember refused fields")
 
     def _open_answer(self) -> OpenReply | None:
         opening = self._opening

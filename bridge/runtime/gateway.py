@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -32,6 +33,8 @@ from bridge.ledger.totals import TotalsReader
 from bridge.ledger.writer import Ledger
 from bridge.live.messages import Running
 from bridge.live.publisher import ActivityPublisher
+from bridge.runtime import sessions
+from bridge.runtime.background import Background
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.schema import RequestLimits
 
@@ -44,6 +47,8 @@ INHERIT_SECONDS = 3.0
 DRAIN_TICK = 0.1
 LAST_WORDS = 2.0
 """Seconds that interrupted requests get to say that they were."""
+CLOSE_SECONDS = 6.0
+"""Longest that one part may take to close; more than each part gives itself."""
 
 
 class Stoppable(Protocol):
@@ -81,25 +86,18 @@ class Gateway:
         self._primed = asyncio.Event()
         self.exchanges: set[Stoppable] = set()
         self.activity = ActivityPublisher(self.exchanges, self.ledger)
-        self._errands: set[asyncio.Task[None]] = set()
-        self._tasks = [
-            self._background(self.store.keep_current(), "snapshot"),
-            self._background(self.breakers.run(), "breakers"),
-            self._background(self.ledger.run(), "ledger"),
-            self._background(self._count(), "counters"),
-            self._background(self.discovery.run(), "discovery"),
-            self._background(announcements.listen(self._stir), "announcements"),
-            self._background(self.activity.run(), "pulse"),
-        ]
-
-    def in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Do something that no request waits for."""
-        task = self._background(work, name)
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
-
-    def _background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        return asyncio.get_running_loop().create_task(_guarded(work, name))
+        self.background = Background()
+        for work, name in (
+            (self.store.keep_current, "snapshot"),
+            (self.breakers.run, "breakers"),
+            (self.ledger.run, "ledger"),
+            (self._count, "counters"),
+            (self.discovery.run, "discovery"),
+            (partial(announcements.listen, self._stir), "announcements"),
+            (self.activity.run, "pulse"),
+            (sessions.keep_cleared, "sessions"),
+        ):
+            self.background.keep(work, name)
 
     async def _count(self) -> None:
         """Know what keys with a budget have spent before their first request, then keep count."""
@@ -144,21 +142,25 @@ class Gateway:
             await asyncio.sleep(DRAIN_TICK)
 
     async def aclose(self) -> None:
-        """End background work and close every connection."""
-        for task in self._tasks:
-            task.cancel()
+        """End background work and close every connection. Never raises, and ends in any case."""
         self.totals.close()
-        await asyncio.gather(*self._tasks, *self._errands, return_exceptions=True)
-        await self.ledger.aclose()
-        await self.limiter.aclose()
-        await self.upstream.aclose()
+        for part, name in (
+            (self.background.aclose(), "background work"),
+            (self.ledger.aclose(), "ledger"),
+            (self.limiter.aclose(), "counters"),
+            (self.upstream.aclose(), "client of the backends"),
+        ):
+            await _closed(part, name)
 
 
-async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
+async def _closed(part: Coroutine[Any, Any, None], name: str) -> None:
     try:
-        await work
-    except Exception:  # the last guard of a background loop
-        logger.exception("background work %r ended", name)
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await part
+    except TimeoutError:
+        logger.warning("the %s did not end in time", name)
+    except Exception:  # the other parts are to be closed too
+        logger.exception("the %s could not be closed", name)
 
 
 _gateways: dict[asyncio.AbstractEventLoop, Gateway] = {}

@@ -19,6 +19,7 @@ from bridge.ledger.writer import Ledger
 from bridge.models import Backend as Row
 from bridge.relay import attempt
 from bridge.routing.resolve import BackendConfig, Routes
+from bridge.runtime import sessions
 from bridge.runtime.gateway import Gateway
 from tests.bridge.found import Found
 from tests.bridge.history import forget
@@ -84,7 +85,7 @@ async def engine(
 ) -> AsyncIterator[Gateway]:
     """A gateway without rows and background work, in front of the scriptable backend."""
 
-    async def nothing(_: object) -> None:
+    async def nothing(*_: object) -> None:
         return None
 
     monkeypatch.setattr(SnapshotStore, "keep_current", nothing)
@@ -93,6 +94,7 @@ async def engine(
     monkeypatch.setattr(Ledger, "run", nothing)
     monkeypatch.setattr(Gateway, "_count", nothing)
     monkeypatch.setattr(Ledger, "aclose", nothing)
+    monkeypatch.setattr(sessions, "keep_cleared", nothing)
     settings.DATA_DIR = tmp_path
     monkeypatch.setattr(attempt, "PAUSE_RANGE", (0.0, 0.0))
     engine = Gateway()

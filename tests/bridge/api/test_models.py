@@ -11,6 +11,7 @@ import pytest
 from bridge.api import models
 from bridge.configuration.snapshot import NOT_CONFIGURED, Snapshot
 from bridge.routing.resolve import Alias, BackendConfig, Routes, WeightedTarget
+from bridge.runtime.background import Trouble
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import a_backend, facts
@@ -239,6 +240,18 @@ async def test_health_shows_names_and_states_only(engine: Gateway) -> None:
     told = json.dumps(models.health(engine)[1]) + json.dumps(models.schemas(Routes((secret,))))
     assert "internal.example" not in told
     assert "cpk_operators" not in told
+
+
+async def test_failing_background_work_is_named(
+    engine: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Observed: the ledger had ended for good, and /health said "ok"."""
+    trouble = Trouble("ledger", 3, "OverflowError: secret details", 0.0)
+    monkeypatch.setattr(engine.background, "troubles", lambda: [trouble])
+    configured(engine, a_backend(name="one"))
+    status, body = models.health(engine)
+    assert (status, body["status"], body["background_failing"]) == (200, "degraded", ["ledger"])
+    assert "secret" not in json.dumps(body)
 
 
 async def test_demo_is_called_by_its_name(engine: Gateway) -> None:

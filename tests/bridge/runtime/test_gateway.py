@@ -100,9 +100,35 @@ async def test_errand_that_fails_is_told_in_the_log(
         raise ZeroDivisionError
 
     with caplog.at_level(logging.ERROR):
-        engine.in_background(fail(), "an errand")
+        engine.background.once(fail(), "an errand")
         await engine.aclose()
     assert ["an errand" in record.getMessage() for record in caplog.records] == [True]
+
+
+async def test_part_that_fails_to_close_keeps_no_other_open(
+    engine: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Observed: daphne could not be stopped any more after the ledger failed to close."""
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    close_client, closed = engine.upstream.aclose, asyncio.Event()
+
+    async def close() -> None:
+        await close_client()
+        closed.set()
+
+    monkeypatch.setattr(gateway, "CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(engine.ledger, "aclose", fail)
+    monkeypatch.setattr(engine.limiter, "aclose", hang)
+    monkeypatch.setattr(engine.upstream, "aclose", close)
+    await asyncio.wait_for(engine.aclose(), WAIT)
+    assert closed.is_set()
+    assert ("ledger could not be closed" in caplog.text, "did not end" in caplog.text) == (1, 1)
 
 
 @pytest.fixture
