@@ -22,7 +22,8 @@ import pytest
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, text, usage
 from tests.fakes.client import MESSAGES, RawClient, ask, leave, text_of
-from tests.fakes.gateway import Gateway, free_port
+from tests.fakes.gateway import Gateway
+from tests.fakes.ports import reserve_port
 from tests.fakes.replies import Gate
 
 CADDYFILE = Path(__file__).resolve().parents[2] / "deploy" / "Caddyfile"
@@ -47,7 +48,8 @@ class Front:
     """A running Caddy; `client` talks through it."""
 
     def __init__(self, home: Path, upstream: str) -> None:
-        self.client = RawClient(f"http://127.0.0.1:{(port := free_port())}")
+        port = reserve_port()
+        self.client = RawClient(f"http://127.0.0.1:{port}")
         self._log: list[str] = []
         self._logged = threading.Condition()
         self.process = subprocess.Popen(

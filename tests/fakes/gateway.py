@@ -1,4 +1,4 @@
-"""The gateway as its users start it: a process of its own, a free port, its data in a folder.
+"""The gateway as its users start it: a process of its own, on its own port, its data in a folder.
 
 The child sees no variable of the shell that runs the tests, except where to find programs.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.client import KEY, RawClient
+from tests.fakes.ports import reserve_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
@@ -156,13 +157,6 @@ class Gateway:
         return "\n".join(self.log.splitlines()[-lines:])
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def launch(
     launcher: str,
     folder: Path,
@@ -171,7 +165,7 @@ def launch(
     ready: Ready = Ready.INFORMED,
 ) -> Gateway:
     """Start a gateway and return when it is ready."""
-    port = free_port()
+    port = reserve_port()
     environment = _environment(folder, port, backend_url) | LAUNCHERS[launcher] | dict(variables)
     log_path = folder / "gateway.log"
     if launcher == "daphne":

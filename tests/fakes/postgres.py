@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, on a free port, in a folder that goes with it.
+"""A PostgreSQL server of the tests' own, on a port of its own, in a folder that goes with it.
 
 PostgreSQL refuses to run as root; there its programs run as the user `postgres` or `nobody`.
 """
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fakes.gateway import free_port
+from tests.fakes.ports import reserve_port
 
 INSTALLED = Path("/usr/lib/postgresql")
 USERS = ("postgres", "nobody")
@@ -90,7 +90,7 @@ class Server:
 @contextmanager
 def serving(folder: Path) -> Iterator[Server]:
     """A server that runs, unless a test stops it."""
-    server = Server(folder, free_port(), _unprivileged())
+    server = Server(folder, reserve_port(), _unprivileged())
     server.make()
     server.start()
     try:

@@ -1,4 +1,4 @@
-"""A Redis server of the tests' own: a free port, a scratch folder, nothing kept when it ends.
+"""A Redis server of the tests' own: a port, a scratch folder, nothing kept when it ends.
 
 It can be stopped, and started again on the same port, where it comes back empty.
 """
@@ -17,7 +17,7 @@ from typing import Any, Self
 import pytest
 import redis
 
-from tests.fakes.gateway import free_port
+from tests.fakes.ports import reserve_port
 
 WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.01
@@ -37,7 +37,7 @@ class RedisServer:
     """A server that runs while its context is open."""
 
     def __init__(self, folder: Path, password: str = "", options: Sequence[str] = ()) -> None:
-        self.port = free_port()
+        self.port = reserve_port()
         self._password = password
         self._more = options
         self._folder = folder

@@ -13,7 +13,8 @@ import httpx
 
 from tests.fakes.chunks import Json
 from tests.fakes.client import KEY, MESSAGES, ask
-from tests.fakes.gateway import POLL_SECONDS, STOP_SECONDS, Gateway, free_port
+from tests.fakes.gateway import POLL_SECONDS, STOP_SECONDS, Gateway
+from tests.fakes.ports import reserve_port
 from tests.grammar import check_stream
 from tests.shapes import check_error, check_message
 
@@ -113,7 +114,7 @@ class Client:
 @contextmanager
 def running(command: str, log: Path) -> Iterator[Server]:
     """The server that this command starts, from when it is ready to the end of the block."""
-    port = free_port()
+    port = reserve_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             shlex.split(command.format(port=port)),
