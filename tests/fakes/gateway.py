@@ -6,12 +6,14 @@ The child sees no variable of the shell that runs the tests, except where to fin
 import enum
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,11 +124,15 @@ class Gateway:
         return [int(word) for word in children.read_text().split()]
 
     def kill(self) -> None:
-        """End it and its workers as the kernel does when memory is short."""
-        workers = self.workers
-        self.process.kill()
-        for worker in workers:
-            os.kill(worker, signal.SIGKILL)
+        """End it and its workers as the kernel does when memory is short. Nothing of it is left."""
+        handles = [os.pidfd_open(pid) for pid in (self.process.pid, *self.workers)]
+        for handle in handles:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        for handle in handles:
+            ended, _, _ = select.select([handle], [], [], STOP_SECONDS)
+            os.close(handle)
+            assert ended, "a killed process lives on"
         self.process.wait(STOP_SECONDS)
 
     def wait_refusing(self) -> None:
