@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import Start
-from tests.fakes.backend import ALPHA, FakeBackend
+from tests.fakes.backend import ALPHA, MODELS, FakeBackend
 from tests.fakes.gateway import Gateway, Ready
 from tests.shapes import check_message
 
@@ -40,15 +40,20 @@ def test_nothing_known_means_every_name_is_tried(
 
 
 def test_list_that_needs_a_key_is_learned_from_the_first_request(
-    start_gateway: Start, backend: FakeBackend
+    start_gateway: Start,
 ) -> None:
-    """Observed backends: list nothing to strangers; the first caller brings a key."""
-    backend.route("GET", "/v1/models").error(401, "no key")
-    gateway = start_gateway(ready=Ready.HEALTHY, DISCOVERY_MIN_INTERVAL="1")
-    backend.wait_for_request("/v1/models").wait_answered()
-    backend.reset()
-    assert gateway.client.messages().status == 200
-    backend.wait_for_request("/v1/models", header="authorization")
+    """Observed backends: list nothing to strangers; the first caller brings a key.
+
+    The backend is this test's alone: other gateways would ask theirs for its list now and then.
+    """
+    with FakeBackend() as own:
+        own.route("GET", MODELS).error(401, "no key")
+        gateway = start_gateway(ready=Ready.HEALTHY, BACKEND_URL=own.chat_url)
+        own.wait_for_request(MODELS).wait_answered()
+        own.reset()
+        assert gateway.client.messages().status == 200
+        own.wait_for_request(MODELS, header="authorization")
+        assert ALPHA in gateway.names()
 
 
 def test_very_first_request_is_served(start_gateway: Start, backend: FakeBackend) -> None:
