@@ -50,21 +50,19 @@ COSTS: dict[str, int | None] = {
 
 
 @pytest.fixture(scope="module")
-def priced(
-    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    session_backend.reset()
-    session_backend.list_models(**LISTED)
-    with starting(session_backend, tmp_path_factory) as start:
+def backend() -> Iterator[FakeBackend]:
+    """A backend of this module's own: no other gateway may learn its list."""
+    with FakeBackend() as own:
+        own.list_models(**LISTED)
+        yield own
+
+
+@pytest.fixture(scope="module")
+def gateway(backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with starting(backend, tmp_path_factory) as start:
         gateway = start("serve")
         gateway.configure(prices=OWN)
         yield gateway
-
-
-@pytest.fixture
-def gateway(priced: Gateway, backend: FakeBackend) -> Gateway:
-    backend.list_models(**LISTED)
-    return priced
 
 
 def spend(gateway: Gateway, backend: FakeBackend, session: str, *models: str) -> list[books.Row]:
