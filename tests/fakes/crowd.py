@@ -8,7 +8,8 @@ row of the ledger can be laid side by side.
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +21,7 @@ from tests.fakes.replies import Call
 from tests.grammar import check_stream, parse_sse
 
 WAIT_SECONDS = 120.0
+AT_ONCE = 16
 SESSION = "x-claude-code-session-id"
 PREFIX = "number "
 LAST_EVENT = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
@@ -27,13 +29,18 @@ LAST_EVENT = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 @dataclass(slots=True)
 class Seen:
-    """What one client saw of one request; `whole`: all of the answer."""
+    """What one client saw of one request.
+
+    whole  all of the answer
+    calm   nobody was killed meanwhile
+    """
 
     number: int
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     whole: bool = False
+    calm: bool = True
 
 
 def number_of(call: Call) -> int:
@@ -49,7 +56,7 @@ class Crowd:
     """
 
     def __init__(
-        self, url: str, count: int, at_once: int = 16, key: str = KEY, **fields: Any
+        self, url: str, count: int, at_once: int = AT_ONCE, key: str = KEY, **fields: Any
     ) -> None:
         self.seen: list[Seen] = []
         self._url = url
@@ -57,6 +64,7 @@ class Crowd:
         self._at_once = at_once
         self._fields = fields
         self._numbers = iter(range(count))
+        self._kills = 0  # odd while somebody is killed
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
@@ -85,6 +93,15 @@ class Crowd:
             self._url = url
             self._changed.notify_all()
 
+    @contextmanager
+    def killing(self) -> Iterator[None]:
+        """Somebody is killed in this block: what is under way in it may be cut."""
+        self._kills += 1
+        yield
+        turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop)
+        turn.result(WAIT_SECONDS)  # by now the crowd has noticed which connections broke
+        self._kills += 1
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -101,6 +118,7 @@ class Crowd:
     # --- in its thread ---
 
     async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
         headers = {"x-api-key": self._key, "anthropic-version": "2023-06-01"}
         patience = aiohttp.ClientTimeout(WAIT_SECONDS)
         async with (
@@ -112,7 +130,9 @@ class Crowd:
 
     async def _client(self, session: aiohttp.ClientSession) -> None:
         while self._url and (number := next(self._numbers, None)) is not None:
+            before = self._kills
             seen = await self._ask(session, Seen(number))
+            seen.calm = self._kills == before and before % 2 == 0
             with self._changed:
                 self.seen.append(seen)
                 self._changed.notify_all()

@@ -38,9 +38,9 @@ class Gate:
         if not self._opened.done():
             self._opened.set_result(None)
 
-    def wait_reached(self) -> None:
+    def wait_reached(self, seconds: float = WAIT_SECONDS) -> None:
         """Return when the backend stands here: all that comes before has been written."""
-        assert self._reached.wait(WAIT_SECONDS), "the backend never came to this gate"
+        assert self._reached.wait(seconds), "the backend never came to this gate"
 
     async def passed(self) -> None:
         """The backend's side of it."""

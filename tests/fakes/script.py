@@ -29,14 +29,14 @@ class Script:
 
     def answer(self, *chunks: Json) -> "Script":
         """In the mode that is asked for: an event stream, or the same content as one completion."""
-        return self._then(lambda request: _in_mode(chunks, request))
+        return self._then(lambda request: in_mode(chunks, request))
 
     def each(self, make: Callable[[Call], Iterable[Json] | Reply]) -> "Script":
         """What `make` says to each request: chunks for the mode that is asked for, or a reply."""
 
         def reply(request: Call) -> Reply:
             made = make(request)
-            return made if isinstance(made, Reply) else _in_mode(made, request)
+            return made if isinstance(made, Reply) else in_mode(made, request)
 
         return self._then(reply)
 
@@ -92,7 +92,8 @@ class Script:
         return self
 
 
-def _in_mode(chunks: Iterable[Json], request: Call) -> Reply:
+def in_mode(chunks: Iterable[Json], request: Call) -> Reply:
+    """These chunks in the mode that was asked for."""
     body = request.body
     if not body.get("stream"):
         folded = json.dumps(fold(chunks, request.model)).encode()
