@@ -56,7 +56,8 @@ FAINT = """(least) => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const visible = (one) => one.checkVisibility({ opacityProperty: true, visibilityProperty: true })
-    && one.getClientRects().length && !one.closest("[disabled], .material-symbols-outlined");
+    && one.getClientRects().length
+    && !one.closest("[disabled], progress, .material-symbols-outlined");
   const found = new Set();
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) {
