@@ -2,7 +2,8 @@
 
 Requests read and write memory only. About once a second, and at once when a breaker opens or
 closes, the reports are added to the rows in one transaction and all rows are read: failures in a
-row add up over the processes, and a breaker that opens in one of them opens in all.
+row add up over the processes, and a breaker that opens in one of them opens in all. A row is about
+one address and credential: after a change of either it is begun anew.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
-from bridge.backends.health import Health, Report
+from bridge.backends.health import MAX_RESTS, Health, Report, identity
+from bridge.configuration import snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend, BreakerState
-from bridge.routing.resolve import BackendConfig as Target
+from bridge.routing.resolve import BackendConfig
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +31,19 @@ MESSAGE_LIMIT = 500
 
 
 class BreakerRow(NamedTuple):
-    """A state as stored. `open_for` is seconds since it opened, None when it is closed."""
+    """A state as stored. `open_for` is seconds since it opened, None when it is closed.
+
+    identity   of the address and credential that it is about; "" for any
+    rests      seconds that are left, by model
+    """
 
     failures: int
     open_for: float | None
     last_error: str
     number: int
+    identity: str
+    reachable: bool | None
+    rests: dict[str, float]
 
 
 class BreakerRows:
@@ -68,51 +77,81 @@ class BreakerRows:
                     await self._stirred.wait()
 
     async def exchange(self) -> None:
-        """Tell what was seen since the last time, and take over what is new. DatabaseError."""
+        """Write what was seen since the last time, and take over what is new. DatabaseError."""
+        backends = self._store.current.routes.backends
+        self._health.keep(backends)
         reports, self._health.reports = self._health.reports, {}
-        reports.pop(0, None)  # the demo has no row
+        known = [(b.id, identity(b)) for b in backends if b.id]  # the demo has no row
+        news = {pk: (mark, reports[mark]) for pk, mark in known if mark in reports}
         try:
-            rows = await database_sync_to_async(_exchange)(reports, self._health.threshold)
+            rows = await database_sync_to_async(_exchange)(
+                news, self._health.threshold, self._health.clock()
+            )
         except (DatabaseError, InterfaceError):
             self._take_back(reports)
             raise
-        for backend in self._store.current.routes.backends:
-            if backend.id in rows and backend.id not in self._health.reports:
+        for backend in backends:
+            if backend.id in rows and identity(backend) not in self._health.reports:
                 self._take_over(backend, rows[backend.id])
 
-    def _take_back(self, untold: dict[int, Report]) -> None:
-        """What could not be told is told next time, with what has happened since."""
-        for backend_id, report in untold.items():
-            since = self._health.reports.get(backend_id)
-            self._health.reports[backend_id] = report.followed_by(since) if since else report
+    def _take_back(self, unsent: dict[str, Report]) -> None:
+        """What could not be written is written next time, with what has happened since."""
+        for mark, report in unsent.items():
+            since = self._health.reports.get(mark)
+            self._health.reports[mark] = report.followed_by(since) if since else report
 
-    def _take_over(self, backend: Target, row: BreakerRow) -> None:
+    def _take_over(self, backend: BackendConfig, row: BreakerRow) -> None:
         condition = self._health.of(backend)
-        if row.number <= condition.number:
+        is_about_it = row.identity in ("", identity(backend))
+        if row.number <= condition.number or not is_about_it:
             return
+        now = self._health.clock()
         condition.number = row.number
         condition.last_error = row.last_error
+        if row.reachable is not None:
+            condition.reachable = row.reachable
+        longest = self._health.rest_max  # clocks of hosts differ
+        condition.rests = {name: now + min(left, longest) for name, left in row.rests.items()}
         breaker = condition.breaker
         if row.open_for is None:
             breaker.succeeded()
         else:
-            breaker.opened_at = self._health.clock() - row.open_for
+            breaker.opened_at = now - row.open_for
         breaker.failures = row.failures
 
 
-def _exchange(reports: dict[int, Report], threshold: int) -> dict[int, BreakerRow]:
+def _exchange(
+    news: dict[int, tuple[str, Report]], threshold: int, steady: float
+) -> dict[int, BreakerRow]:
     now = timezone.now()
-    if reports:
+    if news:
         with transaction.atomic():
-            known = Backend.objects.filter(pk__in=reports).values_list("pk", flat=True)
-            for backend_id in known:
-                _add(backend_id, reports[backend_id], threshold, now)
+            for backend in Backend.objects.filter(pk__in=news):
+                mark, report = news[backend.pk]
+                if mark == identity_of_row(backend):
+                    _add(backend.pk, mark, report, threshold, now, steady)
     return {row.backend_id: _read(row, now) for row in BreakerState.objects.all()}
 
 
-def _add(backend_id: int, report: Report, threshold: int, now: datetime) -> None:
+def identity_of_row(row: Backend) -> str:
+    """The identity of a backend as its row stands; "" when its key cannot be read."""
+    try:
+        return identity(snapshot.backend_of(row, []))
+    except snapshot.BROKEN:
+        return ""
+
+
+def _add(
+    backend_id: int, mark: str, report: Report, threshold: int, now: datetime, steady: float
+) -> None:
+    is_known = BreakerState.objects.filter(backend_id=backend_id).exists()
+    if not is_known and report == Report(reachable=True):
+        return  # the usual case needs no row
     BreakerState.objects.get_or_create(backend_id=backend_id)
     row = BreakerState.objects.select_for_update().get(backend_id=backend_id)
+    if row.identity != mark:
+        _begin_anew(row)
+        row.identity = mark
     if report.recovered:
         row.failures, row.opened_at = 0, None
     row.failures += report.failures
@@ -120,23 +159,52 @@ def _add(backend_id: int, report: Report, threshold: int, now: datetime) -> None
         row.last_error, row.last_error_at = report.error[:MESSAGE_LIMIT], now
     if report.opened or (row.opened_at is None and row.failures >= threshold):
         row.opened_at = now
+    if report.reachable is not None:
+        row.reachable = report.reachable
+    row.rests = _rests(row.rests, report, now, steady)
     row.number += 1
     row.save()
 
 
+def _begin_anew(row: BreakerState) -> None:
+    """What is known of another address or another credential says nothing of this one."""
+    row.failures, row.opened_at, row.reachable, row.rests = 0, None, None, {}
+    row.last_error, row.last_error_at = "", None
+
+
+def _rests(
+    known: dict[str, float], report: Report, now: datetime, steady: float
+) -> dict[str, float]:
+    """Those that still run, the longest ones, as moments of the wall clock."""
+    wall = now.timestamp()
+    news = {name: wall + until - steady for name, until in report.rests.items()}
+    running = [(name, until) for name, until in (known | news).items() if until > wall]
+    return dict(sorted(running, key=lambda rest: rest[1])[-MAX_RESTS:])
+
+
 def _read(row: BreakerState, now: datetime) -> BreakerRow:
-    if row.opened_at is None:
-        return BreakerRow(row.failures, None, row.last_error, row.number)
-    # Clocks of hosts differ: a moment that is still to come here was just now there.
-    since = max(0.0, (now - row.opened_at) / timedelta(seconds=1))
-    return BreakerRow(row.failures, since, row.last_error, row.number)
+    wall = now.timestamp()
+    open_for = None
+    if row.opened_at is not None:
+        # Clocks of hosts differ: a moment that is still to come here was just now there.
+        open_for = max(0.0, (now - row.opened_at) / timedelta(seconds=1))
+    rests = {name: until - wall for name, until in row.rests.items() if until > wall}
+    return BreakerRow(
+        row.failures,
+        open_for,
+        row.last_error,
+        row.number,
+        row.identity,
+        row.reachable,
+        rests,
+    )
 
 
 def reset(backend_id: int) -> None:
-    """Forget all failures of a backend, in every process."""
+    """Forget all failures and rests of a backend, in every process."""
     BreakerState.objects.get_or_create(backend_id=backend_id)
     with transaction.atomic():
         row = BreakerState.objects.select_for_update().get(backend_id=backend_id)
-        row.failures, row.opened_at = 0, None
+        row.failures, row.opened_at, row.rests = 0, None, {}
         row.number += 1
         row.save()

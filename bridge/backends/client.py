@@ -1,10 +1,10 @@
-"""The way to the backends: the only module that knows the HTTP client.
+"""The way to the backends: this module and `failures` alone know the HTTP client.
 
 httpx's requests and replies over aiohttp's connections, for the life of the process: that transport
 costs less than half of httpx's own, and httpx's client (redirects, cookies, proxies of the
 environment) is not wanted. So a request goes to the address of a backend row with that backend's
 credential, no header of the caller travels on, and nothing else is ever called. What can go wrong
-on the way is translated by one table.
+on the way is translated by the table of `failures`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,23 @@ import email.utils
 import logging
 import math
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from bridge.backends import demo
+from bridge.backends import demo, encoding, failures
+from bridge.backends.encoding import CannotDecode, TooLarge
+from bridge.backends.failures import CUT_SHORT, UNREADABLE, translated
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.response.translate import MAX_REPLY_BYTES, TOO_LARGE
 
 logger = logging.getLogger(__name__)
 
@@ -37,52 +41,6 @@ CLOSING_SECONDS = 2.0
 """A request that meets a connection which is just closing hears of it within a round trip. What
 ends later than this was read, and may have been worked on."""
 MAX_ERROR_BYTES = 1024 * 1024
-
-UNREACHABLE = "Could not reach the backend"
-CONNECT_TIMEOUT = "Backend connection timed out"
-UNREADABLE = "Backend returned an unreadable reply"
-CUT_SHORT = "Backend closed the stream before finishing"
-
-
-def _connect_timeout() -> ApiError:
-    return ApiError(504, CONNECT_TIMEOUT, blames_backend=True, retryable=True)
-
-
-def _unreachable() -> ApiError:
-    return ApiError.bad_gateway(UNREACHABLE, retryable=True)
-
-
-def _dropped() -> ApiError:
-    # The request was on its way: the backend may be working on it, so it is not sent twice.
-    return ApiError.bad_gateway(UNREACHABLE)
-
-
-_FAULTS = (
-    (aiohttp.ConnectionTimeoutError, _connect_timeout),
-    (aiohttp.ClientConnectorError, _unreachable),
-    (aiohttp.ServerDisconnectedError, _dropped),
-    (httpx.ConnectError, _unreachable),
-    (httpx.HTTPError, _dropped),
-    (httpx.InvalidURL, _dropped),
-    (aiohttp.ClientError, _dropped),
-    (OSError, _dropped),
-)
-"""The first class that fits decides. The transport's own mapping is coarser than ours (it calls a
-refused connection a timeout), so the exception behind it is looked at first."""
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
-        candidates = [e for e in (error.__cause__, error) if e is not None]
-        for candidate in candidates:
-            for kind, fault in _FAULTS:
-                if isinstance(candidate, kind):
-                    raise fault() from error
-        raise
-
 
 # --- connections ------------------------------------------------------------------------------
 
@@ -161,7 +119,9 @@ def _was_not_read(error: Exception, noted: Sequence[_Connected]) -> bool:
     return broken and not isinstance(cause, aiohttp.ClientConnectorError)
 
 
-async def _send(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply:
+async def _send(
+    transport: httpx.AsyncBaseTransport, request: httpx.Request, secrets: tuple[str, ...]
+) -> Reply:
     noted: list[_Connected] = []
     _connections.set(noted)
     try:
@@ -170,7 +130,7 @@ async def _send(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> 
         if _was_not_read(error, noted):
             raise _NotRead from error
         raise
-    return Reply(response, noted[-1].at if noted else None)
+    return Reply(response, noted[-1].at if noted else None, secrets)
 
 
 # --- replies ----------------------------------------------------------------------------------
@@ -179,11 +139,18 @@ async def _send(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> 
 class Reply:
     """A backend's answer, its body not read yet. Header names are lower case.
 
-    `connected_at` is the moment, by the monotonic clock, from which the request had a connection.
+    `connected_at` is the moment, by the monotonic clock, from which the request had a connection;
+    `secrets` stand in no error.
     """
 
-    def __init__(self, response: httpx.Response, connected_at: float | None = None) -> None:
+    def __init__(
+        self,
+        response: httpx.Response,
+        connected_at: float | None = None,
+        secrets: tuple[str, ...] = (),
+    ) -> None:
         self._response = response
+        self._secrets = secrets
         self.connected_at = connected_at
         self.status = response.status_code
         self.headers = dict(response.headers)
@@ -196,18 +163,22 @@ class Reply:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises ApiError when it breaks off."""
-        response = self._response
+        stream = self._response.stream
+        assert isinstance(stream, AsyncIterable)
+        source: AsyncIterable[bytes] = stream
         # Every layer that a chunk goes through costs, and only encoded ones need more than one.
-        encoded = "content-encoding" in self.headers
-        source = response.aiter_bytes() if encoded else response.stream
-        assert isinstance(source, AsyncIterable)
+        if header := self.headers.get("content-encoding"):
+            source = encoding.decoded(source, header, MAX_REPLY_BYTES)
         try:
             async for chunk in source:
                 yield chunk
-        except httpx.DecodingError as error:
-            raise ApiError.bad_gateway(UNREADABLE) from error
+        except CannotDecode as error:
+            raise ApiError.bad_gateway(UNREADABLE, cause=str(error)) from error
+        except TooLarge as error:
+            raise ApiError.bad_gateway(TOO_LARGE) from error
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
-            raise ApiError.bad_gateway(CUT_SHORT) from error
+            cause = failures.to_error(error, self._secrets).cause
+            raise ApiError.bad_gateway(CUT_SHORT, cause=cause) from error
 
     async def read(self, limit: int) -> bytes:
         """At most `limit` bytes of the body."""
@@ -248,54 +219,62 @@ class BackendClient:
 
     async def post(self, backend: BackendConfig, key: str, path: str, body: bytes) -> Reply:
         """POST to `path` below the backend's base URL; with a slash in front, below its root."""
-        headers = {"content-type": "application/json", **credential_header(backend, key)}
         base = backend.url.rpartition("/")[0] if path.startswith("/") else f"{backend.url}/"
-        return await self._request(backend, "POST", f"{base}{path}", headers, body)
+        return await self._request(backend, key, "POST", f"{base}{path}", body)
 
     async def get(self, backend: BackendConfig, key: str, path: str) -> Reply:
         """GET `path` below the backend's base URL."""
-        headers = credential_header(backend, key)
-        return await self._request(backend, "GET", f"{backend.url}/{path}", headers, None)
+        return await self._request(backend, key, "GET", f"{backend.url}/{path}", None)
 
     async def _request(
         self,
         backend: BackendConfig,
+        key: str,
         method: str,
         url: str,
-        headers: dict[str, str],
         body: bytes | None,
     ) -> Reply:
+        headers = _HEADERS | credential_header(backend, key)
+        if body is not None:
+            headers["content-type"] = "application/json"
+        secrets = _secrets(backend, key)
         try:
             async with asyncio.timeout(backend.timeout):
-                with _translated():
+                with translated(secrets):
                     request = httpx.Request(
-                        method,
-                        _parsed(url),
-                        headers=_HEADERS | headers,
-                        content=body,
-                        extensions=self._terms,
+                        method, _parsed(url), headers=headers, content=body, extensions=self._terms
                     )
-                    return await self._deliver(request, backend)
+                    return await self._deliver(request, backend, secrets)
         except TimeoutError:
             raise did_not_answer(backend.timeout) from None
 
-    async def _deliver(self, request: httpx.Request, backend: BackendConfig) -> Reply:
+    async def _deliver(
+        self, request: httpx.Request, backend: BackendConfig, secrets: tuple[str, ...]
+    ) -> Reply:
         """Send; once more if nobody read it, over a new connection and without a pause.
 
         Other idle connections may be closing too, and a new one never fails like this. It is no
         second try: whatever the first chance meets now, the caller's second one is still left.
         """
         if backend.is_demo:
-            return await _send(self._demo, request)
+            return await _send(self._demo, request, secrets)
         try:
-            return await _send(self._kept, request)
+            return await _send(self._kept, request, secrets)
         except _NotRead:
             logger.debug("backend %s was closing a connection; sent again", backend.name)
-            return await _send(self._fresh, request)
+            return await _send(self._fresh, request, secrets)
 
     async def aclose(self) -> None:
         for transport in (self._kept, self._fresh):
             await transport.aclose()
+
+
+def _secrets(backend: BackendConfig, key: str) -> tuple[str, ...]:
+    """What no error may show: the credential and the backend's address."""
+    try:
+        return key, backend.host, urlsplit(backend.url).hostname or ""
+    except ValueError:
+        return key, backend.url
 
 
 def did_not_answer(seconds: float) -> ApiError:

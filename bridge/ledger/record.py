@@ -53,6 +53,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     key, key_id     the caller's name; the row of an issued key, or the `fingerprint` of another
     alias           the alias that led to the model, as its pattern
     error           the first words of the message, without secrets
+    cause           why a backend could not be reached or read, for operators
     cost_nano_usd   what it cost at the price of the moment; None: no price was known
     reported_cost_nano_usd  what the backend says that it cost
     route     how the target was found, and which ones were tried before it
@@ -80,6 +81,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     status: int = 0
     error_type: str = ""
     error: str = ""
+    cause: str = ""
     attempts: int = 0
     input_tokens: int = 0
     output_tokens: int = 0

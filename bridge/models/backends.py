@@ -304,7 +304,9 @@ class DiscoveredModel(ConfigRow):
 class BreakerState(models.Model):
     """The state of one backend's circuit breaker, for all processes. Moments by the wall clock.
 
-    `number` grows with every report; a process takes over what is newer than what it knows.
+    number     grows with every report; a process takes over what is newer than what it knows
+    identity   digest of the address and credential that all this is about
+    rests      model, or model and caller -> until when it is left alone, in seconds of the epoch
     """
 
     backend = models.OneToOneField(Backend, on_delete=models.CASCADE, related_name="breaker")
@@ -313,6 +315,9 @@ class BreakerState(models.Model):
     last_error = models.CharField(max_length=500, blank=True)
     last_error_at = models.DateTimeField(null=True)
     number = models.PositiveBigIntegerField(default=0)
+    identity = models.CharField(max_length=64, blank=True, default="")
+    reachable = models.BooleanField(null=True)
+    rests = models.JSONField(default=dict, blank=True)
 
     def __str__(self) -> str:
         return f"{self.backend}: {'open' if self.opened_at else 'closed'}"

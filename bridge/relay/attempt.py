@@ -33,7 +33,7 @@ from bridge.translation.json import encode, encode_text
 from bridge.translation.request.translate import ChatRequest
 from bridge.translation.response.events import Event
 from bridge.translation.response.message_stream import StreamOptions
-from bridge.translation.response.translate import Answer
+from bridge.translation.response.translate import MAX_REPLY_BYTES, Answer
 
 logger = logging.getLogger(__name__)
 debug = logging.getLogger("bridge.debug")
@@ -43,7 +43,10 @@ PAUSE_RANGE = (0.3, 0.8)
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """One request, ready to be sent. `conversation` names what it is a turn of."""
+    """One request, ready to be sent. `conversation` names what it is a turn of.
+
+    `is_plain`: the client gets one document, so that the whole answer is held in memory.
+    """
 
     target: Target
     chat: ChatRequest
@@ -51,6 +54,7 @@ class UpstreamRequest:
     asked: ErrorContext
     key: str
     conversation: Conversation = ()
+    is_plain: bool = False
 
 
 @dataclass(slots=True)
@@ -106,7 +110,7 @@ async def open_answer(
             remedy = error.remedy or Remedy()
             chat = _mended(chat, remedy)
             record.remedies.append(_told(error))
-            logger.info("%s: second try after: %s", order.options.request_id, error.message)
+            logger.info("%s: second try after: %s", order.options.request_id, error.for_operators)
             if error.remedy is None:
                 await asyncio.sleep(_pause(error))
 
@@ -167,7 +171,7 @@ async def _attempt(
             raise from_reply(reply.status, reply.headers, raw, order.asked)
         if not accepted.done():
             accepted.set_result(None)
-        read_ahead = ReadAhead(reply.chunks())
+        read_ahead = ReadAhead(reply.chunks(), MAX_REPLY_BYTES if order.is_plain else None)
         answer = Answer(order.options, order.asked, reply.content_type)
         idle = order.target.backend.idle or settings.IDLE_TIMEOUT
         return OpenReply(

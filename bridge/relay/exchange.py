@@ -226,6 +226,7 @@ class Exchange:
         if opened := self._open_answer():
             self._count(opened.answer)
         self.record.error_type, self.record.error = error.type, error.message
+        self.record.cause = error.cause
         self.record.status = error.status
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.failed(error)

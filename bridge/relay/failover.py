@@ -1,7 +1,9 @@
 """The targets of one route, one after another, until one of them begins to answer.
 
 A target is left for the next one before the client has seen a token, never after: two models must
-not speak in one message. Each step is noted in the request's record.
+not speak in one message. A target that asked to be left alone for a while, or whose backend was
+last seen unreachable, is asked only when no other may be called. Each step is noted in the
+request's record.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from bridge.backends.health import Permit
+from bridge.keys.authentication import credential
 from bridge.ledger.record import Record
 from bridge.relay.attempt import OpenReply, UpstreamRequest, open_answer
 from bridge.relay.prepare import RoutedRequest, clamped, upstream_request
@@ -21,6 +24,7 @@ from bridge.translation.errors.api_error import ApiError
 ELSEWHERE = frozenset({402, 404, 408, 429})
 """Refusals that say something of this backend, beside all 5xx: another may well accept. A wrong
 key of the caller or a request that makes no sense would be refused anywhere."""
+NOBODY_LEFT = "No backend of this route can be called"
 
 
 @dataclass(slots=True)
@@ -33,6 +37,7 @@ class Failover:
     order: UpstreamRequest | None = None
     permit: Permit | None = None
     _left: deque[Target] = field(init=False)
+    _deferred: list[tuple[float, Target]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._left = deque(self.routed.route.targets)
@@ -45,18 +50,49 @@ class Failover:
     async def advance(self) -> UpstreamRequest:
         """Go to the next target that may be called. Raises the first refusal when none may."""
         refusal: ApiError | None = None
-        while self._left:
-            target = self._left.popleft()
+        while target := self._next():
             try:
                 return await self._take(target)
             except ApiError as error:
-                self._note(target, error)
+                self._note(target, error.for_operators)
                 refusal = refusal or error
-        assert refusal is not None, "advance() is asked only while something is left"
-        raise refusal
+        raise refusal or ApiError(503, NOBODY_LEFT)
+
+    def _next(self) -> Target | None:
+        """The next target in turn; those that were put off only where no other was called."""
+        while self._left:
+            target = self._left.popleft()
+            if not self._puts_off(target):
+                return target
+        if self._deferred and self.order is None:
+            self._deferred.sort(key=lambda entry: entry[0])
+            return self._deferred.pop(0)[1]
+        return None
+
+    def _puts_off(self, target: Target) -> bool:
+        """Whether this target comes behind all others for now."""
+        if len(self.routed.route.targets) == 1:
+            return False
+        name = self._rest_name(target)
+        reason, seconds = self.gateway.health.reason_to_defer(target.backend, name)
+        if reason:
+            self._deferred.append((seconds, target))
+            self._note(target, reason)
+        return bool(reason)
+
+    def _rest_name(self, target: Target) -> str:
+        """What rests when this target says that it has had enough: the model, for this caller
+        alone where it was the caller's own key that was used up."""
+        try:
+            key, is_operators = credential(self.routed.caller, target.backend, self.gateway.keys)
+        except ApiError:
+            return ""
+        is_shared = is_operators or not key
+        return target.model if is_shared else f"{target.model} {self.routed.caller.fingerprint}"
 
     async def _take(self, target: Target) -> UpstreamRequest:
         permit = self.gateway.health.admit(target.backend)
+        permit.rest_name = self._rest_name(target)
         try:
             self.order = await upstream_request(self.gateway, self.routed, target)
         except BaseException:
@@ -75,7 +111,7 @@ class Failover:
         while True:
             order, permit = self.order, self.permit
             try:
-                return await open_answer(
+                opened = await open_answer(
                     self.gateway.upstream,
                     order,
                     self.record,
@@ -87,8 +123,12 @@ class Failover:
                 if not self._left or not _may_go_on(error):
                     raise
                 permit.failed(error)
-                self._note(order.target, error)
+                self._note(order.target, error.for_operators)
                 await self._go_on(error)
+            else:
+                if opened.answer.machine.error is None:
+                    permit.began()
+                return opened
 
     async def _go_on(self, error: ApiError) -> None:
         """To the next target; when none may be called, what the last one said is the answer."""
@@ -97,9 +137,9 @@ class Failover:
         except ApiError:
             raise error from None
 
-    def _note(self, target: Target, error: ApiError) -> None:
-        said = f"{target.backend.name}: {error.message}"
-        self.record.route = (*self.record.route, said if len(said) < 200 else f"{said[:200]}…")
+    def _note(self, target: Target, text: str) -> None:
+        step = f"{target.backend.name}: {text}"
+        self.record.route = (*self.record.route, step if len(step) < 200 else f"{step[:200]}…")
 
 
 def _may_go_on(error: ApiError) -> bool:

@@ -94,7 +94,15 @@ async def upstream_request(
         max_retry_after=settings.RETRY_AFTER_MAX,
     )
     conversation = (routed.caller.fingerprint, routed.session, target.backend.name, target.model)
-    return UpstreamRequest(target, chat, _terms(routed, target, chat), asked, key, conversation)
+    return UpstreamRequest(
+        target=target,
+        chat=chat,
+        options=_terms(routed, target, chat),
+        asked=asked,
+        key=key,
+        conversation=conversation,
+        is_plain=not request.stream,
+    )
 
 
 def clamped(asked: int, chat: ChatRequest) -> list[str]:

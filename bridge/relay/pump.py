@@ -1,7 +1,8 @@
 """The running stream: backend bytes in, frames out, and the three clocks that watch over it.
 
 PING_INTERVAL   nothing was written to the client: send a ping, or something in between cuts
-idle            nothing came from the backend, not even a comment: the stream fails
+idle            nothing came from the backend, not even a comment: the stream fails, unless the
+                backend had named its reason to stop
 FINISH_GRACE    the backend named its reason to stop and then sent nothing that ends it
 """
 
@@ -71,9 +72,10 @@ async def _next(opened: OpenReply, clocks: Clocks) -> list[Event]:
         events = answer.feed(data)
         return events + answer.finish() if answer.complete else events
     overdue = clocks.finishing is not None and now - clocks.finishing >= settings.FINISH_GRACE
-    if data == b"" or overdue:
+    is_silent = now - clocks.heard >= opened.idle
+    if data == b"" or overdue or (is_silent and answer.finishing):
         return answer.finish()
-    if now - clocks.heard >= opened.idle:
+    if is_silent:
         return answer.fail(did_not_answer(opened.idle))
     return []
 

@@ -11,13 +11,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.response.translate import TOO_LARGE
+
 MAX_AHEAD = 1024 * 1024
 
 
 class ReadAhead:
-    """Bytes from `source`. Create it on the running loop; `aclose` it in any case."""
+    """Bytes from `source`. Create it on the running loop; `aclose` it in any case.
 
-    def __init__(self, source: AsyncIterator[bytes]) -> None:
+    More than `limit` bytes in all are an error. A stream that the client reads needs no limit.
+    """
+
+    def __init__(self, source: AsyncIterator[bytes], limit: int | None = None) -> None:
+        self._left = limit
         self._chunks: list[bytes] = []
         self._size = 0
         self._failure: Exception | None = None
@@ -30,12 +37,19 @@ class ReadAhead:
 
     async def _read(self, source: AsyncIterator[bytes]) -> None:
         async for chunk in source:
+            self._count(len(chunk))
             self._chunks.append(chunk)
             self._size += len(chunk)
             self._wake()
             if self._size > MAX_AHEAD:
                 self._room.clear()
                 await self._room.wait()
+
+    def _count(self, size: int) -> None:
+        if self._left is not None:
+            self._left -= size
+            if self._left < 0:
+                raise ApiError.bad_gateway(TOO_LARGE)
 
     def _wake(self, _: object = None) -> None:
         if self._waiter is not None and not self._waiter.done():

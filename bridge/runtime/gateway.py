@@ -65,7 +65,11 @@ class Gateway:
     def __init__(self) -> None:
         self.store = SnapshotStore()
         self.upstream = BackendClient(settings.BACKEND_CONNECT_TIMEOUT)
-        self.health = Health(settings.BREAKER_FAILURES, settings.BREAKER_SECONDS)
+        self.health = Health(
+            settings.BREAKER_FAILURES,
+            settings.BREAKER_SECONDS,
+            rest_max=settings.RATE_LIMIT_REST_MAX,
+        )
         self.breakers = BreakerRows(self.health, self.store)
         self.discovery = Discovery(self.upstream, self.health, self.store)
         self.limits = RequestLimits(

@@ -26,7 +26,7 @@ from tests.bridge.history import forget
 from tests.bridge.making import BETA, Clock, a_backend, facts
 from tests.bridge.pairs import change
 from tests.bridge.processes import Both, Wall
-from tests.bridge.rows import a_row
+from tests.bridge.rows import URL, a_row
 from tests.bridge.spooling import BIG, Make
 from tests.fakes.backend import ALPHA, FakeBackend
 
@@ -147,7 +147,7 @@ async def saved_row(transactional_db: None) -> Row:
 @pytest.fixture
 def both(saved_row: Row, wall: Wall) -> Both:
     """Two processes that know one backend."""
-    return Both(wall, a_backend(id=saved_row.pk))
+    return Both(wall, a_backend(URL, id=saved_row.pk))
 
 
 @pytest.fixture

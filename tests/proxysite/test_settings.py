@@ -59,6 +59,7 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "MAX_IN_FLIGHT": (0, "100", 100, NO_WHOLE),
     "BREAKER_FAILURES": (5, "3", 3, [*NO_WHOLE, "0"]),
     "BREAKER_SECONDS": (30, "10", 10, [*NO_NUMBER, "0"]),
+    "RATE_LIMIT_REST_MAX": (3600, "0", 0, NO_NUMBER),
     "PROXY_BACKOFF_ON_429": (True, "off", False, NO_FLAG),
     "PROXY_MAX_RETRY_ON_429": (1, "0", 0, NO_WHOLE),
     "PROXY_MAX_RETRY_AFTER": (2, "0.5", 0.5, NO_NUMBER),

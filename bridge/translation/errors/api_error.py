@@ -69,6 +69,9 @@ class ApiError(Exception):
     blames_backend    counts as a failure for the backend's circuit breaker
     retryable         the gateway itself may try once more before the client sees anything
     remedy            a change to the request under which a second try makes sense
+    rest_seconds      how long the backend asks to be left alone with this model, uncapped
+    cause             what operators read beside the message; no client ever does
+    unreachable       no connection to the backend came about
     """
 
     status: int
@@ -82,6 +85,9 @@ class ApiError(Exception):
     retryable: bool = False
     remedy: Remedy | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    rest_seconds: int | None = None
+    cause: str = ""
+    unreachable: bool = False
 
     def __post_init__(self) -> None:
         Exception.__init__(self, self.message)
@@ -96,7 +102,7 @@ class ApiError(Exception):
         return cls(400, message, error_code=error_code)
 
     @classmethod
-    def bad_gateway(cls, message: str, *, retryable: bool = False) -> ApiError:
+    def bad_gateway(cls, message: str, *, retryable: bool = False, cause: str = "") -> ApiError:
         """A 502 for something that the backend did, or failed to do."""
         return cls(
             502,
@@ -104,7 +110,13 @@ class ApiError(Exception):
             stream_type="api_error",
             blames_backend=True,
             retryable=retryable,
+            cause=cause,
         )
+
+    @property
+    def for_operators(self) -> str:
+        """The message, and the cause where there is one."""
+        return f"{self.message} ({self.cause})" if self.cause else self.message
 
     def envelope(self, request_id: str) -> JSON:
         """The body of the reply."""

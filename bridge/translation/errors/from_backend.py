@@ -19,6 +19,7 @@ from bridge.translation.errors.redaction import redact
 from bridge.translation.json import JSON, decode
 
 MAX_TEXT = 1000
+LONGEST_REST = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,13 @@ def _by_status(refusal: BackendRefusal, asked: ErrorContext) -> ApiError:
         retry_after=retry_after,
         blames_backend=row.blames_backend,
         retryable=row.retryable or status == 429,
+        rest_seconds=_rest_seconds(refusal) if status == 429 else None,
     )
+
+
+def _rest_seconds(refusal: BackendRefusal) -> int | None:
+    """How long the backend asks to be left alone, however long that is."""
+    return retry_after_seconds(refusal.headers, LONGEST_REST)
 
 
 # --- meanings, looked for in this order -------------------------------------------------------
@@ -211,9 +218,13 @@ _IMAGE = re.compile(
 _PDF = re.compile("does not support (pdf|file)|pdf (input )?is not supported", re.I)
 _TOOLS = re.compile("tool choice requires|does not support tools|--jinja", re.I)
 _QUOTA = re.compile(
-    r"insufficient_quota|\b(credits?|balance|billing)\b|quota exceeded|exceeded your .{0,20}quota",
+    r"\b(credits?|balance|billing|funds)\b|quota exceeded|exceeded your .{0,20}quota"
+    r"|(insufficient|consume|not enough|no remaining)[ _][a-z]{0,12}[ _]?(quota|balance)"
+    r"|quota[ _](is |was |has been )?(not enough|insufficient|exhausted|used up|exceeded|failed)"
+    "|额度|余额",
     re.I,
 )
+"""Also as relays word it: `insufficient_user_quota`, `pre_consume_token_quota_failed`."""
 _NO_MODEL = re.compile(
     r"\bmodel\b.{0,300}?(not (be )?found|does ?n[o']t exist|not exist)"
     r"|(unknown|no such|unrecognized|invalid) model\b|model_not_found",
@@ -237,7 +248,7 @@ def _tool_support(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
 
 def _quota(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
     if refusal.status in (402, 403, 429) and _QUOTA.search(f"{refusal.text} {refusal.code}"):
-        return ApiError(402, refusal.text)
+        return ApiError(402, refusal.text, rest_seconds=_rest_seconds(refusal))
     return None
 
 

@@ -26,6 +26,7 @@ from bridge.translation.response.stop_sequences import StopStage
 EVENT_STREAM = "text/event-stream"
 STREAM_STARTS = (b"data:", b"event:", b":")
 MAX_REPLY_BYTES = 64 * 1024 * 1024
+TOO_LARGE = "Backend sent a reply that is too large"
 
 
 class Stage(Protocol):
@@ -155,7 +156,7 @@ class Answer:
         self._whole.append(data)
         self._size += len(data)
         if self._size > MAX_REPLY_BYTES:
-            raise ApiError.bad_gateway("Backend sent a reply that is too large")
+            raise ApiError.bad_gateway(TOO_LARGE)
         yield from ()
 
     def _last_deltas(self) -> Iterator[Delta]:

@@ -75,7 +75,7 @@ def test_good_trial_closes() -> None:
 def test_bad_trial_opens_for_another_pause() -> None:
     breaker = opened()
     breaker.admit(31.0)
-    breaker.failed(32.0, trial=True)
+    breaker.failed(32.0, trial=1)
     assert (breaker.state(32.0), breaker.admit(32.0)) == (State.OPEN, 30)
     assert breaker.state(62.0) is State.HALF_OPEN
 
@@ -84,7 +84,7 @@ def test_trial_without_a_verdict_leaves_it_to_the_next() -> None:
     """Ours: a client that left must not lock the backend out for good."""
     breaker = opened()
     breaker.admit(30.0)
-    breaker.abandoned(trial=True)
+    breaker.abandoned(trial=1)
     assert breaker.state(30.0) is State.HALF_OPEN
     assert [breaker.admit(30.0), breaker.admit(30.0)] == [0, 1]
 
@@ -93,3 +93,34 @@ def test_numbers_are_settings() -> None:
     """Ours: BREAKER_FAILURES and BREAKER_SECONDS."""
     breaker = opened(threshold=2, pause=7.5)
     assert (breaker.admit(0.0), breaker.admit(7.0), breaker.admit(7.5)) == (8, 1, 0)
+
+
+def test_trial_that_hangs_for_a_pause_has_failed_and_the_next_may_try() -> None:
+    breaker = opened()
+    assert breaker.admit(30.0) == 0
+    assert [breaker.admit(59.9), breaker.admit(60.0), breaker.admit(60.0)] == [1, 0, 1]
+    assert breaker.failures == 6
+
+
+@pytest.mark.parametrize("late", ["failed", "abandoned"])
+def test_trial_that_was_given_up_decides_nothing_any_more(late: str) -> None:
+    """Its place was given to the next one, which is still running."""
+    breaker = opened()
+    breaker.admit(30.0)
+    breaker.admit(60.0)
+    if late == "failed":
+        breaker.failed(61.0, trial=1)
+    else:
+        breaker.abandoned(trial=1)
+    assert (breaker.state(61.0), breaker.admit(61.0)) == (State.HALF_OPEN, 1)
+    breaker.failed(62.0, trial=2)
+    assert breaker.state(62.0) is State.OPEN
+
+
+def test_trial_that_was_given_up_may_still_prove_that_all_is_well() -> None:
+    breaker = opened()
+    breaker.admit(30.0)
+    breaker.admit(60.0)
+    breaker.succeeded()
+    breaker.failed(61.0, trial=2)
+    assert (breaker.state(61.0), breaker.failures) == (State.CLOSED, 1)

@@ -119,9 +119,9 @@ async def test_opening_is_told_at_once(both: Both, monkeypatch: pytest.MonkeyPat
     told = asyncio.Event()
     real = breaker_sync._exchange
 
-    def watched(reports: Any, threshold: int) -> Any:
-        rows = real(reports, threshold)
-        if reports:
+    def watched(news: Any, *given: Any) -> Any:
+        rows = real(news, *given)
+        if news:
             told.set()
         return rows
 
@@ -149,12 +149,16 @@ async def test_loop_outlives_an_outage_and_says_it_once(
         return real(*given)
 
     monkeypatch.setattr(breaker_sync, "_exchange", away_for_a_while)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger=breaker_sync.__name__):
         loop = asyncio.create_task(both.one.rows.run())
         both.one.fail(2)
         await until(lambda: len(tries) > 7)
         loop.cancel()
-    said = [record.getMessage().partition(":")[0] for record in caplog.records]
+    said = [
+        record.getMessage().partition(":")[0]
+        for record in caplog.records
+        if record.name == breaker_sync.__name__
+    ]
     assert said == ["breakers are this process's own for now"] * 2
     await both.two.rows.exchange()
     assert both.two.failures == 2

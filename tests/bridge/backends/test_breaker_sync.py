@@ -12,7 +12,7 @@ from bridge.models import BreakerState
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import a_backend
 from tests.bridge.processes import Both, Wall
-from tests.bridge.rows import a_row
+from tests.bridge.rows import URL, a_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -149,7 +149,7 @@ async def test_client_that_left_is_told_to_nobody(both: Both) -> None:
 async def test_backends_have_rows_of_their_own(saved_row: Row, wall: Wall) -> None:
     """wire E2: per backend."""
     other = await sync_to_async(a_row)("other")
-    both = Both(wall, a_backend(id=saved_row.pk), a_backend(name="other", id=other.pk))
+    both = Both(wall, a_backend(URL, id=saved_row.pk), a_backend(URL, "other", id=other.pk))
     both.one.fail(5)
     await both.exchange()
     states = [both.two.health.state(b) for b in both.two.store.current.routes.backends]
@@ -191,12 +191,12 @@ async def test_forced_breaker_shows_so_and_the_truth_is_kept(
     both.one.fail(5)
     await both.exchange()
     for process in (both.one, both.two):
-        process.backend = a_backend(id=saved_row.pk, breaker=forced)
+        process.backend = a_backend(URL, id=saved_row.pk, breaker=forced)
         assert process.state is state
     if forced == "closed":
         both.two.succeed()
         await both.exchange()
-    automatic = a_backend(id=saved_row.pk)
+    automatic = a_backend(URL, id=saved_row.pk)
     kept = State.CLOSED if forced == "closed" else State.OPEN
     assert both.one.health.state(automatic) is both.two.health.state(automatic) is kept
 

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from bridge.backends import client
-from bridge.backends.client import UNREACHABLE, BackendClient
+from bridge.backends.client import BackendClient
+from bridge.backends.failures import UNREACHABLE
 from bridge.ledger.record import Record
 from bridge.relay import attempt
 from bridge.routing.resolve import BackendConfig

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from bridge.backends.client import CONNECT_TIMEOUT, UNREACHABLE, BackendClient
+from bridge.backends.client import BackendClient
+from bridge.backends.failures import CONNECT_TIMEOUT, UNREACHABLE
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import a_backend, send
@@ -60,7 +61,7 @@ async def test_connection_dropped_before_the_head_is_not_tried_again(
 
 
 async def test_connection_that_takes_too_long_is_a_timeout() -> None:
-    """wire E2: connect timeout, 504, may be tried again."""
+    """wire E2: connect timeout, 504. A second attempt would only wait as long again."""
     upstream = BackendClient(connect_timeout=0.05)
     try:
         with deaf_port() as port:
@@ -68,7 +69,7 @@ async def test_connection_that_takes_too_long_is_a_timeout() -> None:
     finally:
         await upstream.aclose()
     assert (error.status, error.type, error.message) == (504, "timeout_error", CONNECT_TIMEOUT)
-    assert (error.blames_backend, error.retryable) == (True, True)
+    assert (error.blames_backend, error.retryable, error.unreachable) == (True, False, True)
 
 
 async def test_silent_backend_is_given_up_after_the_time_of_its_row(

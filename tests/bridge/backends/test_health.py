@@ -1,9 +1,19 @@
 """Health: permits, and what they tell the breaker of a backend."""
 
+from typing import Any
+
 import pytest
 
 from bridge.backends.breaker import State
-from bridge.backends.health import BREAKER_OPEN, Health, Permit, Report
+from bridge.backends.failures import CLOSED, LOCAL, REFUSED, TIMED_OUT
+from bridge.backends.health import (
+    BREAKER_OPEN,
+    MAX_RESTS,
+    Health,
+    Permit,
+    Report,
+    identity,
+)
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import Clock, a_backend
 
@@ -97,10 +107,159 @@ def test_backends_have_breakers_of_their_own(health: Health) -> None:
     assert health.state(BACKEND) is State.OPEN
 
 
-def test_condition_outlives_a_changed_row(health: Health) -> None:
+@pytest.mark.parametrize(
+    "changed", [{"timeout": 5.0}, {"weight": 2}, {"models": {}}, {"breaker": "automatic"}]
+)
+def test_condition_outlives_a_changed_row(health: Health, changed: Any) -> None:
     """Ours: an edit in the admin is no proof that the backend is well again."""
     fail(health)
-    assert health.state(a_backend(timeout=5.0)) is State.OPEN
+    assert health.state(a_backend(**changed)) is State.OPEN
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"url": "http://mended.test/v1"}, {"key": "cpk_new"}, {"auth_header": "api-key"}, {"id": 2}],
+    ids=["address", "key", "header", "new row"],
+)
+def test_other_address_or_credential_starts_closed(health: Health, changed: Any) -> None:
+    """The condition is about what was called, not about a name."""
+    fail(health)
+    mended = a_backend(**changed)
+    assert (health.state(mended), health.of(mended).last_error) == (State.CLOSED, "")
+    assert health.state(BACKEND) is State.OPEN
+
+
+def test_conditions_of_before_are_forgotten(health: Health) -> None:
+    fail(health)
+    mended = a_backend("http://mended.test/v1")
+    health.admit(mended).succeeded()
+    health.keep([mended])
+    assert list(health.conditions) == [identity(mended)]
+
+
+def test_identity_shows_no_key() -> None:
+    marks = [identity(a_backend(key=key)) for key in ("cpk_one", "cpk_two", "cpk_one")]
+    assert marks[0] == marks[2] != marks[1]
+    assert "cpk" not in marks[0]
+
+
+def test_first_token_of_a_trial_closes_and_its_end_still_counts(
+    health: Health, clock: Clock
+) -> None:
+    fail(health)
+    clock.advance(30.0)
+    trial = health.admit(BACKEND)
+    trial.began()
+    assert health.state(BACKEND) is State.CLOSED
+    trial.failed(BLAMED)
+    assert health.of(BACKEND).breaker.failures == 1
+
+
+def test_first_token_of_any_other_request_proves_nothing(health: Health) -> None:
+    """Else a backend that always breaks off in the middle never opens its breaker."""
+    for _ in range(5):
+        permit = health.admit(BACKEND)
+        permit.began()
+        permit.failed(BLAMED)
+    assert health.state(BACKEND) is State.OPEN
+
+
+def test_trial_that_hangs_is_reported_as_a_failure(health: Health, clock: Clock) -> None:
+    fail(health)
+    clock.advance(30.0)
+    health.admit(BACKEND)
+    clock.advance(30.0)
+    assert not refused(health)
+    assert health.of(BACKEND).last_error == "Trial request showed no answer within 30 seconds"
+    assert health.reports[identity(BACKEND)].failures == 6
+
+
+def test_shortage_of_the_gateway_is_logged_and_blames_nobody(
+    health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log names it once and not for every request."""
+    shortage = LOCAL.error("Too many open files")
+    for _ in range(20):
+        health.admit(BACKEND).failed(shortage)
+    assert (health.state(BACKEND), health.of(BACKEND).breaker.failures) == (State.CLOSED, 0)
+    assert health.of(BACKEND).reachable is None
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said == [
+        "backend main: Gateway could not open a connection to the backend: Too many open files "
+        "(shortage on the gateway's machine: Too many open files)"
+    ]
+
+
+def test_cause_stands_in_the_log_and_in_the_last_error(
+    health: Health, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    health.admit(BACKEND).failed(REFUSED.error())
+    health.admit(BACKEND).failed(REFUSED.error())
+    text = "Could not reach the backend (connection refused)"
+    assert health.of(BACKEND).last_error == text
+    assert caplog.text.count(text) == 1
+    clock.advance(60.0)
+    health.admit(BACKEND).failed(REFUSED.error())
+    assert caplog.text.count(text) == 2
+
+
+# --- targets that come last ---------------------------------------------------------------------
+
+
+def limited(seconds: int) -> ApiError:
+    return ApiError(429, "slow down", rest_seconds=seconds)
+
+
+def rest(health: Health, seconds: int, name: str = "m") -> None:
+    permit = health.admit(BACKEND)
+    permit.rest_name = name
+    permit.failed(limited(seconds))
+
+
+def test_rest_is_for_one_model_and_ends(health: Health, clock: Clock) -> None:
+    rest(health, 600)
+    assert health.reason_to_defer(BACKEND, "m") == ("asked to wait for 600 s", 600.0)
+    assert health.reason_to_defer(BACKEND, "other") == ("", 0.0)
+    assert health.state(BACKEND) is State.CLOSED
+    clock.advance(600.0)
+    assert health.reason_to_defer(BACKEND, "m") == ("", 0.0)
+
+
+def test_rest_is_capped(clock: Clock) -> None:
+    health = Health(5, 30.0, clock, rest_max=100.0)
+    rest(health, 86_400)
+    assert health.reason_to_defer(BACKEND, "m")[1] == 100.0
+
+
+def test_shorter_rest_does_not_end_a_longer_one(health: Health) -> None:
+    rest(health, 600)
+    rest(health, 5)
+    assert health.reason_to_defer(BACKEND, "m")[1] == 600.0
+
+
+def test_rests_are_bounded(health: Health) -> None:
+    """Names of models may come from callers."""
+    for n in range(MAX_RESTS + 50):
+        rest(health, 100 + n, f"m{n}")
+    rests = health.of(BACKEND).rests
+    assert len(rests) == MAX_RESTS
+    assert "m0" not in rests
+
+
+def test_backend_that_could_not_be_reached_comes_last_until_it_is(health: Health) -> None:
+    health.admit(BACKEND).failed(TIMED_OUT.error())
+    assert health.reason_to_defer(BACKEND, "m")[0] == "not reachable when last tried"
+    health.reached(BACKEND, True)
+    assert health.reason_to_defer(BACKEND, "m") == ("", 0.0)
+    health.admit(BACKEND).failed(CLOSED.error())
+    assert health.reason_to_defer(BACKEND, "m") == ("", 0.0)
+
+
+def test_backend_that_is_forced_closed_is_never_put_last(health: Health) -> None:
+    """backends.py: go on sending, whatever fails."""
+    health.reached(BACKEND, False)
+    rest(health, 600)
+    assert health.reason_to_defer(a_backend(breaker="closed"), "m") == ("", 0.0)
 
 
 @pytest.mark.parametrize(

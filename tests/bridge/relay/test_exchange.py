@@ -19,7 +19,7 @@ from tests.bridge.making import BETA, SECRET, Clock, wire
 from tests.bridge.ports import deaf_port
 from tests.bridge.roads import Answer, begin, breaker, call, piece, rest, send
 from tests.fakes.backend import ALPHA, FakeBackend
-from tests.fakes.chunks import finish, role, text, usage
+from tests.fakes.chunks import failure, finish, role, text, usage
 from tests.fakes.replies import Gate
 
 GOOD = (role(), text("Hello"), finish("stop"), usage(5, 2))
@@ -170,24 +170,63 @@ async def test_client_that_leaves_after_the_end_was_served(
     assert (records[0].status, records[0].stop_reason) == (200, "end_turn")
 
 
-async def test_trial_of_a_client_that_left_is_left_to_the_next(
-    engine: Gateway, backend: FakeBackend
-) -> None:
-    """wire E2: a client disconnect never counts, and must not lock the door either."""
-    clock = Clock()
-    engine.health.clock = clock
+async def half_open(engine: Gateway, backend: FakeBackend) -> Clock:
+    """The breaker waits for a trial."""
+    engine.health.clock = clock = Clock()
     backend.on(ALPHA).error(500)
     for _ in range(5):
         await send(engine)
     clock.advance(30.0)
-    gate = Gate()
     backend.reset()
-    backend.on(ALPHA).stream(role(), text("He"), gate)
+    return clock
+
+
+async def test_trial_of_a_client_that_left_is_left_to_the_next(
+    engine: Gateway, backend: FakeBackend, settings: Any
+) -> None:
+    """wire E2: a client disconnect never counts, and must not lock the door either."""
+    settings.FIRST_CHUNK_GRACE = 0.0
+    clock = await half_open(engine, backend)
+    backend.on(ALPHA).stream(role(), Gate())
     _, trial = await begin(engine, call(stream=True))
     assert (await send(engine, model=BETA)).status == 529
     await trial.aclose()
     assert breaker(engine).state(clock.now) is State.HALF_OPEN
     assert (await send(engine, model=BETA)).status == 200
+    assert breaker(engine).state(clock.now) is State.CLOSED
+
+
+@pytest.mark.parametrize("ending", [(), (failure("boom", 500),)], ids=["well", "badly"])
+async def test_trial_is_good_with_its_first_token(
+    engine: Gateway, backend: FakeBackend, ending: tuple[Any, ...]
+) -> None:
+    """An agent's turn takes minutes; nobody waits for its last token. A bad end counts as one."""
+    clock = await half_open(engine, backend)
+    gate = Gate()
+    backend.on(ALPHA).stream(role(), text("He"), gate, *ending, finish("stop"))
+    _, trial = await begin(engine, call(stream=True))
+    assert breaker(engine).state(clock.now) is State.CLOSED
+    assert (await send(engine, model=BETA)).status == 200
+    gate.open()
+    await rest(trial)
+    assert breaker(engine).failures == (1 if ending else 0)
+    assert breaker(engine).state(clock.now) is State.CLOSED
+
+
+async def test_trial_that_hangs_keeps_others_out_for_one_pause(
+    engine: Gateway, backend: FakeBackend, settings: Any
+) -> None:
+    """Not until BACKEND_TIMEOUT, which is ten minutes. The next one is a trial of its own."""
+    settings.FIRST_CHUNK_GRACE = 0.0
+    clock = await half_open(engine, backend)
+    backend.on(ALPHA).stream(role(), Gate())
+    _, hanging = await begin(engine, call(stream=True))
+    clock.advance(29.0)
+    assert (await send(engine, model=BETA)).status == 529
+    clock.advance(1.0)
+    assert (await send(engine, model=BETA)).status == 200
+    assert breaker(engine).state(clock.now) is State.CLOSED
+    await hanging.aclose()
     assert breaker(engine).state(clock.now) is State.CLOSED
 
 

@@ -102,7 +102,7 @@ async def test_refused_connection_leads_on(
         with_main(pair, url=f"http://127.0.0.1:{port}/v1")
         answer = await send(pair, stream=stream)
     assert well(answer, stream)
-    assert records[0].route == (*LISTED, "main: Could not reach the backend")
+    assert records[0].route == (*LISTED, "main: Could not reach the backend (connection refused)")
     assert failures(pair) == [1, 0]
 
 

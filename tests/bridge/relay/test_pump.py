@@ -190,6 +190,15 @@ async def test_end_before_a_finish_reason_is_an_error(clock: Clock, end: Item) -
     assert (error.stream_type, error.message) == ("api_error", CUT_SHORT)
 
 
+async def test_silence_after_the_finish_reason_is_a_normal_end(clock: Clock) -> None:
+    """Also where a backend's idle time is below FINISH_GRACE: the answer is whole."""
+    start = clock.now
+    opened = begun(clock, wire(finish("stop")), idle=4.0)
+    assert names(await pumped(opened))[-1] == "message_stop"
+    assert opened.answer.machine.error is None
+    assert clock.now - start == pytest.approx(4.0, abs=0.1)
+
+
 async def test_interrupted_answer_ends_in_an_error_that_clients_retry(clock: Clock) -> None:
     """wire D7: server shutdown."""
     opened = begun(clock, ApiError(529, "Gateway is restarting"))

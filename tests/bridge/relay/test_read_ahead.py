@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.relay.read_ahead import MAX_AHEAD, ReadAhead
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.response.translate import TOO_LARGE
 
 WAIT = 5.0
 NOW = 0.0
@@ -146,4 +148,19 @@ async def test_cancelled_reader_leaves_the_bytes_to_the_next() -> None:
         await waiting
     source.put(b"a", None)
     assert b"".join(await taken(read_ahead)) == b"a"
+    await read_ahead.aclose()
+
+
+async def test_more_than_the_limit_is_an_error() -> None:
+    """A plain answer is held in memory as a whole, whatever the backend sends."""
+    source = Source()
+    read_ahead = ReadAhead(source.stream(), limit=10)
+    for part in (b"12345", b"67890"):
+        source.put(part)
+        assert await read_ahead.take(WAIT) == part
+    source.put(b"1", b"2")
+    with pytest.raises(ApiError) as caught:
+        await read_ahead.take(WAIT)
+    assert (caught.value.status, caught.value.message) == (502, TOO_LARGE)
+    assert source.given == 3
     await read_ahead.aclose()
