@@ -181,7 +181,7 @@ async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
     request = read_request(call.body, gateway.limits, counting=True)
     authentication.check_model(caller, request.model)
-    await gateway.discovery.prepare(caller.secret)
+    await prepare.wait_for_lists(gateway, request.model, caller, call.session)
     routed = prepare.route_request(gateway, request, caller, call.request_id, call.session)
     target = routed.route.targets[0]
     chat = await prepare.translate(gateway, routed, target)
@@ -195,7 +195,7 @@ async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 
 async def _models(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
-    await gateway.discovery.prepare(caller.secret)
+    await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway, caller))
     query = scope["query_string"].decode("latin-1")
     return 200, report.models(
         gateway.snapshot.routes, query, partial(authentication.may_use, caller)
@@ -204,13 +204,14 @@ async def _models(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 
 async def _model(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
-    await gateway.discovery.prepare(caller.secret)
     name = scope["url_route"]["kwargs"]["name"]
+    await prepare.wait_for_lists(gateway, name, caller, call.session)
     return 200, report.model(gateway.snapshot.routes, name, partial(authentication.may_use, caller))
 
 
 async def _schemas(gateway: Gateway, call: Call, scope: Scope) -> Answer:
-    await gateway.discovery.prepare(_admit(gateway, call).secret)
+    key_for = partial(prepare.forwarded_key, gateway, _admit(gateway, call))
+    await gateway.discovery.prepare_lists(key_for)
     return 200, report.schemas(gateway.snapshot.routes)
 
 

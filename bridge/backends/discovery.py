@@ -1,9 +1,10 @@
 """Backend model lists -> rows, on a schedule.
 
-Each backend is asked for its list at the start, every DISCOVERY_INTERVAL after that, and not more
-often than DISCOVERY_MIN_INTERVAL while it answers errors. A list that needs a key when the
-operator has none is read with the key of the next request, which is used once and not kept.
-A failed read changes nothing: the last known list stays.
+Each backend's list is read at the start, every DISCOVERY_INTERVAL after that, and not more often
+than DISCOVERY_MIN_INTERVAL while it answers errors. A backend that cannot be reached is looked at
+more often, so that it serves again soon after it is back. A list that needs a key when the operator
+has none is read with the key of the next request that would go to this backend anyway; the key is
+used once and not kept. A failed read changes nothing: the last known list stays.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from bridge.backends import model_list
-from bridge.backends.client import BackendClient
-from bridge.backends.health import Health
+from bridge.backends.client import BackendClient, did_not_answer
+from bridge.backends.health import Health, identity
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import DiscoveredModel
+from bridge.routing import resolve
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import decode
@@ -30,13 +35,21 @@ logger = logging.getLogger(__name__)
 
 TICK = 1.0
 FIRST_WAIT = 3.0
-"""Longest that a request waits for the first list of a backend."""
+"""Seconds after a backend became known in which requests wait for its first list."""
 RECHECK_PAUSE = 10.0
+UNREACHABLE_PAUSE = 10.0
+"""Seconds between two looks at a backend that cannot be reached."""
+SMALL_LIST = 1024 * 1024
+"""Bytes of a list that is decoded on the event loop."""
 LIST_TIMEOUT = 15.0
 MAX_LIST_BYTES = 32 * 1024 * 1024
 DETAILS_TIMEOUT = 10.0
 MAX_DETAILS = 50
 """How many models are asked for one by one, where that tells more than the list."""
+
+
+KeyFor = Callable[[BackendConfig], str]
+"""The key that a request would send to this backend, "" for none."""
 
 
 @dataclass(slots=True)
@@ -46,11 +59,14 @@ class DiscoveryProgress:
     `listed` models were in its list, unless `failure` says why there was none.
     """
 
+    known_at: float = field(default_factory=lambda: time.monotonic())
     due_at: float = 0.0
+    read_at: float = float("-inf")
     rechecked_at: float = float("-inf")
     needs_key: bool = False
     listed: int = 0
     failure: str = ""
+    reading: asyncio.Task[object] | None = None
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -73,38 +89,108 @@ class Discovery:
         self._progress: dict[str, DiscoveryProgress] = {}
 
     def progress(self, backend: BackendConfig) -> DiscoveryProgress:
-        return self._progress.setdefault(f"{backend.name} {backend.url}", DiscoveryProgress())
+        return self._progress.setdefault(identity(backend), DiscoveryProgress())
 
     async def run(self) -> None:
-        """Refresh what is due, for as long as the process lives."""
-        while True:
-            await self._store.loaded()
-            due = [b for b in self._backends() if self._is_due(b)]
-            await asyncio.gather(*(self.refresh(backend, backend.key) for backend in due))
-            await asyncio.sleep(TICK)
+        """Refresh what is due, for as long as the process lives. No backend waits for another."""
+        try:
+            while True:
+                await self._store.loaded()
+                self._keep(self._backends())
+                for backend in self._backends():
+                    self._start_if_due(backend)
+                await asyncio.sleep(TICK)
+        finally:
+            for progress in self._progress.values():
+                if progress.reading is not None:
+                    progress.reading.cancel()
 
     def _backends(self) -> list[BackendConfig]:
         return [b for b in self._store.current.routes.backends if not (b.is_demo or b.broken)]
 
+    def _keep(self, backends: list[BackendConfig]) -> None:
+        """Forget backends that are gone, and addresses and keys of before."""
+        for mark in set(self._progress) - set(map(identity, backends)):
+            progress = self._progress.pop(mark)
+            if progress.reading is not None:
+                progress.reading.cancel()
+
+    def _start_if_due(self, backend: BackendConfig) -> None:
+        progress = self.progress(backend)
+        is_reading = progress.reading is not None and not progress.reading.done()
+        if not is_reading and self._is_due(backend):
+            loop = asyncio.get_running_loop()
+            progress.reading = loop.create_task(self.refresh(backend, backend.key))
+
     def _is_due(self, backend: BackendConfig) -> bool:
-        progress = self.progress(backend)
-        return progress.due_at <= time.monotonic() and not (progress.needs_key and not backend.key)
+        progress, now = self.progress(backend), time.monotonic()
+        if self._health.of(backend).reachable is False:
+            return now >= min(progress.due_at, progress.read_at + UNREACHABLE_PAUSE)
+        return progress.due_at <= now and not (progress.needs_key and not backend.key)
 
-    async def prepare(self, key: str) -> None:
-        """Before routing: give a backend whose list is not known yet a moment to tell it.
+    # --- before a request is routed ---
 
-        `key` is the caller's; it is tried where the list needs one.
+    async def prepare(self, name: str, sticky: str, key_for: KeyFor) -> None:
+        """Give the lists that decide where this name leads a moment to arrive.
+
+        A list that needs a key is read with the caller's only where the request itself would go:
+        one after another in the order of its route, until one of them is read or refused.
         """
-        unknown = [b for b in self._backends() if b.models is None]
-        waits = [self._first_list(backend, key) for backend in unknown]
-        if waits:
-            await asyncio.wait([asyncio.ensure_future(w) for w in waits], timeout=FIRST_WAIT)
+        if not self._unknown():
+            return
+        await self._first_tries(self._deciding(name, sticky))
+        asked = set[str]()
+        while backend := self._next_locked(name, sticky, asked):
+            asked.add(identity(backend))
+            if key := key_for(backend):
+                progress = await self.refresh(backend, key, only_if_due=True)
+                if progress.failure and self._health.of(backend).reachable is not False:
+                    return  # as it refuses the list, it will refuse the request
 
-    async def _first_list(self, backend: BackendConfig, key: str) -> None:
-        progress = self.progress(backend)
-        await progress.tried.wait()
-        if progress.needs_key and key:
-            await self.refresh(backend, key, only_if_due=True)
+    async def prepare_lists(self, key_for: KeyFor) -> None:
+        """The same for a request that asks what models there are, and leads nowhere.
+
+        Only where there is a single backend is the caller's key meant for it.
+        """
+        await self._first_tries(self._unknown())
+        for backend in self._backends() if len(self._backends()) == 1 else ():
+            if self.progress(backend).needs_key and (key := key_for(backend)):
+                await self.refresh(backend, key, only_if_due=True)
+
+    def _unknown(self) -> list[BackendConfig]:
+        return [b for b in self._backends() if b.models is None]
+
+    def _deciding(self, name: str, sticky: str) -> list[BackendConfig]:
+        """The backends of unknown list of which one may turn out to be where the name leads."""
+        routes = self._store.current.routes
+        route = resolve.explain(routes, name, sticky)[1]
+        if isinstance(route, ApiError) or route.alias == resolve.CATCH_ALL:
+            return self._unknown()
+        return self._leading(route)
+
+    def _leading(self, route: resolve.Route) -> list[BackendConfig]:
+        """Those of unknown list that would be called first."""
+        backends = (target.backend for target in route.targets)
+        leading = takewhile(lambda b: b.models is None, backends)
+        return [b for b in leading if not (b.is_demo or b.broken)]
+
+    def _next_locked(self, name: str, sticky: str, asked: set[str]) -> BackendConfig | None:
+        """The next backend on the name's route whose list needs a key."""
+        route = resolve.explain(self._store.current.routes, name, sticky)[1]
+        if isinstance(route, ApiError):
+            return None
+        locked = (b for b in self._leading(route) if self.progress(b).needs_key)
+        return next((b for b in locked if identity(b) not in asked), None)
+
+    async def _first_tries(self, backends: list[BackendConfig]) -> None:
+        """Wait until each of these was tried once, but not longer than FIRST_WAIT in all."""
+        waiting = [p for p in map(self.progress, backends) if not p.tried.is_set()]
+        if not waiting:
+            return
+        left = max(p.known_at for p in waiting) + FIRST_WAIT - time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, left)):
+                await asyncio.gather(*(progress.tried.wait() for progress in waiting))
 
     async def recheck(self, backend: BackendConfig, key: str) -> None:
         """The list seems to be out of date: read it again, but not for every such request."""
@@ -114,12 +200,15 @@ class Discovery:
             progress.rechecked_at = now
             await self.refresh(backend, backend.key or key)
 
-    async def refresh(self, backend: BackendConfig, key: str, *, only_if_due: bool = False) -> None:
-        """Read the list now. Never raises; what went wrong is logged and shown by /health."""
+    async def refresh(
+        self, backend: BackendConfig, key: str, *, only_if_due: bool = False
+    ) -> DiscoveryProgress:
+        """Read the list now. Never raises; what went wrong is logged and kept as `failure`."""
         progress = self.progress(backend)
         async with progress.lock:
             if only_if_due and progress.due_at > time.monotonic():
-                return
+                return progress
+            progress.read_at = time.monotonic()
             try:
                 async with asyncio.timeout(LIST_TIMEOUT):
                     document = await self._get(backend, key, "models")
@@ -130,15 +219,28 @@ class Discovery:
             except _Answered as answer:
                 progress.failure = f"It answered with status {answer.status}."
                 self._refused(backend, progress, answer.status in (401, 403), bool(key))
-            except (ApiError, TimeoutError) as error:
-                progress.failure = getattr(error, "message", "") or "It did not answer in time."
-                self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=False)
+            except ApiError as error:
+                self._failed(backend, progress, error)
+            except TimeoutError:
+                self._failed(backend, progress, did_not_answer(LIST_TIMEOUT))
             except DatabaseError as error:
                 progress.failure = "It could not be stored."
                 logger.warning("model list of %s not stored: %s", backend.name, error)
                 self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=True)
             finally:
                 progress.tried.set()
+        return progress
+
+    def _failed(self, backend: BackendConfig, progress: DiscoveryProgress, error: ApiError) -> None:
+        """There was no whole answer. What the gateway itself lacks says nothing of the backend."""
+        progress.failure = error.for_operators
+        self._health.log(backend, f"model list not read: {error.for_operators}")
+        if error.unreachable:
+            pause = min(settings.DISCOVERY_INTERVAL, UNREACHABLE_PAUSE)
+            self._note(backend, progress, pause, reachable=False)
+        else:
+            pause = settings.DISCOVERY_INTERVAL if error.blames_backend else UNREACHABLE_PAUSE
+            progress.due_at = time.monotonic() + pause
 
     def _refused(
         self, backend: BackendConfig, progress: DiscoveryProgress, wants_key: bool, with_key: bool
@@ -154,10 +256,7 @@ class Discovery:
     def _note(
         self, backend: BackendConfig, progress: DiscoveryProgress, pause: float, *, reachable: bool
     ) -> None:
-        condition = self._health.of(backend)
-        if condition.reachable is not reachable:
-            logger.info("backend %s is %s", backend.name, "up" if reachable else "not reachable")
-        condition.reachable = reachable
+        self._health.reached(backend, reachable)
         progress.due_at = time.monotonic() + pause
 
     async def _get(self, backend: BackendConfig, key: str, path: str) -> object:
@@ -166,7 +265,7 @@ class Discovery:
             raw = await reply.read(MAX_LIST_BYTES)
             if reply.status != 200:
                 raise _Answered(reply.status)
-            return decode(raw)
+            return decode(raw) if len(raw) <= SMALL_LIST else await asyncio.to_thread(decode, raw)
         except ValueError:
             raise _Answered(reply.status) from None
         finally:

@@ -13,10 +13,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from bridge.backends.health import Permit
-from bridge.keys.authentication import credential
 from bridge.ledger.record import Record
 from bridge.relay.attempt import OpenReply, UpstreamRequest, open_answer
-from bridge.relay.prepare import RoutedRequest, clamped, upstream_request
+from bridge.relay.prepare import RoutedRequest, clamped, forwarded_key, upstream_request
 from bridge.routing.resolve import Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
@@ -81,14 +80,11 @@ class Failover:
         return bool(reason)
 
     def _rest_name(self, target: Target) -> str:
-        """What rests when this target says that it has had enough: the model, for this caller
-        alone where it was the caller's own key that was used up."""
-        try:
-            key, is_operators = credential(self.routed.caller, target.backend, self.gateway.keys)
-        except ApiError:
-            return ""
-        is_shared = is_operators or not key
-        return target.model if is_shared else f"{target.model} {self.routed.caller.fingerprint}"
+        """What rests when this target has had enough: the model, for this caller alone where it
+        was the caller's own key that was used up."""
+        caller = self.routed.caller
+        own = forwarded_key(self.gateway, caller, target.backend)
+        return f"{target.model} {caller.fingerprint}" if own else target.model
 
     async def _take(self, target: Target) -> UpstreamRequest:
         permit = self.gateway.health.admit(target.backend)

@@ -22,7 +22,7 @@ from bridge.backends.client import did_not_answer
 from bridge.keys import authentication
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.exchange import Call, Exchange, Head
-from bridge.relay.prepare import route_request
+from bridge.relay.prepare import route_request, wait_for_lists
 from bridge.relay.pump import pump, to_bytes
 from bridge.routing import resolve
 from bridge.runtime.gateway import Gateway
@@ -80,7 +80,7 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     request = read_request(call.body, gateway.limits)
     record.asked_model, record.streamed = request.model, request.stream
     authentication.check_model(caller, request.model)
-    await gateway.discovery.prepare(caller.secret)
+    await wait_for_lists(gateway, request.model, caller, call.session)
     routed = route_request(gateway, request, caller, call.request_id, call.session)
     order = await exchange.admitted(routed)
     await exchange.counted_in(order.chat.prompt_tokens)

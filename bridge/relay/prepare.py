@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings
 
@@ -16,8 +17,9 @@ from bridge.keys.authentication import Caller
 from bridge.relay import pdf
 from bridge.relay.attempt import UpstreamRequest
 from bridge.routing import resolve
-from bridge.routing.resolve import Route, Target
+from bridge.routing.resolve import BackendConfig, Route, Target
 from bridge.runtime.gateway import Gateway
+from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.json import JSON
 from bridge.translation.profiles import PROFILES, for_model, inline_thinking
@@ -39,6 +41,21 @@ class RoutedRequest:
     message_id: str
     session: str
     asked: int
+
+
+def forwarded_key(gateway: Gateway, caller: Caller, backend: BackendConfig) -> str:
+    """The caller's own key, where a request of theirs would send it to this backend; else ""."""
+    try:
+        key, is_operators = authentication.credential(caller, backend, gateway.keys)
+    except ApiError:
+        return ""
+    return "" if is_operators else key
+
+
+async def wait_for_lists(gateway: Gateway, model: str, caller: Caller, session: str) -> None:
+    """Let the model lists arrive that decide where this name leads."""
+    key_for = partial(forwarded_key, gateway, caller)
+    await gateway.discovery.prepare(model, session or caller.fingerprint, key_for)
 
 
 def route_request(

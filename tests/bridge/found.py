@@ -33,6 +33,10 @@ class Found:
     def next_read_in(self) -> float:
         return self.discovery.progress(self.backend).due_at - self.clock.now
 
+    async def prepare(self, key: str = "", model: str = "a") -> None:
+        """What a request of this caller for this model waits for."""
+        await self.discovery.prepare(model, "", lambda backend: key)
+
     async def refresh(self, key: str = "") -> None:
         await self.discovery.refresh(self.backend, key)
 

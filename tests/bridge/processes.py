@@ -37,9 +37,13 @@ class Process:
     def __init__(self, clock: Clock, *backends: BackendConfig) -> None:
         self.health = Health(5, 30.0, clock)
         self.store = SnapshotStore()
-        self.store.current = Snapshot(1, Routes(backends))
+        self.know(*backends)
         self.store._loaded.set()
         self.rows = BreakerRows(self.health, self.store)
+
+    def know(self, *backends: BackendConfig) -> None:
+        """The configuration that this process has read last."""
+        self.store.current = Snapshot(1, Routes(backends))
         self.backend = backends[0]
 
     def fail(self, times: int, message: str = "Could not reach the backend") -> None:

@@ -7,6 +7,7 @@ from asgiref.sync import sync_to_async
 
 from bridge.backends.breaker import State
 from bridge.backends.breaker_sync import MESSAGE_LIMIT, reset
+from bridge.backends.health import identity
 from bridge.models import Backend as Row
 from bridge.models import BreakerState
 from bridge.translation.errors.api_error import ApiError
@@ -219,3 +220,139 @@ async def test_backend_that_was_deleted_meanwhile_is_forgotten(both: Both, saved
     await both.exchange()
     assert both.one.state is State.OPEN
     assert both.one.health.reports == {}
+
+
+# --- another address, another key, another row -------------------------------------------------
+
+
+async def moved(both: Both, row: Row) -> None:
+    """The address is corrected in the row, and both processes have read it."""
+    row.url = "https://mended.example.com/v1"
+    await sync_to_async(row.save)()
+    for process in (both.one, both.two):
+        process.know(a_backend(row.url, id=row.pk))
+
+
+async def test_corrected_address_starts_closed_in_both(both: Both, saved_row: Row) -> None:
+    """The first thing after mending a typo must not be thirty seconds of refusals."""
+    both.one.fail(5)
+    await both.exchange()
+    assert both.two.state is State.OPEN
+    await moved(both, saved_row)
+    await both.exchange()
+    for process in (both.one, both.two):
+        assert (process.state, process.wait, process.failures) == (State.CLOSED, 0, 0)
+        assert list(process.health.conditions) == [identity(process.backend)]
+
+
+async def test_failure_after_the_correction_begins_the_row_anew(both: Both, saved_row: Row) -> None:
+    both.one.fail(5)
+    await both.exchange()
+    await moved(both, saved_row)
+    both.one.fail(1, "another")
+    await both.exchange()
+    row = await stored()
+    assert (row.failures, row.opened_at, row.last_error) == (1, None, "another")
+    assert both.two.failures == 1
+
+
+async def test_late_failure_at_the_old_address_is_not_the_new_ones(
+    both: Both, saved_row: Row
+) -> None:
+    """A process that has not read the change yet."""
+    saved_row.url = "https://mended.example.com/v1"
+    await sync_to_async(saved_row.save)()
+    both.two.know(a_backend(saved_row.url, id=saved_row.pk))
+    both.two.fail(1)
+    await both.two.rows.exchange()
+    both.one.fail(5)
+    await both.exchange()
+    assert (both.two.state, both.two.failures) == (State.CLOSED, 1)
+    assert ((await stored()).failures, (await stored()).opened_at) == (1, None)
+
+
+async def test_new_row_under_an_old_name_starts_closed(both: Both, saved_row: Row) -> None:
+    both.one.fail(5)
+    await both.exchange()
+    await sync_to_async(saved_row.delete)()
+    made = await sync_to_async(a_row)()
+    for process in (both.one, both.two):
+        process.know(a_backend(URL, id=made.pk))
+    await both.exchange()
+    assert both.one.state is both.two.state is State.CLOSED
+    assert both.one.wait == both.two.wait == 0
+
+
+# --- what else is shared -----------------------------------------------------------------------
+
+
+async def test_rest_is_known_everywhere_for_what_is_left(both: Both) -> None:
+    """Their steady clocks have nothing in common."""
+    both.one.health.rest(both.one.backend, "m", 600)
+    both.advance(100.0)
+    await both.exchange()
+    two = both.two.health
+    assert two.reason_to_defer(both.two.backend, "m") == ("asked to wait for 500 s", 500.0)
+    both.advance(500.0)
+    assert two.reason_to_defer(both.two.backend, "m") == ("", 0.0)
+    both.one.health.rest(both.one.backend, "other", 5)
+    await both.exchange()
+    assert list((await stored()).rests) == ["other"]
+
+
+@pytest.mark.parametrize("seconds", [-3600.0, 3600.0])
+async def test_rest_of_a_host_whose_clock_is_wrong_is_capped(both: Both, seconds: float) -> None:
+    both.one.health.rest(both.one.backend, "m", 3000)
+    await both.one.rows.exchange()
+    both.set_wall(seconds)
+    await both.two.rows.exchange()
+    assert both.two.health.reason_to_defer(both.two.backend, "m")[1] <= 3600.0
+
+
+async def test_reset_ends_rests(both: Both, saved_row: Row) -> None:
+    both.one.health.rest(both.one.backend, "m", 600)
+    await both.exchange()
+    await sync_to_async(reset)(saved_row.pk)
+    await both.exchange()
+    for process in (both.one, both.two):
+        assert process.health.reason_to_defer(process.backend, "m") == ("", 0.0)
+
+
+async def test_host_that_one_could_not_reach_comes_last_in_both(both: Both) -> None:
+    """One lost connection attempt is enough for all; one success as well."""
+    both.one.health.reached(both.one.backend, False)
+    await both.exchange()
+    assert both.two.health.of(both.two.backend).reachable is False
+    assert (await stored()).reachable is False
+    both.two.succeed()
+    await both.exchange()
+    assert both.one.health.of(both.one.backend).reachable is True
+    assert (await stored()).reachable is True
+
+
+async def test_process_that_starts_learns_it_and_may_know_better(
+    both: Both, saved_row: Row
+) -> None:
+    """What a process of before could not reach."""
+    both.one.health.reached(both.one.backend, False)
+    await both.one.rows.exchange()
+    both.two.health.reached(both.two.backend, True)
+    await both.two.rows.exchange()
+    assert both.two.health.of(both.two.backend).reachable is True
+    assert (await stored()).reachable is True
+
+
+async def test_backend_that_is_simply_there_needs_no_row(both: Both) -> None:
+    both.one.health.reached(both.one.backend, True)
+    await both.exchange()
+    assert await BreakerState.objects.acount() == 0
+
+
+async def test_key_that_cannot_be_read_any_more_ends_the_sharing(
+    both: Both, saved_row: Row
+) -> None:
+    await Row.objects.aupdate(credential="sealed:nonsense")
+    both.one.fail(5)
+    await both.exchange()
+    assert both.one.state is State.OPEN
+    assert await BreakerState.objects.acount() == 0

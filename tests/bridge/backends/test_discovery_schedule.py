@@ -56,9 +56,9 @@ async def test_first_request_with_a_key_reads_a_list_that_needs_one(
     locked(backend, status=status)
     await found.refresh()
     assert (found.names, found.reachable) == (None, True)
-    await found.discovery.prepare("")
+    await found.prepare("")
     assert found.names is None
-    await found.discovery.prepare(SECRET)
+    await found.prepare(SECRET)
     assert found.names == ["a"]
     assert keys_seen(backend) == [None, f"Bearer {SECRET}"]
 
@@ -79,10 +79,10 @@ async def test_wrong_key_is_not_tried_with_every_request(
     locked(backend, refusals=2)
     await found.refresh()
     for _ in range(5):
-        await found.discovery.prepare("cpk_wrong")
+        await found.prepare("cpk_wrong")
     assert reads(backend) == 2
     found.clock.advance(301.0)
-    await found.discovery.prepare(SECRET)
+    await found.prepare(SECRET)
     assert (reads(backend), found.names) == (3, ["a"])
 
 
@@ -93,7 +93,7 @@ async def test_requests_at_the_same_moment_read_the_list_once(
     """Ours: a crowd at the start is one reader."""
     locked(backend, refusals=refusals)
     await found.refresh()
-    await asyncio.gather(*(found.discovery.prepare(SECRET) for _ in range(20)))
+    await asyncio.gather(*(found.prepare(SECRET) for _ in range(20)))
     assert reads(backend) == 2
 
 
@@ -104,7 +104,7 @@ async def test_request_waits_for_the_first_list(found: Found, backend: FakeBacke
     gate = Gate()
     backend.route("GET", MODELS).json({"data": [{"id": "a", "max_model_len": 1}]}, before=gate)
     reading = asyncio.create_task(found.refresh())
-    preparing = asyncio.create_task(found.discovery.prepare(SECRET))
+    preparing = asyncio.create_task(found.prepare(SECRET))
     await asyncio.to_thread(gate.wait_reached)
     assert not preparing.done()
     gate.open()
@@ -117,14 +117,14 @@ async def test_request_does_not_wait_for_ever(
 ) -> None:
     """Ours: the backend may still know the model."""
     monkeypatch.setattr(discovering, "FIRST_WAIT", 0.01)
-    await asyncio.wait_for(found.discovery.prepare(SECRET), WAIT)
+    await asyncio.wait_for(found.prepare(SECRET), WAIT)
     assert found.names is None
 
 
 async def test_known_list_is_not_waited_for(found: Found, backend: FakeBackend) -> None:
     await found.refresh()
     backend.route("GET", MODELS).json({}, before=Gate())
-    await asyncio.wait_for(found.discovery.prepare(SECRET), WAIT)
+    await asyncio.wait_for(found.prepare(SECRET), WAIT)
     assert reads(backend) == 1
 
 
@@ -184,6 +184,6 @@ async def test_demo_is_never_asked(
     await store.start()
     discovery = Discovery(upstream, Health(5, 30.0, schedule), store)
     assert store.current.is_demo
-    await asyncio.wait_for(discovery.prepare(SECRET), WAIT)
+    await asyncio.wait_for(discovery.prepare("x", "", lambda backend: SECRET), WAIT)
     await discovery.recheck(store.current.routes.backends[0], SECRET)
     assert discovery._backends() == []
