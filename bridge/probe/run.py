@@ -104,7 +104,7 @@ class _Probe:
         except TimeoutError:
             return ProbeReply(status=504, silence=f"nothing complete in {CHECK_SECONDS:g} seconds")
         except ApiError as error:
-            if error.retryable:
+            if error.unreachable:
                 raise self.stopped(f"{error.message} ({self._target.backend.name})") from None
             return ProbeReply(status=error.status, silence=error.message)
 

@@ -1,14 +1,15 @@
 """The targets of one route, one after another, until one of them begins to answer.
 
 A target is left for the next one before the client has seen a token, never after: two models must
-not speak in one message. A target that asked to be left alone for a while, or whose backend was
-last seen unreachable, is asked only when no other may be called. Each step is noted in the
-request's record.
+not speak in one message. A target that asked to be left alone for a while comes behind the others,
+and one whose backend could not be reached is called only where no other may be. Each step is noted
+in the request's record.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -35,11 +36,14 @@ class Failover:
     record: Record
     order: UpstreamRequest | None = None
     permit: Permit | None = None
-    _left: deque[Target] = field(init=False)
+    _left: deque[Target] = field(default_factory=deque)
     _deferred: list[tuple[float, Target]] = field(default_factory=list)
+    _earlier: ApiError | None = None
 
     def __post_init__(self) -> None:
-        self._left = deque(self.routed.route.targets)
+        for target in self.routed.route.targets:
+            self._put(target)
+        self._deferred.sort(key=lambda entry: entry[0])
 
     @property
     def longest_wait(self) -> float:
@@ -57,27 +61,29 @@ class Failover:
                 refusal = refusal or error
         raise refusal or ApiError(503, NOBODY_LEFT)
 
-    def _next(self) -> Target | None:
-        """The next target in turn; those that were put off only where no other was called."""
-        while self._left:
-            target = self._left.popleft()
-            if not self._puts_off(target):
-                return target
-        if self._deferred and self.order is None:
-            self._deferred.sort(key=lambda entry: entry[0])
-            return self._deferred.pop(0)[1]
-        return None
-
-    def _puts_off(self, target: Target) -> bool:
-        """Whether this target comes behind all others for now."""
-        if len(self.routed.route.targets) == 1:
-            return False
-        name = self._rest_name(target)
-        reason, seconds = self.gateway.health.reason_to_defer(target.backend, name)
-        if reason:
-            self._deferred.append((seconds, target))
+    def _put(self, target: Target) -> None:
+        """Into its turn, or behind all others for now."""
+        health, name = self.gateway.health, self._rest_name(target)
+        reason, seconds = health.reason_to_defer(target.backend, name)
+        if not reason or len(self.routed.route.targets) == 1:
+            self._left.append(target)
+            return
+        self._deferred.append((seconds, target))
+        if not self._left:
             self._note(target, reason)
-        return bool(reason)
+
+    def _next(self) -> Target | None:
+        if self._left:
+            return self._left.popleft()
+        return self._deferred.pop(0)[1] if self._has_last_resort else None
+
+    @property
+    def _has_last_resort(self) -> bool:
+        """Whether one that was put off is to be called: after a failure of another only one that
+        can be expected to answer at once."""
+        if not self._deferred:
+            return False
+        return self.order is None or self._deferred[0][0] < math.inf
 
     def _rest_name(self, target: Target) -> str:
         """What rests when this target has had enough: the model, for this caller alone where it
@@ -116,18 +122,27 @@ class Failover:
                     others_left=bool(self._left),
                 )
             except ApiError as error:
-                if not self._left or not _may_go_on(error):
-                    raise
-                permit.failed(error)
-                self._note(order.target, error.for_operators)
-                await self._go_on(error)
+                await self._go_on(order, permit, error)
             else:
                 if opened.answer.machine.error is None:
                     permit.began()
                 return opened
 
-    async def _go_on(self, error: ApiError) -> None:
-        """To the next target; when none may be called, what the last one said is the answer."""
+    async def _go_on(self, order: UpstreamRequest, permit: Permit, error: ApiError) -> None:
+        """To the next target. Raises the error that is the answer where there is none.
+
+        The refusal of a last resort is no news; the error that led to it says more.
+        """
+        may_go_on = error.status in ELSEWHERE or error.status >= 500
+        has_next = bool(self._left) or self._has_last_resort
+        if self._earlier is None and not (has_next and may_go_on):
+            raise error
+        permit.failed(error)
+        self._note(order.target, error.for_operators)
+        if self._earlier is not None:
+            raise self._earlier from None
+        if not self._left:
+            self._earlier = error
         try:
             await self.advance()
         except ApiError:
@@ -136,7 +151,3 @@ class Failover:
     def _note(self, target: Target, text: str) -> None:
         step = f"{target.backend.name}: {text}"
         self.record.route = (*self.record.route, step if len(step) < 200 else f"{step[:200]}…")
-
-
-def _may_go_on(error: ApiError) -> bool:
-    return error.status in ELSEWHERE or error.status >= 500

@@ -220,7 +220,7 @@ async def test_forced_breaker_is_shown_as_it_is_forced(
     backend = a_backend(breaker=forced)
     configured(engine, backend)
     for _ in range(5):
-        engine.health.failed(backend, "down", trial=False)
+        engine.health.failed(backend, ApiError.bad_gateway("down"), trial=0)
     found, body = models.health(engine)
     assert (found, body["status"]) == (status, word)
     assert body["backends"]["main"]["circuit_breaker"] == forced

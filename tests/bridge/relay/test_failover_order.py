@@ -109,14 +109,42 @@ async def test_resting_target_is_asked_where_no_other_may_be(
     assert (len(backend.calls), spare.calls) == (2, [])
 
 
-async def test_resting_target_is_not_asked_after_another_that_failed(
+async def test_resting_target_is_the_last_resort(
     pair: Gateway, backend: FakeBackend, spare: FakeBackend, clock: Clock
 ) -> None:
+    """A provider may name an hour and be back in a minute."""
+    backend.on(ALPHA).error(429, "slow down", {"retry-after": "600"}).answer(*GOOD)
+    await send(pair)
+    spare.on(ALPHA).error(500, "boom")
+    assert (await send(pair)).status == 200
+    assert failures(pair) == [0, 1]
+
+
+async def test_refusal_of_a_last_resort_is_no_news(
+    pair: Gateway, backend: FakeBackend, spare: FakeBackend, clock: Clock, records: list[Record]
+) -> None:
+    """The client may try the failed one again at once, and need not wait for the other."""
     backend.on(ALPHA).error(429, "slow down", {"retry-after": "600"})
     await send(pair)
     spare.on(ALPHA).error(500, "boom")
     assert (await send(pair)).error == (500, "api_error", "Backend error: boom")
-    assert len(backend.calls) == 1
+    assert records[1].route[2:] == (
+        "main: asked to wait for 600 s",
+        "spare: Backend error: boom",
+        "main: slow down",
+    )
+    assert failures(pair) == [0, 1]
+
+
+async def test_unreachable_target_is_no_last_resort_after_a_failure(
+    pair: Gateway, backend: FakeBackend, spare: FakeBackend
+) -> None:
+    """Nobody waits for a connection timeout to hear of an error that is known. And where there is
+    no other to go to, the one that is left gets its second chance."""
+    pair.health.reached(pair.snapshot.routes.backends[0], False)
+    spare.on(ALPHA).error(503, "loading").error(500, "boom")
+    assert (await send(pair)).error == (500, "api_error", "Backend error: boom")
+    assert (backend.calls, len(spare.calls)) == ([], 2)
 
 
 async def test_used_up_quota_with_a_time_rests_too(
