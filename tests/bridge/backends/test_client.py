@@ -8,7 +8,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from bridge.backends.client import CUT_SHORT, BackendClient, Reply
+from bridge.backends.client import BackendClient, Reply
+from bridge.backends.failures import CUT_SHORT
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import CHAT_BODY, SECRET, SOME, a_backend, send

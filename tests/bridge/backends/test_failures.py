@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import ssl
 from pathlib import Path
 
 import aiohttp.connector
@@ -109,7 +110,7 @@ async def test_certificate_that_does_not_fit(
     cause: str,
 ) -> None:
     certificate = self_signed(tmp_path, name, days_ago=days_ago)
-    trust = failures.ssl.create_default_context(cafile=certificate if is_trusted else None)
+    trust = ssl.create_default_context(cafile=certificate if is_trusted else None)
     monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trust)
     upstream = BackendClient(5.0)
     async with answering_port(OK, server_context(certificate)) as port:

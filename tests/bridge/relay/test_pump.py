@@ -6,7 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from bridge.backends.client import CUT_SHORT, Reply
+from bridge.backends.client import Reply
+from bridge.backends.failures import CUT_SHORT
 from bridge.relay import pump as pumping
 from bridge.relay.attempt import OpenReply
 from bridge.relay.pump import Clocks, pump, to_bytes
