@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-slow soak check format cov clean
+.PHONY: help run demo test test-all soak check format cov clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,11 +30,14 @@ run: $(VENV)/stamp-run ## Install, migrate, create the first admin, serve on HOS
 demo: $(VENV)/stamp-run ## One streamed conversation with a tool call, in the terminal
 	@exec $(BIN)/python manage.py demo
 
-test: $(VENV)/stamp-dev ## All tests
-	@$(BIN)/python -m pytest -m "not slow"
+# A file stays in one process, since its tests share gateways.
+PARALLEL := -n $(or $(JOBS),auto) --dist loadfile
 
-test-slow: $(VENV)/stamp-dev ## All tests, with 10,000 examples for each property
-	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest
+test: $(VENV)/stamp-dev ## The tests; JOBS=n sets how many processes run them
+	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+
+test-all: $(VENV)/stamp-dev ## All tests, with 10,000 examples for each property
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest $(PARALLEL)
 
 soak: $(VENV)/stamp-dev ## Ten minutes of mixed load with faults; SECONDS and SERVER (serve, uvicorn) change it
 	@$(BIN)/python -m tests.soak.mixed_load --seconds $(or $(SECONDS),600) --server $(or $(SERVER),serve)

@@ -3,18 +3,22 @@
 The child sees no variable of the shell that runs the tests, except where to find programs.
 """
 
+import atexit
 import enum
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.05
+DATABASE = "db.sqlite3"
 PYTHON = (sys.executable,)
 # how the product can be started; every way is an argument of the launcher
 LAUNCHERS: dict[str, dict[str, str]] = {
@@ -174,8 +179,10 @@ def launch(
     port = reserve_port()
     environment = _environment(folder, port, backend_url) | LAUNCHERS[launcher] | dict(variables)
     log_path = folder / "gateway.log"
+    is_migrated = _copy_database(environment["DATABASE_URL"], folder)
     if launcher == "daphne":
-        _migrate(environment, log_path)
+        if not is_migrated:
+            _migrate(environment, log_path)
         command = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "proxysite.asgi:application"]
     else:
         command = ["manage.py", "serve"]
@@ -199,7 +206,7 @@ def _environment(folder: Path, port: int, backend_url: str | None) -> dict[str, 
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "DATA_DIR": str(folder / "data"),
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+        "DATABASE_URL": f"sqlite:///{folder / DATABASE}",
     }
     return environment if backend_url is None else environment | {"BACKEND_URL": backend_url}
 
@@ -215,6 +222,25 @@ def _spawn(
         stdout=log,
         stderr=subprocess.STDOUT,
     )
+
+
+def _copy_database(url: str, folder: Path) -> bool:
+    """Put a migrated SQLite file into an empty folder; whether the gateway uses that file."""
+    path = folder / DATABASE
+    if url != f"sqlite:///{path}":
+        return False
+    if not path.exists():
+        shutil.copyfile(_template(), path)
+    return True
+
+
+@cache
+def _template() -> Path:
+    """A migrated SQLite file without rows, made once in a process."""
+    folder = Path(tempfile.mkdtemp(prefix="gateway-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _migrate(_environment(folder, 0, None), folder / "migrate.log")
+    return folder / DATABASE
 
 
 def _migrate(environment: Mapping[str, str], log_path: Path) -> None:
