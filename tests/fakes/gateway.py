@@ -239,7 +239,7 @@ def _template() -> Path:
     """A migrated SQLite file without rows, made once in a process."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-template-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _migrate(_environment(folder, 0, None), folder / "migrate.log")
+    _migrate(_environment(folder, 1, None), folder / "migrate.log")
     return folder / DATABASE
 
 
