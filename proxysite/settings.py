@@ -83,6 +83,7 @@ def BACKEND_SECRET(name: str) -> str:
 # --- the ledger -------------------------------------------------------------------------------
 
 USAGE_RETENTION_DAYS = read.whole("USAGE_RETENTION_DAYS", 90, most=36_500)
+BUDGET_UNPRICED_MODELS = read.choice("BUDGET_UNPRICED_MODELS", "allow", ("allow", "refuse"))
 SPOOL_MAX_BYTES = read.whole("SPOOL_MAX_BYTES", 1024**3, least=1024**2)
 
 # --- metrics ----------------------------------------------------------------------------------

@@ -42,8 +42,8 @@ LAYERS: dict[str, str] = {
     "api": f"ids {T} routing keys models ledger backends runtime relay",
     "pages": f"ids {T} configuration runtime api",
     "admin": (
-        f"cluster {T} routing keys models ledger configuration accounts backends probe runtime "
-        "pages"
+        f"cluster {T} routing keys models ledger configuration live accounts backends probe "
+        "runtime pages"
     ),
     "templatetags": "admin",
 }
@@ -209,7 +209,7 @@ def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     a live page or a key holder needs."""
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
     known = (
-        r"models|ledger\.pricing|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
+        r"models|keys\.(limits|periods)|ledger\.pricing|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
         r"|cluster\.redis"
     )
     allowed = re.compile(rf"dashboard\b|bridge\.({known})\b|(?!bridge|proxysite)")

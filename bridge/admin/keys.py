@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -14,6 +15,9 @@ from unfold.decorators import display
 
 from bridge.admin import formatting
 from bridge.admin.base import ConfigAdmin, actor
+from bridge.configuration import unpriced
+from bridge.keys.limits import LimitKind, Quota, dollars
+from bridge.ledger.pricing import usd
 from bridge.models import ApiKey
 from bridge.models.changes import recorded
 
@@ -22,9 +26,34 @@ OVERLAPS = {"0": "ends now", "1": "good for an hour", "24": "good for a day", "1
 _COLOURS = {"good": "success", "expired": "danger", "switched off": "default"}
 
 
+def _quotas(row: ApiKey) -> list[str]:
+    try:
+        return [*map(_quota, row.limits().quotas)]
+    except ValueError:
+        return []  # named as a fault of the configuration
+
+
+def _quota(quota: Quota) -> str:
+    when = "in all" if quota.period == "total" else f"a {quota.period}"
+    if quota.kind is LimitKind.BUDGET:
+        return f"{dollars(usd(quota.most))} {when}"
+    return f"{formatting.number(quota.most)} tokens {when}"
+
+
+class ApiKeyForm(ModelForm):  # type: ignore[type-arg]
+    """A new key must be good for something."""
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned: dict[str, Any] | None = super().clean()
+        if self.instance.pk is None and "expires_at" in self.cleaned_data:
+            ApiKey(expires_at=self.cleaned_data["expires_at"]).check_new()
+        return cleaned
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(ConfigAdmin):
     list_display = ("name", "owner", "ends_in", "state", "limits", "expires", "created")
+    form = ApiKeyForm
     list_filter = ("enabled", "period")
     search_fields = ("name", "owner", "last_four")
     buttons = ("revoke", "rotate")
@@ -37,8 +66,23 @@ class ApiKeyAdmin(ConfigAdmin):
         (
             "What it may use",
             {
-                "fields": ("allowed", "rpm", "tpm", "concurrent", "budget_usd", "period"),
+                "fields": ("allowed", "rpm", "tpm", "concurrent"),
                 "description": "Empty limits are no limits.",
+            },
+        ),
+        (
+            "How much it may use",
+            {
+                "fields": (
+                    "budget_usd",
+                    "period",
+                    "unpriced",
+                    "tokens_day",
+                    "tokens_week",
+                    "tokens_month",
+                ),
+                "description": "A request reserves what it may cost, and gives back what it did "
+                "not. Tokens count for models without a price too.",
             },
         ),
         ("What is kept of it", {"fields": ("sample_percent",)}),
@@ -53,7 +97,7 @@ class ApiKeyAdmin(ConfigAdmin):
         told = [f"{formatting.number(row.rpm)} requests/min" if row.rpm else ""]
         told += [f"{formatting.number(row.tpm)} tokens/min" if row.tpm else ""]
         told += [f"{row.concurrent} at once" if row.concurrent else ""]
-        told += [f"{row.budget_usd:g} USD a {row.period}" if row.budget_usd is not None else ""]
+        told += _quotas(row)
         return ", ".join(filter(None, told)) or "-"
 
     @display(description="state")
@@ -81,7 +125,11 @@ class ApiKeyAdmin(ConfigAdmin):
         return self._shown_once(request, obj, request.issued_key)  # type: ignore[attr-defined]
 
     def panel(self, request: HttpRequest, row: ApiKey) -> dict[str, Any]:
-        return {"template": "bridge/admin/key_panel.html", "overlaps": OVERLAPS}
+        return {
+            "template": "bridge/admin/key_panel.html",
+            "overlaps": OVERLAPS,
+            "unpriced": unpriced.of_key(row),
+        }
 
     def revoke(self, request: HttpRequest, row: ApiKey) -> None:
         with recorded(actor(request)):

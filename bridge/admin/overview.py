@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from bridge.admin import backend_actions
+from bridge.admin.concerns import AdminConcern, about_ledger, about_limits
 from bridge.configuration import snapshot
 from bridge.configuration.documents import KINDS
 from bridge.ledger.pricing import usd
@@ -47,15 +48,6 @@ WAYS = (
     Way("Client settings", "admin:bridge_client", "bridge.view_modelalias"),
     Way("Issue a key", "admin:bridge_apikey_add", "bridge.add_apikey"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AdminConcern:
-    """Something that an operator should look at, with the page where it is mended."""
-
-    text: str
-    href: str
-    grave: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +141,7 @@ def _concerns(cards: list[OverviewCard]) -> list[AdminConcern]:
     ]
     for card in cards:
         found += _about_backend(card)
-    return found + _about_aliases()
+    return [*found, *_about_aliases(), *about_ledger(), *about_limits(built)]
 
 
 def _kind(fault: snapshot.Fault) -> str:

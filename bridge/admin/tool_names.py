@@ -27,16 +27,22 @@ class ToolNameMapAdmin(ConfigAdmin):
 class PriceAdmin(ConfigAdmin):
     list_display = (
         "model",
+        "at",
         "input_price",
         "output_price",
         "cache_read_price",
         "cache_write_price",
     )
+    list_select_related = ("backend",)
     search_fields = ("model",)
     empty = (
         "No price yet. What a backend's own list tells is used without one; a price here goes "
         "before it, and gives models without one their cost in the reports."
     )
+
+    @display(description="at", ordering="backend__name")
+    def at(self, row: Price) -> str:
+        return row.backend_name or "every backend"
 
     @display(description="input, USD/M", ordering="input_per_mtok")
     def input_price(self, row: Price) -> str:

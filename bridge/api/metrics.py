@@ -199,8 +199,12 @@ def of_process(gateway: Gateway, tasks: int) -> Iterator[Metric]:
     )
     yield from _of_backends(gateway)
     snapshot, ledger = gateway.snapshot, gateway.ledger.state
+    limits = gateway.limiter.state
     values = {
         "requests_running": len(gateway.exchanges),
+        "processes": gateway.processes.others + 1,
+        "limits_shared": limits.is_shared,
+        "limits_problem": bool(limits.problem),
         "event_loop_tasks": tasks,
         "models_known": len(resolve.names(snapshot.routes)),
         "configuration_version": snapshot.version,
@@ -218,6 +222,10 @@ def of_process(gateway: Gateway, tasks: int) -> Iterator[Metric]:
 _GAUGES = {
     "requests_running": "Requests under way in this process",
     "event_loop_tasks": "Tasks of this process's event loop",
+    "processes": "Processes that serve with this database",
+    "limits_shared": "Whether requests are counted for all processes together, in Redis",
+    "limits_problem": "1 while several processes each count the limits of keys for themselves, "
+    "since Redis is missing or cannot be used",
     "models_known": "Names that a client may ask for",
     "configuration_version": "Number of the configuration that this process goes by",
     "configuration_faults": "Rows of the configuration that make no sense as they stand",

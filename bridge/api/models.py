@@ -37,6 +37,7 @@ def health(gateway: Gateway) -> tuple[int, JSON]:
     failing = sorted(trouble.name for trouble in gateway.background.troubles())
     well = well and reachable and not failing
     status = "unhealthy" if not serving else "ok" if well else "degraded"
+    limits = gateway.limiter.state
     body = {
         "status": status,
         "version": settings.VERSION,
@@ -44,6 +45,7 @@ def health(gateway: Gateway) -> tuple[int, JSON]:
         "models_known": len(resolve.names(gateway.snapshot.routes)),
         "requests_running": len(gateway.exchanges),
         "background_failing": failing,
+        "limits": {"shared": limits.is_shared, "problem": limits.problem},
         "backends": conditions,
     }
     return (200 if serving else 503), body

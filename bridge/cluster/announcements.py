@@ -35,8 +35,11 @@ QUIET_SECONDS = 30.0
 """Silence after which Redis is asked whether it is still there."""
 ANSWER_SECONDS = 5.0
 
-AWAY = "Redis is away: a change made in one process reaches the others within a second, not at once"
-BACK = "Redis is back: a change made in one process reaches the others at once"
+AWAY = (
+    "Redis cannot be used: a change made in one process reaches the others within a second, "
+    "not at once"
+)
+BACK = "Redis can be used again: a change made in one process reaches the others at once"
 
 Heard = Callable[[], None]
 Listener = tuple[asyncio.AbstractEventLoop, Heard]
@@ -116,7 +119,7 @@ async def _listen_to_redis(heard: Heard) -> None:
 
     while True:
         try:
-            async with redis_connection.connect_async() as redis, redis.pubsub() as subscription:
+            async with redis_connection.subscriber() as redis, redis.pubsub() as subscription:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await subscription.subscribe(redis_connection.PREFIX + CHANNEL)
                 while True:

@@ -30,9 +30,7 @@ FROM_ENVIRONMENT = "comes from the environment; change the variable, or take the
 
 def find(model: type[ConfigRow], document: Document) -> ConfigRow | None:
     """The row that a document tells of."""
-    members = list(model.MEMBERS.items())[: model.NATURAL_KEY]
-    where = {model.LOOKUPS.get(column, column): document[member] for member, column in members}
-    found: ConfigRow | None = model._default_manager.filter(**where).first()
+    found: ConfigRow | None = model._default_manager.filter(**model.lookup(document)).first()
     return found
 
 

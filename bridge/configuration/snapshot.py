@@ -17,8 +17,7 @@ from django.db.models import Prefetch
 
 from bridge.keys import encryption
 from bridge.keys.authentication import IssuedKey
-from bridge.keys.limits import Limits, Period
-from bridge.ledger.pricing import Prices, Rates, price_list
+from bridge.ledger.pricing import OperatorPrice, Prices, Rates, price_list
 from bridge.models import (
     AliasTarget,
     ApiKey,
@@ -282,31 +281,26 @@ def _prices(faults: list[Fault]) -> Prices:
     readable = (row for row in told if isinstance(row.prices, dict))
     listed = {(row.backend.name, row.name): Rates.read(row.prices) for row in readable}
     known = {place: rates for place, rates in listed.items() if rates is not None}
-    return price_list(_checked(Price.objects.all(), _rates, faults), known)
+    rows = Price.objects.select_related("backend")
+    return price_list(_checked(rows, _operator_price, faults), known)
 
 
-def _rates(row: Price) -> tuple[str, Rates]:
+def _operator_price(row: Price) -> OperatorPrice:
     rates = Rates.of(
         row.input_per_mtok, row.output_per_mtok, row.cache_read_per_mtok, row.cache_write_per_mtok
     )
-    return row.model, rates
+    return OperatorPrice(row.model, rates, row.backend_name)
 
 
 def _tool_name(row: ToolNameMap) -> resolve.ToolName:
     return resolve.ToolName(row.backend_name, row.client_name, row.model_pattern)
 
 
-_PERIODS: dict[str, Period] = {"day": "day", "month": "month"}
-
-
 def _keys(row: ApiKey) -> list[tuple[str, IssuedKey]]:
     """The digests that this row is known by: its key's, and while it lasts the one's before it."""
     ends = row.expires_at.timestamp() if row.expires_at else None
-    budget = row.budget_usd
-    limits = Limits(row.rpm, row.tpm, row.concurrent, budget, _PERIODS[row.period])
-    key = IssuedKey(
-        row.pk, row.name, row.enabled, ends, row.digest, row.patterns, row.sample_percent, limits
-    )
+    percent, limits = row.sample_percent, row.limits()
+    key = IssuedKey(row.pk, row.name, row.enabled, ends, row.digest, row.patterns, percent, limits)
     if not row.former_digest or row.former_until is None:
         return [(row.digest, key)]
     until = row.former_until.timestamp()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from channels.db import database_sync_to_async
@@ -26,15 +27,20 @@ class SnapshotStore:
 
     def __init__(self) -> None:
         self.current = Snapshot()
+        self.prepare: Callable[[Snapshot], Awaitable[None]] = _nothing
+        """Awaited before a snapshot becomes the current one. Must neither raise nor take long."""
+        self._loading = asyncio.Lock()
         self._loaded = asyncio.Event()
         self._stirred = asyncio.Event()
 
     async def load(self) -> None:
         """Read the rows if their version is new. Raises DatabaseError."""
-        found = await database_sync_to_async(snapshot.read)(self.current)
-        if found is not None:
-            self._report(found)
-            self.current = found
+        async with self._loading:
+            found = await database_sync_to_async(snapshot.read)(self.current)
+            if found is not None:
+                self._report(found)
+                await self.prepare(found)
+                self.current = found
         self._loaded.set()
 
     @property
@@ -81,6 +87,10 @@ class SnapshotStore:
         for fault in found.faults:
             if fault not in self.current.faults:
                 logger.error("%s %s is not as it should be: %s", *_named(fault))
+
+
+async def _nothing(found: Snapshot) -> None:
+    return None
 
 
 def _named(fault: snapshot.Fault) -> tuple[str, str, str]:

@@ -125,6 +125,8 @@ def _problems(entry: ConfigEntry) -> Iterator[str]:
         return
     parts = PARTS.get(model.KIND, set())
     for name in list(model.MEMBERS)[: model.NATURAL_KEY]:
+        if name in model.OPTIONAL and isinstance(document.get(name, ""), str):
+            continue
         if not isinstance(document.get(name), str) or not document[name]:
             yield f"{place}.{name}: expected a text"
     for name, value in document.items():
@@ -214,4 +216,4 @@ def _withdraw(row: ConfigRow) -> None:
 
 
 def _key(model: type[ConfigRow], document: Document) -> tuple[Any, ...]:
-    return tuple(document[member] for member in list(model.MEMBERS)[: model.NATURAL_KEY])
+    return model.key_of(document)

@@ -1,13 +1,14 @@
 """Who may go on: the limits of keys, counted in this process or, with REDIS_URL, in all of them.
 
-    verdict = await counters.admit(key_id, limits, estimate_tokens, now)
+    decision = await limiter.admit(key_id, limits, estimate_tokens, now)
     ...
-    await counters.settle(verdict.ticket, tokens, cost, now)
+    await limiter.settle(decision.reservation, tokens, cost, now)
 
-While Redis is away each process counts for itself: users are not refused because a cache is away,
-and the log says so once. Requests never wait for the database either. What a key has spent is read
-from the ledger behind their backs, at the start (`prime`) and again every few minutes, which also
-makes up for what Redis forgot.
+While Redis cannot be used each process counts for itself: users are not refused because a cache is
+away. The log says so once, and `state` for as long as it lasts. Requests never wait for the
+database either. What a key has used is read from the ledger behind their backs: at the start, when
+a key gets a quota or another period (`follow`), every few minutes, and every few seconds while
+several processes each count for themselves.
 """
 
 from __future__ import annotations
@@ -17,15 +18,26 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import Error
 
-from bridge.keys.limits import Decision, Limits, Outcome, Period, Reservation, billionths, judge
+from bridge.keys.limits import (
+    NOTHING,
+    Decision,
+    Limits,
+    Outcome,
+    Reservation,
+    Usage,
+    billionths,
+    judge,
+)
 from bridge.keys.memory_limiter import MemoryLimiter
+from bridge.keys.periods import Period
 
 if TYPE_CHECKING:
     from bridge.cluster.redis import Outage
@@ -37,38 +49,54 @@ LEASE_SECONDS = 15.0
 """After so long the places of a killed process are free; they are renewed three times as often."""
 AWAY_PAUSE_SECONDS = 1.0
 SEED_SECONDS = 300.0
-"""Between two looks into the ledger, for each key with a budget."""
+"""Between two looks into the ledger, for each key with a quota."""
+SEED_SECONDS_ALONE = 2.0
+"""The same while several processes each count for themselves: the ledger is all that they share."""
 SEED_RETRY_SECONDS = 10.0
 LAST_SECONDS = 1.0
 """For what is still to be settled when the process ends."""
 
-AWAY = "Redis is away: the limits of keys count for each process alone"
-BACK = "Redis is back: the limits of keys count for all processes together"
+AWAY = "Redis cannot be used: the limits of keys count for each process alone"
+BACK = "Redis can be used again: the limits of keys count for all processes together"
+SEVERAL = (
+    "several processes serve without REDIS_URL: the limits of keys count for each process alone"
+)
 
-Spent = Callable[[int, Period], Awaitable[Decimal]]
-"""What the ledger knows of a key's spending in the current day or month, in dollars."""
+Used = Callable[[Collection[int], Period], Awaitable[Mapping[int, Usage]]]
+"""What the ledger knows of these keys in the current period. Keys that used nothing may be left
+out."""
 
 
 T = TypeVar("T")
 
 
 class Store(Protocol):
-    """What both kinds of counters can do. `spent` and `cost` in billionths of a dollar."""
+    """What both kinds of counters can do."""
 
     async def admit(self, reservation: Reservation) -> Outcome: ...
 
-    async def settle(
-        self, reservation: Reservation, tokens: int, cost: int, now: float
-    ) -> None: ...
+    async def settle(self, reservation: Reservation, usage: Usage, now: float) -> None: ...
 
-    async def seed(self, key_id: int, limits: Limits, spent: int, now: float) -> None: ...
+    async def seed(self, key_id: int, period: Period, usage: Usage, now: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LimiterState:
+    """For whom requests are counted, and what is wrong with that; "" for nothing."""
+
+    is_shared: bool
+    problem: str
 
 
 class Limiter:
-    """The counters of one process. Create it inside the running event loop; `run` it there."""
+    """The counters of one process. Create it inside the running event loop; `run` it there.
 
-    def __init__(self, spent: Spent, lease_seconds: float = LEASE_SECONDS) -> None:
-        self._spent = spent
+    `is_alone`: no other process serves with the same database, as far as is known.
+    """
+
+    def __init__(self, used: Used, lease_seconds: float = LEASE_SECONDS) -> None:
+        self.is_alone = True
+        self._used = used
         self._pause = lease_seconds / 3
         self._local = MemoryLimiter()
         self._shared: RedisLimiter | None = None
@@ -76,6 +104,8 @@ class Limiter:
         self._away: tuple[type[Exception], ...] = ()
         self._open: dict[str, Store] = {}
         self._asked: dict[tuple[Store, int], float] = {}
+        self._known: Mapping[int, Limits] = {}
+        self._seeded: set[tuple[int, Period]] = set()
         self._errands: set[asyncio.Task[Any]] = set()
         if settings.REDIS_URL:
             from bridge.cluster import redis
@@ -90,25 +120,37 @@ class Limiter:
         """Whether requests are counted, at this moment, for all processes together."""
         return self._outage is not None and not self._outage.is_on
 
+    @property
+    def state(self) -> LimiterState:
+        if self._outage is not None:
+            reason = f"{AWAY} ({self._outage.reason})" if self._outage.is_on else ""
+            return LimiterState(self.is_shared, reason)
+        is_wrong = not self.is_alone and any(not each.is_empty for each in self._known.values())
+        return LimiterState(False, SEVERAL if is_wrong else "")
+
     # --- for each request ---
 
     async def admit(
-        self, key_id: int, limits: Limits, estimate_tokens: int, now: float
+        self,
+        key_id: int,
+        limits: Limits,
+        estimate_tokens: int,
+        now: float,
+        whole: Usage = NOTHING,
     ) -> Decision:
         """Let a request in, or say which limit is in the way. `now` in Unix seconds.
 
-        One that was let in holds one request, the estimated tokens and one place among the
-        concurrent ones until its ticket is settled.
+        One that was let in holds one request, the estimated tokens of its prompt, one place among
+        the concurrent ones, and `whole` of each quota, until it is settled.
         """
-        reservation = Reservation(
-            secrets.token_hex(8), key_id, now, max(0, estimate_tokens), limits
-        )
+        tokens = max(0, estimate_tokens)
+        reservation = Reservation(secrets.token_hex(8), key_id, now, tokens, limits, whole)
         if limits.is_empty:
             return judge(reservation, Outcome())
         outcome, store = await self._decide(reservation)
         if outcome.refused is None:
             self._open[reservation.id] = store
-        if limits.budget_usd is not None and now - outcome.seeded > SEED_SECONDS:
+        if limits.quotas and now - outcome.seeded > self._seed_seconds:
             self._look_up(store, key_id, limits, now)
         return judge(reservation, outcome)
 
@@ -122,11 +164,21 @@ class Limiter:
         store = self._open.pop(reservation.id, None)
         if store is None:
             return
+        usage = Usage(max(0, billionths(cost)), max(0, tokens))
         if self._shared is not None and store is self._shared and not self.is_shared:
             self._shared.let_go(reservation)
             store = self._local
-        settling = store.settle(reservation, max(0, tokens), max(0, billionths(cost)), now)
+        settling = self._settle(store, reservation, usage, now)
         await asyncio.shield(self._errand(self._unless_away(settling)))
+
+    async def _settle(
+        self, store: Store, reservation: Reservation, usage: Usage, now: float
+    ) -> None:
+        """What memory knows of quotas is never more than what Redis has counted, so that the one
+        may be raised to the other."""
+        await store.settle(reservation, usage, now)
+        if store is not self._local:
+            self._local.spend(reservation, usage, now)
 
     async def _decide(self, reservation: Reservation) -> tuple[Outcome, Store]:
         store = self._store
@@ -134,6 +186,8 @@ class Limiter:
         if outcome is None:
             store = self._local
             outcome = await store.admit(reservation)
+        elif store is not self._local:
+            self._local.follow(reservation, outcome)
         return outcome, store
 
     @property
@@ -146,33 +200,61 @@ class Limiter:
             return await answer
         except self._away as error:
             if self._outage is not None:
+                was_shared = self.is_shared
                 self._outage.began(error)
+                if was_shared:
+                    self._errand(self.prime(self._known, time.time()))
             return None
 
-    # --- what was spent ---
+    # --- what was used ---
+
+    @property
+    def _seed_seconds(self) -> float:
+        counts_alone = not self.is_shared and (self._shared is not None or not self.is_alone)
+        return SEED_SECONDS_ALONE if counts_alone else SEED_SECONDS
+
+    def unknown(self, limits: Mapping[int, Limits]) -> dict[int, Limits]:
+        """Those of these keys that got a quota, or another period for it, since `prime`."""
+        return {
+            key_id: each
+            for key_id, each in limits.items()
+            if any((key_id, period) not in self._seeded for period in each.periods)
+        }
+
+    def follow(self, limits: Mapping[int, Limits]) -> None:
+        """These are all keys that there are."""
+        self._known = limits
 
     async def prime(self, limits: Mapping[int, Limits], now: float) -> None:
-        """Look into the ledger for every key with a budget, so that the first request counts."""
+        """Look into the ledger for every key with a quota, so that the first request counts."""
+        keys: dict[Period, list[int]] = {}
         for key_id, each in limits.items():
-            if each.budget_usd is not None and not await self._seed(key_id, each, now):
+            for period in each.periods:
+                keys.setdefault(period, []).append(key_id)
+        for period, some in keys.items():
+            if not await self._seed(some, period, now):
                 return  # the rest is looked up with their first requests
 
     def _look_up(self, store: Store, key_id: int, limits: Limits, now: float) -> None:
         """The same for one key, while its requests go on."""
-        if now - self._asked.get((store, key_id), -math.inf) > SEED_RETRY_SECONDS:
+        pause = min(SEED_RETRY_SECONDS, self._seed_seconds)
+        if now - self._asked.get((store, key_id), -math.inf) > pause:
             self._asked[store, key_id] = now
-            self._errand(self._seed(key_id, limits, now))
+            self._errand(self.prime({key_id: limits}, now))
 
-    async def _seed(self, key_id: int, limits: Limits, now: float) -> bool:
+    async def _seed(self, keys: Collection[int], period: Period, now: float) -> bool:
         """Whether the ledger could be asked."""
         try:
-            spent = billionths(await self._spent(key_id, limits.period))
+            found = await self._used(keys, period)
         except Error as error:
-            logger.warning("what a key has spent is not known: %s", type(error).__name__)
+            logger.warning("what keys have used is not known: %s", type(error).__name__)
             return False
-        await self._local.seed(key_id, limits, spent, now)
-        if self._store is not self._local:
-            await self._unless_away(self._store.seed(key_id, limits, spent, now))
+        for key_id in keys:
+            await self._local.seed(key_id, period, found.get(key_id, NOTHING), now)
+            self._seeded.add((key_id, period))
+            if self._shared is not None and self.is_shared:
+                usage = self._local.used(key_id, period, now)
+                await self._unless_away(self._shared.seed(key_id, period, usage, now))
         return True
 
     # --- the life of the process ---
@@ -181,8 +263,9 @@ class Limiter:
         """Keep the places of running requests, and notice when Redis is back; until cancelled."""
         while self._shared is not None and self._outage is not None:
             kept = await self._unless_away(self._shared.renew(time.time()))
-            if kept:
+            if kept and self._outage.is_on:
                 self._outage.ended()
+                self._errand(self.prime(self._known, time.time()))
             await asyncio.sleep(self._pause if kept else min(self._pause, AWAY_PAUSE_SECONDS))
 
     def _errand(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

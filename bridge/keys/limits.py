@@ -1,92 +1,172 @@
 """Limits of one key: what they are, what a decision says, and how clients are told. Pure.
 
-A key may have a number of requests and of tokens in a minute, a number of requests at once, and a
-budget for a day or a month (UTC). The minute slides: a request passes if fewer than N were let in
-during the 60 seconds before it, so no 60 seconds ever hold more than N. (A minute that starts on
-the clock would let 2 N through around its edge.)
+A key may have a number of requests and of tokens in a minute, a number of requests at once, and
+quotas for longer periods: a budget in dollars, and tokens a day, a week and a month. The minute
+slides: a request passes if fewer than N were let in during the 60 seconds before it, so no 60
+seconds ever hold more than N. (A minute that starts on the clock would let 2 N through around its
+edge.)
 
 Tokens are known only afterwards. A request reserves an estimate when it is let in; when it ends,
 what was too much is given back to the moment of its start, and what came on top counts from its
 end. So each token counts once, and it is the estimates of which no 60 seconds hold more than N.
-Money is known afterwards too: a request passes while less than the budget is spent, and those that
-run at that moment may go beyond it.
+
+Quotas reserve an estimate too: the prompt and the answer, in tokens and at their price. A request
+passes while something is left of each quota, and beside others only where its estimate fits on top
+of theirs. One that runs alone passes on the last cent, for its estimate is a guess: so a quota is
+used to its end, and what is used beyond it is one request, or what answers took beyond estimates.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import NamedTuple
+
+from bridge.keys.periods import Period, period_end
 
 WINDOW_SECONDS = 60.0
 NANO = 10**9
 """Money is counted in whole billionths of a dollar: one token of a cheap model is about fifty."""
 
-Period = Literal["day", "month"]
-
 
 class LimitKind(StrEnum):
-    """The limits, in the order in which they are looked at."""
+    """The limits, in the order in which they are looked at.
+
+    RESERVED: something is left of a budget or quota, and requests that run have reserved it.
+    """
 
     BUDGET = "budget"
+    QUOTA = "quota"
     REQUESTS = "requests"
     TOKENS = "tokens"
     CONCURRENT = "concurrent"
+    RESERVED = "reserved"
+
+
+USED_UP = frozenset({LimitKind.BUDGET, LimitKind.QUOTA})
+OF_QUOTAS = USED_UP | {LimitKind.RESERVED}
+
+
+class Usage(NamedTuple):
+    """Billionths of a dollar, and tokens of prompts and answers together."""
+
+    cost: int = 0
+    tokens: int = 0
+
+
+NOTHING = Usage()
+
+
+class Quota(NamedTuple):
+    """How much may be used in a period: billionths of a dollar (BUDGET), or tokens (QUOTA)."""
+
+    kind: LimitKind
+    period: Period
+    most: int
+
+    def of(self, usage: Usage) -> int:
+        """The amount that counts."""
+        return usage.cost if self.kind is LimitKind.BUDGET else usage.tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one key may use; None is no limit. ValueError: a number below zero."""
+    """What one key may use; None is no limit. ValueError: a number below zero.
+
+    refuses_unpriced   models without a known price are not served, for a budget cannot count them
+    quotas             the budget, and the quotas of tokens, as the stores count them
+    """
 
     rpm: int | None = None
     tpm: int | None = None
     concurrent: int | None = None
     budget_usd: Decimal | None = None
     period: Period = "month"
+    tokens_day: int | None = None
+    tokens_week: int | None = None
+    tokens_month: int | None = None
+    refuses_unpriced: bool = False
+    quotas: tuple[Quota, ...] = field(init=False, default=(), compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("rpm", "tpm", "concurrent", "budget_usd"):
+        for name in _NUMBERS:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ValueError(f"{name}: expected a number of at least 0")
+        object.__setattr__(self, "quotas", tuple(self._quotas()))
+
+    def _quotas(self) -> Iterator[Quota]:
+        if self.budget_usd is not None:
+            yield Quota(LimitKind.BUDGET, self.period, billionths(self.budget_usd))
+        tokens: Mapping[Period, int | None] = {
+            "day": self.tokens_day,
+            "week": self.tokens_week,
+            "month": self.tokens_month,
+        }
+        for period, most in tokens.items():
+            if most is not None:
+                yield Quota(LimitKind.QUOTA, period, most)
+
+    @property
+    def periods(self) -> tuple[Period, ...]:
+        """Those of the quotas, each once."""
+        return tuple(dict.fromkeys(quota.period for quota in self.quotas))
 
     @property
     def is_empty(self) -> bool:
-        return (self.rpm, self.tpm, self.concurrent, self.budget_usd) == (None, None, None, None)
+        return not self.quotas and (self.rpm, self.tpm, self.concurrent) == (None, None, None)
+
+
+_NUMBERS = (
+    "rpm",
+    "tpm",
+    "concurrent",
+    "budget_usd",
+    "tokens_day",
+    "tokens_week",
+    "tokens_month",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A request that was let in, to be given back when it ends. `tokens` is the estimate."""
+    """A request that was let in, to be given back when it ends.
+
+    tokens    the prompt's estimate, for the minute
+    whole     what prompt and answer may use and cost, for the quotas
+    """
 
     id: str
     key_id: int
     at: float
     tokens: int
     limits: Limits
+    whole: Usage = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a store decided, and the counts after that.
 
+    quota     that is in the way, by its place among the limits' quotas
     wait      seconds until the same request could pass; infinite: never, it is too large
     *_reset   seconds until nothing is counted any more, if nobody asks again
-    spent     billionths of a dollar in the period
-    seeded    when the sum spent was last compared with the ledger, 0 for never (Unix seconds)
+    used      in each of the limits' periods
+    seeded    when the sums used were last compared with the ledger, 0 for never (Unix seconds)
     """
 
     refused: LimitKind | None = None
+    quota: int = 0
     wait: float = 0.0
     requests: int = 0
     requests_reset: float = 0.0
     tokens: int = 0
     tokens_reset: float = 0.0
-    spent: int = 0
+    used: tuple[Usage, ...] = ()
     seeded: float = 0.0
 
 
@@ -126,64 +206,90 @@ class Decision:
 
     @property
     def should_retry(self) -> bool | None:
-        """False where trying again soon is of no use: 429 billing_error, or too large for ever."""
-        final = self.refused is LimitKind.BUDGET or (self.refused and self.retry_after is None)
+        """False where trying again soon is of no use: used up, or too large for ever."""
+        final = self.refused in USED_UP or (self.refused and self.retry_after is None)
         return False if final else None
 
 
 def judge(reservation: Reservation, outcome: Outcome) -> Decision:
-    """The verdict on the request of this ticket."""
+    """The decision on the request of this reservation."""
     limits, now = reservation.limits, reservation.at
     refused = outcome.refused
+    quota = limits.quotas[outcome.quota] if refused in OF_QUOTAS else None
     wait = outcome.wait
-    if refused is LimitKind.BUDGET:
-        wait = period_end(now, limits.period) - now
-    spent = Decimal(outcome.spent) / NANO
+    if refused in USED_UP and quota is not None:
+        wait = period_end(now, quota.period) - now
     return Decision(
         reservation=None if refused else reservation,
         refused=refused,
-        limit=_limit(limits, refused),
+        limit=_limit(limits, refused, quota),
         retry_after=max(1, math.ceil(wait)) if refused and wait < math.inf else None,
-        message=_message(reservation, refused, wait == math.inf) if refused else "",
+        message=_message(reservation, refused, quota, wait == math.inf) if refused else "",
         requests=_gauge(limits.rpm, outcome.requests, now + outcome.requests_reset),
         tokens=_gauge(limits.tpm, outcome.tokens, now + outcome.tokens_reset),
-        spent_usd=spent if limits.budget_usd is not None else None,
+        spent_usd=_spent(limits, outcome),
     )
+
+
+def _spent(limits: Limits, outcome: Outcome) -> Decimal | None:
+    if limits.budget_usd is None:
+        return None
+    used = dict(zip(limits.periods, outcome.used, strict=False))
+    return Decimal(used.get(limits.period, NOTHING).cost) / NANO
 
 
 def _gauge(limit: int | None, used: int, reset: float) -> Gauge | None:
     return None if limit is None else Gauge(limit, max(0, limit - used), reset)
 
 
-def _limit(limits: Limits, kind: LimitKind | None) -> int | Decimal | None:
+def _limit(limits: Limits, kind: LimitKind | None, quota: Quota | None) -> int | Decimal | None:
+    if quota is not None:
+        return limits.budget_usd if quota.kind is LimitKind.BUDGET else quota.most
     return {
         None: None,
-        LimitKind.BUDGET: limits.budget_usd,
         LimitKind.REQUESTS: limits.rpm,
         LimitKind.TOKENS: limits.tpm,
         LimitKind.CONCURRENT: limits.concurrent,
     }[kind]
 
 
-def _message(reservation: Reservation, kind: LimitKind, never: bool) -> str:
+def _message(reservation: Reservation, kind: LimitKind, quota: Quota | None, never: bool) -> str:
     limits = reservation.limits
+    if quota is not None:
+        return _quota_message(reservation, kind, quota)
     if kind is LimitKind.TOKENS and never:
         return (
             f"Request of about {reservation.tokens} tokens exceeds the "
             f"{limits.tpm} tokens per minute of this key"
         )
-    again = rfc3339(period_end(reservation.at, limits.period))
     return {
-        LimitKind.BUDGET: f"Budget of {_dollars(limits.budget_usd)} a {limits.period} is used up, "
-        f"the next one begins at {again}",
         LimitKind.REQUESTS: f"Rate limit of {limits.rpm} requests per minute exceeded",
         LimitKind.TOKENS: f"Rate limit of {limits.tpm} tokens per minute exceeded",
         LimitKind.CONCURRENT: f"Limit of {limits.concurrent} concurrent requests exceeded",
     }[kind]
 
 
-def _dollars(amount: Decimal | None) -> str:
-    return f"{amount or Decimal():f} USD"
+def _quota_message(reservation: Reservation, kind: LimitKind, quota: Quota) -> str:
+    name = quota_name(quota)
+    if kind is LimitKind.RESERVED:
+        return f"What is left of the {name[0].lower()}{name[1:]} is reserved by running requests"
+    end = period_end(reservation.at, quota.period)
+    again = f", the next one begins at {rfc3339(end)}" if end < math.inf else ""
+    return f"{name} is used up{again}"
+
+
+def quota_name(quota: Quota) -> str:
+    """Budget of 20.00 USD a month; Quota of 50000 tokens a day."""
+    a_period = "in all" if quota.period == "total" else f"a {quota.period}"
+    if quota.kind is LimitKind.BUDGET:
+        return f"Budget of {dollars(Decimal(quota.most) / NANO)} {a_period}"
+    return f"Quota of {quota.most} tokens {a_period}"
+
+
+def dollars(amount: Decimal) -> str:
+    """With cents, and more places only where they say something: 20.00 USD, 0.0125 USD."""
+    whole, _, places = f"{amount:f}".partition(".")
+    return f"{whole}.{places.rstrip('0'):0<2} USD"
 
 
 def headers(decision: Decision) -> dict[str, str]:
@@ -207,21 +313,3 @@ def rfc3339(moment: float) -> str:
 def billionths(cost: Decimal) -> int:
     """Dollars -> whole billionths."""
     return int((cost * NANO).to_integral_value())
-
-
-# --- periods of budgets ------------------------------------------------------------------------
-
-_NAMES: Mapping[Period, str] = {"day": "%Y-%m-%d", "month": "%Y-%m"}
-
-
-def period_name(now: float, period: Period) -> str:
-    """2026-03-01 or 2026-03: the period that holds this moment."""
-    return datetime.fromtimestamp(now, UTC).strftime(_NAMES[period])
-
-
-def period_end(now: float, period: Period) -> float:
-    """The Unix seconds at which the next period begins."""
-    day = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if period == "day":
-        return (day + timedelta(days=1)).timestamp()
-    return (day.replace(day=1) + timedelta(days=32)).replace(day=1).timestamp()

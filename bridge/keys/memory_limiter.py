@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from bridge.keys.limits import (
     WINDOW_SECONDS,
     LimitKind,
-    Limits,
     Outcome,
-    Period,
     Reservation,
-    billionths,
-    period_name,
+    Usage,
 )
+from bridge.keys.periods import Period, period_name
 
-CONCURRENT_WAIT = 1.0
+SHORT_WAIT = 1.0
 """Seconds; nobody knows when a running request will end."""
 
 
@@ -76,12 +74,20 @@ class SlidingWindow:
 
 
 @dataclass(slots=True)
-class Spending:
-    """Billionths of a dollar spent in the period of this name."""
+class UsedInPeriod:
+    """What was used in the period of this name, and when the ledger was last asked."""
 
     name: str
-    spent: int = 0
+    usage: Usage = Usage()
     seeded: float = 0.0
+
+    def add(self, usage: Usage) -> None:
+        self.usage = Usage(self.usage.cost + usage.cost, self.usage.tokens + usage.tokens)
+
+    def raise_to(self, usage: Usage) -> None:
+        """The greater sums count: whoever tells of them may lag behind."""
+        cost, tokens = self.usage
+        self.usage = Usage(max(cost, usage.cost), max(tokens, usage.tokens))
 
 
 @dataclass(slots=True)
@@ -91,7 +97,8 @@ class Book:
     requests: SlidingWindow = field(default_factory=SlidingWindow)
     tokens: SlidingWindow = field(default_factory=SlidingWindow)
     running: set[str] = field(default_factory=set)
-    spending: dict[Period, Spending] = field(default_factory=dict)
+    held: dict[str, Usage] = field(default_factory=dict)
+    periods: dict[Period, UsedInPeriod] = field(default_factory=dict)
     last: float = 0.0
 
     def turn(self, now: float) -> float:
@@ -107,11 +114,11 @@ class Book:
         self.tokens.trim(self.last)
         return self.last
 
-    def spending_at(self, now: float, period: Period) -> Spending:
+    def used_at(self, now: float, period: Period) -> UsedInPeriod:
         name = period_name(now, period)
-        if period not in self.spending or self.spending[period].name != name:
-            self.spending[period] = Spending(name)
-        return self.spending[period]
+        if period not in self.periods or self.periods[period].name != name:
+            self.periods[period] = UsedInPeriod(name)
+        return self.periods[period]
 
 
 class MemoryLimiter:
@@ -127,49 +134,66 @@ class MemoryLimiter:
         """Let the request in, and count it, if no limit is in the way."""
         limits, book = reservation.limits, self._book(reservation.key_id)
         now = book.turn(reservation.at)
-        spending = book.spending_at(reservation.at, limits.period)
-        refused, wait = _obstacle(reservation, book, spending, now)
+        used = [book.used_at(reservation.at, period) for period in limits.periods]
+        refused, quota, wait = _obstacle(reservation, book, now)
         if refused is None:
             _count(reservation, book, now)
         return Outcome(
             refused,
+            quota,
             wait,
             requests=book.requests.total,
             requests_reset=book.requests.reset(now),
             tokens=book.tokens.total,
             tokens_reset=book.tokens.reset(now),
-            spent=spending.spent,
-            seeded=spending.seeded,
+            used=tuple(each.usage for each in used),
+            seeded=min((each.seeded for each in used), default=0.0),
         )
 
-    async def settle(self, reservation: Reservation, tokens: int, cost: int, now: float) -> None:
-        """Put what was used in place of the estimate. `cost` in billionths of a dollar."""
+    async def settle(self, reservation: Reservation, usage: Usage, now: float) -> None:
+        """Put what was used in place of the estimate."""
         limits, book = reservation.limits, self._book(reservation.key_id)
         book.running.discard(reservation.id)
-        if limits.budget_usd is not None:
-            book.spending_at(now, limits.period).spent += cost
+        book.held.pop(reservation.id, None)
+        self.spend(reservation, usage, now)
         if limits.tpm is not None:
             now = book.turn(now)
-            book.tokens.lower(reservation.id, max(0, reservation.tokens - tokens))
-            book.tokens.add(f"{reservation.id}+", now, tokens - reservation.tokens)
+            book.tokens.lower(reservation.id, max(0, reservation.tokens - usage.tokens))
+            book.tokens.add(f"{reservation.id}+", now, usage.tokens - reservation.tokens)
 
-    async def seed(self, key_id: int, limits: Limits, spent: int, now: float) -> None:
-        """The ledger knows of so many billionths spent in the period of `now`."""
-        spending = self._book(key_id).spending_at(now, limits.period)
-        spending.spent = max(spending.spent, spent)
-        spending.seeded = now
+    def spend(self, reservation: Reservation, usage: Usage, now: float) -> None:
+        """Count this for the quotas alone."""
+        book = self._book(reservation.key_id)
+        for period in reservation.limits.periods:
+            book.used_at(now, period).add(usage)
+
+    async def seed(self, key_id: int, period: Period, usage: Usage, now: float) -> None:
+        """The ledger knows of so much used in the period of `now`."""
+        used = self._book(key_id).used_at(now, period)
+        used.raise_to(usage)
+        used.seeded = now
+
+    def follow(self, reservation: Reservation, outcome: Outcome) -> None:
+        """What other counters know of the quotas is known here too, should they go away."""
+        book = self._book(reservation.key_id)
+        for period, usage in zip(reservation.limits.periods, outcome.used, strict=True):
+            book.used_at(reservation.at, period).raise_to(usage)
+
+    def used(self, key_id: int, period: Period, now: float) -> Usage:
+        """What is counted in the period of `now`."""
+        return self._book(key_id).used_at(now, period).usage
 
 
-def _obstacle(
-    reservation: Reservation, book: Book, spending: Spending, now: float
-) -> tuple[LimitKind | None, float]:
-    """The limit in the way, and the seconds until the request could pass it.
+Obstacle = tuple[LimitKind | None, int, float]
+"""The limit in the way, which of the quotas it is, and seconds until the request could pass it."""
 
-    Of two minutes in the way, the one that takes longer: who waits as told is let in.
-    """
+
+def _obstacle(reservation: Reservation, book: Book, now: float) -> Obstacle:
+    """Of two minutes in the way, the one that takes longer: who waits as told is let in."""
     limits = reservation.limits
-    if limits.budget_usd is not None and spending.spent >= billionths(limits.budget_usd):
-        return LimitKind.BUDGET, 0.0
+    for place, quota in enumerate(limits.quotas):
+        if quota.of(book.used_at(reservation.at, quota.period).usage) >= quota.most:
+            return quota.kind, place, 0.0
     windows = (
         (LimitKind.REQUESTS, limits.rpm, book.requests, 1),
         (LimitKind.TOKENS, limits.tpm, book.tokens, reservation.tokens),
@@ -181,10 +205,22 @@ def _obstacle(
     }
     if waits:
         longest = max(waits, key=lambda kind: waits[kind])
-        return longest, waits[longest]
+        return longest, 0, waits[longest]
     if limits.concurrent is not None and len(book.running) >= limits.concurrent:
-        return LimitKind.CONCURRENT, CONCURRENT_WAIT
-    return None, 0.0
+        return LimitKind.CONCURRENT, 0, SHORT_WAIT
+    return _reserved(reservation, book)
+
+
+def _reserved(reservation: Reservation, book: Book) -> Obstacle:
+    """Whether the estimate fits on top of what running requests have reserved."""
+    if not book.held:
+        return None, 0, 0.0
+    for place, quota in enumerate(reservation.limits.quotas):
+        used = quota.of(book.used_at(reservation.at, quota.period).usage)
+        held = sum(map(quota.of, book.held.values()))
+        if used + held + quota.of(reservation.whole) > quota.most:
+            return LimitKind.RESERVED, place, SHORT_WAIT
+    return None, 0, 0.0
 
 
 def _count(reservation: Reservation, book: Book, now: float) -> None:
@@ -195,3 +231,5 @@ def _count(reservation: Reservation, book: Book, now: float) -> None:
         book.tokens.add(reservation.id, now, reservation.tokens)
     if limits.concurrent is not None:
         book.running.add(reservation.id)
+    if limits.quotas:
+        book.held[reservation.id] = reservation.whole

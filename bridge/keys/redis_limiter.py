@@ -11,31 +11,57 @@ of `redis_connection.AWAY`.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, NoScriptError, ReadOnlyError, ResponseError
+
 from bridge.cluster import redis
-from bridge.keys.limits import (
-    WINDOW_SECONDS,
-    LimitKind,
-    Limits,
-    Outcome,
-    Period,
-    Reservation,
-    billionths,
-    period_end,
-    period_name,
-)
+from bridge.keys.limits import WINDOW_SECONDS, LimitKind, Limits, Outcome, Reservation, Usage
+from bridge.keys.periods import Period, period_end, period_name
 
 CONNECTIONS = 16
 PATIENCE_SECONDS = 1.0
 """No request waits longer for Redis, whatever it is that takes its time."""
 KEPT_SECONDS = 3600
-"""How much longer than its period the sum spent is kept."""
+"""How much longer than its period a sum is kept."""
+LONGEST_KEPT_SECONDS = 31 * 86_400
 
 _SCRIPTS = Path(__file__).parent / "lua"
+
+
+class Script:
+    """One of our scripts, by its hash where Redis knows it, else by its text.
+
+    Not by SCRIPT LOAD, which some fronts of Redis do not have; nor have some EVALSHA.
+    """
+
+    def __init__(self, client: redis.ClientForLoops, name: str) -> None:
+        self._client: Any = client
+        self._text = (_SCRIPTS / f"{name}.lua").read_text(encoding="ascii")
+        self._hash = hashlib.sha1(self._text.encode()).hexdigest()
+        self._by_text = False
+
+    async def __call__(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        if not self._by_text:
+            try:
+                return await self._client.evalsha(self._hash, len(keys), *keys, *args)
+            except NoScriptError:
+                pass  # it learns the script with its text
+            except ResponseError as error:
+                if not _is_unknown(error):
+                    raise
+                self._by_text = True
+        return await self._client.eval(self._text, len(keys), *keys, *args)
+
+
+def _is_unknown(error: ResponseError) -> bool:
+    """Whether a command is not there, or not for us."""
+    return isinstance(error, NoPermissionError) or "unknown command" in str(error).lower()
 
 
 class RedisLimiter:
@@ -44,18 +70,21 @@ class RedisLimiter:
     def __init__(self, lease_seconds: float) -> None:
         self._lease = lease_seconds
         self._redis = redis.connect_async(CONNECTIONS, retries=1)
+        self._connections = asyncio.Semaphore(CONNECTIONS)
         self._admit, self._settle, self._seed = (
-            self._redis.register_script((_SCRIPTS / f"{name}.lua").read_text(encoding="ascii"))
-            for name in ("admit", "settle", "seed")
+            Script(self._redis, name) for name in ("admit", "settle", "seed")
         )
-        self._leased: dict[str, int] = {}
-        """Tickets of running requests that hold a place -> their keys."""
+        self._leased: dict[str, Reservation] = {}
+        """Running requests that hold a place or a part of a quota."""
+
+    async def _run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        async with asyncio.timeout(PATIENCE_SECONDS), self._connections:
+            return await script(keys, args)
 
     async def admit(self, reservation: Reservation) -> Outcome:
         """Let the request in, and count it, if no limit is in the way."""
         limits = reservation.limits
-        budget = None if limits.budget_usd is None else billionths(limits.budget_usd)
-        numbers = (limits.rpm, limits.tpm, limits.concurrent, budget)
+        numbers = (limits.rpm, limits.tpm, limits.concurrent)
         args = (
             reservation.at,
             reservation.id,
@@ -63,75 +92,105 @@ class RedisLimiter:
             *("" if number is None else number for number in numbers),
             WINDOW_SECONDS,
             self._lease,
+            *reservation.whole,
+            *_quotas(limits),
         )
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            answer = await self._admit(_keys(reservation.key_id, limits, reservation.at), args)
-        outcome = _outcome(answer)
-        if outcome.refused is None and limits.concurrent is not None:
-            self._leased[reservation.id] = reservation.key_id
+        keys = _keys(reservation.key_id, limits, reservation.at)
+        outcome = _outcome(await self._run(self._admit, keys, args))
+        if outcome.refused is None and (limits.concurrent is not None or limits.quotas):
+            self._leased[reservation.id] = reservation
         return outcome
 
-    async def settle(self, reservation: Reservation, tokens: int, cost: int, now: float) -> None:
-        """Put what was used in place of the estimate. `cost` in billionths of a dollar."""
+    async def settle(self, reservation: Reservation, usage: Usage, now: float) -> None:
+        """Put what was used in place of the estimate."""
         self.let_go(reservation)
         limits = reservation.limits
         args = (
             now,
             reservation.id,
             reservation.tokens,
-            tokens,
-            cost,
+            usage.tokens,
+            usage.cost,
             int(limits.tpm is not None),
-            int(limits.budget_usd is not None),
             WINDOW_SECONDS,
-            _kept(limits, now),
+            *reservation.whole,
+            *(_kept(period, now) for period in limits.periods),
         )
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await self._settle(_keys(reservation.key_id, limits, now), args)
+        keys = _keys(reservation.key_id, limits, now)
+        await self._run(self._settle, keys, args)
 
     def let_go(self, reservation: Reservation) -> None:
         """Renew its place no more."""
         self._leased.pop(reservation.id, None)
 
-    async def seed(self, key_id: int, limits: Limits, spent: int, now: float) -> None:
-        """The ledger knows of so many billionths spent in the period of `now`."""
-        spending = _keys(key_id, limits, now)[-1]
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await self._seed([spending], [spent, now, _kept(limits, now)])
+    async def seed(self, key_id: int, period: Period, usage: Usage, now: float) -> None:
+        """The ledger knows of so much used in the period of `now`."""
+        key = usage_key(key_id, period, now)
+        await self._run(self._seed, [key], (*usage, now, _kept(period, now)))
 
     async def renew(self, now: float) -> bool:
         """Keep the places of running requests, or take them again in a Redis that lost them.
 
         True: Redis can be counted on.
         """
-        places: dict[int, dict[str, float]] = {}
-        for ticket_id, key_id in self._leased.items():
-            places.setdefault(key_id, {})[ticket_id] = now + self._lease
-        async with (
-            asyncio.timeout(PATIENCE_SECONDS),
-            self._redis.pipeline(transaction=False) as pipeline,
-        ):
+        until = now + self._lease
+        places: dict[str, dict[str, float]] = {}
+        for each in self._leased.values():
+            if each.limits.concurrent is not None:
+                places.setdefault(_name(each.key_id, "running"), {})[each.id] = until
+            if each.limits.quotas:
+                places.setdefault(_name(each.key_id, "held"), {})[_held(each)] = until
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._write(places)
+        except ReadOnlyError:
+            await self._forget_connections()
+            raise
+        return True
+
+    async def _write(self, places: Mapping[str, Mapping[str, float]]) -> None:
+        pipeline: Any
+        async with self._redis.pipeline(transaction=False) as pipeline:
             # A write: a Redis that is full, or a replica, answers everything else.
             pipeline.set(f"{redis.PREFIX}limits:alive", 1, ex=60)
-            for key_id, leases in places.items():
-                name = _name(key_id, "running")
+            for name, leases in places.items():
                 pipeline.zadd(name, leases)
                 pipeline.expire(name, math.ceil(2 * self._lease))
             await pipeline.execute()
-        return True
+
+    async def _forget_connections(self) -> None:
+        """It was the master: new connections go to the one that is it now."""
+        if isinstance(self._redis, Redis):
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
         await self._redis.aclose()
 
 
 def _keys(key_id: int, limits: Limits, now: float) -> list[str]:
-    names = ("state", "requests", "tokens", "running")
-    return [*(_name(key_id, name) for name in names), spending_key(key_id, limits.period, now)]
+    names = ("state", "requests", "tokens", "running", "held")
+    periods = (usage_key(key_id, period, now) for period in limits.periods)
+    return [*(_name(key_id, name) for name in names), *periods]
 
 
-def spending_key(key_id: int, period: Period, now: float) -> str:
-    """Where the sum spent in the period of `now` is kept: a hash with `spent`, in billionths."""
-    return _name(key_id, f"spending:{period_name(now, period)}")
+def _quotas(limits: Limits) -> list[Any]:
+    """Each quota as the script reads it. Places begin with 1 there."""
+    places = {period: place for place, period in enumerate(limits.periods, 1)}
+    args: list[Any] = []
+    for quota in limits.quotas:
+        unit = "spent" if quota.kind is LimitKind.BUDGET else "used"
+        args += [quota.kind.value, unit, places[quota.period], quota.most]
+    return args
+
+
+def _held(reservation: Reservation) -> str:
+    """The member that stands for what a request has reserved."""
+    return f"{reservation.id}:{reservation.whole.cost}:{reservation.whole.tokens}"
+
+
+def usage_key(key_id: int, period: Period, now: float) -> str:
+    """Where a period's sums are kept: a hash with `spent`, in billionths, and `used`, in tokens."""
+    return _name(key_id, f"usage:{period_name(now, period)}")
 
 
 def _name(key_id: int, name: str) -> str:
@@ -139,19 +198,24 @@ def _name(key_id: int, name: str) -> str:
     return f"{redis.PREFIX}limits:{{{key_id}}}:{name}"
 
 
-def _kept(limits: Limits, now: float) -> int:
-    return math.ceil(period_end(now, limits.period) - now) + KEPT_SECONDS
+def _kept(period: Period, now: float) -> int:
+    """Seconds. What was forgotten is read from the ledger again."""
+    left = min(period_end(now, period) - now, LONGEST_KEPT_SECONDS)
+    return math.ceil(left) + KEPT_SECONDS
 
 
 def _outcome(answer: Sequence[Any]) -> Outcome:
-    refused, wait, requests, requests_reset, tokens, tokens_reset, spent, seeded = answer
+    refused, quota, wait, requests, requests_reset, tokens, tokens_reset, seeded, *sums = answer
     return Outcome(
         refused=LimitKind(refused.decode()) if refused else None,
+        quota=int(quota),
         wait=float(wait),
         requests=int(requests),
         requests_reset=float(requests_reset),
         tokens=int(tokens),
         tokens_reset=float(tokens_reset),
-        spent=int(spent),
+        used=tuple(
+            Usage(int(cost), int(used)) for cost, used in zip(sums[::2], sums[1::2], strict=True)
+        ),
         seeded=float(seeded),
     )

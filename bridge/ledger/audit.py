@@ -21,7 +21,14 @@ from django.db import connection, transaction
 
 from bridge.ledger import rollups
 from bridge.ledger.spool_file import SUFFIX
-from bridge.models import SpoolPosition, UsageHorizon, UsageHour, UsageRecord, UsageSession
+from bridge.models import (
+    LostRecords,
+    SpoolPosition,
+    UsageHorizon,
+    UsageHour,
+    UsageRecord,
+    UsageSession,
+)
 from bridge.models.usage import SumColumns
 
 HOUR = timedelta(hours=1)
@@ -54,6 +61,7 @@ def audit() -> Audit:
         found.sessions += len(few)
         _check_sessions(few, found)
     found.differences += _missing_sessions(complete_from)
+    found.differences += _lost(complete_from)
     return found
 
 
@@ -126,6 +134,15 @@ def _missing_sessions(complete_from: datetime | None) -> Iterator[str]:
     unknown = rows.exclude(session__in=UsageSession.objects.values("session"))
     for name in unknown.values_list("session", flat=True).distinct():
         yield f"session {name}: has rows and no sums"
+
+
+def _lost(complete_from: datetime | None) -> Iterator[str]:
+    """Requests that are in no row and no sum: neither disk nor memory took their records."""
+    rows = LostRecords.objects.order_by("hour")
+    if complete_from is not None:
+        rows = rows.filter(hour__gte=complete_from)
+    for row in rows:
+        yield f"{_shown(row.hour)}: {row.count} records were lost, no disk and no memory took them"
 
 
 def _group(row: Any, names: Iterable[str]) -> Group:

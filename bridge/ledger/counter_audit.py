@@ -1,4 +1,4 @@
-"""Do the counters of budgets agree with the ledger? Only those in Redis outlive a process.
+"""Do the counters of quotas agree with the ledger? Only those in Redis outlive a process.
 
 A request is counted the moment it ends and is a row about a second later. So what differs is looked
 at again after a pause, and what waits in a spool is told beside the result.
@@ -7,47 +7,60 @@ at again after a pause, and what waits in a spool is told beside the result.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from django.conf import settings
 
 from bridge.cluster import redis as redis_connection
 from bridge.keys import redis_limiter
-from bridge.keys.limits import Period
+from bridge.keys.limits import LimitKind, Limits, Quota, Usage
+from bridge.keys.periods import Period
 from bridge.ledger import spending
 from bridge.ledger.pricing import usd
 from bridge.models import ApiKey
 
 PAUSE_SECONDS = 3.0
-_PERIODS: dict[str, Period] = {"day": "day", "month": "month"}
 
 
 def differences(pause: Callable[[float], None] = time.sleep) -> list[str]:
-    """Each key whose spending is counted otherwise than the ledger sums it, as one sentence.
+    """Each key whose use is counted otherwise than the ledger sums it, as one sentence.
 
     Nothing without REDIS_URL. Raises the errors of the Redis client.
     """
     if not settings.REDIS_URL:
         return []
-    keys = list(ApiKey.objects.exclude(budget_usd=None))
-    suspects = [key for key in keys if _difference(key)]
-    if suspects:
-        pause(PAUSE_SECONDS)
-    return [told for key in suspects if (told := _difference(key))]
-
-
-def _difference(key: ApiKey) -> str:
-    period = _PERIODS[key.period]
-    counted = _counted(key.pk, period)
-    spent = spending.spent_now(key.pk, period)
-    if counted is None or counted == spent:
-        return ""
-    return f"key {key.name}: {counted:f} USD counted this {period}, {spent:f} USD in the ledger"
-
-
-def _counted(key_id: int, period: Period) -> Decimal | None:
-    """What Redis has counted, None where it has not been asked yet."""
     with redis_connection.connect() as redis:
-        answer = redis.hget(redis_limiter.spending_key(key_id, period, time.time()), "spent")
-    return None if answer is None else usd(int(answer))
+        keys = [(key, key.limits()) for key in ApiKey.objects.all()]
+        suspects = [pair for pair in keys if any(_differences(redis, *pair))]
+        if suspects:
+            pause(PAUSE_SECONDS)
+        return [told for pair in suspects for told in _differences(redis, *pair)]
+
+
+def _differences(redis: redis_connection.Client, key: ApiKey, limits: Limits) -> Iterator[str]:
+    for period in limits.periods:
+        counted = _counted(redis, key.pk, period)
+        known = spending.used_now([key.pk], period).get(key.pk, Usage())
+        if counted is None:
+            continue
+        for quota in limits.quotas:
+            if quota.period == period and quota.of(counted) != quota.of(known):
+                yield f"key {key.name}: {_told(quota, counted, known)}"
+
+
+def _told(quota: Quota, counted: Usage, known: Usage) -> str:
+    when = "in all" if quota.period == "total" else f"this {quota.period}"
+    if quota.kind is LimitKind.BUDGET:
+        mine, theirs = f"{usd(counted.cost):f} USD", f"{usd(known.cost):f} USD"
+    else:
+        mine, theirs = f"{counted.tokens} tokens", f"{known.tokens} tokens"
+    return f"{mine} counted {when}, {theirs} in the ledger"
+
+
+def _counted(redis: redis_connection.Client, key_id: int, period: Period) -> Usage | None:
+    """What Redis has counted, None where it has not been asked yet."""
+    name = redis_limiter.usage_key(key_id, period, time.time())
+    answer: Any = redis.hmget(name, ["spent", "used"])
+    spent, used = answer
+    return None if spent is None else Usage(int(spent), int(used or 0))

@@ -54,35 +54,60 @@ class Rates:
 class Priced(Protocol):
     """What was used. `input_tokens` does not contain what was read from or put into a cache."""
 
-    backend: str
+    @property
+    def backend(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def input_tokens(self) -> int: ...
+    @property
+    def output_tokens(self) -> int: ...
+    @property
+    def cache_read_tokens(self) -> int: ...
+    @property
+    def cache_write_tokens(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorPrice:
+    """A price that an operator set: for a model or a glob, at one backend or ("") at all."""
+
     model: str
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
+    rates: Rates
+    backend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PricesOf:
+    """Operators' prices for one backend, or for all. `globs` has the most specific ones first."""
+
+    exact: Mapping[str, Rates]
+    globs: tuple[tuple[str, Rates], ...]
+
+    def rates(self, name: str) -> Rates | None:
+        if found := self.exact.get(name):
+            return found
+        return next((rates for glob, rates in self.globs if fnmatchcase(name, glob)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
     """All known prices.
 
-    exact    operators' prices by model, lower case;  globs   theirs with wildcards, best first
-    listed   what backends' own lists tell, by backend and model
+    operators   theirs, by backend; "" has those for all backends
+    listed      what backends' own lists tell, by backend and model
     """
 
-    exact: Mapping[str, Rates] = field(default_factory=dict)
-    globs: tuple[tuple[str, Rates], ...] = ()
+    operators: Mapping[str, PricesOf] = field(default_factory=dict)
     listed: Mapping[tuple[str, str], Rates] = field(default_factory=dict)
 
     def rates(self, backend: str, model: str) -> Rates | None:
-        """The prices of a model: the operator's by its name, then by the closest glob, then those
-        that its backend lists. None when there are none."""
+        """The prices of a model at a backend: an operator's for it there, then one for all
+        backends, then the list's."""
         name = model.lower()
-        if found := self.exact.get(name):
-            return found
-        for pattern, rates in self.globs:
-            if fnmatchcase(name, pattern):
-                return rates
+        for place in (backend, ""):
+            if (prices := self.operators.get(place)) and (found := prices.rates(name)):
+                return found
         return self.listed.get((backend, model))
 
     def cost(self, used: Priced) -> int | None:
@@ -92,12 +117,18 @@ class Prices:
 
 
 def price_list(
-    operators: Iterable[tuple[str, Rates]], listed: Mapping[tuple[str, str], Rates]
+    operators: Iterable[OperatorPrice], listed: Mapping[tuple[str, str], Rates]
 ) -> Prices:
-    """From operators' prices by model name or glob, and listed ones by backend and model."""
-    rows = [(pattern.lower(), rates) for pattern, rates in operators]
+    """From operators' prices, and listed ones by backend and model."""
+    places: dict[str, list[tuple[str, Rates]]] = {}
+    for row in operators:
+        places.setdefault(row.backend, []).append((row.model.lower(), row.rates))
+    return Prices({place: _prices_of(rows) for place, rows in places.items()}, dict(listed))
+
+
+def _prices_of(rows: list[tuple[str, Rates]]) -> PricesOf:
     globs = sorted((row for row in rows if _is_glob(row[0])), key=_specificity, reverse=True)
-    return Prices(dict(row for row in rows if not _is_glob(row[0])), tuple(globs), dict(listed))
+    return PricesOf(dict(row for row in rows if not _is_glob(row[0])), tuple(globs))
 
 
 def cost(rates: Rates, used: Priced) -> int:

@@ -1,28 +1,40 @@
-"""What a key has spent in the current day or month, by the ledger's own sums."""
+"""What keys have used in the current day, week or month, or ever, by the ledger's own sums."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from decimal import Decimal
+import time
+from collections.abc import Collection, Mapping
+from itertools import islice
 
 from channels.db import database_sync_to_async
-from django.db.models import Sum
+from django.db.models import F, Sum
 
-from bridge.keys.limits import Period
-from bridge.ledger.pricing import usd
+from bridge.keys.limits import Usage
+from bridge.keys.periods import Period, period_begin
 from bridge.models import UsageHour
 
-
-def spent_now(key_id: int, period: Period) -> Decimal:
-    """US dollars since the period began (UTC), for threads. Raises django.db.Error."""
-    begin = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if period == "month":
-        begin = begin.replace(day=1)
-    hours = UsageHour.objects.filter(key_id=key_id, hour__gte=begin)
-    return usd(hours.aggregate(sum=Sum("cost_nano_usd"))["sum"] or 0)
+AT_ONCE = 500
+"""Keys in one query."""
+_TOKENS = F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens") + F("output_tokens")
 
 
-async def spent(key_id: int, period: Period) -> Decimal:
+def used_now(keys: Collection[int], period: Period) -> dict[int, Usage]:
+    """Since the period began (UTC), for threads. Keys that used nothing are not in it.
+
+    Raises django.db.Error.
+    """
+    begin = period_begin(time.time(), period)
+    hours = UsageHour.objects.all() if begin is None else UsageHour.objects.filter(hour__gte=begin)
+    found: dict[int, Usage] = {}
+    rest = iter(keys)
+    while some := list(islice(rest, AT_ONCE)):
+        sums = hours.filter(key_id__in=some).order_by().values("key_id")
+        for row in sums.annotate(cost=Sum("cost_nano_usd"), tokens=Sum(_TOKENS)):
+            found[row["key_id"]] = Usage(int(row["cost"]), int(row["tokens"]))
+    return found
+
+
+async def used(keys: Collection[int], period: Period) -> Mapping[int, Usage]:
     """The same, for the event loop."""
-    answer: Decimal = await database_sync_to_async(spent_now)(key_id, period)
+    answer: dict[int, Usage] = await database_sync_to_async(used_now)(keys, period)
     return answer

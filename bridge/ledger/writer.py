@@ -28,6 +28,7 @@ from bridge.ledger.rows import UsageRow, row_of
 from bridge.ledger.spool import Batch, Spool
 from bridge.models import (
     LateHours,
+    LostRecords,
     SpoolPosition,
     UsageHorizon,
     UsageHour,
@@ -116,6 +117,12 @@ def _session_rows(rows: Sequence[UsageRow]) -> list[upsert.Row]:
     ]
 
 
+def note_lost(count: int) -> None:
+    """So many records were lost, as far as is known just now. Raises django.db.Error."""
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    upsert.merge(LostRecords, ("hour",), {"count": upsert.ADD}, [{"hour": hour, "count": count}])
+
+
 @transaction.atomic
 def erase(before: datetime, limit: int = ERASE_ROWS) -> int:
     """Delete the oldest rows of requests from before that hour, at most so many; sums stay."""
@@ -169,6 +176,7 @@ class Ledger:
         self._current_at = time.time()
         self._written = 0
         self._set_aside = 0
+        self._lost_noted = 0
         self._last_error = ""
         self._pause = PAUSE_SECONDS
         self._upkeep_at = self._erase_at = float("-inf")
@@ -256,6 +264,7 @@ class Ledger:
             if self._last_error:
                 connection.cursor().execute("SELECT 1")  # nothing else may need the database now
             self._look_after_files(now)
+            self._note_lost()
             batch = self._spool.take(BATCH_LINES)
             if batch is not None:
                 self._write(batch)
@@ -311,6 +320,12 @@ class Ledger:
         if gone := self._spool.removed[:]:
             SpoolPosition.objects.filter(name__in=gone).delete()
             del self._spool.removed[: len(gone)]
+
+    def _note_lost(self) -> None:
+        """What is lost is a row too, once there is a database."""
+        if (lost := self._spool.lost) > self._lost_noted:
+            note_lost(lost - self._lost_noted)
+            self._lost_noted = lost
 
     def _erase(self, now: float) -> None:
         """Delete some rows that are too old; soon again where there may be more."""

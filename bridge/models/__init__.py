@@ -10,9 +10,11 @@ from bridge.models.backends import Backend, BreakerMode, BreakerState, Discovere
 from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
 from bridge.models.keys import ApiKey
+from bridge.models.processes import GatewayProcess
 from bridge.models.usage import (
     KeyLabel,
     LateHours,
+    LostRecords,
     SpoolPosition,
     UsageHorizon,
     UsageHour,
@@ -31,8 +33,10 @@ __all__ = [
     "ConfigVersion",
     "DiscoveredModel",
     "Document",
+    "GatewayProcess",
     "KeyLabel",
     "LateHours",
+    "LostRecords",
     "ModelAlias",
     "Origin",
     "Price",

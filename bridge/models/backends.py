@@ -149,12 +149,13 @@ class Backend(ConfigRow):
         super().save(*args, **kwargs)
 
     def affected(self) -> Iterable[ConfigRow]:
-        """Itself, the aliases that lead to it, and what was said of its models: they name it."""
+        """Itself, and what names it: aliases, what was said of its models, and prices."""
         yield self
         if self.pk:
             for target in self.targets.select_related("alias"):
                 yield target.alias
             yield from self.models.filter(DiscoveredModel.with_overrides())
+            yield from self.operator_prices.select_related("backend")
 
     @property
     def key_told(self) -> str:

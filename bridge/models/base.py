@@ -75,12 +75,14 @@ class ConfigRow(models.Model):
 
     KIND     its section in the configuration file; "" for rows that are part of another's document
     MEMBERS  member of the document -> column; the first ones, KEYS many, tell one row from another
+    OPTIONAL those of the first ones that may be left out
     LOOKUPS  how to ask the database for a column, where that is not its name
     """
 
     KIND: ClassVar[str] = ""
     NATURAL_KEY: ClassVar[int] = 1
     MEMBERS: ClassVar[dict[str, str]] = {}
+    OPTIONAL: ClassVar[frozenset[str]] = frozenset()
     LOOKUPS: ClassVar[dict[str, str]] = {}
 
     objects = ConfigQuerySet.as_manager()
@@ -104,17 +106,33 @@ class ConfigRow(models.Model):
         told = {}
         for member, column in self.MEMBERS.items():
             value = getattr(self, column)
-            if member in keys or value != self.default(column):
+            if (member in keys and member not in self.OPTIONAL) or value != self.default(column):
                 told[member] = _plain(value)
         return told
 
     def fill(self, document: Document) -> None:
         """Take over a document; what it leaves out gets its default. Not saved yet."""
         for member, column in self.MEMBERS.items():
-            value = document.get(member, self.default(column))
-            if isinstance(self._meta.get_field(column), models.DecimalField) and value is not None:
-                value = str(value)
-            setattr(self, column, value)
+            self.take(column, document.get(member, self.default(column)))
+
+    def take(self, column: str, value: Any) -> None:
+        """Take over one member of a document."""
+        if isinstance(self._meta.get_field(column), models.DecimalField) and value is not None:
+            value = str(value)
+        setattr(self, column, value)
+
+    @classmethod
+    def key_of(cls, document: Document) -> tuple[Any, ...]:
+        """What tells this row from another of its kind."""
+        names = list(cls.MEMBERS)[: cls.NATURAL_KEY]
+        return tuple(document.get(n, "") if n in cls.OPTIONAL else document[n] for n in names)
+
+    @classmethod
+    def lookup(cls, document: Document) -> dict[str, Any]:
+        """How to ask the database for the row of a document."""
+        columns = list(cls.MEMBERS.values())[: cls.NATURAL_KEY]
+        found = zip(columns, cls.key_of(document), strict=True)
+        return {cls.LOOKUPS.get(column, column): value for column, value in found}
 
     def remove(self) -> None:
         """Undo of the row's being there."""

@@ -111,7 +111,7 @@ class _Unit:
         for (model, pk), before in self.before.items():
             after = _stored(model, pk)
             if before != after:
-                label = " ".join(list((after or before).values())[: model.NATURAL_KEY])
+                label = " ".join(filter(None, model.key_of(after or before)))
                 yield Change.objects.create(
                     actor=self.actor,
                     kind=model.KIND,

@@ -7,18 +7,67 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from bridge.keys import authentication
+from bridge.keys import authentication, periods
+from bridge.keys.limits import Limits
 from bridge.models.base import ConfigRow
 
 
 class Period(models.TextChoices):
     DAY = "day", "a day (UTC)"
+    WEEK = "week", "a week (UTC, from Monday)"
     MONTH = "month", "a month (UTC)"
+    TOTAL = "total", "in all (prepaid, never begins anew)"
+
+
+_PERIODS: dict[str, periods.Period] = {
+    "day": "day",
+    "week": "week",
+    "month": "month",
+    "total": "total",
+}
+
+
+class Unpriced(models.TextChoices):
+    """What becomes of a model that a budget cannot count."""
+
+    DEFAULT = "", "as BUDGET_UNPRICED_MODELS says"
+    ALLOW = "allow", "is served, with a warning to operators"
+    REFUSE = "refuse", "is refused"
+
+
+def usable_globs(value: str) -> None:
+    """Each line a name or a glob. A bracket that is never closed would be taken literally."""
+    for line in value.splitlines():
+        if line.strip() and _open_bracket(line):
+            raise ValidationError(f"{line.strip()} is no glob: a [ is never closed.")
+
+
+def _open_bracket(glob: str) -> bool:
+    start = glob.find("[")
+    while start >= 0:
+        # As fnmatch reads it: a ] right behind the [, or behind [!, is one of the characters.
+        inner = start + 2 if glob[start + 1 : start + 2] == "!" else start + 1
+        end = glob.find("]", inner + 1)
+        if end < 0:
+            return True
+        start = glob.find("[", end)
+    return False
+
+
+def _tokens(period: str) -> models.PositiveBigIntegerField[Any, Any]:
+    return models.PositiveBigIntegerField(
+        f"tokens a {period}",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=f"Of prompts and answers together; the {period} is that of UTC.",
+    )
 
 
 class ApiKey(ConfigRow):
@@ -45,6 +94,10 @@ class ApiKey(ConfigRow):
             "concurrent",
             "budget_usd",
             "period",
+            "unpriced",
+            "tokens_day",
+            "tokens_week",
+            "tokens_month",
             "sample_percent",
         )
     }
@@ -63,6 +116,7 @@ class ApiKey(ConfigRow):
         "allowed models",
         blank=True,
         default="",
+        validators=[usable_globs],
         help_text="Names or globs as clients send them, one a line. Empty: all.",
     )
     rpm = models.PositiveIntegerField(
@@ -84,6 +138,17 @@ class ApiKey(ConfigRow):
         help_text="USD. When it is spent, requests are refused until the period ends.",
     )
     period = models.CharField("budget is for", max_length=5, choices=Period, default=Period.MONTH)
+    unpriced = models.CharField(
+        "a model without a price",
+        max_length=6,
+        choices=Unpriced,
+        blank=True,
+        default=Unpriced.DEFAULT,
+        help_text="A budget cannot count what has no known price.",
+    )
+    tokens_day = _tokens("day")
+    tokens_week = _tokens("week")
+    tokens_month = _tokens("month")
     sample_percent = models.PositiveSmallIntegerField(
         "keep bodies of",
         default=0,
@@ -104,6 +169,31 @@ class ApiKey(ConfigRow):
     def patterns(self) -> tuple[str, ...]:
         """The globs of allowed models; empty for all."""
         return tuple(filter(None, (line.strip() for line in self.allowed.splitlines())))
+
+    def limits(self) -> Limits:
+        """What its holder may use. Raises ValueError: a row that no form has checked."""
+        choice = self.unpriced or settings.BUDGET_UNPRICED_MODELS
+        return Limits(
+            rpm=self.rpm,
+            tpm=self.tpm,
+            concurrent=self.concurrent,
+            budget_usd=self.budget_usd,
+            period=self._period(),
+            tokens_day=self.tokens_day,
+            tokens_week=self.tokens_week,
+            tokens_month=self.tokens_month,
+            refuses_unpriced=self.budget_usd is not None and choice == Unpriced.REFUSE,
+        )
+
+    def _period(self) -> periods.Period:
+        if self.period not in _PERIODS:
+            raise ValueError(f"period: expected one of {', '.join(_PERIODS)}")
+        return _PERIODS[self.period]
+
+    def check_new(self) -> None:
+        """A new key must be good for something. Raises ValidationError."""
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            raise ValidationError({"expires_at": "This moment is past: no request could use it."})
 
     def mint(self) -> str:
         """Give this row a new key; its text, which nobody can read again. Not saved yet."""
@@ -131,6 +221,7 @@ class ApiKey(ConfigRow):
         text = row.mint()
         try:
             row.full_clean()
+            row.check_new()
         except ValidationError as error:
             told = [f"{column}: {' '.join(texts)}" for column, texts in error.message_dict.items()]
             raise ValidationError(told) from None

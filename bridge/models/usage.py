@@ -247,6 +247,16 @@ class UsageHorizon(models.Model):
         return f"{self.complete_from:%Y-%m-%d %H:%M}"
 
 
+class LostRecords(models.Model):
+    """How many records of an hour neither disk nor memory took: requests that no sum has."""
+
+    hour = models.DateTimeField(unique=True, help_text="In which the loss was noticed.")
+    count = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H:%M}: {self.count}"
+
+
 LATE = timedelta(hours=1)
 """What is added to an hour when this long has passed since its end, comes late."""
 

@@ -16,10 +16,11 @@ from django.conf import settings
 from bridge.ids import mint
 from bridge.keys import limits
 from bridge.keys.authentication import Caller
-from bridge.keys.limits import Decision, LimitKind
+from bridge.keys.limits import Decision, LimitKind, Usage
 from bridge.ledger.pricing import usd
 from bridge.ledger.record import ABANDONED, Record
 from bridge.live.messages import Running
+from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.failover import Failover
 from bridge.relay.prepare import RoutedRequest
@@ -110,13 +111,17 @@ class Exchange:
         """Seconds that a whole answer may take."""
         return self.targets.longest_wait if self.targets else 0.0
 
-    async def counted_in(self, tokens: int) -> None:
-        """Take a place within the key's limits. `tokens`: the prompt's estimate. Raises a 429."""
+    async def counted_in(self, routed: RoutedRequest, order: UpstreamRequest) -> None:
+        """Take a place within the key's limits. Raises a 429."""
         issued = self.caller.issued if self.caller else None
         if issued is None or issued.limits.is_empty:
             return
-        limiter = self.gateway.limiter
-        self.decision = await limiter.admit(issued.id, issued.limits, tokens, time.time())
+        whole, tokens = Usage(), order.chat.prompt_tokens
+        if issued.limits.quotas:
+            prices, targets = self.gateway.snapshot.prices, routed.route.targets
+            whole = budget.estimate(prices, targets, order.chat, routed.asked)
+        now, limiter = time.time(), self.gateway.limiter
+        self.decision = await limiter.admit(issued.id, issued.limits, tokens, now, whole)
         if not self.decision.is_allowed:
             raise _over_limit(self.decision)
 

@@ -15,11 +15,13 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 
 from django.conf import settings
 
 from bridge.backends.client import did_not_answer
 from bridge.keys import authentication
+from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.exchange import Call, Exchange, Head
 from bridge.relay.prepare import route_request, wait_for_lists
@@ -82,8 +84,10 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     authentication.check_model(caller, request.model)
     await wait_for_lists(gateway, request.model, caller, call.session)
     routed = route_request(gateway, request, caller, call.request_id, call.session)
+    route = budget.countable(routed.route, gateway.snapshot.prices, caller.issued, request.model)
+    routed = replace(routed, route=route)
     order = await exchange.admitted(routed)
-    await exchange.counted_in(order.chat.prompt_tokens)
+    await exchange.counted_in(routed, order)
     if request.max_tokens == 0:
         answer = _warmed_up(exchange, order, request)
     else:

@@ -27,11 +27,13 @@ from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.keys.authentication import KeyPolicy, fingerprint_key, is_loopback
 from bridge.keys.limiter import Limiter
-from bridge.ledger.spending import spent
+from bridge.keys.limits import Limits
+from bridge.ledger.spending import used
 from bridge.ledger.spool import Spool
 from bridge.ledger.totals import TotalsReader
 from bridge.ledger.writer import Ledger
 from bridge.live.messages import Running
+from bridge.live.processes import ProcessRegistry
 from bridge.live.publisher import ActivityPublisher
 from bridge.runtime import sessions
 from bridge.runtime.background import Background
@@ -84,7 +86,10 @@ class Gateway:
         self.spool = Spool(settings.DATA_DIR / "spool", settings.SPOOL_MAX_BYTES)
         self.ledger = Ledger(self.spool, settings.USAGE_RETENTION_DAYS)
         self.totals = TotalsReader()
-        self.limiter = Limiter(spent)
+        self.limiter = Limiter(used)
+        self.limiter.is_alone = settings.WORKERS <= 1
+        self.store.prepare = self._prepare
+        self.processes = ProcessRegistry(lambda: self.limiter.state.problem, self._count_processes)
         self.learned = LearnedFacts()
         self.prefixes = Prefixes()
         self._primed = asyncio.Event()
@@ -96,6 +101,7 @@ class Gateway:
             (self.breakers.run, "breakers"),
             (self.ledger.run, "ledger"),
             (self._count, "counters"),
+            (self.processes.run, "processes"),
             (self.discovery.run, "discovery"),
             (partial(announcements.listen, self._stir), "announcements"),
             (self.activity.run, "pulse"),
@@ -104,16 +110,32 @@ class Gateway:
             self.background.keep(work, name)
 
     async def _count(self) -> None:
-        """Know what keys with a budget have spent before their first request, then keep count."""
+        """Know what keys with a quota have used before their first request, then keep count."""
         await self.store.loaded()
-        limits = {key.id: key.limits for key in self.snapshot.keys.values()}
-        if any(each.budget_usd is not None for each in limits.values()):
+        limits = _limits(self.snapshot)
+        if any(each.quotas for each in limits.values()):
             with suppress(TimeoutError):
                 async with asyncio.timeout(INHERIT_SECONDS):
                     await self.ledger.has_inherited.wait()
         await self.limiter.prime(limits, time.time())
         self._primed.set()
         await self.limiter.run()
+
+    async def _prepare(self, found: Snapshot) -> None:
+        """A quota that is new, or for another period, counts what was used before its first
+        request."""
+        limits = _limits(found)
+        self.limiter.follow(limits)
+        unknown = self.limiter.unknown(limits) if self._primed.is_set() else {}
+        if not unknown:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(INHERIT_SECONDS):
+                await self.ledger.advance()
+                await self.limiter.prime(unknown, time.time())
+
+    def _count_processes(self, others: int) -> None:
+        self.limiter.is_alone = settings.WORKERS <= 1 and not others
 
     def _stir(self) -> None:
         """Another process, or a page of this one, changed something."""
@@ -152,9 +174,14 @@ class Gateway:
             (self.background.aclose(), "background work"),
             (self.ledger.aclose(), "ledger"),
             (self.limiter.aclose(), "counters"),
+            (self.processes.aclose(), "row of this process"),
             (self.upstream.aclose(), "client of the backends"),
         ):
             await _closed(part, name)
+
+
+def _limits(snapshot: Snapshot) -> dict[int, Limits]:
+    return {key.id: key.limits for key in snapshot.keys.values()}
 
 
 async def _closed(part: Coroutine[Any, Any, None], name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -109,7 +110,8 @@ def _unpriced(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
     names = sorted(use.shown for use in models if use.sums.total["unpriced"])
     if names and frame.state.enabled:  # the demo costs nothing
         told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        href = reverse("admin:bridge_price_add") if frame.operates else ""
+        query = urlencode({"model": names[0]})
+        href = f"{reverse('admin:bridge_price_add')}?{query}" if frame.operates else ""
         text = f"No price is known for {told}: the cost is told without {_them(names)}"
         yield Concern("quiet", "no price", text, href, "Add a price" if href else "")
 

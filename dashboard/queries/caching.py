@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.ledger.pricing import Prices, Rates, price_list
+from bridge.ledger.pricing import OperatorPrice, Prices, Rates, price_list
 from bridge.models import DiscoveredModel, Price, UsageHour
 from dashboard.queries.hours import Sums, sums
 from dashboard.queries.keys import IDENTITY, Identity, KnownKeys, age
@@ -35,12 +35,13 @@ def prices() -> Prices:
     rows = DiscoveredModel.objects.exclude(prices={}).values_list("backend__name", "name", "prices")
     listed = {(backend, name): Rates.read(told) for backend, name, told in rows}
     known = {place: rates for place, rates in listed.items() if rates is not None}
-    return price_list(map(_rates, Price.objects.all()), known)
+    return price_list(map(_price, Price.objects.select_related("backend")), known)
 
 
-def _rates(row: Price) -> tuple[str, Rates]:
+def _price(row: Price) -> OperatorPrice:
     told = row.cache_read_per_mtok, row.cache_write_per_mtok
-    return row.model, Rates.of(row.input_per_mtok, row.output_per_mtok, *told)
+    rates = Rates.of(row.input_per_mtok, row.output_per_mtok, *told)
+    return OperatorPrice(row.model, rates, row.backend_name)
 
 
 def used(span: Range, known: KnownKeys, prices: Prices) -> list[CacheUse]:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, F, Q, Sum
 
-from bridge.models import ApiKey, UsageHour, UsageRecord
-from bridge.models.keys import Period
+from bridge.keys.limits import Quota
+from bridge.keys.periods import period_end
+from bridge.models import ApiKey, UsageRecord
+from dashboard.queries import keys
 
 MINUTE = timedelta(minutes=1)
-NANO = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
     """One limit: `used` of `most`.
 
-    until   when it begins anew, None for limits that slide along
+    until   when it begins anew, None for limits that slide along or never do
     """
 
     used: int
@@ -30,22 +32,15 @@ class Left:
         return max(0, self.most - self.used)
 
 
-def budget(row: ApiKey, now: datetime) -> Left | None:
-    """Billionths of a dollar in the running day or month of UTC. At most one query."""
-    if row.budget_usd is None:
-        return None
-    begin, until = _period(row, now)
-    hours = UsageHour.objects.filter(key_id=row.pk, fingerprint="", hour__gte=begin)
-    spent = hours.aggregate(sum=Sum("cost_nano_usd"))["sum"] or 0
-    return Left(spent, int(row.budget_usd * NANO), until)
+def quotas(row: ApiKey, now: datetime) -> list[tuple[Quota, Left]]:
+    """The budget, in billionths of a dollar, and the quotas of tokens. At most one query."""
+    found = keys.quotas({row.pk: row}, now).get(row.pk, [])
+    return [(quota, Left(int(m.used), quota.most, _until(quota, now))) for quota, m in found]
 
 
-def _period(row: ApiKey, now: datetime) -> tuple[datetime, datetime]:
-    day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if row.period == Period.DAY:
-        return day, day + timedelta(days=1)
-    first = day.replace(day=1)
-    return first, (first + timedelta(days=32)).replace(day=1)
+def _until(quota: Quota, now: datetime) -> datetime | None:
+    end = period_end(now.timestamp(), quota.period)
+    return None if math.isinf(end) else datetime.fromtimestamp(end, UTC)
 
 
 @dataclass(frozen=True, slots=True)

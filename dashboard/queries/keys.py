@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-from django.db.models import Q, Sum
+from django.db.models import F, Q, Sum
 
+from bridge.keys.limits import NOTHING, LimitKind, Limits, Quota, Usage
+from bridge.keys.periods import Period, period_begin
 from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord
 from dashboard.display import formatting
 from dashboard.display.cells import Meter
@@ -16,7 +19,9 @@ from dashboard.usage.key_owners import DELETED, FORWARDED, ISSUED, NOBODY, UNNAM
 from dashboard.usage.periods import Range
 from dashboard.usage.totals import USE
 
-NANO = 10**9
+_ALL_TOKENS = (
+    F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens") + F("output_tokens")
+)
 IDENTITY = ("key_id", "fingerprint")
 Identity = tuple[int, str]
 
@@ -105,33 +110,58 @@ def age(item: tuple[Group, Sums]) -> datetime:
 
 
 def budgets(known: KnownKeys, now: datetime) -> dict[int, Meter]:
-    """Key -> how much of its budget is spent in the running day or month of UTC.
+    """Key -> how much of its budget is spent in the running period of UTC.
 
     No query where no key has a budget, else one.
     """
-    limited = {pk: row for pk, row in known.issued.items() if row.budget_usd is not None}
-    if not limited:
-        return {}
-    spent = _spent(limited, now)
-    return {pk: _meter(row, spent.get(pk, {}).get(row.period, 0)) for pk, row in limited.items()}
+    rows = {pk: row for pk, row in known.issued.items() if row.budget_usd is not None}
+    meters = quotas(rows, now)
+    return {pk: meters[pk][0][1] for pk in rows}
 
 
-def _spent(keys: Iterable[int], now: datetime) -> dict[int, dict[str, int]]:
-    day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = UsageHour.objects.filter(key_id__in=list(keys), hour__gte=day.replace(day=1))
-    added = rows.order_by().values("key_id")
-    added = added.annotate(
-        month=Sum("cost_nano_usd"), day=Sum("cost_nano_usd", filter=Q(hour__gte=day))
-    )
-    return {row["key_id"]: {"month": row["month"], "day": row["day"] or 0} for row in added}
+def quotas(rows: Mapping[int, ApiKey], now: datetime) -> dict[int, list[tuple[Quota, Meter]]]:
+    """Key -> its quotas, the budget first, and how much of each is used.
+
+    No query where no key has one, else one.
+    """
+    limits = {pk: row.limits() for pk, row in rows.items()}
+    limited = {pk: each for pk, each in limits.items() if each.quotas}
+    used = _used(limited, now) if limited else {}
+    return {
+        pk: [(quota, _meter(quota, used.get((pk, quota.period), NOTHING))) for quota in each.quotas]
+        for pk, each in limited.items()
+    }
 
 
-def _meter(row: ApiKey, spent: int) -> Meter:
-    most = int((row.budget_usd or 0) * NANO)
-    told = (
-        f"{formatting.money(spent).text} of {formatting.money(most).text} this {row.period} (UTC)"
-    )
-    return Meter(spent, most, "money", told)
+def _used(limited: Mapping[int, Limits], now: datetime) -> dict[tuple[int, Period], Usage]:
+    """What these keys used in the running periods of their quotas. One query."""
+    periods = sorted({period for each in limited.values() for period in each.periods})
+    begins = {period: period_begin(now.timestamp(), period) for period in periods}
+    known = [begin for begin in begins.values() if begin is not None]
+    rows = UsageHour.objects.filter(key_id__in=list(limited))
+    if len(known) == len(begins):
+        rows = rows.filter(hour__gte=min(known))
+    sums: dict[str, Sum] = {}
+    for period, begin in begins.items():
+        running = Q() if begin is None else Q(hour__gte=begin)
+        sums[f"cost_{period}"] = Sum("cost_nano_usd", filter=running, default=0)
+        sums[f"tokens_{period}"] = Sum(_ALL_TOKENS, filter=running, default=0)
+    added: Any = rows.order_by().values("key_id").annotate(**sums)
+    return {
+        (row["key_id"], period): Usage(int(row[f"cost_{period}"]), int(row[f"tokens_{period}"]))
+        for row in added
+        for period in periods
+    }
+
+
+def _meter(quota: Quota, usage: Usage) -> Meter:
+    used = quota.of(usage)
+    when = "in all" if quota.period == "total" else f"this {quota.period} (UTC)"
+    if quota.kind is LimitKind.BUDGET:
+        words = f"{formatting.money(used).text} of {formatting.money(quota.most).text} {when}"
+        return Meter(used, quota.most, "money", words)
+    words = f"{formatting.tokens(used).text} of {formatting.tokens(quota.most).text} tokens {when}"
+    return Meter(used, quota.most, "count", words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +178,6 @@ def limits(known: KnownKeys, key_id: int, now: datetime) -> Sequence[Limit]:
     row = known.issued.get(key_id)
     if row is None:
         return ()
-    meter = budgets(known, now).get(key_id)
     found = [
         Limit(title, formatting.whole(number))
         for title, number in (
@@ -158,9 +187,13 @@ def limits(known: KnownKeys, key_id: int, now: datetime) -> Sequence[Limit]:
         )
         if number is not None
     ]
-    if meter is not None:
-        left = formatting.money(max(0, meter.most - meter.used)).text
-        found.append(Limit(f"budget for a {row.period}", f"{meter.words}, {left} left", meter))
+    for quota, meter in quotas({key_id: row}, now).get(key_id, ()):
+        of_money = quota.kind is LimitKind.BUDGET
+        show = formatting.money if of_money else formatting.tokens
+        name = "budget" if of_money else "tokens"
+        when = "in all" if quota.period == "total" else f"for a {quota.period}"
+        left = show(max(0, meter.most - meter.used)).text
+        found.append(Limit(f"{name} {when}", f"{meter.words}, {left} left", meter))
     if row.patterns:
         found.append(Limit("models", ", ".join(row.patterns)))
     return found

@@ -83,5 +83,9 @@ _OWNER = Column(
     filter=True,
 )
 _BUDGET = Column(
-    "budget", "Budget", "meter", lambda use: use.meter, "Spent in the running day or month of UTC"
+    "budget",
+    "Budget",
+    "meter",
+    lambda use: use.meter,
+    "Spent in the running day, week or month of UTC, or ever",
 )

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from bridge.accounts import key_holders
 from bridge.accounts.key_holders import KeyHolder, Offer
+from bridge.keys.limits import LimitKind, Quota
 from bridge.models import KeyLabel
 from bridge.pages.client_settings import client_settings_context
 from dashboard.display import cards, chart_builders, formatting
@@ -169,8 +170,8 @@ def _limits(holder: KeyHolder, frame: Frame) -> Iterator[LimitCard]:
     row = holder.row
     if row is None:
         return
-    if (budget := usage.budget(row, frame.now)) is not None:
-        yield _budget(budget, row.period, frame)
+    for quota, left in usage.quotas(row, frame.now):
+        yield _quota(quota, left, frame)
     minute = usage.last_minute(row, frame.now)
     for title, used, most in (
         ("Requests left this minute", minute.requests, row.rpm),
@@ -183,15 +184,18 @@ def _limits(holder: KeyHolder, frame: Frame) -> Iterator[LimitCard]:
         yield LimitCard(Card("Requests at once", formatting.count(row.concurrent), hint=told))
 
 
-def _budget(left: usage.Left, period: str, frame: Frame) -> LimitCard:
-    parts = (("spent", formatting.money(left.used)), ("of", formatting.money(left.most)))
-    assert left.until is not None
-    again = formatting.ago(left.until, frame.now, frame.zone)
-    hint = f"The next {period} begins {again.text}: {again.title}"
-    card = Card(
-        f"Left this {period}", formatting.money(left.left), parts, hint=hint, tone=_tone(left)
-    )
-    return LimitCard(card, Meter(left.used, left.most, "money", "used"))
+def _quota(quota: Quota, left: usage.Left, frame: Frame) -> LimitCard:
+    of_money = quota.kind is LimitKind.BUDGET
+    show = formatting.money if of_money else formatting.tokens
+    parts = (("spent" if of_money else "used", show(left.used)), ("of", show(left.most)))
+    hint = "It never begins anew"
+    if left.until is not None:
+        again = formatting.ago(left.until, frame.now, frame.zone)
+        hint = f"The next {quota.period} begins {again.text}: {again.title}"
+    when = "in all" if quota.period == "total" else f"this {quota.period}"
+    title = f"Left {when}" if of_money else f"Tokens left {when}"
+    card = Card(title, show(left.left), parts, hint=hint, tone=_tone(left))
+    return LimitCard(card, Meter(left.used, left.most, "money" if of_money else "count", "used"))
 
 
 def _of_minute(title: str, left: usage.Left) -> LimitCard:

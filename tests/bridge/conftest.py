@@ -16,6 +16,7 @@ from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.ledger.record import Record
 from bridge.ledger.spool import Spool
 from bridge.ledger.writer import Ledger
+from bridge.live.processes import ProcessRegistry
 from bridge.models import Backend as Row
 from bridge.relay import attempt
 from bridge.routing.resolve import BackendConfig, Routes
@@ -91,6 +92,8 @@ async def engine(
     monkeypatch.setattr(SnapshotStore, "keep_current", nothing)
     monkeypatch.setattr(discovery.Discovery, "run", nothing)
     monkeypatch.setattr(BreakerRows, "run", nothing)
+    monkeypatch.setattr(ProcessRegistry, "run", nothing)
+    monkeypatch.setattr(ProcessRegistry, "aclose", nothing)
     monkeypatch.setattr(Ledger, "run", nothing)
     monkeypatch.setattr(Gateway, "_count", nothing)
     monkeypatch.setattr(Ledger, "aclose", nothing)

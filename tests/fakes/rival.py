@@ -12,10 +12,11 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 
-from bridge.keys.limits import Limits
+from bridge.keys.limits import Limits, Usage
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 64
@@ -25,8 +26,11 @@ RUSHED: dict[int, Limits] = {
     2: Limits(tpm=AT_ONCE * ESTIMATE),
     3: Limits(concurrent=AT_ONCE),
     4: Limits(rpm=AT_ONCE, tpm=AT_ONCE * ESTIMATE, concurrent=AT_ONCE),
+    6: Limits(budget_usd=Decimal(AT_ONCE) / 100),
+    7: Limits(tokens_day=AT_ONCE * ESTIMATE, tokens_week=2 * AT_ONCE * ESTIMATE),
 }
 """Each lets in as many requests as one process makes."""
+WHOLE = Usage(10**7, ESTIMATE)
 HELD = 5
 PLACES = Limits(concurrent=1)
 LEASE_SECONDS = 1.5
@@ -52,8 +56,8 @@ def start(what: str, redis_url: str, folder: Path) -> subprocess.Popen[str]:
     )
 
 
-async def nothing_spent(key_id: int, period: str) -> Decimal:
-    return Decimal(0)
+async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, Usage]:
+    return {}
 
 
 async def rush() -> dict[int, int]:
@@ -62,10 +66,11 @@ async def rush() -> dict[int, int]:
     from bridge.keys.limiter import Limiter
 
     redis_limiter.PATIENCE_SECONDS = PATIENCE_SECONDS
-    limiter = Limiter(nothing_spent)
+    limiter = Limiter(nothing_used)
     let_in = {}
     for key_id, limits in RUSHED.items():
-        asked = [limiter.admit(key_id, limits, ESTIMATE, time.time()) for _ in range(AT_ONCE)]
+        now = time.time()
+        asked = [limiter.admit(key_id, limits, ESTIMATE, now, WHOLE) for _ in range(AT_ONCE)]
         let_in[key_id] = sum(verdict.is_allowed for verdict in await asyncio.gather(*asked))
         assert limiter.is_shared
     await limiter.aclose()
@@ -77,7 +82,7 @@ async def hold() -> None:
     from bridge.keys.limiter import Limiter
 
     redis_limiter.PATIENCE_SECONDS = PATIENCE_SECONDS
-    limiter = Limiter(nothing_spent, LEASE_SECONDS)
+    limiter = Limiter(nothing_used, LEASE_SECONDS)
     verdict = await limiter.admit(HELD, PLACES, 0, time.time())
     print("holds" if verdict.is_allowed else "was refused")
     await limiter.run()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.keys import redis_limiter
 from bridge.keys.limiter import LEASE_SECONDS
-from bridge.keys.limits import WINDOW_SECONDS, LimitKind, Limits, Outcome, Reservation
+from bridge.keys.limits import WINDOW_SECONDS, LimitKind, Limits, Outcome, Reservation, Usage
 from bridge.keys.memory_limiter import MemoryLimiter
 from bridge.keys.redis_limiter import RedisLimiter
 from tests.fakes.redis import RedisServer
@@ -39,7 +39,10 @@ limits = st.builds(
     tpm=st.none() | st.integers(0, 50),
     concurrent=st.none() | small,
     budget_usd=st.none() | st.integers(0, 3).map(Decimal),
-    period=st.sampled_from(["day", "month"]),
+    period=st.sampled_from(["day", "week", "month", "total"]),
+    tokens_day=st.none() | st.integers(0, 60),
+    tokens_week=st.none() | st.integers(0, 90),
+    tokens_month=st.none() | st.integers(0, 120),
 )
 # quarters, so that sums of times are exact; some clocks are set back
 pauses = st.sampled_from([0, 0, 0.25, 1, 7.5, 29.75, 60, -0.25, -7.5, -61, -200])
@@ -74,9 +77,10 @@ async def played(
         now += step.pause
         if step.ends is not None and running:
             ended = running.pop(step.ends % len(running))
-            await store.settle(ended, step.tokens, step.cost, now)
+            await store.settle(ended, Usage(step.cost, step.tokens), now)
         else:
-            reservation = Reservation(f"t{number}", 1, now, step.tokens, by)
+            whole = Usage(step.cost // 4, step.tokens // 2)
+            reservation = Reservation(f"t{number}", 1, now, step.tokens, by, whole)
             outcomes.append(await store.admit(reservation))
             if outcomes[-1].refused is None:
                 running.append(reservation)

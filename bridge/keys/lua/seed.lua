@@ -1,12 +1,14 @@
--- The ledger knows of so much spent: the greater of the two sums counts, since the ledger lags
+-- The ledger knows of so much used: the greater of the two sums counts, since the ledger lags
 -- behind and Redis forgets.
 --
--- KEYS  spending
--- ARGV  spent, now, seconds until it may be forgotten
+-- KEYS  a period
+-- ARGV  spent, used, now, seconds until it may be forgotten
 
-local spent = tonumber(redis.call('HGET', KEYS[1], 'spent') or '0')
-if tonumber(ARGV[1]) > spent then
-  redis.call('HSET', KEYS[1], 'spent', ARGV[1])
+for i, name in ipairs({'spent', 'used'}) do
+  local counted = tonumber(redis.call('HGET', KEYS[1], name) or '0')
+  if tonumber(ARGV[i]) > counted then
+    redis.call('HSET', KEYS[1], name, ARGV[i])
+  end
 end
-redis.call('HSET', KEYS[1], 'seeded', ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('HSET', KEYS[1], 'seeded', ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[4])

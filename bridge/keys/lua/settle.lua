@@ -1,18 +1,20 @@
 -- Puts what a request used in place of its estimate, and gives back its place.
 --
 -- KEYS  as in admit.lua
--- ARGV  now, ticket, estimate, tokens used, cost, "1" if tokens count, "1" if money counts, window,
---       seconds until the spending may be forgotten
+-- ARGV  now, ticket, estimate, tokens used, cost, "1" if the minute's tokens count, window, the cost
+--       and the tokens that were held, then for each period the seconds until it may be forgotten
 
-local state, requests, tokens, running, spending = unpack(KEYS)
-local now, window = tonumber(ARGV[1]), tonumber(ARGV[8])
+local state, requests, tokens, running, held = unpack(KEYS)
+local now, window = tonumber(ARGV[1]), tonumber(ARGV[7])
 local ticket, estimate, used = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
 redis.call('ZREM', running, ticket)
 
-if ARGV[7] == '1' then
-  redis.call('HINCRBY', spending, 'spent', ARGV[5])
-  redis.call('EXPIRE', spending, ARGV[9])
+redis.call('ZREM', held, ticket .. ':' .. ARGV[8] .. ':' .. ARGV[9])
+for i = 6, #KEYS do
+  redis.call('HINCRBY', KEYS[i], 'spent', ARGV[5])
+  redis.call('HINCRBY', KEYS[i], 'used', ARGV[4])
+  redis.call('EXPIRE', KEYS[i], ARGV[i + 4])
 end
 
 -- The sum in `state` is kept up only where there is one; admit.lua makes it anew otherwise.

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from bridge.configuration import unpriced
 from bridge.models import ApiKey
 from bridge.models.changes import recorded
+from bridge.models.keys import Period, Unpriced
 
 ACTOR = "issue_key"
-LIMITS = ("owner", "rpm", "tpm", "concurrent", "budget_usd", "period")
+LIMITS = (
+    "owner",
+    "rpm",
+    "tpm",
+    "concurrent",
+    "budget_usd",
+    "period",
+    "unpriced",
+    "tokens_day",
+    "tokens_week",
+    "tokens_month",
+)
 
 
 class Command(BaseCommand):
@@ -21,21 +35,54 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="who or what the key is for; must be new")
         parser.add_argument("--owner", help="who to ask about it")
+        parser.add_argument(
+            "--expires", metavar="WHEN", help="2027-01-31, or with a time; UTC unless it says else"
+        )
         parser.add_argument("--rpm", type=int, metavar="N", help="requests a minute, at most")
         parser.add_argument("--tpm", type=int, metavar="N", help="tokens a minute, at most")
         parser.add_argument("--concurrent", type=int, metavar="N", help="requests at once, at most")
         parser.add_argument("--budget-usd", metavar="X", help="US dollars a period, at most")
-        parser.add_argument("--period", choices=("day", "month"), help="of the budget; month")
+        parser.add_argument(
+            "--period", choices=Period.values, help="of the budget; month. total is prepaid"
+        )
+        parser.add_argument(
+            "--unpriced",
+            choices=[value for value in Unpriced.values if value],
+            help="what a budget means for a model without a price; as BUDGET_UNPRICED_MODELS says",
+        )
+        for period in ("day", "week", "month"):
+            parser.add_argument(
+                f"--tokens-{period}", type=int, metavar="N", help=f"tokens a {period}, at most"
+            )
         parser.add_argument(
             "--models", nargs="+", metavar="GLOB", help="the only models that it may use"
         )
 
-    def handle(self, *args: Any, name: str, models: list[str] | None, **options: Any) -> None:
+    def handle(
+        self,
+        *args: Any,
+        name: str,
+        models: list[str] | None = None,
+        expires: str | None = None,
+        **options: Any,
+    ) -> None:
         given = {limit: options[limit] for limit in LIMITS if options[limit] is not None}
         given["allowed"] = "\n".join(models or ())
+        if expires is not None:
+            given["expires_at"] = _moment(expires)
         try:
             with recorded(ACTOR):
-                _, text = ApiKey.issue(name, given)
+                row, text = ApiKey.issue(name, given)
         except ValidationError as error:
             raise CommandError("\n".join(error.messages)) from None
+        if found := unpriced.of_key(row):
+            self.stderr.write(found.text)
         self.stdout.write(text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise CommandError("--expires: expected a date such as 2027-01-31") from None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

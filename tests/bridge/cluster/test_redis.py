@@ -82,12 +82,12 @@ async def test_connections_beyond_the_limit_wait_for_one(redis: RedisServer) -> 
 
 
 def test_outage_is_told_once_and_its_end_once(caplog: pytest.LogCaptureFixture) -> None:
-    """The text of an error may hold an address, so only its kind is told."""
+    """The text of an error may hold an address, so its kind is told in our words."""
     outage = redis_connection.Outage(logging.getLogger("bridge"), "Redis is away", "Redis is back")
     outage.ended()
     outage.began(ConnectionError("redis://:s3cret@host"))
     outage.began(TimeoutError())
     outage.ended()
     outage.ended()
-    told = ["Redis is away (ConnectionError)", "Redis is back"]
+    told = ["Redis is away (ConnectionError: it cannot be reached)", "Redis is back"]
     assert [record.getMessage() for record in caplog.records] == told

@@ -12,13 +12,14 @@ from bridge.keys.limits import (
     Limits,
     Outcome,
     Reservation,
+    Usage,
     billionths,
+    dollars,
     headers,
     judge,
-    period_end,
-    period_name,
     rfc3339,
 )
+from bridge.keys.periods import period_end, period_name
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 
@@ -28,7 +29,10 @@ def decision(limits: Limits, estimate: int = 100, **outcome: object) -> Decision
     return judge(reservation, Outcome(**outcome))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["rpm", "tpm", "concurrent", "budget_usd"])
+@pytest.mark.parametrize(
+    "name",
+    ["rpm", "tpm", "concurrent", "budget_usd", "tokens_day", "tokens_week", "tokens_month"],
+)
 def test_limit_below_zero_is_refused_by_its_name(name: str) -> None:
     with pytest.raises(ValueError, match=f"^{name}: expected"):
         Limits(**{name: -1})  # type: ignore[arg-type]
@@ -43,7 +47,7 @@ def test_limits_without_a_number_are_empty() -> None:
 def test_every_reply_shows_the_limits_that_there_are() -> None:
     """The vendor's names; times as RFC 3339."""
     limits = Limits(rpm=10, tpm=1000)
-    told = decision(limits, requests=3, requests_reset=60.0, tokens=300, tokens_reset=12.5, spent=0)
+    told = decision(limits, requests=3, requests_reset=60.0, tokens=300, tokens_reset=12.5)
     assert told.is_allowed
     assert headers(told) == {
         "anthropic-ratelimit-requests-limit": "10",
@@ -97,7 +101,9 @@ def test_refusal_says_in_whole_seconds_when_to_come_back(wait: float, seconds: s
 def test_used_up_budget_lasts_until_the_next_period_and_is_no_matter_of_retries() -> None:
     """wire E1: x-should-retry: false, retry-after."""
     refused = decision(
-        Limits(budget_usd=Decimal(1), period="day"), refused=LimitKind.BUDGET, spent=2 * 10**9
+        Limits(budget_usd=Decimal(1), period="day"),
+        refused=LimitKind.BUDGET,
+        used=(Usage(2 * 10**9),),
     )
     assert (refused.retry_after, refused.should_retry) == (12 * 3600, False)
     assert refused.spent_usd == 2
@@ -145,3 +151,26 @@ def test_periods_end_at_midnight_utc(moment: str, day: str, month: str) -> None:
 
 def test_periods_have_names_that_never_come_again() -> None:
     assert (period_name(NOW, "day"), period_name(NOW, "month")) == ("2026-03-01", "2026-03")
+    assert (period_name(NOW, "week"), period_name(NOW, "total")) == ("2026-W09", "total")
+
+
+@pytest.mark.parametrize(
+    ("moment", "week"),
+    [
+        ("2026-03-01T12:00:00", "2026-03-02T00:00:00Z"),
+        ("2026-03-02T00:00:00", "2026-03-09T00:00:00Z"),
+        ("2026-12-31T12:00:00", "2027-01-04T00:00:00Z"),
+    ],
+)
+def test_weeks_begin_on_monday(moment: str, week: str) -> None:
+    now = datetime.fromisoformat(f"{moment}+00:00").timestamp()
+    assert rfc3339(period_end(now, "week")) == week
+    assert period_end(now, "total") == inf
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [("20.0000", "20.00 USD"), ("0", "0.00 USD"), ("0.0125", "0.0125 USD"), ("7.5", "7.50 USD")],
+)
+def test_money_is_told_with_cents(amount: str, words: str) -> None:
+    assert dollars(Decimal(amount)) == words

@@ -35,7 +35,7 @@ def a_key_that_spent(dollars: int) -> ApiKey:
 
 
 def count(key: ApiKey, dollars: int) -> None:
-    name = redis_limiter.spending_key(key.pk, "month", time.time())
+    name = redis_limiter.usage_key(key.pk, "month", time.time())
     with redis_connection.connect() as redis:
         redis.hset(name, "spent", str(dollars * DOLLAR))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ledger.pricing import Prices, Rates, cost, price_list, usd
+from bridge.ledger.pricing import OperatorPrice, Prices, Rates, cost, price_list, usd
 from bridge.ledger.record import Record
 
 CHEAP = Rates.of(Decimal("0.1"), Decimal("0.2"))
@@ -80,7 +80,8 @@ def test_billionths_are_shown_exactly() -> None:
 
 
 def prices(**operators: Rates) -> Prices:
-    return price_list(operators.items(), {("main", "vendor/large"): TOLD})
+    rows = [OperatorPrice(model, rates) for model, rates in operators.items()]
+    return price_list(rows, {("main", "vendor/large"): TOLD})
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,26 @@ def test_exact_name_then_closest_glob_then_the_backends_list(
     operators: dict[str, Rates], rates: Rates
 ) -> None:
     assert prices(**operators).rates("main", "vendor/large") == rates
+
+
+@pytest.mark.parametrize(
+    ("rows", "at_main", "at_spare"),
+    [
+        ([("vendor/large", "", DEAR), ("vendor/large", "spare", CHEAP)], DEAR, CHEAP),
+        ([("vendor/large", "spare", CHEAP)], TOLD, CHEAP),
+        ([("vendor/large", "", DEAR), ("*", "spare", CHEAP)], DEAR, CHEAP),
+        ([("vendor/*", "", DEAR), ("*", "spare", CHEAP), ("ven*", "spare", MIDDLE)], DEAR, MIDDLE),
+        ([("other", "spare", CHEAP), ("vendor/*", "", DEAR)], DEAR, DEAR),
+    ],
+)
+def test_price_of_a_backend_goes_before_the_price_of_all(
+    rows: list[tuple[str, str, Rates]], at_main: Rates, at_spare: Rates
+) -> None:
+    """operators M6: one model, a backend that is paid and one that is free."""
+    told = [OperatorPrice(model, rates, backend) for model, backend, rates in rows]
+    known = price_list(told, {("main", "vendor/large"): TOLD})
+    assert known.rates("main", "vendor/large") == at_main
+    assert known.rates("spare", "vendor/large") == at_spare
 
 
 def test_price_of_a_list_is_its_backends_own() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.backends.breaker import State
-from bridge.ledger.pricing import Rates, price_list
+from bridge.ledger.pricing import OperatorPrice, Rates, price_list
 from bridge.ledger.record import ABANDONED, Record
 from bridge.relay.exchange import RESTARTING, Call, Exchange, Head
 from bridge.routing.resolve import Routes, Target
@@ -149,7 +149,7 @@ async def test_cost_is_priced_or_as_the_backend_reports_it(
     backend.on(ALPHA).answer(role(), text("Hi"), finish("stop"), usage(5, 2, **more))
     (main,) = engine.snapshot.routes.backends
     routes = Routes((replace(main, prefers_own_cost=prefers),))
-    prices = price_list([(ALPHA, price)] if price else [], {})
+    prices = price_list([OperatorPrice(ALPHA, price)] if price else [], {})
     engine.store.current = replace(engine.snapshot, routes=routes, prices=prices)
     await send(engine, stream=stream)
     (record,) = records

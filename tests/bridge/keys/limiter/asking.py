@@ -1,12 +1,21 @@
 """Requests of one key, with the times and the limits of the test, and a ledger that says it all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 
 from django.db import OperationalError
 
 from bridge.keys.limiter import Limiter
-from bridge.keys.limits import Decision, LimitKind, Limits, Period, Reservation
+from bridge.keys.limits import (
+    NOTHING,
+    Decision,
+    LimitKind,
+    Limits,
+    Reservation,
+    Usage,
+    billionths,
+)
+from bridge.keys.periods import Period
 
 NOW = 1_772_366_400.0  # 2026-03-01T12:00:00Z
 KEY = 7
@@ -15,18 +24,20 @@ FREE = Decimal(0)
 
 
 class Ledger:
-    """What was spent, for the counters to ask."""
+    """What was used, for the counters to ask."""
 
     def __init__(self) -> None:
         self.spent: dict[Period, Decimal] = {}
+        self.tokens: dict[Period, int] = {}
         self.asked: list[tuple[int, Period]] = []
         self.is_away = False
 
-    async def __call__(self, key_id: int, period: Period) -> Decimal:
-        self.asked.append((key_id, period))
+    async def __call__(self, keys: Collection[int], period: Period) -> Mapping[int, Usage]:
+        self.asked += [(key_id, period) for key_id in keys]
         if self.is_away:
             raise OperationalError("no such host")
-        return self.spent.get(period, FREE)
+        used = Usage(billionths(self.spent.get(period, FREE)), self.tokens.get(period, 0))
+        return {key_id: used for key_id in keys if used != NOTHING}
 
 
 class Asking:
@@ -36,18 +47,22 @@ class Asking:
         self.limiter = limiter
         self.limits = limits
 
-    async def decision(self, at: float = 0.0, tokens: int = 0, key: int = KEY) -> Decision:
-        return await self.limiter.admit(key, self.limits, tokens, NOW + at)
+    async def decision(
+        self, at: float = 0.0, tokens: int = 0, key: int = KEY, whole: Usage = NOTHING
+    ) -> Decision:
+        return await self.limiter.admit(key, self.limits, tokens, NOW + at, whole)
 
-    async def reservation(self, at: float = 0.0, tokens: int = 0) -> Reservation:
-        reservation = (await self.decision(at, tokens)).reservation
+    async def reservation(
+        self, at: float = 0.0, tokens: int = 0, whole: Usage = NOTHING
+    ) -> Reservation:
+        reservation = (await self.decision(at, tokens, whole=whole)).reservation
         assert reservation is not None
         return reservation
 
     async def refused(
-        self, at: float = 0.0, tokens: int = 0
+        self, at: float = 0.0, tokens: int = 0, whole: Usage = NOTHING
     ) -> tuple[LimitKind | None, int | None]:
-        decision = await self.decision(at, tokens)
+        decision = await self.decision(at, tokens, whole=whole)
         return decision.refused, decision.retry_after
 
     async def settle(

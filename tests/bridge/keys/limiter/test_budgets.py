@@ -3,8 +3,11 @@
 import asyncio
 from decimal import Decimal
 
-from bridge.keys.limiter import SEED_RETRY_SECONDS, SEED_SECONDS, Limiter
-from bridge.keys.limits import LimitKind, Limits, period_end
+import pytest
+
+from bridge.keys.limiter import SEED_RETRY_SECONDS, SEED_SECONDS, SEED_SECONDS_ALONE, Limiter
+from bridge.keys.limits import LimitKind, Limits, Usage
+from bridge.keys.periods import Period, period_end
 from tests.bridge.keys.limiter.asking import KEY, NOW, Ask, Ledger
 
 
@@ -65,6 +68,117 @@ async def test_request_never_waits_for_the_ledger(
     assert ledger.asked == [(KEY, "month")]
 
 
+DOLLAR = 10**9
+
+
+async def test_budget_reserves_what_requests_may_cost(ask: Ask) -> None:
+    """operators M4: 64 at once never get more than the budget has room for."""
+    key = ask(budget_usd=Decimal(1))
+    whole = Usage(DOLLAR // 10)
+    decisions = await asyncio.gather(*[key.decision(whole=whole) for _ in range(64)])
+    passed = [each.reservation for each in decisions if each.reservation is not None]
+    assert len(passed) == 10
+    refused = next(each for each in decisions if not each.is_allowed)
+    assert (refused.refused, refused.retry_after) == (LimitKind.RESERVED, 1)
+    assert refused.should_retry is None
+    assert refused.message == (
+        "What is left of the budget of 1.00 USD a month is reserved by running requests"
+    )
+    for reservation in passed:
+        await key.settle(reservation, cost="0.05")
+    decisions = await asyncio.gather(*[key.decision(whole=whole) for _ in range(64)])
+    assert sum(each.is_allowed for each in decisions) == 5
+
+
+async def test_request_alone_passes_on_the_last_cent(ask: Ask) -> None:
+    """Ours: an estimate is a guess, so a budget is used to its end, and never by two at once."""
+    key = ask(budget_usd=Decimal(1))
+    await key.settle(await key.reservation(), cost="0.99")
+    last = await key.reservation(1, whole=Usage(DOLLAR))
+    assert (await key.refused(1, whole=Usage(DOLLAR)))[0] is LimitKind.RESERVED
+    await key.settle(last, cost="0.02", at=2)
+    assert (await key.refused(3))[0] is LimitKind.BUDGET
+
+
+@pytest.mark.parametrize("period", ["day", "week", "month"])
+async def test_tokens_have_quotas_for_each_period(ask: Ask, period: Period) -> None:
+    """The only sensible budget for a model without a price."""
+    key = ask(**{f"tokens_{period}": 1000})
+    first, second = [await key.reservation(whole=Usage(0, 400)) for _ in range(2)]
+    assert (await key.refused(whole=Usage(0, 400)))[0] is LimitKind.RESERVED
+    await key.settle(first, tokens=700)
+    await key.settle(second, tokens=300)
+    decision = await key.decision(1)
+    end = period_end(NOW, period)
+    assert (decision.refused, decision.limit) == (LimitKind.QUOTA, 1000)
+    assert (decision.retry_after, decision.should_retry) == (end - NOW - 1, False)
+    assert decision.message.startswith(f"Quota of 1000 tokens a {period} is used up, the next")
+    assert (await key.decision(end - NOW)).is_allowed
+
+
+async def test_prepaid_budget_never_begins_anew(ask: Ask) -> None:
+    key = ask(budget_usd=Decimal(1), period="total")
+    await key.settle(await key.reservation(), cost="1")
+    decision = await key.decision(400 * 86_400)
+    assert (decision.refused, decision.retry_after) == (LimitKind.BUDGET, None)
+    assert (decision.should_retry, decision.message) == (
+        False,
+        "Budget of 1.00 USD in all is used up",
+    )
+
+
+async def test_budget_and_quotas_of_other_periods_are_counted_apart(ask: Ask) -> None:
+    key = ask(budget_usd=Decimal(1), period="week", tokens_day=100, tokens_month=500)
+    await key.settle(await key.reservation(), tokens=100, cost="0.5")
+    day = 86_400
+    decision = await key.decision(1)
+    assert (decision.refused, decision.limit) == (LimitKind.QUOTA, 100)
+    for number in range(1, 5):  # NOW is a Sunday, so a new week has begun
+        await key.settle(await key.reservation(number * day), 100, "0.2", number * day)
+    decision = await key.decision(5 * day)
+    assert (decision.refused, decision.limit) == (LimitKind.QUOTA, 500)
+    assert decision.spent_usd == Decimal("0.8")
+
+
+async def test_other_keys_have_quotas_of_their_own(ask: Ask) -> None:
+    key = ask(tokens_day=100)
+    await key.reservation(whole=Usage(0, 100))
+    assert (await key.decision(whole=Usage(0, 100), key=8)).is_allowed
+
+
+async def test_ledger_knows_of_tokens_too(ask: Ask, limiter: Limiter, ledger: Ledger) -> None:
+    key = ask(tokens_week=100)
+    ledger.tokens["week"] = 100
+    await limiter.prime({KEY: key.limits}, NOW)
+    assert (await key.refused())[0] is LimitKind.QUOTA
+
+
+async def test_key_with_a_new_quota_or_another_period_is_one_to_look_up(
+    ask: Ask, limiter: Limiter
+) -> None:
+    """operators L4."""
+    month, day = Limits(budget_usd=Decimal(5)), Limits(budget_usd=Decimal(5), period="day")
+    await limiter.prime({KEY: month}, NOW)
+    assert limiter.unknown({KEY: month, 8: Limits(rpm=1)}) == {}
+    assert limiter.unknown({KEY: day}) == {KEY: day}
+    assert limiter.unknown({KEY: month, 8: month}) == {8: month}
+
+
+async def test_processes_that_each_count_alone_ask_the_ledger_often(
+    ask: Ask, limiter: Limiter, ledger: Ledger
+) -> None:
+    """operators H4: without Redis the ledger is all that they share."""
+    if limiter.is_shared:
+        return
+    limiter.is_alone = False
+    key = ask(budget_usd=Decimal(5))
+    await limiter.prime({KEY: key.limits}, NOW)
+    ledger.spent["month"] = Decimal(5)
+    await key.reservation(SEED_SECONDS_ALONE + 0.1)
+    await finished(limiter)
+    assert (await key.refused(SEED_SECONDS_ALONE + 0.2))[0] is LimitKind.BUDGET
+
+
 async def test_ledger_is_asked_again_after_a_while(
     ask: Ask, limiter: Limiter, ledger: Ledger
 ) -> None:
@@ -92,9 +206,11 @@ async def test_ledger_that_lags_behind_takes_nothing_back(
 async def test_ledger_that_is_away_does_not_hold_up_the_start(
     limiter: Limiter, ledger: Ledger
 ) -> None:
-    """It is asked for the first key; the others follow with their first requests."""
+    """It is asked once; keys follow with their first requests."""
     ledger.is_away = True
-    await limiter.prime({key: Limits(budget_usd=Decimal(1)) for key in range(5)}, NOW)
+    periods: tuple[Period, ...] = ("day", "month", "week")
+    keys = {n: Limits(budget_usd=Decimal(1), period=period) for n, period in enumerate(periods)}
+    await limiter.prime(keys, NOW)
     assert len(ledger.asked) == 1
 
 

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 from bridge.keys import limiter as limiter_module
 from bridge.keys import redis_limiter
 from bridge.keys.limiter import AWAY, BACK, Limiter
-from bridge.keys.limits import Decision, LimitKind, Limits, Reservation
+from bridge.keys.limits import Decision, LimitKind, Limits, Reservation, Usage
 from tests.fakes import rival
 from tests.fakes.redis import RedisServer
 
@@ -32,13 +32,17 @@ def redis(tmp_path: Path, settings: Any) -> Iterator[RedisServer]:
         yield server
 
 
-async def nothing_spent(key_id: int, period: str) -> Decimal:
-    return Decimal(0)
+async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, Usage]:
+    return {}
+
+
+async def two_dollars(keys: Collection[int], period: str) -> Mapping[int, Usage]:
+    return {key_id: Usage(2 * 10**9) for key_id in keys}
 
 
 @pytest.fixture
 async def limiter(redis: RedisServer) -> AsyncIterator[Limiter]:
-    limiter = Limiter(nothing_spent, rival.LEASE_SECONDS)
+    limiter = Limiter(nothing_used, rival.LEASE_SECONDS)
     yield limiter
     await limiter.aclose()
 
@@ -207,10 +211,7 @@ async def test_what_is_spent_is_read_anew_for_a_redis_that_forgot_it(
     redis.stop()
     redis.start()
 
-    async def spent(key_id: int, period: str) -> Decimal:
-        return Decimal(2)
-
-    monkeypatch.setattr(limiter, "_spent", spent)
+    monkeypatch.setattr(limiter, "_used", two_dollars)
     await let_in(limiter, limits, at=limiter_module.SEED_RETRY_SECONDS + 1)
     await asyncio.gather(*limiter._errands)
     decision = await limiter.admit(KEY, limits, 0, NOW + 20)
@@ -280,7 +281,7 @@ async def test_settlement_outlives_the_request_that_asked_for_it(
 
 
 async def test_last_settlements_are_made_before_the_end(redis: RedisServer) -> None:
-    limiter = Limiter(nothing_spent)
+    limiter = Limiter(nothing_used)
     settling = asyncio.create_task(
         limiter.settle(await let_in(limiter, ONE_PLACE), 0, Decimal(0), NOW)
     )
@@ -295,10 +296,7 @@ async def test_budget_holds_in_memory_when_redis_goes(
 ) -> None:
     """What the ledger told is kept here too."""
 
-    async def spent(key_id: int, period: str) -> Decimal:
-        return Decimal(2)
-
-    monkeypatch.setattr(limiter, "_spent", spent)
+    monkeypatch.setattr(limiter, "_used", two_dollars)
     limits = Limits(budget_usd=Decimal(2))
     await limiter.prime({KEY: limits}, NOW)
     assert limiter.is_shared
@@ -350,7 +348,7 @@ async def test_counts_agree_again_when_redis_dropped_a_part_of_them(
 
 async def test_nothing_stays_in_redis_for_ever(redis: RedisServer, limiter: Limiter) -> None:
     """Every name has our prefix, and an end."""
-    limits = Limits(10, 1000, 10, Decimal(5), "day")
+    limits = Limits(10, 1000, 10, Decimal(5), "day", tokens_month=10**6)
     reservation = await let_in(limiter, limits, 100)
     await asyncio.gather(*limiter._errands)
     await let_in(limiter, limits, 100)
@@ -359,14 +357,14 @@ async def test_nothing_stays_in_redis_for_ever(redis: RedisServer, limiter: Limi
         await until(lambda: bool(redis.names("alive")))
     with redis.client() as client:
         names = redis.names("")
-        assert len(names) == 6
+        assert len(names) == 8
         for name in names:
             assert name.startswith("claude-bridge:limits:")
-            assert 0 < int(client.ttl(name)) <= 86_400 + 3600
+            assert 0 < int(client.ttl(name)) <= 31 * 86_400 + 3600
 
 
 async def test_counters_without_redis_have_nothing_to_do_in_the_background(settings: Any) -> None:
     settings.REDIS_URL = ""
-    limiter = Limiter(nothing_spent)
+    limiter = Limiter(nothing_used)
     await asyncio.wait_for(limiter.run(), WAIT)
     await limiter.aclose()

@@ -1,0 +1,91 @@
+"""Which processes serve with this database, and what keeps them from counting limits together.
+
+Each has a row that it renews. A process that was killed leaves its row behind, which counts until
+it is too old; on this host it counts no longer than the process lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+
+from channels.db import database_sync_to_async
+from django.db import Error
+from django.utils import timezone
+
+from bridge.ledger import upsert
+from bridge.models import GatewayProcess
+
+RENEW_SECONDS = 10.0
+ALIVE = timedelta(seconds=35)
+"""Since a row was renewed."""
+KEPT = timedelta(days=1)
+_RULES = {"host": upsert.LATEST, "pid": upsert.LATEST, "seen_at": upsert.MOST}
+
+
+class ProcessRegistry:
+    """The row of this process, and how many `others` have one.
+
+    `problem` says what is wrong with limits, `noticed` is told how many others there are.
+    """
+
+    def __init__(self, problem: Callable[[], str], noticed: Callable[[int], None]) -> None:
+        self.others = 0
+        self._problem = problem
+        self._noticed = noticed
+        self._host, self._pid = socket.gethostname()[:80], os.getpid()
+        self._name = f"{self._host}:{self._pid}:{secrets.token_hex(4)}"
+
+    async def run(self) -> None:
+        """Renew the row until cancelled. While the database is away nobody is counted anew."""
+        while True:
+            try:
+                self.others = await database_sync_to_async(self.renew)()
+            except Error:
+                pass  # what writes more than this says so
+            else:
+                self._noticed(self.others)
+            await asyncio.sleep(RENEW_SECONDS)
+
+    async def aclose(self) -> None:
+        """The process ends."""
+        try:
+            async with asyncio.timeout(1):
+                await database_sync_to_async(self._leave)()
+        except (Error, TimeoutError):
+            pass  # the row grows old
+
+    # --- in a thread ---
+
+    def renew(self) -> int:
+        """Say that this process serves; how many others do. Raises django.db.Error."""
+        now = timezone.now()
+        told = {"host": self._host, "pid": self._pid, "seen_at": now}
+        row = {"name": self._name, "problem": self._problem()[:300], **told}
+        upsert.merge(GatewayProcess, ("name",), {**_RULES, "problem": upsert.LATEST}, [row])
+        GatewayProcess.objects.filter(seen_at__lt=now - KEPT).delete()
+        return sum(row.name != self._name for row in living())
+
+    def _leave(self) -> None:
+        GatewayProcess.objects.filter(name=self._name).delete()
+
+
+def living() -> list[GatewayProcess]:
+    """The processes that serve now."""
+    rows = GatewayProcess.objects.filter(seen_at__gt=timezone.now() - ALIVE).order_by("name")
+    host = socket.gethostname()[:80]
+    return [row for row in rows if row.host != host or _is_running(row.pid)]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -1,0 +1,71 @@
+"""What a request may cost, before it is sent: an estimate, and what no budget can count."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bridge.keys.authentication import IssuedKey
+from bridge.keys.limits import Usage
+from bridge.ledger.pricing import Prices
+from bridge.routing.resolve import Route, Target
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.request.translate import ChatRequest
+
+logger = logging.getLogger(__name__)
+
+MOST_OUTPUT = 8192
+"""Tokens of an answer that are reserved at most. Clients ask for room that they hardly ever use:
+Claude Code for 32,000 tokens, where its answers have some hundreds."""
+UNPRICED = (
+    "model: no price is known for {model}, and the budget of this API key counts priced models"
+)
+LEFT_OUT = "leaves out {name}: no price is known, so a budget cannot count it"
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What an answer may use, as prices read it."""
+
+    backend: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+def estimate(prices: Prices, targets: Sequence[Target], chat: ChatRequest, longest: int) -> Usage:
+    """What prompt and answer may use, at the dearest of the targets that may come to answer.
+
+    `longest`: the answer that the client asked for, in tokens.
+    """
+    sent = chat.body.get("max_tokens") or chat.body.get("max_completion_tokens") or longest
+    output = min(int(sent), longest, MOST_OUTPUT)
+    costs = [
+        prices.cost(_Expected(target.backend.name, target.model, chat.prompt_tokens, output))
+        for target in targets
+    ]
+    return Usage(max((cost or 0 for cost in costs), default=0), chat.prompt_tokens + output)
+
+
+def countable(route: Route, prices: Prices, key: IssuedKey | None, asked: str) -> Route:
+    """The route as far as this key's budget can count it. Raises a 403 where nothing is left."""
+    if key is None or not key.limits.refuses_unpriced:
+        return route
+    kept = tuple(target for target in route.targets if is_priced(target, prices))
+    if not kept:
+        raise ApiError(403, UNPRICED.format(model=asked[:200]))
+    gone = [target for target in route.targets if target not in kept]
+    names = (f"{target.backend.name}: {target.model}" for target in gone)
+    steps = (*route.steps, *(LEFT_OUT.format(name=name) for name in names))
+    return replace(route, targets=kept, steps=steps) if gone else route
+
+
+def is_priced(target: Target, prices: Prices) -> bool:
+    """Whether it is known what an answer of this target costs, then if not now."""
+    backend = target.backend
+    if backend.is_demo or backend.prefers_own_cost:
+        return True
+    return prices.rates(backend.name, target.model) is not None
