@@ -65,7 +65,7 @@ def test_spent_budget_is_spent_after_a_restart_too(
     for stream in (False, True, False):  # the third begins with 0.50 spent, and may go beyond
         assert first.with_key(key).messages(stream=stream).status == 200
     said = refusal(first, key)
-    assert said.startswith("Budget of 0.7000 USD a day is used up, the next one begins at 2")
+    assert said.startswith("Budget of 0.70 USD a day is used up, the next one begins at 2")
     assert said.endswith("T00:00:00Z")
     assert refusal(first, key, stream=True) == said
     ending(first)
@@ -90,7 +90,7 @@ def test_what_a_killed_process_left_counts_before_the_first_request(
         record.write(spool)
     spool.close()
     second = start_gateway("serve", after=first)
-    assert refusal(second, key).startswith("Budget of 1.0000 USD a month is used up")
+    assert refusal(second, key).startswith("Budget of 1.00 USD a month is used up")
     assert backend.calls == []
 
 
@@ -122,4 +122,4 @@ def test_budget_that_is_raised_lets_requests_in_again(
     raised = "from bridge.models import ApiKey; k = ApiKey.objects.get(); k.budget_usd = '0.4'; "
     gateway.manage("shell", "-v0", "-c", f"{raised}k.save()")
     books.until(client.messages, lambda answer: answer.status == 200, gateway)
-    assert refusal(gateway, key).startswith("Budget of 0.4")
+    assert refusal(gateway, key).startswith("Budget of 0.40 USD a month")
