@@ -54,4 +54,4 @@ application = ProtocolTypeRouter(
         "lifespan": lifespan.lifespan,
     }
 )
-lifespan.start_with_daphne()
+lifespan.adapt_server()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from importlib import import_module
 from typing import Any
 
 from django.conf import settings
@@ -41,11 +42,14 @@ def _stop(loop: asyncio.AbstractEventLoop, of_server: Any, number: int) -> None:
     of_server(number, None)
 
 
-def start_with_daphne() -> None:
-    """Open the gateway as soon as daphne's reactor runs; daphne has no such event for us.
+def adapt_server() -> None:
+    """Bring the limits of connections into the server that this process runs.
 
-    Does nothing in a process where daphne is not the server.
+    Under daphne, also open the gateway as soon as its reactor runs; daphne has no such event.
     """
+    if "uvicorn.protocols.http.httptools_impl" in sys.modules:
+        import_module("bridge.http.uvicorn").adapt()
     reactor = sys.modules.get("twisted.internet.reactor")
     if reactor is not None and "daphne.server" in sys.modules:
+        import_module("bridge.http.daphne").adapt()
         reactor.callWhenRunning(reactor.callLater, 0, gateway.current)

@@ -21,6 +21,8 @@ LAYERS: dict[str, str] = {
     "cluster": "",
     "ids": "",
     T: "",
+    # connections, below requests
+    "http": f"ids {T}",
     # pure: what a request asks for and where it goes
     "routing": T,
     "keys": f"cluster {T} routing",
@@ -35,7 +37,7 @@ LAYERS: dict[str, str] = {
     "backends": f"{T} routing models configuration",
     "probe": f"{T} routing models configuration backends",
     # what runs in one process
-    "runtime": f"cluster {T} keys ledger configuration live backends",
+    "runtime": f"cluster {T} http keys ledger configuration live backends",
     "management": "cluster keys models ledger configuration backends probe runtime",
     # the road of one request, and what the servers call
     "relay": f"ids {T} routing keys ledger live backends runtime",

@@ -17,6 +17,7 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 
+from bridge.http import connections
 from bridge.runtime import gateway
 
 APPLICATION = "proxysite.asgi:application"
@@ -25,6 +26,7 @@ GRACE_BEYOND_DRAIN = 5
 
 def run() -> None:
     """Serve until told to stop."""
+    connections.raise_file_limit()
     if settings.SERVER == "uvicorn":
         _run_uvicorn()
     else:
@@ -41,7 +43,7 @@ def _run_uvicorn() -> None:
         port=settings.PORT,
         workers=settings.WORKERS,
         loop="uvloop",
-        http="httptools",
+        http=import_module("bridge.http.uvicorn").Protocol,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -58,7 +60,8 @@ def _run_uvicorn() -> None:
 def _run_daphne() -> None:
     # Importing daphne's server installs its event loop for the whole process, so it is done
     # only where daphne is to run.
-    daphne = import_module("daphne.server")
+    import_module("daphne.server")
+    daphne = import_module("bridge.http.daphne")
     endpoints = import_module("daphne.endpoints")
     reactor = import_module("twisted.internet.reactor")
     application = import_module(APPLICATION.partition(":")[0]).application

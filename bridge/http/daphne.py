@@ -1,0 +1,300 @@
+"""Daphne's HTTP/1.1 protocol with limits, and with bodies that are not spooled.
+
+Twisted reads a whole body, into a temporary file when it is large, before anybody hears of the
+request. Here the application starts when the headers are there, receives the body in pieces, and
+waits while the client does not take what it wrote. Header blocks, times and the number of
+connections are limited.
+
+Importing this module needs daphne's event loop to be installed, see `runtime.servers`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Any
+
+import daphne.cli
+import daphne.server
+from daphne.http_protocol import HTTPFactory, WebRequest
+from django.conf import settings
+from twisted.web import http
+
+from bridge.http import connections, heads
+from bridge.http.incoming import Incoming
+from bridge.translation.errors.api_error import ApiError
+
+
+class Sender:
+    """A Twisted transport, as the registry of connections sees it."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def unsent(self) -> int:
+        buffer = self._transport
+        return int(len(buffer.dataBuffer) - buffer.offset + buffer._tempDataLen)
+
+    def abort(self) -> None:
+        self._transport.abortConnection()
+
+
+class Request(WebRequest):
+    """A request that is processed when its headers are there.
+
+    Daphne's own `process` checks the head and describes it to the application. It takes the body
+    for complete, and is given an empty one.
+    """
+
+    def __init__(self, channel: Any, *more: Any, **options: Any) -> None:
+        super().__init__(channel, *more, **options)
+        self.incoming = Incoming(channel.let_read, self._invite)
+        self._line = channel
+        self._expects = self._has_begun = False
+
+    def gotLength(self, length: int | None) -> None:
+        self.content = io.BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self.incoming.feed(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """All of the request is there, which only a websocket waits for."""
+        if self._has_begun:
+            self.incoming.end()
+        else:
+            super().requestReceived(command, path, version)
+
+    def begin(self, method: bytes, uri: bytes, version: bytes) -> None:
+        """The headers are there."""
+        self._has_begun = True
+        expected = self.requestHeaders.getRawHeaders(b"expect", [b""])[0]
+        self._expects = version == b"HTTP/1.1" and expected.lower() == b"100-continue"
+        self.requestHeaders.removeHeader(b"upgrade")
+        self.method, self.uri, self.clientproto = method, uri, version
+        self.path, _, _ = uri.partition(b"?")
+        self.args: dict[bytes, list[bytes]] = {}
+        asyncio.get_running_loop().call_soon(self._process)
+
+    def _process(self) -> None:
+        """Behind the piece of data that the headers came in, which often holds the body."""
+        if not self._disconnected:
+            self.process()
+
+    def _invite(self) -> None:
+        if self._expects and not self._response_started and not self._disconnected:
+            self._line._send100Continue()
+
+    async def send(self, message: Any) -> None:
+        """An ASGI message, as soon as the client took what was written before."""
+        await self._line.writable.wait()
+        await self.server.handle_reply(self, message)
+
+    def handle_reply(self, message: Any) -> None:
+        if message["type"] == "http.response.start" and not self._response_started:
+            self._prepare_end(message.get("headers", ()))
+        super().handle_reply(message)
+
+    def _prepare_end(self, headers: Any) -> None:
+        """Whether the connection closes behind the answer."""
+        closes = any(n.lower() == b"connection" and v.lower() == b"close" for n, v in headers)
+        if closes:
+            self._line.persistent = False
+        elif not self.incoming.is_complete:
+            self._line.persistent = False
+            self.responseHeaders.setRawHeaders(b"connection", [b"close"])
+
+    def setResponseCode(self, code: int, message: bytes | None = None) -> None:
+        super().setResponseCode(code, message or heads.PHRASES.get(code))
+
+
+class Channel(http.HTTPChannel):
+    """One connection."""
+
+    MAX_LENGTH = heads.MAX_HEAD_BYTES
+    totalHeadersSize = 2 * heads.MAX_HEAD_BYTES  # lineReceived looks first
+    maxHeaders = heads.MAX_HEAD_BYTES
+    requestFactory = Request
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self._discards = False
+        self._allowance = 0
+        self._has_body = False
+        self._head_bytes = 0
+
+    # --- the connection ---
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.open = connections.current()
+        peer = str(getattr(self.transport.getPeer(), "host", ""))
+        self.connection, refusal = self.open.open(peer, Sender(self.transport))
+        if refusal is not None:
+            self.refuse(refusal)
+
+    def connectionLost(self, reason: Any) -> None:
+        self.open.close(self.connection)
+        self.writable.set()
+        super().connectionLost(reason)
+
+    def pauseProducing(self) -> None:
+        self.writable.clear()
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.writable.set()
+        super().resumeProducing()
+
+    def stopProducing(self) -> None:
+        self.writable.set()
+        super().stopProducing()
+
+    def let_read(self, may: bool) -> None:
+        """Whether the body of the request under way is read."""
+        if may:
+            self._networkProducer.resumeProducing()
+        elif not self._discards:
+            self._networkProducer.pauseProducing()
+
+    # --- reading ---
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._discards:
+            self._discard(len(data))
+            return
+        if not (self._handlingRequest or self._has_body):
+            self.connection.waits_for_head()
+        super().dataReceived(data)
+
+    def lineReceived(self, line: bytes) -> None:
+        if self._discards:
+            return
+        self._head_bytes += len(line) + len(b"\r\n")
+        if self._head_bytes > heads.MAX_HEAD_BYTES:
+            self.refuse(heads.TOO_LARGE)
+            return
+        super().lineReceived(line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if self._discards:
+            self._discard(len(data))
+            return
+        super().rawDataReceived(data)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        if not self._discards:
+            self.refuse(heads.TOO_LARGE)
+
+    def allHeadersReceived(self) -> None:
+        """Instead of Twisted's, which invites every body and makes a file for it."""
+        request = self.requests[-1]
+        self.connection.has_head()
+        self._head_bytes = 0
+        self.persistent = self.checkPersistence(request, self._version)
+        request.gotLength(self.length)
+        self._has_body = self.length != 0
+        self._idle_time = self.setTimeout(None)
+        if self._has_body or not _is_socket(request):
+            request.begin(self._command, self._path, self._version)
+
+    def allContentReceived(self) -> None:
+        self._has_body = False
+        super().allContentReceived()
+        self._savedTimeOut = self._idle_time
+        if self.transport.protocol is not self:
+            self._follow(self.transport.protocol)
+
+    def _follow(self, socket: Any) -> None:
+        """A websocket has taken over. It counts as a connection until it closes."""
+        lost = socket.connectionLost
+
+        def connectionLost(reason: Any) -> None:
+            self.open.close(self.connection)
+            lost(reason)
+
+        socket.connectionLost = connectionLost
+
+    # --- ending ---
+
+    def requestDone(self, request: Any) -> None:
+        if self._has_body:  # nobody wanted the rest of it
+            self.requests.remove(request)
+            self._has_body = False
+            self.linger()
+            return
+        if self._dataBuffer:
+            self.connection.waits_for_head()
+        super().requestDone(request)
+
+    def refuse(self, error: ApiError) -> None:
+        """Answer without a request, and close."""
+        self.transport.write(heads.refusal(error))
+        self.linger()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        if not self._discards:
+            self.refuse(heads.MALFORMED)
+
+    def linger(self) -> None:
+        """Everything is written: read on for a while, so that the client gets to read it."""
+        self._discards, self._allowance = True, settings.MAX_BODY_BYTES
+        self.setTimeout(None)
+        if not (self.open.may_linger() and hasattr(self.transport, "loseWriteConnection")):
+            self.loseConnection()
+            return
+        self.connection.linger()
+        self._networkProducer.resumeProducing()
+        self.transport.loseWriteConnection()
+
+    def _discard(self, size: int) -> None:
+        self._allowance -= size
+        if self._allowance < 0:
+            self.transport.abortConnection()
+
+
+def _is_socket(request: Any) -> bool:
+    upgrade = request.requestHeaders.getRawHeaders(b"upgrade", [b""])[0]
+    return bool(upgrade.lower() == b"websocket")
+
+
+class Factory(HTTPFactory):
+    """Makes the connections. HTTP/2 is not offered: it is a front's task, like TLS."""
+
+    def protocol(self) -> Channel:
+        return Channel()
+
+    def acceptableProtocols(self) -> list[bytes]:
+        return [b"http/1.1"]
+
+    def buildProtocol(self, addr: Any) -> Channel:
+        channel: Channel = super().buildProtocol(addr)
+        channel.requestFactory = Request
+        channel.timeOut = max(channel.timeOut, settings.HEADER_TIMEOUT)
+        return channel
+
+
+class Server(daphne.server.Server):
+    """Daphne, whose applications receive and send by the classes above."""
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        if not isinstance(protocol, Request):
+            return super().create_application(protocol, scope)
+        scope.setdefault("asgi", {"version": "3.0"})
+        answering = self.application(
+            scope=scope, receive=protocol.incoming.receive, send=protocol.send
+        )
+        if protocol not in self.connections:
+            answering.close()
+            return None
+        running = asyncio.ensure_future(answering)
+        self.connections[protocol]["application_instance"] = running
+        return protocol.incoming
+
+
+def adapt() -> None:
+    """Use what is above in this process, also when daphne was started by its own command."""
+    daphne.server.HTTPFactory = Factory
+    daphne.cli.CommandLineInterface.server_class = Server
