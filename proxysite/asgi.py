@@ -17,9 +17,10 @@ from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
-pages = get_asgi_application()
+pages: Any = get_asgi_application()
 
 from bridge.api import endpoints  # noqa: E402 - Django must be set up before the apps are imported
+from bridge.api.entrance import bounded, entrance, unknown  # noqa: E402
 from dashboard.live import consumers  # noqa: E402
 from dashboard.live.origins import OwnOrigin  # noqa: E402
 from proxysite import lifespan  # noqa: E402
@@ -34,22 +35,23 @@ sockets = URLRouter(
         _re_path(r"", consumers.nowhere),
     ]
 )
+requests = URLRouter(
+    [
+        _path("v1/messages", endpoints.messages),
+        _path("v1/messages/count_tokens", endpoints.count_tokens),
+        _path("v1/models", endpoints.models),
+        _re_path(r"^v1/models/(?P<name>.+)$", endpoints.model),
+        _path("health", endpoints.health),
+        _path("_schemas", endpoints.schemas),
+        _path("metrics", endpoints.prometheus),
+        _path("api/hello", endpoints.hello),
+        _re_path(r"^$|^(admin|dashboard|my|static)(/|$)", bounded(pages)),
+        _re_path(r"", unknown(endpoints.not_found, bounded(pages))),
+    ]
+)
 application = ProtocolTypeRouter(
     {
-        "http": URLRouter(
-            [
-                _path("v1/messages", endpoints.messages),
-                _path("v1/messages/count_tokens", endpoints.count_tokens),
-                _path("v1/models", endpoints.models),
-                _re_path(r"^v1/models/(?P<name>.+)$", endpoints.model),
-                _path("health", endpoints.health),
-                _path("_schemas", endpoints.schemas),
-                _path("metrics", endpoints.prometheus),
-                _path("api/hello", endpoints.hello),
-                _re_path(r"^$|^(admin|dashboard|my|static)(/|$)", pages),
-                _re_path(r"", endpoints.not_found),
-            ]
-        ),
+        "http": entrance(requests),
         "websocket": AllowedHostsOriginValidator(OwnOrigin(SessionMiddlewareStack(sockets))),
         "lifespan": lifespan.lifespan,
     }

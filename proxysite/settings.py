@@ -13,6 +13,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from bridge.keys.authentication import is_loopback
 from proxysite import __version__
 from proxysite import environment as read
 from proxysite.theme import UNFOLD as UNFOLD
@@ -148,6 +149,7 @@ LOGGING: dict[str, Any] = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
+    "filters": {"refused": {"()": "bridge.pages.refusals.WithoutTraceback"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
@@ -157,6 +159,7 @@ LOGGING: dict[str, Any] = {
         # counts a try as failed until its password is known to be right;
         # bridge.accounts.login_throttle logs
         "axes": {"level": "ERROR"},
+        "django.request": {"filters": ["refused"]},
         # tells of each statement that a lost connection cut short; whoever made it tells it too
         "psycopg": {"level": "ERROR"},
     },
@@ -167,8 +170,12 @@ LOGGING: dict[str, Any] = {
 DEBUG = False
 SECRET_KEY = read.secret("SECRET_KEY") or read.secret_from_file(DATA_DIR / "secret_key")
 SECRET_KEY_FALLBACKS = read.secret_list("SECRET_KEY_FALLBACKS")
-ALLOWED_HOSTS = read.names("ALLOWED_HOSTS", "*")
+# A name that a web page has pointed at this machine is not among them.
+_LOOPBACK = "localhost,.localhost,127.0.0.1,[::1]"
+ALLOWED_HOSTS = read.names("ALLOWED_HOSTS", _LOOPBACK if is_loopback(HOST) else "*")
+CORS_ORIGINS = read.names("CORS_ORIGINS")
 CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS")
+CSRF_FAILURE_VIEW = "bridge.pages.refusals.csrf_failure"
 # Behind a TLS front that sets the headers itself; anybody could set them on an open port.
 TRUST_FORWARDED_PROTO = read.flag("TRUST_FORWARDED_PROTO", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_FORWARDED_PROTO else None
@@ -263,7 +270,7 @@ if REDIS_URL:
     from bridge.cluster import redis  # here, because the import is slow
 
     CHANNEL_LAYERS["default"] = redis.channel_layer(REDIS_URL)
-    LOGGING["filters"] = {"away": {"()": "bridge.cluster.redis.WithoutAway"}}
+    LOGGING["filters"]["away"] = {"()": "bridge.cluster.redis.WithoutAway"}
     LOGGING["loggers"]["channels_redis.pubsub"] = {"filters": ["away"]}
 
 # --- pages ------------------------------------------------------------------------------------

@@ -13,4 +13,6 @@ urlpatterns = [
     path("dashboard/", include("dashboard.urls")),
     path("my/", include("dashboard.my_urls")),
 ]
-handler404 = "bridge.pages.welcome.not_found"
+handler400 = "bridge.pages.refusals.bad_request"
+handler403 = "bridge.pages.refusals.forbidden"
+handler404 = "bridge.pages.refusals.not_found"

@@ -72,7 +72,7 @@ def test_make_targets_and_commands_exist(page: Path) -> None:
 
 
 def routed(path: str) -> bool:
-    router = asgi.application.application_mapping["http"]
+    router = asgi.requests
     first = next(route for route in router.routes if route.pattern.match(path.lstrip("/")))
     return first is not router.routes[-1]
 
@@ -85,7 +85,7 @@ def test_documented_endpoints_are_routed() -> None:
 
 
 def test_routed_endpoints_are_documented() -> None:
-    router = asgi.application.application_mapping["http"]
+    router = asgi.requests
     documented = text(ROOT / "docs/reference/endpoints.md")
     for route in router.routes:
         pattern = str(route.pattern)

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -18,15 +19,10 @@ from django.conf import settings
 
 from bridge.api import metrics
 from bridge.api import models as report
-from bridge.api.request_body import (
-    ClientLeft,
-    Receive,
-    Scope,
-    Send,
-    headers_of,
-    read_body,
-    server_address,
-)
+from bridge.api.body_memory import BodyMemory, Share
+from bridge.api.hosts import arrival_address
+from bridge.api.replies import fail, reply, start
+from bridge.api.request_body import ClientLeft, Receive, Scope, Send, headers_of, read_body
 from bridge.ids import mint
 from bridge.keys import authentication
 from bridge.relay import count_tokens as counting
@@ -49,33 +45,27 @@ Written = tuple[int, dict[str, str], bytes]
 Writer = Callable[[Gateway, Call, Scope], Awaitable[Written]]
 
 
-# --- writing ----------------------------------------------------------------------------------
-
-
-async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
-    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-
-
-async def _reply(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
-    await _start(send, status, {**headers, "content-length": str(len(body))})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _fail(send: Send, error: ApiError, request_id: str) -> None:
-    headers = {**JSON_HEADERS, **error.reply_headers(), "request-id": request_id}
-    await _reply(send, error.status, headers, error.body(request_id))
-
-
 # --- reading ----------------------------------------------------------------------------------
 
 
-async def _call(scope: Scope, receive: Receive, request_id: str) -> Call:
+bodies = BodyMemory(settings.MAX_BODY_MEMORY, "setting MAX_BODY_MEMORY")
+
+
+def _head(scope: Scope, request_id: str) -> Call:
+    """The request without its body."""
     headers = headers_of(scope)
-    body = b""
-    if scope["method"] == "POST":
-        body = await read_body(headers, receive, settings.MAX_BODY_BYTES)
-    return Call(scope["path"], headers, body, server_address(scope), request_id)
+    address = arrival_address(scope, headers)
+    return Call(scope["path"], headers, b"", address, request_id)
+
+
+async def _with_body(head: Call, receive: Receive, share: Share) -> Call:
+    """The request with its body, which is received only from a caller with a key."""
+    gateway = gateways.current()
+    await gateway.ready()
+    _admit(gateway, head)
+    return replace(
+        head, body=await read_body(head.headers, receive, settings.MAX_BODY_BYTES, share)
+    )
 
 
 def _check_method(scope: Scope, *allowed: str) -> None:
@@ -95,24 +85,30 @@ def json_endpoint(handler: Handler, *methods: str) -> Endpoint:
 
 
 def whole_endpoint(write: Writer, *methods: str) -> Endpoint:
-    """An endpoint that answers in one piece. HEAD is GET without the body."""
+    """An endpoint that answers in one piece. HEAD is GET without the body.
+
+    What takes nothing but POST reads a body; all others leave it unread.
+    """
+    reads = methods == ("POST",)
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"req_{mint()}"
         try:
             _check_method(scope, *methods)
-            call = await _call(scope, receive, request_id)
-            status, headers, body = await write(gateways.current(), call, scope)
+            call = _head(scope, request_id)
+            with bodies.share() as share:
+                call = await _with_body(call, receive, share) if reads else call
+                status, headers, body = await write(gateways.current(), call, scope)
         except ApiError as error:
-            await _fail(send, error, request_id)
+            await fail(send, error, request_id)
         except ClientLeft:
             return
         except Exception:
             logger.exception("%s: %s", request_id, INTERNAL)
-            await _fail(send, ApiError(500, INTERNAL), request_id)
+            await fail(send, ApiError(500, INTERNAL), request_id)
         else:
             body = b"" if scope["method"] == "HEAD" else body
-            await _reply(send, status, {**headers, "request-id": request_id}, body)
+            await reply(send, status, {**headers, "request-id": request_id}, body)
 
     return endpoint
 
@@ -134,14 +130,21 @@ async def messages(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         _check_method(scope, "POST")
     except ApiError as error:
-        await _fail(send, error, request_id)
+        await fail(send, error, request_id)
         return
-    try:
-        call = await _call(scope, receive, request_id)
-    except ApiError as fault:  # on record like any other refusal
-        call = Call(scope["path"], headers_of(scope), b"", server_address(scope), request_id, fault)
-    except ClientLeft:
-        return
+    with bodies.share() as share:
+        call = _head(scope, request_id)
+        try:
+            call = await _with_body(call, receive, share)
+        except ApiError as fault:  # on record like any other refusal
+            call = replace(call, fault=fault)
+        except ClientLeft:
+            return
+        await _answer(call, receive, send)
+
+
+async def _answer(call: Call, receive: Receive, send: Send) -> None:
+    """Relay the request; stop when the client leaves."""
     task = asyncio.current_task()
     assert task is not None
     watcher = asyncio.get_running_loop().create_task(_cancel_when_left(receive, task))
@@ -160,7 +163,7 @@ async def _relay(call: Call, send: Send, watcher: asyncio.Task[None]) -> None:
     async with aclosing(relay(gateways.current(), call)) as parts:
         async for part in parts:
             if isinstance(part, Head):
-                await _start(send, part.status, part.headers)
+                await start(send, part.status, part.headers)
             else:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
     # Servers tell a finished request "disconnected" too: from here on nobody shall listen.
@@ -237,7 +240,7 @@ async def _not_found(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
     """HEAD or GET /api/hello: Claude Code opens its connection with it."""
-    await _reply(send, 200, {"request-id": f"req_{mint()}"}, b"")
+    await reply(send, 200, {"request-id": f"req_{mint()}"}, b"")
 
 
 ANY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

@@ -1,11 +1,15 @@
-"""Reading an HTTP request from its ASGI messages: headers, body, size limit, content encoding."""
+"""Reading an HTTP request from its ASGI messages: headers, body, limits, content encoding."""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from django.conf import settings
+
+from bridge.api.body_memory import Share
 from bridge.translation.errors.api_error import ApiError
 
 Scope = MutableMapping[str, Any]
@@ -14,6 +18,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 """Content encodings that the standard library can undo, and zlib's window for each."""
+
+SLOWEST = 1024
+"""Bytes a second that a body must come with on the average, after BODY_IDLE_TIMEOUT."""
+INLINE_BYTES = 256 * 1024
+"""Compressed bodies up to this size are unpacked on the event loop."""
 
 
 class ClientLeft(Exception):
@@ -29,45 +38,78 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return headers
 
 
-def server_address(scope: Scope) -> str:
-    """The address on which the server took this request; a Unix socket counts as local."""
-    server = scope.get("server")
-    return str(server[0]) if server and server[0] else "127.0.0.1"
+class BodyReader:
+    """Receives a body within its limits: `limit` bytes, its share of the memory, and time."""
+
+    def __init__(self, receive: Receive, limit: int, share: Share) -> None:
+        self._receive, self._limit, self._share = receive, limit, share
+        self._started = asyncio.get_running_loop().time()
+        self._size = 0
+        self.is_complete = False
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """The next ASGI message. Raises a 408, 413 or 529; behind the body it only waits."""
+        if self.is_complete:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._patience()):
+                message = await self._receive()
+        except TimeoutError:
+            raise ApiError(408, "Request body did not come in time (BODY_IDLE_TIMEOUT)") from None
+        size = len(message.get("body", b""))
+        self._size += size
+        if self._size > self._limit:
+            raise too_large(self._limit)
+        self._share.take(size)
+        self.is_complete = not message.get("more_body")
+        return message
+
+    def _patience(self) -> float:
+        """Seconds for the next piece, which keep the whole from being slower than SLOWEST."""
+        idle: float = settings.BODY_IDLE_TIMEOUT
+        passed = asyncio.get_running_loop().time() - self._started
+        return max(0.0, min(idle, idle + self._size / SLOWEST - passed))
 
 
-async def read_body(headers: dict[str, str], receive: Receive, limit: int) -> bytes:
-    """The whole body, decoded. Raises a 413 above `limit` bytes, ClientLeft when it never ends."""
+async def read_body(headers: dict[str, str], receive: Receive, limit: int, share: Share) -> bytes:
+    """The whole body, decoded. Raises ApiError, and ClientLeft when it never ends."""
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise too_large(limit)
-    parts, size = list[bytes](), 0
-    while True:
-        message = await receive()
+    encoding = headers.get("content-encoding", "").strip().lower()
+    _check_encoding(encoding)
+    reader, parts = BodyReader(receive, limit, share), list[bytes]()
+    while not reader.is_complete:
+        message = await reader.receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
-        part = message.get("body", b"")
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            raise too_large(limit)
-        if not message.get("more_body"):
-            break
-    return _decoded(b"".join(parts), headers.get("content-encoding", "").strip().lower(), limit)
+        parts.append(message.get("body", b""))
+    body = b"".join(parts)
+    if encoding in ("", "identity"):
+        return body
+    if len(body) > INLINE_BYTES:
+        plain = await asyncio.to_thread(_decoded, body, encoding, limit)
+    else:
+        plain = _decoded(body, encoding, limit)
+    share.take(len(plain))
+    return plain
 
 
 def too_large(limit: int) -> ApiError:
-    message = f"Request exceeds the maximum size of {limit} bytes (setting MAX_BODY_BYTES)"
-    return ApiError(413, message)
+    setting = " (setting MAX_BODY_BYTES)" if limit == settings.MAX_BODY_BYTES else ""
+    return ApiError(413, f"Request exceeds the maximum size of {limit} bytes{setting}")
 
 
-def _decoded(body: bytes, encoding: str, limit: int) -> bytes:
-    if encoding in ("", "identity"):
-        return body
-    if encoding not in _WINDOWS:
+def _check_encoding(encoding: str) -> None:
+    """One encoding is undone; several in each other would multiply what a few bytes become."""
+    if encoding and encoding != "identity" and encoding not in _WINDOWS:
         raise ApiError.invalid(
             f"content-encoding: {encoding[:40]!r} is not supported",
             error_code="request_body_encoding_unsupported",
         )
+
+
+def _decoded(body: bytes, encoding: str, limit: int) -> bytes:
     inflater = zlib.decompressobj(_WINDOWS[encoding])
     try:
         plain = inflater.decompress(body, limit + 1)
@@ -77,4 +119,6 @@ def _decoded(body: bytes, encoding: str, limit: int) -> bytes:
         raise too_large(limit)
     if not inflater.eof:
         raise ApiError.invalid(f"content-encoding: the {encoding} body is cut off")
+    if inflater.unused_data:
+        raise ApiError.invalid(f"content-encoding: bytes follow the {encoding} body")
     return plain

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from bridge.api import models
 from bridge.configuration.snapshot import DEMO_MODEL
-from bridge.ids import mint
 from bridge.runtime import gateway
-from bridge.translation.errors.api_error import ApiError
 
 _STATES = {
     "ok": ("good", "Serving"),
@@ -40,11 +38,3 @@ async def welcome(request: HttpRequest) -> HttpResponse:
     response = render(request, "bridge/welcome.html", context)
     response["Cache-Control"] = "no-store"
     return response
-
-
-def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """A path of the control plane that does not exist: the same 404 as everywhere else."""
-    request_id = f"req_{mint()}"
-    error = ApiError(404, "Not found")
-    headers = {**error.reply_headers(), "request-id": request_id}
-    return JsonResponse(error.envelope(request_id), status=404, headers=headers)

@@ -35,7 +35,8 @@ RESTARTING = "Gateway is restarting"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An HTTP request. Header names in lower case; `address` is the server's own.
+    """An HTTP request. Header names in lower case; `address` is the server's own, on which the
+    request arrived, or "" where a front handed it on.
 
     `fault`: why its body cannot be read, which is then empty.
     """

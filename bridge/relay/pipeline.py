@@ -27,7 +27,7 @@ from bridge.relay.exchange import Call, Exchange, Head
 from bridge.relay.prepare import route_request, wait_for_lists
 from bridge.relay.pump import pump, to_bytes
 from bridge.routing import resolve
-from bridge.runtime.gateway import Gateway
+from bridge.runtime.gateway import STARTING, Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import encode
 from bridge.translation.request.schema import MessagesRequest, read_request
@@ -72,6 +72,8 @@ async def relay(gateway: Gateway, call: Call) -> AsyncGenerator[Part]:
 
 async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     gateway, call, record = exchange.gateway, exchange.call, exchange.record
+    if call.fault is not None and call.fault.message == STARTING:
+        raise call.fault  # it was waited for already
     await gateway.ready()
     _check_capacity(gateway)
     caller = authentication.identify(call.headers, gateway.snapshot.keys, gateway.keys, time.time())

@@ -19,6 +19,8 @@ NO_WHOLE = [*NO_NUMBER, "1.5"]
 NO_FLAG = ["maybe", "2"]
 NO_MAP = ["{", "[]", '"x"', '{"a": 1}', '{"a": null}', '{"a": ""}', "{'a': 'b'}"]
 
+LOOPBACK = ["localhost", ".localhost", "127.0.0.1", "[::1]"]
+
 # variable: default, good text, what it becomes, bad texts
 VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "HOST": ("127.0.0.1", "0.0.0.0", "0.0.0.0", []),
@@ -57,6 +59,12 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "MAX_BODY_BYTES": (32 * 2**20, "5000", 5000, [*NO_WHOLE, "0", "32MB"]),
     "MAX_JSON_DEPTH": (100, "50", 50, [*NO_WHOLE, "9"]),
     "MAX_IN_FLIGHT": (0, "100", 100, NO_WHOLE),
+    "MAX_BODY_MEMORY": (2**29, "5000", 5000, [*NO_WHOLE, "0"]),
+    "MAX_CONNECTIONS": (0, "100", 100, NO_WHOLE),
+    "MAX_CONNECTIONS_PER_ADDRESS": (0, "100", 100, NO_WHOLE),
+    "HEADER_TIMEOUT": (30, "5", 5, [*NO_NUMBER, "0"]),
+    "BODY_IDLE_TIMEOUT": (30, "5", 5, [*NO_NUMBER, "0"]),
+    "WRITE_TIMEOUT": (120, "5", 5, [*NO_NUMBER, "0"]),
     "BREAKER_FAILURES": (5, "3", 3, [*NO_WHOLE, "0"]),
     "BREAKER_SECONDS": (30, "10", 10, [*NO_NUMBER, "0"]),
     "RATE_LIMIT_REST_MAX": (3600, "0", 0, NO_NUMBER),
@@ -80,7 +88,8 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     ),
     "LOG_LEVEL": ("info", "DEBUG", "debug", ["loud"]),
     "DEBUG_PROXY": (False, "on", True, NO_FLAG),
-    "ALLOWED_HOSTS": (["*"], "a.example, b.example", ["a.example", "b.example"], []),
+    "ALLOWED_HOSTS": (LOOPBACK, "a.example, b.example", ["a.example", "b.example"], []),
+    "CORS_ORIGINS": ([], "https://a.example, null", ["https://a.example", "null"], []),
     "CSRF_TRUSTED_ORIGINS": ([], "https://a.example", ["https://a.example"], []),
     "TRUST_FORWARDED_PROTO": (False, "1", True, NO_FLAG),
     "SECRET_KEY_FALLBACKS": ([], " old, older ", ["old", "older"], ["cl\u00e9"]),
@@ -119,6 +128,14 @@ def test_variable_has_its_default_and_takes_a_good_value(load: Load, name: str) 
     assert load(**{name: text}, **BESIDE.get(name, {}))[name] == value
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "::"])
+def test_address_that_others_can_reach_serves_every_name(load: Load, host: str) -> None:
+    """What it is reached by is not known there; on loopback only its own names can be meant."""
+    assert load(HOST=host)["ALLOWED_HOSTS"] == ["*"]
+    assert load(HOST=host, ALLOWED_HOSTS="a.example")["ALLOWED_HOSTS"] == ["a.example"]
+    assert load(HOST="::1")["ALLOWED_HOSTS"] == LOOPBACK
+
+
 @pytest.mark.parametrize(("name", "text"), BAD)
 def test_bad_value_is_refused_by_the_name_of_its_variable(load: Load, name: str, text: str) -> None:
     """Ours: with the variable's name and what was expected."""
@@ -154,7 +171,7 @@ def test_every_variable_is_documented_with_its_default() -> None:
     for name, (default, *_) in VARIABLES.items():
         told = rows[name].strip(" `")
         shown = str(int(default)) if isinstance(default, bool) else str(default)
-        expected = {"[]": "", "['*']": "*"}.get(shown, shown)
+        expected = {"[]": "", str(LOOPBACK): "loopback names"}.get(shown, shown)
         assert told == expected, name
 
 

@@ -1,17 +1,30 @@
 """Reading a request from its ASGI messages."""
 
+import asyncio
 import gzip
+import random
 import zlib
 from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
 
-from bridge.api.request_body import ClientLeft, headers_of, read_body, server_address
+from bridge.api import request_body
+from bridge.api.body_memory import BodyMemory
+from bridge.api.request_body import ClientLeft, headers_of
+from bridge.api.request_body import read_body as read
 from bridge.translation.errors.api_error import ApiError
 
 Message = MutableMapping[str, Any]
 LIMIT = 1000
+
+
+async def read_body(headers: dict[str, str], incoming: "Incoming", limit: int) -> bytes:
+    """With memory for two bodies."""
+    with BodyMemory(2 * LIMIT, "setting MAX_BODY_MEMORY").share() as share:
+        return await read(headers, incoming, limit, share)
+
+
 TEXT = b'{"model": "m"}'
 
 
@@ -43,15 +56,6 @@ def test_header_names_are_lower_case_and_repeats_are_joined() -> None:
     assert headers_of({"headers": raw}) == {"anthropic-beta": "a,b, c", "x-name": "M\u00fcller"}
 
 
-@pytest.mark.parametrize(
-    ("server", "address"),
-    [(("192.0.2.7", 80), "192.0.2.7"), (None, "127.0.0.1"), (("", None), "127.0.0.1")],
-)
-def test_server_address_is_where_the_request_arrived(server: object, address: str) -> None:
-    """G10 hangs on it; a Unix socket counts as local."""
-    assert server_address({"server": server}) == address
-
-
 async def test_body_is_joined_from_its_parts() -> None:
     assert await read_body({}, Incoming(b"ab", b"", b"c"), LIMIT) == b"abc"
     assert await read_body({}, Incoming(b""), LIMIT) == b""
@@ -68,7 +72,12 @@ async def test_limit_is_exact() -> None:
     error = await refusal(Incoming(b"x" * LIMIT, b"y"))
     assert (error.status, error.type) == (413, "request_too_large")
     assert error.message.startswith("Request exceeds the maximum size of 1000 bytes")
-    assert "MAX_BODY_BYTES" in error.message
+
+
+async def test_limit_of_the_setting_is_named_as_such(settings: Any) -> None:
+    settings.MAX_BODY_BYTES = LIMIT
+    error = await refusal(Incoming(b"x" * LIMIT, b"y"))
+    assert error.message.endswith("1000 bytes (setting MAX_BODY_BYTES)")
 
 
 async def test_announced_length_is_believed_before_a_byte_is_read() -> None:
@@ -106,7 +115,14 @@ async def test_other_encodings_are_refused_with_their_code(encoding: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "body", [b"no gzip at all", gzip.compress(TEXT)[:-4], gzip.compress(TEXT)[:5], b""]
+    "body",
+    [
+        b"no gzip at all",
+        gzip.compress(TEXT)[:-4],
+        gzip.compress(TEXT)[:5],
+        b"",
+        gzip.compress(TEXT) + b"more",
+    ],
 )
 async def test_broken_compression_is_the_callers_fault(body: bytes) -> None:
     assert (await refusal(Incoming(body), content_encoding="gzip")).status == 400
@@ -117,3 +133,56 @@ async def test_body_that_swells_is_stopped_at_the_limit() -> None:
     bomb = gzip.compress(b"0" * 500_000)
     assert len(bomb) < LIMIT
     assert (await refusal(Incoming(bomb), content_encoding="gzip")).status == 413
+
+
+async def test_compressed_body_is_unpacked_once_whatever_its_size() -> None:
+    """Work of a large one is done off the event loop, within the same limits."""
+    plain = random.Random(1).randbytes(400_000)
+    packed = gzip.compress(plain)
+    with BodyMemory(10**6, "").share() as share:
+        encoded = {"content-encoding": "gzip"}
+        assert await read(encoded, Incoming(packed), 10**6, share) == plain
+        assert share.size == len(packed) + len(plain)
+
+
+async def test_bodies_that_are_held_share_the_memory() -> None:
+    """attack F5: what strangers send must not add up."""
+    memory = BodyMemory(2 * LIMIT, "setting MAX_BODY_MEMORY")
+    with memory.share() as first:
+        await read({}, Incoming(b"x" * LIMIT), LIMIT, first)
+        with memory.share() as second:
+            await read({}, Incoming(b"x" * LIMIT), LIMIT, second)
+            with memory.share() as third, pytest.raises(ApiError) as caught:
+                await read({}, Incoming(b"x"), LIMIT, third)
+        assert (caught.value.status, memory.held) == (529, LIMIT)
+        assert "MAX_BODY_MEMORY" in caught.value.message
+    assert memory.held == 0
+
+
+async def test_body_that_stops_coming_is_not_waited_for(settings: Any) -> None:
+    settings.BODY_IDLE_TIMEOUT = 0.01
+
+    async def silence() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with BodyMemory(LIMIT, "").share() as share, pytest.raises(ApiError) as caught:
+        await read({}, silence, LIMIT, share)
+    assert (caught.value.status, caught.value.type) == (408, "timeout_error")
+    assert "BODY_IDLE_TIMEOUT" in caught.value.message
+
+
+async def test_body_that_comes_byte_by_byte_is_not_waited_for(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece in time, the whole too slow."""
+    settings.BODY_IDLE_TIMEOUT = 0.02
+    monkeypatch.setattr(request_body, "SLOWEST", 10**12)
+
+    async def drip() -> Message:
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    with BodyMemory(10**9, "").share() as share, pytest.raises(ApiError) as caught:
+        await read({}, drip, 10**9, share)
+    assert caught.value.status == 408 and share.size > 1

@@ -47,6 +47,11 @@ ODD = [
 needs_node = pytest.mark.skipif(not shutil.which("node"), reason="there is no node here")
 
 
+@pytest.fixture(autouse=True)
+def _served_by_that_name(settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["gateway.test"]
+
+
 def a_connection(model: str = "test/alpha", small: str = "", **facts: Any) -> Connection:
     return Connection(URL, model, ModelFacts(model, **facts), small)
 

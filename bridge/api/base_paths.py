@@ -1,0 +1,28 @@
+"""Paths as clients send them whose base address is not exactly what they should have been given.
+
+An OpenAI client is given an address that ends in `/v1`, and people copy it. Clients of the Messages
+API put `/v1/messages` behind whatever they were given.
+"""
+
+from __future__ import annotations
+
+BASES = ("/v1/messages", "/anthropic", "/v1")
+"""What stands in front of the API's paths, from the longest to the shortest."""
+
+API = ("/v1/", "/api/hello")
+
+
+def canonical(path: str) -> str:
+    """The path without a base in front of it and without a slash behind it."""
+    while (rest := _without_base(path)) != path:
+        path = rest
+    stripped = path.rstrip("/")
+    return stripped if path.startswith(API) and f"{stripped}/" != API[0] else path
+
+
+def _without_base(path: str) -> str:
+    for base in BASES:
+        rest = "/" + path.removeprefix(base).lstrip("/")
+        if path.startswith(f"{base}/") and rest.startswith(API):
+            return rest
+    return path

@@ -1,0 +1,122 @@
+"""What every HTTP request passes before it is routed: path, Host, Origin, and limits of pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from django.conf import settings
+
+from bridge.api import hosts
+from bridge.api.base_paths import canonical
+from bridge.api.body_memory import BodyMemory
+from bridge.api.replies import fail, reply
+from bridge.api.request_body import BodyReader, Receive, Scope, Send, headers_of
+from bridge.ids import mint
+from bridge.translation.errors.api_error import ApiError
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PAGES = re.compile(r"/(?:(?:admin|dashboard|my|static)(?:/.*)?)?", re.DOTALL)
+"""Paths of the control plane, which Django serves."""
+OPEN_TO_ALL = frozenset({"/health"})
+"""Asked by probes, which put the address of a container into Host. Names and states only."""
+
+PAGE_BODY_BYTES = 2_500_000
+"""More than any form of ours sends, and less than what Django would put into a file."""
+PAGE_MEMORY = 32 * 1024 * 1024
+
+METHODS = "GET, HEAD, POST"
+EXPOSED = (
+    "request-id, retry-after, x-should-retry, x-gateway-model, x-gateway-dropped, "
+    "anthropic-ratelimit-requests-limit, anthropic-ratelimit-requests-remaining, "
+    "anthropic-ratelimit-requests-reset, anthropic-ratelimit-tokens-limit, "
+    "anthropic-ratelimit-tokens-remaining, anthropic-ratelimit-tokens-reset"
+)
+PREFLIGHT_SECONDS = "7200"
+MAX_ASKED_HEADERS = 4096
+
+
+def entrance(application: Application) -> Application:
+    """The application behind the checks that hold for every path."""
+
+    async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+        scope = {**scope, "path": canonical(scope["path"])}
+        headers = headers_of(scope)
+        try:
+            origin = _check(scope["path"], headers)
+        except ApiError as error:
+            await fail(send, error, f"req_{mint()}")
+            return
+        if origin and scope["method"] == "OPTIONS":
+            await _preflight(send, origin, headers)
+            return
+        await application(scope, receive, _sharing(send, origin) if origin else send)
+
+    return checked
+
+
+def _check(path: str, headers: dict[str, str]) -> str:
+    """The foreign origin that may read the answer, "" for none. Raises ApiError."""
+    if path in OPEN_TO_ALL:
+        return ""
+    hosts.check_host(headers)
+    return "" if PAGES.fullmatch(path) else hosts.allowed_origin(headers)
+
+
+async def _preflight(send: Send, origin: str, headers: dict[str, str]) -> None:
+    """A browser asks whether a page may send such a request."""
+    answer = {
+        "access-control-allow-origin": origin,
+        "access-control-allow-methods": METHODS,
+        "access-control-max-age": PREFLIGHT_SECONDS,
+        "vary": "origin",
+    }
+    if asked := headers.get("access-control-request-headers", "")[:MAX_ASKED_HEADERS]:
+        answer["access-control-allow-headers"] = asked
+    if headers.get("access-control-request-private-network") == "true":
+        answer["access-control-allow-private-network"] = "true"
+    await reply(send, 204, answer, b"")
+
+
+def _sharing(send: Send, origin: str) -> Send:
+    """Sends answers that this origin's pages may read."""
+    shared = [
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-expose-headers", EXPOSED.encode()),
+        (b"vary", b"origin"),
+    ]
+
+    async def sharing(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *shared]}
+        await send(message)
+
+    return sharing
+
+
+def bounded(application: Application) -> Application:
+    """Pages, whose bodies are limited in size, memory and time while they are received."""
+    memory = BodyMemory(PAGE_MEMORY, "forms")
+
+    async def receiving(scope: Scope, receive: Receive, send: Send) -> None:
+        with memory.share() as share:
+            reader = BodyReader(receive, min(PAGE_BODY_BYTES, settings.MAX_BODY_BYTES), share)
+            try:
+                await application(scope, reader.receive, send)
+            except ApiError as error:
+                await fail(send, error, f"req_{mint()}")
+
+    return receiving
+
+
+def unknown(for_clients: Application, for_browsers: Application) -> Application:
+    """Where nothing is: a person at a browser gets a page, everybody else the envelope."""
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        reads_pages = "text/html" in headers_of(scope).get("accept", "")
+        by_browser = reads_pages and scope["method"] in ("GET", "HEAD")
+        await (for_browsers if by_browser else for_clients)(scope, receive, send)
+
+    return answering
