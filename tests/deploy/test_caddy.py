@@ -159,6 +159,14 @@ def test_a_stopping_caddy_lets_a_running_answer_finish(front: Front, backend: Fa
     assert front.process.wait(WAIT_SECONDS) == 0
 
 
+def test_limits_are_those_of_the_gateway(adapted: Callable[..., Any]) -> None:
+    """attack, Caddy: bodies without end passed through, half a header block was held for more than 40 s."""
+    (server,) = adapted().values()
+    assert (server["max_header_bytes"], server["read_header_timeout"]) == (64_000, 30 * 10**9)
+    assert "read_timeout" not in server
+    assert '"max_size": 33554432' in json.dumps(server)
+
+
 @pytest.fixture
 def mute_upstream() -> Iterator[str]:
     """A server that takes connections and closes each one without an answer."""

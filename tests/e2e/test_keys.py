@@ -23,7 +23,6 @@ CLIENT_HEADERS = {
     "anthropic-beta": "probe-beta",
     "anthropic-dangerous-direct-browser-access": "true",
     "cookie": "probe=cookie",
-    "origin": "http://probe.example",
     "user-agent": "claude-cli/2.1.328 (probe)",
     "x-app": "probe-app",
     "x-claude-code-session-id": "probe-session",
@@ -59,11 +58,12 @@ def test_nothing_else_of_the_client_reaches_the_backend(
     gateway: Gateway, backend: FakeBackend
 ) -> None:
     """Ours: a gateway is not a tunnel. F7."""
-    gateway.client.messages(CLIENT_HEADERS)
+    headers = CLIENT_HEADERS | {"origin": gateway.url}
+    gateway.client.messages(headers)
     call = backend.only_call
     assert {name for name, _ in call.headers} <= BACKEND_HEADERS
     sent = [value for _, value in call.headers]
-    assert not [value for value in CLIENT_HEADERS.values() if value in sent]
+    assert not [value for value in headers.values() if value in sent]
     assert (call.path, call.query) == ("/v1/chat/completions", "")
 
 

@@ -27,7 +27,7 @@ from proxysite.asgi import application
 from tests.dashboard.making import FORWARDED, record
 
 SOCKET = "/dashboard/live/socket/"
-HOST = "gateway.example.com"
+HOST = "gateway.localhost"
 WAIT = 10.0
 
 
