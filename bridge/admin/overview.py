@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, Sum
 from django.http import HttpRequest
+from django.http.request import split_domain_port
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
@@ -29,6 +30,7 @@ from bridge.models import (
     UsageHour,
 )
 from bridge.models.backends import ENV
+from bridge.routing import addresses
 
 SHOWN_CHANGES = 5
 
@@ -76,6 +78,7 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the start page shows to this user; called by the theme."""
     if request.user.has_perm("bridge.view_backend"):
         context |= _state()
+        context["concerns"] += _about_hosts(request)
     if request.user.has_perm("bridge.view_change"):
         context["recent_changes"] = Change.objects.all()[:SHOWN_CHANGES]
     context["ways"] = [way for way in WAYS if request.user.has_perm(way.permission)]
@@ -170,6 +173,15 @@ def _about_backend(card: OverviewCard) -> list[AdminConcern]:
     if not card.models:
         found.append(AdminConcern(f"Backend {row} has not told its models", page))
     return found
+
+
+def _about_hosts(request: HttpRequest) -> list[AdminConcern]:
+    """Names under which the gateway is served, seen from the one that this page was asked by."""
+    name, _ = split_domain_port(request.get_host())
+    if "*" not in settings.ALLOWED_HOSTS or not addresses.is_public(name):
+        return []
+    text = f"Any name is served here, at a public address: set ALLOWED_HOSTS, such as to {name}"
+    return [AdminConcern(text, reverse("admin:index"))]
 
 
 def _about_aliases() -> list[AdminConcern]:

@@ -1,10 +1,13 @@
-"""What a backend's address may look like, for the environment and the admin alike. Pure."""
+"""What addresses of backends and of the gateway itself look like. Pure."""
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 CHAT_PATH = "/chat/completions"
+PRIVATE_DOMAINS = ("localhost", "local", "internal", "lan", "home", "home.arpa", "test")
+"""Domains that are not in the public DNS."""
 
 
 def problem(address: str) -> str:
@@ -28,3 +31,12 @@ def base_url(address: str) -> str:
     """
     base = address.rstrip("/").removesuffix(CHAT_PATH).rstrip("/")
     return base if urlsplit(base).path.strip("/") else f"{base}/v1"
+
+
+def is_public(host: str) -> bool:
+    """Whether a host, without its port, is one that the whole Internet may reach."""
+    name = host.lower().strip("[]").rstrip(".")
+    try:
+        return ip_address(name).is_global
+    except ValueError:
+        return "." in name and not name.endswith(tuple(f".{each}" for each in PRIVATE_DOMAINS))

@@ -160,7 +160,7 @@ def test_a_stopping_caddy_lets_a_running_answer_finish(front: Front, backend: Fa
 
 
 def test_limits_are_those_of_the_gateway(adapted: Callable[..., Any]) -> None:
-    """attack, Caddy: bodies without end passed through, half a header block was held for more than 40 s."""
+    """attack, Caddy: endless bodies passed, half a header block was held 40 s."""
     (server,) = adapted().values()
     assert (server["max_header_bytes"], server["read_header_timeout"]) == (64_000, 30 * 10**9)
     assert "read_timeout" not in server

@@ -163,3 +163,12 @@ def test_client_without_a_host_is_served(served: Gateway, launcher: str) -> None
     with Wire(served.port) as wire:
         wire.send(lines.replace(b"1.1\r\nhost: 127.0.0.1", b"1.0") + body)
         assert wire.answer().status == 200
+
+
+@SERVERS
+def test_address_of_nothing_is_a_page_in_a_browser(served: Gateway, launcher: str) -> None:
+    """pages, LOW: a browser was shown JSON."""
+    shown = served.with_key(None).get("/nope", {"accept": "text/html"})
+    assert (shown.status, "text/html" in shown.headers["content-type"]) == (404, True)
+    told = served.client.get("/nope")
+    assert check_error(told.json)["error"]["type"] == "not_found_error"

@@ -13,12 +13,17 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import OperationalError, connection
 
+from bridge.keys.authentication import is_loopback
 from bridge.models import Backend, Origin
 from bridge.runtime import servers
 
 FIRST_ADMIN = "admin"
 RETRY_SECONDS = 1.0
 AWAY = "The database is away, and requests are told so until it is there"
+ANY_HOST = (
+    "ALLOWED_HOSTS is *: requests for any name are served. Where others can reach this address, "
+    "set it to the names that the gateway is reached by"
+)
 DEMO = "the built-in demo backend (set BACKEND_URL, or add a backend in the admin)"
 
 
@@ -26,6 +31,8 @@ class Command(BaseCommand):
     help = "Migrate, create the first admin, and serve on HOST:PORT in the foreground."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if "*" in settings.ALLOWED_HOSTS and not is_loopback(settings.HOST):
+            self.stderr.write(ANY_HOST)
         try:
             self._prepare()
         except OperationalError as error:

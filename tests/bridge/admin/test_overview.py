@@ -174,3 +174,24 @@ def test_ways_are_those_that_the_user_may_go(client: Client, main: Backend) -> N
         "/admin/bridge/modelalias/route/",
     ):
         assert f'href="{address}"' in shown
+
+
+@pytest.mark.parametrize(
+    ("allowed", "name", "warned"),
+    [
+        (["*"], "claude.example.org", True),
+        (["*"], "203.0.113.9", False),
+        (["*"], "8.8.8.8", True),
+        (["*"], "10.0.0.4", False),
+        (["*"], "localhost", False),
+        (["*"], "gateway.internal", False),
+        (["claude.example.org"], "claude.example.org", False),
+    ],
+)
+def test_any_name_behind_a_public_address_needs_attention(
+    client: Client, main: Backend, settings: Any, allowed: list[str], name: str, warned: bool
+) -> None:
+    """203.0.113.0/24 is set aside for documentation, so nobody reaches it."""
+    settings.ALLOWED_HOSTS = allowed
+    found = client.get(START, headers={"host": name}).context["concerns"]
+    assert any("ALLOWED_HOSTS" in concern.text for concern in found) == warned

@@ -1,0 +1,83 @@
+"""Pages that say no: to a person with what to do, to a program in the envelope."""
+
+import logging
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from bridge.pages.refusals import WithoutTraceback
+from tests.bridge.admin_pages import of, text
+from tests.bridge.people import browser
+from tests.shapes import check_error
+
+pytestmark = pytest.mark.django_db
+
+PAGE = {"accept": "text/html,application/xhtml+xml"}
+LOGIN = "/admin/login/"
+FRONT = "https://claude.example.org"
+
+
+def test_missing_right_is_a_page_that_says_who_could_give_it() -> None:
+    """pages, LOW: a bare "403 Forbidden"."""
+    answer = browser("auditor", "ann").get(of("backend", "add"), headers=PAGE)
+    assert answer.status_code == 403
+    assert "You are logged in as ann" in text(answer)
+    assert "An admin gives roles" in text(answer)
+    assert answer["cache-control"] == "no-store"
+
+
+def test_missing_right_is_an_error_for_a_program() -> None:
+    answer = browser("auditor").get(of("backend", "add"))
+    assert answer.status_code == 403
+    assert check_error(answer.json())["error"]["type"] == "permission_error"
+
+
+def test_missing_right_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """attack, LOW: a traceback of 60 lines for each."""
+    caplog.handler.addFilter(WithoutTraceback())
+    with caplog.at_level(logging.WARNING, "django.request"):
+        browser("auditor").get(of("backend", "add"))
+    assert [record.exc_info for record in caplog.records] == [None]
+
+
+def test_failure_of_our_own_keeps_its_traceback() -> None:
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "", (), (ValueError, ValueError(), None))
+    record.status_code = 500
+    assert WithoutTraceback().filter(record)
+    assert record.exc_info is not None
+
+
+@pytest.mark.parametrize("path", ["/admin/nope/", "/dashboard/nope/", "/my/nope"])
+def test_address_of_no_page_is_a_page_for_browsers_only(path: str) -> None:
+    client = browser("admin")
+    shown = client.get(path, headers=PAGE)
+    assert (shown.status_code, "no page at this address" in text(shown)) == (404, True)
+    told = client.get(path)
+    assert (told.status_code, told.json()["error"]["message"]) == (404, "Not found")
+
+
+def test_refused_form_names_the_setting_and_its_value(settings: Any) -> None:
+    """operators M11: a page that spoke of DEBUG, which this product has not."""
+    settings.ALLOWED_HOSTS = ["claude.example.org"]
+    client = Client(enforce_csrf_checks=True)
+    sent = {"host": "claude.example.org", "origin": FRONT}
+    answer = client.post(LOGIN, {"username": "a"}, headers=PAGE | sent)
+    assert answer.status_code == 403
+    assert f"CSRF_TRUSTED_ORIGINS={FRONT}" in text(answer)
+    assert "TRUST_FORWARDED_PROTO=1" in text(answer)
+    assert "DEBUG" not in text(answer)
+
+
+def test_refused_form_of_our_own_origin_says_to_load_it_again() -> None:
+    client = Client(enforce_csrf_checks=True)
+    answer = client.post(LOGIN, {"username": "a"}, headers=PAGE)
+    assert answer.status_code == 403
+    assert "load the page again" in text(answer) and "CSRF_TRUSTED" not in text(answer)
+
+
+def test_hostile_origin_is_shown_as_text() -> None:
+    client = Client(enforce_csrf_checks=True)
+    hostile = "https://<script>alert(1)</script>"
+    answer = client.post(LOGIN, {}, headers=PAGE | {"origin": hostile})
+    assert b"<script>alert" not in answer.content
