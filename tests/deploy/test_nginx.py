@@ -19,7 +19,8 @@ from tests.conftest import Start
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, text, usage
 from tests.fakes.client import KEY, MESSAGES, ask
-from tests.fakes.gateway import Gateway, Ready, free_port
+from tests.fakes.gateway import Gateway, Ready
+from tests.fakes.ports import reserve_port
 from tests.fakes.replies import Gate
 from tests.grammar import parse_sse
 
@@ -52,7 +53,7 @@ class Front:
     """A running nginx with a certificate of its own."""
 
     def __init__(self, home: Path, upstream: int) -> None:
-        self.port = free_port()
+        self.port = reserve_port()
         self.home = home
         _certificate(home)
         site = CONF.read_text(encoding="utf-8")
@@ -180,7 +181,7 @@ def _upgrade_status(front: Front) -> bytes:
 
 
 def test_gateway_that_is_away_is_told_in_the_envelope(tmp_path: Path) -> None:
-    front = Front(tmp_path, free_port())
+    front = Front(tmp_path, reserve_port())
     try:
         with front.client() as client:
             answer = client.post(MESSAGES, json=ask())

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -145,7 +146,7 @@ def memory(gateway: Gateway) -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def encoded(**fields: object) -> bytes:
+def encoded(**fields: Any) -> bytes:
     return json.dumps(ask(**fields)).encode()
 
 
