@@ -2,8 +2,9 @@
 
 F ids are the conformance cases of the wire specification; R and P ids the promises of the two
 documents that this product grew from, as they stand here; S ids what the projects behind those
-documents got wrong. A test claims an id in its docstring, in the id of one of its parameters or in
-the title of a case file; `test_requirements.py` holds claims and table against each other.
+documents got wrong; H ids the amendments to the wire that real clients taught. A test claims an id
+in its docstring, in the id of one of its parameters or in the title of a case file;
+`test_requirements.py` holds claims and table against each other.
 """
 
 from __future__ import annotations
@@ -223,11 +224,16 @@ FAILED: dict[int, str] = {
     25: "what was discovered shows in /_schemas and in the list of models",
     26: "models are listed in the form that the SDKs read",
 }
+AMENDED: dict[int, str] = {
+    1: "a call that was cut never runs, whatever the backend calls the end",
+    2: "text about a call is not a call: only the end of an answer is read as one",
+}
 SOURCES: dict[str, tuple[str, dict[int, str]]] = {
     "F": ("wire F{}", WIRE),
     "R": ("seed document, Rust, {}", RUST),
     "P": ("seed document, Python, {}", PYTHON),
     "S": ("faults of the seed projects, {}", FAILED),
+    "H": ("wire H{}", AMENDED),
 }
 REQUIREMENTS: dict[str, tuple[str, str]] = {
     f"{letter}{number}": (source.format(number), sentence)

@@ -31,9 +31,9 @@ from bridge.translation.response.deltas import (
     ToolCall,
 )
 from bridge.translation.response.dialects.chat import ChunkReader, read_reply
-from bridge.translation.response.dialects.text_tool_calls import WrittenCalls
 from bridge.translation.response.dialects.think_tags import OPENER, ThinkTags
 from bridge.translation.response.sse import BOM, SseReader
+from bridge.translation.response.text_calls.stage import TextCalls
 from bridge.translation.response.tool_calls import CallTracker
 
 Body = dict[str, JSON]
@@ -198,8 +198,8 @@ def _written(text: str, body: Body) -> tuple[ReplyToolCall, ...]:
     functions = [tool["function"] for tool in body.get("tools", ())]
     if not functions:
         return ()
-    stage = WrittenCalls({function["name"]: function["parameters"] for function in functions})
-    staged = [*stage.feed(Text(text)), *stage.feed(Done())]
+    stage = TextCalls({function["name"]: function["parameters"] for function in functions})
+    staged = [*stage.feed(Text(text)), *stage.finish()]
     return tuple(
         ReplyToolCall(d.name, d.arguments, True) for d in staged if isinstance(d, ToolCall)
     )

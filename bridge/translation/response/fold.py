@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import StringIO
 
 from msgspec.structs import replace
 
@@ -10,42 +11,72 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response import events
 from bridge.translation.response.tool_arguments import as_object
 
+class Fold:
+    """A message as it grows. Feed it the events in any number of batches."""
+
+    def __init__(self) -> None:
+        self._message: events.Message | None = None
+        self._text = StringIO()
+        self._signature = ""
+
+    def feed(self, batch: Iterable[events.Event]) -> None:
+        for event in batch:
+            self._take(event)
+
+    @property
+    def message(self) -> events.Message:
+        """The message. Raises ApiError when the stream did not finish."""
+        if self._message is None or self._message.stop_reason is None:
+            raise ApiError.bad_gateway("Backend did not finish its answer")
+        return self._message
+
+    def _take(self, event: events.Event) -> None:
+        message = self._message
+        match event:
+            case events.MessageStart():
+                self._message = replace(event.message, content=[])
+            case events.ContentBlockStart() if message is not None:
+                self._text, self._signature = StringIO(), ""
+                message.content.append(replace(event.content_block))
+            case events.ContentBlockDelta(_, events.SignatureDelta(signature)):
+                self._signature = signature
+            case events.ContentBlockDelta() if message is not None:
+                self._text.write(_words(message.content[event.index], event.delta))
+            case events.ContentBlockStop() if message is not None:
+                self._close(message.content[event.index])
+            case events.MessageDelta() if message is not None:
+                _end(message, event)
+
+    def _close(self, block: events.Block) -> None:
+        text = self._text.getvalue()
+        match block:
+            case events.TextBlock():
+                block.text += text
+            case events.ThinkingBlock():
+                block.thinking += text
+                block.signature = self._signature or block.signature
+            case events.ToolUseBlock():
+                block.input = as_object(text or "{}")
+
 
 def fold(stream: Iterable[events.Event]) -> events.Message:
     """The message that these events build. Raises ApiError when the stream did not finish."""
-    message: events.Message | None = None
-    arguments: list[str] = []
-    for event in stream:
-        match event:
-            case events.MessageStart():
-                message = replace(event.message, content=[])
-            case events.ContentBlockStart():
-                arguments = []
-                if message is not None:
-                    message.content.append(replace(event.content_block))
-            case events.ContentBlockDelta() if message is not None:
-                _add(message.content[event.index], event.delta, arguments)
-            case events.ContentBlockStop() if message is not None:
-                block = message.content[event.index]
-                if isinstance(block, events.ToolUseBlock):
-                    block.input = as_object("".join(arguments) or "{}")
-            case events.MessageDelta() if message is not None:
-                _end(message, event)
-    if message is None or message.stop_reason is None:
-        raise ApiError.bad_gateway("Backend did not finish its answer")
-    return message
+    folding = Fold()
+    folding.feed(stream)
+    return folding.message
 
 
-def _add(block: events.Block, delta: events.BlockDelta, arguments: list[str]) -> None:
+def _words(block: events.Block, delta: events.BlockDelta) -> str:
+    """What the delta adds to this block; nothing, when it is of another kind."""
     match delta:
         case events.TextDelta(text) if isinstance(block, events.TextBlock):
-            block.text += text
+            return text
         case events.ThinkingDelta(text) if isinstance(block, events.ThinkingBlock):
-            block.thinking += text
-        case events.SignatureDelta(text) if isinstance(block, events.ThinkingBlock):
-            block.signature = text
+            return text
         case events.InputJsonDelta(text):
-            arguments.append(text)
+            return text
+        case _:
+            return ""
 
 
 def _end(message: events.Message, event: events.MessageDelta) -> None:

@@ -22,8 +22,9 @@ appearance, until the open call's JSON is complete or the reply is over. White s
 text block is held too: servers send blank lines around tool calls that are not text to anybody.
 
 Finish reasons of servers are not trusted for tool use: `stop_reason` is `tool_use` exactly when a
-tool block was sent and the reply was not cut. A reply that ends without a finish reason is an
-error, never an `end_turn` that nobody said.
+tool block was sent and the reply was not cut. Nor are they trusted for the cut: a reply that used
+up its tokens is cut whatever its server calls it, and so is one whose last call stays open. A reply
+that ends without a finish reason is an error, never an `end_turn` that nobody said.
 """
 
 from __future__ import annotations
@@ -69,9 +70,11 @@ class StreamOptions:
     client_name   a tool's name at the backend -> its name in the request
     gateway_stops the stop sequences that the backend was not given
     prefill          what the backend repeats before it goes on
-    inline_thinking  "tags" or "open": thinking stands in the text, see dialects/inline.py
-    written_calls    tools whose calls may stand in the text, see dialects/markup.py
+    inline_thinking  "tags" or "open": thinking stands in the text, see dialects/think_tags.py
+    written_calls    tools whose calls may stand in the text, see text_calls/
     used_ids      tool ids of the conversation so far
+    max_tokens    the longest answer that the client asked for; `sent_max_tokens` is what the
+                  backend was asked for, 0 when not known
     input_estimate, bytes_per_token   stand in where the backend reports no usage
     """
 
@@ -91,6 +94,7 @@ class StreamOptions:
     input_estimate: int = 1
     bytes_per_token: float = 4.0
     max_tokens: int = 0
+    sent_max_tokens: int = 0
     context: int = 0
     context_management: bool = False
 
@@ -117,9 +121,10 @@ class MessageStream:
         self._shown = Shown.NOTHING
         self._call: CallFragments | None = None
         self._index = -1
-        self._blank = ""
+        self._blank: list[str] = []
         self._finish: deltas.Finish | None = None
         self._done = self._counted_last = self._refused = self._tool_shown = False
+        self._left_open = False
         self._emitted_bytes = 0
         self.phase = Phase.NEW
         self.error: ApiError | None = None
@@ -255,15 +260,16 @@ class MessageStream:
             return
         text = item.text
         if self._shown is not Shown.TEXT:
-            text, self._blank = self._blank + text, ""
-            if not text.strip():
-                self._blank = text
+            self._blank.append(text)
+            if text.isspace():
                 return
+            text = "".join(self._blank)
+            self._blank.clear()
         self._switch(Shown.TEXT, events.TextBlock())
         self._delta(events.TextDelta(text), text)
 
     def _show_call(self, call: CallFragments) -> None:
-        self._blank = ""
+        self._blank.clear()
         self._close()
         block = events.ToolUseBlock(
             id=client_id(call.id, self._used, self._terms.mint),
@@ -282,6 +288,7 @@ class MessageStream:
 
     def _end_arguments(self, call: CallFragments) -> None:
         self._arguments(call.arguments.finish(cut=self._was_cut()))
+        self._left_open = self._left_open or call.arguments.left_open
         came = call.arguments.raw.strip()
         if came and "".join(self._sent_arguments).strip() != came:
             self.repaired.append(f"arguments of {self.tools[-1]}")
@@ -350,14 +357,20 @@ class MessageStream:
     # --- stop reason and usage ----------------------------------------------------------------
 
     def _was_cut(self) -> bool:
-        return self._finish is not None and self._finish.reason in _LENGTH
+        """The reply came to its token limit, whatever its server calls that."""
+        finish, limit = self._finish, self._terms.sent_max_tokens
+        if finish is not None and finish.reason in _LENGTH:
+            return True
+        if finish is not None and finish.stop in self._terms.stop_sequences:
+            return False
+        return 0 < limit <= (self.reported.completion or 0)
 
     def _stop(self) -> events.Stop:
         """Why the answer ended; the first condition that holds decides."""
         finish = self._finish or deltas.Finish("")
         if finish.reason == deltas.GATEWAY_STOP:
             return events.Stop("stop_sequence", finish.stop)
-        if self._was_cut():
+        if self._was_cut() or self._left_open:
             return events.Stop(self._cut_reason())
         if self._refused or finish.reason == "content_filter":
             return events.Stop("refusal", None, events.StopDetails())

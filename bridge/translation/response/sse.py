@@ -20,7 +20,8 @@ class SseReader:
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max = max_event_bytes
-        self._tail = b""
+        self._tail: list[bytes] = []
+        self._tail_size = 0
         self._data: list[bytes] = []
         self._size = 0
         self._at_start = True
@@ -29,49 +30,62 @@ class SseReader:
         """Take the next bytes; return the payloads of the events that they complete."""
         if self._at_start:
             data = self._skip_bom(data)
-        text = self._tail + data
-        if b"\r" in text:
-            text = self._with_plain_line_ends(text)
-        *lines, self._tail = text.split(b"\n")
         payloads: list[bytes] = []
-        for line in lines:
-            self._line(line, payloads)
-        if self._size + len(self._tail) > self._max:
+        if b"\n" in data or b"\r" in data or (self._tail and self._tail[-1] == b"\r"):
+            *lines, rest = self._split(b"".join((*self._tail, data)))
+            self._tail, self._tail_size = [], 0
+            for line in lines:
+                self._line(line, payloads)
+            data = rest
+            if data.endswith(b"\r"):
+                # It may be the first half of CRLF: it waits for the other, in a piece of its own.
+                self._keep(data[:-1])
+                data = b"\r"
+        self._keep(data)
+        if self._size + self._tail_size > self._max:
             raise ApiError.bad_gateway("Backend sent an event that is too large")
         return payloads
 
     def finish(self) -> list[bytes]:
         """The stream is over: a last event counts even without its blank line."""
         payloads: list[bytes] = []
-        self._line(self._tail.rstrip(b"\r"), payloads)
+        self._line(b"".join(self._tail).rstrip(b"\r"), payloads)
         self._line(b"", payloads)
-        self._tail = b""
+        self._tail = []
         return payloads
+
+    def _keep(self, data: bytes) -> None:
+        """The beginning of a line: its pieces are joined once, when it is whole."""
+        if data:
+            self._tail.append(data)
+            self._tail_size += len(data)
 
     def _line(self, line: bytes, payloads: list[bytes]) -> None:
         if line.startswith(b"data:"):
             value = line[6:] if line[5:6] == b" " else line[5:]
             self._data.append(value)
-            self._size += len(value)
+            self._size += len(value) + 1
         elif not line and self._data:
             payloads.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
             self._data, self._size = [], 0
 
     def _skip_bom(self, data: bytes) -> bytes:
-        head = self._tail + data
+        head = b"".join((*self._tail, data))
+        self._tail, self._tail_size = [], 0
         if len(head) < len(BOM) and BOM.startswith(head):
-            self._tail = b""
             return head
-        self._at_start, self._tail = False, b""
+        self._at_start = False
         return head.removeprefix(BOM)
 
     @staticmethod
-    def _with_plain_line_ends(text: bytes) -> bytes:
-        # A CR that ends the buffer may be the first half of CRLF: it stays as it is for now,
-        # in the tail, since no LF follows it.
+    def _split(text: bytes) -> list[bytes]:
+        if b"\r" not in text:
+            return text.split(b"\n")
         held = b"\r" if text.endswith(b"\r") else b""
         body = text[: len(text) - len(held)]
-        return body.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
+        lines = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        lines[-1] += held
+        return lines
 
 
 def frame(name: str, payload: bytes) -> bytes:

@@ -17,6 +17,10 @@ really begins, a comma until something follows it, a literal until it is whole. 
 breaks nevertheless is only collected from there on; `finish` then sends the collected rest as it
 came (the client reports it to the model as unparsable, as it would with the vendor), or, when
 nothing had been forwarded, wraps the whole in an object.
+
+A document that ends too early is a cut one: a client would run a command of which half is missing.
+So nothing is invented at the end. Containers are closed only behind a complete value, and not
+even there when the token limit was met; anything else stays open and is `left_open`.
 """
 
 from __future__ import annotations
@@ -46,9 +50,9 @@ class _At(Enum):
     BROKEN = auto()
 
 
-_SPACE = " \t\r\n"
 _RUN = {'"': re.compile(r'[^"\\\x00-\x1f]*'), "'": re.compile(r"[^'\"\\\x00-\x1f]*")}
 _ATOM_RUN = re.compile(r"[A-Za-z0-9+\-.]*")
+_SPACE_RUN = re.compile(r"[ \t\r\n]+")
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 _LITERALS = {
     "true": "true",
@@ -62,6 +66,8 @@ _HALF = "\\ufffd"
 _HEX = frozenset("0123456789abcdefABCDEF")
 _CONTROL = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 _CLOSER = {"{": "}", "[": "]"}
+LONGEST_ATOM = 400
+"""Characters of a number or literal. What is longer is none."""
 
 
 class ArgumentStream:
@@ -78,12 +84,22 @@ class ArgumentStream:
         self._quote = '"'
         self._is_key = False
         self._first = ""
-        self._space = ""
+        self._space: list[str] = []
         self._high = ""
+        self.unread = ""
 
     @property
     def complete(self) -> bool:
         return self._at is _At.END
+
+    @property
+    def broken(self) -> bool:
+        return self._at is _At.BROKEN
+
+    @property
+    def left_open(self) -> bool:
+        """After `finish`: the document ended too early, and stays open."""
+        return self._at not in (_At.END, _At.BROKEN)
 
     @property
     def raw(self) -> str:
@@ -91,29 +107,33 @@ class ArgumentStream:
         return "".join(self._raw)
 
     def feed(self, text: str) -> str:
-        """Take a piece; return what of it, and of what was held, may go to the client now."""
+        """Take a piece; return what of it, and of what was held, may go to the client now.
+
+        What stands behind the closing brace is left in `unread`.
+        """
         self._raw.append(text)
         position = 0
         while position < len(text) and self._at is not _At.END:
             position = self._step(text, position)
+        self.unread = text[position:]
         return self._take()
 
     def finish(self, cut: bool = False) -> str:
-        """The rest that makes the sent text one JSON object.
+        """The rest of the document, with the closers that are missing behind a complete value.
 
-        `cut` says that the backend stopped at its token limit: then nothing is closed or
-        invented, so that the client sees the call as cut.
+        `cut` says that the backend met its token limit: then nothing is closed.
         """
         if self._at is _At.END:
             return self._take()
-        if self._at is _At.ATOM and not cut:
-            self._complete_atom()
-        if not self._sent:
+        if not self._sent and self._at in (_At.START, _At.BROKEN):
             return self._whole(cut)
-        if self._at is _At.BROKEN or cut:
-            return self._take() + self._held + self._atom
-        self._close()
-        return self._take()
+        if self._at is _At.NEXT and not cut:
+            while self._stack:
+                self._emit(_CLOSER[self._stack.pop()])
+            self._at = _At.END
+            return self._take()
+        begun = {_At.ESCAPE: "\\", _At.UNICODE: "\\u"}.get(self._at, "")
+        return self._take() + self._held + begun + self._atom
 
     # --- output ---
 
@@ -128,36 +148,14 @@ class ArgumentStream:
         self._held = ""
 
     def _whole(self, cut: bool) -> str:
-        """Nothing was forwarded: decide over the whole text."""
+        """No object began: decide over the whole text."""
         raw = self.raw.strip()
-        if self._at is not _At.START and self._at is not _At.BROKEN:
-            if cut:
-                return raw
-            self._close()
-            return self._take()
         if raw in ("", "null", "None"):
-            return "{}"
-        return encode_text(as_object(raw))
-
-    def _close(self) -> None:
-        """Supply what is missing at the end of an unfinished document."""
-        if self._at is _At.ESCAPE:
-            self._escape("\\")
-        if self._at is _At.UNICODE:
-            self._spoilt_unicode()
-        if self._at in (_At.QUOTE, _At.STRING):
-            self._end_string()
-        if self._at is _At.ATOM:
-            self._end_atom()
-        if self._at is _At.COLON:
-            self._emit(":null")
-        elif self._at is _At.VALUE and self._stack and self._stack[-1] == "{":
-            self._emit("null")
-        elif self._at in (_At.KEY, _At.VALUE):
-            self._held = ""
-        while self._stack:
-            self._emit(_CLOSER[self._stack.pop()])
-        self._at = _At.END
+            # A call that was cut before its arguments began must not run without them.
+            self._at = _At.FIRST_KEY if cut else _At.END
+            return "{" if cut else "{}"
+        self._at = _At.BROKEN
+        return encode_text(unparsed(raw) if cut and raw[-1] not in '"]}' else as_object(raw))
 
     # --- scanning ---
 
@@ -178,11 +176,12 @@ class ArgumentStream:
         character = text[position]
         if self._at is _At.ESCAPE:
             self._escape(character)
-        elif character in _SPACE:
+        elif found := _SPACE_RUN.match(text, position):
             if self._at is _At.QUOTE:
-                self._space += character
+                self._space.append(found[0])
             elif not self._held:
-                self._emit(character)
+                self._emit(found[0])
+            return found.end()
         else:
             return self._token(text, position, character)
         return position + 1
@@ -268,7 +267,7 @@ class ArgumentStream:
 
     def _after_quote(self, character: str) -> None:
         """An apostrophe inside single quotes ends the string only before : , } or ]."""
-        space, self._space = self._space, ""
+        space, self._space = "".join(self._space), []
         if character in ":,}]":
             self._end_string()
             self._emit(space)
@@ -331,12 +330,13 @@ class ArgumentStream:
 
     def _in_atom(self, text: str, position: int) -> int:
         found = _ATOM_RUN.match(text, position)
-        end = found.end() if found else position
+        end = min(found.end() if found else position, position + LONGEST_ATOM)
         self._atom += text[position:end]
-        if end == len(text):
-            return end
-        if self._end_atom():
-            return end
+        if len(self._atom) < LONGEST_ATOM:
+            if end == len(text):
+                return end
+            if self._end_atom():
+                return end
         return self._break(text, end)
 
     def _end_atom(self) -> bool:
@@ -349,14 +349,6 @@ class ArgumentStream:
         self._emit(literal)
         self._atom, self._at = "", _At.NEXT
         return True
-
-    def _complete_atom(self) -> None:
-        """The document ends inside a literal or a number: finish it, if it is one."""
-        whole = next((name for name in _LITERALS if name.startswith(self._atom)), "")
-        number = _NUMBER.match(self._atom)
-        self._atom = whole or (number.group() if number else self._atom)
-        if self._atom not in _LITERALS and not number:
-            self._at = _At.BROKEN
 
     def _break(self, text: str, position: int) -> int:
         """Not JSON any more: from here on the text is only passed on, or collected."""
@@ -373,5 +365,10 @@ def as_object(raw: str) -> dict[str, object]:
     try:
         value = decode(raw.encode("utf-8", "replace"))
     except ValueError:
-        return {"__unparsedToolInput": {"raw": raw, "len": len(raw.encode("utf-8", "replace"))}}
+        return unparsed(raw)
     return value if isinstance(value, dict) else {"value": value}
+
+
+def unparsed(raw: str) -> dict[str, object]:
+    """Arguments that are no JSON, in the shape that Claude Code itself uses for them."""
+    return {"__unparsedToolInput": {"raw": raw, "len": len(raw.encode("utf-8", "replace"))}}

@@ -15,6 +15,8 @@ from bridge.translation.response.deltas import ToolCall
 from bridge.translation.response.tool_arguments import ArgumentStream
 
 _USABLE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+LONGEST_NAME = 1000
+"""Characters of a name. A server that sends its name in pieces without end sends no name."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +27,7 @@ class CallFragments:
     id: str = ""
     name: str = ""
     arguments: ArgumentStream = field(default_factory=ArgumentStream)
-    ready: str = ""
+    ready: list[str] = field(default_factory=list)
     begun: bool = False
     opened: bool = False
 
@@ -37,13 +39,14 @@ class CallFragments:
         """Add what the fragment brings: an id, a piece of the name, a piece of the arguments."""
         self.id = self.id or fragment.id
         if fragment.name and not self.opened and fragment.name != self.name:
-            self.name += fragment.name
+            self.name = (self.name + fragment.name)[:LONGEST_NAME]
         if fragment.arguments:
             self.begun = True
-            self.ready += self.arguments.feed(fragment.arguments)
+            self.ready.append(self.arguments.feed(fragment.arguments))
 
     def drain(self) -> str:
-        text, self.ready = self.ready, ""
+        text = "".join(self.ready)
+        self.ready.clear()
         return text
 
 
@@ -52,6 +55,9 @@ class CallTracker:
 
     def __init__(self) -> None:
         self.calls: list[CallFragments] = []
+        self._by_id: dict[str, CallFragments] = {}
+        self._last: dict[int, CallFragments] = {}
+        self._at: dict[tuple[int, str], CallFragments] = {}
 
     def feed(self, fragment: ToolCall) -> CallFragments | None:
         """The call that took the fragment; None when the fragment fits nowhere."""
@@ -59,30 +65,36 @@ class CallTracker:
         if call is None:
             return None
         call.take(fragment)
+        if call.id:
+            self._by_id.setdefault(call.id, call)
+            if call.index is not None:
+                self._at.setdefault((call.index, call.id), call)
         return call
 
     def _find(self, fragment: ToolCall) -> CallFragments | None:
         if fragment.index is not None:
-            return self._by_index(fragment)
+            return self._by_index(fragment, fragment.index)
         if fragment.id:
-            known = next((c for c in self.calls if c.id == fragment.id), None)
-            return known or self._new(fragment)
+            return self._by_id.get(fragment.id) or self._new(fragment)
         last = self.calls[-1] if self.calls else None
         if fragment.name and (last is None or last.complete):
             return self._new(fragment)
         return last
 
-    def _by_index(self, fragment: ToolCall) -> CallFragments:
-        same = [c for c in self.calls if c.index == fragment.index]
-        if not same:
+    def _by_index(self, fragment: ToolCall, index: int) -> CallFragments:
+        last = self._last.get(index)
+        if last is None:
             return self._new(fragment)
-        if fragment.id and fragment.name and all(c.id != fragment.id for c in same):
+        known = self._at.get((index, fragment.id))
+        if fragment.id and fragment.name and known is None:
             return self._new(fragment)
-        return next((c for c in same if fragment.id and c.id == fragment.id), same[-1])
+        return known or last
 
     def _new(self, fragment: ToolCall) -> CallFragments:
         call = CallFragments(fragment.index)
         self.calls.append(call)
+        if fragment.index is not None:
+            self._last[fragment.index] = call
         return call
 
 

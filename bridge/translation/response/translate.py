@@ -11,47 +11,83 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.from_backend import ErrorContext, from_fault
-from bridge.translation.response.deltas import BackendFault, Delta, Reasoning, Said, Text, ToolCall
+from bridge.translation.response.deltas import (
+    BackendFault,
+    Delta,
+    Reasoning,
+    Said,
+    Text,
+    ToolCall,
+)
 from bridge.translation.response.dialects.chat import ChunkReader, read_reply
 from bridge.translation.response.dialects.prefill_echo import PrefillEcho
-from bridge.translation.response.dialects.text_tool_calls import WrittenCalls
 from bridge.translation.response.dialects.think_tags import ThinkTags
 from bridge.translation.response.events import Event
 from bridge.translation.response.message_stream import MessageStream, Phase, StreamOptions
 from bridge.translation.response.sse import BOM, SseReader
 from bridge.translation.response.stop_sequences import StopStage
+from bridge.translation.response.text_calls.stage import TextCalls
 
 EVENT_STREAM = "text/event-stream"
 STREAM_STARTS = (b"data:", b"event:", b":")
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 TOO_LARGE = "Backend sent a reply that is too large"
+SLICE = 8192
+"""Characters of one delta that are worked on at a time."""
+STEP = 16 * 1024
+"""Characters after which a step ends, so that others get their turn."""
+PER_DELTA = 50
+"""What a delta costs beside its characters, in characters."""
 
 
 class Stage(Protocol):
-    """Something between the dialect and the message stream: deltas in, deltas out."""
+    """Something between the dialect and the message stream: deltas in, deltas out.
+
+    `finish` gives what is still held when the answer is over.
+    """
 
     def feed(self, delta: Said) -> list[Said]: ...
 
+    def finish(self) -> list[Said]: ...
 
-def _stages(options: StreamOptions, stops: StopStage | None) -> list[Stage]:
-    stages: list[Stage] = []
-    if options.prefill:
-        stages.append(PrefillEcho(options.prefill))
-    if options.inline_thinking:
-        stages.append(ThinkTags(opened=options.inline_thinking == "open"))
-    if options.written_calls:
-        stages.append(WrittenCalls(options.written_calls))
-    if stops is not None:
-        stages.append(stops)
-    return stages
+
+def _sliced(delta: Delta) -> Iterator[Delta]:
+    """The delta, in slices where it is long."""
+    text = _text_of(delta)
+    if len(text) <= SLICE:
+        yield delta
+        return
+    name = "arguments" if isinstance(delta, ToolCall) else "text"
+    for at in range(0, len(text), SLICE):
+        yield replace(delta, **{name: text[at : at + SLICE]})
+
+
+def _text_of(delta: Delta) -> str:
+    match delta:
+        case Text(text) | Reasoning(text):
+            return text
+        case ToolCall():
+            return delta.arguments
+        case _:
+            return ""
 
 
 class Answer:
     """One backend answer of either kind. While nothing has come out, a failure raises ApiError."""
 
-    def __init__(self, options: StreamOptions, asked: ErrorContext, content_type: str) -> None:
+    def __init__(
+        self,
+        options: StreamOptions,
+        asked: ErrorContext,
+        content_type: str,
+        *,
+        most_bytes: int = 0,
+    ) -> None:
+        """`most_bytes`: of the body, where the whole answer is collected; 0 for no limit."""
         self._asked = asked
         self._streamed = EVENT_STREAM in content_type.lower()
         self._sniffed = False
@@ -60,10 +96,24 @@ class Answer:
         self._chunks = ChunkReader()
         self._whole: list[bytes] = []
         self._size = 0
+        self._most = most_bytes
         self._stops = StopStage(options.gateway_stops) if options.gateway_stops else None
-        self._stages = _stages(options, self._stops)
+        self._calls = TextCalls(options.written_calls) if options.written_calls else None
+        self._stages = self._stages_of(options)
         self._written = False
+        self.calls_natively = False
         self.machine = MessageStream(options)
+
+    def _stages_of(self, options: StreamOptions) -> list[Stage]:
+        stages: list[Stage | None] = [
+            PrefillEcho(options.prefill) if options.prefill else None,
+            ThinkTags(opened=options.inline_thinking == "open")
+            if options.inline_thinking
+            else None,
+            self._calls,
+            self._stops,
+        ]
+        return [stage for stage in stages if stage is not None]
 
     @property
     def repaired(self) -> list[str]:
@@ -97,64 +147,96 @@ class Answer:
 
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes of the body."""
+        return [event for batch in self.steps(data) for event in batch]
+
+    def finish(self) -> list[Event]:
+        """The body is over."""
+        return [event for batch in self.last_steps() for event in batch]
+
+    def steps(self, data: bytes) -> Iterator[list[Event]]:
+        """`feed` in steps, none of which takes long: the caller may let others in between."""
+        self._size += len(data)
         if not self._sniffed:
             data = self._sniff(data)
-        return self._run(self._streamed_deltas(data) if self._streamed else self._keep(data))
+        yield from self._run(self._streamed_deltas(data) if self._streamed else self._keep(data))
+
+    def last_steps(self) -> Iterator[list[Event]]:
+        """`finish` in steps."""
+        yield from self._run(self._last_deltas())
+        produced: list[Event] = []
+        for said in self._let_go():
+            produced += self.machine.feed(said)
+        yield produced + self.machine.finish()
 
     def _sniff(self, data: bytes) -> bytes:
         """The first characters tell a stream from a document; servers mislabel both.
 
         Returns what may be read now: nothing, as long as the characters decide nothing.
         """
-        self._unread += data
-        start = self._unread.removeprefix(BOM).lstrip()
+        start = (self._unread + data).lstrip().removeprefix(BOM).lstrip()
         if start.startswith(b"{"):
             self._streamed = False
         elif start.startswith(STREAM_STARTS):
             self._streamed = True
         elif BOM.startswith(start) or any(mark.startswith(start) for mark in STREAM_STARTS):
+            self._unread = start
             return b""
         self._sniffed, self._unread = True, b""
         return start
 
-    def finish(self) -> list[Event]:
-        """The body is over."""
-        produced = self._run(self._last_deltas())
-        return produced + self.machine.finish()
-
     def fail(self, error: ApiError) -> list[Event]:
-        """The body broke off, or made no sense."""
-        return self.machine.fail(error)
+        """The body broke off, or made no sense. What is held was text all the same."""
+        produced: list[Event] = []
+        if self.begun and self._calls is not None:
+            for said in self._calls.release():
+                produced += self.machine.feed(said)
+        return produced + self.machine.fail(error)
 
-    def _run(self, deltas: Iterable[Delta]) -> list[Event]:
+    def _run(self, deltas: Iterable[Delta]) -> Iterator[list[Event]]:
         """Feed the machine. What came out before a failure stays in front of it."""
         produced: list[Event] = []
+        work = 0
         try:
-            for delta in deltas:
+            for delta in (part for whole in deltas for part in _sliced(whole)):
                 if isinstance(delta, BackendFault):
                     raise from_fault(delta.status, delta.body, self._asked)
+                self.calls_natively = self.calls_natively or isinstance(delta, ToolCall)
                 for said in self._staged(delta) if self._stages else (delta,):
                     produced += self.machine.feed(said)
+                work += len(_text_of(delta)) + PER_DELTA
+                if work > STEP:
+                    yield produced
+                    produced, work = [], 0
         except ApiError as error:
-            produced += self.machine.fail(error)
-        return produced
+            produced += self.fail(error)
+        yield produced
 
     def _staged(self, delta: Said) -> list[Said]:
         """The delta behind all stages."""
         said = [delta]
         for stage in self._stages:
             said = [out for item in said for out in stage.feed(item)]
-        if not isinstance(delta, ToolCall):
-            self._written = self._written or any(isinstance(out, ToolCall) for out in said)
+        return said
+
+    def _let_go(self) -> list[Said]:
+        """What the stages hold at the end, each passed through those behind it."""
+        said: list[Said] = []
+        if self.over:
+            return said
+        for stage in self._stages:
+            said = [out for item in said for out in stage.feed(item)] + stage.finish()
+            if stage is self._calls:
+                self._written = any(isinstance(out, ToolCall) for out in said)
         return said
 
     def _streamed_deltas(self, data: bytes) -> Iterator[Delta]:
+        if 0 < self._most < self._size:
+            raise ApiError.bad_gateway(TOO_LARGE)
         for payload in self._sse.feed(data):
             yield from self._chunks.feed(payload)
 
     def _keep(self, data: bytes) -> Iterator[Delta]:
         self._whole.append(data)
-        self._size += len(data)
         if self._size > MAX_REPLY_BYTES:
             raise ApiError.bad_gateway(TOO_LARGE)
         yield from ()
@@ -171,7 +253,3 @@ class Answer:
             return
         for payload in self._sse.finish():
             yield from self._chunks.feed(payload)
-        if self._stages:
-            # An empty text makes the stages let go of what they hold.
-            yield Reasoning("")
-            yield Text("")

@@ -112,9 +112,9 @@ def test_second_tool_call_waits_until_first_block_closes() -> None:
 
 def test_waiting_call_opens_at_the_end() -> None:
     """The specification, D4: when the stream finishes, what is open is mended and closed."""
-    book = Playbook().feed(ToolCall(0, "c1", "A", '{"a":'), ToolCall(1, "c2", "B")).feed(STOP)
+    book = Playbook().feed(ToolCall(0, "c1", "A", '{"a":"b"'), ToolCall(1, "c2", "B")).feed(STOP)
     book.finish()
-    assert [block["input"] for block in book.content] == [{"a": None}, {}]
+    assert [block["input"] for block in book.content] == [{"a": "b"}, {}]
 
 
 def test_another_call_opens_one_that_has_only_a_name() -> None:

@@ -12,18 +12,26 @@ class PrefillEcho:
     """Deltas in, deltas out without the repeated beginning; an answer without it just passes."""
 
     def __init__(self, prefill: str) -> None:
-        self._awaited = prefill
-        self._held = ""
+        self._prefill = prefill
+        self._seen = 0
+        self._awaited = bool(prefill)
 
     def feed(self, delta: Said) -> list[Said]:
         if not self._awaited or isinstance(delta, ReportedUsage):
             return [delta]
         if not isinstance(delta, Text):
-            held, self._held, self._awaited = self._held, "", ""
-            return [Text(held), delta]
-        self._held += delta.text
-        if self._awaited.startswith(self._held) and self._held != self._awaited:
+            return [*self.finish(), delta]
+        new = delta.text[: len(self._prefill) - self._seen]
+        if not self._prefill.startswith(new, self._seen):
+            return [*self.finish(), delta]
+        self._seen += len(new)
+        if self._seen < len(self._prefill):
             return []
-        rest, self._held = self._held.removeprefix(self._awaited), ""
-        self._awaited = ""
-        return [Text(rest)]
+        self._awaited = False
+        return [Text(delta.text[len(new) :])]
+
+    def finish(self) -> list[Said]:
+        """What was held as the possible beginning of the repetition is none."""
+        held = self._prefill[: self._seen] if self._awaited else ""
+        self._awaited = False
+        return [Text(held)] if held else []

@@ -11,7 +11,6 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from bridge.translation.response.deltas import Reasoning, ReportedUsage, Said, Text
-from bridge.translation.response.stop_sequences import overlap
 
 OPENER, CLOSER = "<think>", "</think>"
 
@@ -30,24 +29,27 @@ class ThinkTags:
         """`opened`: the answer begins inside the tag, whether or not it repeats it."""
         self._opened = opened
         self._thought = False
-        self._blank = ""
+        self._blank: list[str] = []
         self._at = _Position.START
+        self._leading: list[str] = []
         self._held = ""
 
     def feed(self, delta: Said) -> list[Said]:
         if isinstance(delta, Text):
             return self._text(delta.text)
         if isinstance(delta, Reasoning):
-            released = self._release()
+            released = self.finish()
             self._at = _Position.TEXT
             return [*released, delta]
-        return [delta] if isinstance(delta, ReportedUsage) else [*self._release(), delta]
+        return [delta] if isinstance(delta, ReportedUsage) else [*self.finish(), delta]
 
-    def _release(self) -> list[Said]:
+    def finish(self) -> list[Said]:
         """What was held as the possible beginning of a tag is none."""
-        text, self._held = self._held, ""
+        text, self._held = "".join((*self._leading, self._held)), ""
+        self._leading.clear()
         if self._at is _Position.THINKING or (self._at is _Position.START and self._opened):
-            text, self._blank = self._blank + text, ""
+            text = "".join((*self._blank, text))
+            self._blank.clear()
             return [Reasoning(text)] if self._thought or text.strip() else []
         return [Text(text)] if text else []
 
@@ -67,6 +69,11 @@ class ThinkTags:
 
     def _opening(self, text: str) -> str:
         start = text.lstrip()
+        if not start:
+            self._leading.append(text)
+            return ""
+        text = "".join((*self._leading, text))
+        self._leading.clear()
         if start.startswith(OPENER):
             self._at = _Position.THINKING
             return start[len(OPENER) :]
@@ -86,12 +93,18 @@ class ThinkTags:
         if closed:
             self._at = _Position.BREAK
         else:
-            keep = overlap(text, CLOSER)
+            keep = _overlap(text, CLOSER)
             thought, self._held = text[: len(text) - keep], text[len(text) - keep :]
-        self._blank += thought
-        if self._blank.strip() or (self._thought and self._blank):
+        self._blank.append(thought)
+        if thought.strip() or (self._thought and thought):
             # Blank thoughts are none: a model that was told not to think leaves the tags empty.
             self._thought = True
-            said.append(Reasoning(self._blank))
-            self._blank = ""
+            said.append(Reasoning("".join(self._blank)))
+            self._blank.clear()
         return rest
+
+
+def _overlap(text: str, mark: str) -> int:
+    """Length of the longest end of `text` with which `mark` begins."""
+    longest = min(len(text), len(mark) - 1)
+    return next((n for n in range(longest, 0, -1) if mark.startswith(text[-n:])), 0)
