@@ -1,7 +1,9 @@
-"""What this process learnt from answers: fields that a backend refuses, and bytes per token.
+"""What this process learnt from answers: fields that a backend refuses, bytes per token, and which
+models' tool calls their backend reads itself.
 
-Both only ever save a detour: a refused field costs one second try, an unlearnt ratio an estimate
-that is a little off. So they live in memory; what is refused also goes into the model's row.
+All of it lives in memory: a refused field costs one second try, an unlearnt ratio an estimate that
+is a little off, and the first call of a backend's own is learnt with the first answer that has one.
+What is refused also goes into the model's row.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ SMALLEST_SAMPLE = 400
 class LearnedFacts:
     _refused: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     _ratios: dict[tuple[str, str], float] = field(default_factory=dict)
+    _native: set[tuple[str, str]] = field(default_factory=set)
 
     def applied(self, target: Target) -> ModelFacts:
         """The model's facts with what was learnt since."""
@@ -32,8 +35,10 @@ class LearnedFacts:
         nothing = frozenset[str]()
         learnt = self._refused.get((name, ""), nothing)
         learnt |= self._refused.get((name, target.model), nothing)
-        facts = target.facts
-        return replace(facts, refused=facts.refused | learnt) if learnt else facts
+        facts, native = target.facts, (name, target.model) in self._native
+        if not learnt and not native:
+            return facts
+        return replace(facts, refused=facts.refused | learnt, calls_natively=native)
 
     def refused(self, target: Target, names: tuple[str, ...]) -> None:
         """A request went through without these fields, and not with them."""
@@ -41,6 +46,10 @@ class LearnedFacts:
             model = "" if name in OF_THE_SERVER else target.model
             key = (target.backend.name, model)
             self._refused[key] = self._refused.get(key, frozenset()) | {name}
+
+    def called_natively(self, target: Target) -> None:
+        """An answer carried a tool call that the backend had read itself."""
+        self._native.add((target.backend.name, target.model))
 
     def bytes_per_token(self, target: Target) -> float:
         return self._ratios.get((target.backend.name, target.model), BYTES_PER_TOKEN)

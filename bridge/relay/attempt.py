@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from msgspec import Raw
@@ -97,7 +98,7 @@ async def open_answer(
         try:
             body = _content(order, chat, record, prefixes)
             prefixes = None  # a second try is the same turn
-            opened = await _attempt(upstream, order, body, record, accepted)
+            opened = await _attempt(upstream, order, chat, body, record, accepted)
             record.refused += remedy.without
             return opened
         except ApiError as error:
@@ -150,6 +151,7 @@ def _told(error: ApiError) -> str:
 async def _attempt(
     upstream: BackendClient,
     order: UpstreamRequest,
+    chat: ChatRequest,
     body: bytes,
     record: Record,
     accepted: asyncio.Future[None],
@@ -172,7 +174,8 @@ async def _attempt(
         if not accepted.done():
             accepted.set_result(None)
         read_ahead = ReadAhead(reply.chunks(), MAX_REPLY_BYTES if order.is_plain else None)
-        answer = Answer(order.options, order.asked, reply.content_type)
+        options = replace(order.options, sent_max_tokens=chat.max_tokens)
+        answer = Answer(options, order.asked, reply.content_type)
         idle = order.target.backend.idle or settings.IDLE_TIMEOUT
         return OpenReply(
             reply, read_ahead, answer, await _first_events(read_ahead, answer, idle), idle
@@ -217,7 +220,16 @@ async def _first_events(read_ahead: ReadAhead, answer: Answer, idle: float) -> l
         data = await read_ahead.take(idle)
         if data is None:
             raise did_not_answer(idle)
-        events = answer.feed(data) if data else answer.finish()
-        if events:
+        if events := await taken(answer.steps(data) if data else answer.last_steps()):
             return events
     return []
+
+
+async def taken(steps: Iterator[list[Event]]) -> list[Event]:
+    """All events of a piece of the answer. Between its steps others get their turn."""
+    events: list[Event] = []
+    for number, batch in enumerate(steps):
+        if number:
+            await asyncio.sleep(0)
+        events += batch
+    return events

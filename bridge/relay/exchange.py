@@ -213,6 +213,8 @@ class Exchange:
         if machine.error is not None:
             self.failed(machine.error)
             return
+        if answer.calls_natively and self.order is not None:
+            self.gateway.learned.called_natively(self.order.target)
         self.record.stop_reason = machine.stop_reason
         self.record.status = self.record.status or 200
         if self.targets is not None and self.targets.permit is not None:

@@ -33,7 +33,7 @@ from bridge.translation.json import encode
 from bridge.translation.request.schema import MessagesRequest, read_request
 from bridge.translation.response import events
 from bridge.translation.response.events import Event
-from bridge.translation.response.fold import fold
+from bridge.translation.response.fold import Fold, fold
 from bridge.translation.response.message_stream import MessageStream
 
 logger = logging.getLogger(__name__)
@@ -110,18 +110,27 @@ async def _plain(exchange: Exchange) -> AsyncGenerator[Part]:
     try:
         async with asyncio.timeout(timeout):
             opened = await exchange.open()
-            said = opened.events + [event async for batch in pump(opened) for event in batch]
+            folding = Fold()
+            async for batch in _collected(opened):
+                folding.feed(batch)
+                if exchange.sample is not None:
+                    exchange.sample.add(batch)
     except TimeoutError:
         raise did_not_answer(timeout) from None
     if opened.answer.machine.error is not None:
         raise opened.answer.machine.error
-    message = fold(said)
+    message = folding.message
     exchange.answered(opened.answer)
-    if exchange.sample is not None:
-        exchange.sample.add(said)
     await exchange.account()
     for part in _document(exchange, 200, JSON_HEADERS, encode(message)):
         yield part
+
+
+async def _collected(opened: OpenReply) -> AsyncGenerator[list[Event]]:
+    """All events of an answer."""
+    yield opened.events
+    async for batch in pump(opened):
+        yield batch
 
 
 async def _streamed(exchange: Exchange, order: UpstreamRequest) -> AsyncGenerator[Part]:

@@ -22,7 +22,13 @@ from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.json import JSON
-from bridge.translation.profiles import PROFILES, for_model, inline_thinking
+from bridge.translation.profiles import (
+    PROFILES,
+    ModelFacts,
+    for_model,
+    inline_thinking,
+    parses_calls,
+)
 from bridge.translation.request import overrides, thinking
 from bridge.translation.request.schema import MessagesRequest, has_pdf
 from bridge.translation.request.translate import ChatRequest, TranslationOptions, to_chat
@@ -114,7 +120,7 @@ async def upstream_request(
     return UpstreamRequest(
         target=target,
         chat=chat,
-        options=_terms(routed, target, chat),
+        options=_terms(routed, target, chat, gateway.learned.applied(target)),
         asked=asked,
         key=key,
         conversation=conversation,
@@ -124,20 +130,30 @@ async def upstream_request(
 
 def clamped(asked: int, chat: ChatRequest) -> list[str]:
     """What was lowered on the way to the backend: the longest answer, where it did not fit."""
-    sent = int(chat.body.get("max_tokens") or chat.body.get("max_completion_tokens") or asked)
+    sent = chat.max_tokens or asked
     return [f"max_tokens {asked} to {sent}"] if sent < asked else []
 
 
-def _written_calls(target: Target, chat: ChatRequest) -> dict[str, JSON]:
-    """The tools whose calls may stand in the answer's text, with their schemas."""
-    switch = target.facts.written_calls
-    if switch is False or (switch is None and not settings.TEXT_TOOL_CALLS):
+def _written_calls(target: Target, chat: ChatRequest, facts: ModelFacts) -> dict[str, JSON]:
+    """The tools whose calls may stand in the answer's text, with their schemas.
+
+    None where a quoted call could be taken for one: where no tool may be called, and where the
+    backend reads calls itself. What the operator says of the model comes first.
+    """
+    profile = PROFILES.get(facts.dialect, target.backend.profile)
+    allowed = facts.written_calls
+    if allowed is None:
+        native = facts.calls_natively or parses_calls(profile, facts)
+        allowed = settings.TEXT_TOOL_CALLS and not native
+    if not allowed or chat.body.get("tool_choice") == "none":
         return {}
     functions = (tool["function"] for tool in chat.body.get("tools", ()))
     return {function["name"]: function["parameters"] for function in functions}
 
 
-def _terms(routed: RoutedRequest, target: Target, chat: ChatRequest) -> StreamOptions:
+def _terms(
+    routed: RoutedRequest, target: Target, chat: ChatRequest, facts: ModelFacts
+) -> StreamOptions:
     request = routed.request
     return StreamOptions(
         message_id=routed.message_id,
@@ -150,10 +166,11 @@ def _terms(routed: RoutedRequest, target: Target, chat: ChatRequest) -> StreamOp
         gateway_stops=chat.stops,
         prefill=chat.prefill,
         inline_thinking=inline_thinking(target.facts),
-        written_calls=_written_calls(target, chat),
+        written_calls=_written_calls(target, chat, facts),
         one_call=chat.one_call,
         input_estimate=chat.prompt_tokens,
         max_tokens=request.max_tokens,
+        sent_max_tokens=chat.max_tokens,
         context=target.facts.context or 0,
         omit_thinking=settings.HONOUR_THINKING_DISPLAY and thinking.display(request) == "omitted",
         context_management=request.body.get("context_management") is not None,

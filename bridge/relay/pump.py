@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from bridge.backends.client import did_not_answer
-from bridge.relay.attempt import OpenReply
+from bridge.relay.attempt import OpenReply, taken
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.events import PING, Event, frames
 
@@ -65,16 +65,16 @@ async def _next(opened: OpenReply, clocks: Clocks) -> list[Event]:
         data = await opened.read_ahead.take(clocks.patience(time.monotonic()))
     except ApiError as error:
         # Cut after the reason to stop was named: nothing is missing but the usage.
-        return answer.finish() if answer.finishing else answer.fail(error)
+        return await taken(answer.last_steps()) if answer.finishing else answer.fail(error)
     now = time.monotonic()
     if data:
         clocks.heard = now
-        events = answer.feed(data)
-        return events + answer.finish() if answer.complete else events
+        events = await taken(answer.steps(data))
+        return events + await taken(answer.last_steps()) if answer.complete else events
     overdue = clocks.finishing is not None and now - clocks.finishing >= settings.FINISH_GRACE
     is_silent = now - clocks.heard >= opened.idle
     if data == b"" or overdue or (is_silent and answer.finishing):
-        return answer.finish()
+        return await taken(answer.last_steps())
     if is_silent:
         return answer.fail(did_not_answer(opened.idle))
     return []

@@ -2,7 +2,7 @@
 
 A stream needs three clocks (time to ping, backend idle, finish overdue), and a read that is
 cancelled by a clock is lost with its connection. So a task of its own reads, and the waiting is
-done here. What piled up meanwhile is handed over in one piece; a client that takes nothing stops
+done here. What piled up meanwhile is handed over in portions; a client that takes nothing stops
 the reading after a megabyte.
 """
 
@@ -15,6 +15,8 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.translate import TOO_LARGE
 
 MAX_AHEAD = 1024 * 1024
+MAX_PORTION = 64 * 1024
+"""Bytes handed over at a time; between two portions others get their turn."""
 
 
 class ReadAhead:
@@ -27,6 +29,7 @@ class ReadAhead:
         self._left = limit
         self._chunks: list[bytes] = []
         self._size = 0
+        self._more_at_once = False
         self._failure: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._room = asyncio.Event()
@@ -60,20 +63,30 @@ class ReadAhead:
 
         Raises what the source raised, after everything in front of it was taken.
         """
+        if self._more_at_once:
+            self._more_at_once = False
+            await asyncio.sleep(0)
         if not self._chunks and not self._reader.done() and self._failure is None:
             await self._wait(timeout)
         if self._failure is not None:
             raise self._failure
         if self._chunks:
-            data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            self._chunks.clear()
-            self._size = 0
-            self._room.set()
-            return data
+            return self._portion()
         if not self._reader.done():
             return None
         self._reader.result()
         return b""
+
+    def _portion(self) -> bytes:
+        """What piled up, as far as one step may take it."""
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        data, rest = data[:MAX_PORTION], data[MAX_PORTION:]
+        self._chunks[:] = [rest] if rest else []
+        self._size = len(rest)
+        self._more_at_once = bool(rest)
+        if self._size <= MAX_AHEAD:
+            self._room.set()
+        return data
 
     def fail(self, error: Exception) -> None:
         """Let the next `take` raise this, whatever the source still has."""

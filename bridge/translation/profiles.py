@@ -54,6 +54,9 @@ class Profile:
     """The chat template wants the user to speak first."""
     null_content: bool = False
     """Wants null rather than "" beside tool calls."""
+    parses_calls: str = ""
+    """The server reads its models' calls itself, so that markup in the text is a quote: "always",
+    or "with_tools" for models that its list says to call tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ class ModelFacts:
 
     dialect          a profile of its own, where it differs from its backend's
     inline_thinking  "off", "tags" or "open"; "" leaves it to the model's name
-    written_calls    whether tool calls in its text are read; None leaves it to the operator
+    written_calls    whether tool calls in its text are read; None leaves it to the operator, the
+                     family and what was learnt
+    calls_natively   a call of the backend's own was seen from it
     """
 
     name: str
@@ -74,6 +79,7 @@ class ModelFacts:
     dialect: str = ""
     inline_thinking: str = ""
     written_calls: bool | None = None
+    calls_natively: bool = False
     refused: frozenset[str] = frozenset()
 
 
@@ -99,6 +105,7 @@ PROFILES: dict[str, Profile] = {
             efforts=_ALL_EFFORTS,
             tool_name_limit=64,
             accepts_strict=True,
+            parses_calls="always",
             user_field=True,
             service_tiers=True,
             file_parts=True,
@@ -137,6 +144,7 @@ PROFILES: dict[str, Profile] = {
             "openrouter",
             takes_top_k=True,
             thinking="openrouter",
+            parses_calls="always",
             tool_name_limit=64,
             reasoning_history="reasoning",
             user_field=True,
@@ -148,12 +156,14 @@ PROFILES: dict[str, Profile] = {
             efforts=("low", "high", "max"),
             reasoning_history="reasoning_content",
             reasoning_from_all_turns=True,
+            parses_calls="always",
             stop_limit=16,
             json_schema=False,
         ),
         Profile(
             "chutes",
             takes_top_k=True,
+            parses_calls="with_tools",
             thinking="template",
             reasoning_history="reasoning_content",
         ),
@@ -170,6 +180,13 @@ _MODEL_QUIRKS: tuple[tuple[re.Pattern[str], dict[str, Any]], ...] = (
 """What a model's chat template demands, whatever server runs it."""
 
 _REASONS_AT_OPENAI = re.compile(r"(o\d|gpt-[5-9])", re.I)
+
+
+def parses_calls(profile: Profile, facts: ModelFacts) -> bool:
+    """Whether this server is known to read this model's tool calls itself."""
+    if profile.parses_calls == "with_tools":
+        return facts.tools is True
+    return profile.parses_calls == "always"
 
 
 def for_model(profile: Profile, model: str) -> Profile:

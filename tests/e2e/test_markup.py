@@ -4,14 +4,15 @@ Backends without a parser for their model hand its markup through. Each format s
 model writes it, and comes in pieces that cut every mark somewhere.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.conftest import Start
+from tests.conftest import Start, starting
 from tests.e2e.test_streams import content_of
 from tests.fakes.backend import ALPHA, FakeBackend
-from tests.fakes.chunks import Json, finish, fold, reasoning, role, text, usage
+from tests.fakes.chunks import Json, call, finish, fold, reasoning, role, text, usage
 from tests.fakes.client import RawClient
 from tests.fakes.gateway import Gateway
 from tests.shapes import check_message
@@ -21,6 +22,7 @@ WEATHER: Json = {
     "input_schema": {
         "type": "object",
         "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+        "required": ["city"],
     },
 }
 NOW: Json = {"name": "now", "input_schema": {"type": "object", "properties": {}}}
@@ -72,6 +74,12 @@ TWO = {
 PYTHONIC = '[get_weather(city="São Paulo", days=3), now()]'
 
 ALIKE = {
+    "a call in a fence": f"So:\n\n```xml\n{ONE['hermes']}\n```\n",
+    "a call between backquotes": f"So: `{ONE['hermes']}`",
+    "a call in a sentence": f"It writes {ONE['mistral']}",
+    "a call with prose behind it": f"{BEFORE}{ONE['hermes']}\n\nThat was it.",
+    "a call that is cut": ONE["hermes"][:60],
+    "a call without what it needs": ONE["hermes"].replace('"city"', '"town"'),
     "marks in prose": "They write <tool_call>, <function=x> or [TOOL_CALLS]; then <|python_tag|>",
     "undeclared name": '<tool_call>{"name": "rm", "arguments": {}}</tool_call> is what it said.',
     "undeclared section": ONE["kimi"].replace("get_weather", "get_wether"),
@@ -89,6 +97,20 @@ ALIKE = {
     "angle brackets": "<｜begin▁of▁sentence｜> <| <｜ < ▁",
     "tags of another kind": "<tool_calls>\n<function name='now'></function>\n</tool_calls>\n",
 }
+
+
+@pytest.fixture(scope="module")
+def module_gateway(
+    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """For this module alone: elsewhere it learns that this backend reads calls itself."""
+    with starting(session_backend, tmp_path_factory) as start:
+        yield start()
+
+
+@pytest.fixture
+def gateway(module_gateway: Gateway) -> Gateway:
+    return module_gateway
 
 
 def in_pieces(whole: str, size: int = 3) -> list[Json]:
@@ -155,13 +177,28 @@ def test_call_comes_whole_however_its_bytes_are_cut(gateway: Gateway, backend: F
             check_calls(stream.message(), CALL)
 
 
-def test_text_behind_a_call_stays(gateway: Gateway, backend: FakeBackend) -> None:
-    """wire F83: text, call, text are three blocks."""
-    said = in_pieces(f"{BEFORE}{ONE['hermes']}\n\nThat was it.")
-    for message in answers(gateway.client, backend, said, tools=TOOLS):
-        before, call, after = content_of(message)
-        assert (before["text"], call) == (BEFORE, CALL)
-        assert after["text"].strip() == "That was it."
+def test_h2_call_beside_one_of_the_backends_own_is_text(
+    start_gateway: Start, backend: FakeBackend
+) -> None:
+    """H2: a server that reads calls itself leaves only quotes in the text, from then on."""
+    gateway = start_gateway()
+    native = call(0, "call_1", "now", "{}")
+    for message in answers(
+        gateway.client, backend, [*in_pieces(f"{BEFORE}{ONE['hermes']}"), native], tools=TOOLS
+    ):
+        words, made = content_of(message)
+        assert (words["text"], made) == (f"{BEFORE}{ONE['hermes']}", SECOND)
+    backend.reset()
+    for message in answers(gateway.client, backend, in_pieces(ONE["hermes"]), tools=TOOLS):
+        assert content_of(message) == [{"type": "text", "text": ONE["hermes"]}]
+
+
+def test_h2_call_is_text_where_none_may_be_made(gateway: Gateway, backend: FakeBackend) -> None:
+    """H2: tool_choice none."""
+    none = {"type": "none"}
+    said = in_pieces(ONE["hermes"])
+    for message in answers(gateway.client, backend, said, tools=TOOLS, tool_choice=none):
+        assert content_of(message) == [{"type": "text", "text": ONE["hermes"]}]
 
 
 def test_closing_mark_inside_the_arguments_closes_nothing(

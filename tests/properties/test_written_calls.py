@@ -11,33 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.translation.response.deltas import Finish, Reasoning, Said, Text, ToolCall
-from bridge.translation.response.dialects.text_tool_call_formats import FORMATS
-from bridge.translation.response.dialects.text_tool_calls import WrittenCalls
+from bridge.translation.response.text_calls.formats import FORMATS
+from bridge.translation.response.text_calls.stage import TextCalls
 from tests.properties.hostile import TOOLS
 from tests.properties.values import CUTS, OBJECTS, pieces, written
 from tests.shapes import Json
 
-MARKS = sorted(
-    {mark for format in FORMATS for mark in (format.opener, format.closer) if mark}
-    | {"<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"}
-    | {
-        "<｜tool▁call▁begin｜>",
-        "<｜tool▁sep｜>",
-        "<｜tool▁call▁end｜>",
-        "```json\n",
-        "\n```",
-        "function",
-    }
-    | {
-        "<parameter=command>",
-        "</parameter>",
-        "<arg_key>",
-        "</arg_key>",
-        "<arg_value>",
-        "</arg_value>",
-    }
-    | {"[ARGS]", "[CALL_ID]x", "<|eom_id|>", "; "}
-)
+MARKS = [
+    *(format.opener for format in FORMATS),
+    *("</tool_call>", "</function>", "</longcat_tool_call>", "<|tool_calls_section_end|>"),
+    *("<|tool_call_argument_begin|>", "<|tool_call_end|>", "<｜tool▁calls▁end｜>"),
+    *("<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "```json\n", "\n```\n"),
+    *("function", "<parameter=command>", "</parameter>", "<arg_key>", "</arg_key>", "<arg_value>"),
+    *("</arg_value>", "[ARGS]", "[CALL_ID]x", "<|eom_id|>", "; ", "</invoke>", "</function_calls>"),
+    *('<parameter name="command">', '<｜DSML｜parameter name="command" string="true">', '">', "`"),
+    *("</｜DSML｜parameter>", "</｜DSML｜invoke>", "<|message|>", "<|call|>", "call:Bash{", "}"),
+    *('<|"|>', "<tool_call|>", "~~~\n", "\n", "\n\n"),
+]
 BODIES = [
     *("Bash", "functions.Bash:0", "get_weather\n", '{"command": "ls"}', "{}", "{", "}", "[", "]"),
     '{"name": "Bash", "arguments": {"command": "</tool_call>"}}',
@@ -48,7 +38,7 @@ BODIES = [
 ]
 PROSE = ["so ", " ", "\n", "\n\n", "é", "🙂", "<", "[", "｜", "<|", "a", "<tool", "ls", "command"]
 PAIRS = st.builds(
-    lambda format, inner: format.opener + "".join(inner) + format.closer,
+    lambda format, inner: "\n" + format.opener + "".join(inner),
     st.sampled_from(FORMATS),
     st.lists(st.sampled_from([*BODIES, *MARKS]), max_size=4),
 )
@@ -60,9 +50,10 @@ PROSE_ONLY = st.lists(st.sampled_from(PROSE), max_size=4).map("".join)
 
 
 def through(deltas: list[Said], tools: Json = TOOLS) -> list[Said]:
-    stage = WrittenCalls(tools)
-    ending: list[Said] = [Finish("stop"), Reasoning(""), Text("")]
-    return [out for delta in [*deltas, *ending] for out in stage.feed(delta)]
+    stage = TextCalls(tools)
+    return [out for delta in [*deltas, Finish("stop")] for out in stage.feed(delta)] + [
+        *stage.finish()
+    ]
 
 
 def runs(said: list[Said]) -> list[str | ToolCall]:
@@ -137,9 +128,17 @@ FORMS = st.sampled_from(
 def test_call_of_a_declared_tool_is_found_in_every_format(
     before: str, form: str, given_object: Json, raw: bool, cuts: list[int]
 ) -> None:
-    """S9: with any arguments, behind any text, cut anywhere; no mark is left over."""
+    """S9: with any arguments, on a line behind any text, cut anywhere; no mark is left over."""
+    before = f"{before}\n" if before.strip(" ") else before[:3]
     text = before + form % written(given_object, raw)
     found = runs(through([Text(piece) for piece in pieces(text, cuts)]))
     calls = [item for item in found if isinstance(item, ToolCall)]
     assert found[0] == before and found[2:] == [""]
     assert [call.name for call in calls] == ["Bash"]
+
+
+@given(text=MARKUP, cuts=CUTS, make=st.sampled_from([Text, Reasoning]))
+def test_h2_calls_stand_only_at_the_end(text: str, cuts: list[int], make: type[Text]) -> None:
+    """H2: with a word behind it, all of it is text."""
+    said = through([make(piece) for piece in pieces(f"{text}\nso", cuts)])
+    assert runs(said) == [f"{text}\nso"]

@@ -97,6 +97,11 @@ class ChatRequest:
     media: int
 
     @property
+    def max_tokens(self) -> int:
+        """The longest answer that the backend is asked for; 0 where it is not told."""
+        return int(self.body.get("max_tokens") or self.body.get("max_completion_tokens") or 0)
+
+    @property
     def added(self) -> frozenset[str]:
         """The optional fields that this request carries, also those inside others."""
         nested = {"enable_thinking"} if "chat_template_kwargs" in self.body else set[str]()

@@ -11,6 +11,7 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response import events
 from bridge.translation.response.tool_arguments import as_object
 
+
 class Fold:
     """A message as it grows. Feed it the events in any number of batches."""
 

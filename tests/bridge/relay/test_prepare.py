@@ -112,6 +112,56 @@ async def test_written_calls_are_read_as_the_model_or_else_the_setting_says(
     assert (set((await order(engine, tools=[TOOL])).options.written_calls) == {"f"}) is read
 
 
+@pytest.mark.parametrize(
+    ("family", "tools", "said", "read"),
+    [
+        ("generic", None, None, True),
+        ("vllm", True, None, True),
+        ("openai", None, None, False),
+        ("openrouter", None, None, False),
+        ("deepseek", None, None, False),
+        ("deepseek", None, True, True),
+        ("chutes", True, None, False),
+        ("chutes", None, None, True),
+    ],
+)
+async def test_h2_backend_that_reads_calls_itself_leaves_only_quotes(
+    engine: Gateway, family: str, tools: bool | None, said: bool | None, read: bool
+) -> None:
+    """H2: nothing is read from the text of these, unless the model's row says so."""
+    models = facts(ALPHA, written_calls=said, tools=tools)
+    with_main(engine, profile=PROFILES[family], models=models)
+    assert bool((await order(engine, tools=[TOOL])).options.written_calls) is read
+
+
+@pytest.mark.parametrize("said", [None, True])
+async def test_h2_call_of_the_backends_own_ends_the_reading_of_text(
+    engine: Gateway, said: bool | None
+) -> None:
+    """H2: learnt from the first answer that has one, for this model alone."""
+    with_main(engine, models=facts(ALPHA, written_calls=said))
+    before = await order(engine, tools=[TOOL])
+    engine.learned.called_natively(before.target)
+    after = await order(engine, tools=[TOOL])
+    assert bool(before.options.written_calls)
+    assert bool(after.options.written_calls) is bool(said)
+
+
+async def test_h2_nothing_is_read_where_no_tool_may_be_called(engine: Gateway) -> None:
+    """H2: tool_choice none."""
+    with_main(engine)
+    for kind, read in (("none", False), ("auto", True)):
+        options = (await order(engine, tools=[TOOL], tool_choice={"type": kind})).options
+        assert bool(options.written_calls) is read
+
+
+async def test_h1_limit_that_was_sent_is_known_to_the_reading_side(engine: Gateway) -> None:
+    """H1: what was lowered on the way counts, not what the client asked for."""
+    with_main(engine, models=facts(ALPHA, max_output=100))
+    options = (await order(engine, max_tokens=5000)).options
+    assert (options.max_tokens, options.sent_max_tokens) == (5000, 100)
+
+
 @pytest.mark.parametrize(("said", "told"), [("", ""), ("tags", "tags"), ("open", "open")])
 async def test_thinking_in_the_text_is_read_as_the_model_says(
     engine: Gateway, said: str, told: str

@@ -10,9 +10,9 @@ import pytest
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.response import translate
-from bridge.translation.response.events import frames
+from bridge.translation.response.events import ContentBlockDelta, InputJsonDelta, frames
 from bridge.translation.response.message_stream import CUT_SHORT
-from bridge.translation.response.translate import Answer
+from bridge.translation.response.translate import SLICE, Answer
 from tests.grammar import check_stream
 from tests.shapes import Json
 from tests.translation.playbook import briefs, make_terms
@@ -249,10 +249,10 @@ STAGES: list[tuple[str, Json, list[bytes], list[str]]] = [
     (
         "a call in the thinking in tags",
         {"inline_thinking": "tags", "written_calls": {"now": {}}},
-        [chunk(content=f"<think>a{NOW}</think>"), chunk("stop")],
+        [chunk(content=f"<think>a\n{NOW}</think>"), chunk("stop")],
         [
             "open 0 thinking",
-            "add 0 a",
+            "add 0 a\n",
             "sign 0",
             "close 0",
             "open 1 tool_use now toolu_*",
@@ -279,3 +279,36 @@ def test_stages_work_one_behind_the_other(
     said = [event for piece in pieces for event in answer.feed(piece)] + answer.finish()
     assert briefs(said)[2:-3] == lines
     check_stream(frames(said))
+
+
+def test_h2_held_text_goes_out_when_the_body_breaks_off() -> None:
+    """H2: what looked like a call of an answer without an end was text."""
+    answer = make(written_calls={"now": {}})
+    said = answer.feed(chunk(content=f"a\n{NOW}")) + answer.fail(ApiError.bad_gateway("gone"))
+    assert briefs(said)[2:] == ["open 0 text", "add 0 a\n", f"add 0 {NOW}", "error api_error: gone"]
+
+
+def test_long_work_comes_in_steps() -> None:
+    """Ours: one event of a megabyte lets others in between."""
+    answer = make()
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a":"' + "x" * 10**6}}
+    batches = list(answer.steps(chunk(tool_calls=[call])))
+    assert len(batches) > 50
+    assert (
+        max(
+            len(event.delta.partial_json)
+            for batch in batches
+            for event in batch
+            if isinstance(event, ContentBlockDelta) and isinstance(event.delta, InputJsonDelta)
+        )
+        <= SLICE
+    )
+
+
+def test_collected_answer_has_a_largest_size() -> None:
+    """Ours: a stream that never ends fills no memory."""
+    answer = Answer(make_terms(), ErrorContext(), "text/event-stream", most_bytes=1000)
+    answer.feed(chunk(content="x" * 500))
+    assert briefs(answer.feed(chunk(content="x" * 500))) == [
+        "error api_error: Backend sent a reply that is too large"
+    ]
