@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from io import StringIO
 
 from msgspec.structs import replace
 
@@ -12,12 +11,32 @@ from bridge.translation.response import events
 from bridge.translation.response.tool_arguments import as_object
 
 
+MOST_PIECES = 4096
+
+
+class _Pieces:
+    """A text of many pieces. Characters that come alone are joined, for the memory they take."""
+
+    def __init__(self) -> None:
+        self._long: list[str] = []
+        self._short: list[str] = []
+
+    def write(self, text: str) -> None:
+        self._short.append(text)
+        if len(self._short) >= MOST_PIECES:
+            self._long.append("".join(self._short))
+            self._short.clear()
+
+    def getvalue(self) -> str:
+        return "".join((*self._long, *self._short))
+
+
 class Fold:
     """A message as it grows. Feed it the events in any number of batches."""
 
     def __init__(self) -> None:
         self._message: events.Message | None = None
-        self._text = StringIO()
+        self._text = _Pieces()
         self._signature = ""
 
     def feed(self, batch: Iterable[events.Event]) -> None:
@@ -37,7 +56,7 @@ class Fold:
             case events.MessageStart():
                 self._message = replace(event.message, content=[])
             case events.ContentBlockStart() if message is not None:
-                self._text, self._signature = StringIO(), ""
+                self._text, self._signature = _Pieces(), ""
                 message.content.append(replace(event.content_block))
             case events.ContentBlockDelta(_, events.SignatureDelta(signature)):
                 self._signature = signature
