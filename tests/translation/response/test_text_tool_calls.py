@@ -215,7 +215,8 @@ def test_h2_nothing_is_read_beside_a_call_of_the_backends_own(native: Said) -> N
 def test_other_deltas_pass_what_is_held() -> None:
     """Ours: a reason to stop is no end, since text may follow it."""
     stage = TextCalls(SCHEMAS)
-    usage, others = ReportedUsage(1, 1), [STOP, Done()]
+    usage = ReportedUsage(1, 1)
+    others: list[Said] = [STOP, Done()]
     assert [stage.feed(Text("<tool_")), stage.feed(usage)] == [[], [usage]]
     assert [out for delta in others for out in stage.feed(delta)] == others
     assert stage.feed(Text("x")) == [Text("<tool_x")]

@@ -27,7 +27,7 @@ class Tools:
         """The declared tool of that name, or the only one that differs from it by case."""
         if not isinstance(name, str):
             raise NoCall
-        name = name.strip()
+        name = str(name).strip()
         bare = name
         for prefix in _PREFIXES:
             bare = bare.removeprefix(prefix)
