@@ -10,7 +10,6 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response import events
 from bridge.translation.response.tool_arguments import as_object
 
-
 MOST_PIECES = 4096
 
 

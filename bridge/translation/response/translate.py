@@ -79,15 +79,7 @@ def _text_of(delta: Delta) -> str:
 class Answer:
     """One backend answer of either kind. While nothing has come out, a failure raises ApiError."""
 
-    def __init__(
-        self,
-        options: StreamOptions,
-        asked: ErrorContext,
-        content_type: str,
-        *,
-        most_bytes: int = 0,
-    ) -> None:
-        """`most_bytes`: of the body, where the whole answer is collected; 0 for no limit."""
+    def __init__(self, options: StreamOptions, asked: ErrorContext, content_type: str) -> None:
         self._asked = asked
         self._streamed = EVENT_STREAM in content_type.lower()
         self._sniffed = False
@@ -96,7 +88,6 @@ class Answer:
         self._chunks = ChunkReader()
         self._whole: list[bytes] = []
         self._size = 0
-        self._most = most_bytes
         self._stops = StopStage(options.gateway_stops) if options.gateway_stops else None
         self._calls = TextCalls(options.written_calls) if options.written_calls else None
         self._stages = self._stages_of(options)
@@ -155,7 +146,6 @@ class Answer:
 
     def steps(self, data: bytes) -> Iterator[list[Event]]:
         """`feed` in steps, none of which takes long: the caller may let others in between."""
-        self._size += len(data)
         if not self._sniffed:
             data = self._sniff(data)
         yield from self._run(self._streamed_deltas(data) if self._streamed else self._keep(data))
@@ -230,13 +220,12 @@ class Answer:
         return said
 
     def _streamed_deltas(self, data: bytes) -> Iterator[Delta]:
-        if 0 < self._most < self._size:
-            raise ApiError.bad_gateway(TOO_LARGE)
         for payload in self._sse.feed(data):
             yield from self._chunks.feed(payload)
 
     def _keep(self, data: bytes) -> Iterator[Delta]:
         self._whole.append(data)
+        self._size += len(data)
         if self._size > MAX_REPLY_BYTES:
             raise ApiError.bad_gateway(TOO_LARGE)
         yield from ()

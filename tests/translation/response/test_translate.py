@@ -303,12 +303,3 @@ def test_long_work_comes_in_steps() -> None:
         )
         <= SLICE
     )
-
-
-def test_collected_answer_has_a_largest_size() -> None:
-    """Ours: a stream that never ends fills no memory."""
-    answer = Answer(make_terms(), ErrorContext(), "text/event-stream", most_bytes=1000)
-    answer.feed(chunk(content="x" * 500))
-    assert briefs(answer.feed(chunk(content="x" * 500))) == [
-        "error api_error: Backend sent a reply that is too large"
-    ]

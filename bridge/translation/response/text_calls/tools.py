@@ -27,11 +27,11 @@ class Tools:
         """The declared tool of that name, or the only one that differs from it by case."""
         if not isinstance(name, str):
             raise NoCall
-        name = str(name).strip()
-        bare = name
+        spelt: str = name.strip()
+        bare = spelt
         for prefix in _PREFIXES:
             bare = bare.removeprefix(prefix)
-        for spelling in (name, bare):
+        for spelling in (spelt, bare):
             if spelling in self._schemas:
                 return spelling
         alike = self._alike.get(bare.lower(), [])
