@@ -6,6 +6,7 @@ moment only, does not try again by itself, and goes on without an answer.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,9 +99,42 @@ def connect_async(most: int = 1, retries: int = 0) -> ClientForLoops:
         startup_nodes=[NodeForLoops(host, port) for host, port in address.nodes],
         max_connections=most,
         retry=redis.asyncio.retry.Retry(NoBackoff(), CLUSTER_RETRIES),
+        # Otherwise every fifth MOVED closes all connections, under the requests that use them.
+        reinitialize_steps=0,
         ssl=address.is_encrypted,
         **options,
     )
+
+
+class Preparation:
+    """Gets to know the nodes of a cluster, once, however short the patience of those who wait.
+
+    Commands that come before that would go to any of them.
+    """
+
+    def __init__(self, client: ClientForLoops) -> None:
+        self._client = client
+        self._task: asyncio.Task[Any] | None = None
+
+    async def wait(self) -> None:
+        client: Any = self._client
+        if not isinstance(client, ClusterForLoops) or client.get_default_node() is not None:
+            return
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(client.initialize())
+            self._task.add_done_callback(_look_at)
+        await asyncio.shield(self._task)
+
+    async def aclose(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """An error that nobody waits for any more is no news."""
+    if not task.cancelled():
+        task.exception()
 
 
 def subscriber(most: int = 1, retries: int = 0) -> redis.asyncio.Redis:
@@ -122,7 +156,7 @@ def _connection(address: RedisAddress) -> dict[str, Any]:
     """A connection that finds its server each time it is made, as a pool wants it described."""
     kind = EncryptedFoundConnection if address.is_encrypted else FoundConnection
     options = {**PATIENCE_OF_SEVERAL, **address.options}
-    return {**options, "connection_class": kind, "address": address}
+    return {**options, "connection_class": kind, "place": address}
 
 
 class _Found:
@@ -131,8 +165,8 @@ class _Found:
     host: str
     port: int
 
-    def __init__(self, *, address: RedisAddress, **options: Any) -> None:
-        self._address = address
+    def __init__(self, *, place: RedisAddress, **options: Any) -> None:
+        self._address = place
         super().__init__(**options)
 
     async def _connect(self) -> None:

@@ -11,6 +11,7 @@ AWAY = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 
 MAX_WORDS = 100
 
+_LOGIN_WANTED = ("NOAUTH", "Authentication required", "HELLO must be called")
 _WORDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (
         redis.exceptions.MovedError,
@@ -40,7 +41,7 @@ def explain(error: BaseException) -> str:
 
 def _words(error: BaseException) -> str:
     text = " ".join(str(error).split())
-    if "NOAUTH" in text or "Authentication required" in text:
+    if any(mark in text for mark in _LOGIN_WANTED):
         return "it wants a login, and REDIS_URL has none"
     for kind, words in _WORDS:
         if isinstance(error, kind):

@@ -70,6 +70,7 @@ class RedisLimiter:
     def __init__(self, lease_seconds: float) -> None:
         self._lease = lease_seconds
         self._redis = redis.connect_async(CONNECTIONS, retries=1)
+        self._preparation = redis.Preparation(self._redis)
         self._connections = asyncio.Semaphore(CONNECTIONS)
         self._admit, self._settle, self._seed = (
             Script(self._redis, name) for name in ("admit", "settle", "seed")
@@ -79,6 +80,7 @@ class RedisLimiter:
 
     async def _run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         async with asyncio.timeout(PATIENCE_SECONDS), self._connections:
+            await self._preparation.wait()
             return await script(keys, args)
 
     async def admit(self, reservation: Reservation) -> Outcome:
@@ -149,6 +151,7 @@ class RedisLimiter:
         return True
 
     async def _write(self, places: Mapping[str, Mapping[str, float]]) -> None:
+        await self._preparation.wait()
         pipeline: Any
         async with self._redis.pipeline(transaction=False) as pipeline:
             # A write: a Redis that is full, or a replica, answers everything else.
@@ -164,6 +167,7 @@ class RedisLimiter:
             await self._redis.connection_pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
+        await self._preparation.aclose()
         await self._redis.aclose()
 
 
