@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -48,9 +50,9 @@ class Watched:
             until(lambda: self._master(sentinel) == self.replica.port, 30)
 
     @staticmethod
-    def _master(sentinel: redis.Redis) -> int:
-        found: tuple[str, int] = sentinel.sentinel_get_master_addr_by_name("mymaster")  # type: ignore[assignment]
-        return found[1]
+    def _master(sentinel: Any) -> int:
+        found: Any = sentinel.sentinel_get_master_addr_by_name("mymaster")
+        return int(found[1])
 
 
 @contextmanager
@@ -65,13 +67,13 @@ def watched(folder: Path, count: int = 3) -> Iterator[Watched]:
         with replica.client() as client:
             client.replicaof("127.0.0.1", master.port)
         with master.client() as client:
-            until(lambda: client.info("replication")["connected_slaves"] == 1)  # type: ignore[index]
+            until(partial(_has_replica, client))
         ports = tuple(reserve_port() for _ in range(count))
         for port in ports:
             stack.enter_context(_sentinel(program, folder, port, master.port, count // 2 + 1))
         for port in ports:
             with redis.Redis(port=port) as sentinel:
-                until(lambda sentinel=sentinel: _is_settled(sentinel, count))  # type: ignore[misc]
+                until(partial(_is_settled, sentinel, count))
         yield Watched(master, replica, ports)
 
 
@@ -80,10 +82,14 @@ def _server(folder: Path) -> RedisServer:
     return RedisServer(folder, PASSWORD, ["--masterauth", PASSWORD])
 
 
-def _is_settled(sentinel: redis.Redis, count: int) -> bool:
+def _has_replica(client: Any) -> bool:
+    return bool(client.info("replication")["connected_slaves"] == 1)
+
+
+def _is_settled(sentinel: Any, count: int) -> bool:
     """Whether it knows the replica and the other Sentinels."""
     found = sentinel.sentinel_master("mymaster")
-    return (found["num-slaves"], found["num-other-sentinels"]) == (1, count - 1)
+    return bool((found["num-slaves"], found["num-other-sentinels"]) == (1, count - 1))
 
 
 @contextmanager
@@ -141,17 +147,19 @@ def cluster(folder: Path) -> Iterator[Cluster]:
             bus = ["--cluster-enabled", "yes", "--cluster-port", str(reserve_port())]
             nodes.append(stack.enter_context(RedisServer(folder / name, options=bus)))
         first, second = nodes
+        one: Any
+        other: Any
         with first.client() as one, second.client() as other:
-            bus_port = other.config_get("cluster-port")["cluster-port"]  # type: ignore[index]
+            bus_port = other.config_get("cluster-port")["cluster-port"]
             one.execute_command("CLUSTER MEET", "127.0.0.1", second.port, bus_port)
             one.execute_command("CLUSTER ADDSLOTSRANGE", 0, SLOTS // 2 - 1)
             other.execute_command("CLUSTER ADDSLOTSRANGE", SLOTS // 2, SLOTS - 1)
             for client in (one, other):
-                until(lambda client=client: _is_whole(client))  # type: ignore[misc]
+                until(partial(_is_whole, client))
         yield Cluster((first, second))
 
 
-def _is_whole(client: redis.Redis) -> bool:
+def _is_whole(client: Any) -> bool:
     found = client.execute_command("CLUSTER INFO")
     known = client.execute_command("CLUSTER NODES")
-    return found["cluster_state"] == "ok" and len(known) == 2
+    return bool(found["cluster_state"] == "ok" and len(known) == 2)

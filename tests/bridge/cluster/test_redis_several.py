@@ -83,7 +83,7 @@ async def test_limits_are_exact_for_two_processes(several: Watched | Cluster) ->
             ]
             await asyncio.gather(*settled)
         after = await pair[0].admit(key_id, LIMITS, 10, time.time())
-        assert (after.refused, after.spent_usd) == (LimitKind.BUDGET, 2)
+        assert (after.refused, after.spent_usd) == (LimitKind.BUDGET, Decimal(2))
     assert [limiter.is_shared for limiter in pair] == [True, True]
     for limiter in pair:
         await limiter.aclose()
