@@ -86,6 +86,11 @@ def names(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
+def host(name: str, default: str) -> str:
+    """An address or a name to listen on. An IPv6 address may stand in brackets, as in a URL."""
+    return text(name, default).removeprefix("[").removesuffix("]")
+
+
 def address(name: str) -> str:
     """An http(s) URL, or "" when the variable is not set."""
     value = text(name)
@@ -125,10 +130,13 @@ def _is_object(value: object) -> bool:
 
 
 def database(name: str, default: str) -> dict[str, Any]:
-    """Django's description of a database, from its URL."""
-    expected = "sqlite:///PATH or postgres://USER:PASSWORD@HOST/NAME"
+    """Django's description of a database, from its URL: NAME, or the file that NAME_FILE names."""
+    expected = (
+        "sqlite:///PATH or postgres://USER:PASSWORD@HOST/NAME, with special characters of the "
+        "password written as %2F for / and the like"
+    )
     schemes = ("sqlite", "postgres", "postgresql", "psql", "pgsql")
-    url = text(name, default)
+    url = secret(name) if env.str(f"{name}_FILE", default="") else text(name, default)
     if url.partition("://")[0] not in schemes or not url.partition("://")[2]:
         raise _wrong(name, expected)
     try:
@@ -166,14 +174,24 @@ def folder(name: str, default: Path) -> Path:
 
 def secret_from_file(path: Path) -> str:
     """The secret in this file, made at the first start and readable by its owner only."""
-    if not path.exists():
-        own = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        own.touch(mode=0o600)
-        own.write_text(secrets.token_urlsafe(48), encoding="ascii")
-        try:
-            path.hardlink_to(own)
-        except FileExistsError:
-            pass  # another process of this start was first; its secret counts
-        finally:
-            own.unlink()
-    return path.read_text(encoding="ascii").strip()
+    try:
+        if not path.exists():
+            _make_secret(path)
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        expected = f"a folder that this user can write to ({path}: {error.strerror})"
+        raise _wrong("DATA_DIR", expected) from None
+    except ValueError:
+        raise _wrong("DATA_DIR", f"printable ASCII characters in {path}") from None
+
+
+def _make_secret(path: Path) -> None:
+    own = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    own.touch(mode=0o600)
+    own.write_text(secrets.token_urlsafe(48), encoding="ascii")
+    try:
+        path.hardlink_to(own)
+    except FileExistsError:
+        pass  # another process of this start was first; its secret counts
+    finally:
+        own.unlink()

@@ -26,7 +26,7 @@ VERSION = __version__
 
 # --- where it runs ----------------------------------------------------------------------------
 
-HOST = read.text("HOST", "127.0.0.1")
+HOST = read.host("HOST", "127.0.0.1")
 PORT = read.whole("PORT", read.whole("HOST_PORT", 8080, 1, 65535), 1, 65535)
 WORKERS = read.whole("WORKERS", read.whole("UVICORN_WORKERS", 1, least=1), least=1)
 SERVER = read.choice("SERVER", "uvicorn" if WORKERS > 1 else "daphne", ("daphne", "uvicorn"))
@@ -257,6 +257,15 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    # A server that does not answer is noticed, also where no packet comes back.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        **DATABASES["default"].get("OPTIONS", {}),
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -38,6 +38,7 @@ from bridge.translation.request.overrides import Overrides
 DEMO_NAME = "demo"
 DEMO_URL = "demo://local/v1"
 DEMO_MODEL = "demo/echo"
+DEMO_CONTEXT = 200_000
 
 NO_TARGET = "it has no target"
 UNREADABLE_KEY = (
@@ -248,7 +249,7 @@ def facts_of(row: DiscoveredModel) -> ModelFacts:
 
 
 def _demo() -> resolve.BackendConfig:
-    facts = ModelFacts(DEMO_MODEL, vision=True, tools=True, reasoning=True)
+    facts = ModelFacts(DEMO_MODEL, context=DEMO_CONTEXT, vision=True, tools=True, reasoning=True)
     return resolve.BackendConfig(
         0, DEMO_NAME, DEMO_URL, PROFILES["generic"], models={DEMO_MODEL: facts}
     )

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from bridge.api import models
-from bridge.configuration.snapshot import DEMO_MODEL
+from bridge.configuration.snapshot import DEMO_CONTEXT, DEMO_MODEL
 from bridge.runtime import gateway
 
 _STATES = {
@@ -31,6 +31,7 @@ async def welcome(request: HttpRequest) -> HttpResponse:
         "state": word,
         "demo": demo,
         "model": DEMO_MODEL if demo else "YOUR_MODEL",
+        "window": DEMO_CONTEXT if demo else "ITS_CONTEXT_WINDOW",
         "key": "any-key" if demo else "YOUR_KEY",
         "backends": health["backends"],
         "version": settings.VERSION,

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from importlib import import_module
 from typing import Any
 
 import uvicorn
 from django.conf import settings
+from uvicorn.supervisors import Multiprocess
 
 from bridge.http import connections
 from bridge.runtime import gateway
@@ -24,23 +26,21 @@ APPLICATION = "proxysite.asgi:application"
 GRACE_BEYOND_DRAIN = 5
 
 
-def run() -> None:
-    """Serve until told to stop."""
+def run(sockets: list[socket.socket]) -> None:
+    """Serve on these sockets, which listen already, until told to stop."""
     connections.raise_file_limit()
     if settings.SERVER == "uvicorn":
-        _run_uvicorn()
+        _run_uvicorn(sockets)
     else:
-        _run_daphne()
+        _run_daphne(sockets)
 
 
-def _run_uvicorn() -> None:
+def _run_uvicorn(sockets: list[socket.socket]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Uvicorn raises the signal again when it is done; by then there is nothing left to end.
         signal.signal(number, lambda *_: sys.exit(0))
-    uvicorn.run(
+    config = uvicorn.Config(
         APPLICATION,
-        host=settings.HOST,
-        port=settings.PORT,
         workers=settings.WORKERS,
         loop="uvloop",
         http=import_module("bridge.http.uvicorn").Protocol,
@@ -52,25 +52,33 @@ def _run_uvicorn() -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=round(settings.DRAIN_SECONDS) + GRACE_BEYOND_DRAIN,
     )
+    if settings.WORKERS > 1:
+        Multiprocess(config, sockets=sockets).run()
+        return
+    server = uvicorn.Server(config)
+    server.run(sockets=sockets)
+    if not server.started:
+        sys.exit(1)
 
 
 # --- daphne -----------------------------------------------------------------------------------
 
 
-def _run_daphne() -> None:
+def _run_daphne(sockets: list[socket.socket]) -> None:
     # Importing daphne's server installs its event loop for the whole process, so it is done
     # only where daphne is to run.
     import_module("daphne.server")
     daphne = import_module("bridge.http.daphne")
-    endpoints = import_module("daphne.endpoints")
     reactor = import_module("twisted.internet.reactor")
     application = import_module(APPLICATION.partition(":")[0]).application
     ports: list[Any] = []
 
     class Daphne(daphne.Server):  # type: ignore[misc, name-defined]
-        def listen_success(self, port: Any) -> None:
-            ports.append(port)
-            super().listen_success(port)
+        def adopt(self) -> None:
+            """Listen on the sockets; daphne itself only knows addresses."""
+            for each in sockets:
+                ports.append(reactor.adoptStreamPort(each.fileno(), each.family, self.http_factory))
+                each.close()  # adopted as a copy
 
         def kill_all_applications(self) -> Any:
             """Also where a connection has nothing that runs, at which daphne would give up."""
@@ -81,13 +89,13 @@ def _run_daphne() -> None:
 
     server = Daphne(
         application,
-        endpoints=endpoints.build_endpoint_description_strings(
-            host=settings.HOST, port=settings.PORT
-        ),
+        endpoints=["unused"],  # it refuses to be made without any
         signal_handlers=False,
         server_name="",
         application_close_timeout=settings.DRAIN_SECONDS + GRACE_BEYOND_DRAIN,
     )
+    server.endpoints = []
+    reactor.callWhenRunning(server.adopt)
     reactor.callWhenRunning(reactor.callLater, 0, _listen_for_signals, ports, reactor)
     server.run()
 

@@ -32,6 +32,7 @@ REDIS = "COMPOSE_PROFILES=redis\nREDIS_URL=redis://redis:6379\n"
 WORKLOADS = ("Deployment", "StatefulSet")
 WAIT_SECONDS = 60
 DRAIN_SECONDS = 30
+CLOSING = 10
 
 Json = dict[str, Any]
 
@@ -344,6 +345,17 @@ def test_several_pods_have_a_volume_each_and_migrate_one_after_the_other() -> No
     spec = manifests(KUBERNETES_SEVERAL)["StatefulSet", "claude-bridge"]["spec"]
     assert [claim["metadata"]["name"] for claim in spec["volumeClaimTemplates"]] == ["data"]
     assert spec["podManagementPolicy"] == "OrderedReady"
+
+
+@pytest.mark.parametrize("path", [KUBERNETES, KUBERNETES_SEVERAL])
+def test_pod_goes_on_for_what_the_service_still_sends(path: Path) -> None:
+    """Observed: six of six new connections were refused in the moment after SIGTERM."""
+    objects = manifests(path)
+    kinds = [kind for kind in WORKLOADS if (kind, "claude-bridge") in objects]
+    spec = objects[kinds[0], "claude-bridge"]["spec"]["template"]["spec"]
+    program, pause = spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert (program, int(pause) >= 5) == ("sleep", True)
+    assert spec["terminationGracePeriodSeconds"] > int(pause) + DRAIN_SECONDS + CLOSING
 
 
 def test_pod_and_image_agree_on_user_port_and_volume() -> None:

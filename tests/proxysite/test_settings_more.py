@@ -74,6 +74,47 @@ def test_secret_may_come_from_a_file(load: Load, tmp_path: Path, name: str) -> N
     assert load(**{f"{name}_FILE": str(tmp_path / "key")})[name] == "cpk_from_a_file"
 
 
+def test_database_may_come_from_a_file(load: Load, tmp_path: Path) -> None:
+    """Observed: DATABASE_URL_FILE was ignored in silence, and a file of the container was used."""
+    (tmp_path / "url").write_text("postgres://me:p%23w@db.example/gateway\n")
+    database = load(DATABASE_URL_FILE=str(tmp_path / "url"))["DATABASES"]["default"]
+    assert (database["HOST"], database["PASSWORD"]) == ("db.example", "p#w")
+    said = complaint(load, DATABASE_URL_FILE=str(tmp_path / "nothing"))
+    assert said.startswith("DATABASE_URL_FILE: expected a readable file")
+    (tmp_path / "empty").touch()
+    assert complaint(load, DATABASE_URL_FILE=str(tmp_path / "empty")).startswith("DATABASE_URL: ")
+
+
+@pytest.mark.parametrize("password", ["a/b", "a?b"])
+def test_password_that_breaks_the_url_is_told_how_to_be_written(load: Load, password: str) -> None:
+    said = complaint(load, DATABASE_URL=f"postgres://me:{password}@db.example/gateway")
+    assert "%2F for /" in said
+    assert password not in said
+
+
+def test_postgres_that_does_not_answer_is_noticed(load: Load) -> None:
+    given = load(DATABASE_URL="postgres://me@db/gateway?connect_timeout=3&sslmode=require")
+    options = given["DATABASES"]["default"]["OPTIONS"]
+    assert (options["connect_timeout"], options["sslmode"]) == (3, "require")
+    assert (
+        load(DATABASE_URL="postgres://me@db/g")["DATABASES"]["default"]["OPTIONS"][
+            "connect_timeout"
+        ]
+        == 10
+    )
+
+
+def test_address_to_listen_on_may_stand_in_brackets(load: Load) -> None:
+    assert [load(HOST=host)["HOST"] for host in ("[::]", "::", "[::1]")] == ["::", "::", "::1"]
+
+
+def test_secret_that_cannot_be_made_is_told_by_its_folder(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "data" / "secret_key").mkdir(parents=True)
+    said = complaint(load)
+    assert said.startswith("DATA_DIR: expected a folder that this user can write to (")
+    assert said.endswith("secret_key: Is a directory)")
+
+
 def test_missing_secret_file_is_named(load: Load, tmp_path: Path) -> None:
     said = complaint(load, CHUTES_API_KEY_FILE=str(tmp_path / "nothing"))
     assert said.startswith("CHUTES_API_KEY_FILE: expected a readable file")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
+import os
+import signal
 import threading
 import time
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.core.management import call_command
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 
+from bridge.configuration.environment import MAIN
+from bridge.configuration.snapshot import DEMO_CONTEXT, DEMO_MODEL
 from bridge.keys.authentication import is_loopback
+from bridge.management.preparing import FIRST_ADMIN, prepare
 from bridge.models import Backend, Origin
 from bridge.runtime import servers
+from bridge.runtime.listening import listen
 
-FIRST_ADMIN = "admin"
 RETRY_SECONDS = 1.0
 AWAY = "The database is away, and requests are told so until it is there"
 ANY_HOST = (
@@ -31,20 +34,18 @@ class Command(BaseCommand):
     help = "Migrate, create the first admin, and serve on HOST:PORT in the foreground."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        sockets = listen(settings.HOST, settings.PORT)
         if "*" in settings.ALLOWED_HOSTS and not is_loopback(settings.HOST):
             self.stderr.write(ANY_HOST)
         try:
             self._prepare()
-        except OperationalError as error:
-            if connection.vendor == "sqlite":
-                raise  # it is a file, and will not come by itself
+        except (OperationalError, InterfaceError) as error:
             self.stderr.write(f"{AWAY}: {error}")
             threading.Thread(target=self._prepare_in_time, daemon=True).start()
-        servers.run()
+        servers.run(sockets)
 
     def _prepare(self) -> None:
-        call_command("migrate", verbosity=0, interactive=False)
-        password = first_admin()
+        password = prepare()
         self.stdout.write(banner(password))
         self.stdout.flush()
 
@@ -55,20 +56,14 @@ class Command(BaseCommand):
             try:
                 self._prepare()
                 return
-            except OperationalError:
+            except (OperationalError, InterfaceError):
                 continue
+            except ImproperlyConfigured as error:
+                self.stderr.write(f"Configuration error. {error}")
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
             finally:
                 connection.close()
-
-
-def first_admin() -> str:
-    """Create the first admin when there is none; its password, else ""."""
-    users = get_user_model().objects
-    if users.filter(is_superuser=True).exists():
-        return ""
-    password = secrets.token_urlsafe(12)
-    users.create_superuser(FIRST_ADMIN, password=password)
-    return password
 
 
 def base_url() -> str:
@@ -80,27 +75,39 @@ def base_url() -> str:
 def banner(password: str) -> str:
     """What an operator wants to see at the start."""
     base = base_url()
-    goal = settings.BACKEND_URL or ", ".join(_operators_backends())
-    demo = not goal
-    model = "demo/echo" if demo else "YOUR_MODEL"
-    key = "any-key" if demo else "YOUR_KEY"
+    goals = _goals()
     lines = [
         "",
         f"  Claude bridge {settings.VERSION} on {base} ({settings.SERVER})",
         "",
         "  Point Claude Code at it:",
         f"    export ANTHROPIC_BASE_URL={base}",
-        f"    export ANTHROPIC_AUTH_TOKEN={key}",
-        "    export ANTHROPIC_API_KEY=''",
-        f"    export ANTHROPIC_MODEL={model}",
+        *(_OF_A_MODEL if goals else _OF_THE_DEMO),
         "",
         f"  Admin:     {base}/admin/",
     ]
     if password:
         lines.append(f"             user {FIRST_ADMIN}, password {password} (shown only now)")
-    return "\n".join([*lines, f"  Requests:  {goal or DEMO}", ""])
+    return "\n".join([*lines, f"  Requests:  {', '.join(goals) or DEMO}", ""])
 
 
-def _operators_backends() -> list[str]:
-    rows = Backend.objects.filter(origin=Origin.OPERATOR)
-    return [f"{row.name} ({row.url})" if row.enabled else f"{row.name} (disabled)" for row in rows]
+_OF_THE_DEMO = (
+    "    export ANTHROPIC_AUTH_TOKEN=any-key",
+    "    export ANTHROPIC_API_KEY=''",
+    f"    export ANTHROPIC_MODEL={DEMO_MODEL}",
+    f"    export CLAUDE_CODE_MAX_CONTEXT_TOKENS={DEMO_CONTEXT}",
+)
+_OF_A_MODEL = (
+    "    export ANTHROPIC_AUTH_TOKEN=YOUR_KEY",
+    "    export ANTHROPIC_API_KEY=''",
+    "    export ANTHROPIC_MODEL=YOUR_MODEL",
+    "    export CLAUDE_CODE_MAX_CONTEXT_TOKENS=ITS_CONTEXT_WINDOW",
+)
+
+
+def _goals() -> list[str]:
+    """Where requests go: the address of the environment, unless it is taken over, and rows."""
+    rows = list(Backend.objects.filter(origin=Origin.OPERATOR))
+    own = settings.BACKEND_URL and all(row.name != MAIN for row in rows)
+    named = [f"{row.name} ({row.url})" if row.enabled else f"{row.name} (disabled)" for row in rows]
+    return [settings.BACKEND_URL, *named] if own else named

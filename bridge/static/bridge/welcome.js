@@ -5,9 +5,11 @@ const form = document.getElementById("model-form");
 const hint = document.getElementById("model-hint");
 const list = document.getElementById("model-list");
 
-function choose(name) {
-  for (const place of document.querySelectorAll("[data-model]")) place.textContent = name;
-  hint.textContent = `${name} now stands in the lines above.`;
+function choose(model) {
+  for (const place of document.querySelectorAll("[data-model]")) place.textContent = model.id;
+  const window = document.querySelector("[data-window]");
+  window.textContent = model.max_input_tokens ?? "ITS_CONTEXT_WINDOW";
+  hint.textContent = `${model.id} now stands in the lines above.`;
 }
 
 function row(model) {
@@ -15,7 +17,7 @@ function row(model) {
   const pick = document.createElement("button");
   pick.type = "button";
   pick.textContent = model.id;
-  pick.addEventListener("click", () => choose(model.id));
+  pick.addEventListener("click", () => choose(model));
   item.append(pick);
   if (model.max_input_tokens) {
     const fact = document.createElement("span");

@@ -8,7 +8,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
 from bridge.keys.authentication import digest
-from bridge.management.commands.serve import banner, base_url, first_admin
+from bridge.management.commands.serve import banner, base_url
+from bridge.management.preparing import first_admin
 from bridge.models import ApiKey, Backend
 
 pytestmark = [
@@ -73,6 +74,27 @@ def test_banner_names_the_backend_of_the_environment(place: Any) -> None:
     shown = banner("")
     assert "https://llm.example.com/v1" in shown
     assert "demo" not in shown
+
+
+def test_banner_does_not_name_an_address_that_was_taken_over(place: Any) -> None:
+    """Observed: BACKEND_URL's address, where requests went to the operator's."""
+    place.BACKEND_URL = "https://llm.example.com/v1"
+    Backend.objects.create(name="main", url="https://taken-over.example/v1")
+    Backend.objects.create(name="spare", url="https://spare.example/v1", enabled=False)
+    shown = banner("")
+    assert "main (https://taken-over.example/v1), spare (disabled)" in shown
+    assert "llm.example.com" not in shown
+
+
+def test_banner_names_every_backend(place: Any) -> None:
+    place.BACKEND_URL = "https://llm.example.com/v1"
+    Backend.objects.create(name="mine", url="https://mine.example/v1")
+    assert "https://llm.example.com/v1, mine (https://mine.example/v1)" in banner("")
+
+
+def test_banner_says_how_large_the_window_is() -> None:
+    """Observed client: assumes a million tokens for a name that it does not know."""
+    assert "export CLAUDE_CODE_MAX_CONTEXT_TOKENS=200000\n" in banner("")
 
 
 def test_banner_does_not_speak_of_the_demo_where_an_operator_made_a_backend() -> None:
