@@ -212,7 +212,7 @@ def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
     known = (
         r"models|keys\.(limits|periods)|ledger\.pricing|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
-        r"|cluster\.redis"
+        r"|cluster\.redis|backends\.status"
     )
     allowed = re.compile(rf"dashboard\b|bridge\.({known})\b|(?!bridge|proxysite)")
     assert _importing("dashboard/", lambda d: not allowed.match(d)) == []

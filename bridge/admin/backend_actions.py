@@ -1,20 +1,17 @@
-"""What an operator sees of a backend and can do to it: its standing, and the buttons' work."""
+"""What an operator can do to a backend: the buttons' work."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from asgiref.sync import async_to_sync
-from django.conf import settings
-from django.utils import timezone
 
 from bridge.backends import breaker_sync
+from bridge.backends.status import problem_of
 from bridge.cluster import announcements
 from bridge.configuration import snapshot
-from bridge.keys.encryption import CannotUnseal
-from bridge.models import Backend, BreakerMode, BreakerState
+from bridge.models import Backend
 from bridge.routing.resolve import BackendConfig as Target
 from bridge.runtime import gateway
 from bridge.translation.errors.api_error import ApiError
@@ -22,40 +19,8 @@ from bridge.translation.errors.redaction import redact
 from bridge.translation.json import decode, encode
 from bridge.translation.profiles import for_model
 
-COLOURS = {
-    "Serving": "success",
-    "Failing": "warning",
-    "Trying again": "warning",
-    "Forced closed": "warning",
-    "Open": "danger",
-    "Forced open": "danger",
-    "Broken": "danger",
-    "Off": "default",
-}
-"""The states of a backend in words, and the kind of colour that goes with each."""
 TEST_TOKENS = 16
 MAX_REPLY = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class BackendStatus:
-    """The state of a backend. `retry_at` is when an open breaker lets a request through again."""
-
-    word: str
-    failures: int = 0
-    last_error: str = ""
-    last_error_at: datetime | None = None
-    opened_at: datetime | None = None
-    retry_at: datetime | None = None
-    problem: str = ""
-
-    @property
-    def colour(self) -> str:
-        return COLOURS[self.word]
-
-    @property
-    def needs_attention(self) -> bool:
-        return self.colour in ("danger", "warning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,48 +29,6 @@ class ActionResult:
 
     well: bool
     text: str
-
-
-def standing(row: Backend) -> BackendStatus:
-    """The state of a backend, as all processes share it."""
-    state: BreakerState = getattr(row, "breaker", None) or BreakerState()
-    retry_at = None
-    if state.opened_at is not None:
-        retry_at = state.opened_at + timedelta(seconds=settings.BREAKER_SECONDS)
-    problem = problem_of(row)
-    return BackendStatus(
-        _word(row, state, retry_at, problem),
-        state.failures,
-        state.last_error,
-        state.last_error_at,
-        state.opened_at,
-        retry_at,
-        problem,
-    )
-
-
-_FORCED = {BreakerMode.OPEN: "Forced open", BreakerMode.CLOSED: "Forced closed"}
-
-
-def _word(row: Backend, state: BreakerState, retry_at: datetime | None, problem: str) -> str:
-    if not row.enabled:
-        return "Off"
-    if problem:
-        return "Broken"
-    if forced := _FORCED.get(BreakerMode(row.breaker_mode)):
-        return forced
-    if retry_at is not None:
-        return "Open" if timezone.now() < retry_at else "Trying again"
-    return "Failing" if state.failures else "Serving"
-
-
-def problem_of(row: Backend) -> str:
-    """Why this backend cannot be called as it is configured, "" when it can."""
-    try:
-        snapshot.credential(row)
-    except CannotUnseal:
-        return snapshot.UNREADABLE_KEY
-    return ""
 
 
 def reset_breaker(row: Backend) -> None:
@@ -125,9 +48,7 @@ def refresh_models(row: Backend) -> ActionResult:
 
 
 async def _refresh(backend: Target) -> ActionResult:
-    discovery = gateway.current().discovery
-    await discovery.refresh(backend, backend.key)
-    progress = discovery.progress(backend)
+    progress = await gateway.current().discovery.refresh(backend, backend.key)
     if progress.failure:
         return ActionResult(False, f"{backend.name}: no model list. {progress.failure}")
     return ActionResult(True, f"{backend.name}: {progress.listed} models listed.")
@@ -165,7 +86,7 @@ async def _ask(backend: Target, model: str) -> ActionResult:
         raw = await reply.read(MAX_REPLY)
         await reply.aclose()
     except ApiError as error:
-        return ActionResult(False, f"{backend.name}: {error.message}")
+        return ActionResult(False, f"{backend.name}: {error.for_operators}")
     seconds = time.monotonic() - begun
     if reply.status != 200:
         return ActionResult(False, f"{model}: status {reply.status}. {_refusal(raw, backend)}")

@@ -16,6 +16,7 @@ from unfold.decorators import display
 
 from bridge.admin import backend_actions, formatting
 from bridge.admin.base import ConfigAdmin, actor
+from bridge.backends.status import of_row
 from bridge.keys import encryption
 from bridge.models import Backend, BreakerMode
 from bridge.models.changes import recorded
@@ -102,8 +103,8 @@ class BackendAdmin(ConfigAdmin):
 
     @display(description="state")
     def state(self, row: Backend) -> str:
-        standing = backend_actions.standing(row)
-        return formatting.state(standing.colour, standing.word)
+        status = of_row(row)
+        return formatting.state(formatting.colour(status.tone), status.word)
 
     @display(description="dialect", ordering="dialect")
     def family(self, row: Backend) -> str:
@@ -128,7 +129,7 @@ class BackendAdmin(ConfigAdmin):
     def panel(self, request: HttpRequest, row: Backend) -> dict[str, Any]:
         return {
             "template": "bridge/admin/backend_panel.html",
-            "standing": backend_actions.standing(row),
+            "status": of_row(row),
             "threshold": settings.BREAKER_FAILURES,
             "models": row.models.filter(listed=True).count(),
         }

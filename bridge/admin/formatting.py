@@ -10,12 +10,21 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from bridge.backends.status import BAD, GOOD, QUIET, WARN
+
 THIN = "\u202f"
 """Between groups of three digits; no line ends there."""
 _UNITS = ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k"))
 """(from which number on, unit, its name)"""
 UNKNOWN = mark_safe('<span class="gw-unknown gw-quiet" title="Nobody has told">–</span>')
 """What nobody told. Not the same as "no"."""
+COLOURS = {GOOD: "success", WARN: "warning", BAD: "danger", QUIET: "default"}
+"""Tone of a state -> the theme's colour."""
+
+
+def colour(tone: str) -> str:
+    """The theme's colour for a tone."""
+    return COLOURS[tone]
 
 
 def state(colour: str, word: str) -> SafeString:

@@ -15,8 +15,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from bridge.admin import backend_actions
 from bridge.admin.concerns import AdminConcern, about_ledger, about_limits
+from bridge.backends.status import (
+    BAD,
+    BackendStatus,
+    Overall,
+    ServingState,
+    of_row,
+    overall,
+)
 from bridge.configuration import snapshot
 from bridge.configuration.documents import KINDS
 from bridge.ledger.pricing import usd
@@ -57,7 +64,7 @@ class OverviewCard:
     """One backend on the start page."""
 
     row: Backend
-    standing: backend_actions.BackendStatus
+    status: BackendStatus
     models: int
 
 
@@ -88,9 +95,7 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _state() -> dict[str, Any]:
     rows = list(Backend.objects.select_related("breaker"))
     counts = _listed()
-    cards = [
-        OverviewCard(row, backend_actions.standing(row), counts.get(row.pk, 0)) for row in rows
-    ]
+    cards = [OverviewCard(row, of_row(row), counts.get(row.pk, 0)) for row in rows]
     concerns = _concerns(cards)
     return {
         "cards": cards,
@@ -129,9 +134,10 @@ def _verdict(cards: list[OverviewCard], concerns: list[AdminConcern]) -> tuple[s
     enabled = [card for card in cards if card.row.enabled]
     if not enabled:
         return "info", "Serving the built-in demo"
-    if all(card.standing.colour == "danger" for card in enabled):
+    whole = overall(card.status.state for card in enabled)
+    if whole is Overall.UNHEALTHY:
         return "danger", "Not serving"
-    if any(concern.grave for concern in concerns):
+    if whole is Overall.DEGRADED or any(concern.grave for concern in concerns):
         return "warning", "Serving, but not everything"
     return "success", "Serving"
 
@@ -157,15 +163,15 @@ def _page(fault: snapshot.Fault) -> str:
 
 
 def _about_backend(card: OverviewCard) -> list[AdminConcern]:
-    row, standing = card.row, card.standing
+    row, status = card.row, card.status
     page = reverse("admin:bridge_backend_change", args=[row.pk])
-    if not row.enabled or standing.problem:
+    if status.state in (ServingState.OFF, ServingState.BROKEN):
         return []
     found = []
-    if standing.needs_attention:
-        error = f": {standing.last_error}" if standing.last_error else ""
-        grave = standing.colour == "danger"
-        found.append(AdminConcern(f"Backend {row} is {standing.word.lower()}{error}", page, grave))
+    if status.needs_attention:
+        reason = f": {status.reason}" if status.reason else ""
+        text = f"Backend {row} is {status.word.lower()}{reason}"
+        found.append(AdminConcern(text, page, status.tone == BAD))
     name = row.credential.removeprefix(ENV)
     if row.credential.startswith(ENV) and not settings.BACKEND_SECRET(name):
         text = f"Backend {row} wants its key from {name}, which is not set: callers' keys are sent"

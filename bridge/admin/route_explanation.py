@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bridge.admin import backend_actions
+from bridge.backends.status import BackendStatus, of_row
 from bridge.configuration import snapshot
 from bridge.models import Backend, ConfigVersion
 from bridge.routing import resolve
@@ -18,7 +18,7 @@ class RouteStep:
     """One target of a route, in the order in which they are asked."""
 
     target: Target
-    standing: backend_actions.BackendStatus | None
+    status: BackendStatus | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def decide(name: str, session: str = "") -> RouteExplanation:
         return RouteExplanation(tuple(steps), error=found.message)
     rows = {row.pk: row for row in Backend.objects.select_related("breaker")}
     stops = tuple(
-        RouteStep(t, backend_actions.standing(rows[t.backend.id]) if t.backend.id in rows else None)
+        RouteStep(t, of_row(rows[t.backend.id]) if t.backend.id in rows else None)
         for t in found.targets
     )
     return RouteExplanation(tuple(steps), stops, found.alias, found.overrides.told())

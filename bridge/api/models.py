@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from django.conf import settings
 
 from bridge.backends.breaker import State
+from bridge.backends.status import BackendStatus, Overall, of_backend, overall
 from bridge.routing import resolve
 from bridge.routing.resolve import BackendConfig, Routes
 from bridge.runtime.gateway import Gateway
@@ -30,42 +31,42 @@ DEFAULT_PAGE = 20
 def health(gateway: Gateway) -> tuple[int, JSON]:
     """(status, body) of /health: 200 while any backend would be called, else 503."""
     backends = gateway.snapshot.routes.backends
-    serving = gateway.health.can_serve(backends)
-    conditions = {b.name: _condition(gateway, b) for b in backends}
-    well = all(gateway.health.state(b) is State.CLOSED and not b.broken for b in backends)
-    reachable = all(c["reachable"] is not False for c in conditions.values())
     failing = sorted(trouble.name for trouble in gateway.background.troubles())
-    well = well and reachable and not failing
-    status = "unhealthy" if not serving else "ok" if well else "degraded"
     limits = gateway.limiter.state
+    states = {b.name: of_backend(gateway.health, b) for b in backends}
+    whole = overall(status.state for status in states.values())
+    if whole is Overall.OK and failing:
+        whole = Overall.DEGRADED
     body = {
-        "status": status,
+        "status": whole.value,
         "version": settings.VERSION,
         "demo": gateway.snapshot.is_demo,
         "models_known": len(resolve.names(gateway.snapshot.routes)),
         "requests_running": len(gateway.exchanges),
         "background_failing": failing,
         "limits": {"shared": limits.is_shared, "problem": limits.problem},
-        "backends": conditions,
+        "backends": {b.name: _condition(gateway, b, states[b.name]) for b in backends},
     }
-    return (200 if serving else 503), body
+    return (503 if whole is Overall.UNHEALTHY else 200), body
 
 
-def _condition(gateway: Gateway, backend: BackendConfig) -> dict[str, Any]:
+def _condition(gateway: Gateway, backend: BackendConfig, status: BackendStatus) -> dict[str, Any]:
+    """Names and states; what an error says is for operators."""
     condition = gateway.health.of(backend)
-    state = gateway.health.state(backend)
-    told: dict[str, Any] = {
-        "circuit_breaker": state.value,
-        "consecutive_failures": condition.breaker.failures,
+    breaker = gateway.health.state(backend)
+    shown: dict[str, Any] = {
+        "state": status.state.value,
+        "circuit_breaker": breaker.value,
+        "consecutive_failures": status.failures,
         "reachable": condition.reachable,
         "dialect": backend.profile.name,
         "models": None if backend.models is None else len(backend.models),
     }
     if backend.broken:
-        told["problem"] = f"It {backend.broken}."
-    if state is not State.CLOSED:
-        told["retry_after"] = condition.breaker.wait(gateway.health.clock())
-    return told
+        shown["problem"] = f"It {backend.broken}."
+    if breaker is not State.CLOSED:
+        shown["retry_after"] = condition.breaker.wait(gateway.health.clock())
+    return shown
 
 
 def schemas(routes: Routes) -> JSON:

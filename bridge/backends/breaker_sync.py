@@ -19,7 +19,7 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
 from bridge.backends.health import MAX_RESTS, Health, Report, identity
-from bridge.configuration import snapshot
+from bridge.backends.status import identity_of_row
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend, BreakerState
 from bridge.routing.resolve import BackendConfig
@@ -131,14 +131,6 @@ def _exchange(
                 if mark == identity_of_row(backend):
                     _add(backend.pk, mark, report, threshold, now, steady)
     return {row.backend_id: _read(row, now) for row in BreakerState.objects.all()}
-
-
-def identity_of_row(row: Backend) -> str:
-    """The identity of a backend as its row stands; "" when its key cannot be read."""
-    try:
-        return identity(snapshot.backend_of(row, []))
-    except snapshot.BROKEN:
-        return ""
 
 
 def _add(

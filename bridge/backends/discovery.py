@@ -215,7 +215,7 @@ class Discovery:
                 entries = await self._with_details(backend, key, model_list.read_list(document))
                 await self._store_entries(backend, entries)
                 progress.listed, progress.failure = len(entries), ""
-                self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=True)
+                self._note(backend, progress, settings.DISCOVERY_INTERVAL)
             except _Answered as answer:
                 progress.failure = f"It answered with status {answer.status}."
                 self._refused(backend, progress, answer.status in (401, 403), bool(key))
@@ -226,7 +226,7 @@ class Discovery:
             except DatabaseError as error:
                 progress.failure = "It could not be stored."
                 logger.warning("model list of %s not stored: %s", backend.name, error)
-                self._note(backend, progress, settings.DISCOVERY_INTERVAL, reachable=True)
+                self._note(backend, progress, settings.DISCOVERY_INTERVAL)
             finally:
                 progress.tried.set()
         return progress
@@ -237,7 +237,7 @@ class Discovery:
         self._health.log(backend, f"model list not read: {error.for_operators}")
         if error.unreachable:
             pause = min(settings.DISCOVERY_INTERVAL, UNREACHABLE_PAUSE)
-            self._note(backend, progress, pause, reachable=False)
+            self._note(backend, progress, pause, error=error.for_operators)
         else:
             pause = settings.DISCOVERY_INTERVAL if error.blames_backend else UNREACHABLE_PAUSE
             progress.due_at = time.monotonic() + pause
@@ -251,12 +251,13 @@ class Discovery:
         progress.needs_key = wants_key and not backend.key
         asked_in_vain = progress.needs_key and not with_key
         pause = 0.0 if asked_in_vain else settings.DISCOVERY_MIN_INTERVAL
-        self._note(backend, progress, pause, reachable=True)
+        self._note(backend, progress, pause)
 
     def _note(
-        self, backend: BackendConfig, progress: DiscoveryProgress, pause: float, *, reachable: bool
+        self, backend: BackendConfig, progress: DiscoveryProgress, pause: float, *, error: str = ""
     ) -> None:
-        self._health.reached(backend, reachable)
+        """Whether it could be reached, and when to look again."""
+        self._health.reached(backend, not error, error)
         progress.due_at = time.monotonic() + pause
 
     async def _get(self, backend: BackendConfig, key: str, path: str) -> object:

@@ -236,14 +236,16 @@ class Health:
             )
             self.changed()
 
-    def reached(self, backend: BackendConfig, reachable: bool) -> None:
-        """A connection came about, or none did."""
+    def reached(self, backend: BackendConfig, reachable: bool, error: str = "") -> None:
+        """A connection came about, or none did: `error` says why."""
         condition = self.of(backend)
-        if condition.reachable is reachable:
+        if condition.reachable is reachable and error in ("", condition.last_error):
             return
+        if condition.reachable is not reachable:
+            logger.info("backend %s is %s", backend.name, "up" if reachable else "not reachable")
         condition.reachable = reachable
-        logger.info("backend %s is %s", backend.name, "up" if reachable else "not reachable")
-        self._report(backend, Report(reachable=reachable))
+        condition.last_error = error or condition.last_error
+        self._report(backend, Report(reachable=reachable, error=error))
         self.changed()
 
     def rest(self, backend: BackendConfig, name: str, seconds: float) -> None:

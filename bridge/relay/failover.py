@@ -90,7 +90,7 @@ class Failover:
         was the caller's own key that was used up."""
         caller = self.routed.caller
         own = forwarded_key(self.gateway, caller, target.backend)
-        return f"{target.model} {caller.fingerprint}" if own else target.model
+        return f"{target.model}\n{caller.fingerprint}" if own else target.model
 
     async def _take(self, target: Target) -> UpstreamRequest:
         permit = self.gateway.health.admit(target.backend)

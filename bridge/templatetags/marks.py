@@ -7,6 +7,7 @@ from django import template
 from bridge.admin import formatting
 
 register = template.Library()
+register.filter("colour", formatting.colour)
 register.filter("number", formatting.number)
 register.filter("short", formatting.short)
 register.filter("money", formatting.money)

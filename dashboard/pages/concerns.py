@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from bridge.backends.status import BAD, WARN
 from dashboard.display import formatting
 from dashboard.pages.page import Frame
-from dashboard.queries.backend_status import BAD, WARN
 from dashboard.queries.keys import KnownKeys, budgets
 from dashboard.queries.models import ModelUse
 from dashboard.usage.totals import Totals
@@ -55,13 +55,11 @@ def concerns(
 
 
 def _backends(frame: Frame) -> Iterator[Concern]:
-    for state in frame.state.troubled:
-        error = f": {state.last_error}" if state.last_error else ""
-        text = f"Backend {state.name} has its breaker {state.word}{error}"
-        if state.word == "failing":
-            text = f"Backend {state.name} failed {state.failures} times in a row{error}"
+    for backend in frame.state.troubled:
+        status = backend.status
+        text = f"Backend {backend.name} {status.sentence}"
         href = frame.to("backends") if frame.operates else ""
-        yield Concern(state.tone, state.word, text, href, "Backends" if href else "")
+        yield Concern(status.tone, status.word.lower(), text, href, "Backends" if href else "")
 
 
 def _page_of(frame: Frame, use: ModelUse) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.models import DiscoveredModel
-from dashboard.queries.backend_status import BackendState
+from dashboard.queries.backend_status import ShownBackend
 from dashboard.queries.hours import EVERYTHING, Sums, sums
 from dashboard.usage.periods import Range
 from dashboard.usage.totals import Totals
@@ -16,14 +16,14 @@ from dashboard.usage.totals import Totals
 class BackendUse:
     """One backend: its state, its sums, its models by number and name, and its share of all."""
 
-    state: BackendState
+    state: ShownBackend
     sums: Sums
     models: tuple[tuple[int, str], ...]
     request_share: float | None
     token_share: float | None
 
 
-def used(span: Range, states: Sequence[BackendState]) -> list[BackendUse]:
+def used(span: Range, states: Sequence[ShownBackend]) -> list[BackendUse]:
     """Every backend that exists, in the order in which they are asked. Two queries."""
     found = {name: told for (name,), told in sums(span, ("backend",), EVERYTHING).items()}
     whole = sum((told.total for name, told in found.items() if name), Totals())
@@ -33,7 +33,7 @@ def used(span: Range, states: Sequence[BackendState]) -> list[BackendUse]:
 
 def _use(
     span: Range,
-    state: BackendState,
+    state: ShownBackend,
     told: Sums | None,
     listed: dict[int, list[tuple[int, str]]],
     whole: Totals,

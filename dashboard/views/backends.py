@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from bridge.backends.status import BAD, WARN, ServingState
 from bridge.models import BreakerMode
 from dashboard.display import formatting
 from dashboard.display.cells import Trend
@@ -18,19 +19,15 @@ from dashboard.display.formatting import NOTHING, Figure
 from dashboard.pages.access import for_operators
 from dashboard.pages.page import Frame, page
 from dashboard.queries import backends
-from dashboard.queries.backend_status import BAD, WARN, BackendState
+from dashboard.queries.backend_status import ShownBackend
 from dashboard.queries.backends import BackendUse
 
 WORDS = {
-    "closed": "Serving",
-    "failing": "Failing",
-    "open": "Not asked",
-    "half-open": "Tried again",
-    "forced open": "Not asked",
-    "forced closed": "Asked whatever fails",
-    "off": "Off",
+    ServingState.OPEN: "No requests",
+    ServingState.FORCED_OPEN: "No requests",
+    ServingState.FORCED_CLOSED: "Always used",
 }
-"""A breaker's state -> what becomes of requests."""
+"""What becomes of requests, where the state's own word does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ class BackendCard:
     trend: Trend
 
     @property
-    def state(self) -> BackendState:
+    def state(self) -> ShownBackend:
         return self.use.state
 
 
@@ -94,11 +91,12 @@ def every(request: HttpRequest) -> HttpResponse:
 
 def _card(frame: Frame, use: BackendUse) -> BackendCard:
     state = use.state
-    closed_from = state.retry_at if state.word == "open" else None
+    status = state.status
+    closed_from = status.retry_at if status.state is ServingState.OPEN else None
     return BackendCard(
         use,
-        WORDS.get(state.word, state.word.capitalize()),
-        state.word,
+        WORDS.get(status.state, status.word),
+        status.breaker,
         closed_from,
         list(_facts(use)),
         list(_buttons(state)),
@@ -148,7 +146,7 @@ _MODES = (
 )
 
 
-def _buttons(state: BackendState) -> Iterator[Button]:
+def _buttons(state: ShownBackend) -> Iterator[Button]:
     for title, name, hint in _ALWAYS:
         yield Button(title, _do(state, name), hint)
     if not state.row.enabled:
@@ -163,5 +161,5 @@ def _probe(pk: int) -> str:
     return reverse("admin:bridge_discoveredmodel_probe", args=[pk])
 
 
-def _do(state: BackendState, button: str) -> str:
+def _do(state: ShownBackend, button: str) -> str:
     return reverse("admin:bridge_backend_do", args=[state.row.pk, button])

@@ -1,67 +1,23 @@
-"""The standing of a backend, and what its buttons do: against a real server, over real rows."""
+"""What the buttons of a backend do: against a real server, over real rows."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.utils import timezone
 
 from bridge.admin import backend_actions
-from bridge.admin.backend_actions import COLOURS, ActionResult
+from bridge.admin.backend_actions import ActionResult
 from bridge.backends.client import BackendClient
 from bridge.configuration import snapshot
-from bridge.models import Backend, BreakerState, DiscoveredModel
+from bridge.models import Backend, DiscoveredModel
 from bridge.runtime import gateway
 from tests.bridge.found import Found, reads
 from tests.bridge.ports import closed_port
-from tests.bridge.rows import a_row, an_alias
+from tests.bridge.rows import an_alias
 from tests.fakes.backend import FakeBackend
-
-# --- standing ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("fields", "state", "word"),
-    [
-        ({}, {}, "Serving"),
-        ({}, {"failures": 2}, "Failing"),
-        ({}, {"failures": 5, "opened_at": 1}, "Open"),
-        ({}, {"failures": 5, "opened_at": 3600}, "Trying again"),
-        ({"breaker_mode": "open"}, {}, "Forced open"),
-        ({"breaker_mode": "closed"}, {"failures": 9, "opened_at": 1}, "Forced closed"),
-        ({"credential": "sealed:nonsense"}, {}, "Broken"),
-        ({"credential": "sealed:nonsense", "breaker_mode": "open"}, {}, "Broken"),
-        ({"enabled": False, "breaker_mode": "open"}, {"failures": 9}, "Off"),
-    ],
-)
-@pytest.mark.django_db
-def test_standing_is_one_word(fields: Any, state: Any, word: str) -> None:
-    """Ours: the first thing that is true of a backend."""
-    row = a_row(**fields)
-    if state:
-        ago = state.pop("opened_at", None)
-        opened = timezone.now() - timedelta(seconds=ago) if ago else None
-        BreakerState.objects.create(backend=row, opened_at=opened, **state)
-    found = backend_actions.standing(Backend.objects.select_related("breaker").get())
-    assert found.word == word
-    assert found.colour == COLOURS[word]
-    assert found.needs_attention == (word not in ("Serving", "Off"))
-    assert bool(found.problem) == (word == "Broken" or "sealed" in fields.get("credential", ""))
-
-
-@pytest.mark.django_db
-def test_open_breaker_tells_when_it_tries_again(settings: Any) -> None:
-    settings.BREAKER_SECONDS = 30
-    opened = timezone.now()
-    BreakerState.objects.create(backend=a_row(), failures=5, opened_at=opened)
-    found = backend_actions.standing(Backend.objects.select_related("breaker").get())
-    assert found.retry_at == opened + timedelta(seconds=30)
-
 
 # --- asking ------------------------------------------------------------------------------------
 

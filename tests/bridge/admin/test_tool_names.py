@@ -55,7 +55,7 @@ def test_state_of_each_target_is_told(client: Client, main: Backend) -> None:
     main.save()
     an_alias("fast", (main, "vendor/big"))
     (stop,) = client.get(ROUTE, {"model": "fast"}).context["decision"].stops
-    assert (stop.standing.word, stop.standing.colour) == ("Forced open", "danger")
+    assert (stop.status.word, stop.status.tone) == ("Forced open", "bad")
 
 
 def test_case_is_repaired_and_told(client: Client, main: Backend) -> None:

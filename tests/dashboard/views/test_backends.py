@@ -64,7 +64,7 @@ def test_the_head_says_how_many_are_ill(operator: Client, backends: Any) -> None
 
 def test_a_card_tells_state_breaker_and_last_error(operator: Client, backends: Any) -> None:
     spare = card(shown(operator), "spare")
-    assert "Not asked" in spare.text and "breaker open" in spare.text
+    assert "No requests" in spare.text and "breaker open" in spare.text
     assert "6 failures in a row" in spare.text
     assert "The backend answered with status 503" in spare.text
     clock = spare.first("b", data_until="*").attrs["data-until"]

@@ -53,7 +53,7 @@ def test_the_state_comes_first(auditor: Client, some: list[UsageRecord]) -> None
     root = get(auditor, OVERVIEW)
     assert root.first("h1").text == "Degraded"
     told = root.first("ul", class_="line").text
-    assert "main breaker closed" in told
+    assert "main serving" in told
     assert "spare breaker open, tried again in" in told
     assert "newest request" in told
 
