@@ -41,7 +41,8 @@ def row_with(fields: dict[str, Any], **state: Any) -> Backend:
         ago = state.pop("opened_ago", None)
         opened = timezone.now() - timedelta(seconds=ago) if ago else None
         BreakerState.objects.create(backend=row, opened_at=opened, **state)
-    return Backend.objects.select_related("breaker").get()
+    known: Backend = Backend.objects.select_related("breaker").get()
+    return known
 
 
 @pytest.mark.parametrize(
