@@ -77,6 +77,7 @@ UNFOLD: dict[str, Any] = {
                     _rows("Backends", "dns", "backend"),
                     _rows("Aliases", "alt_route", "modelalias"),
                     _rows("Models", "neurology", "discoveredmodel"),
+                    _rows("Learned habits", "school", "learnedfact"),
                     _rows("Tool names", "build", "toolnamemap"),
                     _rows("Prices", "payments", "price"),
                     _item(

@@ -30,6 +30,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "bridge.backend": {OPERATOR: _ALL},
     "bridge.breakerstate": {OPERATOR: _VIEW},
     "bridge.discoveredmodel": {OPERATOR: _ALL},
+    "bridge.learnedfact": {OPERATOR: _ALL},
     "bridge.modelalias": {OPERATOR: _ALL},
     "bridge.aliastarget": {OPERATOR: _ALL},
     "bridge.toolnamemap": {OPERATOR: _ALL},

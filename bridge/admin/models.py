@@ -12,11 +12,12 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
+from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from bridge.admin import formatting
 from bridge.admin.base import ConfigAdmin, post_only
-from bridge.models import DiscoveredModel
+from bridge.models import DiscoveredModel, LearnedFact
 from bridge.probe import progress
 
 _LABELS = {
@@ -53,6 +54,7 @@ class DiscoveredModelAdmin(ConfigAdmin):
         "dialect": "As its backend",
         "inline_thinking": "Known from its name",
         "written_calls": "As TEXT_TOOL_CALLS says",
+        "reasoning_turns": "As its family",
     }
     empty = (
         "No model yet. The lists of the backends are read every minute, and their models appear "
@@ -67,7 +69,10 @@ class DiscoveredModelAdmin(ConfigAdmin):
                 "description": "Leave empty what the list and the probe know.",
             },
         ),
-        ("How it is to be read", {"fields": ("dialect", "inline_thinking", "written_calls")}),
+        (
+            "How it is to be read",
+            {"fields": ("dialect", "inline_thinking", "written_calls", "reasoning_turns")},
+        ),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -150,3 +155,25 @@ def _facts(row: DiscoveredModel) -> Iterator[ModelFactRow]:
         by = next((whose for whose, value in known if value is not None), "")
         shown = (formatting.fact(value) for value in (told, probed, override))
         yield ModelFactRow(label, formatting.fact(row.fact(name)), by, *shown)
+
+
+@admin.register(LearnedFact)
+class LearnedFactAdmin(ModelAdmin):
+    list_display = ("habit", "place", "helped", "since", "checked_at")
+    list_filter = ("backend", "what")
+    list_select_related = ("backend",)
+    search_fields = ("model", "value", "sentence")
+    fields = ("backend", "model", "what", "value", "sentence", "since", "checked_at", "helped")
+    readonly_fields = ("backend", "model", "what", "sentence", "since", "checked_at", "helped")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """They are learnt; what an operator knows belongs into the model's own row."""
+        return False
+
+    @display(description="habit", ordering="what")
+    def habit(self, row: LearnedFact) -> str:
+        return formatting.two_lines(f"{row.get_what_display()} {row.value}".rstrip(), row.sentence)
+
+    @display(description="model", ordering="model")
+    def place(self, row: LearnedFact) -> str:
+        return formatting.two_lines(row.model or "All models", row.backend.name)

@@ -18,6 +18,7 @@ from bridge.routing import resolve
 from bridge.routing.resolve import BackendConfig, Routes
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.facts import REFUSES, Fact, values
 from bridge.translation.json import JSON
 from bridge.translation.profiles import ModelFacts
 
@@ -82,7 +83,8 @@ def schemas(routes: Routes) -> JSON:
                         "tools": facts.tools,
                         "vision": facts.vision,
                         "reasoning": facts.reasoning,
-                        "refused_fields": sorted(facts.refused),
+                        "refused_fields": sorted(values(_learnt(backend, name), REFUSES)),
+                        "learned": [str(fact) for fact in sorted(_learnt(backend, name))],
                     }
                     for name, facts in (backend.models or {}).items()
                 },
@@ -91,6 +93,11 @@ def schemas(routes: Routes) -> JSON:
         },
         "aliases": {alias.pattern: alias.choices[0].model for alias in routes.aliases},
     }
+
+
+def _learnt(backend: BackendConfig, model: str) -> frozenset[Fact]:
+    rows = (*backend.learnt.get("", ()), *backend.learnt.get(model, ()))
+    return frozenset(row.fact for row in rows)
 
 
 def model_info(name: str, facts: ModelFacts) -> JSON:

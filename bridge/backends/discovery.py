@@ -289,15 +289,6 @@ class Discovery:
             pass  # the list alone is good enough
         return [found.get(entry.name, entry) for entry in entries]
 
-    async def remember_refused(
-        self, backend: BackendConfig, model: str, names: tuple[str, ...]
-    ) -> None:
-        """Note in the model's row that the backend refuses these fields."""
-        try:
-            await database_sync_to_async(_add_refused)(backend.id, model, names)
-        except DatabaseError as error:
-            logger.warning("refused fields of %s not stored: %s", model, error)
-
     async def _store_entries(
         self, backend: BackendConfig, entries: list[model_list.ListedModel]
     ) -> None:
@@ -324,10 +315,3 @@ def _write(backend_id: int, entries: list[model_list.ListedModel]) -> bool:
         DiscoveredModel.objects.filter(pk__in=gone).update(listed=False)
         changed = True
     return changed
-
-
-def _add_refused(backend_id: int, model: str, names: tuple[str, ...]) -> None:
-    row = DiscoveredModel.objects.filter(backend_id=backend_id, name=model).first()
-    if row is not None and not set(names) <= set(row.refused):
-        row.refused = sorted({*row.refused, *names})
-        row.save()

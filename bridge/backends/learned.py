@@ -1,51 +1,119 @@
-"""What this process learnt from answers: fields that a backend refuses, bytes per token, and which
-models' tool calls their backend reads itself.
+"""What this process learnt from answers: habits of backends, bytes per token, and which models'
+tool calls their backend reads itself.
 
-All of it lives in memory: a refused field costs one second try, an unlearnt ratio an estimate that
-is a little off, and the first call of a backend's own is learnt with the first answer that has one.
-What is refused also goes into the model's row.
+Requests read and write memory only. `learned_rows` keeps the habits in step with their rows, so
+that every process knows them and an operator can see, change and forget them. What is new serves
+the next request at once, before its row is written.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from bridge.routing.resolve import Target
+from bridge.routing.resolve import BackendConfig, LearntRow, Target
+from bridge.translation import facts as habits
+from bridge.translation.facts import Fact
 from bridge.translation.profiles import ModelFacts
 from bridge.translation.request.tokens import BYTES_PER_TOKEN
 
-OF_THE_SERVER = frozenset({"stream_options"})
-"""Fields that a whole server takes or refuses, whatever the model."""
+OF_THE_SERVER = frozenset({Fact(habits.REFUSES, "stream_options")})
+"""Facts of a whole server, whatever the model; and every `FAMILY` is."""
+ONLY_ONCE = frozenset({habits.THINKING})
+"""What helps one request and says nothing of the next."""
 WEIGHT = 0.2
 """Of a new report against those before."""
 RANGE = (1.0, 12.0)
 SMALLEST_SAMPLE = 400
 """Bytes of prompt below which a chat template's own tokens would spoil the ratio."""
+MOST_FACTS = 200
+"""Of one model: a backend that refuses another field each time does not fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewFact:
+    """A fact that has no row yet, and the sentence that taught it."""
+
+    backend: BackendConfig
+    model: str
+    fact: Fact
+    sentence: str
 
 
 @dataclass(slots=True)
 class LearnedFacts:
-    _refused: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """new  what is to be stored;  helped  how often a row was of use since it was last written
+    on_trial  rows that the next request does without;  outlived  rows that are not true any more"""
+
+    new: list[NewFact] = field(default_factory=list)
+    helped: Counter[int] = field(default_factory=Counter)
+    on_trial: set[int] = field(default_factory=set)
+    outlived: set[int] = field(default_factory=set)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _fresh: dict[tuple[str, str], frozenset[Fact]] = field(default_factory=dict)
     _ratios: dict[tuple[str, str], float] = field(default_factory=dict)
     _native: set[tuple[str, str]] = field(default_factory=set)
 
-    def applied(self, target: Target) -> ModelFacts:
-        """The model's facts with what was learnt since."""
-        name = target.backend.name
-        nothing = frozenset[str]()
-        learnt = self._refused.get((name, ""), nothing)
-        learnt |= self._refused.get((name, target.model), nothing)
-        facts, native = target.facts, (name, target.model) in self._native
-        if not learnt and not native:
-            return facts
-        return replace(facts, refused=facts.refused | learnt, calls_natively=native)
+    def applied(self, target: Target, also: Iterable[Fact] = ()) -> ModelFacts:
+        """The model's facts with what was learnt, and with `also` what is to be tried."""
+        backend, model = target.backend, target.model
+        known = frozenset(row.fact for row in self._rows(backend, model))
+        for name in ("", model):
+            known = habits.added(known, tuple(self._fresh.get((backend.name, name), ())))
+        known = habits.added(known | target.facts.learnt, tuple(also))
+        native = (backend.name, model) in self._native
+        if not known and not native:
+            return target.facts
+        return replace(target.facts, learnt=known, calls_natively=native)
 
-    def refused(self, target: Target, names: tuple[str, ...]) -> None:
-        """A request went through without these fields, and not with them."""
-        for name in names:
-            model = "" if name in OF_THE_SERVER else target.model
+    def _rows(self, backend: BackendConfig, model: str) -> list[LearntRow]:
+        rows = (*backend.learnt.get("", ()), *backend.learnt.get(model, ()))
+        return [row for row in rows if row.id not in self.outlived]
+
+    def learn(self, target: Target, facts: Iterable[Fact], sentence: str) -> None:
+        """A request went through with these facts respected, and not before."""
+        for fact in facts:
+            whole = fact in OF_THE_SERVER or fact.what == habits.FAMILY
+            model = "" if whole else target.model
             key = (target.backend.name, model)
-            self._refused[key] = self._refused.get(key, frozenset()) | {name}
+            fresh = self._fresh.get(key, frozenset())
+            known = fresh | {row.fact for row in self._rows(target.backend, model)}
+            if fact.what in ONLY_ONCE or fact in known or len(known) >= MOST_FACTS:
+                continue
+            self._fresh[key] = habits.added(fresh, (fact,))
+            self.new.append(NewFact(target.backend, model, fact, sentence))
+            self.changed.set()
+
+    def stored(self, facts: Iterable[NewFact]) -> None:
+        """These have rows now, which the snapshot shows."""
+        for new in facts:
+            key = (new.backend.name, new.model)
+            self._fresh[key] = self._fresh.get(key, frozenset()) - {new.fact}
+
+    def trial(self, target: Target, facts: Iterable[Fact]) -> LearntRow | None:
+        """Of the facts that a request respects, the one that is to be tried without."""
+        if not self.on_trial:
+            return None
+        rows = self._rows(target.backend, target.model)
+        used = frozenset(facts)
+        return next((row for row in rows if row.id in self.on_trial and row.fact in used), None)
+
+    def tried(self, row: LearntRow, still_true: bool) -> None:
+        """The trial is over; a fact that is not true any more is forgotten."""
+        if row.id in self.on_trial:
+            self.on_trial.discard(row.id)
+            if not still_true:
+                self.outlived.add(row.id)
+                self.changed.set()
+
+    def count(self, target: Target, facts: Iterable[Fact]) -> None:
+        """A request that respected these facts was answered."""
+        used = frozenset(facts)
+        for row in self._rows(target.backend, target.model):
+            if row.fact in used:
+                self.helped[row.id] += 1
 
     def called_natively(self, target: Target) -> None:
         """An answer carried a tool call that the backend had read itself."""

@@ -25,6 +25,7 @@ from bridge.models import (
     ConfigRow,
     ConfigVersion,
     DiscoveredModel,
+    LearnedFact,
     ModelAlias,
     Origin,
     Price,
@@ -52,12 +53,38 @@ _HOSTS: tuple[tuple[str, str], ...] = (
     ("api.deepseek.com", "deepseek"),
     ("chutes.ai", "chutes"),
     ("api.openai.com", "openai"),
+    ("openai.azure.com", "azure"),
+    ("services.ai.azure.com", "azure"),
+    ("cognitiveservices.azure.com", "azure"),
+    ("api.moonshot.", "moonshot"),
+    ("api.kimi.com", "moonshot"),
+    ("api.z.ai", "zai"),
+    ("bigmodel.cn", "zai"),
+    ("api.minimax", "minimax"),
+    ("dashscope", "dashscope"),
+    ("api.siliconflow.", "siliconflow"),
+    ("api.groq.com", "groq"),
+    ("api.mistral.ai", "mistral"),
+    ("generativelanguage.googleapis.com", "gemini"),
     (":11434", "ollama"),
+    (":1234", "lmstudio"),
 )
 """What a base URL gives away about the family behind it."""
 
-_OWNERS: dict[str, str] = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
-"""`owned_by` of model entries -> family."""
+_OWNERS: dict[str, str] = {
+    "vllm": "vllm",
+    "sglang": "sglang",
+    "llamacpp": "llamacpp",
+    "organization_owner": "lmstudio",
+    "library": "ollama",
+    "moonshot": "moonshot",
+    "z.ai": "zai",
+    "z-ai": "zai",
+    "zhipuai": "zai",
+    "minimax": "minimax",
+    "mistralai": "mistral",
+}
+"""`owned_by` of model entries, in lower case -> family."""
 
 BROKEN = (ValidationError, ImproperlyConfigured, ValueError, TypeError, AttributeError)
 """What a row may raise that makes no sense."""
@@ -164,8 +191,10 @@ def _backends(last: Snapshot, faults: list[Fault]) -> list[resolve.BackendConfig
     def last_good(row: Backend) -> resolve.BackendConfig:
         return known.get(row.pk) or _broken(row, models.get(row.pk, []))
 
+    learnt = _learnt(faults)
+
     def make(row: Backend) -> resolve.BackendConfig:
-        return backend_of(row, models.get(row.pk, []))
+        return replace(backend_of(row, models.get(row.pk, [])), learnt=learnt.get(row.pk, {}))
 
     return _checked(Backend.objects.filter(enabled=True), make, faults, last_good)
 
@@ -181,6 +210,17 @@ def _models(faults: list[Fault]) -> dict[int, list[DiscoveredModel]]:
         else:
             models.setdefault(row.backend_id, []).append(row)
     return models
+
+
+def _learnt(faults: list[Fault]) -> dict[int, dict[str, tuple[resolve.LearntRow, ...]]]:
+    """What answers taught, by backend and model."""
+    learnt: dict[int, dict[str, tuple[resolve.LearntRow, ...]]] = {}
+    rows = LearnedFact.objects.select_related("backend")
+    for row in _checked(rows, lambda row: row, faults):
+        of_backend = learnt.setdefault(row.backend_id, {})
+        known = of_backend.get(row.model, ())
+        of_backend[row.model] = (*known, resolve.LearntRow(row.pk, row.fact))
+    return learnt
 
 
 def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> resolve.BackendConfig:
@@ -233,7 +273,7 @@ def profile_of(backend: Backend, rows: list[DiscoveredModel]) -> Profile:
 
 def family_of(row: DiscoveredModel) -> str | None:
     """What a model's entry gives away about the server."""
-    return _OWNERS.get(str(row.entry.get("owned_by")))
+    return _OWNERS.get(str(row.entry.get("owned_by")).lower())
 
 
 def facts_of(row: DiscoveredModel) -> ModelFacts:
@@ -244,7 +284,8 @@ def facts_of(row: DiscoveredModel) -> ModelFacts:
         dialect=row.dialect,
         inline_thinking=row.inline_thinking,
         written_calls=row.written_calls,
-        refused=frozenset(row.refused),
+        reasoning_turns=row.reasoning_turns,
+        fixed=frozenset(name for name in row.FACTS if getattr(row, f"{name}_override") is not None),
     )
 
 

@@ -60,6 +60,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     dropped   what the backend was not sent;  refused   optional fields that it does not take
     clamped   limits that were lowered;  repaired   what was mended in the answer
     remedies  what was changed or waited for before a second try
+    learnt    habits of the backend, learnt before, that the request respected
     tools     names of the tools that were called
     repeated_bytes  how many of the prompt's bytes the turn before had too
 
@@ -96,6 +97,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     dropped: tuple[str, ...] = ()
     refused: list[str] = msgspec.field(default_factory=list)
     remedies: list[str] = msgspec.field(default_factory=list)
+    learnt: list[str] = msgspec.field(default_factory=list)
     repaired: list[str] = msgspec.field(default_factory=list)
     clamped: list[str] = msgspec.field(default_factory=list)
     tools: list[str] = msgspec.field(default_factory=list)

@@ -29,6 +29,7 @@ DETAIL = (
     "clamped",
     "reported_cost_nano_usd",
     "remedies",
+    "learnt",
     "repaired",
     "tools",
     "sample",

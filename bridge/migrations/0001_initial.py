@@ -2,8 +2,10 @@
 
 import bridge.models.backends
 import bridge.models.keys
+import bridge.models.learned
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.manager
 import django.utils.timezone
 from django.db import migrations, models
 
@@ -400,10 +402,10 @@ class Migration(migrations.Migration):
                 ('dialect', models.CharField(blank=True, choices=bridge.models.backends.model_dialects, default='', help_text="The family of this model alone, where it differs from its backend's.", max_length=20)),
                 ('inline_thinking', models.CharField(blank=True, choices=[('off', 'No'), ('tags', 'Between <think> tags'), ('open', 'From the start on')], default='', help_text="Whether thinking stands in the text. Empty: known from the model's name.", max_length=5)),
                 ('written_calls', models.BooleanField(blank=True, help_text='Read tool calls that the model writes as text. Empty: as TEXT_TOOL_CALLS says.', null=True)),
+                ('reasoning_turns', models.CharField(blank=True, choices=[('none', 'Not sent back'), ('recent', 'Of tool calls since the last question'), ('tools', 'Of all tool calls'), ('all', 'Of all turns')], default='', help_text='Whose earlier thinking is sent back. Empty: as the family reads it.', max_length=6, verbose_name='earlier reasoning')),
                 ('probed', models.JSONField(blank=True, default=dict, help_text='What the probe found, by the names of the facts.')),
                 ('evidence', models.JSONField(blank=True, default=list, help_text='Each check of the probe, with what showed it.')),
                 ('probed_at', models.DateTimeField(blank=True, null=True)),
-                ('refused', models.JSONField(blank=True, default=list, help_text='Optional fields that this model answered 400 to.')),
                 ('entry', models.JSONField(blank=True, default=dict, help_text="The backend's own entry, as last seen.")),
                 ('listed', models.BooleanField(default=True, help_text="In the backend's list when last read.")),
                 ('first_seen', models.DateTimeField(auto_now_add=True)),
@@ -415,6 +417,27 @@ class Migration(migrations.Migration):
                 'ordering': ['name'],
                 'constraints': [models.UniqueConstraint(fields=('backend', 'name'), name='one_row_per_model')],
             },
+        ),
+        migrations.CreateModel(
+            name='LearnedFact',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('model', models.CharField(blank=True, default='', help_text='Empty: all models of the backend.', max_length=300)),
+                ('what', models.CharField(choices=bridge.models.learned.names, max_length=40)),
+                ('value', models.CharField(blank=True, default='', max_length=200)),
+                ('sentence', models.CharField(blank=True, default='', help_text='What taught it.', max_length=500)),
+                ('since', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('checked_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('helped', models.PositiveBigIntegerField(default=0, editable=False, help_text='Answered requests that respected it.')),
+                ('backend', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='learned', to='bridge.backend')),
+            ],
+            options={
+                'ordering': ['backend__name', 'model', 'what', 'value'],
+                'constraints': [models.UniqueConstraint(fields=('backend', 'model', 'what', 'value'), name='one_row_per_learned_fact')],
+            },
+            managers=[
+                ('counters', django.db.models.manager.Manager()),
+            ],
         ),
         migrations.CreateModel(
             name='Price',

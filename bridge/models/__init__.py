@@ -10,6 +10,7 @@ from bridge.models.backends import Backend, BreakerMode, BreakerState, Discovere
 from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
 from bridge.models.keys import ApiKey
+from bridge.models.learned import LearnedFact
 from bridge.models.processes import GatewayProcess
 from bridge.models.usage import (
     KeyLabel,
@@ -37,6 +38,7 @@ __all__ = [
     "KeyLabel",
     "LateHours",
     "LostRecords",
+    "LearnedFact",
     "ModelAlias",
     "Origin",
     "Price",

@@ -184,6 +184,7 @@ class DiscoveredModel(ConfigRow):
         "dialect": "dialect",
         "inline_thinking": "inline_thinking",
         "written_calls": "written_calls",
+        "reasoning_turns": "reasoning_turns",
     }
     LOOKUPS = {"backend_name": "backend__name"}
     FACTS = ("context", "max_output", "vision", "tools", "reasoning")
@@ -227,6 +228,20 @@ class DiscoveredModel(ConfigRow):
         help_text="Read tool calls that the model writes as text. Empty: as TEXT_TOOL_CALLS says.",
     )
 
+    reasoning_turns = models.CharField(
+        "earlier reasoning",
+        max_length=6,
+        choices=[
+            ("none", "Not sent back"),
+            ("recent", "Of tool calls since the last question"),
+            ("tools", "Of all tool calls"),
+            ("all", "Of all turns"),
+        ],
+        blank=True,
+        default="",
+        help_text="Whose earlier thinking is sent back. Empty: as the family reads it.",
+    )
+
     probed = models.JSONField(
         default=dict, blank=True, help_text="What the probe found, by the names of the facts."
     )
@@ -235,9 +250,6 @@ class DiscoveredModel(ConfigRow):
     )
     probed_at = models.DateTimeField(null=True, blank=True)
 
-    refused = models.JSONField(
-        default=list, blank=True, help_text="Optional fields that this model answered 400 to."
-    )
     entry = models.JSONField(
         default=dict, blank=True, help_text="The backend's own entry, as last seen."
     )

@@ -1,9 +1,10 @@
-"""Sending a request and getting an answer that has begun, with at most one second chance.
+"""Sending a request and getting an answer that has begun, with a second chance.
 
 Until the client has seen anything, a failure may be mended: by waiting a moment (429 with a short
 `retry-after`, an overloaded or unreachable backend), or by changing the request (a field that the
 backend refuses, a `max_tokens` that does not fit). SDKs and Claude Code retry on their own, so
-every attempt more here would multiply with theirs.
+every attempt more here would multiply with theirs: there is one for a failure that passes. A
+refusal teaches a fact, once for each model, and a new model may have several to teach.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from msgspec import Raw
@@ -27,26 +28,34 @@ from bridge.backends.client import (
 from bridge.backends.prefix_cache import Conversation, Prefixes
 from bridge.ledger.record import Record
 from bridge.relay.read_ahead import ReadAhead
-from bridge.routing.resolve import Target
+from bridge.routing.resolve import LearntRow, Target
+from bridge.translation import facts as habits
 from bridge.translation.errors.api_error import ApiError, Remedy
 from bridge.translation.errors.from_backend import ErrorContext, from_reply
+from bridge.translation.facts import Fact
 from bridge.translation.json import encode, encode_text
+from bridge.translation.profiles import PROFILES, ModelFacts, Profile
 from bridge.translation.request.translate import ChatRequest
 from bridge.translation.response.events import Event
-from bridge.translation.response.message_stream import StreamOptions
+from bridge.translation.response.stream_options import StreamOptions
 from bridge.translation.response.translate import MAX_REPLY_BYTES, Answer
 
 logger = logging.getLogger(__name__)
 debug = logging.getLogger("bridge.debug")
 
-PAUSE_RANGE = (0.3, 0.8)
+
+Lessons = list[tuple[tuple[Fact, ...], str]]
+"""Facts that a request had to respect, each with the sentence that taught them."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """One request, ready to be sent. `conversation` names what it is a turn of.
+    """One request, ready to be sent.
 
-    `is_plain`: the client gets one document, so that the whole answer is held in memory.
+    conversation  what it is a turn of
+    facts, profile   what is known of the model, and what its family wants
+    trial         a learnt fact that it does without
+    is_plain      the client gets one document, so that the whole answer is held in memory
     """
 
     target: Target
@@ -56,13 +65,25 @@ class UpstreamRequest:
     key: str
     conversation: Conversation = ()
     is_plain: bool = False
+    facts: ModelFacts = ModelFacts("")
+    profile: Profile = PROFILES["generic"]
+    trial: LearntRow | None = None
+
+
+PAUSE_RANGE = (0.3, 0.8)
+MAX_REMEDIES = 3
+"""How many refusals of one request are mended, each by another change."""
+
+Mend = Callable[[Remedy], Awaitable[UpstreamRequest]]
+"""Makes the request once more, as a remedy wants it."""
 
 
 @dataclass(slots=True)
 class OpenReply:
     """A backend answer that has begun: what it brought so far, and where the rest comes from.
 
-    `idle` is the longest silence, in seconds, before the answer counts as broken off.
+    `idle` is the longest silence, in seconds, before the answer counts as broken off; `order` is
+    what was sent in the end, `lessons` what had to be changed for it, each with its reason.
     """
 
     reply: Reply
@@ -70,10 +91,44 @@ class OpenReply:
     answer: Answer
     events: list[Event]
     idle: float
+    order: UpstreamRequest
+    lessons: Lessons = field(default_factory=list)
 
     async def aclose(self) -> None:
         await self.read_ahead.aclose()
         await self.reply.aclose()
+
+
+@dataclass(slots=True)
+class Chances:
+    """What one request has been given so far, and what was learnt by it."""
+
+    mend: Mend
+    others_left: bool
+    retries: int = 0
+    tried: list[Fact] = field(default_factory=list)
+    lessons: Lessons = field(default_factory=list)
+    mended: ApiError | None = None
+
+    def better_worded(self, error: ApiError) -> ApiError:
+        """The refusal that could not be mended, where this one only says the same once more:
+        what it was about shows in the request that met it first."""
+        before = self.mended
+        said = before.message.partition(": ")[2] if before else ""
+        same = before is not None and before.status == error.status and said in error.message
+        return before if before is not None and said and same else error
+
+    def remedy_for(self, error: ApiError, order: UpstreamRequest) -> Remedy | None:
+        """The change under which a second try makes sense; None when it does not."""
+        remedy = error.remedy
+        if remedy is None or len(self.lessons) >= MAX_REMEDIES:
+            return None
+        new = [f for f in remedy.facts if f not in self.tried and f not in order.facts.learnt]
+        return remedy if new or (remedy.max_tokens is not None and not self.lessons) else None
+
+    def may_wait(self, error: ApiError) -> bool:
+        """Whether the same request may be sent once more. Another backend is the better try."""
+        return error.remedy is None and not self.others_left and self.retries < _allowance(error)
 
 
 async def open_answer(
@@ -81,6 +136,7 @@ async def open_answer(
     order: UpstreamRequest,
     record: Record,
     accepted: asyncio.Future[None],
+    mend: Mend,
     *,
     prefixes: Prefixes | None = None,
     others_left: bool = False,
@@ -90,30 +146,50 @@ async def open_answer(
     `accepted` is done once the backend's headers say that an answer will come. Where there are
     `others_left` to ask, this one is not waited for and not asked the same thing twice.
     """
-    chat, used = order.chat, 0
-    remedy = Remedy()
+    chances = Chances(mend, others_left)
     while True:
         record.attempts += 1
         record.connected_after = record.headers_after = None
         try:
-            body = _content(order, chat, record, prefixes)
+            body = _content(order, record, prefixes)
             prefixes = None  # a second try is the same turn
-            opened = await _attempt(upstream, order, chat, body, record, accepted)
-            record.refused += remedy.without
-            return opened
+            opened = await _attempt(upstream, order, body, record, accepted)
         except ApiError as error:
-            record.was_sent = False
-            if error.remedy and error.remedy.without != remedy.without:
-                record.refused += remedy.without
-            if used >= _allowance(error) or (others_left and error.remedy is None):
-                raise
-            used += 1
-            remedy = error.remedy or Remedy()
-            chat = _mended(chat, remedy)
-            record.remedies.append(_told(error))
-            logger.info("%s: second try after: %s", order.options.request_id, error.for_operators)
-            if error.remedy is None:
-                await asyncio.sleep(_pause(error))
+            order = await _second_try(error, order, record, chances)
+        else:
+            opened.order, opened.lessons = order, chances.lessons
+            return opened
+
+
+async def _second_try(
+    error: ApiError, order: UpstreamRequest, record: Record, chances: Chances
+) -> UpstreamRequest:
+    """What to send after this error. Raises it when there is nothing to try."""
+    record.was_sent = False
+    remedy = chances.remedy_for(error, order)
+    if remedy is None and not chances.may_wait(error):
+        error = chances.better_worded(error)
+        error.lessons = _past_the_first(chances.lessons, error)
+        raise error
+    record.remedies.append(_told(error))
+    logger.info("%s: second try after: %s", order.options.request_id, error.for_operators)
+    if remedy is None:
+        chances.retries += 1
+        await asyncio.sleep(_pause(error))
+        return order
+    chances.mended = error
+    chances.tried += remedy.facts
+    chances.lessons.append((remedy.facts, error.message))
+    return await chances.mend(Remedy(tuple(chances.tried), remedy.max_tokens))
+
+
+def _past_the_first(lessons: Lessons, error: ApiError) -> Lessons:
+    """Lessons that a failed request leaves. Those before the last one were mended, or the next
+    refusal would have been theirs; the last one was, where another one is blamed now."""
+    proven = lessons[:-1]
+    if error.remedy is None or not lessons or set(lessons[-1][0]) & set(error.remedy.facts):
+        return proven
+    return lessons
 
 
 def _allowance(error: ApiError) -> int:
@@ -133,25 +209,19 @@ def _pause(error: ApiError) -> float:
     return random.uniform(*PAUSE_RANGE)
 
 
-def _mended(chat: ChatRequest, remedy: Remedy) -> ChatRequest:
-    if remedy.max_tokens is not None:
-        return chat.with_max_tokens(remedy.max_tokens)
-    return chat.without(remedy.without)
-
-
 def _told(error: ApiError) -> str:
     remedy = error.remedy
     if remedy is None:
         return f"retried {error.status}"
     if remedy.max_tokens is not None:
         return f"max_tokens {remedy.max_tokens}"
-    return f"without {' '.join(remedy.without)}"
+    fields = [fact.value for fact in remedy.facts if fact.what == habits.REFUSES]
+    return f"without {' '.join(fields)}" if fields else " ".join(map(str, remedy.facts))
 
 
 async def _attempt(
     upstream: BackendClient,
     order: UpstreamRequest,
-    chat: ChatRequest,
     body: bytes,
     record: Record,
     accepted: asyncio.Future[None],
@@ -174,12 +244,11 @@ async def _attempt(
         if not accepted.done():
             accepted.set_result(None)
         read_ahead = ReadAhead(reply.chunks(), MAX_REPLY_BYTES if order.is_plain else None)
-        options = replace(order.options, sent_max_tokens=chat.max_tokens)
+        options = replace(order.options, sent_max_tokens=order.chat.max_tokens)
         answer = Answer(options, order.asked, reply.content_type)
         idle = order.target.backend.idle or settings.IDLE_TIMEOUT
-        return OpenReply(
-            reply, read_ahead, answer, await _first_events(read_ahead, answer, idle), idle
-        )
+        begun = await _first_events(read_ahead, answer, idle)
+        return OpenReply(reply, read_ahead, answer, begun, idle, order)
     except BaseException:
         if read_ahead is not None:
             await read_ahead.aclose()
@@ -187,11 +256,10 @@ async def _attempt(
         raise
 
 
-def _content(
-    order: UpstreamRequest, chat: ChatRequest, record: Record, prefixes: Prefixes | None
-) -> bytes:
+def _content(order: UpstreamRequest, record: Record, prefixes: Prefixes | None) -> bytes:
     """What is sent. Its long parts become JSON once, in the order in which a prefix cache sees
     them: the tools, then the messages."""
+    chat = order.chat
     names = ("tools", "messages") if "tools" in chat.body else ("messages",)
     parts = {name: Raw(encode(chat.body[name])) for name in names}
     if prefixes is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
+from bridge.backends.learned import LearnedFacts
 from bridge.ids import mint
 from bridge.keys import limits
 from bridge.keys.authentication import Caller
@@ -27,9 +28,12 @@ from bridge.relay.prepare import RoutedRequest
 from bridge.relay.sampling import BodySample, is_chosen
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.facts import REASONING_FIELD, Fact, value
+from bridge.translation.profiles import with_facts
 from bridge.translation.response import events
 from bridge.translation.response.translate import Answer
 
+SEEN_IN_ANSWERS = "Its answers carry their reasoning in this field."
 RESTARTING = "Gateway is restarting"
 
 
@@ -219,9 +223,15 @@ class Exchange:
         self.record.status = self.record.status or 200
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.succeeded()
-        order = self.order
+        order, lessons = self.order, self.gateway.learned
+        if order is not None:
+            lessons.count(order.target, order.chat.learnt)
+        if order is not None:
+            _learn_reasoning_field(lessons, order, answer.reasoning_field)
+        if order is not None and order.trial is not None:
+            lessons.tried(order.trial, still_true=False)
         if order is not None and reported.prompt and not order.chat.media:
-            self.gateway.learned.counted(order.target, order.chat.text_bytes, reported.prompt)
+            lessons.counted(order.target, order.chat.text_bytes, reported.prompt)
 
     def _count(self, answer: Answer) -> None:
         """What was used so far, as reported, or else as estimated."""
@@ -266,15 +276,6 @@ class Exchange:
         prefers = self.order is not None and self.order.target.backend.prefers_own_cost
         return reported if prefers or priced is None else priced
 
-    def _remember_refused(self) -> None:
-        """What this backend refuses is left out of the next request."""
-        if self.order is None or not self.record.refused:
-            return
-        names, target = tuple(self.record.refused), self.order.target
-        self.gateway.learned.refused(target, names)
-        noting = self.gateway.discovery.remember_refused(target.backend, target.model, names)
-        self.gateway.background.once(noting, "remember refused fields")
-
     def _open_answer(self) -> OpenReply | None:
         opening = self._opening
         if opening is None or not opening.done() or opening.cancelled() or opening.exception():
@@ -283,7 +284,6 @@ class Exchange:
 
     async def settle(self) -> None:
         """Give everything back. Called once, last, also when the client has gone."""
-        self._remember_refused()
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.abandoned()
         await self._stop_opening()
@@ -307,6 +307,14 @@ class Exchange:
             self.record.count(events.Usage(order.chat.prompt_tokens, 0), estimated=True)
         if self._opening is not None:
             self.record.status = ABANDONED
+
+
+def _learn_reasoning_field(learned: LearnedFacts, order: UpstreamRequest, field: str) -> None:
+    """What a server of an unknown kind sends as reasoning, it may want back in the same field."""
+    known = with_facts(order.profile, order.facts).reasoning_history
+    decided = value(order.facts.learnt, REASONING_FIELD) is not None
+    if field in ("reasoning_content", "reasoning") and not known and not decided:
+        learned.learn(order.target, (Fact(REASONING_FIELD, field),), SEEN_IN_ANSWERS)
 
 
 def _over_limit(decision: Decision) -> ApiError:

@@ -12,14 +12,16 @@ import asyncio
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 
 from bridge.backends.health import Permit
 from bridge.ledger.record import Record
-from bridge.relay.attempt import OpenReply, UpstreamRequest, open_answer
+from bridge.relay.attempt import Lessons, OpenReply, UpstreamRequest, open_answer
 from bridge.relay.prepare import RoutedRequest, clamped, forwarded_key, upstream_request
 from bridge.routing.resolve import Target
 from bridge.runtime.gateway import Gateway
-from bridge.translation.errors.api_error import ApiError
+from bridge.translation.errors.api_error import ApiError, Remedy
+from bridge.translation.facts import REFUSES
 
 ELSEWHERE = frozenset({402, 404, 408, 429})
 """Refusals that say something of this backend, beside all 5xx: another may well accept. A wrong
@@ -96,16 +98,15 @@ class Failover:
         permit = self.gateway.health.admit(target.backend)
         permit.rest_name = self._rest_name(target)
         try:
-            self.order = await upstream_request(self.gateway, self.routed, target)
+            order = await upstream_request(self.gateway, self.routed, target)
         except BaseException:
             permit.abandoned()
             raise
         self.permit = permit
         self.record.backend, self.record.model = target.backend.name, target.model
-        self.record.dropped = self.order.chat.dropped
-        self.record.clamped = clamped(self.routed.asked, self.order.chat)
+        self._placed(order)
         self.record.translated_after = self.record.elapsed()
-        return self.order
+        return order
 
     async def open(self, accepted: asyncio.Future[None]) -> OpenReply:
         """The first answer that begins, from the current target on. Raises ApiError."""
@@ -118,15 +119,40 @@ class Failover:
                     order,
                     self.record,
                     accepted,
+                    partial(self._mended, order.target),
                     prefixes=self.gateway.prefixes,
                     others_left=bool(self._left),
                 )
             except ApiError as error:
+                self._learn(order.target, error.lessons)
                 await self._go_on(order, permit, error)
             else:
+                self._learn(order.target, opened.lessons)
                 if opened.answer.machine.error is None:
                     permit.began()
                 return opened
+
+    async def _mended(self, target: Target, remedy: Remedy) -> UpstreamRequest:
+        """The current order once more, as its refusal wants it."""
+        before = self.order
+        order = await upstream_request(self.gateway, self.routed, target, remedy)
+        self._placed(order)
+        if before is not None and before.trial and before.trial.fact in remedy.facts:
+            self.gateway.learned.tried(before.trial, still_true=True)
+        return order
+
+    def _placed(self, order: UpstreamRequest) -> None:
+        """This is what is sent; the record says how it differs from what was asked for."""
+        self.order = order
+        self.record.dropped = order.chat.dropped
+        self.record.clamped = clamped(self.routed.asked, order.chat)
+        self.record.learnt = [str(fact) for fact in order.chat.learnt]
+
+    def _learn(self, target: Target, lessons: Lessons) -> None:
+        """What the second try proved serves the next request."""
+        for facts, sentence in lessons:
+            self.record.refused += [fact.value for fact in facts if fact.what == REFUSES]
+            self.gateway.learned.learn(target, facts, sentence)
 
     async def _go_on(self, order: UpstreamRequest, permit: Permit, error: ApiError) -> None:
         """To the next target. Raises the error that is the answer where there is none.

@@ -6,7 +6,7 @@ One `RoutedRequest` for a request; one `UpstreamRequest` for each of its targets
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from django.conf import settings
@@ -19,12 +19,14 @@ from bridge.relay.attempt import UpstreamRequest
 from bridge.routing import resolve
 from bridge.routing.resolve import BackendConfig, Route, Target
 from bridge.runtime.gateway import Gateway
-from bridge.translation.errors.api_error import ApiError
+from bridge.translation import facts as habits
+from bridge.translation.errors.api_error import ApiError, Remedy
 from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.json import JSON
 from bridge.translation.profiles import (
     PROFILES,
     ModelFacts,
+    Profile,
     for_model,
     inline_thinking,
     parses_calls,
@@ -32,7 +34,9 @@ from bridge.translation.profiles import (
 from bridge.translation.request import overrides, thinking
 from bridge.translation.request.schema import MessagesRequest, has_pdf
 from bridge.translation.request.translate import ChatRequest, TranslationOptions, to_chat
-from bridge.translation.response.message_stream import StreamOptions
+from bridge.translation.response.stream_options import StreamOptions
+
+NO_REMEDY = Remedy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +78,22 @@ def route_request(
     return RoutedRequest(route, wanted, caller, request_id, message_id, session, request.max_tokens)
 
 
-async def translate(gateway: Gateway, routed: RoutedRequest, target: Target) -> ChatRequest:
-    """What is sent to this target. Raises ApiError.
+async def translate(
+    gateway: Gateway, routed: RoutedRequest, target: Target, facts: ModelFacts | None = None
+) -> ChatRequest:
+    """What is sent to this target; `facts` are those of its model. Raises ApiError.
 
     Reading a PDF takes its time, so a request that brings one is translated in a thread.
     """
+    known = gateway.learned.applied(target) if facts is None else facts
     if settings.PDF_TEXT_EXTRACTION and has_pdf(routed.request):
-        return await asyncio.to_thread(_translate, gateway, routed.request, target)
-    return _translate(gateway, routed.request, target)
+        return await asyncio.to_thread(_translate, gateway, routed.request, target, known)
+    return _translate(gateway, routed.request, target, known)
 
 
-def _translate(gateway: Gateway, request: MessagesRequest, target: Target) -> ChatRequest:
+def _translate(
+    gateway: Gateway, request: MessagesRequest, target: Target, facts: ModelFacts
+) -> ChatRequest:
     options = TranslationOptions(
         settings.IMAGES_ON_TEXT_MODEL,
         settings.STRICT_TOOL_PAIRING,
@@ -93,18 +102,38 @@ def _translate(gateway: Gateway, request: MessagesRequest, target: Target) -> Ch
         gateway.learned.bytes_per_token(target),
         pdf.text_of if settings.PDF_TEXT_EXTRACTION else None,
     )
-    facts = gateway.learned.applied(target)
-    family = PROFILES.get(facts.dialect, target.backend.profile)
-    profile = for_model(family, target.model)
+    profile = for_model(family_of(facts, target), target.model)
     return to_chat(request, target.model, profile, facts, options)
 
 
+def family_of(facts: ModelFacts, target: Target) -> Profile:
+    """The family as the operator set it for the model, else its backend's, else what errors gave
+    away of a server of which nothing is known."""
+    family = PROFILES.get(facts.dialect, target.backend.profile)
+    learnt = habits.value(facts.learnt, habits.FAMILY)
+    return PROFILES.get(learnt or "", family) if family.name == "generic" else family
+
+
 async def upstream_request(
-    gateway: Gateway, routed: RoutedRequest, target: Target
+    gateway: Gateway, routed: RoutedRequest, target: Target, remedy: Remedy = NO_REMEDY
 ) -> UpstreamRequest:
-    """The order for one target. Raises ApiError."""
+    """The order for one target, with the changes that a refusal made necessary. ApiError."""
+    facts = gateway.learned.applied(target, remedy.facts)
+    chat = await translate(gateway, routed, target, facts)
+    trial = None if remedy.facts else gateway.learned.trial(target, chat.learnt)
+    if trial is not None:
+        facts = replace(facts, learnt=facts.learnt - {trial.fact})
+        chat = await translate(gateway, routed, target, facts)
+    if remedy.max_tokens is not None:
+        chat = chat.with_max_tokens(remedy.max_tokens)
+    order = _order(gateway, routed, target, chat, facts)
+    return replace(order, trial=trial) if trial else order
+
+
+def _order(
+    gateway: Gateway, routed: RoutedRequest, target: Target, chat: ChatRequest, facts: ModelFacts
+) -> UpstreamRequest:
     request = routed.request
-    chat = await translate(gateway, routed, target)
     key, operators = authentication.credential(routed.caller, target.backend, gateway.keys)
     asked = ErrorContext(
         model=request.model,
@@ -113,18 +142,26 @@ async def upstream_request(
         context=target.facts.context or 0,
         operator_key=operators,
         added=chat.added,
+        sent=chat.body,
+        images_may_go=settings.IMAGES_ON_TEXT_MODEL != "error",
+        may_stop_thinking=chat.may_stop_thinking,
+        can_narrow=chat.can_narrow,
         secrets=(key, target.backend.host),
         max_retry_after=settings.RETRY_AFTER_MAX,
     )
     conversation = (routed.caller.fingerprint, routed.session, target.backend.name, target.model)
+    terms = _terms(routed, target, chat, facts)
+    profile = for_model(family_of(facts, target), target.model)
     return UpstreamRequest(
         target=target,
         chat=chat,
-        options=_terms(routed, target, chat, gateway.learned.applied(target)),
+        options=terms,
         asked=asked,
         key=key,
         conversation=conversation,
         is_plain=not request.stream,
+        facts=facts,
+        profile=profile,
     )
 
 
@@ -159,6 +196,7 @@ def _terms(
         message_id=routed.message_id,
         request_id=routed.request_id,
         model=request.model,
+        backend_model=target.facts.name,
         mint=mint,
         client_name=chat.names.to_client,
         used_ids=chat.used_ids,

@@ -32,6 +32,13 @@ class Clocks:
     heard: float = field(default_factory=time.monotonic)
     finishing: float | None = None
 
+    def note(self, finishing: bool, now: float) -> None:
+        """Start the grace with the reason to stop; stop it when more content came after all."""
+        if not finishing:
+            self.finishing = None
+        elif self.finishing is None:
+            self.finishing = now
+
     def patience(self, now: float) -> float:
         """Seconds until one of the clocks strikes."""
         strikes = [self.written + settings.PING_INTERVAL, self.heard + self.idle]
@@ -43,6 +50,7 @@ class Clocks:
 async def pump(opened: OpenReply) -> AsyncGenerator[list[Event]]:
     """What the answer brings, as it comes; an empty list means that a ping is due."""
     clocks, answer = Clocks(opened.idle), opened.answer
+    clocks.note(answer.finishing, time.monotonic())
     while not answer.over:
         events = await _next(opened, clocks)
         now = time.monotonic()
@@ -52,8 +60,7 @@ async def pump(opened: OpenReply) -> AsyncGenerator[list[Event]]:
         elif now - clocks.written >= settings.PING_INTERVAL:
             clocks.written = now
             yield []
-        if answer.finishing and clocks.finishing is None:
-            clocks.finishing = now
+        clocks.note(answer.finishing, now)
     if not answer.stopped:
         await _drain(opened)
 

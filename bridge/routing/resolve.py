@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 
 from bridge.routing.rendezvous import ranked
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.facts import Fact
 from bridge.translation.profiles import ModelFacts, Profile
 from bridge.translation.request import overrides
 from bridge.translation.request.overrides import Overrides
@@ -38,6 +39,14 @@ CATCH_ALL = "*"
 _COMMON = re.compile("anthropic/|claude|-")
 NO_BACKEND = "No backend is enabled in this gateway"
 _WINDOW_SUFFIX = re.compile(r"\[\d+[km]\]$", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class LearntRow:
+    """A fact that a backend's answers taught, and the row that keeps it."""
+
+    id: int
+    fact: Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ class BackendConfig:
     breaker  "automatic", or "open" or "closed" when its operator forced it
     broken   why it cannot be called as it is configured; "" when it can
     prefers_own_cost   what it reports as a request's cost goes before any price
+    learnt   what its answers taught, by model; "" for the whole server
     """
 
     id: int
@@ -68,6 +78,7 @@ class BackendConfig:
     breaker: str = "automatic"
     broken: str = ""
     prefers_own_cost: bool = False
+    learnt: Mapping[str, tuple[LearntRow, ...]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

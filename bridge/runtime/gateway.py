@@ -21,6 +21,7 @@ from bridge.backends.client import BackendClient
 from bridge.backends.discovery import Discovery
 from bridge.backends.health import Health
 from bridge.backends.learned import LearnedFacts
+from bridge.backends.learned_rows import LearnedRows
 from bridge.backends.prefix_cache import Prefixes
 from bridge.cluster import announcements
 from bridge.configuration.snapshot import Snapshot
@@ -91,6 +92,7 @@ class Gateway:
         self.store.prepare = self._prepare
         self.processes = ProcessRegistry(lambda: self.limiter.state.problem, self._count_processes)
         self.learned = LearnedFacts()
+        self.learned_rows = LearnedRows(self.learned, self.store)
         self.prefixes = Prefixes()
         self._primed = asyncio.Event()
         self.exchanges: set[Stoppable] = set()
@@ -99,6 +101,7 @@ class Gateway:
         for work, name in (
             (self.store.keep_current, "snapshot"),
             (self.breakers.run, "breakers"),
+            (self.learned_rows.run, "learned facts"),
             (self.ledger.run, "ledger"),
             (self._count, "counters"),
             (self.processes.run, "processes"),

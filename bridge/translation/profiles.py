@@ -11,6 +11,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bridge.translation import facts as habits
+from bridge.translation.facts import Fact
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -27,8 +30,18 @@ class Profile:
     """Understands `tool_choice` as an object; else the tools are narrowed and "required" sent."""
     reasoning_history: str = ""
     """Field of an assistant message that carries earlier reasoning; "" where none is read."""
-    reasoning_from_all_turns: bool = False
-    """Earlier reasoning is wanted from every turn, not only since the last question."""
+    reasoning_turns: str = "recent"
+    """Whose reasoning goes back: of turns with tool calls since the last question ("recent"), of
+    all turns with tool calls ("tools"), or of "all" turns, where the template decides."""
+    demands_reasoning: bool = False
+    """Refuses a turn with tool calls that comes without its reasoning."""
+    forced_choice: str = ""
+    """A forced tool choice is refused beside thinking: think not then ("unthinking"), or do not
+    force ("auto")."""
+    effort_beside_tools: str = ""
+    """The only effort that is taken beside tools."""
+    stream_only: bool = False
+    """Refuses requests for a whole answer: it is asked for a stream, which is folded."""
     thinking: str = "none"
     """Key of the thinking switch, see `thinking.py`."""
     efforts: tuple[str, ...] = ("low", "medium", "high")
@@ -61,9 +74,12 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """One model of one backend. Sizes in tokens; `refused` are fields it answered 400 to.
+    """One model of one backend. Sizes in tokens.
 
+    learnt           what its own answers taught, see `facts.py`
+    fixed            names of facts that the operator set: nothing learnt changes them
     dialect          a profile of its own, where it differs from its backend's
+    reasoning_turns  the operator's choice, "" leaves it to the family, "none" sends nothing back
     inline_thinking  "off", "tags" or "open"; "" leaves it to the model's name
     written_calls    whether tool calls in its text are read; None leaves it to the operator, the
                      family and what was learnt
@@ -80,64 +96,101 @@ class ModelFacts:
     inline_thinking: str = ""
     written_calls: bool | None = None
     calls_natively: bool = False
-    refused: frozenset[str] = frozenset()
+    reasoning_turns: str = ""
+    learnt: frozenset[Fact] = frozenset()
+    fixed: frozenset[str] = frozenset()
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """Optional fields that it does not take."""
+        return habits.values(self.learnt, habits.REFUSES)
+
+    @property
+    def longest_answer(self) -> int | None:
+        """The limit that counts: what was refused once is refused again."""
+        learnt = habits.value(self.learnt, habits.MAX_OUTPUT)
+        if learnt is None or not learnt.isdecimal() or "max_output" in self.fixed:
+            return self.max_output
+        return min(int(learnt), self.max_output or int(learnt))
+
+    @property
+    def reads_images(self) -> bool | None:
+        if "vision" not in self.fixed and habits.value(self.learnt, habits.VISION) == "no":
+            return False
+        return self.vision
 
 
-_THINKS_INLINE = re.compile("r1-distill|qwq|reflection-70b|marco-o1", re.I)
+_THINKS_INLINE = re.compile("r1-distill|qwq|reflection-70b|marco-o1|minimax-m", re.I)
+_OPENED_PERHAPS = re.compile(r"minimax-m2", re.I)
+"""Some servers' templates open the tag for these, others leave it in the answer."""
 
 
 def inline_thinking(facts: ModelFacts) -> str:
-    """How thinking stands in the text of this model: "" (it does not), "tags" or "open"."""
+    """How thinking stands in the text of this model: "" (it does not), "tags", "open", or "guess"
+    where it may begin inside the tag."""
     if facts.inline_thinking:
         return facts.inline_thinking.replace("off", "")
+    if _OPENED_PERHAPS.search(facts.name):
+        return "guess"
     return "tags" if _THINKS_INLINE.search(facts.name) else ""
 
 
 _ALL_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
+_OPENAI = Profile(
+    "openai",
+    thinking="effort",
+    efforts=_ALL_EFFORTS,
+    tool_name_limit=64,
+    accepts_strict=True,
+    parses_calls="always",
+    user_field=True,
+    service_tiers=True,
+    file_parts=True,
+    tool_id_style="max40",
+)
+_TEMPLATED = Profile(
+    "templated", reasoning_history="reasoning_content", reasoning_turns="all", takes_top_k=True
+)
+"""Servers that run a chat template, which decides what of earlier reasoning it keeps."""
+_CHINESE = Profile(
+    "chinese",
+    reasoning_history="reasoning_content",
+    reasoning_turns="tools",
+    thinking="switch",
+    json_schema=False,
+)
+"""Vendors' own endpoints of models that think unless they are told not to."""
+
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
         Profile("generic", thinking="effort_if_known"),
-        Profile(
-            "openai",
-            thinking="effort",
-            efforts=_ALL_EFFORTS,
-            tool_name_limit=64,
-            accepts_strict=True,
-            parses_calls="always",
-            user_field=True,
-            service_tiers=True,
-            file_parts=True,
-            tool_id_style="max40",
-        ),
-        Profile(
-            "vllm",
+        _OPENAI,
+        replace(
+            _TEMPLATED,
+            name="vllm",
             count_path="/tokenize",
-            takes_top_k=True,
             names_matched_stop=True,
             thinking="vllm",
-            reasoning_history="reasoning_content",
             prefill="continue",
         ),
-        Profile(
-            "sglang",
+        replace(
+            _TEMPLATED,
+            name="sglang",
             count_path="/tokenize",
-            takes_top_k=True,
             names_matched_stop=True,
             thinking="effort",
-            reasoning_history="reasoning_content",
             prefill="continue",
         ),
-        Profile(
-            "llamacpp",
-            takes_top_k=True,
+        replace(
+            _TEMPLATED,
+            name="llamacpp",
             named_choice=False,
             prefill="echo",
             count_path="chat/completions/input_tokens",
             schema_strip=True,
             thinking="template",
-            reasoning_history="reasoning_content",
         ),
         Profile("ollama", thinking="effort", reasoning_history="reasoning", image_urls=False),
         Profile(
@@ -150,36 +203,62 @@ PROFILES: dict[str, Profile] = {
             user_field=True,
             file_parts=True,
         ),
-        Profile(
-            "deepseek",
+        replace(
+            _CHINESE,
+            name="deepseek",
             thinking="deepseek",
             efforts=("low", "high", "max"),
-            reasoning_history="reasoning_content",
-            reasoning_from_all_turns=True,
+            demands_reasoning=True,
             parses_calls="always",
+            forced_choice="unthinking",
             stop_limit=16,
-            json_schema=False,
         ),
+        replace(_TEMPLATED, name="chutes", parses_calls="with_tools", thinking="template"),
+        replace(_TEMPLATED, name="lmstudio", schema_strip=True, thinking="effort_if_known"),
+        replace(_OPENAI, name="azure", service_tiers=False),
+        replace(
+            _CHINESE,
+            name="moonshot",
+            demands_reasoning=True,
+            forced_choice="unthinking",
+            json_schema=True,
+        ),
+        replace(_CHINESE, name="zai", reasoning_turns="all"),
+        replace(_CHINESE, name="minimax", thinking="none", reasoning_turns="all"),
+        replace(_CHINESE, name="dashscope", thinking="enable_thinking", forced_choice="unthinking"),
+        replace(_CHINESE, name="siliconflow", thinking="enable_thinking", takes_top_k=True),
+        Profile("groq", thinking="effort_if_known", reasoning_history="reasoning"),
+        Profile("mistral"),
+        Profile("gemini", thinking="effort_if_known", efforts=("minimal", "low", "medium", "high")),
         Profile(
-            "chutes",
-            takes_top_k=True,
-            parses_calls="with_tools",
-            thinking="template",
+            "litellm",
+            thinking="effort_if_known",
             reasoning_history="reasoning_content",
+            reasoning_turns="tools",
         ),
     )
 }
 
+_KIMI: dict[str, Any] = {"tool_id_style": "kimi"}
+_DEMANDS: dict[str, Any] = {
+    "reasoning_history": "reasoning_content",
+    "reasoning_turns": "tools",
+    "demands_reasoning": True,
+}
+_MISTRAL: dict[str, Any] = {"tool_id_style": "mistral9", "user_after_tool": False}
 _MODEL_QUIRKS: tuple[tuple[re.Pattern[str], dict[str, Any]], ...] = (
-    (re.compile("kimi-?k2", re.I), {"tool_id_style": "kimi"}),
-    (
-        re.compile("mi[sx]tral|magistral|devstral|codestral|ministral|pixtral", re.I),
-        {"tool_id_style": "mistral9", "user_after_tool": False},
-    ),
+    (re.compile("kimi-?k2", re.I), _KIMI),
+    (re.compile("mi[sx]tral|magistral|devstral|codestral|ministral|pixtral", re.I), _MISTRAL),
 )
 """What a model's chat template demands, whatever server runs it."""
 
-_REASONS_AT_OPENAI = re.compile(r"(o\d|gpt-[5-9])", re.I)
+_UNKNOWN_SERVER_QUIRKS: tuple[tuple[re.Pattern[str], dict[str, Any]], ...] = (
+    (re.compile(r"kimi-?k[2-9]|kimi-(for-coding|thinking)", re.I), _DEMANDS),
+    (re.compile(r"deepseek[-_]?(v3\.[2-9]|v[4-9]|reasoner)", re.I), _DEMANDS),
+)
+"""What a model's vendor demands: for servers of which nothing is known, which pass it on."""
+
+_REASONS_AT_OPENAI = re.compile(r"(openai/)?(o\d|gpt-[5-9])", re.I)
 
 
 def parses_calls(profile: Profile, facts: ModelFacts) -> bool:
@@ -191,9 +270,42 @@ def parses_calls(profile: Profile, facts: ModelFacts) -> bool:
 
 def for_model(profile: Profile, model: str) -> Profile:
     """The profile with the demands of this model."""
-    if profile.name == "openai" and _REASONS_AT_OPENAI.match(model):
-        return replace(profile, token_limit_field="max_completion_tokens")
+    if profile.name in ("openai", "azure") and _REASONS_AT_OPENAI.match(model):
+        profile = replace(profile, token_limit_field="max_completion_tokens")
     for pattern, changes in _MODEL_QUIRKS:
         if pattern.search(model):
-            return replace(profile, **changes)
+            profile = replace(profile, **changes)
+    if profile.name == "generic":
+        for pattern, changes in _UNKNOWN_SERVER_QUIRKS:
+            if pattern.search(model):
+                profile = replace(profile, **changes)
     return profile
+
+
+_LEARNT: dict[str, str] = {
+    habits.TOKEN_FIELD: "token_limit_field",
+    habits.REASONING_FIELD: "reasoning_history",
+    habits.EFFORT_BESIDE_TOOLS: "effort_beside_tools",
+    habits.FORCED_CHOICE: "forced_choice",
+}
+"""Facts whose value is a member of the profile."""
+
+
+def with_facts(profile: Profile, facts: ModelFacts) -> Profile:
+    """The profile with what the operator chose and what the model's own answers taught."""
+    learnt = facts.learnt
+    changes: dict[str, Any] = {
+        member: found
+        for what, member in _LEARNT.items()
+        if (found := habits.value(learnt, what)) is not None
+    }
+    if field := habits.value(learnt, habits.REASONING_DEMANDED):
+        changes |= {**_DEMANDS, "reasoning_history": field}
+    changes["stream_only"] = habits.value(learnt, habits.STREAM_ONLY) is not None
+    if habits.value(learnt, habits.NARROW_SCHEMAS) is not None:
+        changes["schema_strip"] = True
+    if facts.reasoning_turns == "none":
+        changes |= {"reasoning_history": "", "demands_reasoning": False}
+    elif facts.reasoning_turns:
+        changes["reasoning_turns"] = facts.reasoning_turns
+    return replace(profile, **changes)

@@ -84,6 +84,29 @@ KINDS: tuple[ChangeKind, ...] = (
         "requests to this model leave it out.",
     ),
     ChangeKind(
+        "learnt",
+        "as learnt before",
+        (
+            (r"refuses (.+)", "The backend refused {0} before, so it was not sent."),
+            (r"max_output (\d+)", "The backend refused longer answers than {0} tokens before."),
+            (r"vision no", "The model refused images before: they were sent as a note."),
+            (
+                r"token_limit_field (.+)",
+                "The backend takes the longest answer in the field {0} alone.",
+            ),
+            (r"reasoning_\w+ ?(.*)", "Earlier thinking is sent back in the field {0}."),
+            (r"stream_only", "The model only streams. The stream was put together here."),
+            (r"narrow_schemas", "Its grammar compiler takes simple schemas only."),
+            (r"effort_beside_tools (.+)", "Beside tools it takes the effort {0} alone."),
+            (
+                r"forced_choice unthinking",
+                "It refuses a forced tool choice while it thinks, so thinking was off.",
+            ),
+            (r"forced_choice auto", "It refuses a forced tool choice, so it was free to choose."),
+        ),
+        "A habit that earlier answers of this backend taught. The admin lists them.",
+    ),
+    ChangeKind(
         "clamped",
         "lowered",
         (
@@ -115,6 +138,16 @@ KINDS: tuple[ChangeKind, ...] = (
                 "{0} tokens.",
             ),
             (r"without (.+)", "The backend refused {0}. It was asked again without."),
+            (
+                r"max_output (\d+)",
+                "The model writes at most {0} tokens. It was asked again for no more.",
+            ),
+            (r"vision no", "The model refused the images. It was asked again without them."),
+            (
+                r"reasoning_demanded (.+)",
+                "The backend demands earlier thinking in {0}. It was asked again with it.",
+            ),
+            (r"thinking off", "The backend refused the conversation; it was asked not to think."),
         ),
         "The first try failed before the client saw anything.",
     ),

@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 from bridge.backends import breaker_sync, discovery
 from bridge.backends.breaker_sync import BreakerRows
 from bridge.backends.client import BackendClient
+from bridge.backends.learned_rows import LearnedRows
 from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.ledger.record import Record
@@ -94,6 +95,7 @@ async def engine(
     monkeypatch.setattr(BreakerRows, "run", nothing)
     monkeypatch.setattr(ProcessRegistry, "run", nothing)
     monkeypatch.setattr(ProcessRegistry, "aclose", nothing)
+    monkeypatch.setattr(LearnedRows, "run", nothing)
     monkeypatch.setattr(Ledger, "run", nothing)
     monkeypatch.setattr(Gateway, "_count", nothing)
     monkeypatch.setattr(Ledger, "aclose", nothing)

@@ -2,21 +2,25 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bridge.backends.client import BackendClient
-from bridge.relay.attempt import UpstreamRequest
+from bridge.relay.attempt import Mend, UpstreamRequest
 from bridge.routing.resolve import BackendConfig, Target
+from bridge.translation.errors.api_error import Remedy
 from bridge.translation.errors.from_backend import ErrorContext
+from bridge.translation.facts import Fact
 from bridge.translation.profiles import PROFILES, ModelFacts
 from bridge.translation.request.schema import MessagesRequest, RequestLimits, read_request
 from bridge.translation.request.translate import TranslationOptions, to_chat
-from bridge.translation.response.message_stream import StreamOptions
+from bridge.translation.response.stream_options import StreamOptions
 from bridge.translation.response.translate import Answer
 from tests.fakes.chunks import Json, frame
 
 SECRET = "cpk_secret_of_the_caller"
 BETA = "test/beta"
+NOTHING: frozenset[Fact] = frozenset()
 
 
 class Clock:
@@ -68,10 +72,24 @@ def options(**fields: Any) -> StreamOptions:
     return StreamOptions(mint=lambda: "m" * 24, **{**known, **fields})
 
 
-def an_order(backend: BackendConfig, key: str = SECRET, **fields: Any) -> UpstreamRequest:
+def mend_of(backend: BackendConfig, **fields: Any) -> Mend:
+    """Makes the order of the same arguments once more, as a remedy wants it."""
+
+    async def mend(remedy: Remedy) -> UpstreamRequest:
+        order = an_order(backend, learnt=frozenset(remedy.facts), **fields)
+        if remedy.max_tokens is None:
+            return order
+        return replace(order, chat=order.chat.with_max_tokens(remedy.max_tokens))
+
+    return mend
+
+
+def an_order(
+    backend: BackendConfig, key: str = SECRET, learnt: frozenset[Fact] = NOTHING, **fields: Any
+) -> UpstreamRequest:
     """An order for a small request; `fields` go into the request."""
     request = a_request(**fields)
-    target = Target(backend, request.model, ModelFacts(request.model))
+    target = Target(backend, request.model, ModelFacts(request.model, learnt=learnt))
     chat = to_chat(request, request.model, backend.profile, target.facts, TranslationOptions())
     asked = ErrorContext(
         request.model,
@@ -79,8 +97,9 @@ def an_order(backend: BackendConfig, key: str = SECRET, **fields: Any) -> Upstre
         max_tokens=request.max_tokens,
         added=chat.added,
         secrets=(key, backend.host),
+        sent=chat.body,
     )
-    return UpstreamRequest(target, chat, options(), asked, key)
+    return UpstreamRequest(target, chat, options(), asked, key, facts=target.facts)
 
 
 def an_answer(**fields: Any) -> Answer:

@@ -12,7 +12,7 @@ from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.json import decode, encode
 from bridge.translation.response.events import Event, frames
 from bridge.translation.response.fold import fold
-from bridge.translation.response.message_stream import Phase
+from bridge.translation.response.stream_options import Phase
 from bridge.translation.response.translate import Answer
 from tests.grammar import check_stream
 from tests.shapes import CUT, Json, check_error, check_message

@@ -24,7 +24,8 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response import events
 from bridge.translation.response.deltas import Said
 from bridge.translation.response.events import Event, frames
-from bridge.translation.response.message_stream import MessageStream, StreamOptions
+from bridge.translation.response.message_stream import MessageStream
+from bridge.translation.response.stream_options import StreamOptions
 from tests.grammar import check_stream
 from tests.shapes import Json
 

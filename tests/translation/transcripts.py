@@ -27,7 +27,7 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.from_backend import ErrorContext, from_reply
 from bridge.translation.request.tools import ToolNames
 from bridge.translation.response.events import Event
-from bridge.translation.response.message_stream import StreamOptions
+from bridge.translation.response.stream_options import StreamOptions
 from bridge.translation.response.translate import Answer
 from tests.shapes import Json
 from tests.translation.playbook import make_terms, plain_block

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bridge.translation.facts import Fact
 from bridge.translation.json import JSON, encode
 
 TYPES: dict[int, str] = {
@@ -51,9 +52,10 @@ WITH_RETRY_AFTER = frozenset({429, 503, 529})
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What would make the same request work: fields to leave out, or a smaller max_tokens."""
+    """What would make the same request work: habits of the backend to respect, or a smaller
+    `max_tokens` for this request alone."""
 
-    without: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
     max_tokens: int | None = None
 
 
@@ -72,6 +74,7 @@ class ApiError(Exception):
     rest_seconds      how long the backend asks to be left alone with this model, uncapped
     cause             what operators read beside the message; no client ever does
     unreachable       no connection to the backend came about
+    lessons           what earlier tries of the same request taught, each with its sentence
     """
 
     status: int
@@ -84,6 +87,7 @@ class ApiError(Exception):
     blames_backend: bool = False
     retryable: bool = False
     remedy: Remedy | None = None
+    lessons: list[tuple[tuple[Fact, ...], str]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     rest_seconds: int | None = None
     cause: str = ""

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.json import JSON, encode_text
+from bridge.translation.json import JSON, decode, encode_text
+from bridge.translation.kept import read_signature
 from bridge.translation.profiles import ModelFacts, Profile
 from bridge.translation.request.parts import (
     FilePart,
@@ -92,8 +93,11 @@ def _unknown(block: Block, context: BlockContext) -> list[Part]:
 
 
 def _thinking(block: Block, context: BlockContext) -> list[Part]:
+    if not context.from_assistant:
+        return []
+    kept = read_signature(block.get("signature"), context.facts.name)
     return (
-        [ReasoningPart(block["thinking"])] if context.from_assistant and block["thinking"] else []
+        [ReasoningPart(block["thinking"], kept)] if block["thinking"] or not kept.is_empty else []
     )
 
 
@@ -103,7 +107,7 @@ def _thinking(block: Block, context: BlockContext) -> list[Part]:
 def _image(block: Block, context: BlockContext) -> list[Part]:
     if context.from_assistant:
         return [TextPart("[image]")]
-    if context.facts.vision is not False:
+    if context.facts.reads_images is not False:
         return [ImagePart(_image_url(block["source"], context))]
     if context.refuse_images:
         raise ApiError.invalid(IMAGE_REFUSED)
@@ -113,7 +117,8 @@ def _image(block: Block, context: BlockContext) -> list[Part]:
 
 def _image_url(source: dict[str, JSON], context: BlockContext) -> str:
     path = f"{context.path}.image.source"
-    match source.get("type"):
+    kind = source.get("type")
+    match "base64" if kind is None and "data" in source else kind:
         case "base64":
             data = _base64(source, path)
             return f"data:{_media_type(source, data)};base64,{data}"
@@ -130,13 +135,19 @@ def _base64(source: dict[str, JSON], path: str) -> str:
     data = source.get("data")
     if not data or not isinstance(data, str):
         raise ApiError.invalid(f"{path}.data: Field required")
+    if data.startswith("data:"):
+        data = data.partition(",")[2]
     return re.sub(r"\s+", "", data) if re.search(r"\s", data) else data
+
+
+_REGISTERED = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+"""Media types that clients write -> the registered ones, which is all that some backends take."""
 
 
 def _media_type(source: dict[str, JSON], data: str) -> str:
     given = source.get("media_type")
     if given and isinstance(given, str):
-        return given
+        return _REGISTERED.get(given.lower(), given)
     try:
         head = base64.b64decode(data[:16])
     except ValueError:
@@ -200,9 +211,19 @@ def _search_result(block: Block, context: BlockContext) -> list[Part]:
 def _tool_use(block: Block, context: BlockContext) -> list[Part]:
     if not context.from_assistant:
         return []
-    arguments = block.get("input")
-    text = encode_text(arguments) if isinstance(arguments, dict) else "{}"
+    text = encode_text(_tool_input(block.get("input")))
     return [ToolCallPart(block["id"], context.tool_name(block["name"]), text)]
+
+
+def _tool_input(value: JSON) -> dict[str, JSON]:
+    """A tool's input as an object; bridges write it as JSON text."""
+    if isinstance(value, str):
+        try:
+            value = decode(value.encode("utf-8", "replace"))
+        except ValueError:
+            return {"value": value}
+        return value if isinstance(value, dict) else {"value": value}
+    return value if isinstance(value, dict) else {}
 
 
 def _tool_result(block: Block, context: BlockContext) -> list[Part]:

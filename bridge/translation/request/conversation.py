@@ -40,6 +40,8 @@ from bridge.translation.request.tool_ids import STYLES
 
 NOT_EXECUTED = "(no result: the call was not executed)"
 CONTINUED = "(continued)"
+NO_REASONING = "(no reasoning was kept)"
+"""Stands in for reasoning that is gone, where a backend refuses a turn without it."""
 EMPTY = "messages: text content blocks must be non-empty"
 
 ChatMessage = dict[str, JSON]
@@ -125,16 +127,26 @@ class _Writer:
         if calls:
             if not text and self._profile.null_content:
                 message["content"] = None
-            message["tool_calls"] = [self._call(call) for call in calls]
+            message["tool_calls"] = [self._call(call) | _kept(turn, call) for call in calls]
             self._pending.path = turn.path
-        thoughts = [p.text for p in turn.pieces if isinstance(p, ReasoningPart)]
-        profile = self._profile
-        wanted = recent or profile.reasoning_from_all_turns
-        if thoughts and calls and wanted and profile.reasoning_history:
-            message[profile.reasoning_history] = "\n".join(thoughts)
+        if reasoning := self._reasoning(turn, bool(calls), recent):
+            message[self._profile.reasoning_history] = reasoning
+        if details := [detail for part in _reasoning_parts(turn) for detail in part.kept.details]:
+            message["reasoning_details"] = details
         if self._profile.user_first and not self._messages:
             self._messages.append({"role": "user", "content": CONTINUED})
         self._messages.append(message)
+
+    def _reasoning(self, turn: ChatTurn, calls: bool, recent: bool) -> str:
+        """The turn's earlier reasoning, as far as the family reads it; "" for none."""
+        profile = self._profile
+        if not profile.reasoning_history:
+            return ""
+        wanted = {"recent": calls and recent, "tools": calls, "all": True}
+        thoughts = [part.text for part in _reasoning_parts(turn) if part.text]
+        if thoughts and wanted[profile.reasoning_turns]:
+            return "\n".join(thoughts)
+        return NO_REASONING if calls and profile.demands_reasoning else ""
 
     def _call(self, call: ToolCallPart) -> ChatMessage:
         self._calls += 1
@@ -214,6 +226,16 @@ class _Writer:
                 self._messages[-1]["content"] += f"\n\n{content}"
                 return
         self._messages.append({"role": "user", "content": content})
+
+
+def _reasoning_parts(turn: ChatTurn) -> list[ReasoningPart]:
+    return [piece for piece in turn.pieces if isinstance(piece, ReasoningPart)]
+
+
+def _kept(turn: ChatTurn, call: ToolCallPart) -> ChatMessage:
+    """Members that the backend gave this call and wants back."""
+    kept = (part.kept.calls.get(call.id) for part in _reasoning_parts(turn))
+    return next(filter(None, kept), {})
 
 
 def _tool_message(sent_id: str, result: ToolResultPart) -> ChatMessage:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bridge.translation.kept import Kept
+
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
@@ -33,9 +35,10 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPart:
-    """The assistant's earlier thinking."""
+    """The assistant's earlier thinking, with what its signature keeps for the backend."""
 
     text: str
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,11 @@ def _max_tokens(body: dict[str, JSON]) -> int:
     value = body.get("max_tokens")
     if value is None:
         raise fault("max_tokens", "Field required")
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise fault("max_tokens", "Input should be a valid integer")
+    if value < 0:
         raise fault("max_tokens", "Input should be greater than or equal to 0")
     return value
 
@@ -229,7 +233,8 @@ def _check_block(block: JSON, path: str) -> None:
     for name, types in _BLOCK_FIELDS.get(kind, {}).items():
         _require(block, name, types, path)
     if kind == "tool_result" and block.get("content") is not None:
-        _content(block["content"], f"{path}.content")
+        inner = block["content"]
+        _content([inner] if isinstance(inner, dict) else inner, f"{path}.content")
 
 
 def has_pdf(request: MessagesRequest) -> bool:
@@ -247,6 +252,8 @@ def inner_blocks(content: JSON) -> tuple[Block, ...]:
     """The blocks inside a block, whose content may be absent, a string or a list."""
     if isinstance(content, str):
         return ({"type": "text", "text": content},)
+    if isinstance(content, dict) and isinstance(content.get("type"), str):
+        return (content,)
     items = content if isinstance(content, (list, tuple)) else ()
     texts = ({"type": "text", "text": i} if isinstance(i, str) else i for i in items)
     return tuple(item for item in texts if isinstance(item, dict))

@@ -8,8 +8,9 @@ that cannot be asked gets nothing, and a model known not to reason is never aske
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bridge.translation import facts as habits
 from bridge.translation.json import JSON
 from bridge.translation.profiles import ModelFacts, Profile
 from bridge.translation.request.schema import MessagesRequest
@@ -63,19 +64,36 @@ def _from_budget(budget: int) -> str:
 
 def switches(request: MessagesRequest, profile: Profile, facts: ModelFacts) -> dict[str, JSON]:
     """The fields to send; empty when nothing was asked or nothing can be."""
-    wanted_thinking = read_wish(request)
-    if facts.reasoning is False or (wanted_thinking.on is None and not wanted_thinking.effort):
+    if habits.value(facts.learnt, habits.THINKING) == "off":
+        return off(profile, facts) or dict(_SWITCHED_OFF)
+    wish = read_wish(request)
+    if is_forced(request) and profile.forced_choice == "unthinking":
+        wish = replace(wish, on=False)
+    if facts.reasoning is False or (wish.on is None and not wish.effort):
         return {}
-    effort = _clamped(wanted_thinking.effort, profile)
-    return _FORMS[profile.thinking](
-        ThinkingRequest(wanted_thinking.on, effort, wanted_thinking.budget), facts
-    )
+    wish = replace(wish, effort=_clamped(wish.effort, profile))
+    fields = _FORMS[profile.thinking](wish, facts)
+    if profile.effort_beside_tools and request.tools and "reasoning_effort" in fields:
+        fields["reasoning_effort"] = profile.effort_beside_tools
+    return fields
+
+
+def off(profile: Profile, facts: ModelFacts) -> dict[str, JSON]:
+    """The fields that switch thinking off; empty where nothing does."""
+    return _FORMS[profile.thinking](ThinkingRequest(False, "", 0), facts)
+
+
+def is_forced(request: MessagesRequest) -> bool:
+    """Whether the request makes the model call a tool."""
+    return bool(request.tools) and (request.tool_choice or {}).get("type") in ("any", "tool")
 
 
 def _clamped(effort: str, profile: Profile) -> str:
-    """The effort, or the highest that the family knows below it."""
+    """The effort, or the nearest that the family knows."""
     if not effort or effort in profile.efforts:
         return effort
+    if effort == "xhigh" and "max" in profile.efforts:
+        return "max"
     folded = {"medium": "high", "xhigh": "high", "max": "high", "low": "low"}
     return folded[effort]
 
@@ -128,6 +146,18 @@ def _deepseek(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, 
     return {"thinking": {"type": "enabled"}, **effort}
 
 
+def _switch(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    return {"thinking": {"type": "disabled" if wish.on is False else "enabled"}}
+
+
+def _enable_thinking(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    fields: dict[str, JSON] = {"enable_thinking": wish.on is not False}
+    return fields | ({"thinking_budget": wish.budget} if wish.budget and wish.on else {})
+
+
+_SWITCHED_OFF: dict[str, JSON] = {"thinking": {"type": "disabled"}}
+"""What most vendors understand, for a server of which nothing is known."""
+
 _FORMS: dict[str, Callable[[ThinkingRequest, ModelFacts], dict[str, JSON]]] = {
     "none": _nothing,
     "effort": _effort,
@@ -136,11 +166,15 @@ _FORMS: dict[str, Callable[[ThinkingRequest, ModelFacts], dict[str, JSON]]] = {
     "template": _template,
     "openrouter": _openrouter,
     "deepseek": _deepseek,
+    "switch": _switch,
+    "enable_thinking": _enable_thinking,
 }
 FIELDS = frozenset(
     {
         "reasoning_effort",
         "thinking_token_budget",
+        "thinking_budget",
+        "enable_thinking",
         "chat_template_kwargs",
         "reasoning",
         "thinking",

@@ -21,6 +21,8 @@ from bridge.translation.request.schema import Block, MessagesRequest, fault, inn
 
 PLACEHOLDER = "DeferredToolPlaceholder"
 MAX_EXAMPLES = 3
+MAX_NAME = 400
+_UNFORCED = ("auto", "none")
 _FIT = re.compile("[a-zA-Z0-9_-]+")
 
 Tool = dict[str, JSON]
@@ -75,8 +77,21 @@ class ToolNames:
         """The name under which the client knows what the backend called."""
         if name in self._to_client:
             return self._to_client[name]
+        return self._alike(name) or self._undecorated(name) or name
+
+    def _alike(self, name: str) -> str:
         alike = self._declared.get(name.lower(), set())
-        return next(iter(alike)) if len(alike) == 1 else name
+        return next(iter(alike)) if len(alike) == 1 else ""
+
+    def _undecorated(self, name: str) -> str:
+        """The declared tool that a name is, less what models and parsers put around it:
+        ``functions.Bash:0``, ``Bash<|channel|>commentary``. "" when the rest is no tool."""
+        plain = name[:MAX_NAME].partition("<|")[0].strip().strip("`\"'")
+        for prefix in ("functions.", "tools.", "functions/", "default_api."):
+            plain = plain.removeprefix(prefix)
+        head, _, number = plain.rpartition(":")
+        plain = head if head and number.isdecimal() else plain
+        return self._to_client.get(plain, "") or self._alike(plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +116,9 @@ def to_toolbox(
     choice = request.tool_choice or {}
     fields: dict[str, JSON] = {"tools": functions}
     fields.update(_choice(choice, functions, names, profile))
+    if profile.forced_choice == "auto" and fields.get("tool_choice", "auto") not in _UNFORCED:
+        fields["tool_choice"] = "auto"
+        dropped = (*dropped, "tool_choice")
     one_call = choice.get("disable_parallel_tool_use") is True
     if one_call:
         fields["parallel_tool_calls"] = False
@@ -198,7 +216,7 @@ def _function(tool: Tool, names: ToolNames, profile: Profile) -> JSON:
     function: dict[str, JSON] = {"name": names.declare(str(tool.get("name") or tool.get("type")))}
     if text := join_texts([description, _examples(tool)]):
         function["description"] = text
-    function["parameters"] = _narrowed(schema) if profile.schema_strip else schema
+    function["parameters"] = narrowed(schema) if profile.schema_strip else schema
     if profile.accepts_strict and isinstance(tool.get("strict"), bool):
         function["strict"] = tool["strict"]
     return {"type": "function", "function": function}
@@ -208,9 +226,14 @@ def _parameters(tool: Tool) -> JSON:
     schema = tool.get("input_schema")
     if not isinstance(schema, dict):
         schema = {}
-    if "type" in schema and "properties" in schema:
+    is_object = schema.get("type") == "object" and isinstance(schema.get("properties"), dict)
+    if is_object and schema.get("required", ()) is not None:
         return schema
-    return {"type": "object", "properties": {}, **schema}
+    # Backends take objects only, and refuse null where a member may be absent.
+    rest = {name: value for name, value in schema.items() if value is not None}
+    properties = rest.get("properties")
+    known = properties if isinstance(properties, dict) else {}
+    return {"type": "object", "properties": {}} | rest | {"type": "object", "properties": known}
 
 
 _ONLY_NARROWING = frozenset({"$schema", "$id", "pattern", "format"})
@@ -218,14 +241,14 @@ _LENGTHS = frozenset({"minLength", "maxLength"})
 LONGEST_COUNTED = 1000
 
 
-def _narrowed(schema: JSON, named: bool = False) -> JSON:
+def narrowed(schema: JSON, named: bool = False) -> JSON:
     """A schema without what a grammar compiler chokes on. `named`: the keys are property names."""
     if isinstance(schema, list):
-        return [_narrowed(item) for item in schema]
+        return [narrowed(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        key: _narrowed(value, named=key == "properties" and not named)
+        key: narrowed(value, named=key == "properties" and not named)
         for key, value in schema.items()
         if named or not _chokes(key, value)
     }

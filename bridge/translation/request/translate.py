@@ -12,15 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.facts import Fact
 from bridge.translation.json import JSON, encode, encode_text
-from bridge.translation.profiles import ModelFacts, Profile
-from bridge.translation.request import system, thinking
+from bridge.translation.profiles import ModelFacts, Profile, with_facts
+from bridge.translation.request import optional, system, thinking
 from bridge.translation.request.blocks import BlockContext, to_pieces
 from bridge.translation.request.conversation import EMPTY, to_chat_messages
+from bridge.translation.request.optional import Translated, made_a_difference
 from bridge.translation.request.parts import ChatTurn, Part, SummaryPart, TextPart, join_texts
 from bridge.translation.request.schema import InputMessage, MessagesRequest
 from bridge.translation.request.tokens import BYTES_PER_TOKEN, estimate, measure
-from bridge.translation.request.tools import ToolNames, to_toolbox
+from bridge.translation.request.tools import ToolNames, narrowed, to_toolbox
 
 SMALLEST_CLAMP = 256
 CONTEXT_MARGIN = 32
@@ -45,6 +47,15 @@ _DROPPED = (
 )
 """Top-level fields without a counterpart: the request is served without them."""
 
+_READ = (
+    "model messages max_tokens stream temperature top_p top_k stop_sequences system tools "
+    "tool_choice thinking output_config output_format metadata mcp_servers thread compaction "
+    "service_tier anthropic_version anthropic_beta betas"
+)
+_KNOWN = frozenset(_READ.split()) | frozenset(_DROPPED)
+_LONGEST_NAME, _MOST_NAMES = 60, 20
+"""Of fields that nobody knows, which are named as well."""
+
 _TIERS = {"auto": "auto", "standard_only": "default"}
 
 _REFUSED: tuple[tuple[str, str | None], ...] = (
@@ -53,10 +64,6 @@ _REFUSED: tuple[tuple[str, str | None], ...] = (
     ("compaction", None),
 )
 """Fields that cannot be ignored, with the error code that tells the SDKs how to go on."""
-
-OPTIONAL = thinking.FIELDS | {"stream_options", "parallel_tool_calls", "response_format"}
-"""Fields the gateway adds of its own accord: a backend that refuses one gets the request again
-without it. So it is with `strict` of a tool and `enable_thinking` of the template's arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,8 @@ class ChatRequest:
     prompt_tokens    an estimate by size, of `text_bytes` of text and `media` images or files
     prefill          what the backend will repeat at the start of its answer
     stops            sequences that the gateway looks for itself
+    learnt           facts without which another request would have been sent
+    can_narrow       its schemas could be narrowed;  may_stop_thinking  thinking could be off
     """
 
     body: dict[str, JSON]
@@ -95,6 +104,9 @@ class ChatRequest:
     prompt_tokens: int
     text_bytes: int
     media: int
+    learnt: tuple[Fact, ...] = ()
+    can_narrow: bool = False
+    may_stop_thinking: bool = False
 
     @property
     def max_tokens(self) -> int:
@@ -104,33 +116,12 @@ class ChatRequest:
     @property
     def added(self) -> frozenset[str]:
         """The optional fields that this request carries, also those inside others."""
-        nested = {"enable_thinking"} if "chat_template_kwargs" in self.body else set[str]()
-        if any("strict" in tool["function"] for tool in self.body.get("tools", ())):
-            nested.add("strict")
-        return OPTIONAL.intersection(self.body) | nested
-
-    def without(self, names: tuple[str, ...]) -> ChatRequest:
-        """The same request, less some optional fields."""
-        return replace(self, body=without(self.body, frozenset(names)))
+        return optional.names(self.body)
 
     def with_max_tokens(self, limit: int) -> ChatRequest:
         """The same request with a smaller limit."""
         name = "max_tokens" if "max_tokens" in self.body else "max_completion_tokens"
         return replace(self, body={**self.body, name: limit})
-
-
-def without(body: dict[str, JSON], names: frozenset[str]) -> dict[str, JSON]:
-    """A chat request less some optional fields."""
-    gone = names | {"chat_template_kwargs"} if "enable_thinking" in names else names
-    rest = {name: value for name, value in body.items() if name not in gone}
-    if "strict" in names and "tools" in rest:
-        rest["tools"] = [_unstrict(tool) for tool in rest["tools"]]
-    return rest
-
-
-def _unstrict(tool: dict[str, JSON]) -> dict[str, JSON]:
-    function = {name: value for name, value in tool["function"].items() if name != "strict"}
-    return {**tool, "function": function}
 
 
 def to_chat(
@@ -142,6 +133,7 @@ def to_chat(
 ) -> ChatRequest:
     """Translate; `model` is the backend's name. Raises ApiError for what cannot be honoured."""
     _refuse(request)
+    profile = with_facts(profile, facts)
     names = ToolNames(profile.tool_name_limit, options.tool_names)
     tool_fields = to_toolbox(request, profile, names, options.server_tools)
     refuses = options.images_on_text_model == "error"
@@ -153,27 +145,22 @@ def to_chat(
     sent_stops, own_stops = _split_stops(request.stop_sequences, profile)
     if sent_stops:
         body["stop"] = list(sent_stops)
-    body.update(_sampling(request, profile, dropped))
-    switches = thinking.switches(request, profile, facts)
-    body.update(switches)
-    if not switches and thinking.is_wished(request):
-        dropped.append("thinking")
-    body.update(_output_format(request, profile, body, dropped))
-    body.update(_prefill(body, profile))
-    if facts.refused:
-        body = without(body, facts.refused)
+    _add_optional(body, request, profile, facts, dropped)
+    left_out = facts.refused & optional.names(body)
+    if left_out:
+        body = optional.without(body, facts.refused)
+        dropped += sorted(left_out & optional.CLIENTS)
     body["stream"] = False
     # Measured as a plain request: how the answer is sent changes nothing of the prompt.
     size, media = measure(body, len(encode(body)))
     prompt = estimate(size, media, options.bytes_per_token)
-    body["stream"] = request.stream
-    if request.stream and "stream_options" not in facts.refused:
-        body["stream_options"] = {"include_usage": True}
+    left_out |= _add_stream(body, request.stream or profile.stream_only, facts)
     body[profile.token_limit_field] = clamp(request.max_tokens, prompt, facts)
+    named = tuple(dict.fromkeys(dropped))
     return ChatRequest(
         body=body,
         names=names,
-        dropped=tuple(dict.fromkeys(dropped)),
+        dropped=named,
         used_ids=_tool_ids(request),
         stops=own_stops,
         prefill=_echoed(messages, profile),
@@ -181,12 +168,50 @@ def to_chat(
         prompt_tokens=prompt,
         text_bytes=size,
         media=media,
+        learnt=made_a_difference(facts.learnt, Translated(request, body, named, left_out)),
+        can_narrow=not profile.schema_strip and not {"tools", "response_format"}.isdisjoint(body),
+        may_stop_thinking=_may_stop_thinking(body, profile, facts),
     )
+
+
+def _add_optional(
+    body: dict[str, JSON],
+    request: MessagesRequest,
+    profile: Profile,
+    facts: ModelFacts,
+    dropped: list[str],
+) -> None:
+    """Sampling, thinking, the output's format and a prefill."""
+    body.update(_sampling(request, profile, dropped))
+    switches = thinking.switches(request, profile, facts)
+    body.update(switches)
+    if not switches and thinking.is_wished(request):
+        dropped.append("thinking")
+    body.update(_output_format(request, profile, body, dropped))
+    body.update(_prefill(body, profile))
+
+
+def _add_stream(body: dict[str, JSON], stream: bool, facts: ModelFacts) -> frozenset[str]:
+    """How the answer is to be sent; returns what is not sent for it."""
+    body["stream"] = stream
+    if not stream:
+        return frozenset()
+    if "stream_options" in facts.refused:
+        return frozenset({"stream_options"})
+    body["stream_options"] = {"include_usage": True}
+    return frozenset()
+
+
+def _may_stop_thinking(body: dict[str, JSON], profile: Profile, facts: ModelFacts) -> bool:
+    """Whether the family has a switch for thinking that is not off yet."""
+    return any(body.get(name) != value for name, value in thinking.off(profile, facts).items())
 
 
 def _unsent(request: MessagesRequest) -> list[str]:
     """Names of what the request says and no backend could be told."""
     names = [name for name in _DROPPED if request.body.get(name) is not None]
+    unknown = [n for n, v in request.body.items() if n not in _KNOWN and v is not None]
+    names += [name[:_LONGEST_NAME] for name in unknown[:_MOST_NAMES]]
     if (request.body.get("output_config") or {}).get("task_budget") is not None:
         names.append("output_config.task_budget")
     return names
@@ -200,8 +225,8 @@ def _refuse(request: MessagesRequest) -> None:
 
 def clamp(max_tokens: int, prompt: int, facts: ModelFacts) -> int:
     """The output limit that this model can honour behind a prompt of that size."""
-    if facts.max_output:
-        max_tokens = min(max_tokens, facts.max_output)
+    if facts.longest_answer:
+        max_tokens = min(max_tokens, facts.longest_answer)
     if facts.context:
         room = facts.context - prompt - CONTEXT_MARGIN
         if room >= SMALLEST_CLAMP:
@@ -311,7 +336,8 @@ def _output_format(
         return {}
     schema = form.get("schema")
     if profile.json_schema:
-        described = {"name": "output", "schema": schema, "strict": True}
+        fitting = narrowed(schema) if profile.schema_strip else schema
+        described = {"name": "output", "schema": fitting, "strict": True}
         return {"response_format": {"type": "json_schema", "json_schema": described}}
     sentence = f"Answer with one JSON object that fits this schema: {encode_text(schema)}"
     first, rest = body["messages"][0], body["messages"][1:]

@@ -32,13 +32,25 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 class ToolCall(msgspec.Struct, frozen=True, gc=False):
     """A fragment of a tool call, as the backend cut it: any member may be missing.
 
-    `arguments` is a piece of JSON text; a backend that sends an object had it serialised.
+    `arguments` is a piece of JSON text; a backend that sends an object had it serialised. `extra`
+    are members that the backend wants back with the call.
     """
 
     index: int | None = None
     id: str = ""
     name: str = ""
     arguments: str = ""
+    extra: dict[str, JSON] | None = None
+
+
+class Unread(msgspec.Struct, frozen=True, gc=False):
+    """Content that is there and of a form that is not known."""
+
+
+class Details(msgspec.Struct, frozen=True, gc=False):
+    """Parts of reasoning that are not for reading and must come back unchanged."""
+
+    parts: list[JSON]
 
 
 class Finish(msgspec.Struct, frozen=True, gc=False):
@@ -72,6 +84,10 @@ class Done(msgspec.Struct, frozen=True, gc=False):
     """The ``[DONE]`` mark. Not every backend sends it, some send it twice."""
 
 
+class Lost(msgspec.Struct, frozen=True, gc=False):
+    """A chunk that could not be read: what it brought is missing."""
+
+
 class BackendFault(msgspec.Struct, frozen=True, gc=False):
     """An error object inside a 200 answer: its code as a status, and its JSON for the wording."""
 
@@ -79,5 +95,7 @@ class BackendFault(msgspec.Struct, frozen=True, gc=False):
     body: JSON = None
 
 
-Said = Text | Reasoning | Refusal | ToolCall | Finish | ReportedUsage | Done
+Said = (
+    Text | Reasoning | Refusal | ToolCall | Finish | ReportedUsage | Done | Lost | Details | Unread
+)
 Delta = Said | BackendFault

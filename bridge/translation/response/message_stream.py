@@ -30,77 +30,23 @@ that ends without a finish reason is an error, never an `end_turn` that nobody s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum, auto
 
 from msgspec import UNSET
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.json import JSON
+from bridge.translation.kept import Kept, signature
 from bridge.translation.response import deltas, events
 from bridge.translation.response.deltas import Said
 from bridge.translation.response.events import Event
+from bridge.translation.response.stream_options import Phase, Shown, StreamOptions
 from bridge.translation.response.tool_calls import CallFragments, CallTracker, client_id
 from bridge.translation.response.usage import shown, to_usage
 
-
-class Phase(Enum):
-    NEW = auto()
-    OPEN = auto()
-    FINISHING = auto()
-    DONE = auto()
-    FAILED = auto()
-
-
-class Shown(Enum):
-    """The kind of block that is open."""
-
-    NOTHING = auto()
-    THINKING = auto()
-    TEXT = auto()
-    TOOL = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """What the machine must know of the request that it answers.
-
-    mint          a fresh random string of 24 base62 characters, for ids and signatures
-    client_name   a tool's name at the backend -> its name in the request
-    gateway_stops the stop sequences that the backend was not given
-    prefill          what the backend repeats before it goes on
-    inline_thinking  "tags" or "open": thinking stands in the text, see dialects/think_tags.py
-    written_calls    tools whose calls may stand in the text, see text_calls/
-    used_ids      tool ids of the conversation so far
-    max_tokens    the longest answer that the client asked for; `sent_max_tokens` is what the
-                  backend was asked for, 0 when not known
-    input_estimate, bytes_per_token   stand in where the backend reports no usage
-    """
-
-    message_id: str
-    request_id: str
-    model: str
-    mint: Callable[[], str]
-    client_name: Callable[[str], str] = str
-    used_ids: frozenset[str] = frozenset()
-    stop_sequences: tuple[str, ...] = ()
-    gateway_stops: tuple[str, ...] = ()
-    prefill: str = ""
-    inline_thinking: str = ""
-    written_calls: Mapping[str, JSON] = field(default_factory=dict)
-    one_call: bool = False
-    omit_thinking: bool = False
-    input_estimate: int = 1
-    bytes_per_token: float = 4.0
-    max_tokens: int = 0
-    sent_max_tokens: int = 0
-    context: int = 0
-    context_management: bool = False
-
-
 _FOR_TOOLS = frozenset({"tool_calls", "function_call"})
-_LENGTH = frozenset({"length", "max_tokens", "model_length"})
+_LENGTH = frozenset({"length", "max_tokens", "model_length", "context_window"})
+UNREADABLE = "Backend sent content of a form that is not known"
+MOST_DETAILS = 100
+LOST_IN_CALL = "Backend sent an unreadable chunk inside a tool call"
 _CONTEXT_SLACK = 8
 CUT_SHORT = "Backend closed the stream before finishing"
 
@@ -125,6 +71,8 @@ class MessageStream:
         self._finish: deltas.Finish | None = None
         self._done = self._counted_last = self._refused = self._tool_shown = False
         self._left_open = False
+        self._went_on = self._lost = self._unread = False
+        self._kept = Kept(self._terms.backend_model)
         self._emitted_bytes = 0
         self.phase = Phase.NEW
         self.error: ApiError | None = None
@@ -160,8 +108,10 @@ class MessageStream:
                 self._note_finish(delta)
             case deltas.ReportedUsage():
                 self._note_usage(delta)
+            case deltas.Lost():
+                return self._note_lost()
             case _:
-                self._done = True
+                self._note_rest(delta)
         return self._take()
 
     def finish(self) -> list[Event]:
@@ -169,6 +119,8 @@ class MessageStream:
         if self.phase in (Phase.DONE, Phase.FAILED):
             return []
         nothing_came = self._index < 0 and not self._queue and not self._blank
+        if nothing_came and self._unread:
+            return self.fail(ApiError.bad_gateway(UNREADABLE))
         if self._finish is None:
             if not self._done:
                 return self.fail(self._cut_short())
@@ -176,9 +128,12 @@ class MessageStream:
                 return self.fail(ApiError.bad_gateway("Backend returned an empty stream"))
             if any(call.name and not call.complete for call in self._tracker.calls):
                 return self.fail(self._cut_short())
+        nameless = any(not call.name for call in self._tracker.calls)
+        if nameless and self._lost:
+            return self.fail(ApiError.bad_gateway(LOST_IN_CALL))
         self._begin()
         self._flush()
-        if any(not call.name for call in self._tracker.calls) and self._index < 0:
+        if nameless and self._index < 0:
             return self.fail(ApiError.bad_gateway("Backend returned a tool call without a name"))
         self._end()
         return self._take()
@@ -196,13 +151,34 @@ class MessageStream:
 
     def _note_finish(self, finish: deltas.Finish) -> None:
         self._begin()
-        if self._finish is None or finish.reason == deltas.GATEWAY_STOP:
+        by_gateway = self._finish is not None and self._finish.reason == deltas.GATEWAY_STOP
+        newer = finish.reason == deltas.GATEWAY_STOP or (self._went_on and not by_gateway)
+        if self._finish is None or newer:
             self._finish = finish
         self.phase = Phase.FINISHING
+
+    def _note_rest(self, delta: Said) -> None:
+        match delta:
+            case deltas.Details(parts):
+                self._kept.details += parts[:MOST_DETAILS]
+            case deltas.Unread():
+                self._unread = True
+            case _:
+                self._done = True
+
+    def _note_lost(self) -> list[Event]:
+        """A chunk is missing. In text that leaves a gap; in arguments another command."""
+        self._lost = True
+        if any(not call.complete for call in self._tracker.calls):
+            return self.fail(ApiError.bad_gateway(LOST_IN_CALL))
+        self.repaired.append("a chunk that was lost")
+        return self._take()
 
     def _note_usage(self, usage: deltas.ReportedUsage) -> None:
         """Reports are cumulative: the last complete one counts."""
         complete = usage.prompt is not None and usage.completion is not None
+        if complete and not usage.prompt and not usage.completion and self.reported.prompt:
+            complete = False  # zeros behind a real report
         if complete or self.reported == deltas.ReportedUsage():
             self.reported = usage
         self._counted_last = usage.final and self._finish is not None
@@ -210,7 +186,12 @@ class MessageStream:
     @property
     def said_all(self) -> bool:
         """Nothing more can matter: the end mark came, or a reason to stop and the usage."""
-        return self._done or (self.phase is Phase.FINISHING and self._counted_last)
+        return self._done or (self.is_finishing and self._counted_last)
+
+    @property
+    def is_finishing(self) -> bool:
+        """The backend named its reason to stop, and was not proven wrong by what came after."""
+        return self.phase is Phase.FINISHING and not self._went_on
 
     # --- what may be shown --------------------------------------------------------------------
 
@@ -218,6 +199,7 @@ class MessageStream:
         if not something:
             return
         self._begin()
+        self._went_on = self._went_on or self._finish is not None
         self._queue.append(item)
         self._advance()
 
@@ -227,6 +209,7 @@ class MessageStream:
         if call is None or (self._terms.one_call and call is not self._tracker.calls[0]):
             return
         self._begin()
+        self._went_on = self._went_on or self._finish is not None
         if len(self._tracker.calls) > known:
             self._queue.append(call)
         if call is self._call:
@@ -242,6 +225,10 @@ class MessageStream:
             if not isinstance(head, CallFragments):
                 self._queue.popleft()
                 self._show(head)
+            elif head.repeated and not head.begun:
+                if not ending:
+                    return
+                self._queue.popleft()
             elif head.name and (head.begun or ending or len(self._queue) > 1):
                 self._queue.popleft()
                 self._show_call(head)
@@ -270,11 +257,16 @@ class MessageStream:
 
     def _show_call(self, call: CallFragments) -> None:
         self._blank.clear()
-        self._close()
         block = events.ToolUseBlock(
             id=client_id(call.id, self._used, self._terms.mint),
             name=self._terms.client_name(call.name),
         )
+        if call.extra:
+            self._kept.calls[block.id] = call.extra
+        if not self._kept.is_empty:
+            # Its signature is the only place in which the client gives this back.
+            self._switch(Shown.THINKING, events.ThinkingBlock())
+        self._close()
         self._call, call.opened, self._tool_shown = call, True, True
         self.tools.append(block.name)
         self._sent_arguments.clear()
@@ -314,7 +306,8 @@ class MessageStream:
         if self._shown is Shown.NOTHING:
             return
         if self._shown is Shown.THINKING:
-            self._delta(events.SignatureDelta(f"gw1.{self._terms.mint()}"), "")
+            kept, self._kept = self._kept, Kept(self._terms.backend_model)
+            self._delta(events.SignatureDelta(signature(self._terms.mint(), kept)), "")
         if self._call is not None:
             self._end_arguments(self._call)
         self._events.append(events.ContentBlockStop(self._index))
@@ -384,6 +377,8 @@ class MessageStream:
 
     def _cut_reason(self) -> str:
         """`max_tokens`, unless the window ended before the requested length did."""
+        if self._finish is not None and self._finish.reason == "context_window":
+            return "model_context_window_exceeded"
         reported, options = self.reported, self._terms
         total = (reported.prompt or 0) + (reported.completion or 0)
         full = options.context and total >= options.context - _CONTEXT_SLACK

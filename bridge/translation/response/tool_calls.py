@@ -2,7 +2,8 @@
 
 Chat completions number the calls of a reply by `index`, and half of the servers get it wrong:
 missing, null, or 0 for every parallel call. What tells calls apart then is a new id together with
-a new name. Ids and names may be repeated on every fragment, names may be split over two.
+a new name, or a name behind a call that is whole. Ids and names may be repeated on every fragment,
+names may be split over two.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bridge.translation.json import JSON
 from bridge.translation.response.deltas import ToolCall
 from bridge.translation.response.tool_arguments import ArgumentStream
 
@@ -28,8 +30,11 @@ class CallFragments:
     name: str = ""
     arguments: ArgumentStream = field(default_factory=ArgumentStream)
     ready: list[str] = field(default_factory=list)
+    extra: dict[str, JSON] = field(default_factory=dict)
     begun: bool = False
     opened: bool = False
+    repeated: bool = False
+    """Begun by a name that the call before it had too: without arguments it is no call."""
 
     @property
     def complete(self) -> bool:
@@ -38,6 +43,8 @@ class CallFragments:
     def take(self, fragment: ToolCall) -> None:
         """Add what the fragment brings: an id, a piece of the name, a piece of the arguments."""
         self.id = self.id or fragment.id
+        if fragment.extra:
+            self.extra.update(fragment.extra)
         if fragment.name and not self.opened and fragment.name != self.name:
             self.name = (self.name + fragment.name)[:LONGEST_NAME]
         if fragment.arguments:
@@ -88,7 +95,15 @@ class CallTracker:
         known = self._at.get((index, fragment.id))
         if fragment.id and fragment.name and known is None:
             return self._new(fragment)
-        return known or last
+        return known or self._next(fragment, last) or last
+
+    def _next(self, fragment: ToolCall, last: CallFragments) -> CallFragments | None:
+        """A new call, where the fragment names one behind a call that is whole."""
+        if not fragment.name or not last.complete:
+            return None
+        call = self._new(fragment)
+        call.repeated = fragment.name == last.name and not fragment.arguments.strip()
+        return call
 
     def _new(self, fragment: ToolCall) -> CallFragments:
         call = CallFragments(fragment.index)

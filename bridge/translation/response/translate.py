@@ -25,11 +25,12 @@ from bridge.translation.response.deltas import (
 )
 from bridge.translation.response.dialects.chat import ChunkReader, read_reply
 from bridge.translation.response.dialects.prefill_echo import PrefillEcho
-from bridge.translation.response.dialects.think_tags import ThinkTags
+from bridge.translation.response.dialects.think_tags import StrayCloser, ThinkTags
 from bridge.translation.response.events import Event
-from bridge.translation.response.message_stream import MessageStream, Phase, StreamOptions
+from bridge.translation.response.message_stream import MessageStream
 from bridge.translation.response.sse import BOM, SseReader
 from bridge.translation.response.stop_sequences import StopStage
+from bridge.translation.response.stream_options import Phase, StreamOptions
 from bridge.translation.response.text_calls.stage import TextCalls
 
 EVENT_STREAM = "text/event-stream"
@@ -76,6 +77,10 @@ def _text_of(delta: Delta) -> str:
             return ""
 
 
+def _thinking_stage(inline: str) -> Stage:
+    return ThinkTags(inline == "open", inline == "guess") if inline else StrayCloser()
+
+
 class Answer:
     """One backend answer of either kind. While nothing has come out, a failure raises ApiError."""
 
@@ -98,9 +103,7 @@ class Answer:
     def _stages_of(self, options: StreamOptions) -> list[Stage]:
         stages: list[Stage | None] = [
             PrefillEcho(options.prefill) if options.prefill else None,
-            ThinkTags(opened=options.inline_thinking == "open")
-            if options.inline_thinking
-            else None,
+            _thinking_stage(options.inline_thinking),
             self._calls,
             self._stops,
         ]
@@ -111,6 +114,11 @@ class Answer:
         """What the backend did not say correctly and the client got correctly."""
         written = ["calls written as text"] if self._written else []
         return written + self.machine.repaired
+
+    @property
+    def reasoning_field(self) -> str:
+        """The field in which the backend reasoned; "" where it did not, or not in one."""
+        return self._chunks.reasoning_field
 
     @property
     def stopped(self) -> bool:
@@ -130,7 +138,7 @@ class Answer:
     @property
     def finishing(self) -> bool:
         """The backend has named its reason to stop; only usage may still come."""
-        return self.machine.phase is Phase.FINISHING
+        return self.machine.is_finishing
 
     @property
     def over(self) -> bool:
@@ -236,7 +244,7 @@ class Answer:
                 self._streamed_deltas(self._unread) if self._streamed else self._keep(self._unread)
             )
         if not self._streamed:
-            deltas = list(read_reply(b"".join(self._whole)))
+            deltas = list(read_reply(b"".join(self._whole), self._chunks))
             # Nothing of a document was shown yet, so a fault in it is the whole answer.
             yield from [d for d in deltas if isinstance(d, BackendFault)] or deltas
             return

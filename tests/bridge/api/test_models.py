@@ -10,10 +10,11 @@ import pytest
 
 from bridge.api import models
 from bridge.configuration.snapshot import NOT_CONFIGURED, Snapshot
-from bridge.routing.resolve import Alias, BackendConfig, Routes, WeightedTarget
+from bridge.routing.resolve import Alias, BackendConfig, LearntRow, Routes, WeightedTarget
 from bridge.runtime.background import Trouble
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.facts import Fact
 from tests.bridge.making import a_backend, facts
 
 FIVE = Routes((a_backend(models=facts("a", "b", "c", "d", "e")),))
@@ -150,13 +151,13 @@ def configured(engine: Gateway, *backends: BackendConfig, aliases: tuple[Alias, 
 
 def test_schemas_tell_what_is_known_and_what_is_not() -> None:
     """Ours: what discovery knows of each model. P13."""
-    backend = a_backend(
-        models=facts("m", context=4096, vision=False, refused=frozenset({"strict"}))
-    )
+    learnt = {"m": (LearntRow(1, Fact("refuses", "strict")),)}
+    backend = a_backend(models=facts("m", context=4096, vision=False), learnt=learnt)
     found = models.schemas(Routes((backend,), (Alias("fast", (WeightedTarget("main", "m"),)),)))
     known = found["backends"]["main"]["models"]["m"]
     assert (known["context"], known["vision"], known["tools"]) == (4096, False, None)
     assert known["refused_fields"] == ["strict"]
+    assert known["learned"] == ["refuses strict"]
     assert found["aliases"] == {"fast": "m"}
 
 

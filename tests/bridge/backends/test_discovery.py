@@ -60,25 +60,14 @@ async def test_facts_follow_the_list(found: Found, backend: FakeBackend) -> None
     assert found.backend.models["a"].context == 8192
 
 
-async def test_what_an_operator_or_a_lesson_wrote_stays(found: Found, backend: FakeBackend) -> None:
+async def test_what_an_operator_wrote_stays(found: Found, backend: FakeBackend) -> None:
     backend.list_models(a={"max_model_len": 4096})
     await found.refresh()
-    await DiscoveredModel.objects.aupdate(refused=["strict"])
+    await DiscoveredModel.objects.aupdate(reasoning_turns="none")
     backend.list_models(a={"max_model_len": 8192})
     await found.refresh()
     assert found.backend.models is not None
-    assert found.backend.models["a"].refused == {"strict"}
-
-
-async def test_refused_field_is_noted_in_the_row(found: Found, backend: FakeBackend) -> None:
-    """lessons.py: what is refused also goes into the model's row, once."""
-    backend.list_models(a={"max_model_len": 4096})
-    await found.refresh()
-    for names in (("strict",), ("strict",), ("parallel_tool_calls",)):
-        await found.discovery.remember_refused(found.backend, "a", names)
-    await found.discovery.remember_refused(found.backend, "unlisted", ("strict",))
-    row = await DiscoveredModel.objects.aget()
-    assert row.refused == ["parallel_tool_calls", "strict"]
+    assert found.backend.models["a"].reasoning_turns == "none"
 
 
 # --- lists that cannot be read -----------------------------------------------------------------

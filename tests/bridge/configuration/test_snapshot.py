@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from bridge.configuration.snapshot import DEMO_MODEL, build, profile_of
-from bridge.models import ApiKey, Backend, DiscoveredModel, Origin, ToolNameMap
+from bridge.models import ApiKey, Backend, DiscoveredModel, LearnedFact, Origin, ToolNameMap
 from bridge.routing import resolve
+from bridge.translation.facts import Fact
 from bridge.translation.request.overrides import Overrides
 from tests.bridge.rows import a_row, an_alias
 
@@ -81,15 +82,16 @@ def test_backends_stand_in_the_order_of_their_positions() -> None:
 def test_listed_models_come_with_their_facts() -> None:
     row = a_row()
     DiscoveredModel.objects.create(
-        backend=row, name="m", context=4096, max_output=512, vision=False, refused=["strict"]
+        backend=row, name="m", context=4096, max_output=512, vision=False
     )
     DiscoveredModel.objects.create(backend=row, name="gone", listed=False)
+    LearnedFact.objects.create(backend=row, model="m", what="refuses", value="strict")
     (backend,) = build(1).routes.backends
     assert backend.models is not None
     assert set(backend.models) == {"m"}
     known = backend.models["m"]
     assert (known.context, known.max_output, known.vision, known.tools) == (4096, 512, False, None)
-    assert known.refused == {"strict"}
+    assert [learnt.fact for learnt in backend.learnt["m"]] == [Fact("refuses", "strict")]
 
 
 @with_rows
@@ -164,6 +166,22 @@ def test_demo_plays_again_when_the_environment_names_no_backend_any_more() -> No
         ("https://openrouter.ai/api/v1", "", "auto", "openrouter"),
         ("https://api.deepseek.com/v1", "", "auto", "deepseek"),
         ("https://llm.chutes.ai/v1", "vllm", "auto", "chutes"),
+        ("https://api.moonshot.ai/v1", "", "auto", "moonshot"),
+        ("https://api.moonshot.cn/v1", "", "auto", "moonshot"),
+        ("https://api.kimi.com/coding/v1", "", "auto", "moonshot"),
+        ("https://api.z.ai/api/paas/v4", "", "auto", "zai"),
+        ("https://open.bigmodel.cn/api/paas/v4", "", "auto", "zai"),
+        ("https://api.minimax.io/v1", "", "auto", "minimax"),
+        ("https://api.minimaxi.com/v1", "", "auto", "minimax"),
+        ("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "", "auto", "dashscope"),
+        ("https://api.siliconflow.cn/v1", "", "auto", "siliconflow"),
+        ("https://api.groq.com/openai/v1", "", "auto", "groq"),
+        ("https://api.mistral.ai/v1", "", "auto", "mistral"),
+        ("https://generativelanguage.googleapis.com/v1beta/openai", "", "auto", "gemini"),
+        ("https://x.openai.azure.com/openai/v1", "", "auto", "azure"),
+        ("http://10.0.0.1:1234/v1", "", "auto", "lmstudio"),
+        ("http://10.0.0.1:9000/v1", "organization_owner", "auto", "lmstudio"),
+        ("http://10.0.0.1:9000/v1", "moonshot", "auto", "moonshot"),
         ("https://api.openai.com/v1", "openai", "auto", "openai"),
         ("http://127.0.0.1:11434/v1", "library", "auto", "ollama"),
         ("http://10.0.0.5:8000/v1", "vllm", "auto", "vllm"),

@@ -212,7 +212,7 @@ def test_variable_that_cannot_be_read(good: Snapshot, settings: Any) -> None:
 # --- the others --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("columns", [{"refused": 5}, {"probed": []}, {"entry": []}, {"prices": 5}])
+@pytest.mark.parametrize("columns", [{"probed": []}, {"entry": []}, {"prices": 5}])
 def test_broken_model_is_left_out_and_its_neighbours_serve(
     good: Snapshot, columns: dict[str, Any]
 ) -> None:

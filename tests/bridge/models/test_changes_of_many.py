@@ -14,6 +14,7 @@ from bridge.models import (
     BreakerState,
     Change,
     DiscoveredModel,
+    LearnedFact,
     ModelAlias,
     ToolNameMap,
 )
@@ -128,7 +129,7 @@ def test_discovery_leaves_none(row: Backend) -> None:
     many = [{"id": f"m{i}", "max_model_len": 4096} for i in range(20)]
     assert discovery._write(row.pk, model_list.read_list({"data": many}))
     assert discovery._write(row.pk, model_list.read_list({"data": many[:3]}))
-    discovery._add_refused(row.pk, "m1", ("strict",))
+    LearnedFact.objects.create(backend=row, model="m1", what="refuses", value="strict")
     assert DiscoveredModel.objects.filter(listed=True).count() == 3
     assert entries() == []
 

@@ -103,15 +103,10 @@ def test_findings_become_the_row_of_an_unlisted_model(row: Backend) -> None:
 
 
 def test_findings_change_nothing_else_of_a_listed_model(row: Backend) -> None:
-    listed(row, context=4096, tools=False, vision_override=True, refused=["strict"])
+    listed(row, context=4096, tools=False, vision_override=True)
     store(row.pk, "m", FINDINGS)
     model = DiscoveredModel.objects.get()
-    assert (model.context, model.tools, model.refused, model.listed) == (
-        4096,
-        False,
-        ["strict"],
-        True,
-    )
+    assert (model.context, model.tools, model.listed) == (4096, False, True)
     assert [model.fact(name) for name in DiscoveredModel.FACTS] == [8192, None, True, True, None]
 
 

@@ -13,7 +13,8 @@ from bridge.relay import attempt
 from bridge.relay.attempt import OpenReply, open_answer
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
-from tests.bridge.making import an_order
+from bridge.translation.facts import refuses
+from tests.bridge.making import an_order, mend_of
 from tests.bridge.ports import closed_port
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import failure, finish, role, text, usage
@@ -41,8 +42,10 @@ class Sender:
         self.accepted = asyncio.get_running_loop().create_future()
 
     async def open(self, backend: BackendConfig | None = None, **fields: Any) -> OpenReply:
-        order = an_order(backend or self._main, **{"stream": True, **fields})
-        opened = await open_answer(self._upstream, order, self.record, self.accepted)
+        given = {"stream": True, **fields}
+        order = an_order(backend or self._main, **given)
+        mend = mend_of(backend or self._main, **given)
+        opened = await open_answer(self._upstream, order, self.record, self.accepted, mend)
         self._opened.append(opened)
         return opened
 
@@ -132,29 +135,33 @@ async def test_backend_that_cannot_be_reached_is_tried_twice(
 async def test_refused_field_is_left_out(sender: Sender, backend: FakeBackend) -> None:
     """wire E2, row 400 naming a field the gateway added; F126."""
     backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)
-    await sender.open()
+    opened = await sender.open()
     first, second = (call.body for call in backend.calls)
     assert first.pop("stream_options") == {"include_usage": True}
     assert second == first
-    assert sender.record.refused == ["stream_options"]
+    assert [facts for facts, _ in opened.lessons] == [refuses("stream_options")]
     assert sender.record.remedies == ["without stream_options"]
 
 
 @pytest.mark.parametrize(
-    ("second", "learnt"),
-    [("parallel_tool_calls", ["stream_options"]), ("stream_options", [])],
+    ("second", "calls", "learnt"),
+    [
+        ("parallel_tool_calls", 3, [refuses("stream_options")]),
+        ("stream_options", 2, []),
+    ],
     ids=["another field", "the same field"],
 )
 async def test_field_counts_as_refused_when_it_was_not_blamed_again(
-    sender: Sender, backend: FakeBackend, second: str, learnt: list[str]
+    sender: Sender, backend: FakeBackend, second: str, calls: int, learnt: list[Any]
 ) -> None:
-    """wire E7: one second chance; what was learnt by it serves the next request."""
+    """Each refusal is mended once; what was learnt serves the next request."""
     for name in ("stream_options", second):
         backend.on(ALPHA).error(400, f"Unknown field: {name}")
     tool = {"name": "f", "input_schema": {"type": "object"}}
     choice = {"type": "auto", "disable_parallel_tool_use": True}
     error = await sender.failure(tools=[tool], tool_choice=choice)
-    assert (error.status, len(backend.calls), sender.record.refused) == (400, 2, learnt)
+    assert (error.status, len(backend.calls)) == (400, calls)
+    assert [facts for facts, _ in error.lessons] == learnt
 
 
 async def test_answer_that_does_not_fit_is_asked_for_shorter(
@@ -222,7 +229,7 @@ async def test_no_second_try_while_others_are_left(
     """targets.py: the next target is the better second try; a remedy stays where it belongs."""
     backend.on(ALPHA).error(503).error(400, "Unknown field: stream_options").answer(*GOOD)
     order = an_order(main, stream=True)
-    asked = (upstream, order, sender.record, sender.accepted)
+    asked = (upstream, order, sender.record, sender.accepted, mend_of(main, stream=True))
     with pytest.raises(ApiError):
         await open_answer(*asked, others_left=True)
     assert len(backend.calls) == 1
@@ -250,6 +257,7 @@ async def test_input_is_not_changed_by_a_second_try(
     backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)
     order = an_order(main, stream=True)
     before = dict(order.chat.body)
-    opened = await open_answer(upstream, order, sender.record, sender.accepted)
+    mend = mend_of(main, stream=True)
+    opened = await open_answer(upstream, order, sender.record, sender.accepted, mend)
     await opened.aclose()
     assert order.chat.body == before

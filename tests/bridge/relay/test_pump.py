@@ -15,7 +15,7 @@ from bridge.relay.read_ahead import ReadAhead
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.events import Event
 from bridge.translation.response.fold import fold
-from tests.bridge.making import Clock, an_answer, wire
+from tests.bridge.making import Clock, a_backend, an_answer, an_order, wire
 from tests.fakes.chunks import finish, text, usage
 from tests.grammar import parse_sse
 
@@ -67,7 +67,8 @@ def begun(clock: Clock, *items: Item, idle: float = 310.0, **options: Any) -> Op
     answer = an_answer(**options)
     events = answer.feed(wire(text("Hi")))
     read_ahead = cast(ReadAhead, Script(clock, *items))
-    return OpenReply(cast(Reply, None), read_ahead, answer, events, idle)
+    order = an_order(a_backend())
+    return OpenReply(cast(Reply, None), read_ahead, answer, events, idle, order)
 
 
 async def pumped(opened: OpenReply) -> list[list[Event]]:

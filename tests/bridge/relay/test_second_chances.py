@@ -7,6 +7,7 @@ import pytest
 from bridge.relay import attempt
 from bridge.relay.attempt import _allowance, _pause
 from bridge.translation.errors.api_error import ApiError, Remedy
+from bridge.translation.facts import refuses
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         (ApiError(502, "bad", retryable=True), 1),
         (ApiError(502, "bad"), 0),
         (ApiError(500, "bug", blames_backend=True), 0),
-        (ApiError(400, "no", remedy=Remedy(without=("strict",))), 1),
+        (ApiError(400, "no", remedy=Remedy(facts=refuses("strict"))), 1),
         (ApiError(400, "no", remedy=Remedy(max_tokens=300)), 1),
         (ApiError(400, "no"), 0),
     ],

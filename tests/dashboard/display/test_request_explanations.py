@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.translation.request.translate import _DROPPED, OPTIONAL
+from bridge.translation.request.optional import OPTIONAL
+from bridge.translation.request.translate import _DROPPED
 from dashboard.display.request_explanations import KINDS, explained
 
 
@@ -30,6 +31,10 @@ def why(member: str, name: str) -> str:
         ("repaired", "calls written as text", "as tool calls"),
         ("repaired", "stop reason stop", "ended with stop"),
         ("refused", "chat_template_kwargs", "answered 400"),
+        ("learnt", "max_output 8192", "longer answers than 8192"),
+        ("learnt", "refuses temperature", "refused temperature before"),
+        ("learnt", "forced_choice auto", "free to choose"),
+        ("remedies", "vision no", "without them"),
     ],
 )
 def test_names_of_the_record_are_told_in_words(member: str, name: str, words: str) -> None:

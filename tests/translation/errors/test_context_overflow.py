@@ -103,7 +103,7 @@ WORDINGS: list[tuple[str, str, tuple[int, int, int]]] = [
         "Your input exceeds the context window of this model.",
         (0, 0, 0),
     ),
-    ("Kimi", "Your request exceeded model token limit: 4096", (0, 0, 0)),
+    ("Kimi", "Your request exceeded model token limit: 4096", (0, 0, 4096)),
     ("others 1", "Input token length too long", (0, 0, 0)),
     ("others 2", "input tokens exceed the configured limit", (0, 0, 0)),
     ("others 3", "This exceeds the maximum prompt length", (0, 0, 0)),

@@ -9,6 +9,7 @@ import pytest
 
 from bridge.translation.errors.api_error import ApiError, Remedy
 from bridge.translation.errors.from_backend import ErrorContext, from_reply, retry_after_seconds
+from bridge.translation.facts import refuses
 from tests.shapes import Json
 from tests.translation.transcripts import error_members
 
@@ -248,7 +249,7 @@ def test_refused_field_of_ours_may_be_left_out(
 ) -> None:
     """The specification, E2 and C7: one more try without it."""
     error = refusal(status, body, ErrorContext(added=frozenset(ALL)))
-    assert error.remedy == Remedy(without=without)
+    assert error.remedy == Remedy(facts=refuses(*without))
     assert (error.status, error.type) == (400, "invalid_request_error")
 
 

@@ -24,7 +24,7 @@ ARGUMENTS: list[tuple[str, object, str]] = [
     ("an object", {"a": [1, "\u00e9"]}, '{"a":[1,"\u00e9"]}'),
     ("F37 a list", [], "{}"),
     ("F37 Claude Code's wrapper", {"__unparsedToolInput": {}}, '{"__unparsedToolInput":{}}'),
-    ("a text", "x", "{}"),
+    ("a text", "x", '{"value":"x"}'),
     ("a large number", {"n": 10**21}, '{"n":1000000000000000000000}'),
 ]
 
@@ -44,9 +44,15 @@ REASONED: list[tuple[str, str, list[Json], str | None]] = [
     ("F38 generic", "generic", [Q, *STEP], None),
     ("vllm", "vllm", [Q, *STEP], "reasoning_content"),
     ("ollama", "ollama", [Q, *STEP], "reasoning"),
-    ("vllm, before the last question", "vllm", [Q, *STEP, assistant("a"), user("z")], None),
+    (
+        "vllm, before the last question",
+        "vllm",
+        [Q, *STEP, assistant("a"), user("z")],
+        "reasoning_content",
+    ),
+    ("ollama, before it", "ollama", [Q, *STEP, assistant("a"), user("z")], None),
     ("deepseek, before it", "deepseek", [Q, *STEP, assistant("a"), user("z")], "reasoning_content"),
-    ("vllm, before an image", "vllm", [Q, *STEP, user(image())], None),
+    ("openrouter, before an image", "openrouter", [Q, *STEP, user(image())], None),
     ("vllm, before a reminder", "vllm", [Q, *STEP, system("be brief")], "reasoning_content"),
 ]
 

@@ -99,6 +99,7 @@ def test_fault_of_a_block_is_named_with_its_place(block: Any, problem: str) -> N
 
 
 ROLES = "role: Input should be 'user', 'assistant' or 'system'"
+NO_INTEGER = "max_tokens: Input should be a valid integer"
 NO_SIZE = "max_tokens: Input should be greater than or equal to 0"
 NO_SCHEMA = "tools.0.input_schema: Input should be an object"
 B = {"type": "tool", "name": "B"}
@@ -120,9 +121,9 @@ FAULTS: list[tuple[str, Json, str]] = [
         "messages.0.output_config: Input should be an object",
     ),
     ("C0 max_tokens negative", {"max_tokens": -1}, NO_SIZE),
-    ("C0 max_tokens a fraction", {"max_tokens": 1.5}, NO_SIZE),
-    ("C0 max_tokens a text", {"max_tokens": "5"}, NO_SIZE),
-    ("C0 max_tokens true", {"max_tokens": True}, NO_SIZE),
+    ("C0 max_tokens a fraction", {"max_tokens": 1.5}, NO_INTEGER),
+    ("C0 max_tokens a text", {"max_tokens": "5"}, NO_INTEGER),
+    ("C0 max_tokens true", {"max_tokens": True}, NO_INTEGER),
     ("C0 max_tokens null", {"max_tokens": None}, "max_tokens: Field required"),
     ("stream", {"stream": "yes"}, "stream: Input should be a valid boolean"),
     ("temperature", {"temperature": "hot"}, "temperature: Input should be a valid number"),
@@ -288,6 +289,7 @@ def test_characters_that_nothing_can_carry_are_gone() -> None:
         ("x", (text("x"),)),
         ([text("x"), "y", 5, None], (text("x"), text("y"))),
         ({"a": 1}, ()),
+        (text("x") | {}, (text("x"),)),
         (5, ()),
     ],
 )

@@ -113,7 +113,7 @@ SENT: list[tuple[str, str, Json | None, str | None, Json]] = [
     ("openrouter", "off", DISABLED, None, {"reasoning": {"enabled": False}}),
     ("deepseek", "F53 adaptive and max", ADAPTIVE, "max", THINKS | {"reasoning_effort": "max"}),
     ("deepseek", "medium, which it folds", None, "medium", THINKS | {"reasoning_effort": "high"}),
-    ("deepseek", "xhigh, which it folds", None, "xhigh", THINKS | {"reasoning_effort": "high"}),
+    ("deepseek", "xhigh, its max", None, "xhigh", THINKS | {"reasoning_effort": "max"}),
     ("deepseek", "adaptive", ADAPTIVE, None, THINKS),
     ("deepseek", "F52 off", DISABLED, None, {"thinking": {"type": "disabled"}}),
     ("chutes", "adaptive and low", ADAPTIVE, "low", kwargs(True, reasoning_effort="low")),

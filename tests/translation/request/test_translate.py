@@ -85,7 +85,7 @@ FIELDS: list[tuple[str, str, Json, Json, tuple[str, ...]]] = [
         {},
         ("thinking",),
     ),
-    ("F14 an unknown field", "generic", {"never_heard_of": 1}, {}, ()),
+    ("F14 an unknown field", "generic", {"never_heard_of": 1}, {}, ("never_heard_of",)),
 ]
 
 

@@ -11,20 +11,23 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.deltas import (
     BackendFault,
     Delta,
+    Details,
     Done,
     Finish,
+    Lost,
     Reasoning,
     Refusal,
     ReportedUsage,
     Text,
     ToolCall,
+    Unread,
 )
 from bridge.translation.response.dialects.chat import (
     ChunkReader,
     read_chunk,
     read_reply,
-    read_usage,
 )
+from bridge.translation.response.dialects.chat_usage import read_usage
 from tests.shapes import Json
 
 
@@ -59,13 +62,14 @@ CONTENTS: list[tuple[str, Json, list[Delta]]] = [
     ),
     ("F101 a thinking part of text", delta(content=[part("thinking", "a")]), [Reasoning("a")]),
     ("F101 parts of nothing", delta(content=[5, part("text", 5), part("x", "y")]), []),
+    ("parts of no known kind", delta(content=[part("x", "y")]), [Unread()]),
     ("F65 reasoning_content", delta(reasoning_content="a"), [Reasoning("a")]),
     ("F65 reasoning", delta(reasoning="a", content="b"), [Reasoning("a"), Text("b")]),
     ("F66 both", delta(reasoning="a", reasoning_content="a"), [Reasoning("a")]),
     ("the first that is not empty", delta(reasoning_content="", reasoning="a"), [Reasoning("a")]),
     ("reasoning that is no text", delta(reasoning={"a": 1}), []),
-    ("details", delta(reasoning_details=DETAILS), [Reasoning("ab")]),
-    ("details of nothing", delta(reasoning_details=[{"data": "x"}]), []),
+    ("details", delta(reasoning_details=DETAILS), [Reasoning("ab"), Details([{"data": "x"}])]),
+    ("sealed details", delta(reasoning_details=[{"data": "x"}]), [Details([{"data": "x"}])]),
     ("F84 a refusal", delta(refusal="no"), [Refusal("no")]),
     ("a refusal that is no text", delta(refusal=True), []),
     ("a message instead of a delta", {"choices": [{"message": {"content": "a"}}]}, [Text("a")]),
@@ -90,7 +94,9 @@ NULLS = {"name": None, "arguments": None}
 CALLS: list[tuple[str, Json, list[Delta]]] = [
     ("whole", call(index=1, id="c", function=WHOLE), [ToolCall(1, "c", "A", "{}")]),
     ("F70 no index", call(id="c", function={"name": "A"}), [ToolCall(None, "c", "A")]),
-    ("an index that is none", call(index="0", id="c"), [ToolCall(None, "c")]),
+    ("an index as text", call(index="0", id="c"), [ToolCall(0, "c")]),
+    ("an index that is none", call(index="first", id="c"), [ToolCall(None, "c")]),
+    ("ids that are numbers", call(index=0, id=7), [ToolCall(0, "7")]),
     ("an index of true", call(index=True, id="c"), [ToolCall(None, "c")]),
     ("nulls", call(index=0, id=None, function=NULLS), [ToolCall(0)]),
     ("no function", call(index=0), [ToolCall(0)]),
@@ -263,7 +269,14 @@ def test_unreadable_payloads_are_skipped_until_there_are_three_in_a_row() -> Non
     """F91, B9."""
     reader = ChunkReader()
     fed = [b"oops", b"", b"more", payload(delta(content="a")), b"x", b"y"]
-    assert [reader.feed(one) for one in fed] == [[], [], [], [Text("a")], [], []]
+    assert [reader.feed(one) for one in fed] == [
+        [Lost()],
+        [],
+        [Lost()],
+        [Text("a")],
+        [Lost()],
+        [Lost()],
+    ]
     assert reader.skipped == 4
     with pytest.raises(ApiError, match="Backend sent an unreadable stream") as caught:
         reader.feed(b"z")

@@ -12,7 +12,7 @@ from bridge.translation.response.deltas import (
     Text,
     ToolCall,
 )
-from bridge.translation.response.message_stream import Phase
+from bridge.translation.response.stream_options import Phase
 from tests.translation.playbook import Playbook
 
 START = ("start", "ping")

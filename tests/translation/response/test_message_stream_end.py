@@ -18,7 +18,8 @@ from bridge.translation.response.deltas import (
     ToolCall,
 )
 from bridge.translation.response.events import ContextManagement, MessageDelta
-from bridge.translation.response.message_stream import CUT_SHORT, Phase
+from bridge.translation.response.message_stream import CUT_SHORT
+from bridge.translation.response.stream_options import Phase
 from tests.translation.playbook import Playbook
 
 START = ("start", "ping")

@@ -8,6 +8,7 @@ read by type, never by name of the server, so an unknown bridge works too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bridge.translation.errors.api_error import ApiError
@@ -18,28 +19,51 @@ from bridge.translation.response.deltas import (
     Delta,
     Done,
     Finish,
-    Reasoning,
-    Refusal,
-    ReportedUsage,
-    Text,
+    Lost,
     ToolCall,
 )
+from bridge.translation.response.dialects.chat_content import read_content, reasoning_field
+from bridge.translation.response.dialects.chat_usage import read_usage, usage_of
 
 MAX_BAD_PAYLOADS = 3
-MOST_DOLLARS = 1e6
-"""More than this is no cost of one request."""
 DONE = b"[DONE]"
+_KEPT = ("extra_content", "thought_signature", "provider_specific_fields")
+"""Members of a call that vendors sign it with, and want back."""
+_NOT_LETTERS = re.compile("[^a-z]")
 _NO_REASON = frozenset({"", "null", "None"})
-_ABORTED = {"abort": 529, "insufficient_system_resource": 529, "error": 0}
+_ABORTED: dict[str, int] = {
+    **dict.fromkeys(("abort", "aborted", "insufficientsystemresource", "overloaded"), 529),
+    **dict.fromkeys(("cancelled", "canceled", "networkerror", "timeout"), 503),
+    **dict.fromkeys(("error", "failed", "internalerror", "servererror", "unknownerror"), 0),
+    **dict.fromkeys(("malformedfunctioncall", "unexpectedtoolcall"), 0),
+}
 """Finish reasons that are none, with the status that each amounts to (0: not told)."""
+
+_REASONS: dict[str, str] = {
+    **dict.fromkeys(("length", "maxtokens", "modellength", "maxoutputtokens"), "length"),
+    **dict.fromkeys(("maxlength", "tokenlimit", "maxcompletiontokens", "incomplete"), "length"),
+    **dict.fromkeys(
+        ("modelcontextwindowexceeded", "contextlengthexceeded", "contextwindowexceeded"),
+        "context_window",
+    ),
+    **dict.fromkeys(("contentfilter", "safety", "sensitive", "recitation"), "content_filter"),
+    **dict.fromkeys(("blocklist", "prohibitedcontent", "spii", "imagesafety"), "content_filter"),
+    **dict.fromkeys(("refusal", "contentfiltered", "language", "guardrail"), "content_filter"),
+    **dict.fromkeys(("toolcalls", "toolcall", "tooluse"), "tool_calls"),
+    "functioncall": "function_call",
+    **dict.fromkeys(("stop", "eos", "eostoken", "endturn", "stopsequence", "completed"), "stop"),
+}
+"""Finish reasons of all dialects -> those of chat completions, by their letters alone."""
 
 
 class ChunkReader:
-    """Payloads of a chat completion stream in, deltas out."""
+    """Payloads of a chat completion stream in, deltas out. `reasoning_field`: where it thinks."""
 
     def __init__(self) -> None:
         self._bad = 0
+        self._had_delta = False
         self.skipped = 0
+        self.reasoning_field = ""
 
     def feed(self, payload: bytes) -> list[Delta]:
         """Read one event's payload. Fails after three unreadable ones in a row."""
@@ -50,7 +74,23 @@ class ChunkReader:
         except ValueError:
             return self._unreadable(payload)
         self._bad = 0
-        return list(read_chunk(chunk)) if isinstance(chunk, dict) else []
+        if isinstance(chunk, list):
+            return [_fault(chunk)] if any(map(_error_in, chunk)) else []
+        if not isinstance(chunk, dict):
+            return []
+        deltas = list(read_chunk(chunk, whole=not self._had_delta))
+        self.note(chunk)
+        return deltas
+
+    def note(self, chunk: dict[str, JSON]) -> None:
+        """Remember what later chunks, and later requests, depend on."""
+        choice = _first_choice(chunk)
+        if choice is None or (self._had_delta and self.reasoning_field):
+            return
+        self._had_delta = self._had_delta or bool(choice.get("delta"))
+        message = choice.get("delta") or choice.get("message")
+        if isinstance(message, dict) and not self.reasoning_field:
+            self.reasoning_field = reasoning_field(message)
 
     def _unreadable(self, payload: bytes) -> list[Delta]:
         if not payload.strip():
@@ -59,32 +99,42 @@ class ChunkReader:
         self.skipped += 1
         if self._bad >= MAX_BAD_PAYLOADS:
             raise ApiError.bad_gateway("Backend sent an unreadable stream")
-        return []
+        return [Lost()]
 
 
-def read_chunk(chunk: dict[str, JSON]) -> Iterator[Delta]:
-    """The deltas of one chunk, in the order in which a message shows them."""
-    if error := _error_of(chunk):
-        yield BackendFault(fault_status(error), chunk)
+def read_chunk(chunk: dict[str, JSON], whole: bool = True) -> Iterator[Delta]:
+    """The deltas of one chunk, in the order in which a message shows them.
+
+    `whole`: a `message` counts. Behind deltas it only repeats what they brought.
+    """
+    if _error_in(chunk):
+        yield _fault(chunk)
         return
-    if choice := _first_choice(chunk):
-        yield from _read_choice(choice, choice.get("delta") or choice.get("message"))
-    if usage := chunk.get("usage"):
+    choice = _first_choice(chunk)
+    if choice is not None:
+        yield from _read_choice(choice, _delta_of(choice, whole))
+    if usage := usage_of(chunk, choice):
         yield from read_usage(usage, chunk.get("timings"), final=not chunk.get("choices"))
 
 
-def read_reply(raw: bytes) -> Iterator[Delta]:
+def _delta_of(choice: dict[str, JSON], whole: bool) -> JSON:
+    return choice.get("delta") or (choice.get("message") if whole else None)
+
+
+def read_reply(raw: bytes, reader: ChunkReader | None = None) -> Iterator[Delta]:
     """The deltas of a complete, plain reply. Raises ApiError when it is no such reply."""
     try:
         reply = decode(raw.strip())
     except ValueError:
         raise ApiError.bad_gateway("Backend returned an unreadable reply") from None
+    if isinstance(reply, list) and any(map(_error_in, reply)):
+        reply = {"error": reply}
     if not isinstance(reply, dict):
         raise ApiError.bad_gateway("Backend returned an unreadable reply")
-    if not _error_of(reply):
-        choice = _first_choice(reply)
-        if choice is None:
-            raise ApiError.bad_gateway("Backend returned no choices")
+    if not _error_in(reply) and _first_choice(reply) is None:
+        raise ApiError.bad_gateway("Backend returned no choices")
+    if reader is not None:
+        reader.note(reply)
     deltas = list(read_chunk(reply))
     yield from deltas
     if not any(isinstance(delta, (Finish, BackendFault)) for delta in deltas):
@@ -93,12 +143,36 @@ def read_reply(raw: bytes) -> Iterator[Delta]:
     yield Done()
 
 
-def _error_of(chunk: dict[str, JSON]) -> JSON:
-    """The error object of a chunk, or the chunk that is one itself; None for a good chunk."""
-    if error := chunk.get("error"):
-        return error
-    flat = chunk.get("object") == "error" or ("detail" in chunk and "choices" not in chunk)
-    return chunk if flat else None
+_GOOD_CODES = frozenset({"0", "200", "ok", "success", "none", ""})
+_SENTENCES = ("message", "msg", "error_msg", "errorMsg", "errorMessage", "detail", "status_msg")
+
+
+def _error_in(chunk: JSON) -> bool:
+    """Whether a chunk is, or holds, an error: by `error`, by its kind, or by a sentence with a code
+    where choices should be."""
+    if not isinstance(chunk, dict):
+        return False
+    if chunk.get("error") or chunk.get("object") == "error":
+        return True
+    if chunk.get("choices"):
+        return False
+    if chunk.get("type") == "error" or chunk.get("status") in ("error", "failed"):
+        return True
+    status = chunk.get("base_resp")
+    if isinstance(status, dict):
+        return bool(status.get("status_code"))
+    return _is_flat_error(chunk)
+
+
+def _is_flat_error(chunk: dict[str, JSON]) -> bool:
+    sentence = next((t for n in _SENTENCES if isinstance(t := chunk.get(n), (str, list)) and t), "")
+    code = chunk.get("code", chunk.get("status_code", chunk.get("error_code", "unknown")))
+    is_good = str(code).lower() in _GOOD_CODES and chunk.get("success") is not False
+    return bool(sentence) and not is_good
+
+
+def _fault(chunk: JSON) -> BackendFault:
+    return BackendFault(fault_status(chunk), chunk)
 
 
 def _first_choice(chunk: dict[str, JSON]) -> dict[str, JSON] | None:
@@ -113,65 +187,18 @@ def _read_choice(choice: dict[str, JSON], delta: JSON) -> Iterator[Delta]:
         yield BackendFault(fault_status(error), {"error": error})
         return
     if isinstance(delta, dict):
-        yield from _read_content(delta)
+        yield from read_content(delta)
         yield from _read_calls(delta)
     reason = choice.get("finish_reason")
     if not isinstance(reason, str) or reason in _NO_REASON:
         return
-    if reason in _ABORTED:
-        yield BackendFault(
-            _ABORTED[reason], {"error": {"message": f"generation ended with {reason!r}"}}
-        )
+    letters = _NOT_LETTERS.sub("", reason[:60].lower())
+    if letters in _ABORTED:
+        message = f"generation ended with {reason[:60]!r}"
+        yield BackendFault(_ABORTED[letters], {"error": {"message": message}})
         return
     matched = choice.get("stop_reason") or choice.get("matched_stop")
-    yield Finish(reason, matched if isinstance(matched, str) else None)
-
-
-def _read_content(delta: dict[str, JSON]) -> Iterator[Delta]:
-    content = delta.get("content")
-    parts = content if isinstance(content, list) else []
-    if reasoning := _reasoning(delta, parts):
-        yield Reasoning(reasoning)
-    if isinstance(content, str):
-        if content:
-            yield Text(content)
-    elif text := "".join(_part_texts(parts, "text")):
-        yield Text(text)
-    refusal = delta.get("refusal")
-    if refusal and isinstance(refusal, str):
-        yield Refusal(refusal)
-
-
-def _reasoning(delta: dict[str, JSON], parts: list[JSON]) -> str:
-    """The first place that holds reasoning. Two fields with the same text count once."""
-    for name in ("reasoning_content", "reasoning"):
-        value = delta.get(name)
-        if value and isinstance(value, str):
-            return value
-    details = delta.get("reasoning_details")
-    if isinstance(details, list) and (text := "".join(_detail_texts(details))):
-        return text
-    return "".join(_part_texts(parts, "thinking"))
-
-
-def _detail_texts(details: list[JSON]) -> Iterator[str]:
-    for detail in details:
-        if isinstance(detail, dict):
-            text = detail.get("text") or detail.get("summary")
-            if isinstance(text, str):
-                yield text
-
-
-def _part_texts(parts: list[JSON], kind: str) -> Iterator[str]:
-    """Texts of the parts of one type; a thinking part may hold text parts of its own."""
-    for part in parts:
-        if not isinstance(part, dict) or part.get("type") != kind:
-            continue
-        value = part.get(kind)
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, list):
-            yield from _part_texts(value, "text")
+    yield Finish(_REASONS.get(letters, reason), matched if isinstance(matched, str) else None)
 
 
 def _read_calls(delta: dict[str, JSON]) -> Iterator[Delta]:
@@ -190,72 +217,27 @@ def _tool_call(call: dict[str, JSON], function: JSON) -> ToolCall:
     if isinstance(arguments, (dict, list)):
         arguments = encode_text(arguments)
     return ToolCall(
-        index=index if isinstance(index, int) and not isinstance(index, bool) else None,
-        id=_text(call.get("id")),
+        index=_index(index),
+        id=_id(call.get("id")),
         name=_text(function.get("name")),
         arguments=_text(arguments),
+        extra={name: call[name] for name in _KEPT if call.get(name)} or None,
     )
+
+
+def _index(value: JSON) -> int | None:
+    """A call's number; some bridges write it as text."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _id(value: JSON) -> str:
+    """A call's id; some bridges number their calls."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _text(value)
 
 
 def _text(value: JSON) -> str:
     return value if isinstance(value, str) else ""
-
-
-def read_usage(
-    usage: JSON, timings: JSON = None, *, final: bool = False
-) -> Iterator[ReportedUsage]:
-    """Token counts from wherever the known servers put them; junk is not a count."""
-    if not isinstance(usage, dict):
-        return
-    prompt = _object(usage.get("prompt_tokens_details"))
-    completion = _object(usage.get("completion_tokens_details"))
-    cached = (
-        prompt.get("cached_tokens"),
-        usage.get("prompt_cache_hit_tokens"),
-        usage.get("cached_tokens"),
-        _object(timings).get("cache_n"),
-    )
-    written = (prompt.get("cache_write_tokens"), prompt.get("created_cache_tokens"))
-    reasoning = _first_count(completion.get("reasoning_tokens"), usage.get("reasoning_tokens"))
-    yield ReportedUsage(
-        prompt=_first_count(usage.get("prompt_tokens")),
-        completion=_completion(usage, reasoning),
-        cached=_first_count(*cached) or 0,
-        written=_first_count(*written) or 0,
-        reasoning=reasoning,
-        final=final,
-        cost_nano=_billionths(usage.get("cost")),
-    )
-
-
-def _completion(usage: dict[str, JSON], reasoning: int | None) -> int | None:
-    """All tokens of the answer. Some fronts count reasoning beside it, as the total shows."""
-    prompt = _first_count(usage.get("prompt_tokens"))
-    completion = _first_count(usage.get("completion_tokens"))
-    if prompt is None or completion is None or not reasoning:
-        return completion
-    beside = _first_count(usage.get("total_tokens")) == prompt + completion + reasoning
-    return completion + reasoning if beside else completion
-
-
-def _billionths(dollars: JSON) -> int | None:
-    """An amount of money; junk is none."""
-    try:
-        amount = float(dollars) if isinstance(dollars, (int, float, str)) else -1.0
-    except (ValueError, OverflowError):
-        return None
-    known = not isinstance(dollars, bool) and 0 <= amount < MOST_DOLLARS
-    return round(amount * 1e9) if known else None
-
-
-def _object(value: JSON) -> dict[str, JSON]:
-    return value if isinstance(value, dict) else {}
-
-
-def _first_count(*values: JSON) -> int | None:
-    for value in values:
-        if isinstance(value, str) and value.strip().isdecimal():
-            value = int(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15:
-            return int(value)
-    return None

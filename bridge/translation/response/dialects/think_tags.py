@@ -3,16 +3,35 @@
 Only for models known to do so: elsewhere the tags are text like any other. Some chat templates
 open the tag themselves, so that the answer begins inside it; then everything up to the closing tag
 is thinking. A backend that also fills a reasoning field has split the tags off already, and what
-looks like one is meant as text.
+looks like one is meant as text, unless it only repeats the field.
+
+Whether a template opens the tag is a guess for some models. Where no tag is closed then, and
+nothing else was the answer, the thinking was the answer: it comes as text, too.
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
 
-from bridge.translation.response.deltas import Reasoning, ReportedUsage, Said, Text
+from bridge.translation.response.deltas import (
+    Finish,
+    Reasoning,
+    ReportedUsage,
+    Said,
+    Text,
+    ToolCall,
+)
 
 OPENER, CLOSER = "<think>", "</think>"
+
+
+def _begins_alike(one: str, other: str) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
+LONGEST_COPY = 64 * 1024
+"""Characters of thinking that are compared with their copy between tags."""
 
 
 class _Position(Enum):
@@ -25,9 +44,13 @@ class _Position(Enum):
 class ThinkTags:
     """Text deltas in, reasoning and text deltas out; all others pass."""
 
-    def __init__(self, opened: bool) -> None:
-        """`opened`: the answer begins inside the tag, whether or not it repeats it."""
-        self._opened = opened
+    def __init__(self, opened: bool, guessed: bool = False) -> None:
+        """`opened`: the answer begins inside the tag, whether or not it repeats it; `guessed`: or
+        not at all."""
+        self._opened = opened or guessed
+        self._guess: list[str] | None = [] if guessed else None
+        self._field = ""
+        self._copy: str | None = None
         self._thought = False
         self._blank: list[str] = []
         self._at = _Position.START
@@ -36,15 +59,61 @@ class ThinkTags:
 
     def feed(self, delta: Said) -> list[Said]:
         if isinstance(delta, Text):
-            return self._text(delta.text)
+            return self._told(self._text(delta.text))
         if isinstance(delta, Reasoning):
-            released = self.finish()
-            self._at = _Position.TEXT
-            return [*released, delta]
-        return [delta] if isinstance(delta, ReportedUsage) else [*self.finish(), delta]
+            return self._reasoned(delta)
+        if isinstance(delta, ReportedUsage):
+            return [delta]
+        if not isinstance(delta, Finish):
+            self._guess = None if isinstance(delta, ToolCall) else self._guess
+            return [*self._told(self.finish()), delta]
+        return [*self._told(self.finish()), *self._guessed_wrong(), delta]
+
+    def _told(self, said: list[Said]) -> list[Said]:
+        """Keep what is thinking by a guess alone, as long as it is all there is."""
+        if self._guess is not None:
+            thoughts = [item.text for item in said if isinstance(item, Reasoning)]
+            is_answer = any(isinstance(item, Text) for item in said)
+            closed = self._at in (_Position.BREAK, _Position.TEXT)
+            self._guess = None if is_answer or closed else self._guess + thoughts
+        return said
+
+    def _guessed_wrong(self) -> list[Said]:
+        thoughts, self._guess = self._guess, None
+        return [Text("".join(thoughts))] if thoughts else []
+
+    def _reasoned(self, delta: Reasoning) -> list[Said]:
+        """Reasoning in a field of its own. What follows in tags may be the same once more."""
+        self._guess = None if delta.text else self._guess
+        if not delta.text and self._copy is None:
+            return [*self.finish(), delta]
+        self._field = (self._field + delta.text)[:LONGEST_COPY]
+        if self._at is _Position.START or self._copy is not None:
+            return [delta] if delta.text else [*self._not_a_copy(), delta]
+        released = self.finish()
+        self._at = _Position.TEXT
+        return [*released, delta]
+
+    def _copied(self, text: str) -> list[Said]:
+        """Text between tags behind the same reasoning in its field."""
+        assert self._copy is not None
+        self._copy += text
+        thought, closed, rest = self._copy.partition(CLOSER)
+        if closed and thought.strip() == self._field.strip():
+            self._copy, self._at = None, _Position.BREAK
+            return self._text(rest)
+        same = _begins_alike(thought.strip(), self._field.strip())
+        whole = closed or len(self._copy) > LONGEST_COPY
+        return [] if same and not whole else self._not_a_copy()
+
+    def _not_a_copy(self) -> list[Said]:
+        text, self._copy, self._at = self._copy, None, _Position.TEXT
+        return [Text(OPENER + text)] if text is not None else []
 
     def finish(self) -> list[Said]:
         """What was held as the possible beginning of a tag is none."""
+        if self._copy is not None:
+            return self._not_a_copy()
         text, self._held = "".join((*self._leading, self._held)), ""
         self._leading.clear()
         if self._at is _Position.THINKING or (self._at is _Position.START and self._opened):
@@ -55,9 +124,14 @@ class ThinkTags:
 
     def _text(self, text: str) -> list[Said]:
         said: list[Said] = []
+        if self._copy is not None:
+            return self._copied(text)
         text, self._held = self._held + text, ""
         if self._at is _Position.START:
             text = self._opening(text)
+        if self._at is _Position.THINKING and self._field:
+            self._copy = ""
+            return self._copied(text)
         if self._at is _Position.THINKING and text:
             text = self._thinking(text, said)
         if self._at is _Position.BREAK:
@@ -77,9 +151,12 @@ class ThinkTags:
         if start.startswith(OPENER):
             self._at = _Position.THINKING
             return start[len(OPENER) :]
-        if OPENER.startswith(start):
+        if OPENER.startswith(start) or (self._field and CLOSER.startswith(start)):
             self._held = text
             return ""
+        if self._field:
+            self._at = _Position.TEXT
+            return start[len(CLOSER) :].lstrip("\r\n") if start.startswith(CLOSER) else text
         before, closed, _ = text.partition(CLOSER)
         if closed and OPENER not in before:
             # Seen in whole answers only: the template opened the tag, the answer closes it.
@@ -108,3 +185,41 @@ def _overlap(text: str, mark: str) -> int:
     """Length of the longest end of `text` with which `mark` begins."""
     longest = min(len(text), len(mark) - 1)
     return next((n for n in range(longest, 0, -1) if mark.startswith(text[-n:])), 0)
+
+
+class StrayCloser:
+    """Drops a closing tag that a server left at the start of the text, behind reasoning that it had
+    split off already. Deltas in, deltas out."""
+
+    def __init__(self) -> None:
+        self._reasoned = False
+        self._over = False
+        self._held = ""
+
+    def feed(self, delta: Said) -> list[Said]:
+        if isinstance(delta, Reasoning):
+            self._reasoned = self._reasoned or bool(delta.text)
+        if self._over or not self._reasoned:
+            self._over = self._over or (isinstance(delta, Text) and bool(delta.text.strip()))
+            return [delta]
+        if not isinstance(delta, Text):
+            return [delta] if isinstance(delta, (ReportedUsage, Reasoning)) else self._end(delta)
+        return self._text(delta.text)
+
+    def _text(self, text: str) -> list[Said]:
+        text, self._held = self._held + text, ""
+        start = text.lstrip()
+        if len(text) < LONGEST_COPY and CLOSER.startswith(start) and start != CLOSER:
+            self._held = text
+            return []
+        self._over = True
+        rest = start[len(CLOSER) :].lstrip("\r\n") if start.startswith(CLOSER) else text
+        return [Text(rest)] if rest else []
+
+    def _end(self, delta: Said) -> list[Said]:
+        return [*self.finish(), delta]
+
+    def finish(self) -> list[Said]:
+        """What was held as the possible beginning of the tag is none."""
+        held, self._held = self._held, ""
+        return [Text(held)] if held else []

@@ -1,0 +1,94 @@
+"""Token counts of chat completions: in which of a dozen members each server puts them.
+
+Moonshot reports inside the choice, Groq inside `x_groq`; what a cache took is named in five ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bridge.translation.json import JSON
+from bridge.translation.response.deltas import ReportedUsage
+
+MOST_DOLLARS = 1e6
+"""More than this is no cost of one request."""
+_WRITTEN = (
+    "cache_write_tokens",
+    "created_cache_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation_tokens",
+)
+
+
+def usage_of(chunk: dict[str, JSON], choice: dict[str, JSON] | None) -> JSON:
+    """The report of a chunk or of a plain reply, wherever it stands; None when there is none."""
+    return (
+        chunk.get("usage")
+        or _object(choice).get("usage")
+        or _object(chunk.get("x_groq")).get("usage")
+    )
+
+
+def read_usage(
+    usage: JSON, timings: JSON = None, *, final: bool = False
+) -> Iterator[ReportedUsage]:
+    """Token counts from wherever the known servers put them; junk is not a count."""
+    if not isinstance(usage, dict):
+        return
+    prompt = _object(usage.get("prompt_tokens_details"))
+    completion = _object(usage.get("completion_tokens_details"))
+    cached = (
+        prompt.get("cached_tokens"),
+        usage.get("cache_read_input_tokens"),
+        usage.get("prompt_cache_hit_tokens"),
+        usage.get("cached_tokens"),
+        _object(timings).get("cache_n"),
+    )
+    written = (
+        *(prompt.get(name) for name in _WRITTEN),
+        usage.get("cache_creation_input_tokens"),
+        usage.get("cache_write_tokens"),
+    )
+    reasoning = _first_count(completion.get("reasoning_tokens"), usage.get("reasoning_tokens"))
+    yield ReportedUsage(
+        prompt=_first_count(usage.get("prompt_tokens")),
+        completion=_completion(usage, reasoning),
+        cached=_first_count(*cached) or 0,
+        written=_first_count(*written) or 0,
+        reasoning=reasoning,
+        final=final,
+        cost_nano=_billionths(usage.get("cost")),
+    )
+
+
+def _completion(usage: dict[str, JSON], reasoning: int | None) -> int | None:
+    """All tokens of the answer. Some fronts count reasoning beside it, as the total shows."""
+    prompt = _first_count(usage.get("prompt_tokens"))
+    completion = _first_count(usage.get("completion_tokens"))
+    if prompt is None or completion is None or not reasoning:
+        return completion
+    beside = _first_count(usage.get("total_tokens")) == prompt + completion + reasoning
+    return completion + reasoning if beside else completion
+
+
+def _billionths(dollars: JSON) -> int | None:
+    """An amount of money; junk is none."""
+    try:
+        amount = float(dollars) if isinstance(dollars, (int, float, str)) else -1.0
+    except (ValueError, OverflowError):
+        return None
+    known = not isinstance(dollars, bool) and 0 <= amount < MOST_DOLLARS
+    return round(amount * 1e9) if known else None
+
+
+def _object(value: JSON) -> dict[str, JSON]:
+    return value if isinstance(value, dict) else {}
+
+
+def _first_count(*values: JSON) -> int | None:
+    for value in values:
+        if isinstance(value, str) and len(value) < 20 and value.strip().isdecimal():
+            value = int(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15:
+            return int(value)
+    return None
