@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.facts import Fact, refuses
 from bridge.translation.json import decode, encode
 from bridge.translation.profiles import PROFILES, ModelFacts, Profile, for_model
 from bridge.translation.request.schema import MessagesRequest, RequestLimits, has_pdf, read_request
@@ -21,6 +22,22 @@ from tests.properties.conversations import WORD, requests
 from tests.properties.mutations import CHANGES, SPLICES, Change, Splice, changed, spliced
 from tests.properties.values import JUNK, written
 from tests.shapes import Json, check_error
+
+LEARNT = [
+    *refuses("strict", "stream_options", "reasoning", "temperature", "thinking"),
+    Fact("max_output", "512"),
+    Fact("vision", "no"),
+    Fact("token_limit_field", "max_completion_tokens"),
+    Fact("reasoning_demanded", "reasoning_content"),
+    Fact("reasoning_field", ""),
+    Fact("stream_only"),
+    Fact("narrow_schemas"),
+    Fact("effort_beside_tools", "none"),
+    Fact("forced_choice", "auto"),
+    Fact("forced_choice", "unthinking"),
+    Fact("thinking", "off"),
+]
+"""Every kind of habit: none of them, and no mixture, makes a request that backends refuse."""
 
 MODELS = ["some/model", "moonshotai/Kimi-K2", "mistral-small"]
 BACKENDS = st.builds(
@@ -36,7 +53,7 @@ FACTS = st.builds(
     max_output=st.sampled_from([None, 100]),
     vision=KNOWN,
     reasoning=KNOWN,
-    refused=st.sampled_from([frozenset(), frozenset({"strict", "stream_options", "reasoning"})]),
+    learnt=st.frozensets(st.sampled_from(LEARNT)),
 )
 MANNERS = st.builds(
     TranslationOptions,
