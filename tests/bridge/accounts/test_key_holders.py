@@ -235,5 +235,5 @@ def test_a_forwarded_key_is_offered_everything(routes: None) -> None:
 def test_what_is_offered_takes_few_queries(
     routes: None, django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         key_holders.offers(KeyHolder(0, "abc"))
