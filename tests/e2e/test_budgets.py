@@ -123,3 +123,27 @@ def test_budget_that_is_raised_lets_requests_in_again(
     gateway.manage("shell", "-v0", "-c", f"{raised}k.save()")
     books.until(client.messages, lambda answer: answer.status == 200, gateway)
     assert refusal(gateway, key).startswith("Budget of 0.40 USD a month")
+
+
+def test_budget_that_is_newly_given_counts_what_was_spent(
+    start_gateway: Start, backend: FakeBackend
+) -> None:
+    """operators L4: from its first request on, also when its period changes."""
+    spend(backend)
+    gateway = start_gateway("serve")
+    gateway.configure(prices=PRICES)
+    key = issue(gateway, team={"rpm": 100})["team"]
+    client = gateway.with_key(key)
+    assert client.messages().status == 200  # 0.25 USD
+    change = "from bridge.models import ApiKey; k = ApiKey.objects.get(); "
+    for budget, period in (("0.2", "day"), ("0.21", "week"), ("0.22", "total")):
+        set_to = f"k.budget_usd = '{budget}'; k.period = '{period}'; k.save()"
+        served = len(backend.calls)
+        gateway.manage("shell", "-v0", "-c", change + set_to)
+        books.until(client.messages, lambda answer, told=budget: told in refused(answer), gateway)
+        if period != "day":
+            assert len(backend.calls) == served
+
+
+def refused(answer: Any) -> str:
+    return str(answer.json["error"]["message"]) if answer.status == 429 else ""

@@ -85,3 +85,16 @@ def test_command_says_that_redis_is_away(shared: RedisServer) -> None:
     shared.stop()
     with pytest.raises(CommandError, match="Redis does not answer"):
         call_command("check_ledger")
+
+
+def test_tokens_of_a_quota_are_compared_too(shared: RedisServer) -> None:
+    key, _ = ApiKey.issue("team", {"tokens_week": 500})
+    writer.enter([Record("req_1", key="team", key_id=key.pk, input_tokens=70, output_tokens=7)])
+    name = redis_limiter.usage_key(key.pk, "week", time.time())
+    with redis_connection.connect() as redis:
+        redis.hset(name, mapping={"spent": 0, "used": 77})
+        assert counter_audit.differences(no_pause) == []
+        redis.hset(name, "used", "80")
+    assert counter_audit.differences(no_pause) == [
+        "key team: 80 tokens counted this week, 77 tokens in the ledger"
+    ]

@@ -18,7 +18,7 @@ from bridge.ledger.audit import audit
 from bridge.ledger.record import Record
 from bridge.ledger.spool import SET_ASIDE, Spool
 from bridge.ledger.writer import LONGEST_PAUSE, PAUSE_SECONDS, Ledger
-from bridge.models import SpoolPosition, UsageHour, UsageRecord
+from bridge.models import LostRecords, SpoolPosition, UsageHour, UsageRecord
 from tests.bridge.making import Clock
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -346,3 +346,13 @@ def test_state_tells_what_pages_show(process: Process) -> None:
     state = process.ledger.state.as_dict()
     assert (state["waiting"], state["lost"], state["torn"], state["set_aside"]) == (2, 3, 0, 0)
     assert state["spool_bytes"] == process.spool.size > 0
+
+
+def test_losses_become_a_row_once(process: Process) -> None:
+    """attack F6: what the process knows outlives it."""
+    process.spool.lost = 3
+    process.ledger.step()
+    process.ledger.step()
+    process.spool.lost = 5
+    process.ledger.step()
+    assert list(LostRecords.objects.values_list("count", flat=True)) in ([5], [3, 2])

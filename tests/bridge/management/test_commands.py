@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from bridge.keys.authentication import digest
 from bridge.management.commands.serve import banner, base_url
 from bridge.management.preparing import first_admin
-from bridge.models import ApiKey, Backend
+from bridge.models import ApiKey, Backend, DiscoveredModel
 
 pytestmark = [
     pytest.mark.django_db,
@@ -139,3 +139,50 @@ def test_name_that_is_taken_or_empty_is_refused(name: str) -> None:
     with pytest.raises(CommandError):
         call_command("issue_key", name, stdout=out)
     assert (out.getvalue(), ApiKey.objects.count()) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"expires": "2020-01-31"}, "expires_at: This moment is past"),
+        ({"expires": "soon"}, "--expires: expected a date"),
+        ({"models": ["claude-*", "[bad"]}, "allowed: [bad is no glob"),
+        ({"models": ["ok[]"]}, "is no glob"),
+    ],
+)
+def test_key_that_is_good_for_nothing_is_not_issued(options: dict[str, Any], words: str) -> None:
+    """operators L11."""
+    with pytest.raises(CommandError) as refused:
+        call_command("issue_key", "new", **options)
+    assert words in str(refused.value)
+    assert not ApiKey.objects.exists()
+
+
+def test_key_with_quotas_and_an_end_is_issued(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command(
+        "issue_key",
+        "new",
+        budget_usd="5",
+        period="total",
+        tokens_week=1000,
+        expires="2099-01-31",
+        models=["[ab]*", "[]x]", "[!]]"],
+    )
+    row = ApiKey.objects.get()
+    limits = row.limits()
+    assert [(quota.period, quota.most) for quota in limits.quotas] == [
+        ("total", 5 * 10**9),
+        ("week", 1000),
+    ]
+    assert row.expires_at is not None and row.expires_at.year == 2099
+    assert capsys.readouterr().err == ""
+
+
+def test_budget_that_cannot_count_is_said_when_it_is_issued() -> None:
+    """operators H2. The key alone is on standard output."""
+    row = Backend.objects.create(name="main", url="http://127.0.0.1:1/v1")
+    DiscoveredModel.objects.create(backend=row, name="m/one")
+    out, err = io.StringIO(), io.StringIO()
+    call_command("issue_key", "new", budget_usd="5", stdout=out, stderr=err)
+    assert out.getvalue().startswith("gwk_")
+    assert err.getvalue() == "Budget of new does not count m/one: no price is known\n"

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from bridge.ledger.audit import audit
 from bridge.ledger.record import Record
 from bridge.ledger.spool import Spool
-from bridge.ledger.writer import enter, erase
+from bridge.ledger.writer import enter, erase, note_lost
 from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord, UsageSession
 from tests.fakes import synthetic
 
@@ -317,3 +317,12 @@ def test_times_whose_rows_are_gone_are_left_out(some_days: datetime) -> None:
     assert audit().differences == []
     hour_too_many(some_days)
     assert len(audit().differences) == 1
+
+
+def test_lost_records_are_a_difference(settings: Any, tmp_path: Path) -> None:
+    """attack F6: "Everything adds up" was said of a ledger that had dropped lines."""
+    settings.DATA_DIR = tmp_path
+    note_lost(3)
+    with pytest.raises(CommandError, match="1 differences"):
+        call_command("check_ledger", stdout=(out := io.StringIO()))
+    assert "3 records were lost, no disk and no memory took them" in out.getvalue()
