@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.conftest import Start
 from tests.fakes import books
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
+from tests.fakes.client import Response
 from tests.fakes.gateway import Gateway
 from tests.fakes.issuing import issue
 from tests.shapes import check_error
@@ -140,10 +142,11 @@ def test_budget_that_is_newly_given_counts_what_was_spent(
         set_to = f"k.budget_usd = '{budget}'; k.period = '{period}'; k.save()"
         served = len(backend.calls)
         gateway.manage("shell", "-v0", "-c", change + set_to)
-        books.until(client.messages, lambda answer, told=budget: told in refused(answer), gateway)
+        books.until(client.messages, partial(names, budget), gateway)
         if period != "day":
             assert len(backend.calls) == served
 
 
-def refused(answer: Any) -> str:
-    return str(answer.json["error"]["message"]) if answer.status == 429 else ""
+def names(budget: str, answer: Response) -> bool:
+    """Whether the answer is a refusal for this budget."""
+    return answer.status == 429 and budget in answer.json["error"]["message"]

@@ -108,7 +108,9 @@ async def test_fallback_without_a_price_is_left_out(
     )
 
 
-async def test_dearest_target_and_no_endless_answer_is_reserved(engine: Gateway) -> None:
+async def test_dearest_target_and_no_endless_answer_is_reserved(
+    engine: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Claude Code asks for room that it does not use."""
     dear = Rates.of(Decimal(0), Decimal(100))
     targets = (WeightedTarget("main", ALPHA), WeightedTarget("main", BETA, position=1))
@@ -122,7 +124,7 @@ async def test_dearest_target_and_no_endless_answer_is_reserved(engine: Gateway)
         held.append(args[-1])
         return await admit(*args)
 
-    engine.limiter.admit = noted  # type: ignore[method-assign]
+    monkeypatch.setattr(engine.limiter, "admit", noted)
     await send(engine, model="fast", max_tokens=32_000)
     await send(engine, model="fast", max_tokens=50)
     assert [each.cost for each in held] == [MOST_OUTPUT * 100_000, 50 * 100_000]
