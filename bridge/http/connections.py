@@ -23,8 +23,8 @@ SWEEP_SECONDS = 0.5
 LINGER_SECONDS = 10.0
 """How long a client may go on sending a body that nobody reads, so that it sees the answer."""
 MOST_LINGERING = 64
-OWN_FILES = 64
-"""Files that the process needs beside its connections: database, spool, sockets it listens on."""
+OWN_FILES = 64 + MOST_LINGERING
+"""Files beside connections: database, spool, sockets it listens on, and those that linger."""
 FILES_EACH = 2
 """A relayed request is two connections: the client's and the one to the backend."""
 NETWORK_BITS = 64

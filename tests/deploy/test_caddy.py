@@ -160,7 +160,7 @@ def test_a_stopping_caddy_lets_a_running_answer_finish(front: Front, backend: Fa
 
 
 def test_limits_are_those_of_the_gateway(adapted: Callable[..., Any]) -> None:
-    """attack, Caddy: endless bodies passed, half a header block was held 40 s."""
+    """Without them endless bodies pass, and half a header block is held."""
     (server,) = adapted().values()
     assert (server["max_header_bytes"], server["read_header_timeout"]) == (64_000, 30 * 10**9)
     assert "read_timeout" not in server

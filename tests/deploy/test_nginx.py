@@ -133,7 +133,7 @@ def front(behind: Gateway, tmp_path: Path) -> Iterator[Front]:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_nginx_hands_on_what_claude_clients_send(front: Front, backend: FakeBackend) -> None:
-    """operators M12: 1.5 MB of prompt were a 413 in HTML, the live page never connected."""
+    """With its defaults 1.5 MB of prompt are a 413 in HTML, and the live page never connects."""
     first = Gate()
     backend.on(ALPHA).stream(text("One "), first, text("two"), finish("stop"), usage(3, 3))
     with front.client() as client:

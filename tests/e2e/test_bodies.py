@@ -54,7 +54,7 @@ def message() -> bytes:
 def test_answer_comes_before_a_byte_of_a_body_that_nobody_wants(
     port: int, launcher: str, method: str, path: str, key: str, status: int
 ) -> None:
-    """attack F4, F5: bodies were taken from everybody, to memory or to a file."""
+    """Else strangers fill memory or disk."""
     named = {"x_api_key": key} if key else {}
     with Wire(port) as wire:
         wire.send(head(method, path, content_length=ENDLESS, **named))
@@ -115,7 +115,7 @@ def test_connection_serves_on_after_a_body(port: int, launcher: str, backend: Fa
 
 @SERVERS
 def test_no_body_lies_in_a_file(start_gateway: Start, launcher: str, tmp_path: Path) -> None:
-    """attack F4: 600 MB of one request were a file of 629 MB."""
+    """Twisted would make one of every body above 100 KB."""
     gateway = start_gateway(launcher, TMPDIR=str(tmp_path))
     with Wire(gateway.port) as wire:
         wire.send(head("POST", MESSAGES, x_api_key=KEY, content_length=str(30 * MIB)))
@@ -134,7 +134,7 @@ def _target(entry: Path) -> str:
 
 @SERVERS
 def test_bodies_that_are_held_count_against_the_memory(start_gateway: Start, launcher: str) -> None:
-    """attack F5: 30 bodies of 31 MB were held at once."""
+    """However many come, and however slowly."""
     gateway = start_gateway(launcher, MAX_BODY_MEMORY=str(2 * MIB))
     with Wire(gateway.port) as wire:
         wire.send(head("POST", MESSAGES, x_api_key=KEY, content_length=str(3 * MIB)))
@@ -147,7 +147,7 @@ def test_bodies_that_are_held_count_against_the_memory(start_gateway: Start, lau
 @SERVERS
 @pytest.mark.parametrize("path", ["/admin/login/", "/my/", "/nowhere/"])
 def test_pages_take_no_more_than_a_form(port: int, launcher: str, path: str) -> None:
-    """attack F4: any path took any body."""
+    """Django would spool a body of any size."""
     with Wire(port) as wire:
         wire.send(head("POST", path, content_length=ENDLESS, accept="text/html"))
         wire.send_until_refused(b"x" * MIB, 100 * MIB)

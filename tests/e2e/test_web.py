@@ -36,7 +36,7 @@ def served(
 @SERVERS
 @pytest.mark.parametrize("base", ["/v1", "/v1/", "/anthropic", "/v1/messages"])
 def test_base_address_with_a_path_works(served: Gateway, launcher: str, base: str) -> None:
-    """clients M4, L7: wire H10."""
+    """Clients put their paths behind whatever they were given. H10."""
     client = served.client
     assert client.post(f"{base}{MESSAGES}", ask()).status == 200
     assert client.post(f"{base}{MESSAGES}/", ask(stream=True)).status == 200
@@ -50,7 +50,7 @@ def test_base_address_with_a_path_works(served: Gateway, launcher: str, base: st
 def test_page_that_rebound_its_name_gets_nothing(
     served: Gateway, launcher: str, backend: FakeBackend
 ) -> None:
-    """attack: any key, the operator's money, and the answer to read."""
+    """Else it spends the operator's money with any key, and reads the answer."""
     evil = {"host": f"evil.example:{served.port}", "origin": f"http://evil.example:{served.port}"}
     for path in (MESSAGES, "/v1/messages/count_tokens"):
         refused = served.client.post(path, ask(), evil)
@@ -78,7 +78,7 @@ def test_page_of_another_origin_is_refused(
 
 @SERVERS
 def test_page_of_a_named_origin_may_ask_and_read(served: Gateway, launcher: str) -> None:
-    """clients M8: the SDK in a browser."""
+    """The SDK in a browser. H10."""
     page = {
         "origin": ORIGIN,
         "access-control-request-method": "POST",
@@ -127,7 +127,7 @@ def test_stranger_behind_a_front_does_not_spend_the_operators_money(
     headers: dict[str, str],
     streamed: bool,
 ) -> None:
-    """attack: a front on the same machine made everybody local."""
+    """A front on the same machine makes everybody look local."""
     assert served.client.messages().status == 200
     refused = served.client.post(MESSAGES, ask(stream=streamed), headers)
     assert refused.status == 401 and "issue_key" in refused.json["error"]["message"]
@@ -167,7 +167,7 @@ def test_client_without_a_host_is_served(served: Gateway, launcher: str) -> None
 
 @SERVERS
 def test_address_of_nothing_is_a_page_in_a_browser(served: Gateway, launcher: str) -> None:
-    """pages, LOW: a browser was shown JSON."""
+    """A person is not shown JSON."""
     shown = served.with_key(None).get("/nope", {"accept": "text/html"})
     assert (shown.status, "text/html" in shown.headers["content-type"]) == (404, True)
     told = served.client.get("/nope")

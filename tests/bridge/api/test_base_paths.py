@@ -12,7 +12,7 @@ from bridge.api.base_paths import canonical
 )
 @pytest.mark.parametrize("end", ["", "/"])
 def test_path_of_the_api_is_found_behind_a_base(base: str, path: str, end: str) -> None:
-    """wire H10."""
+    """As clients put it together. H10."""
     assert canonical(base + path + end) == path
 
 

@@ -39,7 +39,7 @@ def test_request_for_a_loopback_name_is_local(host: str) -> None:
     ],
 )
 def test_request_that_a_front_handed_on_is_not_local(headers: dict[str, str]) -> None:
-    """attack: behind a front on the same machine any key spent the operator's money."""
+    """A front on the same machine sends everybody's requests from a loopback address."""
     assert arrival_address(LOCAL, headers) == ""
 
 
@@ -60,7 +60,7 @@ def test_request_that_a_front_handed_on_is_not_local(headers: dict[str, str]) ->
 def test_host_is_one_of_those_allowed(
     settings: Any, allowed: list[str], host: str, served: bool
 ) -> None:
-    """attack: a page that rebound its name to 127.0.0.1 got answers."""
+    """A page that rebound its name to 127.0.0.1 comes under that name."""
     settings.ALLOWED_HOSTS = allowed
     if served:
         check_host({"host": host})

@@ -146,7 +146,7 @@ async def test_compressed_body_is_unpacked_once_whatever_its_size() -> None:
 
 
 async def test_bodies_that_are_held_share_the_memory() -> None:
-    """attack F5: what strangers send must not add up."""
+    """What many send must not add up."""
     memory = BodyMemory(2 * LIMIT, "setting MAX_BODY_MEMORY")
     with memory.share() as first:
         await read({}, Incoming(b"x" * LIMIT), LIMIT, first)

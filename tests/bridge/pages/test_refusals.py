@@ -19,7 +19,7 @@ FRONT = "https://claude.example.org"
 
 
 def test_missing_right_is_a_page_that_says_who_could_give_it() -> None:
-    """pages, LOW: a bare "403 Forbidden"."""
+    """Not a bare "403 Forbidden"."""
     answer = browser("auditor", "ann").get(of("backend", "add"), headers=PAGE)
     assert answer.status_code == 403
     assert "You are logged in as ann" in text(answer)
@@ -34,7 +34,7 @@ def test_missing_right_is_an_error_for_a_program() -> None:
 
 
 def test_missing_right_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """attack, LOW: a traceback of 60 lines for each."""
+    """Where it was raised is nobody's business."""
     caplog.handler.addFilter(WithoutTraceback())
     with caplog.at_level(logging.WARNING, "django.request"):
         browser("auditor").get(of("backend", "add"))
@@ -58,7 +58,7 @@ def test_address_of_no_page_is_a_page_for_browsers_only(path: str) -> None:
 
 
 def test_refused_form_names_the_setting_and_its_value(settings: Any) -> None:
-    """operators M11: a page that spoke of DEBUG, which this product has not."""
+    """Django's own speaks of DEBUG, a setting that this product does not have."""
     settings.ALLOWED_HOSTS = ["claude.example.org"]
     client = Client(enforce_csrf_checks=True)
     sent = {"host": "claude.example.org", "origin": FRONT}
