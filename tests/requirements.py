@@ -227,7 +227,7 @@ FAILED: dict[int, str] = {
 AMENDED: dict[int, str] = {
     1: "a call that was cut never runs, whatever the backend calls the end",
     2: "text about a call is not a call: only the end of an answer is read as one",
-    10: "base addresses that end in a path of the API work, and browsers' clients where CORS allows",
+    10: "base addresses that end in a path of the API work, and clients in browsers where named",
     11: "status lines carry the standard reason phrases on every server",
 }
 SOURCES: dict[str, tuple[str, dict[int, str]]] = {

@@ -137,9 +137,17 @@ class Protocol(HttpToolsProtocol):
         self.flow.resume_reading()
 
     def _discard(self, size: int) -> None:
+        """Read the next piece after others had their turn: uvloop goes on as long as bytes come."""
         self._allowance -= size
         if self._allowance < 0:
             self.transport.abort()
+            return
+        self.flow.pause_reading()
+        self.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def timeout_keep_alive_handler(self) -> None:
         if not self._discards:

@@ -87,7 +87,7 @@ async def test_prompt_that_was_sent_counts_although_its_client_left(
     stream: bool,
     began: bool,
 ) -> None:
-    """operators H1: the backend read it, and may have worked on it."""
+    """The backend read it, and may have worked on it."""
     settings.FIRST_CHUNK_GRACE = 0.0
     gate = Gate()
     script = backend.on(ALPHA)

@@ -167,7 +167,7 @@ async def test_key_with_a_new_quota_or_another_period_is_one_to_look_up(
 async def test_processes_that_each_count_alone_ask_the_ledger_often(
     ask: Ask, limiter: Limiter, ledger: Ledger
 ) -> None:
-    """operators H4: without Redis the ledger is all that they share."""
+    """Without Redis the ledger is all that they share."""
     if limiter.is_shared:
         return
     limiter.is_alone = False
