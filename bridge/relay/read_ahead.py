@@ -2,13 +2,8 @@
 
 A stream needs three clocks (time to ping, backend idle, finish overdue), and a read that is
 cancelled by a clock is lost with its connection. So a task of its own reads, and the waiting is
-<<<<<<< HEAD
 done here. What piled up meanwhile is handed over in portions; a client that takes nothing stops
-the reading after a megabyte.
-=======
-done here. What piled up meanwhile is handed over in one piece; a client that takes nothing stops
 the reading after MAX_AHEAD bytes.
->>>>>>> 3c811b0 (Read unwanted bodies in turns, and less of an answer ahead)
 """
 
 from __future__ import annotations
@@ -19,13 +14,9 @@ from collections.abc import AsyncIterator
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.translate import TOO_LARGE
 
-<<<<<<< HEAD
-MAX_AHEAD = 1024 * 1024
+MAX_AHEAD = 128 * 1024
 MAX_PORTION = 64 * 1024
 """Bytes handed over at a time; between two portions others get their turn."""
-=======
-MAX_AHEAD = 128 * 1024
->>>>>>> 3c811b0 (Read unwanted bodies in turns, and less of an answer ahead)
 
 
 class ReadAhead:
