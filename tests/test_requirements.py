@@ -76,7 +76,11 @@ def test_every_claim_is_of_a_requirement() -> None:
 def test_one_command_runs_all_tests() -> None:
     """R22: whatever a test needs, it starts itself."""
     root = TESTS.parent
-    assert re.search(r"^test:.*\n\t.*-m pytest -m \"not slow\"$", _text(root / "Makefile"), re.M)
+    assert re.search(
+        r"^test:.*\n\t.*-m pytest -m \"not slow\"( \$\(PARALLEL\))?$",
+        _text(root / "Makefile"),
+        re.M,
+    )
     assert 'testpaths = ["tests"]' in _text(root / "pyproject.toml")
 
 

@@ -66,7 +66,7 @@ async def running(limiter: Limiter) -> AsyncIterator[None]:
 
 
 async def test_limits_are_exact_for_two_processes(several: Watched | Cluster) -> None:
-    """operators H4: 64 at once over two limiters, for keys of every slot."""
+    """64 at once over two limiters, for keys of every slot."""
     pair = [Limiter(nothing_used), Limiter(nothing_used)]
     for key_id in range(900, 908):
         asked = [
@@ -154,7 +154,7 @@ async def test_keys_are_spread_over_the_cluster(cluster: Cluster, settings: Any)
 async def test_node_of_a_cluster_under_the_plain_scheme_is_named(
     cluster: Cluster, settings: Any
 ) -> None:
-    """operators H4: a MovedError, and what to write instead."""
+    """A MovedError, and what to write instead."""
     settings.REDIS_URL = cluster.nodes[0].url
     limiter = Limiter(nothing_used)
     for key_id in range(980, 996):

@@ -49,7 +49,7 @@ async def let_in(limiter: Limiter, limits: Limits) -> Reservation:
 async def test_fronts_without_script_and_evalsha_get_the_text(
     tmp_path: Path, settings: Any
 ) -> None:
-    """operators H4: EVALSHA falls back to EVAL, and SCRIPT is never needed."""
+    """EVALSHA falls back to EVAL, and SCRIPT is never needed."""
     without = ["--rename-command", "SCRIPT", "", "--rename-command", "EVALSHA", ""]
     (tmp_path / "front").mkdir()
     with RedisServer(tmp_path / "front", options=without) as front:
@@ -85,7 +85,7 @@ async def test_script_that_redis_forgot_is_sent_again(redis: RedisServer, limite
 async def test_real_error_is_told(
     redis: RedisServer, settings: Any, caplog: pytest.LogCaptureFixture, name: str, words: str
 ) -> None:
-    """operators H4: not only that Redis is away. No address and no password is in it."""
+    """Not only that Redis is away. No address and no password is in it."""
     with redis.client() as client:
         if name == "replica":
             client.replicaof("127.0.0.1", 1)
@@ -113,7 +113,7 @@ async def test_real_error_is_told(
 async def test_budget_that_others_used_up_stays_used_up_when_redis_goes(
     redis: RedisServer, limiter: Limiter
 ) -> None:
-    """operators H4: what Redis told last counts at once, before any ledger is asked."""
+    """What Redis told last counts at once, before any ledger is asked."""
     limits, other = Limits(budget_usd=Decimal(2)), Limiter(nothing_used)
     await let_in(limiter, limits)
     await other.settle(await let_in(other, limits), 0, Decimal(2), NOW)
@@ -127,7 +127,7 @@ async def test_budget_that_others_used_up_stays_used_up_when_redis_goes(
 async def test_ledger_is_read_at_once_when_redis_goes(
     redis: RedisServer, limiter: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """operators H4: also for keys that this process has not served yet."""
+    """Also for keys that this process has not served yet."""
     limits = Limits(budget_usd=Decimal(2))
     limiter.follow({KEY: limits, 8: Limits(rpm=1)})
     monkeypatch.setattr(limiter, "_used", two_dollars)
