@@ -7,17 +7,31 @@ credentials and paths are taken out of the text.
 from __future__ import annotations
 
 import random
-import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from bridge.translation.errors.redaction import redact
-from bridge.translation.json import JSON, encode
-from bridge.translation.response.events import Event
+import msgspec
+
+from bridge.translation.errors.redaction_of_json import redact_json
+from bridge.translation.json import JSON, encode_text
+from bridge.translation.response.events import (
+    ContentBlockDelta,
+    Event,
+    InputJsonDelta,
+    SignatureDelta,
+    TextDelta,
+    ThinkingDelta,
+)
 
 LIMIT = 16_000
 """Characters that are kept of a prompt, and as many of an answer."""
-_MEDIA = re.compile(r'"data":\s*"[A-Za-z0-9+/=_-]{200,}"')
-LEFT_OUT = '"data":"[left out]"'
+_TEXTS: dict[type, str] = {
+    TextDelta: "text",
+    ThinkingDelta: "thinking",
+    SignatureDelta: "signature",
+    InputJsonDelta: "partial_json",
+}
+"""A kind of delta -> its member with the next part of the block."""
 
 
 def is_chosen(percent: int) -> bool:
@@ -37,11 +51,58 @@ class BodySample:
 
     def told(self) -> dict[str, JSON]:
         """For the record: `request`, `answer` (an event a line), and whether either is cut."""
-        request = _fit(self.request.decode("utf-8", "replace"))
-        answer = _fit(b"\n".join(map(encode, self.events)).decode())
+        request = redact_json(self.request.decode("utf-8", "replace"), LIMIT)
+        answer = redact_json("\n".join(_lines(self.events)), LIMIT)
         cut = max(len(request), len(answer)) > LIMIT
         return {"request": request[:LIMIT], "answer": answer[:LIMIT], "cut": cut}
 
 
-def _fit(text: str) -> str:
-    return redact(_MEDIA.sub(LEFT_OUT, text)[: LIMIT * 4])
+def _lines(events: Iterable[Event]) -> Iterator[str]:
+    """As many events as can be kept, each as JSON."""
+    size = 0
+    for event in joined(events):
+        line = encode_text(event)
+        yield line
+        size += len(line)
+        if size > 2 * LIMIT:
+            return
+
+
+def joined(events: Iterable[Event]) -> Iterator[Event]:
+    """The events, with deltas of one block that follow each other as one.
+
+    A credential that the model repeats arrives in several of them, and is none in any.
+    """
+    open_delta: ContentBlockDelta | None = None
+    texts: list[str] = []
+    for event in events:
+        if open_delta is not None and _continues(open_delta, event):
+            texts.append(_text(event))
+            continue
+        if open_delta is not None:
+            yield _with_text(open_delta, texts)
+            open_delta = None
+        if isinstance(event, ContentBlockDelta):
+            open_delta, texts = event, [_text(event)]
+        else:
+            yield event
+    if open_delta is not None:
+        yield _with_text(open_delta, texts)
+
+
+def _continues(before: ContentBlockDelta, event: Event) -> bool:
+    if not isinstance(event, ContentBlockDelta) or event.index != before.index:
+        return False
+    return type(event.delta) is type(before.delta)
+
+
+def _text(event: Event) -> str:
+    assert isinstance(event, ContentBlockDelta)
+    text: str = getattr(event.delta, _TEXTS[type(event.delta)])
+    return text
+
+
+def _with_text(event: ContentBlockDelta, texts: list[str]) -> ContentBlockDelta:
+    member = _TEXTS[type(event.delta)]
+    delta = msgspec.structs.replace(event.delta, **{member: "".join(texts)})
+    return ContentBlockDelta(event.index, delta)

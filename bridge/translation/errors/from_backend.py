@@ -119,7 +119,7 @@ def _taken_apart(
     status: int, headers: dict[str, str], body: JSON, asked: ErrorContext
 ) -> BackendRefusal:
     found = read_error(body)
-    text = redact(found.text, asked.secrets)[:MAX_TEXT].strip()
+    text = redact(found.text[: 4 * MAX_TEXT], asked.secrets)[:MAX_TEXT].strip()
     everything = redact(found.everything[:MAX_READ], asked.secrets)
     return BackendRefusal(
         status, text or f"status {status}", body, headers, everything, found.codes, found.fields
