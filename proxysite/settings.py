@@ -87,6 +87,10 @@ USAGE_RETENTION_DAYS = read.whole("USAGE_RETENTION_DAYS", 90, most=36_500)
 BUDGET_UNPRICED_MODELS = read.choice("BUDGET_UNPRICED_MODELS", "allow", ("allow", "refuse"))
 SPOOL_MAX_BYTES = read.whole("SPOOL_MAX_BYTES", 1024**3, least=1024**2)
 
+# --- who calls --------------------------------------------------------------------------------
+
+CLIENT_ADDRESSES = read.choice("CLIENT_ADDRESSES", "off", ("off", "hashed", "whole"))
+
 # --- metrics ----------------------------------------------------------------------------------
 
 METRICS_TOKEN = read.secret("METRICS_TOKEN")
@@ -110,6 +114,7 @@ MAX_CONTENT_BYTES = read.whole("MAX_CONTENT_BYTES", 5 * 1024 * 1024, least=1)
 MAX_BODY_BYTES = read.whole("MAX_BODY_BYTES", 32 * 1024 * 1024, least=1)
 MAX_JSON_DEPTH = read.whole("MAX_JSON_DEPTH", 100, least=10)
 MAX_BODY_MEMORY = read.whole("MAX_BODY_MEMORY", 512 * 1024 * 1024, least=1)
+COUNT_TOKENS_RPM = read.whole("COUNT_TOKENS_RPM", 600)
 MAX_IN_FLIGHT = read.whole("MAX_IN_FLIGHT", 0)
 MAX_CONNECTIONS = read.whole("MAX_CONNECTIONS", 0)
 MAX_CONNECTIONS_PER_ADDRESS = read.whole("MAX_CONNECTIONS_PER_ADDRESS", 0)

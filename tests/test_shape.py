@@ -20,6 +20,7 @@ LAYERS: dict[str, str] = {
     # nothing of ours
     "cluster": "",
     "ids": "",
+    "places": "",
     T: "",
     # connections, below requests
     "http": f"ids {T}",
@@ -37,10 +38,10 @@ LAYERS: dict[str, str] = {
     "backends": f"{T} routing models configuration",
     "probe": f"{T} routing models configuration backends",
     # what runs in one process
-    "runtime": f"cluster {T} http keys ledger configuration live backends",
+    "runtime": f"places cluster {T} http keys ledger configuration live backends",
     "management": "cluster keys models ledger configuration backends probe runtime",
     # the road of one request, and what the servers call
-    "relay": f"ids {T} routing keys ledger live backends runtime",
+    "relay": f"ids places {T} routing keys ledger live backends runtime",
     "api": f"ids {T} routing keys models ledger backends runtime relay",
     "pages": f"ids {T} configuration runtime api",
     "admin": (

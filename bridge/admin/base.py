@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import NullBooleanSelect, Textarea
 from django.http import (
@@ -29,7 +29,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from bridge.configuration.documents import FROM_ENVIRONMENT, revert
+from bridge.configuration.documents import FROM_ENVIRONMENT
 from bridge.models import Change, ConfigRow, Origin
 from bridge.models.changes import recorded
 
@@ -211,8 +211,8 @@ class ConfigAdmin(ModelAdmin):
 
 
 def asked_from(request: HttpRequest, otherwise: str) -> str:
-    """The page of ours that a form names as `next`; else the one that is given."""
-    told: str = request.POST.get("next", "")
+    """The page of ours that a form or link names as `next`; else the one that is given."""
+    told: str = request.POST.get("next") or request.GET.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(told, {request.get_host()}, request.is_secure())
     return told if is_ours else otherwise
 
@@ -230,30 +230,6 @@ def page_of(row: Any) -> str:
 def _changes_of(model: type[ConfigRow], object_id: int) -> QuerySet[Change]:
     """The newest changes of a row, or of the one that had this number."""
     return Change.objects.filter(kind=model.KIND, object_id=object_id)[:SHOWN_CHANGES]
-
-
-def take_back(request: HttpRequest, change: Change) -> ConfigRow | None:
-    """Revert a change and say how that went."""
-    later = Change.objects.filter(
-        kind=change.kind, object_id=change.object_id, pk__gt=change.pk
-    ).count()
-    try:
-        with recorded(actor(request)):
-            row = revert(change)
-    except ValidationError as error:
-        messages.error(request, f"Not reverted: {' '.join(_told(error))}")
-        return None
-    told = "is again as it was before" if change.before else "is gone again"
-    gone = f"; {later} later change{'s' * (later > 1)} of it went with that" if later else ""
-    messages.success(request, f"{change.label} {told}{gone}.")
-    return row
-
-
-def _told(error: ValidationError) -> list[str]:
-    """What is wrong, each with the field where there is one."""
-    if not hasattr(error, "error_dict"):
-        return error.messages
-    return [f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items()]
 
 
 def _recorded(request: HttpRequest) -> Any:

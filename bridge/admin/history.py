@@ -14,13 +14,13 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from bridge.admin import formatting
-from bridge.admin.base import asked_from, from_environment, post_only, take_back
+from bridge.admin import formatting, undo
+from bridge.admin.base import asked_from, from_environment
 from bridge.configuration.documents import KINDS
 from bridge.models import Change, ConfigRow
 
 _COLOURS = {"added": "success", "changed": "info", "deleted": "danger"}
-SHOWN_FIELDS = 3
+SHOWN_PREVIEWS = 50
 
 
 class KindFilter(admin.AllValuesFieldListFilter):
@@ -58,13 +58,9 @@ class ChangeAdmin(ModelAdmin):
     def done(self, change: Change) -> str:
         return formatting.state(_COLOURS[change.verb], change.verb)
 
-    @display(description="fields")
+    @display(description="what changed")
     def fields_changed(self, change: Change) -> str:
-        if change.verb != "changed":
-            return ""
-        names = [name for name, _before, _after in change.differences()]
-        more = len(names) - SHOWN_FIELDS
-        return ", ".join(names[:SHOWN_FIELDS]) + (f" and {more} more" if more > 0 else "")
+        return change.summary
 
     @display(description="when", ordering="pk")
     def when(self, change: Change) -> str:
@@ -80,7 +76,7 @@ class ChangeAdmin(ModelAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(post_only(self.revert_view))
+        view = self.admin_site.admin_view(self.revert_view)
         return [
             path("<int:pk>/revert/", view, name="bridge_change_revert"),
             *super().get_urls(),
@@ -108,12 +104,30 @@ class ChangeAdmin(ModelAdmin):
         return TemplateResponse(request, "bridge/admin/history.html", context)
 
     def revert_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Take a change back, and show where it was asked from."""
+        """What taking a change back would do; done when that page is answered."""
         change = get_object_or_404(Change, pk=pk)
-        if not may_revert(request, change):
+        whole = "whole" in request.GET or "whole" in request.POST
+        changes = list(change.of_one_act()) if whole else [change]
+        if not all(may_revert(request, each) for each in changes):
             raise PermissionDenied
-        take_back(request, change)
-        return HttpResponseRedirect(asked_from(request, reverse("admin:bridge_change_changelist")))
+        latest = undo.newest(changes)
+        back = reverse("admin:bridge_change_changelist")
+        if request.method == "POST" and request.POST.get("latest") == str(latest):
+            undo.take_back(request, changes)
+            return HttpResponseRedirect(asked_from(request, back))
+        others = 0 if whole else change.of_one_act().exclude(pk=pk).count()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Take back: {change.label} {change.verb}",
+            "previews": [undo.preview(each) for each in changes[:SHOWN_PREVIEWS]],
+            "hidden": max(0, len(changes) - SHOWN_PREVIEWS),
+            "others": others,
+            "whole": whole,
+            "latest": latest,
+            "moved_on": request.method == "POST" and "latest" in request.POST,
+            "next": asked_from(request, back),
+        }
+        return TemplateResponse(request, "bridge/admin/undo.html", context)
 
 
 def may_revert(request: HttpRequest, change: Change) -> bool:

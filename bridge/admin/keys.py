@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters
 from unfold.decorators import display
 
 from bridge.admin import formatting
-from bridge.admin.base import ConfigAdmin, actor
+from bridge.admin.base import ConfigAdmin, actor, page_of, post_only
 from bridge.configuration import unpriced
+from bridge.keys.authentication import PREFIX, digest
+from bridge.keys.client_address import client_address
 from bridge.keys.limits import LimitKind, Quota, dollars
 from bridge.ledger.pricing import usd
-from bridge.models import ApiKey
+from bridge.models import ApiKey, EndedKey, KeyUse
 from bridge.models.changes import recorded
 
-OVERLAPS = {"0": "ends now", "1": "good for an hour", "24": "good for a day", "168": "for a week"}
+SHOWN_KEYS = 20
+
+OVERLAPS = {"1": "an hour", "24": "a day", "168": "a week"}
 """Hours for which a rotated key may go on, and how that is called."""
-_COLOURS = {"good": "success", "expired": "danger", "switched off": "default"}
+ENDS_NOW = "0"
+_COLOURS = {
+    "good": "success",
+    "expired": "danger",
+    "switched off": "default",
+    "revoked": "danger",
+}
+NOT_OURS = "This gateway never issued that key, or has forgotten it."
 
 
 def _quotas(row: ApiKey) -> list[str]:
@@ -52,7 +70,8 @@ class ApiKeyForm(ModelForm):  # type: ignore[type-arg]
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ConfigAdmin):
-    list_display = ("name", "owner", "ends_in", "state", "limits", "expires", "created")
+    list_display = ("name", "owner", "ends_in", "state", "limits", "expires", "created", "used")
+    list_before_template = "bridge/admin/find_key.html"
     form = ApiKeyForm
     list_filter = ("enabled", "period")
     search_fields = ("name", "owner", "last_four")
@@ -62,7 +81,7 @@ class ApiKeyAdmin(ConfigAdmin):
         "spares them the backend's own."
     )
     fieldsets = (
-        (None, {"fields": ("name", "owner", "enabled", "expires_at")}),
+        (None, {"fields": ("name", "owner", "enabled", "expires_at", "addresses")}),
         (
             "What it may use",
             {
@@ -104,6 +123,7 @@ class ApiKeyAdmin(ConfigAdmin):
     def state(self, row: ApiKey) -> str:
         expired = row.expires_at is not None and row.expires_at <= timezone.now()
         word = "switched off" if not row.enabled else "expired" if expired else "good"
+        word = "revoked" if row.revoked_at is not None else word
         return formatting.state(_COLOURS[word], word)
 
     @display(description="expires", ordering="expires_at")
@@ -113,6 +133,16 @@ class ApiKeyAdmin(ConfigAdmin):
     @display(description="issued", ordering="created_at")
     def created(self, row: ApiKey) -> str:
         return formatting.moment(row.created_at)
+
+    @display(description="last used")
+    def used(self, row: Any) -> str:
+        return formatting.moment(row.used_at)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
+        uses = KeyUse.objects.filter(key_id=OuterRef("pk")).order_by("-last_at")
+        newest = Subquery(uses.values("last_at")[:1])
+        rows: QuerySet[ApiKey] = super().get_queryset(request).annotate(used_at=newest)
+        return rows
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if not change:
@@ -129,7 +159,50 @@ class ApiKeyAdmin(ConfigAdmin):
             "template": "bridge/admin/key_panel.html",
             "overlaps": OVERLAPS,
             "unpriced": unpriced.of_key(row),
+            "keys": _keys_of(row),
+            "address": self._address_seen(request, row),
         }
+
+    def _address_seen(self, request: HttpRequest, row: ApiKey) -> str:
+        """This visitor's address, where the key is for some only: an example to compare with."""
+        peer, forwarded = (request.META.get(name, "") for name in _SEEN)
+        found = client_address(peer, forwarded, settings.TRUST_FORWARDED_PROTO)
+        return str(found or "") if row.addresses else ""
+
+    # --- finding a key by itself ---
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(post_only(self.find_view))
+        return [path("find/", view, name="bridge_apikey_find"), *super().get_urls()]
+
+    @method_decorator(sensitive_post_parameters("key"))
+    def find_view(self, request: HttpRequest) -> HttpResponse:
+        """The row of a pasted key, which stands in the form's body and nowhere else."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return self._found(request, request.POST.get("key", ""))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """A key that was pasted into the search box is looked for, and gone from the address."""
+        sought = request.GET.get("q", "").strip()
+        if sought.startswith(PREFIX):
+            return self._found(request, sought)
+        return super().changelist_view(request, extra_context)
+
+    def _found(self, request: HttpRequest, text: str) -> HttpResponse:
+        sought = digest(text.strip())
+        row = ApiKey.objects.filter(Q(digest=sought) | Q(former_digest=sought)).first()
+        ended = EndedKey.objects.filter(digest=sought).first()
+        owner = row or (ApiKey.objects.filter(pk=ended.key_id).first() if ended else None)
+        if ended is not None:
+            since = f"{ended.ended_at:%Y-%m-%d %H:%M} UTC"
+            what = f"The key …{ended.last_four} of {ended.name} is not good any more: "
+            messages.warning(request, f"{what}{ended.get_why_display()}, {since}.")
+        elif row is not None and row.former_digest == sought:
+            messages.warning(request, f"This is the key that {row.name} had before its rotation.")
+        elif row is None:
+            messages.error(request, NOT_OURS)
+        return redirect(page_of(owner) if owner else "admin:bridge_apikey_changelist")
 
     def revoke(self, request: HttpRequest, row: ApiKey) -> None:
         with recorded(actor(request)):
@@ -139,7 +212,7 @@ class ApiKeyAdmin(ConfigAdmin):
     def rotate(self, request: HttpRequest, row: ApiKey) -> HttpResponse:
         """A new key; the old one stays good for the chosen time."""
         hours = request.POST.get("overlap", "")
-        if hours not in OVERLAPS:
+        if hours not in (ENDS_NOW, *OVERLAPS):
             raise PermissionDenied
         with recorded(actor(request)):
             text = row.rotate(timedelta(hours=int(hours)))
@@ -156,3 +229,30 @@ class ApiKeyAdmin(ConfigAdmin):
         answer = TemplateResponse(request, "bridge/admin/issued.html", context)
         answer["Cache-Control"] = "no-store"
         return answer
+
+
+_SEEN = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOfRow:
+    """One of the keys that a row has or had, as its page shows it."""
+
+    four: str
+    state: str
+    used_at: datetime | None
+
+
+def _keys_of(row: ApiKey) -> list[KeyOfRow]:
+    """The keys of a row, its present one first, each with its last use."""
+    uses = KeyUse.objects.filter(key_id=row.pk).values_list("last_four", "last_at")
+    used = dict(uses)
+    found = {row.last_four: "revoked" if row.revoked_at else "the present key"}
+    if row.former_digest and row.former_until is not None:
+        good = row.former_until > timezone.now()
+        until = f"{row.former_until:%Y-%m-%d %H:%M} UTC"
+        found[row.former_four] = f"the one before, good until {until}" if good else f"ended {until}"
+    for ended in EndedKey.objects.filter(key_id=row.pk)[:SHOWN_KEYS]:
+        since = f"{ended.ended_at:%Y-%m-%d %H:%M} UTC"
+        found.setdefault(ended.last_four, f"{ended.get_why_display()}, {since}")
+    return [KeyOfRow(four, state, used.get(four)) for four, state in found.items()]

@@ -22,7 +22,7 @@ from bridge.api import models as report
 from bridge.api.body_memory import BodyMemory, Share
 from bridge.api.hosts import arrival_address
 from bridge.api.replies import fail, reply, start
-from bridge.api.request_body import ClientLeft, Receive, Scope, Send, headers_of, read_body
+from bridge.api.request_body import ClientLeft, Receive, Scope, Send, client_of, headers_of, read_body
 from bridge.ids import mint
 from bridge.keys import authentication
 from bridge.relay import count_tokens as counting
@@ -55,7 +55,9 @@ def _head(scope: Scope, request_id: str) -> Call:
     """The request without its body."""
     headers = headers_of(scope)
     address = arrival_address(scope, headers)
-    return Call(scope["path"], headers, b"", address, request_id)
+    return Call(
+        scope["path"], headers, b"", address, request_id, client=client_of(scope)
+    )
 
 
 async def _with_body(head: Call, receive: Receive, share: Share) -> Call:
@@ -118,6 +120,7 @@ def _admit(gateway: Gateway, call: Call) -> authentication.Caller:
     snapshot = gateway.snapshot
     caller = authentication.identify(call.headers, snapshot.keys, gateway.keys, time.time())
     authentication.admit(caller, gateway.keys, snapshot.operator_key_in_use, call.address)
+    authentication.check_address(caller, call.client)
     return caller
 
 
@@ -182,6 +185,12 @@ async def _cancel_when_left(receive: Receive, task: asyncio.Task[object]) -> Non
 
 async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
+    await counting.check_rate(gateway, caller)
+    async with counting.place(gateway, len(call.body)):
+        return 200, await _counted(gateway, call, caller)
+
+
+async def _counted(gateway: Gateway, call: Call, caller: authentication.Caller) -> JSON:
     request = read_request(call.body, gateway.limits, counting=True)
     authentication.check_model(caller, request.model)
     await prepare.wait_for_lists(gateway, request.model, caller, call.session)
@@ -193,7 +202,7 @@ async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     answer: dict[str, JSON] = {"input_tokens": tokens}
     if request.body.get("context_management") is not None:
         answer["context_management"] = {"original_input_tokens": answer["input_tokens"]}
-    return 200, answer
+    return answer
 
 
 async def _models(gateway: Gateway, call: Call, scope: Scope) -> Answer:
@@ -213,9 +222,9 @@ async def _model(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 
 
 async def _schemas(gateway: Gateway, call: Call, scope: Scope) -> Answer:
-    key_for = partial(prepare.forwarded_key, gateway, _admit(gateway, call))
-    await gateway.discovery.prepare_lists(key_for)
-    return 200, report.schemas(gateway.snapshot.routes)
+    caller = _admit(gateway, call)
+    await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway, caller))
+    return 200, report.schemas(gateway.snapshot.routes, partial(authentication.may_use, caller))
 
 
 async def _health(gateway: Gateway, call: Call, scope: Scope) -> Answer:

@@ -70,28 +70,44 @@ def _condition(gateway: Gateway, backend: BackendConfig, status: BackendStatus) 
     return shown
 
 
-def schemas(routes: Routes) -> JSON:
-    """What discovery knows of each model, by backend; null is "not told"."""
+Allows = Callable[[str], bool]
+"""Whether a caller may use a model of this name."""
+
+
+def _everything(name: str) -> bool:
+    return True
+
+
+def schemas(routes: Routes, allows: Allows = _everything) -> JSON:
+    """What discovery knows of each model that the caller may use, by backend; null: not known.
+
+    A backend whose list holds none of them is not named.
+    """
+    backends = {}
+    for backend in routes.backends:
+        listed = backend.models or {}
+        models = {
+            name: _schema(backend, name, facts) for name, facts in listed.items() if allows(name)
+        }
+        if models or not listed:
+            backends[backend.name] = {"dialect": backend.profile.name, "models": models}
+    aliases = (alias for alias in routes.aliases if allows(alias.pattern))
     return {
-        "backends": {
-            backend.name: {
-                "dialect": backend.profile.name,
-                "models": {
-                    name: {
-                        "context": facts.context,
-                        "max_output": facts.max_output,
-                        "tools": facts.tools,
-                        "vision": facts.vision,
-                        "reasoning": facts.reasoning,
-                        "refused_fields": sorted(values(_learnt(backend, name), REFUSES)),
-                        "learned": [str(fact) for fact in sorted(_learnt(backend, name))],
-                    }
-                    for name, facts in (backend.models or {}).items()
-                },
-            }
-            for backend in routes.backends
-        },
-        "aliases": {alias.pattern: alias.choices[0].model for alias in routes.aliases},
+        "backends": backends,
+        "aliases": {alias.pattern: alias.choices[0].model for alias in aliases},
+    }
+
+
+def _schema(backend: resolve.BackendConfig, name: str, facts: ModelFacts) -> JSON:
+    learnt = _learnt(backend, name)
+    return {
+        "context": facts.context,
+        "max_output": facts.max_output,
+        "tools": facts.tools,
+        "vision": facts.vision,
+        "reasoning": facts.reasoning,
+        "refused_fields": sorted(values(learnt, REFUSES)),
+        "learned": [str(fact) for fact in sorted(learnt)],
     }
 
 
@@ -117,19 +133,11 @@ def model_info(name: str, facts: ModelFacts) -> JSON:
     }
 
 
-Allows = Callable[[str], bool]
-"""Whether a caller may use a model of this name."""
-
-
-def _everything(name: str) -> bool:
-    return True
-
-
 def model(routes: Routes, name: str, allows: Allows = _everything) -> JSON:
     """One model by its id, a 404 when there is none."""
     known = resolve.names(routes)
     if name not in known or not allows(name):
-        raise resolve.unknown_model(routes, name)
+        raise resolve.unknown_model(routes, name, allows)
     return model_info(name, known[name])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from bridge.api.body_memory import Share
+from bridge.keys.client_address import Address, client_address
 from bridge.translation.errors.api_error import ApiError
 
 Scope = MutableMapping[str, Any]
@@ -69,6 +70,13 @@ class BodyReader:
         idle: float = settings.BODY_IDLE_TIMEOUT
         passed = asyncio.get_running_loop().time() - self._started
         return max(0.0, min(idle, idle + self._size / SLOWEST - passed))
+
+
+def client_of(scope: Scope) -> Address | None:
+    """Who sends this request, as far as it can be known."""
+    peer = scope.get("client")
+    forwarded = headers_of(scope).get("x-forwarded-for", "")
+    return client_address(str(peer[0]) if peer else "", forwarded, settings.TRUST_FORWARDED_PROTO)
 
 
 async def read_body(headers: dict[str, str], receive: Receive, limit: int, share: Share) -> bytes:

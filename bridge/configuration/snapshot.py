@@ -25,6 +25,7 @@ from bridge.models import (
     ConfigRow,
     ConfigVersion,
     DiscoveredModel,
+    EndedKey,
     LearnedFact,
     ModelAlias,
     Origin,
@@ -32,6 +33,7 @@ from bridge.models import (
     ToolNameMap,
 )
 from bridge.models.backends import ENV
+from bridge.models.ended_keys import Ending
 from bridge.routing import resolve
 from bridge.translation.profiles import PROFILES, ModelFacts, Profile
 from bridge.translation.request.overrides import Overrides
@@ -41,10 +43,13 @@ DEMO_URL = "demo://local/v1"
 DEMO_MODEL = "demo/echo"
 DEMO_CONTEXT = 200_000
 
+MOST_ENDED_KEYS = 20_000
+"""The newest ones are known to this process; a use of an older one is that of an unknown key."""
+
 NO_TARGET = "it has no target"
 UNREADABLE_KEY = (
-    "its stored API key cannot be read: SECRET_KEY has changed. Enter the key again, or name the "
-    "former SECRET_KEY in SECRET_KEY_FALLBACKS"
+    "its stored API key cannot be read: SECRET_KEY has changed, or the key was entered for another "
+    "server. Enter the key again, or name the former SECRET_KEY in SECRET_KEY_FALLBACKS"
 )
 NOT_CONFIGURED = "is not configured correctly"
 
@@ -104,7 +109,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole configuration at one version. `keys` is by digest."""
+    """The whole configuration at one version. `keys` is by digest, ended ones included."""
 
     version: int = -1
     routes: resolve.Routes = field(default_factory=resolve.Routes)
@@ -129,7 +134,8 @@ def build(version: int, last: Snapshot | None = None) -> Snapshot:
     last = last or Snapshot()
     faults: list[Fault] = []
     found = routes(last, faults)
-    issued = dict(pair for pairs in _checked(ApiKey.objects.all(), _keys, faults) for pair in pairs)
+    issued = _ended_keys()
+    issued |= (pair for pairs in _checked(ApiKey.objects.all(), _keys, faults) for pair in pairs)
     in_use = any(backend.key for backend in found.backends)
     return Snapshot(version, found, issued, _prices(faults), in_use, tuple(faults))
 
@@ -224,7 +230,7 @@ def _learnt(faults: list[Fault]) -> dict[int, dict[str, tuple[resolve.LearntRow,
 
 
 def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> resolve.BackendConfig:
-    """A backend as the data plane knows it. Raises `sealing.CannotUnseal`, a ValueError."""
+    """A backend as the data plane knows it. Raises `CannotUnseal`, a ValueError."""
     rows = list(row.models.all()) if models is None else models
     facts = {model.name: facts_of(model) for model in rows}
     listed = {model.name: facts[model.name] for model in rows if model.listed}
@@ -255,10 +261,10 @@ def _broken(row: Backend, models: list[DiscoveredModel]) -> resolve.BackendConfi
 
 
 def credential(row: Backend) -> str:
-    """The operator's key for this backend, "" for none. Raises `sealing.CannotUnseal`."""
+    """The operator's key for this backend, "" for none. Raises `CannotUnseal`."""
     if row.credential.startswith(ENV):
         return str(settings.BACKEND_SECRET(row.credential.removeprefix(ENV)))
-    return encryption.unseal(row.credential) if row.credential else ""
+    return encryption.unseal(row.credential, row.server) if row.credential else ""
 
 
 def profile_of(backend: Backend, rows: list[DiscoveredModel]) -> Profile:
@@ -339,12 +345,45 @@ def _tool_name(row: ToolNameMap) -> resolve.ToolName:
 
 
 def _keys(row: ApiKey) -> list[tuple[str, IssuedKey]]:
-    """The digests that this row is known by: its key's, and while it lasts the one's before it."""
+    """The digests that this row is known by: its key's, and until the next the one's before it."""
     ends = row.expires_at.timestamp() if row.expires_at else None
-    percent, limits = row.sample_percent, row.limits()
-    key = IssuedKey(row.pk, row.name, row.enabled, ends, row.digest, row.patterns, percent, limits)
+    key = IssuedKey(
+        row.pk,
+        row.name,
+        row.enabled,
+        ends,
+        row.digest,
+        row.patterns,
+        row.sample_percent,
+        row.limits(),
+        row.networks,
+        row.last_four,
+        Ending.REVOKED.value if row.revoked_at else "",
+        row.revoked_at.timestamp() if row.revoked_at else 0.0,
+    )
     if not row.former_digest or row.former_until is None:
         return [(row.digest, key)]
-    until = row.former_until.timestamp()
-    former = replace(key, expires_at=min(until, ends) if ends else until, digest=row.former_digest)
+    former = replace(
+        key,
+        digest=row.former_digest,
+        four=row.former_four,
+        ended=Ending.ROTATED.value,
+        ended_at=row.former_until.timestamp(),
+    )
     return [(row.digest, key), (row.former_digest, former)]
+
+
+def _ended_keys() -> dict[str, IssuedKey]:
+    """The keys of ours that are good no more, so that their use is known for what it is."""
+    rows = EndedKey.objects.all()[:MOST_ENDED_KEYS]
+    return {
+        row.digest: IssuedKey(
+            row.key_id,
+            row.name,
+            digest=row.digest,
+            four=row.last_four,
+            ended=row.why,
+            ended_at=row.ended_at.timestamp(),
+        )
+        for row in rows
+    }

@@ -13,9 +13,11 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from bridge.keys.client_address import Address, Network, is_within
 from bridge.keys.limits import Limits
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
@@ -30,6 +32,12 @@ ISSUED_ONLY = (
 )
 PREFIX = "gwk_"
 """How issued keys begin."""
+ASK = "Ask the operator of this gateway for another one"
+_ENDED = {
+    "rotated": "was replaced by a new one and ended at {at}. Use the new key",
+    "revoked": f"was revoked at {{at}}. {ASK}",
+    "deleted": f"was deleted at {{at}}. {ASK}",
+}
 
 _VENDOR_PREFIX = "sk-ant-"
 
@@ -39,7 +47,13 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A key of ours, without the key. `allowed` are globs of model names; empty for all."""
+    """A key of ours, without the key, good or not.
+
+    allowed    globs of model names; empty for all
+    networks   where its requests may come from; empty for everywhere
+    four       its last four characters
+    ended      "" or why it is good only until `ended_at`: rotated, revoked or deleted
+    """
 
     id: int
     name: str
@@ -49,6 +63,29 @@ class IssuedKey:
     allowed: tuple[str, ...] = ()
     sample_percent: int = 0
     limits: Limits = NO_LIMITS
+    networks: tuple[Network, ...] = ()
+    four: str = ""
+    ended: str = ""
+    ended_at: float = 0.0
+
+    def why_not(self, now: float) -> str:
+        """Why this key is not good, as a sentence for its holder; "" for one that is."""
+        known_as = f"This API key (ends in {self.four})" if self.four else "This API key"
+        if self.ended and self.ended_at <= now:
+            return f"{known_as} {_ENDED[self.ended].format(at=_moment(self.ended_at))}"
+        if not self.enabled:
+            return f"{known_as} is switched off. {ASK}"
+        if self.expires_at is not None and self.expires_at <= now:
+            return f"{known_as} expired at {_moment(self.expires_at)}. {ASK}"
+        return ""
+
+
+class KeyEnded(ApiError):
+    """A key that this gateway issued and that is good no more; `issued` says which."""
+
+    def __init__(self, issued: IssuedKey, why: str) -> None:
+        super().__init__(401, why)
+        self.issued = issued
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +132,25 @@ def _bearer(headers: Mapping[str, str]) -> str:
 def identify(
     headers: Mapping[str, str], issued: Mapping[str, IssuedKey], policy: KeyPolicy, now: float
 ) -> Caller:
-    """The caller. Raises a 401 when there is no key, or one of ours that is no longer good."""
+    """The caller. Raises a 401 when there is no key, and KeyEnded for one that is good no more."""
     keys = presented(headers)
     if not keys:
         raise ApiError(401, MISSING)
     if not all(key.isascii() and key.isprintable() for key in keys):
         raise ApiError(401, INVALID)
-    for key in keys:
-        if known := issued.get(digest(key)):
-            if not known.enabled or (known.expires_at is not None and known.expires_at <= now):
-                raise ApiError(401, INVALID)
-            return Caller(fingerprint(key, policy.fingerprint_key), issued=known)
+    known = [(key, row) for key in keys if (row := issued.get(digest(key)))]
+    for key, row in known:
+        if not row.why_not(now):
+            return Caller(fingerprint(key, policy.fingerprint_key), issued=row)
+    if known:
+        raise KeyEnded(known[0][1], known[0][1].why_not(now))
     if keys[0].startswith(PREFIX):
         raise ApiError(401, INVALID)
     return Caller(fingerprint(keys[0], policy.fingerprint_key), secret=keys[0])
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def fingerprint_key(secret: str) -> bytes:
@@ -137,6 +179,13 @@ def admit(caller: Caller, policy: KeyPolicy, operator_key_in_use: bool, address:
     open_port = not (policy.bound_to_loopback and is_loopback(address))
     if policy.require_issued == "1" or (operator_key_in_use and open_port):
         raise ApiError(401, ISSUED_ONLY)
+
+
+def check_address(caller: Caller, address: Address | None) -> None:
+    """Refuse a key away from the addresses that it is for. `address` is the client's."""
+    networks = caller.issued.networks if caller.issued else ()
+    if networks and not is_within(address, networks):
+        raise ApiError(403, f"This API key may not be used from {address or 'this connection'}")
 
 
 def may_use(caller: Caller, model: str) -> bool:

@@ -1,7 +1,9 @@
-"""Backend keys at rest: encrypted with a key that is made from SECRET_KEY.
+"""Backend keys at rest: encrypted with a key that is made from SECRET_KEY and the key's owner.
 
-The database alone is then no use to a thief. A text that was sealed under an earlier SECRET_KEY is
-still read when that one is named in SECRET_KEY_FALLBACKS.
+The owner is the server that a key was entered for. So the database alone is no use to a thief, and
+a sealed text that is copied into a row of another server cannot be read there, let alone be sent.
+A text that was sealed under an earlier SECRET_KEY is still read when that one is named in
+SECRET_KEY_FALLBACKS.
 """
 
 from __future__ import annotations
@@ -16,26 +18,32 @@ PREFIX = "sealed:"
 
 
 class CannotUnseal(ValueError):
-    """Sealed under a SECRET_KEY that this process does not know."""
+    """Sealed for another server, or under a SECRET_KEY that this process does not know."""
 
 
-def seal(text: str, stored: str = "") -> str:
-    """`text`, unreadable without SECRET_KEY; begins with "sealed:".
+def seal(text: str, owner: str, stored: str = "") -> str:
+    """`text`, unreadable without SECRET_KEY and `owner`; begins with "sealed:".
 
     Two seals of one text differ. So `stored` is what is there already: it stays, if it is this text
     under the SECRET_KEY of now.
     """
-    if stored.startswith(PREFIX) and _opened(stored, MultiFernet(_boxes()[:1])) == text:
+    boxes = _boxes(owner)
+    if stored.startswith(PREFIX) and _opened(stored, MultiFernet(boxes[:1])) == text:
         return stored
-    return PREFIX + MultiFernet(_boxes()).encrypt(text.encode()).decode()
+    return PREFIX + MultiFernet(boxes).encrypt(text.encode()).decode()
 
 
-def unseal(sealed: str) -> str:
+def unseal(sealed: str, owner: str) -> str:
     """What was sealed. Raises CannotUnseal."""
-    text = _opened(sealed, MultiFernet(_boxes()))
+    text = _opened(sealed, MultiFernet(_boxes(owner)))
     if text is None:
         raise CannotUnseal
     return text
+
+
+def unseal_without_owner(sealed: str) -> str:
+    """What was sealed before seals had owners; for `manage.py reseal`. Raises CannotUnseal."""
+    return unseal(sealed, "")
 
 
 def _opened(sealed: str, box: MultiFernet) -> str | None:
@@ -45,12 +53,14 @@ def _opened(sealed: str, box: MultiFernet) -> str | None:
         return None
 
 
-def _boxes() -> list[Fernet]:
+def _boxes(owner: str) -> list[Fernet]:
     """The one that seals, then those that only open."""
     known = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    return [Fernet(_derived(secret)) for secret in known]
+    return [Fernet(_derived(secret, owner)) for secret in known]
 
 
-def _derived(secret: str) -> bytes:
-    digest = hashlib.sha256(b"backend credentials " + secret.encode()).digest()
+def _derived(secret: str, owner: str) -> bytes:
+    """A key of its own for each owner; lengths are told, so that no two pairs run together."""
+    bound = b"" if not owner else b"\0%d\0%s" % (len(secret.encode()), owner.encode())
+    digest = hashlib.sha256(b"backend credentials " + secret.encode() + bound).digest()
     return base64.urlsafe_b64encode(digest)

@@ -51,6 +51,8 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     """What is remembered of one request. Times in seconds since its start; no text, no keys.
 
     key, key_id     the caller's name; the row of an issued key, or the `fingerprint` of another
+    key_four        the last four characters of an issued key: a rotated row has two
+    address         the client's, whole or hashed, where CLIENT_ADDRESSES says so
     alias           the alias that led to the model, as its pattern
     error           the first words of the message, without secrets
     cause           why a backend could not be reached or read, for operators
@@ -71,6 +73,8 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     path: str = ""
     key: str = ""
     key_id: int | None = None
+    key_four: str = ""
+    address: str = ""
     fingerprint: str = ""
     client: str = ""
     session: str = ""

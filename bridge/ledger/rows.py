@@ -22,6 +22,8 @@ LAST_TIME = datetime(3000, 1, 1, tzinfo=UTC).timestamp()
 MOST_MILLISECONDS = 2**31 - 1
 DETAIL = (
     "path",
+    "key_four",
+    "address",
     "error",
     "route",
     "dropped",

@@ -27,6 +27,7 @@ from bridge.ledger.record import Record
 from bridge.ledger.rows import UsageRow, row_of
 from bridge.ledger.spool import Batch, Spool
 from bridge.models import (
+    KeyUse,
     LateHours,
     LostRecords,
     SpoolPosition,
@@ -85,12 +86,26 @@ def enter(records: Sequence[Record], place: tuple[str, int] | None = None) -> in
     new = [row for row in rows.values() if row.request_id in added]
     upsert.merge(UsageHour, UsageHour.UNIQUE, _HOUR_RULES, _hour_rows(new))
     upsert.merge(UsageSession, UsageSession.UNIQUE, _SESSION_RULES, _session_rows(new))
+    upsert.merge(KeyUse, KeyUse.UNIQUE, {"last_at": upsert.MOST}, _key_uses(records))
     if place is not None:
         told = {"name": place[0], "position": place[1]}
         upsert.merge(SpoolPosition, ("name",), {"position": upsert.MOST}, [told])
     if _comes_late(new):
         upsert.merge(LateHours, ("id",), {"changes": upsert.ADD}, [{"id": 1, "changes": 1}])
     return len(new)
+
+
+def _key_uses(records: Sequence[Record]) -> list[upsert.Row]:
+    """When each issued key of the records was last seen."""
+    latest: dict[tuple[int, str], float] = {}
+    for record in records:
+        if record.key_id and record.key_four:
+            who = record.key_id, record.key_four[:4]
+            latest[who] = max(latest.get(who, 0.0), record.started_at)
+    return [
+        {"key_id": key_id, "last_four": four, "last_at": datetime.fromtimestamp(at, UTC)}
+        for (key_id, four), at in latest.items()
+    ]
 
 
 def _comes_late(rows: Sequence[UsageRow]) -> bool:

@@ -9,6 +9,7 @@ from bridge.models.aliases import AliasTarget, ModelAlias, Price, ToolNameMap
 from bridge.models.backends import Backend, BreakerMode, BreakerState, DiscoveredModel
 from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
+from bridge.models.ended_keys import EndedKey, KeyUse
 from bridge.models.keys import ApiKey
 from bridge.models.learned import LearnedFact
 from bridge.models.processes import GatewayProcess
@@ -34,8 +35,10 @@ __all__ = [
     "ConfigVersion",
     "DiscoveredModel",
     "Document",
+    "EndedKey",
     "GatewayProcess",
     "KeyLabel",
+    "KeyUse",
     "LateHours",
     "LostRecords",
     "LearnedFact",

@@ -15,6 +15,7 @@ from bridge.routing import addresses
 from bridge.translation.profiles import PROFILES
 
 ENV = "env:"
+OTHER_SERVER = "Enter the key again: the new address is another server."
 LONGEST_KEY = 1400
 """Characters. Sealed, it still fits into its column."""
 
@@ -141,11 +142,25 @@ class Backend(ConfigRow):
         """A full chat address is as good as a base address."""
         if self.url and not addresses.problem(self.url):
             self.url = addresses.base_url(self.url)
+            self._check_key_is_for_this_server()
+
+    def _check_key_is_for_this_server(self) -> None:
+        """A key that nobody can read must not be sent to an address of somebody's choice."""
+        stored = Backend.objects.filter(pk=self.pk).values_list("url", "credential").first()
+        url, credential = stored or ("", "")
+        kept = credential == self.credential and credential.startswith(encryption.PREFIX)
+        if kept and addresses.origin(url) != self.server:
+            raise ValidationError({"credential": OTHER_SERVER})
+
+    @property
+    def server(self) -> str:
+        """The server that its key is for."""
+        return addresses.origin(self.url)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.credential and not self.credential.startswith((ENV, encryption.PREFIX)):
             known = Backend.objects.filter(pk=self.pk).values_list("credential", flat=True)
-            self.credential = encryption.seal(self.credential, known.first() or "")
+            self.credential = encryption.seal(self.credential, self.server, known.first() or "")
         super().save(*args, **kwargs)
 
     def affected(self) -> Iterable[ConfigRow]:

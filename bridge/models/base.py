@@ -134,6 +134,14 @@ class ConfigRow(models.Model):
         found = zip(columns, cls.key_of(document), strict=True)
         return {cls.LOOKUPS.get(column, column): value for column, value in found}
 
+    def undone(self, document: Document) -> Document:
+        """The document that an undo may give this row, of the one that it had once."""
+        return document
+
+    def restore(self, document: Document) -> None:
+        """Fill this new row, which an undo of a deletion makes. Not saved yet."""
+        self.fill(document)
+
     def remove(self) -> None:
         """Undo of the row's being there."""
         self.delete()

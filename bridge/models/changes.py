@@ -7,6 +7,7 @@ is then nothing but importing the document from before it.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,12 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
 
+from bridge.models import change_words
+
 if TYPE_CHECKING:
     from bridge.models.base import ConfigRow
 
 LABEL_LIMIT = 300
 UNKNOWN = "shell"
 """Who made a change that no page and no command made."""
+
+
+def new_act() -> str:
+    """The name of a step: one saved form, one imported file."""
+    return secrets.token_hex(8)
 
 
 class Change(models.Model):
@@ -33,6 +41,7 @@ class Change(models.Model):
     label = models.CharField(max_length=LABEL_LIMIT, verbose_name="what")
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
+    act = models.CharField(max_length=32, default=new_act, db_index=True, help_text="Its step.")
 
     class Meta:
         ordering = ["-pk"]
@@ -49,41 +58,26 @@ class Change(models.Model):
 
     def differences(self) -> list[tuple[str, Any, Any]]:
         """(member, before, after) of all that differs; None stands for the default."""
-        before, after = self.before or {}, self.after or {}
-        names = dict.fromkeys((*before, *after))
-        return [
-            (name, before.get(name), after.get(name))
-            for name in names
-            if before.get(name) != after.get(name)
-        ]
+        return change_words.differences(self.before or {}, self.after or {})
 
-    def shown(self) -> list[tuple[str, str, str]]:
+    def shown(self) -> list[change_words.Line]:
         """`differences`, fit for eyes: no key in any form, one line each."""
-        return [
-            (name, _shown(name, before), _shown(name, after))
-            for name, before, after in self.differences()
-        ]
+        return change_words.lines(self.kind, self.before or {}, self.after or {})
 
+    @property
+    def summary(self) -> str:
+        """What changed, in a few words; "" for a row that was added or deleted."""
+        if self.before is None or self.after is None:
+            return ""
+        return change_words.summary(self.kind, self.before, self.after)
 
-_SECRET = {"api_key": "a stored key", "digest": "a key", "last_four": "a key"}
-DEFAULT = "-"
+    def later(self) -> models.QuerySet[Change]:
+        """The changes of the same row since then, the newest first."""
+        return Change.objects.filter(kind=self.kind, object_id=self.object_id, pk__gt=self.pk)
 
-
-def _shown(name: str, value: Any) -> str:
-    if value in (None, ""):
-        return DEFAULT
-    if name in _SECRET and not str(value).startswith("env:"):
-        return _SECRET[name]
-    if isinstance(value, list):
-        return "; ".join(_target(item) for item in value)
-    return str(value)
-
-
-def _target(item: dict[str, Any]) -> str:
-    usual = {"weight": 1, "position": 0}
-    rest = [f"{k} {item[k]}" for k, default in usual.items() if item.get(k, default) != default]
-    told = f" ({', '.join(rest)})" if rest else ""
-    return f"{item.get('backend')}: {item.get('model')}{told}"
+    def of_one_act(self) -> models.QuerySet[Change]:
+        """All changes of the step that this one belongs to, itself included."""
+        return Change.objects.filter(act=self.act)
 
 
 @dataclass(slots=True)
@@ -91,6 +85,7 @@ class _Unit:
     """What belongs together: one saved form, one imported file."""
 
     actor: str
+    act: str = field(default_factory=new_act)
     before: dict[tuple[type[ConfigRow], int], Any] = field(default_factory=dict)
     fresh: list[ConfigRow] = field(default_factory=list)
 
@@ -113,6 +108,7 @@ class _Unit:
             if before != after:
                 label = " ".join(filter(None, model.key_of(after or before)))
                 yield Change.objects.create(
+                    act=self.act,
                     actor=self.actor,
                     kind=model.KIND,
                     object_id=pk,

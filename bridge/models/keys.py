@@ -10,12 +10,25 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
 from django.utils import timezone
 
 from bridge.keys import authentication, periods
+from bridge.keys.client_address import Network, networks_of
 from bridge.keys.limits import Limits
-from bridge.models.base import ConfigRow
+from bridge.models.base import ConfigRow, Document
+from bridge.models.ended_keys import EndedKey, Ending
+
+REVOKED = "This key is revoked for good. Rotate makes a new one."
+
+
+def usable_networks(value: str) -> None:
+    try:
+        networks_of(value)
+    except ValueError as error:
+        raise ValidationError(f"Expected addresses or networks, one a line: {error}.") from None
 
 
 class Period(models.TextChoices):
@@ -74,6 +87,7 @@ class ApiKey(ConfigRow):
     """A key that this gateway issued. The key itself is shown once and never stored.
 
     While a rotated key's overlap lasts, the one before it (`former_digest`) is good as well.
+    Neither digest is part of the document: no history holds one, and no undo brings one back.
     """
 
     KIND = "keys"
@@ -82,13 +96,15 @@ class ApiKey(ConfigRow):
         for name in (
             "name",
             "owner",
-            "digest",
             "last_four",
-            "former_digest",
+            "minted_at",
+            "former_four",
             "former_until",
+            "revoked_at",
             "enabled",
             "expires_at",
             "allowed",
+            "addresses",
             "rpm",
             "tpm",
             "concurrent",
@@ -101,6 +117,8 @@ class ApiKey(ConfigRow):
             "sample_percent",
         )
     }
+    OF_THE_KEY = ("last_four", "minted_at", "former_four", "former_until", "revoked_at")
+    """Members that say which key is good; an undo leaves them as they are."""
 
     name = models.CharField(max_length=100, unique=True, help_text="As reports call it.")
     owner = models.CharField(
@@ -108,8 +126,11 @@ class ApiKey(ConfigRow):
     )
     digest = models.CharField(max_length=64, unique=True, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
+    minted_at = models.DateTimeField(null=True, blank=True, editable=False)
     former_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
+    former_four = models.CharField(max_length=4, blank=True, default="", editable=False)
     former_until = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     enabled = models.BooleanField(default=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     allowed = models.TextField(
@@ -118,6 +139,14 @@ class ApiKey(ConfigRow):
         default="",
         validators=[usable_globs],
         help_text="Names or globs as clients send them, one a line. Empty: all.",
+    )
+    addresses = models.TextField(
+        "allowed addresses",
+        blank=True,
+        default="",
+        validators=[usable_networks],
+        help_text="Addresses or networks of clients (192.0.2.7, 10.0.0.0/8, 2001:db8::/32), one a "
+        "line. Empty: all.",
     )
     rpm = models.PositiveIntegerField(
         "requests a minute", null=True, blank=True, validators=[MinValueValidator(1)]
@@ -195,24 +224,77 @@ class ApiKey(ConfigRow):
         if self.expires_at is not None and self.expires_at <= timezone.now():
             raise ValidationError({"expires_at": "This moment is past: no request could use it."})
 
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Where its requests may come from; empty for everywhere."""
+        return networks_of(self.addresses)
+
+    def clean(self) -> None:
+        if self.enabled and self.revoked_at is not None:
+            raise ValidationError({"enabled": REVOKED})
+
     def mint(self) -> str:
         """Give this row a new key; its text, which nobody can read again. Not saved yet."""
         text = authentication.PREFIX + secrets.token_urlsafe(32)
         self.digest, self.last_four = authentication.digest(text), text[-4:]
+        self.minted_at = timezone.now()
         return text
 
+    @transaction.atomic
     def rotate(self, overlap: timedelta) -> str:
-        """A new key in place of the old one, which stays good for `overlap`. Saved; its text."""
-        self.former_digest = self.digest if overlap else ""
-        self.former_until = timezone.now() + overlap if overlap else None
+        """A new key in place of the old one, which stays good for `overlap`. Saved; its text.
+
+        What was revoked stays revoked: only the new key is good.
+        """
+        self._end_former(Ending.ROTATED)
+        if overlap and self.revoked_at is None:
+            self.former_digest, self.former_four = self.digest, self.last_four
+            self.former_until = timezone.now() + overlap
+        else:
+            why = Ending.REVOKED if self.revoked_at else Ending.ROTATED
+            EndedKey.remember(self.pk, self.name, self.digest, self.last_four, why)
         text = self.mint()
+        self.enabled, self.revoked_at = self.enabled or self.revoked_at is not None, None
         self.save()
         return text
 
+    @transaction.atomic
     def revoke(self) -> None:
-        """Neither this key nor the one before it is good any more."""
-        self.enabled, self.former_digest, self.former_until = False, "", None
+        """Neither this key nor the one before it is good any more, for good."""
+        self._end_former(Ending.REVOKED)
+        self.enabled, self.revoked_at = False, timezone.now()
         self.save()
+
+    def _end_former(self, why: Ending) -> None:
+        EndedKey.remember(
+            self.pk, self.name, self.former_digest, self.former_four, why, self.former_until
+        )
+        self.former_digest, self.former_four, self.former_until = "", "", None
+
+    # --- undo ---
+
+    def undone(self, document: Document) -> Document:
+        """No undo makes a key good that is not good now, or puts an old one in a new one's place.
+
+        A row that was deleted has no key any more.
+        """
+        now, kept = self.document(), dict(document)
+        for member in self.OF_THE_KEY:
+            kept.pop(member, None)
+            if member in now:
+                kept[member] = now[member]
+        if not self.enabled or self.pk is None:
+            kept["enabled"] = False
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            kept["expires_at"] = now["expires_at"]
+        return kept
+
+    def restore(self, document: Document) -> None:
+        """A deleted row comes back without its key: revoked, until `rotate` makes a new one."""
+        super().restore(document)
+        self.digest = secrets.token_hex(32)  # of no key
+        self.former_four, self.former_until = "", None
+        self.enabled, self.revoked_at = False, timezone.now()
 
     @classmethod
     def issue(cls, name: str, given: Mapping[str, Any] | None = None) -> tuple[ApiKey, str]:
@@ -227,3 +309,13 @@ class ApiKey(ConfigRow):
             raise ValidationError(told) from None
         row.save()
         return row, text
+
+
+@receiver(pre_delete, sender=ApiKey)
+def _ended_by_deletion(sender: type[ApiKey], instance: ApiKey, **_: Any) -> None:
+    """However a row is deleted, its keys stay known as deleted."""
+    row = instance
+    why = Ending.DELETED if row.revoked_at is None else Ending.REVOKED
+    EndedKey.remember(row.pk, row.name, row.digest, row.last_four, why, row.revoked_at)
+    why, until = Ending.DELETED, row.former_until
+    EndedKey.remember(row.pk, row.name, row.former_digest, row.former_four, why, until)

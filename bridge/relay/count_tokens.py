@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal
 
 from django.conf import settings
 
+from bridge.keys.authentication import Caller
+from bridge.keys.limits import Limits
+from bridge.places import Full
 from bridge.relay import tokenizer
 from bridge.routing.resolve import Target
 from bridge.runtime.gateway import Gateway
@@ -21,9 +28,45 @@ from bridge.translation.request.translate import ChatRequest
 logger = logging.getLogger(__name__)
 
 LIMIT_SECONDS = 2.0
+BUSY = "count_tokens: too many requests are waiting to be counted"
+FORWARDED_BOOK = 10**12
+FORWARDED_BOOKS = 4096
 MAX_BYTES = 16 * 1024 * 1024
 _COUNTED = ("input_tokens", "count")
 """Where llama.cpp, and where vLLM and SGLang, put the number."""
+
+
+async def check_rate(gateway: Gateway, caller: Caller) -> None:
+    """Count a request against the minute that each key has for counting. Raises a 429."""
+    most = settings.COUNT_TOKENS_RPM
+    if not most:
+        return
+    decision = await gateway.limiter.admit(_book(caller), Limits(rpm=most), 0, time.time())
+    if decision.reservation is None:
+        message = f"count_tokens: rate limit of {most} requests per minute exceeded"
+        raise ApiError(429, message, retry_after=decision.retry_after)
+    await gateway.limiter.settle(decision.reservation, 0, Decimal(), time.time())
+
+
+def _book(caller: Caller) -> int:
+    """Where the limiter keeps a key's counting: beside the numbers of rows, which are positive.
+
+    Keys that are forwarded share some thousands of books, so that made-up ones fill no memory.
+    """
+    if caller.issued is not None:
+        return -caller.issued.id
+    return -(FORWARDED_BOOK + int(caller.fingerprint, 16) % FORWARDED_BOOKS)
+
+
+@asynccontextmanager
+async def place(gateway: Gateway, size: int) -> AsyncIterator[None]:
+    """A place among those who count. Raises a 529 when too many wait."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(gateway.counting.take(size))
+        except Full:
+            raise ApiError(529, BUSY, retry_after=1) from None
+        yield
 
 
 async def count_tokens(gateway: Gateway, target: Target, chat: ChatRequest, key: str) -> int:

@@ -16,7 +16,8 @@ from django.conf import settings
 from bridge.backends.learned import LearnedFacts
 from bridge.ids import mint
 from bridge.keys import limits
-from bridge.keys.authentication import Caller
+from bridge.keys.authentication import Caller, IssuedKey
+from bridge.keys.client_address import Address, recorded
 from bridge.keys.limits import Decision, LimitKind, Usage
 from bridge.ledger.pricing import usd
 from bridge.ledger.record import ABANDONED, Record
@@ -40,7 +41,7 @@ RESTARTING = "Gateway is restarting"
 @dataclass(frozen=True, slots=True)
 class Call:
     """An HTTP request. Header names in lower case; `address` is the server's own, on which the
-    request arrived, or "" where a front handed it on.
+    request arrived, or "" where a front handed it on; `client` is the other end's, if known.
 
     `fault`: why its body cannot be read, which is then empty.
     """
@@ -51,6 +52,7 @@ class Call:
     address: str = "127.0.0.1"
     request_id: str = field(default_factory=lambda: f"req_{mint()}")
     fault: ApiError | None = None
+    client: Address | None = None
 
     @property
     def session(self) -> str:
@@ -78,6 +80,7 @@ class Exchange:
             path=call.path,
             client=call.headers.get("user-agent", "")[:120],
             session=call.session,
+            address=recorded(call.client, settings.CLIENT_ADDRESSES, settings.SECRET_KEY),
         )
         self.caller: Caller | None = None
         self.sample: BodySample | None = None
@@ -101,9 +104,14 @@ class Exchange:
         if caller.issued is None:
             record.fingerprint = caller.fingerprint
             return
-        record.key_id = caller.issued.id
+        self.belongs_to(caller.issued)
         if is_chosen(caller.issued.sample_percent):
             self.sample = BodySample(self.call.body)
+
+    def belongs_to(self, issued: IssuedKey) -> None:
+        """Put a key of ours on the record, good or not."""
+        record = self.record
+        record.key, record.key_id, record.key_four = issued.name, issued.id, issued.four
 
     async def admitted(self, routed: RoutedRequest) -> UpstreamRequest:
         """The order for the first target that may be called. Raises ApiError."""

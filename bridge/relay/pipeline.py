@@ -16,11 +16,13 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from django.conf import settings
 
 from bridge.backends.client import did_not_answer
 from bridge.keys import authentication
+from bridge.keys.authentication import Caller, KeyEnded
 from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.exchange import Call, Exchange, Head
@@ -76,9 +78,7 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
         raise call.fault  # it was waited for already
     await gateway.ready()
     _check_capacity(gateway)
-    caller = authentication.identify(call.headers, gateway.snapshot.keys, gateway.keys, time.time())
-    exchange.identified(caller)
-    authentication.admit(caller, gateway.keys, gateway.snapshot.operator_key_in_use, call.address)
+    caller = _authenticated(exchange)
     if call.fault is not None:
         raise call.fault
     request = read_request(call.body, gateway.limits)
@@ -97,6 +97,21 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     async with aclosing(answer) as parts:
         async for part in parts:
             yield part
+
+
+def _authenticated(exchange: Exchange) -> Caller:
+    """Who calls, on record also when its key is good no more. Raises ApiError."""
+    gateway, call = exchange.gateway, exchange.call
+    snapshot = gateway.snapshot
+    try:
+        caller = authentication.identify(call.headers, snapshot.keys, gateway.keys, time.time())
+    except KeyEnded as error:
+        exchange.belongs_to(error.issued)
+        raise
+    exchange.identified(caller)
+    authentication.admit(caller, gateway.keys, snapshot.operator_key_in_use, call.address)
+    authentication.check_address(caller, call.client)
+    return caller
 
 
 def _check_capacity(gateway: Gateway) -> None:
@@ -199,7 +214,8 @@ async def _explained(exchange: Exchange, error: ApiError) -> ApiError:
     if error.status != 404 or order is None or exchange.head_sent:
         return error
     await exchange.gateway.discovery.recheck(order.target.backend, order.key)
-    return resolve.unknown_model(exchange.gateway.snapshot.routes, order.asked.model)
+    allows = partial(authentication.may_use, exchange.caller) if exchange.caller else None
+    return resolve.unknown_model(exchange.gateway.snapshot.routes, order.asked.model, allows)
 
 
 async def _refused(exchange: Exchange, error: ApiError) -> AsyncGenerator[Part]:

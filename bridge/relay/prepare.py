@@ -72,7 +72,12 @@ def route_request(
     gateway: Gateway, request: MessagesRequest, caller: Caller, request_id: str, session: str
 ) -> RoutedRequest:
     """Find the route. Raises ApiError: nothing has this name."""
-    route = resolve.resolve(gateway.snapshot.routes, request.model, session or caller.fingerprint)
+    route = resolve.resolve(
+        gateway.snapshot.routes,
+        request.model,
+        session or caller.fingerprint,
+        partial(authentication.may_use, caller),
+    )
     wanted = overrides.applied(request, route.overrides)
     message_id = f"msg_{mint()}"
     return RoutedRequest(route, wanted, caller, request_id, message_id, session, request.max_tokens)

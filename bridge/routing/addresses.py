@@ -24,6 +24,14 @@ def problem(address: str) -> str:
     return ""
 
 
+def origin(address: str) -> str:
+    """Scheme, host and port: which server an address leads to."""
+    parts = urlsplit(address)
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    port = parts.port if parts.port not in (None, usual) else ""
+    return f"{parts.scheme}://{(parts.hostname or '').lower()}{f':{port}' if port else ''}"
+
+
 def base_url(address: str) -> str:
     """The base of a backend from either form that people have: a base, or the chat address.
 

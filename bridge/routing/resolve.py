@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
@@ -176,12 +176,15 @@ class Route:
     overrides: Overrides = overrides.NONE
 
 
-def resolve(routes: Routes, name: str, sticky: str = "") -> Route:
-    """Where a model name leads. Raises a 404 that names what there is.
+def resolve(
+    routes: Routes, name: str, sticky: str = "", allows: Callable[[str], bool] | None = None
+) -> Route:
+    """Where a model name leads. Raises a 404 that names what there is and the caller may use.
 
-    `sticky` names the conversation: the same one is served by the same target.
+    `sticky` names the conversation: the same one is served by the same target. `allows` says
+    whether the caller may use a name; None for one that may use all.
     """
-    return _Search(routes, sticky).find(name)
+    return _Search(routes, sticky, allows).find(name)
 
 
 def explain(routes: Routes, name: str, sticky: str = "") -> tuple[list[str], Route | ApiError]:
@@ -200,6 +203,7 @@ class _Search:
 
     routes: Routes
     sticky: str
+    allows: Callable[[str], bool] | None = None
     steps: list[str] = field(default_factory=list)
 
     def find(self, name: str) -> Route:
@@ -213,7 +217,7 @@ class _Search:
         if route := self._caught() or self._unlisted(name):
             return route
         self.steps.append("no alias and no listed model has this name")
-        raise unknown_model(self.routes, name)
+        raise unknown_model(self.routes, name, self.allows)
 
     def _by_alias(self, name: str) -> Route | None:
         exact = [a for a in self.routes.aliases if a.pattern == name]
@@ -314,9 +318,11 @@ def names(routes: Routes) -> dict[str, ModelFacts]:
     return known
 
 
-def unknown_model(routes: Routes, name: str) -> ApiError:
+def unknown_model(
+    routes: Routes, name: str, allows: Callable[[str], bool] | None = None
+) -> ApiError:
     """The 404 for a name that nothing fits. Claude Code shows its own text, SDK users this one."""
-    closest = suggestions(name, names(routes))
+    closest = suggestions(name, filter(allows, names(routes)))
     listing = f"\nAvailable models: {', '.join(closest)}" if closest else ""
     return ApiError(404, f"model: {name}{listing}")
 

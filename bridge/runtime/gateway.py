@@ -36,6 +36,7 @@ from bridge.ledger.writer import Ledger
 from bridge.live.messages import Running
 from bridge.live.processes import ProcessRegistry
 from bridge.live.publisher import ActivityPublisher
+from bridge.places import Places
 from bridge.runtime import sessions
 from bridge.runtime.background import Background
 from bridge.translation.errors.api_error import ApiError
@@ -47,6 +48,10 @@ STARTING = "Gateway is starting: its configuration is not loaded yet"
 START_SECONDS = 5
 INHERIT_SECONDS = 3.0
 """How long budgets wait for what a killed process had not put into the ledger yet."""
+COUNTING_AT_ONCE = 2
+COUNTING_WAITING = 64
+COUNTING_BYTES = 64 * 1024 * 1024
+"""Requests to count_tokens that are worked on, and that wait, with their bodies' bytes."""
 DRAIN_TICK = 0.1
 LAST_WORDS = 2.0
 """Seconds that interrupted requests get to say that they were."""
@@ -94,6 +99,7 @@ class Gateway:
         self.learned = LearnedFacts()
         self.learned_rows = LearnedRows(self.learned, self.store)
         self.prefixes = Prefixes()
+        self.counting = Places(COUNTING_AT_ONCE, COUNTING_WAITING, COUNTING_BYTES)
         self._primed = asyncio.Event()
         self.exchanges: set[Stoppable] = set()
         self.activity = ActivityPublisher(self.exchanges, self.ledger)
@@ -184,7 +190,7 @@ class Gateway:
 
 
 def _limits(snapshot: Snapshot) -> dict[int, Limits]:
-    return {key.id: key.limits for key in snapshot.keys.values()}
+    return {key.id: key.limits for key in snapshot.keys.values() if not key.limits.is_empty}
 
 
 async def _closed(part: Coroutine[Any, Any, None], name: str) -> None:

@@ -31,14 +31,20 @@ def press(client: Client, row: ConfigRow, button: str, **fields: str) -> Any:
     return client.post(page(row, "do", button), fields, follow=True)
 
 
-def revert(client: Client, change: Change, then: str = "") -> Any:
+def revert(client: Client, change: Change, then: str = "", whole: bool = False) -> Any:
+    """Ask for the page that tells what taking a change back does, and answer it."""
     address = reverse("admin:bridge_change_revert", args=[change.pk])
-    return client.post(address, {"next": then}, follow=True)
+    asked = {"next": then} | ({"whole": "1"} if whole else {})
+    shown = client.get(address, asked)
+    if shown.status_code != 200:
+        return shown
+    asked |= {"latest": str(shown.context["latest"])}
+    return client.post(address, asked, follow=True)
 
 
 def said(answer: Any) -> list[str]:
-    """The messages on a page."""
-    return [str(message) for message in answer.context["messages"]]
+    """The messages on a page, without the link that takes something back."""
+    return [str(message).partition(" <a")[0] for message in answer.context["messages"]]
 
 
 def text(answer: HttpResponseBase) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.keys import encryption
 from bridge.models import AliasTarget, Backend, ModelAlias
 
 URL = "https://llm.example.com/v1"
@@ -27,3 +28,8 @@ def an_alias(pattern: str, *targets: tuple[Backend, str], **fields: Any) -> Mode
 def spoil(row: Any, **columns: Any) -> None:
     """Write past every check, as a slip in the database would; noticed like any other change."""
     type(row).objects.filter(pk=row.pk).update(**columns)
+
+
+def unsealed(row: Backend) -> str:
+    """The key that is stored in a row."""
+    return encryption.unseal(row.credential, row.server)

@@ -29,8 +29,16 @@ class Command(BaseCommand):
 def _reseal(row: Backend) -> bool:
     """False for a row that nothing here can read; it stays as it is."""
     try:
-        row.credential = encryption.unseal(row.credential)
+        row.credential = _read(row)
     except encryption.CannotUnseal:
         return False
     row.save()
     return True
+
+
+def _read(row: Backend) -> str:
+    """The key of a row, also as versions before this one sealed it: for no server in particular."""
+    try:
+        return encryption.unseal(row.credential, row.server)
+    except encryption.CannotUnseal:
+        return encryption.unseal_without_owner(row.credential)

@@ -201,7 +201,7 @@ def test_dots_keep_the_stored_key(client: Client) -> None:
     assert given["credential"] == KEEP
     assert client.post(page(row), given | {"weight": 5}).status_code == 302
     row.refresh_from_db()
-    assert (row.weight, unseal(row.credential)) == (5, STORED)
+    assert (row.weight, unseal(row.credential, row.server)) == (5, STORED)
 
 
 @pytest.mark.parametrize(("written", "kept"), [("", ""), ("env:MY_KEY", "env:MY_KEY"), ("  ", "")])
@@ -219,7 +219,16 @@ def test_new_key_is_sealed_at_once(client: Client) -> None:
     assert client.post(page(row), given).status_code == 302
     row.refresh_from_db()
     assert "cpk_another" not in row.credential
-    assert unseal(row.credential) == "cpk_another"
+    assert unseal(row.credential, row.server) == "cpk_another"
+
+
+def test_sealed_text_cannot_be_pasted(client: Client) -> None:
+    """Ours: attack. Not into another row, nor into its own."""
+    row = a_row(credential=STORED)
+    spare = a_row("spare")
+    for one in (row, spare):
+        given = form(client, page(one)) | {"credential": row.credential}
+        assert wrong(client.post(page(one), given)) == ["credential"]
 
 
 def test_dots_without_a_stored_key_are_refused(client: Client) -> None:

@@ -92,9 +92,7 @@ def buttons() -> Iterator[str]:
             yield page(row, "do", name)
         if isinstance(row, DiscoveredModel):
             yield reverse("admin:bridge_discoveredmodel_probe", args=[row.pk])
-    newest = Change.objects.first()
-    assert newest is not None
-    yield reverse("admin:bridge_change_revert", args=[newest.pk])
+    yield reverse("admin:bridge_apikey_find")
 
 
 def state() -> list[Any]:

@@ -178,8 +178,8 @@ def test_last_good_value_is_kept_over_many_versions(good: Snapshot) -> None:
     for version in range(2, 6):
         known = build(version, known)
     assert known.routes == good.routes
-    spoil(row, url="https://new.example.com/v1")
-    assert by_name(build(6, known))["main"].url == "https://new.example.com/v1"
+    spoil(row, url="https://llm.example.com/v2")
+    assert by_name(build(6, known))["main"].url == "https://llm.example.com/v2"
 
 
 def test_key_that_cannot_be_read_any_more(good: Snapshot, settings: Any) -> None:

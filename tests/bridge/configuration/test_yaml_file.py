@@ -24,7 +24,7 @@ from bridge.models import (
     ToolNameMap,
 )
 from tests.bridge.config import problems, put, state
-from tests.bridge.rows import URL, a_row, an_alias
+from tests.bridge.rows import URL, a_row, an_alias, unsealed
 
 pytestmark = pytest.mark.django_db
 
@@ -169,17 +169,17 @@ def test_stored_key_is_never_written_and_stays_on_import() -> None:
     assert put(written + "\n") == []
     put(f"backends: [{{name: main, url: '{URL}', weight: 7}}]")
     row.refresh_from_db()
-    assert (row.weight, unseal(row.credential)) == (7, STORED)
+    assert (row.weight, unseal(row.credential, row.server)) == (7, STORED)
 
 
 def test_key_in_a_file_is_sealed_and_the_same_key_is_no_change() -> None:
     text = f"backends: [{{name: main, url: '{URL}', api_key: {STORED}}}]"
     assert put(text) == ["added backends main"]
     row = Backend.objects.get()
-    assert STORED not in row.credential and unseal(row.credential) == STORED
+    assert STORED not in row.credential and unseal(row.credential, row.server) == STORED
     assert put(text) == []
     assert put(text.replace(STORED, "cpk_another")) == ["changed backends main"]
-    assert unseal(Backend.objects.get().credential) == "cpk_another"
+    assert unsealed(Backend.objects.get()) == "cpk_another"
 
 
 @pytest.mark.parametrize(("given", "kept"), [("''", ""), ("env:NAME", "env:NAME")])
@@ -194,7 +194,7 @@ def test_key_that_cannot_be_read_any_more_is_kept_or_replaced() -> None:
     text = f"backends: [{{name: main, url: '{URL}'}}]"
     assert put(text) == []
     put(text.replace("}]", ", api_key: cpk_new}]"))
-    assert unseal(Backend.objects.get().credential) == "cpk_new"
+    assert unsealed(Backend.objects.get()) == "cpk_new"
 
 
 def test_key_is_not_in_the_difference_that_is_shown(tmp_path: Path) -> None:

@@ -10,13 +10,16 @@ from bridge.keys.authentication import (
     VENDOR_KEY,
     Caller,
     IssuedKey,
+    KeyEnded,
     KeyPolicy,
     admit,
+    check_address,
     credential,
     digest,
     identify,
     is_loopback,
 )
+from bridge.keys.client_address import client_address, networks_of
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import a_backend
 
@@ -92,12 +95,74 @@ def test_password_is_no_key() -> None:
     assert refusal(authorization="Basic dXNlcjpwYXNz").message == MISSING
 
 
-@pytest.mark.parametrize("key", [EXPIRED, DISABLED, PREFIX + "never-issued"])
-def test_key_of_ours_that_is_no_longer_good_is_a_401(key: str) -> None:
-    """wire E1: unknown, disabled or expired gateway key."""
-    error = refusal(x_api_key=key)
+ENDED: dict[str, tuple[IssuedKey, str]] = {
+    "expired": (
+        IssuedKey(2, "old", expires_at=NOW, four="abcd"),
+        "expired at 1970-01-01 01:23 UTC",
+    ),
+    "switched off": (IssuedKey(3, "off", enabled=False), "is switched off"),
+    "revoked": (IssuedKey(3, "off", enabled=False, ended="revoked", ended_at=NOW), "was revoked"),
+    "rotated": (IssuedKey(1, "team", ended="rotated", ended_at=NOW), "was replaced by a new one"),
+    "deleted": (IssuedKey(4, "gone", ended="deleted", ended_at=NOW), "was deleted"),
+}
+
+
+@pytest.mark.parametrize(("issued", "words"), ENDED.values(), ids=ENDED)
+def test_key_of_ours_that_is_no_longer_good_is_told_why(issued: IssuedKey, words: str) -> None:
+    """wire E1: a 401 that is not tried again; which key it was stays known for the record."""
+    key = PREFIX + "once-good"
+    with pytest.raises(KeyEnded) as caught:
+        identify({"x-api-key": key}, {digest(key): issued}, POLICY, NOW)
+    error = caught.value
+    assert (error.status, error.type, error.issued) == (401, "authentication_error", issued)
+    assert words in error.message and key not in error.message
+    assert error.reply_headers() == {"x-should-retry": "false"}
+
+
+def test_good_key_counts_beside_one_that_has_ended() -> None:
+    """Ours: a client that sends both headers, one of them from an old configuration."""
+    assert caller(x_api_key=DISABLED, authorization=f"Bearer {OURS}").name == "team"
+
+
+def test_rotated_key_is_good_until_its_overlap_ends() -> None:
+    known = {digest(OURS): IssuedKey(1, "team", ended="rotated", ended_at=NOW)}
+    assert identify({"x-api-key": OURS}, known, POLICY, NOW - 1).name == "team"
+
+
+def test_key_that_was_never_issued_is_invalid() -> None:
+    error = refusal(x_api_key=PREFIX + "never-issued")
     assert (error.status, error.message, error.should_retry) == (401, INVALID, False)
-    assert key not in error.message
+
+
+NETWORKS = networks_of("192.0.2.7\n10.0.0.0/8, 2001:db8::/32")
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("192.0.2.7", True),
+        ("10.9.9.9", True),
+        ("::ffff:10.1.2.3", True),
+        ("2001:db8:1::1", True),
+        ("192.0.2.8", False),
+        ("2001:db9::1", False),
+        ("", False),
+    ],
+)
+def test_key_with_addresses_is_refused_elsewhere(address: str, allowed: bool) -> None:
+    """Ours: also where nobody can tell where a request comes from."""
+    seen = client_address(address, "", trusts_front=False)
+    team = Caller("f", issued=IssuedKey(1, "team", networks=NETWORKS))
+    check_address(TEAM, seen)
+    check_address(STRANGER, seen)
+    if allowed:
+        check_address(team, seen)
+        return
+    with pytest.raises(ApiError) as caught:
+        check_address(team, seen)
+    assert (caught.value.status, caught.value.should_retry) == (403, False)
+    assert "may not be used from" in caught.value.message
+    assert str(seen or "this connection") in caught.value.message
 
 
 def test_key_expires_at_its_second() -> None:

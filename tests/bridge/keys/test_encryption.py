@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from django.core.management import call_command
 
 from bridge.configuration import yaml_file
 from bridge.configuration.snapshot import build
@@ -13,8 +14,9 @@ from bridge.keys import encryption
 from bridge.keys.encryption import PREFIX, CannotUnseal, seal, unseal
 from bridge.models import Backend
 from bridge.models.backends import LONGEST_KEY
-from tests.bridge.rows import a_row
+from tests.bridge.rows import a_row, unsealed
 
+SERVER = "https://llm.example.com"
 KEY = "cpk_operators_0123456789"
 
 
@@ -26,14 +28,14 @@ def secrets(settings: Any) -> Any:
 
 @pytest.mark.parametrize("text", [KEY, "k", "", "k" * LONGEST_KEY, "~!@#$%^&*()"])
 def test_what_was_sealed_is_read_again(text: str) -> None:
-    sealed = seal(text)
+    sealed = seal(text, SERVER)
     assert sealed.startswith(PREFIX)
-    assert unseal(sealed) == text
+    assert unseal(sealed, SERVER) == text
 
 
 def test_sealed_text_tells_nothing() -> None:
     """Not the key, not the secret, and not whether two keys are the same."""
-    one, two = seal(KEY), seal(KEY)
+    one, two = seal(KEY, SERVER), seal(KEY, SERVER)
     assert one != two
     for sealed in (one, two):
         assert KEY not in sealed
@@ -42,24 +44,24 @@ def test_sealed_text_tells_nothing() -> None:
 
 def test_another_secret_reads_nothing(secrets: Any) -> None:
     """The database alone is no use to a thief. The error says nothing of either."""
-    sealed = seal(KEY)
+    sealed = seal(KEY, SERVER)
     secrets.SECRET_KEY = "second secret"
     with pytest.raises(CannotUnseal) as caught:
-        unseal(sealed)
+        unseal(sealed, SERVER)
     assert str(caught.value) == ""
     assert caught.value.__cause__ is None
 
 
 def test_earlier_secrets_read_on_and_the_newest_seals(secrets: Any) -> None:
     """sealing.py: named in SECRET_KEY_FALLBACKS, however many there are."""
-    sealed = seal(KEY)
+    sealed = seal(KEY, SERVER)
     secrets.SECRET_KEY, secrets.SECRET_KEY_FALLBACKS = "third", ["second", "first secret"]
-    assert unseal(sealed) == KEY
-    fresh = seal(KEY)
+    assert unseal(sealed, SERVER) == KEY
+    fresh = seal(KEY, SERVER)
     secrets.SECRET_KEY_FALLBACKS = []
-    assert unseal(fresh) == KEY
+    assert unseal(fresh, SERVER) == KEY
     with pytest.raises(CannotUnseal):
-        unseal(sealed)
+        unseal(sealed, SERVER)
 
 
 def tampered(sealed: str) -> str:
@@ -82,10 +84,10 @@ def tampered(sealed: str) -> str:
     ],
 )
 def test_spoilt_text_is_not_read(spoilt: str) -> None:
-    sealed = seal(KEY)
+    sealed = seal(KEY, SERVER)
     broken = {"cut": sealed[:-5], "tampered": tampered(sealed)}.get(spoilt, spoilt)
     with pytest.raises(CannotUnseal):
-        unseal(broken)
+        unseal(broken, SERVER)
 
 
 # --- rows --------------------------------------------------------------------------------------
@@ -97,7 +99,7 @@ def test_key_of_a_backend_is_sealed_when_it_is_saved() -> None:
     row = a_row(credential=KEY)
     stored = Backend.objects.get().credential
     assert stored.startswith(PREFIX)
-    assert unseal(stored) == KEY
+    assert unseal(stored, row.server) == KEY
     assert row.key_told == "stored, encrypted"
     assert build(1).routes.backends[0].key == KEY
 
@@ -122,7 +124,7 @@ def test_same_key_entered_again_changes_nothing() -> None:
     assert Backend.objects.get().credential == before
     row.credential = f"{KEY}-new"
     row.save()
-    assert unseal(Backend.objects.get().credential) == f"{KEY}-new"
+    assert unsealed(Backend.objects.get()) == f"{KEY}-new"
 
 
 @pytest.mark.django_db
@@ -136,7 +138,7 @@ def test_same_key_entered_under_another_secret_is_sealed_anew(secrets: Any) -> N
         row.credential = KEY
         row.save()
         secrets.SECRET_KEY_FALLBACKS = []
-        assert unseal(Backend.objects.get().credential) == KEY
+        assert unsealed(Backend.objects.get()) == KEY
 
 
 @pytest.mark.django_db
@@ -166,6 +168,50 @@ def test_longest_key_fits_into_its_column() -> None:
 
 def test_secret_itself_is_not_the_key_of_the_box(secrets: Any) -> None:
     """Ours: what else is made from it, fingerprints and sessions, opens no box."""
-    derived = encryption._derived("first secret")
+    derived = encryption._derived("first secret", SERVER)
     assert b"first secret" not in derived
-    assert derived != encryption._derived("first secret ")
+    assert derived != encryption._derived("first secret ", SERVER)
+    assert derived != encryption._derived("first secret", "")
+
+
+# --- one server's key is not another's ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("other", ["https://evil.example", "http://llm.example.com", "", "x"])
+def test_sealed_key_is_read_for_its_own_server_alone(other: str) -> None:
+    """Ours: attack, samples: a sealed text from a copy of the database."""
+    with pytest.raises(CannotUnseal):
+        unseal(seal(KEY, SERVER), other)
+
+
+@pytest.mark.django_db
+def test_sealed_key_in_a_row_of_another_server_is_never_sent() -> None:
+    """Ours: also when it was written past every form."""
+    row = a_row(credential=KEY)
+    thief = a_row("thief", url="https://evil.example/v1", credential=row.credential)
+    found = build(1)
+    assert [backend.key for backend in found.routes.backends] == [KEY, ""]
+    assert [fault.name for fault in found.faults] == [thief.name]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("url", ["https://evil.example/v1", "http://llm.example.com/v1"])
+def test_file_that_moves_a_backend_to_another_server_must_bring_its_key(url: str) -> None:
+    """Ours: the stored one stays where the file names none, for the same server."""
+    a_row(credential=KEY)
+    moved = yaml.safe_dump({"backends": [{"name": "main", "url": url}]})
+    with pytest.raises(yaml_file.ConfigFileError, match="Enter the key again"):
+        yaml_file.apply(yaml_file.read(moved), "ann")
+    same = yaml.safe_dump({"backends": [{"name": "main", "url": "https://LLM.example.com:443/v2"}]})
+    yaml_file.apply(yaml_file.read(same), "ann")
+    assert build(1).routes.backends[0].key == KEY
+
+
+@pytest.mark.django_db
+def test_reseal_binds_what_an_earlier_version_sealed(capsys: Any) -> None:
+    row = a_row()
+    Backend.objects.update(credential=seal(KEY, ""))
+    assert build(1).routes.backends[0].broken
+    call_command("reseal")
+    row.refresh_from_db()
+    assert unsealed(row) == KEY

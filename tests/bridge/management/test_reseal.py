@@ -13,6 +13,7 @@ from tests.bridge.rows import a_row
 
 pytestmark = pytest.mark.django_db
 
+SERVER = "https://llm.example.com"
 KEY = "cpk_stored_0123456789abcdef"
 
 
@@ -29,7 +30,7 @@ def test_key_is_read_under_an_earlier_secret(settings: Any) -> None:
     """docs/security.md, Changing the secret."""
     a_row(credential=KEY)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "second", ["zeroth", "first"]
-    assert encryption.unseal(stored()) == KEY
+    assert encryption.unseal(stored(), SERVER) == KEY
 
 
 def test_resealed_keys_need_the_earlier_secret_no_more(settings: Any, capsys: Any) -> None:
@@ -39,7 +40,7 @@ def test_resealed_keys_need_the_earlier_secret_no_more(settings: Any, capsys: An
     call_command("reseal")
     assert capsys.readouterr().out == "1 of 1 stored keys are sealed anew.\n"
     settings.SECRET_KEY_FALLBACKS = []
-    assert encryption.unseal(stored()) == KEY
+    assert encryption.unseal(stored(), SERVER) == KEY
     assert Backend.objects.get(name="other").credential == "env:SOME_KEY"
 
 

@@ -1,0 +1,52 @@
+"""Where a request comes from, and whether that is among the addresses that a key is for. Pure.
+
+A front adds whom it saw at the end of X-Forwarded-For. What stands before that came from the
+client, which may write what it likes; and without a front that is trusted the whole header did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+def client_address(peer: str, forwarded: str, trusts_front: bool) -> Address | None:
+    """Who sends a request; None where nobody can tell, as on a Unix socket.
+
+    `peer` is the other end of the connection, `forwarded` the X-Forwarded-For header.
+    """
+    last = forwarded.rpartition(",")[2].strip() if trusts_front else ""
+    try:
+        address = ip_address(last or peer)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+@lru_cache(maxsize=1024)
+def networks_of(text: str) -> tuple[Network, ...]:
+    """The networks that a text names, one a line or between commas. Raises ValueError."""
+    words = text.replace(",", " ").split()
+    return tuple(ip_network(word, strict=False) for word in words)
+
+
+def is_within(address: Address | None, networks: Iterable[Network]) -> bool:
+    """Whether the address is in one of the networks; one that is not known is in none."""
+    return address is not None and any(address in network for network in networks)
+
+
+def recorded(address: Address | None, how: str, secret: str) -> str:
+    """The address as it stands on a record. `how`: off, hashed (with this installation's secret,
+    so that nobody else can try all addresses) or whole."""
+    if address is None or how == "off":
+        return ""
+    if how == "whole":
+        return str(address)
+    digest = hmac.new(f"client address {secret}".encode(), address.packed, hashlib.sha256)
+    return digest.hexdigest()[:12]
