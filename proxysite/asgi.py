@@ -21,6 +21,7 @@ pages: Any = get_asgi_application()
 
 from bridge.api import endpoints  # noqa: E402 - Django must be set up before the apps are imported
 from bridge.api.entrance import bounded, entrance, unknown  # noqa: E402
+from bridge.pages.login_queue import LoginQueue  # noqa: E402
 from dashboard.live import consumers  # noqa: E402
 from dashboard.live.origins import OwnOrigin  # noqa: E402
 from proxysite import lifespan  # noqa: E402
@@ -28,6 +29,7 @@ from proxysite import lifespan  # noqa: E402
 # Typed for views; here they route to ASGI applications.
 _path: Any = path
 _re_path: Any = re_path
+_pages: Any = bounded(LoginQueue(pages))
 
 sockets = URLRouter(
     [
@@ -45,8 +47,8 @@ requests = URLRouter(
         _path("_schemas", endpoints.schemas),
         _path("metrics", endpoints.prometheus),
         _path("api/hello", endpoints.hello),
-        _re_path(r"^$|^(admin|dashboard|my|static)(/|$)", bounded(pages)),
-        _re_path(r"", unknown(endpoints.not_found, bounded(pages))),
+        _re_path(r"^$|^(admin|dashboard|my|static)(/|$)", _pages),
+        _re_path(r"", unknown(endpoints.not_found, _pages)),
     ]
 )
 application = ProtocolTypeRouter(

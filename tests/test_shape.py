@@ -43,7 +43,7 @@ LAYERS: dict[str, str] = {
     # the road of one request, and what the servers call
     "relay": f"ids places {T} routing keys ledger live backends runtime",
     "api": f"ids {T} routing keys models ledger backends runtime relay",
-    "pages": f"ids {T} configuration runtime api",
+    "pages": f"ids places {T} configuration accounts runtime api",
     "admin": (
         f"cluster {T} routing keys models ledger configuration live accounts backends probe "
         "runtime pages"

@@ -1,50 +1,49 @@
 """Failed logins: whose they are, how they are counted, and the page of a lock.
 
 django-axes keeps the counts, one for each user name at each address. So a stranger who guesses
-locks himself out, and never the user at another address.
+locks himself out, and never the user at another address. Many names from one address lock the
+address.
 """
 
 from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import admin
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from bridge.keys.client_address import Address
+from bridge.keys.client_address import client_address as seen_address
+
 log = logging.getLogger(__name__)
 
+LOCKED_UNTIL = "gateway.address_locked_seconds"
+"""In the scope of a request: for how many seconds its address is locked, whatever the name."""
 OF_ONE_CUSTOMER = 64
 """Bits of an IPv6 address that a provider gives to one customer; the rest anybody can vary."""
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Who is asking; an IPv6 network for an IPv6 address; None where nobody can tell.
-
-    A front adds whom it saw at the end of X-Forwarded-For. What stands before that came from
-    the client, which may write what it likes.
-    """
-    told: str = request.META.get("REMOTE_ADDR", "")
-    if settings.TRUST_FORWARDED_PROTO:
-        told = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip() or told
-    try:
-        return str(_counted_as(ip_address(told)))
-    except ValueError:
-        return None
+    """Who is asking; an IPv6 network for an IPv6 address; None where nobody can tell."""
+    peer, forwarded = (request.META.get(n, "") for n in ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR"))
+    found = counted_as(seen_address(peer, forwarded, settings.TRUST_FORWARDED_PROTO))
+    return None if found is None else str(found)
 
 
-def _counted_as(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    if isinstance(address, IPv4Address):
-        return address
-    network = IPv6Network((int(address), OF_ONE_CUSTOMER), strict=False)
-    return address.ipv4_mapped or network.network_address
+def counted_as(address: Address | None) -> Address | None:
+    """What one customer has: an IPv4 address, or the network of an IPv6 one."""
+    if isinstance(address, IPv6Address):
+        return IPv6Network((int(address), OF_ONE_CUSTOMER), strict=False).network_address
+    return address
 
 
 class LoginThrottle(AxesDatabaseHandler):  # type: ignore[misc]
@@ -56,8 +55,13 @@ class LoginThrottle(AxesDatabaseHandler):  # type: ignore[misc]
     def is_allowed(self, request: Any, credentials: Any = None) -> bool:
         if not super().is_allowed(request, credentials):
             return False
+        if _is_locked(request.axes_ip_address, settings.LOGIN_FAILURES_PER_ADDRESS):
+            return False  # not counted either: made-up names must not fill the table
         super().user_login_failed(None, credentials, request)
-        return bool(request.axes_failures_since_start <= settings.AXES_FAILURE_LIMIT)
+        within = request.axes_failures_since_start <= settings.AXES_FAILURE_LIMIT
+        return within and not _is_locked(
+            request.axes_ip_address, settings.LOGIN_FAILURES_PER_ADDRESS + 1
+        )
 
     def user_login_failed(
         self, sender: Any, credentials: Any, request: Any = None, **_: Any
@@ -74,9 +78,16 @@ class LoginThrottle(AxesDatabaseHandler):  # type: ignore[misc]
 
 
 def locked(request: Any, *_: Any) -> HttpResponse:
-    """The answer to a try while the lock holds: 429, and when to come back."""
-    wait = _seconds_left(request.axes_ip_address, request.axes_credentials)
-    told = {"title": "Too many failed logins", "minutes": -(-wait // 60)}
+    """The answer to a try while a lock holds: 429, and when to come back."""
+    address, name = request.axes_ip_address, request.axes_credentials["username"]
+    of_address = _seconds_left(_failures(address), settings.LOGIN_FAILURES_PER_ADDRESS)
+    if address is None or not of_address:
+        of_address = 0
+    of_name = _seconds_left(_failures(address).filter(username=name), settings.LOGIN_FAILURES)
+    wait = max(1, of_address, of_name)
+    if of_address and (scope := getattr(request, "scope", None)) is not None:
+        scope[LOCKED_UNTIL] = of_address
+    told = {"title": "Too many failed logins", "minutes": -(-wait // 60), "all": bool(of_address)}
     context = {**admin.site.each_context(request), **told}
     response = render(request, "bridge/locked.html", context, status=429)
     response["Retry-After"] = str(wait)
@@ -84,16 +95,33 @@ def locked(request: Any, *_: Any) -> HttpResponse:
     return response
 
 
-def _seconds_left(address: str | None, credentials: dict[str, str]) -> int:
-    """Until enough failures are old enough: the oldest are forgotten first."""
+def _failures(address: str | None) -> QuerySet[AccessAttempt]:
+    """What still counts of an address, the oldest first."""
     since = timezone.now() - timedelta(seconds=settings.LOGIN_LOCK_SECONDS)
-    rows = AccessAttempt.objects.filter(
-        username=credentials["username"], ip_address=address, attempt_time__gte=since
-    ).order_by("attempt_time")
+    found: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(
+        ip_address=address, attempt_time__gte=since
+    )
+    return found.order_by("attempt_time")
+
+
+def _is_locked(address: str | None, failures: int) -> bool:
+    """Whether an address failed so often, whatever the names were. Not where nobody can tell
+    addresses apart."""
+    if address is None:
+        return False
+    told = _failures(address).aggregate(total=Sum("failures_since_start"))
+    return (told["total"] or 0) >= failures
+
+
+def _seconds_left(rows: QuerySet[AccessAttempt], limit: int) -> int:
+    """Until enough failures are old enough, the oldest first; 0 when there are not too many."""
+    since = timezone.now() - timedelta(seconds=settings.LOGIN_LOCK_SECONDS)
     counted = sum(row.failures_since_start for row in rows)
+    if counted < limit:
+        return 0
     for row in rows:
         counted -= row.failures_since_start
-        if counted < settings.AXES_FAILURE_LIMIT:
+        if counted < limit:
             age: timedelta = row.attempt_time - since
             return max(1, round(age.total_seconds()))
     return 1

@@ -22,7 +22,15 @@ from bridge.api import models as report
 from bridge.api.body_memory import BodyMemory, Share
 from bridge.api.hosts import arrival_address
 from bridge.api.replies import fail, reply, start
-from bridge.api.request_body import ClientLeft, Receive, Scope, Send, client_of, headers_of, read_body
+from bridge.api.request_body import (
+    ClientLeft,
+    Receive,
+    Scope,
+    Send,
+    client_of,
+    headers_of,
+    read_body,
+)
 from bridge.ids import mint
 from bridge.keys import authentication
 from bridge.relay import count_tokens as counting
@@ -55,9 +63,7 @@ def _head(scope: Scope, request_id: str) -> Call:
     """The request without its body."""
     headers = headers_of(scope)
     address = arrival_address(scope, headers)
-    return Call(
-        scope["path"], headers, b"", address, request_id, client=client_of(scope)
-    )
+    return Call(scope["path"], headers, b"", address, request_id, client=client_of(scope))
 
 
 async def _with_body(head: Call, receive: Receive, share: Share) -> Call:

@@ -208,3 +208,38 @@ def test_written_address_does_not_undo_a_lock() -> None:
     """Ours: without a trusted front the header is the attacker's to choose."""
     statuses = [log_in(**{"x-forwarded-for": f"10.0.0.{n}"}).status_code for n in range(6)]
     assert statuses[-2:] == [429, 429]
+
+
+# --- many names from one address ----------------------------------------------------------------
+
+
+def spray(times: int, **tried: str) -> list[int]:
+    """Tries with another name each."""
+    return [log_in(name=f"name{number}", **tried).status_code for number in range(times)]
+
+
+def test_many_names_from_one_address_lock_the_address() -> None:
+    """Ours: attack, password spraying. Whatever the name is, the right password included."""
+    assert spray(22) == [200] * 20 + [429] * 2
+    answer = log_in(PASSWORD)
+    assert answer.status_code == 429
+    assert "Nobody can log in from this address" in answer.content.decode()
+    assert 890 <= int(answer["retry-after"]) <= 900
+    assert log_in(PASSWORD, address=ELSEWHERE).status_code == 302
+
+
+def test_names_that_are_made_up_fill_no_table() -> None:
+    spray(40)
+    assert AccessAttempt.objects.count() == 20
+
+
+def test_locked_address_is_free_again_after_its_time() -> None:
+    spray(21)
+    pass_time(901)
+    assert log_in(PASSWORD).status_code == 302
+
+
+def test_right_password_does_not_count_for_the_address(settings: Any) -> None:
+    """Ours: an office behind one address, whose people log in all day."""
+    settings.LOGIN_FAILURES_PER_ADDRESS = 3
+    assert {log_in(PASSWORD).status_code for _ in range(8)} == {302}
