@@ -7,7 +7,10 @@ empty model map because of a missing quote would cost its operator an afternoon.
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,14 +165,28 @@ def redis_address(name: str) -> str:
     return url
 
 
-def folder(name: str, default: Path) -> Path:
-    """A folder that exists after this call."""
+def folder(name: str, default: Path, mode: int = 0o777) -> Path:
+    """A folder that exists after this call; one that is made gets the mode, less the umask."""
     path = Path(text(name, str(default))).expanduser().resolve()
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
         raise _wrong(name, f"a folder that can be made ({error.strerror})") from None
     return path
+
+
+def keep_private(file: Path) -> None:
+    """Make a database's file one that only its owner reads, before SQLite makes it for everybody.
+
+    What SQLite puts beside it gets the same mode. Where that cannot be done, whoever opens the
+    database says why.
+    """
+    with suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+    for path in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
+        with suppress(OSError):
+            if stat.S_IMODE(path.stat().st_mode) & 0o077:
+                path.chmod(0o600)
 
 
 def secret_from_file(path: Path) -> str:

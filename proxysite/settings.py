@@ -33,7 +33,7 @@ SERVER = read.choice("SERVER", "uvicorn" if WORKERS > 1 else "daphne", ("daphne"
 if WORKERS > 1 and SERVER == "daphne":
     raise ImproperlyConfigured("WORKERS: expected 1 with SERVER=daphne; several need uvicorn")
 DRAIN_SECONDS = read.seconds("DRAIN_SECONDS", 30)
-DATA_DIR = read.folder("DATA_DIR", BASE_DIR / "data")
+DATA_DIR = read.folder("DATA_DIR", BASE_DIR / "data", 0o700)
 
 # --- the first backend ------------------------------------------------------------------------
 
@@ -264,6 +264,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+    if not DATABASES["default"]["NAME"].startswith((":memory:", "file:")):
+        read.keep_private(Path(DATABASES["default"]["NAME"]))
 else:
     # A server that does not answer is noticed, also where no packet comes back.
     DATABASES["default"]["OPTIONS"] = {

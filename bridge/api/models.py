@@ -98,7 +98,7 @@ def schemas(routes: Routes, allows: Allows = _everything) -> JSON:
     }
 
 
-def _schema(backend: resolve.BackendConfig, name: str, facts: ModelFacts) -> JSON:
+def _schema(backend: BackendConfig, name: str, facts: ModelFacts) -> JSON:
     learnt = _learnt(backend, name)
     return {
         "context": facts.context,

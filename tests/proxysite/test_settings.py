@@ -58,6 +58,9 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "MAX_CONTENT_BYTES": (5 * 2**20, "5000", 5000, [*NO_WHOLE, "0"]),
     "MAX_BODY_BYTES": (32 * 2**20, "5000", 5000, [*NO_WHOLE, "0", "32MB"]),
     "MAX_JSON_DEPTH": (100, "50", 50, [*NO_WHOLE, "9"]),
+    "BUDGET_UNPRICED_MODELS": ("allow", "refuse", "refuse", ["deny"]),
+    "COUNT_TOKENS_RPM": (600, "0", 0, NO_WHOLE),
+    "CLIENT_ADDRESSES": ("off", "Hashed", "hashed", ["on", "1"]),
     "MAX_IN_FLIGHT": (0, "100", 100, NO_WHOLE),
     "MAX_BODY_MEMORY": (2**29, "5000", 5000, [*NO_WHOLE, "0"]),
     "MAX_CONNECTIONS": (0, "100", 100, NO_WHOLE),
@@ -96,6 +99,7 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "HSTS_SECONDS": (0, "3600", 3600, NO_WHOLE),
     "SESSION_SECONDS": (43200, "600", 600, [*NO_WHOLE, "59"]),
     "LOGIN_FAILURES": (5, "3", 3, [*NO_WHOLE, "0"]),
+    "LOGIN_FAILURES_PER_ADDRESS": (20, "50", 50, [*NO_WHOLE, "0"]),
     "LOGIN_LOCK_SECONDS": (900, "60", 60, [*NO_WHOLE, "0"]),
 }
 # second name: first name, good text, what the setting becomes, bad texts

@@ -1,5 +1,7 @@
 """What follows from several variables: servers, logs, secrets, folders, the database."""
 
+import sqlite3
+from contextlib import closing
 from logging import Filter
 from pathlib import Path
 
@@ -59,7 +61,7 @@ def test_secret_is_made_once_and_only_for_its_owner(load: Load, tmp_path: Path) 
     assert len(first) >= 50
     assert path.stat().st_mode & 0o777 == 0o600
     assert load()["SECRET_KEY"] == first == path.read_text()
-    assert [entry.name for entry in path.parent.iterdir()] == ["secret_key"]
+    assert {entry.name for entry in path.parent.iterdir()} == {"secret_key", "gateway.sqlite3"}
 
 
 def test_secret_of_the_environment_goes_before_the_file(load: Load, tmp_path: Path) -> None:
@@ -193,6 +195,43 @@ def test_database_is_a_file_in_the_data_folder(load: Load, tmp_path: Path) -> No
     database = load()["DATABASES"]["default"]
     assert database["NAME"] == str(tmp_path / "data" / "gateway.sqlite3")
     assert "WAL" in database["OPTIONS"]["init_command"]
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["in the data folder", "elsewhere"])
+def test_database_is_for_its_owner_alone_from_the_start(
+    load: Load, tmp_path: Path, own: bool
+) -> None:
+    """Ours: attack. Sessions and samples stand in it, and SQLite makes files for everybody."""
+    file = tmp_path / "own.sqlite3" if own else tmp_path / "data" / "gateway.sqlite3"
+    load(**({"DATABASE_URL": f"sqlite:///{file}"} if own else {}))
+    assert mode(file) == 0o600
+    assert mode(tmp_path / "data") == 0o700
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE t (x)")
+        modes = {path.name: mode(path) for path in file.parent.glob(f"{file.name}*")}
+    assert len(modes) == 3 and set(modes.values()) == {0o600}
+
+
+def test_database_that_was_open_to_others_is_narrowed(load: Load, tmp_path: Path) -> None:
+    """Ours: earlier versions made it so; with what stands beside it, and without a word lost."""
+    file = tmp_path / "data" / "gateway.sqlite3"
+    file.parent.mkdir()
+    for path in (file, file.with_name("gateway.sqlite3-wal")):
+        path.write_bytes(b"x")
+        path.chmod(0o644)
+    load()
+    assert (mode(file), mode(file.with_name("gateway.sqlite3-wal"))) == (0o600, 0o600)
+    assert file.read_bytes() == b"x"
+
+
+def test_database_in_memory_makes_no_file(load: Load, tmp_path: Path) -> None:
+    load(DATABASE_URL="sqlite://:memory:")
+    assert not list(tmp_path.rglob("*memory*"))
 
 
 def test_database_may_be_another(load: Load) -> None:
