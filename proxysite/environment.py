@@ -185,8 +185,9 @@ def keep_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
     for path in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
         with suppress(OSError):
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                path.chmod(0o600)
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & 0o077:
+                path.chmod(mode & 0o700)
 
 
 def secret_from_file(path: Path) -> str:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from bridge.admin import formatting, undo
-from bridge.admin.base import asked_from, from_environment
+from bridge.admin import formatting
+from bridge.admin.base import actor, asked_from, from_environment
+from bridge.configuration import undo
 from bridge.configuration.documents import KINDS
-from bridge.models import Change, ConfigRow
+from bridge.configuration.undo import revert, revert_act, row_of
+from bridge.models import ApiKey, Change, ConfigRow
+from bridge.models.changes import recorded
 
 _COLOURS = {"added": "success", "changed": "info", "deleted": "danger"}
 SHOWN_PREVIEWS = 50
@@ -113,7 +117,7 @@ class ChangeAdmin(ModelAdmin):
         latest = undo.newest(changes)
         back = reverse("admin:bridge_change_changelist")
         if request.method == "POST" and request.POST.get("latest") == str(latest):
-            undo.take_back(request, changes)
+            take_back(request, changes)
             return HttpResponseRedirect(asked_from(request, back))
         others = 0 if whole else change.of_one_act().exclude(pk=pk).count()
         context = {
@@ -147,3 +151,51 @@ def _history_of(change: Change) -> str:
     """The address of all changes of the same row."""
     opts = KINDS[change.kind]._meta
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_history", args=[change.object_id])
+
+
+# --- the act --------------------------------------------------------------------------------------
+
+
+def take_back(request: HttpRequest, changes: list[Change]) -> None:
+    """Revert one change, or all of one step, and say how that went."""
+    told = _done(changes)
+    try:
+        with recorded(actor(request)) as written:
+            if len(changes) == 1:
+                revert(changes[0])
+            else:
+                revert_act(changes)
+    except ValidationError as error:
+        messages.error(request, f"Not reverted: {' '.join(_told(error))}")
+        return
+    messages.success(request, _with_undo(told, written))
+
+
+def _done(changes: list[Change]) -> str:
+    """What is said when it is done; called before, when it can be seen what there is."""
+    if len(changes) > 1:
+        return f"{len(changes)} changes of one step are taken back."
+    (change,) = changes
+    if change.before is None:
+        return f"{change.label} is gone again."
+    if KINDS[change.kind] is not ApiKey:
+        return f"{change.label} is again as it was before."
+    if row_of(change) is None:
+        return f"{change.label} is back, revoked and without its key."
+    return f"{change.label} is again as it was before, with the key that it has now."
+
+
+def _with_undo(text: str, written: list[Change]) -> str:
+    """The sentence, with the way back from the way back."""
+    if not written:
+        return text
+    whole = "?whole=1" if len(written) > 1 else ""
+    address = reverse("admin:bridge_change_revert", args=[written[0].pk]) + whole
+    return format_html('{} <a class="gw-undo" href="{}">Undo</a>', text, address)
+
+
+def _told(error: ValidationError) -> list[str]:
+    """What is wrong, each with the field where there is one."""
+    if not hasattr(error, "error_dict"):
+        return error.messages
+    return [f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items()]
