@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.configuration import snapshot, yaml_file
-from bridge.configuration.documents import revert
+from bridge.configuration.undo import revert
 from bridge.models import Change, Price
 from tests.bridge.config import problems, put
 from tests.bridge.rows import a_row
