@@ -130,7 +130,7 @@ def test_budget_that_is_raised_lets_requests_in_again(
 def test_budget_that_is_newly_given_counts_what_was_spent(
     start_gateway: Start, backend: FakeBackend
 ) -> None:
-    """operators L4: from its first request on, also when its period changes."""
+    """Reported by operators: from its first request on, also when its period changes."""
     spend(backend)
     gateway = start_gateway("serve")
     gateway.configure(prices=PRICES)

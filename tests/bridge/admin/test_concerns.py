@@ -43,7 +43,7 @@ def a_price(model: str, **more: Any) -> Price:
 
 
 def test_budget_that_cannot_count_a_model_is_named(client: Client) -> None:
-    """operators H2, pages M21: with the page where a price is added, which knows the model."""
+    """Reported by operators: with the page where a price is added, which knows the model."""
     key, _ = ApiKey.issue("k7", {"budget_usd": Decimal(1)})
     ApiKey.issue("free", {"rpm": 5})
     ((told, href),) = concerns(client)
@@ -85,7 +85,7 @@ def test_unpriced_model_that_no_list_has_is_named_once_it_was_used(client: Clien
 
 
 def test_several_processes_without_redis_are_named(client: Client) -> None:
-    """operators H4: where any key has limits that they do not share."""
+    """Reported by operators: where any key has limits that they do not share."""
     serving("a")
     serving("b")
     assert concerns(client) == []
@@ -110,7 +110,7 @@ def test_redis_that_cannot_be_used_is_named_with_its_error(client: Client, setti
 
 
 def test_lost_records_are_named(client: Client) -> None:
-    """attack F6: a lost line is said."""
+    """An evasion of the ledger: a lost line is said."""
     writer.note_lost(3)
     writer.note_lost(2)
     ((told, _),) = concerns(client)

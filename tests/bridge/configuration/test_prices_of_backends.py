@@ -23,7 +23,7 @@ def input_price(backend: str) -> int | None:
 
 
 def test_one_model_has_a_price_at_each_backend() -> None:
-    """operators M6."""
+    """Reported by operators."""
     a_row("paid")
     free = a_row("free")
     assert put(TEXT) == ["added prices m1", "added prices m1 free"]

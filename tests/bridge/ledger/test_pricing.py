@@ -119,7 +119,7 @@ def test_exact_name_then_closest_glob_then_the_backends_list(
 def test_price_of_a_backend_goes_before_the_price_of_all(
     rows: list[tuple[str, str, Rates]], at_main: Rates, at_spare: Rates
 ) -> None:
-    """operators M6: one model, a backend that is paid and one that is free."""
+    """Reported by operators: one model, a backend that is paid and one that is free."""
     told = [OperatorPrice(model, rates, backend) for model, backend, rates in rows]
     known = price_list(told, {("main", "vendor/large"): TOLD})
     assert known.rates("main", "vendor/large") == at_main

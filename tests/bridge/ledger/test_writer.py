@@ -349,7 +349,7 @@ def test_state_tells_what_pages_show(process: Process) -> None:
 
 
 def test_losses_become_a_row_once(process: Process) -> None:
-    """attack F6: what the process knows outlives it."""
+    """An evasion of the ledger: what the process knows outlives it."""
     process.spool.lost = 3
     process.ledger.step()
     process.ledger.step()

@@ -151,7 +151,7 @@ def test_name_that_is_taken_or_empty_is_refused(name: str) -> None:
     ],
 )
 def test_key_that_is_good_for_nothing_is_not_issued(options: dict[str, Any], words: str) -> None:
-    """operators L11."""
+    """Reported by operators."""
     with pytest.raises(CommandError) as refused:
         call_command("issue_key", "new", **options)
     assert words in str(refused.value)
@@ -179,7 +179,7 @@ def test_key_with_quotas_and_an_end_is_issued(capsys: pytest.CaptureFixture[str]
 
 
 def test_budget_that_cannot_count_is_said_when_it_is_issued() -> None:
-    """operators H2. The key alone is on standard output."""
+    """Reported by operators. The key alone is on standard output."""
     row = Backend.objects.create(name="main", url="http://127.0.0.1:1/v1")
     DiscoveredModel.objects.create(backend=row, name="m/one")
     out, err = io.StringIO(), io.StringIO()

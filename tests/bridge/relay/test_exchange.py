@@ -144,7 +144,7 @@ async def test_cost_is_priced_or_as_the_backend_reports_it(
     reported: float | None,
     cost: int | None,
 ) -> None:
-    """operators M13: on record in any case, and preferred where the operator says so."""
+    """Reported by operators: on record in any case, and preferred where the operator says so."""
     more = {} if reported is None else {"cost": reported}
     backend.on(ALPHA).answer(role(), text("Hi"), finish("stop"), usage(5, 2, **more))
     (main,) = engine.snapshot.routes.backends

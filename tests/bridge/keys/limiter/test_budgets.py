@@ -72,7 +72,7 @@ DOLLAR = 10**9
 
 
 async def test_budget_reserves_what_requests_may_cost(ask: Ask) -> None:
-    """operators M4: 64 at once never get more than the budget has room for."""
+    """Reported by operators: 64 at once never get more than the budget has room for."""
     key = ask(budget_usd=Decimal(1))
     whole = Usage(DOLLAR // 10)
     decisions = await asyncio.gather(*[key.decision(whole=whole) for _ in range(64)])
@@ -156,7 +156,7 @@ async def test_ledger_knows_of_tokens_too(ask: Ask, limiter: Limiter, ledger: Le
 async def test_key_with_a_new_quota_or_another_period_is_one_to_look_up(
     ask: Ask, limiter: Limiter
 ) -> None:
-    """operators L4."""
+    """Reported by operators."""
     month, day = Limits(budget_usd=Decimal(5)), Limits(budget_usd=Decimal(5), period="day")
     await limiter.prime({KEY: month}, NOW)
     assert limiter.unknown({KEY: month, 8: Limits(rpm=1)}) == {}
