@@ -27,7 +27,7 @@ SERVERS = pytest.mark.parametrize("server", ["serve", "uvicorn"])
 def test_no_request_is_too_large_for_the_ledger(
     start_gateway: Start, backend: FakeBackend, server: str
 ) -> None:
-    """An evasion of the ledger: names of 300 KB, of a model and of a tool that the model made up."""
+    """Evasion: names of 300 KB, of a model and of a tool that the model made up."""
     gateway = start_gateway(server)
     gateway.configure(aliases=CATCH_ALL)
     backend.on(ALPHA).answer(
@@ -48,7 +48,7 @@ def test_no_request_is_too_large_for_the_ledger(
 def test_prompts_that_are_left_early_use_up_the_limits(
     start_gateway: Start, backend: FakeBackend, server: str
 ) -> None:
-    """Reported by operators: 12 prompts of 3,500 tokens in ten seconds, on a limit of 5,000 a minute."""
+    """Reported: 12 prompts of 3,500 tokens in ten seconds, on a limit of 5,000 a minute."""
     gateway = start_gateway(server)
     gateway.configure(prices=[{"model": ALPHA, "input_per_mtok": "2", "output_per_mtok": "10"}])
     keys = issue(gateway, plain={"tpm": 5000}, streamed={"tpm": 5000, "budget_usd": "0.005"})
@@ -74,7 +74,7 @@ def test_prompts_that_are_left_early_use_up_the_limits(
 def test_budget_holds_over_processes_without_redis(
     start_gateway: Start, backend: FakeBackend, tmp_path: Path
 ) -> None:
-    """Reported by operators: the ledger is all that they share, and they look into it every two seconds."""
+    """Reported: the ledger is all that they share, and they look into it every two seconds."""
     shared = {
         "DATABASE_URL": f"sqlite:///{tmp_path / 'shared.sqlite3'}",
         "SECRET_KEY": "s" * 50,

@@ -125,7 +125,7 @@ def test_texts_are_cut_to_what_the_ledger_has_room_for() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "\x01", "\N{SNOWMAN}", "\N{GRINNING FACE}"])
 def test_no_record_is_too_long_for_the_spool(caplog: pytest.LogCaptureFixture, letter: str) -> None:
-    """An evasion of the ledger: whatever its members hold, and in whatever escapes; in the log as well."""
+    """Evasion: whatever its members hold, and in whatever escapes; in the log as well."""
     kept, record = Kept(), a_record()
     for name in WIDTHS:
         setattr(record, name, letter * 300_000)

@@ -320,7 +320,7 @@ def test_times_whose_rows_are_gone_are_left_out(some_days: datetime) -> None:
 
 
 def test_lost_records_are_a_difference(settings: Any, tmp_path: Path) -> None:
-    """An evasion of the ledger: "Everything adds up" was said of a ledger that had dropped lines."""
+    """Evasion: "Everything adds up" was said of a ledger that had dropped lines."""
     settings.DATA_DIR = tmp_path
     note_lost(3)
     with pytest.raises(CommandError, match="1 differences"):

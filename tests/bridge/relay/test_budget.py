@@ -47,7 +47,7 @@ async def send(engine: Gateway, **fields: Any) -> Answer:
 async def test_many_at_once_cannot_spend_one_budget(
     engine: Gateway, backend: FakeBackend, stream: bool
 ) -> None:
-    """Reported by operators: 20 at once on a budget with room for some of them."""
+    """Reported: 20 at once on a budget with room for some of them."""
     gate = Gate()
     backend.on(ALPHA).stream(role(), text("Hi"), finish("stop"), usage(10, 1000), before=gate)
     issue(engine, Limits(budget_usd=Decimal("0.04")), OperatorPrice(ALPHA, PRICE))
@@ -70,7 +70,7 @@ async def test_many_at_once_cannot_spend_one_budget(
 async def test_model_without_a_price_is_served_or_refused(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
-    """Reported by operators: as the key, or BUDGET_UNPRICED_MODELS, says."""
+    """Reported: as the key, or BUDGET_UNPRICED_MODELS, says."""
     issue(engine, Limits(budget_usd=Decimal(1)))
     assert (await send(engine, stream=stream)).status == 200
     issue(engine, Limits(budget_usd=Decimal(1), refuses_unpriced=True))
@@ -135,7 +135,7 @@ async def test_dearest_target_and_no_endless_answer_is_reserved(
 async def test_abandoned_prompt_keeps_its_reservation(
     engine: Gateway, backend: FakeBackend, stream: bool
 ) -> None:
-    """Reported by operators: 12 prompts through a limit for one, each left before the first token."""
+    """Reported: 12 prompts through a limit for one, each left before the first token."""
     issue(engine, Limits(tpm=1000, tokens_day=5000))
     statuses = []
     for _ in range(3):
