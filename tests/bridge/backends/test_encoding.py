@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import AsyncIterator
 
@@ -17,6 +16,7 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.translate import TOO_LARGE
 from tests.bridge.making import send
 from tests.fakes.backend import ALPHA, FakeBackend
+from tests.fakes.compression import gzipped
 from tests.fakes.replies import fixed
 
 TEXT = b'{"choices": []}' * 1000
@@ -41,12 +41,12 @@ async def unpacked(body: bytes, header: str, size: int = 100, limit: int = LIMIT
 @pytest.mark.parametrize(
     ("header", "body"),
     [
-        ("gzip", gzip.compress(TEXT)),
-        ("GZIP", gzip.compress(TEXT)),
-        ("x-gzip", gzip.compress(TEXT)),
-        ("identity, gzip", gzip.compress(TEXT)),
-        ("gzip", gzip.compress(TEXT[:500]) + gzip.compress(TEXT[500:])),
-        ("gzip", gzip.compress(TEXT) + b"\0" * 20),
+        ("gzip", gzipped(TEXT)),
+        ("GZIP", gzipped(TEXT)),
+        ("x-gzip", gzipped(TEXT)),
+        ("identity, gzip", gzipped(TEXT)),
+        ("gzip", gzipped(TEXT[:500]) + gzipped(TEXT[500:])),
+        ("gzip", gzipped(TEXT) + b"\0" * 20),
         ("deflate", zlib.compress(TEXT)),
         ("deflate", bare(TEXT)),
         ("identity", TEXT),
@@ -60,11 +60,11 @@ async def test_one_layer_is_unpacked(header: str, body: bytes, size: int) -> Non
 @pytest.mark.parametrize(
     ("header", "body", "reason"),
     [
-        ("gzip, gzip", gzip.compress(gzip.compress(TEXT)), "nested content encodings"),
-        ("deflate, gzip", gzip.compress(zlib.compress(TEXT)), "nested content encodings"),
+        ("gzip, gzip", gzipped(gzipped(TEXT)), "nested content encodings"),
+        ("deflate, gzip", gzipped(zlib.compress(TEXT)), "nested content encodings"),
         ("br", b"\x0b", "content encoding br"),
         ("gzip", TEXT, "damaged"),
-        ("gzip", gzip.compress(TEXT)[:-9], "incomplete"),
+        ("gzip", gzipped(TEXT)[:-9], "incomplete"),
         ("deflate", zlib.compress(TEXT)[:-9], "incomplete"),
     ],
 )
@@ -77,7 +77,7 @@ async def test_other_bodies_are_refused(header: str, body: bytes, reason: str) -
 async def test_expansion_is_bounded(header: str) -> None:
     """One read of the socket may hold a thousand times its size."""
     zeros = b"\0" * (3 * PIECE)
-    body = gzip.compress(zeros) if header == "gzip" else zlib.compress(zeros)
+    body = gzipped(zeros) if header == "gzip" else zlib.compress(zeros)
     found = await unpacked(body, header, size=len(body))
     assert b"".join(found) == zeros
     assert max(map(len, found)) <= PIECE
@@ -87,7 +87,7 @@ async def test_expansion_is_bounded(header: str) -> None:
 
 async def test_bytes_behind_the_end_are_not_kept() -> None:
     unpacker = encoding._Unpacker("gzip")
-    assert b"".join(unpacker.pieces(gzip.compress(b"a"))) == b"a"
+    assert b"".join(unpacker.pieces(gzipped(b"a"))) == b"a"
     for _ in range(100):
         assert list(unpacker.pieces(b"\0" * PIECE)) == []
     assert len(unpacker._zlib.unused_data) == 0  # type: ignore[union-attr]
@@ -102,7 +102,7 @@ async def refusal(upstream: BackendClient, main: BackendConfig) -> ApiError:
 async def test_reply_in_nested_encodings_is_an_error(
     upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:
-    bomb = gzip.compress(gzip.compress(b"\0" * 10_000_000))
+    bomb = gzipped(gzipped(b"\0" * 10_000_000))
     backend.on(ALPHA).each(
         lambda _: fixed(bomb, "application/json", headers={"content-encoding": "gzip, gzip"})
     )
@@ -118,7 +118,7 @@ async def test_reply_that_unpacks_to_too_much_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(client, "MAX_REPLY_BYTES", 50_000)
-    bomb = gzip.compress(b"\0" * 1_000_000)
+    bomb = gzipped(b"\0" * 1_000_000)
     backend.on(ALPHA).each(
         lambda _: fixed(bomb, "application/json", headers={"content-encoding": "gzip"})
     )
