@@ -44,6 +44,7 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
         changes=explained(row.detail),
         stop=STOPS.get(row.stop_reason, ""),
         error=row.detail.get("error", ""),
+        cause=row.detail.get("cause", ""),
         sample=sample(row.detail.get("sample")),
         session=requests.session_of(row),
         facts=_facts(row),

@@ -300,6 +300,14 @@ def test_an_error_is_shown_as_the_client_got_it(auditor: Client, now: None) -> N
     assert "api_error Backend error: <b>out</b> of memory" in quote
 
 
+def test_a_cause_is_shown_to_those_who_operate(auditor: Client, now: None) -> None:
+    """Clients are told that the backend could not be reached, and not why."""
+    detail = {**DETAIL, "error": "Could not reach the backend", "cause": "<b>connection refused"}
+    enter([record(NOW, 1, error_type="api_error", stop_reason="", detail=detail, status=502)])
+    shown = one(auditor).first("section", aria_label="What the client was told").text
+    assert "Cause, which the client does not see: <b>connection refused" in shown
+
+
 def test_a_request_that_was_refused_at_the_door_explains_itself(auditor: Client, now: None) -> None:
     refused = {"status": 401, "model": "", "backend": "", "alias": "", "asked_model": ""}
     enter(
