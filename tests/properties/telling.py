@@ -140,22 +140,29 @@ class Told:
     @property
     def content(self) -> list[Json]:
         """The blocks of the message, without ids and signatures."""
-        return blocks(self.entries)
+        return blocks(self.entries, self.reason == "length")
 
     @property
     def plain_content(self) -> list[Json]:
         """The same for the plain form, which has one place for each kind."""
-        return blocks(sorted(self.entries, key=lambda entry: KINDS.index(entry[0])))
+        entries = sorted(self.entries, key=lambda entry: KINDS.index(entry[0]))
+        return blocks(entries, self.reason == "length")
 
 
-def blocks(entries: list[tuple[str, Any]]) -> list[Json]:
+NEVER_BEGUN = {"__unparsedToolInput": {"raw": "{", "len": 1}}
+"""The input of a call that was cut before its first argument: it must not run."""
+
+
+def blocks(entries: list[tuple[str, Any]], cut: bool = False) -> list[Json]:
     """What a message shows of these entries."""
     shown: list[Json] = []
     blank = ""
     for kind, value in entries:
         if kind == "call":
             blank = ""
-            shown.append({"name": value.name, "input": mended(value.arguments)})
+            never_begun = cut and not "".join(value.pieces).strip()
+            given = NEVER_BEGUN if never_begun else mended(value.arguments)
+            shown.append({"name": value.name, "input": given})
             continue
         member = "thinking" if kind == "thinking" else "text"
         if shown and member in shown[-1]:

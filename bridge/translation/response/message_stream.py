@@ -44,6 +44,7 @@ from bridge.translation.response.usage import shown, to_usage
 
 _FOR_TOOLS = frozenset({"tool_calls", "function_call"})
 _LENGTH = frozenset({"length", "max_tokens", "model_length", "context_window"})
+_STAYS = _LENGTH | {deltas.GATEWAY_STOP}
 UNREADABLE = "Backend sent content of a form that is not known"
 MOST_DETAILS = 100
 LOST_IN_CALL = "Backend sent an unreadable chunk inside a tool call"
@@ -151,8 +152,9 @@ class MessageStream:
 
     def _note_finish(self, finish: deltas.Finish) -> None:
         self._begin()
-        by_gateway = self._finish is not None and self._finish.reason == deltas.GATEWAY_STOP
-        newer = finish.reason == deltas.GATEWAY_STOP or (self._went_on and not by_gateway)
+        # What was closed as cut by the first reason stays cut, whatever a later one says.
+        stays = self._finish is not None and self._finish.reason in _STAYS
+        newer = finish.reason == deltas.GATEWAY_STOP or (self._went_on and not stays)
         if self._finish is None or newer:
             self._finish = finish
         self.phase = Phase.FINISHING
