@@ -30,7 +30,7 @@ MEMORY = 400 * 1024
 Pair = tuple[Gateway, Gateway]
 
 
-def until(happened: Callable[[], bool], gateway: Gateway) -> None:
+def until(happened: Callable[..., bool], gateway: Gateway) -> None:
     """Wait for a condition, with a deadline."""
     deadline = time.monotonic() + WAIT
     while not happened():

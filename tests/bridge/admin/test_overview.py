@@ -141,7 +141,7 @@ def test_broken_row_of_every_kind_has_its_page(client: Client, main: Backend) ->
     model = DiscoveredModel.objects.get()
     alias = an_alias("fast", (main, "m"))
     tool = ToolNameMap.objects.create(backend_name="run", client_name="Bash")
-    spoil(model, refused=7)
+    spoil(model, probed=7)
     spoil(alias, temperature=99)
     spoil(tool, client_name="")
     found = {href: told for told, href, grave in concerns(client) if grave}

@@ -275,7 +275,7 @@ def test_with_nothing_used_the_page_leads_to_the_settings(aliases: None) -> None
 # --- how many queries -----------------------------------------------------------------------------
 
 
-def test_the_page_takes_ten_queries_however_many_requests(aliases: None) -> None:
+def test_the_page_takes_eleven_queries_however_many_requests(aliases: None) -> None:
     limits = {"budget_usd": Decimal("5"), "rpm": 10, "tpm": 10_000, "concurrent": 2}
     row, text = issue("maria", **limits)
     client = visit(text)
@@ -287,4 +287,4 @@ def test_the_page_takes_ten_queries_however_many_requests(aliases: None) -> None
         with CaptureQueriesContext(connection) as seen:
             shown(client)
         counts.append(len(seen))
-    assert counts[0] == counts[1] <= 10
+    assert counts[0] == counts[1] <= 11
