@@ -21,7 +21,7 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import REFUSES, Fact, values
 from bridge.translation.json import JSON
 from bridge.translation.profiles import ModelFacts
-from bridge.translation.request.schema import check_name
+from bridge.translation.sizes import check_name
 
 EPOCH = "1970-01-01T00:00:00Z"
 LIFECYCLE = "active"

@@ -35,11 +35,11 @@ from bridge.translation.errors.from_backend import ErrorContext, from_reply
 from bridge.translation.facts import Fact
 from bridge.translation.json import encode, encode_text
 from bridge.translation.profiles import PROFILES, ModelFacts, Profile
-from bridge.translation.request.schema import LARGE
 from bridge.translation.request.translate import ChatRequest
 from bridge.translation.response.events import Event
 from bridge.translation.response.stream_options import StreamOptions
 from bridge.translation.response.translate import MAX_REPLY_BYTES, Answer
+from bridge.translation.sizes import LARGE
 
 logger = logging.getLogger(__name__)
 debug = logging.getLogger("bridge.debug")

@@ -32,15 +32,10 @@ from bridge.translation.profiles import (
     parses_calls,
 )
 from bridge.translation.request import overrides, thinking
-from bridge.translation.request.schema import (
-    LARGE,
-    MessagesRequest,
-    RequestLimits,
-    has_pdf,
-    read_request,
-)
+from bridge.translation.request.schema import MessagesRequest, RequestLimits, has_pdf, read_request
 from bridge.translation.request.translate import ChatRequest, TranslationOptions, to_chat
 from bridge.translation.response.stream_options import StreamOptions
+from bridge.translation.sizes import LARGE
 
 NO_REMEDY = Remedy()
 

@@ -34,7 +34,7 @@ from bridge.translation.facts import Fact
 from bridge.translation.profiles import ModelFacts, Profile
 from bridge.translation.request import overrides
 from bridge.translation.request.overrides import Overrides
-from bridge.translation.request.schema import LONGEST_NAME
+from bridge.translation.sizes import LONGEST_NAME
 
 MAX_SUGGESTIONS = 20
 MAX_COMPARED = 2_000

@@ -21,23 +21,18 @@ from bridge.translation.json import (
     depth_exceeds,
     encode,
 )
+from bridge.translation.sizes import (
+    LONGEST_STOP,
+    MAX_STOPS,
+    MAX_TOOLS,
+    check_blocks,
+    check_name,
+)
 
 Block = dict[str, JSON]
 
 ROLES = ("user", "assistant", "system")
 NOT_JSON = "Request body is not valid JSON"
-
-LARGE = 1024 * 1024
-"""Bytes of a body above which its reading and translation would hold an event loop too long."""
-
-LONGEST_NAME = 256
-"""Characters of a model's name."""
-MAX_TOOLS = 2_000
-MAX_BLOCKS = 100_000
-"""Content blocks of all messages and the system prompt, those in tool results included."""
-MAX_STOPS = 64
-LONGEST_STOP = 1_000
-"""Characters of a stop sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +134,7 @@ def read_request(raw: bytes, limits: RequestLimits, *, counting: bool = False) -
     if not body.get("model"):
         raise fault("model", "Field required")
     check_name(body["model"])
-    _check_blocks(body)
+    check_blocks(body)
     messages = _messages(body, limits)
     if len(raw) > limits.max_content_bytes:
         _check_content_size(messages, limits)
@@ -177,29 +172,6 @@ def _decode(raw: bytes, limits: RequestLimits) -> dict[str, JSON]:
     if not isinstance(body, dict):
         raise ApiError.invalid(NOT_JSON)
     return body
-
-
-def check_name(model: str) -> None:
-    """A model's name has a length that a name can have. Raises a 400."""
-    if len(model) > LONGEST_NAME:
-        raise fault("model", f"String should have at most {LONGEST_NAME} characters")
-
-
-def _check_blocks(body: dict[str, JSON]) -> None:
-    """Each block costs work of its own, whatever its size."""
-    messages = body.get("messages") or []
-    contents = [m.get("content") for m in messages if isinstance(m, dict)]
-    count = sum(map(_count_blocks, contents)) + _count_blocks(body.get("system"))
-    if count > MAX_BLOCKS:
-        raise fault("messages", f"too many content blocks ({count} > {MAX_BLOCKS})")
-
-
-def _count_blocks(content: JSON) -> int:
-    """Blocks of a content, and those inside them."""
-    if not isinstance(content, list):
-        return 0
-    inner = [block.get("content") for block in content if isinstance(block, dict)]
-    return len(content) + sum(len(c) for c in inner if isinstance(c, list))
 
 
 def _check(parent: dict[str, Any], name: str, types: tuple[type, ...], path: str) -> None:

@@ -17,14 +17,8 @@ from bridge.translation.json import JSON, encode_text
 from bridge.translation.profiles import Profile
 from bridge.translation.request import vendor_tools
 from bridge.translation.request.parts import join_texts
-from bridge.translation.request.schema import (
-    MAX_TOOLS,
-    Block,
-    MessagesRequest,
-    fault,
-    inner_blocks,
-    is_custom,
-)
+from bridge.translation.request.schema import Block, MessagesRequest, fault, inner_blocks, is_custom
+from bridge.translation.sizes import MAX_TOOLS
 
 PLACEHOLDER = "DeferredToolPlaceholder"
 MAX_EXAMPLES = 3

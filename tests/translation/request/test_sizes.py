@@ -8,15 +8,17 @@ import pytest
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.schema import (
+    MessagesRequest,
+    RequestLimits,
+    read_request,
+)
+from bridge.translation.sizes import (
     LARGE,
     LONGEST_NAME,
     LONGEST_STOP,
     MAX_BLOCKS,
     MAX_STOPS,
     MAX_TOOLS,
-    MessagesRequest,
-    RequestLimits,
-    read_request,
 )
 from tests.shapes import Json
 from tests.translation.asking import text, to_backend, tool, user
