@@ -136,7 +136,8 @@ class _Writer:
         if calls:
             if not text and self._profile.null_content:
                 message["content"] = None
-            message["tool_calls"] = [self._call(call) | _kept(turn, call) for call in calls]
+            kept = _kept(turn)
+            message["tool_calls"] = [self._call(call) | kept.get(call.id, {}) for call in calls]
             self._pending.path = turn.path
         if reasoning := self._reasoning(turn, bool(calls), recent):
             message[self._profile.reasoning_history] = reasoning
@@ -242,10 +243,14 @@ def _reasoning_parts(turn: ChatTurn) -> list[ReasoningPart]:
     return [piece for piece in turn.pieces if isinstance(piece, ReasoningPart)]
 
 
-def _kept(turn: ChatTurn, call: ToolCallPart) -> ChatMessage:
-    """Members that the backend gave this call and wants back."""
-    kept = (part.kept.calls.get(call.id) for part in _reasoning_parts(turn))
-    return next(filter(None, kept), {})
+def _kept(turn: ChatTurn) -> dict[str, ChatMessage]:
+    """Members that the backend gave its calls and wants back, by the id of the call."""
+    kept: dict[str, ChatMessage] = {}
+    for part in _reasoning_parts(turn):
+        for identity, members in part.kept.calls.items():
+            if members:
+                kept.setdefault(identity, members)
+    return kept
 
 
 def _tool_message(sent_id: str, result: ToolResultPart) -> ChatMessage:
