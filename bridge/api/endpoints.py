@@ -41,7 +41,6 @@ from bridge.runtime import gateway as gateways
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import JSON, encode
-from bridge.translation.request.schema import read_request
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +196,7 @@ async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 
 
 async def _counted(gateway: Gateway, call: Call, caller: authentication.Caller) -> JSON:
-    request = read_request(call.body, gateway.limits, counting=True)
+    request = await prepare.read(call.body, gateway.limits, counting=True)
     authentication.check_model(caller, request.model)
     await prepare.wait_for_lists(gateway, request.model, caller, call.session)
     routed = prepare.route_request(gateway, request, caller, call.request_id, call.session)

@@ -21,6 +21,7 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import REFUSES, Fact, values
 from bridge.translation.json import JSON
 from bridge.translation.profiles import ModelFacts
+from bridge.translation.sizes import check_name
 
 EPOCH = "1970-01-01T00:00:00Z"
 LIFECYCLE = "active"
@@ -135,6 +136,7 @@ def model_info(name: str, facts: ModelFacts) -> JSON:
 
 def model(routes: Routes, name: str, allows: Allows = _everything) -> JSON:
     """One model by its id, a 404 when there is none."""
+    check_name(name)
     known = resolve.names(routes)
     if name not in known or not allows(name):
         raise resolve.unknown_model(routes, name, allows)

@@ -39,6 +39,7 @@ from bridge.translation.request.translate import ChatRequest
 from bridge.translation.response.events import Event
 from bridge.translation.response.stream_options import StreamOptions
 from bridge.translation.response.translate import MAX_REPLY_BYTES, Answer
+from bridge.translation.sizes import LARGE
 
 logger = logging.getLogger(__name__)
 debug = logging.getLogger("bridge.debug")
@@ -151,7 +152,7 @@ async def open_answer(
         record.attempts += 1
         record.connected_after = record.headers_after = None
         try:
-            body = _content(order, record, prefixes)
+            body = await _written(order, record, prefixes)
             prefixes = None  # a second try is the same turn
             opened = await _attempt(upstream, order, body, record, accepted)
         except ApiError as error:
@@ -254,6 +255,13 @@ async def _attempt(
             await read_ahead.aclose()
         await reply.aclose()
         raise
+
+
+async def _written(order: UpstreamRequest, record: Record, prefixes: Prefixes | None) -> bytes:
+    """The body to send. A large one is written in a thread."""
+    if order.chat.size > LARGE:
+        return await asyncio.to_thread(_content, order, record, prefixes)
+    return _content(order, record, prefixes)
 
 
 def _content(order: UpstreamRequest, record: Record, prefixes: Prefixes | None) -> bytes:

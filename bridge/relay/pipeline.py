@@ -26,13 +26,13 @@ from bridge.keys.authentication import Caller, KeyEnded
 from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.exchange import Call, Exchange, Head
-from bridge.relay.prepare import route_request, wait_for_lists
+from bridge.relay.prepare import read, route_request, wait_for_lists
 from bridge.relay.pump import pump, to_bytes
 from bridge.routing import resolve
 from bridge.runtime.gateway import STARTING, Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import encode
-from bridge.translation.request.schema import MessagesRequest, read_request
+from bridge.translation.request.schema import MessagesRequest
 from bridge.translation.response import events
 from bridge.translation.response.events import Event
 from bridge.translation.response.fold import Fold, fold
@@ -81,7 +81,7 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     caller = _authenticated(exchange)
     if call.fault is not None:
         raise call.fault
-    request = read_request(call.body, gateway.limits)
+    request = await read(call.body, gateway.limits)
     record.asked_model, record.streamed = request.model, request.stream
     authentication.check_model(caller, request.model)
     await wait_for_lists(gateway, request.model, caller, call.session)

@@ -32,9 +32,10 @@ from bridge.translation.profiles import (
     parses_calls,
 )
 from bridge.translation.request import overrides, thinking
-from bridge.translation.request.schema import MessagesRequest, has_pdf
+from bridge.translation.request.schema import MessagesRequest, RequestLimits, has_pdf, read_request
 from bridge.translation.request.translate import ChatRequest, TranslationOptions, to_chat
 from bridge.translation.response.stream_options import StreamOptions
+from bridge.translation.sizes import LARGE
 
 NO_REMEDY = Remedy()
 
@@ -51,6 +52,13 @@ class RoutedRequest:
     message_id: str
     session: str
     asked: int
+
+
+async def read(body: bytes, limits: RequestLimits, *, counting: bool = False) -> MessagesRequest:
+    """The request in this body, checked. Raises ApiError. A large one is read in a thread."""
+    if len(body) > LARGE:
+        return await asyncio.to_thread(read_request, body, limits, counting=counting)
+    return read_request(body, limits, counting=counting)
 
 
 def forwarded_key(gateway: Gateway, caller: Caller, backend: BackendConfig) -> str:
@@ -88,10 +96,11 @@ async def translate(
 ) -> ChatRequest:
     """What is sent to this target; `facts` are those of its model. Raises ApiError.
 
-    Reading a PDF takes its time, so a request that brings one is translated in a thread.
+    Reading a PDF takes its time, and so does a large body: these are translated in a thread.
     """
     known = gateway.learned.applied(target) if facts is None else facts
-    if settings.PDF_TEXT_EXTRACTION and has_pdf(routed.request):
+    has_file = settings.PDF_TEXT_EXTRACTION and has_pdf(routed.request)
+    if has_file or routed.request.size > LARGE:
         return await asyncio.to_thread(_translate, gateway, routed.request, target, known)
     return _translate(gateway, routed.request, target, known)
 

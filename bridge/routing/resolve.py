@@ -25,6 +25,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import islice
 from urllib.parse import urlsplit
 
 from bridge.routing.rendezvous import ranked
@@ -33,8 +34,11 @@ from bridge.translation.facts import Fact
 from bridge.translation.profiles import ModelFacts, Profile
 from bridge.translation.request import overrides
 from bridge.translation.request.overrides import Overrides
+from bridge.translation.sizes import LONGEST_NAME
 
 MAX_SUGGESTIONS = 20
+MAX_COMPARED = 2_000
+"""Known names that are compared with an unknown one."""
 CATCH_ALL = "*"
 _COMMON = re.compile("anthropic/|claude|-")
 NO_BACKEND = "No backend is enabled in this gateway"
@@ -329,9 +333,11 @@ def unknown_model(
 
 def suggestions(name: str, known: Iterable[str]) -> list[str]:
     """Known names, the most similar first, at most 20."""
-    wanted = name.lower()
+    matcher = difflib.SequenceMatcher(None, "", name[:LONGEST_NAME].lower())
 
     def similarity(candidate: str) -> float:
-        return difflib.SequenceMatcher(None, wanted, candidate.lower()).quick_ratio()
+        matcher.set_seq1(candidate[:LONGEST_NAME].lower())
+        return matcher.quick_ratio()
 
-    return sorted(known, key=similarity, reverse=True)[:MAX_SUGGESTIONS]
+    compared = islice(known, MAX_COMPARED)
+    return sorted(compared, key=similarity, reverse=True)[:MAX_SUGGESTIONS]

@@ -23,22 +23,54 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED_NUL = b"\\u0000"
 
 
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.S)
+"""A string of a document, or what is left of one at its end: each byte is looked at once."""
+_BEHIND = (b",", b"[", b"{")
+"""Each value but the first stands behind one of these."""
+
+MAX_NODES = 1_000_000
+"""Values in one document: a megabyte of brackets becomes two hundred megabytes of lists."""
+
+
 class TooDeep(ValueError):
     """The document is nested deeper than anything sensible, or than this process can follow."""
 
 
-def decode(raw: bytes, *, replacement: str = "\ufffd") -> JSON:
+class TooManyNodes(ValueError):
+    """The document has more values than anything sensible."""
+
+
+def decode(raw: bytes, *, replacement: str = "\ufffd", max_nodes: int = MAX_NODES) -> JSON:
     """Decode one document. Unpaired surrogates become `replacement`, NUL characters vanish.
 
-    Raises TooDeep or, for anything that is not JSON in UTF-8, ValueError.
+    Raises TooDeep, TooManyNodes or, for anything that is not JSON in UTF-8, ValueError.
     """
+    if nodes_exceed(raw, max_nodes):
+        raise TooManyNodes
     try:
         value = _decode(raw)
+        return _mended(value, replacement) if _ESCAPED_NUL in raw else value
     except RecursionError:
         raise TooDeep from None
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         return _decode_slowly(raw, replacement)
-    return _mended(value, replacement) if _ESCAPED_NUL in raw else value
+
+
+def nodes_exceed(raw: bytes, limit: int) -> bool:
+    """Whether a document has more than so many values. Bytes inside strings are none."""
+    if len(raw) <= limit or sum(map(raw.count, _BEHIND)) <= limit:
+        return False
+    nodes, at = 1, 0
+    for found in _STRING.finditer(raw):
+        nodes += _values_between(raw, at, found.start())
+        at = found.end()
+        if nodes > limit:
+            return True
+    return nodes + _values_between(raw, at, len(raw)) > limit
+
+
+def _values_between(raw: bytes, start: int, end: int) -> int:
+    return sum(raw.count(mark, start, end) for mark in _BEHIND)
 
 
 def _decode_slowly(raw: bytes, replacement: str) -> JSON:

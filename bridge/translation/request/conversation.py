@@ -15,6 +15,7 @@ Inputs are never changed; ids that two calls share get a suffix, on the call and
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,19 +52,26 @@ ChatMessage = dict[str, JSON]
 class Pending:
     """The calls of the assistant message just written that wait for their results.
 
-    Pairs of (the client's id, the id sent), in order; the two differ where an id came twice.
+    `calls` leads from the id sent to the client's id, in order; the two differ where an id came
+    twice. `_waiting` leads back.
     """
 
-    calls: list[tuple[str, str]] = field(default_factory=list)
+    calls: dict[str, str] = field(default_factory=dict)
     path: str = ""
+    _waiting: dict[str, deque[str]] = field(default_factory=dict)
+
+    def add(self, client_id: str, sent: str) -> None:
+        self.calls[sent] = client_id
+        self._waiting.setdefault(client_id, deque()).append(sent)
 
     def answer(self, client_id: str) -> str | None:
         """The id sent for the first waiting call with this id; it waits no longer."""
-        for position, (wanted, sent) in enumerate(self.calls):
-            if wanted == client_id:
-                del self.calls[position]
-                return sent
-        return None
+        waiting = self._waiting.get(client_id)
+        if not waiting:
+            return None
+        sent = waiting.popleft()
+        del self.calls[sent]
+        return sent
 
 
 def merge(turns: list[ChatTurn]) -> list[ChatTurn]:
@@ -102,6 +110,7 @@ class _Writer:
         self._style = STYLES[profile.tool_id_style]
         self._messages: list[ChatMessage] = []
         self._taken: set[str] = set()
+        self._suffix: dict[str, int] = {}
         self._pending = Pending()
         self._calls = 0
 
@@ -127,7 +136,8 @@ class _Writer:
         if calls:
             if not text and self._profile.null_content:
                 message["content"] = None
-            message["tool_calls"] = [self._call(call) | _kept(turn, call) for call in calls]
+            kept = _kept(turn)
+            message["tool_calls"] = [self._call(call) | kept.get(call.id, {}) for call in calls]
             self._pending.path = turn.path
         if reasoning := self._reasoning(turn, bool(calls), recent):
             message[self._profile.reasoning_history] = reasoning
@@ -151,11 +161,12 @@ class _Writer:
     def _call(self, call: ToolCallPart) -> ChatMessage:
         self._calls += 1
         wanted = self._style(call.id or f"call_{self._calls}", call.name, self._calls - 1)
-        sent, number = wanted, 2
+        sent, number = wanted, self._suffix.get(wanted, 2)
         while sent in self._taken:
             sent, number = f"{wanted}_{number}", number + 1
+        self._suffix[wanted] = number
         self._taken.add(sent)
-        self._pending.calls.append((call.id, sent))
+        self._pending.add(call.id, sent)
         function = {"name": call.name, "arguments": call.arguments}
         return {"id": sent, "type": "function", "function": function}
 
@@ -168,9 +179,9 @@ class _Writer:
         if self._strict:
             raise ApiError.invalid(
                 f"{path}: `tool_use` ids were found without `tool_result` blocks "
-                f"immediately after: {', '.join(client_id for client_id, _ in unanswered)}"
+                f"immediately after: {', '.join(unanswered.values())}"
             )
-        for _, sent in unanswered:
+        for sent in unanswered:
             self._messages.append({"role": "tool", "tool_call_id": sent, "content": NOT_EXECUTED})
 
     # --- the user's side ---
@@ -232,10 +243,14 @@ def _reasoning_parts(turn: ChatTurn) -> list[ReasoningPart]:
     return [piece for piece in turn.pieces if isinstance(piece, ReasoningPart)]
 
 
-def _kept(turn: ChatTurn, call: ToolCallPart) -> ChatMessage:
-    """Members that the backend gave this call and wants back."""
-    kept = (part.kept.calls.get(call.id) for part in _reasoning_parts(turn))
-    return next(filter(None, kept), {})
+def _kept(turn: ChatTurn) -> dict[str, ChatMessage]:
+    """Members that the backend gave its calls and wants back, by the id of the call."""
+    kept: dict[str, ChatMessage] = {}
+    for part in _reasoning_parts(turn):
+        for identity, members in part.kept.calls.items():
+            if members:
+                kept.setdefault(identity, members)
+    return kept
 
 
 def _tool_message(sent_id: str, result: ToolResultPart) -> ChatMessage:

@@ -97,9 +97,9 @@ class ChatTurn:
 
 def join_texts(texts: list[str]) -> str:
     """Texts of neighbouring blocks as one: a blank line where neither side has white space."""
-    joined = ""
-    for text in texts:
-        if joined and text and not joined[-1].isspace() and not text[0].isspace():
-            joined += "\n\n"
-        joined += text
-    return joined
+    joined: list[str] = []
+    for text in filter(None, texts):
+        if joined and not joined[-1][-1].isspace() and not text[0].isspace():
+            joined.append("\n\n")
+        joined.append(text)
+    return "".join(joined)

@@ -8,11 +8,26 @@ vendor's API does (``messages.2.content.0.type: Field required``), so that its u
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.json import JSON, TooDeep, decode, depth_exceeds, encode
+from bridge.translation.json import (
+    JSON,
+    MAX_NODES,
+    TooDeep,
+    TooManyNodes,
+    decode,
+    depth_exceeds,
+    encode,
+)
+from bridge.translation.sizes import (
+    LONGEST_STOP,
+    MAX_STOPS,
+    MAX_TOOLS,
+    check_blocks,
+    check_name,
+)
 
 Block = dict[str, JSON]
 
@@ -41,7 +56,10 @@ class InputMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessagesRequest:
-    """A request that passed; `body` is the whole of it, for the fields read in one place only."""
+    """A request that passed; `body` is the whole of it, for the fields read in one place only.
+
+    `size`: bytes of its JSON.
+    """
 
     model: str
     messages: tuple[InputMessage, ...]
@@ -52,6 +70,7 @@ class MessagesRequest:
     tool_choice: dict[str, JSON] | None
     stop_sequences: tuple[str, ...]
     body: dict[str, JSON]
+    size: int = field(default=0, compare=False)
 
 
 _STRING: tuple[type, ...] = (str,)
@@ -114,6 +133,8 @@ def read_request(raw: bytes, limits: RequestLimits, *, counting: bool = False) -
         _check(body, name, types, name)
     if not body.get("model"):
         raise fault("model", "Field required")
+    check_name(body["model"])
+    check_blocks(body)
     messages = _messages(body, limits)
     if len(raw) > limits.max_content_bytes:
         _check_content_size(messages, limits)
@@ -128,6 +149,7 @@ def read_request(raw: bytes, limits: RequestLimits, *, counting: bool = False) -
         tool_choice=_tool_choice(body.get("tool_choice"), tools),
         stop_sequences=_stop_sequences(body.get("stop_sequences") or []),
         body=body,
+        size=len(raw),
     )
 
 
@@ -137,6 +159,9 @@ def _decode(raw: bytes, limits: RequestLimits) -> dict[str, JSON]:
         too_deep = depth_exceeds(body, limits.max_json_depth)
     except TooDeep:
         too_deep = True
+    except TooManyNodes:
+        message = f"Request body holds too many values (more than {MAX_NODES})"
+        raise ApiError.invalid(message) from None
     except ValueError:
         raise ApiError.invalid(NOT_JSON) from None
     if too_deep:
@@ -299,6 +324,8 @@ def _system_texts(blocks: list[JSON]) -> Iterator[str]:
 
 def _tools(body: dict[str, JSON]) -> tuple[dict[str, JSON], ...]:
     tools = body.get("tools") or []
+    if len(tools) > MAX_TOOLS:
+        raise fault("tools", f"too many tools ({len(tools)} > {MAX_TOOLS})")
     seen: set[str] = set()
     for i, tool in enumerate(tools):
         if not isinstance(tool, dict):
@@ -335,7 +362,13 @@ def _tool_choice(choice: JSON, tools: tuple[dict[str, JSON], ...]) -> dict[str, 
 
 
 def _stop_sequences(sequences: list[JSON]) -> tuple[str, ...]:
+    if len(sequences) > MAX_STOPS:
+        count = f"{len(sequences)} > {MAX_STOPS}"
+        raise fault("stop_sequences", f"too many stop sequences ({count})")
     for i, sequence in enumerate(sequences):
+        if isinstance(sequence, str) and len(sequence) > LONGEST_STOP:
+            problem = f"String should have at most {LONGEST_STOP} characters"
+            raise fault(f"stop_sequences.{i}", problem)
         if not isinstance(sequence, str):
             raise fault(f"stop_sequences.{i}", "Input should be a valid string")
     return tuple(dict.fromkeys(s for s in sequences if s.strip()))

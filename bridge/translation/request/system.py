@@ -37,11 +37,9 @@ def message_text(message: InputMessage) -> str:
     return join_texts([_without_billing_line(text) for text in texts])
 
 
-def expired(messages: Sequence[InputMessage], position: int) -> bool:
+def expired(message: InputMessage, is_followed: bool) -> bool:
     """The message was for one turn, and the user has spoken since."""
-    if messages[position].clear_at != "next_user_message":
-        return False
-    return any(later.role == "user" for later in messages[position + 1 :])
+    return is_followed and message.clear_at == "next_user_message"
 
 
 def later_instruction(text: str, manner: str) -> Part:

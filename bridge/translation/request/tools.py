@@ -18,6 +18,7 @@ from bridge.translation.profiles import Profile
 from bridge.translation.request import vendor_tools
 from bridge.translation.request.parts import join_texts
 from bridge.translation.request.schema import Block, MessagesRequest, fault, inner_blocks, is_custom
+from bridge.translation.sizes import MAX_TOOLS
 
 PLACEHOLDER = "DeferredToolPlaceholder"
 MAX_EXAMPLES = 3
@@ -108,6 +109,8 @@ def to_toolbox(
 ) -> ToolFields:
     """`server_tools` says what becomes of tools that only the vendor can run: drop, error, auto."""
     tools, changes = _with_additions(request)
+    if len(tools) > MAX_TOOLS:
+        raise fault("tools", f"too many tools ({len(tools)} > {MAX_TOOLS})")
     kept, dropped = _runnable(tools, server_tools)
     shown = _visible(kept, request, changes, searchable=any(map(_searches, tools)))
     functions = [_function(tool, names, profile) for tool in shown]

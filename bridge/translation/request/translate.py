@@ -88,6 +88,7 @@ class ChatRequest:
     """What goes to the backend, and what its answer will need.
 
     prompt_tokens    an estimate by size, of `text_bytes` of text and `media` images or files
+    size             bytes of the body's JSON
     prefill          what the backend will repeat at the start of its answer
     stops            sequences that the gateway looks for itself
     learnt           facts without which another request would have been sent
@@ -104,6 +105,7 @@ class ChatRequest:
     prompt_tokens: int
     text_bytes: int
     media: int
+    size: int = 0
     learnt: tuple[Fact, ...] = ()
     can_narrow: bool = False
     may_stop_thinking: bool = False
@@ -152,8 +154,9 @@ def to_chat(
         dropped += sorted(left_out & optional.CLIENTS)
     body["stream"] = False
     # Measured as a plain request: how the answer is sent changes nothing of the prompt.
-    size, media = measure(body, len(encode(body)))
-    prompt = estimate(size, media, options.bytes_per_token)
+    size = len(encode(body))
+    text_bytes, media = measure(body, size)
+    prompt = estimate(text_bytes, media, options.bytes_per_token)
     left_out |= _add_stream(body, request.stream or profile.stream_only, facts)
     body[profile.token_limit_field] = clamp(request.max_tokens, prompt, facts)
     named = tuple(dict.fromkeys(dropped))
@@ -166,8 +169,9 @@ def to_chat(
         prefill=_echoed(messages, profile),
         one_call=tool_fields.one_call,
         prompt_tokens=prompt,
-        text_bytes=size,
+        text_bytes=text_bytes,
         media=media,
+        size=size,
         learnt=made_a_difference(facts.learnt, Translated(request, body, named, left_out)),
         can_narrow=not profile.schema_strip and not {"tools", "response_format"}.isdisjoint(body),
         may_stop_thinking=_may_stop_thinking(body, profile, facts),
@@ -253,6 +257,7 @@ def _turns(
     turns: list[ChatTurn] = []
     early: list[str] = []
     answered = False
+    last_of_user = max((i for i, m in enumerate(messages) if m.role == "user"), default=-1)
     for i, message in enumerate(messages):
         context.role = message.role
         path = f"messages.{i}"
@@ -260,7 +265,7 @@ def _turns(
             answered = answered or message.role == "assistant"
             turns += _own_turns(message, context, path)
             continue
-        text = "" if system.expired(messages, i) else system.message_text(message)
+        text = "" if system.expired(message, i < last_of_user) else system.message_text(message)
         if text and (not answered or profile.inline_system == "merge"):
             early.append(text)
         elif text:

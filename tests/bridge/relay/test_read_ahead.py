@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.relay.read_ahead import MAX_AHEAD, ReadAhead
+from bridge.relay.read_ahead import MAX_AHEAD, MAX_PORTION, ReadAhead
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.translate import TOO_LARGE
 
@@ -163,4 +163,18 @@ async def test_more_than_the_limit_is_an_error() -> None:
         await read_ahead.take(WAIT)
     assert (caught.value.status, caught.value.message) == (502, TOO_LARGE)
     assert source.given == 3
+    await read_ahead.aclose()
+
+
+async def test_what_piled_up_comes_in_portions_with_others_between() -> None:
+    """Ours: a megabyte of events at once would hold the loop."""
+    source, turns = Source(), []
+    source.put(b"x" * (MAX_PORTION * 2 + 1), None)
+    read_ahead = ReadAhead(source.stream())
+    sizes = []
+    while data := await read_ahead.take(WAIT):
+        sizes.append(len(data))
+        asyncio.get_running_loop().call_soon(turns.append, len(sizes))
+    assert sizes == [MAX_PORTION, MAX_PORTION, 1]
+    assert turns[:2] == [1, 2]
     await read_ahead.aclose()

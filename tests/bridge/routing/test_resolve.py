@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.routing.resolve import (
+    MAX_COMPARED,
     NO_BACKEND,
     Alias,
     BackendConfig,
@@ -187,6 +188,13 @@ def test_at_most_twenty_names_are_suggested() -> None:
     """wire E1: max 20."""
     known = [f"model-{i}" for i in range(300)]
     assert len(suggestions("model", known)) == 20
+
+
+def test_only_the_first_names_are_compared() -> None:
+    """Ours: a list of any length costs no more."""
+    known = [f"model-{i}" for i in range(MAX_COMPARED)]
+    assert suggestions("modell", [*known, "modell"])[0] != "modell"
+    assert suggestions("modell", ["modell", *known])[0] == "modell"
 
 
 def test_names_are_aliases_first_and_no_globs() -> None:

@@ -136,4 +136,4 @@ def test_parts_of_the_module_alone() -> None:
     messages = ask(messages=[system("a", "b"), ONCE, user("c")]).messages
     assert leading_system(["a", BILLING, "", "b"], ["c"]) == "a\n\nb\n\nc"
     assert message_text(messages[0]) == "a\n\nb"
-    assert [expired(messages, i) for i in range(3)] == [False, True, False]
+    assert [expired(message, i < 2) for i, message in enumerate(messages)] == [False, True, False]

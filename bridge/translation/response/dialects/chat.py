@@ -26,6 +26,8 @@ from bridge.translation.response.dialects.chat_content import read_content, reas
 from bridge.translation.response.dialects.chat_usage import read_usage, usage_of
 
 MAX_BAD_PAYLOADS = 3
+MAX_NODES = 200_000
+"""Values in one event, or in a plain reply. An answer has a few dozen beside its text."""
 DONE = b"[DONE]"
 _KEPT = ("extra_content", "thought_signature", "provider_specific_fields")
 """Members of a call that vendors sign it with, and want back."""
@@ -70,7 +72,7 @@ class ChunkReader:
         if payload.strip() == DONE:
             return [Done()]
         try:
-            chunk = decode(payload)
+            chunk = decode(payload, max_nodes=MAX_NODES)
         except ValueError:
             return self._unreadable(payload)
         self._bad = 0
@@ -124,7 +126,7 @@ def _delta_of(choice: dict[str, JSON], whole: bool) -> JSON:
 def read_reply(raw: bytes, reader: ChunkReader | None = None) -> Iterator[Delta]:
     """The deltas of a complete, plain reply. Raises ApiError when it is no such reply."""
     try:
-        reply = decode(raw.strip())
+        reply = decode(raw.strip(), max_nodes=MAX_NODES)
     except ValueError:
         raise ApiError.bad_gateway("Backend returned an unreadable reply") from None
     if isinstance(reply, list) and any(map(_error_in, reply)):

@@ -27,6 +27,7 @@ from bridge.translation.response.text_calls.tools import Tools
 
 PIECE = 4096
 LONGEST_MARK = INDENT + max(len(opener) for opener in (*MARKED, *WHOLE))
+_LEADERS = frozenset(opener[0] for opener in (*MARKED, *WHOLE))
 _UNDECIDED = "undecided"
 MOST_READ_AGAIN = 256 * 1024
 """Characters of an answer that may be read in vain. Behind them all is text: reading the same
@@ -189,6 +190,8 @@ class _Watcher:
     def _format_at(self, line: str) -> Format | str | None:
         """The format whose mark begins this line; or that more of the line must be seen."""
         start = line.lstrip(" ")
+        if start and start[0] not in _LEADERS:
+            return None
         if len(line) - len(start) > INDENT or self._quoting.is_open:
             return None
         for table in (MARKED, self._whole if self._at_start else {}):
