@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sys
 from importlib import import_module
 from typing import Any
 
-from django.conf import settings
-
 from bridge.api.request_body import Receive, Scope, Send
-from bridge.runtime import gateway
+from bridge.runtime import ending, gateway
+from bridge.runtime.ending import Ending
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
@@ -20,36 +18,53 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
         if message["type"] == "lifespan.startup":
             gateway.current()
-            _drain_on_signal()
+            end = Ending(_stop_uvicorn())
+            ending.follow_parent()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await gateway.close()
+            if end.has_begun:
+                ending.end_within(ending.EXIT_SECONDS)
             await send({"type": "lifespan.shutdown.complete"})
             return
 
 
-def _drain_on_signal() -> None:
-    """Uvicorn waits for its connections when told to stop; drain the gateway meanwhile."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        of_server = signal.getsignal(number)
-        if callable(of_server):
-            loop.add_signal_handler(number, _stop, loop, of_server, number)
+def _stop_uvicorn() -> Any:
+    """What uvicorn itself does at a signal: it stops to listen, and waits for its connections."""
+    handlers = {number: signal.getsignal(number) for number in ending.SIGNALS}
 
+    def stop(number: int) -> None:
+        handler = handlers[signal.Signals(number)]
+        if callable(handler):
+            handler(number, None)
 
-def _stop(loop: asyncio.AbstractEventLoop, of_server: Any, number: int) -> None:
-    loop.create_task(gateway.current().drain(settings.DRAIN_SECONDS))
-    of_server(number, None)
+    return stop
 
 
 def adapt_server() -> None:
     """Bring the limits of connections into the server that this process runs.
 
-    Under daphne, also open the gateway as soon as its reactor runs; daphne has no such event.
+    Under daphne, also open and close the gateway, of which daphne has no events.
     """
     if "uvicorn.protocols.http.httptools_impl" in sys.modules:
         import_module("bridge.http.uvicorn").adapt()
     reactor = sys.modules.get("twisted.internet.reactor")
     if reactor is not None and "daphne.server" in sys.modules:
-        import_module("bridge.http.daphne").adapt()
-        reactor.callWhenRunning(reactor.callLater, 0, gateway.current)
+        daphne = import_module("bridge.http.daphne")
+        daphne.adapt()
+        reactor.callWhenRunning(reactor.callLater, 0, _run_with_daphne, daphne.Server)
+
+
+def _run_with_daphne(servers: Any) -> None:
+    """The gateway opens, and what runs is ended well when a signal comes."""
+    gateway.current()
+    server = servers.running
+    if server is None:  # the application was imported by something else
+        return
+
+    async def leave() -> None:
+        await gateway.close()
+        ending.end_within(ending.EXIT_SECONDS)
+        server.leave()
+
+    Ending(lambda number: server.stop_listening(), leave)

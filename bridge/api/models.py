@@ -26,12 +26,16 @@ from bridge.translation.sizes import check_name
 EPOCH = "1970-01-01T00:00:00Z"
 LIFECYCLE = "active"
 """All that is listed can be used; a backend says nothing of retirement."""
+DRAINING = "draining"
 MAX_PAGE = 1000
 DEFAULT_PAGE = 20
 
 
 def health(gateway: Gateway) -> tuple[int, JSON]:
-    """(status, body) of /health: 200 while any backend would be called, else 503."""
+    """(status, body) of /health: 200 while any backend would be called, else 503.
+
+    503 as well while the process ends, so that a front sends no more to a connection it has.
+    """
     backends = gateway.snapshot.routes.backends
     failing = sorted(trouble.name for trouble in gateway.background.troubles())
     limits = gateway.limiter.state
@@ -40,7 +44,7 @@ def health(gateway: Gateway) -> tuple[int, JSON]:
     if whole is Overall.OK and failing:
         whole = Overall.DEGRADED
     body = {
-        "status": whole.value,
+        "status": DRAINING if gateway.is_draining else whole.value,
         "version": settings.VERSION,
         "demo": gateway.snapshot.is_demo,
         "models_known": len(resolve.names(gateway.snapshot.routes)),
@@ -49,7 +53,7 @@ def health(gateway: Gateway) -> tuple[int, JSON]:
         "limits": {"shared": limits.is_shared, "problem": limits.problem},
         "backends": {b.name: _condition(gateway, b, states[b.name]) for b in backends},
     }
-    return (503 if whole is Overall.UNHEALTHY else 200), body
+    return (503 if gateway.is_draining or whole is Overall.UNHEALTHY else 200), body
 
 
 def _condition(gateway: Gateway, backend: BackendConfig, status: BackendStatus) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from django.conf import settings
 from bridge.translation.errors.api_error import ApiError
 
 SWEEP_SECONDS = 0.5
+FINISH_TICK = 0.05
 LINGER_SECONDS = 10.0
 """How long a client may go on sending a body that nobody reads, so that it sees the answer."""
 MOST_LINGERING = 64
@@ -40,6 +41,14 @@ class Transport(Protocol):
 
     def abort(self) -> None:
         """Close at once, whatever is unsent."""
+        ...
+
+    def is_busy(self) -> bool:
+        """Whether a request is being answered, or its answer is not sent yet."""
+        ...
+
+    def finish(self) -> None:
+        """Close, after the answer that is under way if one is."""
         ...
 
 
@@ -90,6 +99,7 @@ class Connections:
     """The open ones. Made for one event loop."""
 
     def __init__(self) -> None:
+        self.is_draining = False
         self._open: set[Connection] = set()
         self._by_address: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
@@ -115,6 +125,30 @@ class Connections:
         self._by_address[connection.address] -= 1
         if not self._by_address[connection.address]:
             del self._by_address[connection.address]
+
+    # --- the end of the process ---
+
+    def drain(self) -> None:
+        """From here on the next answer on each connection is its last."""
+        self.is_draining = True
+        for connection in self._open:
+            if connection.transport.is_busy():
+                connection.transport.finish()
+
+    def is_busy(self) -> bool:
+        return any(connection.transport.is_busy() for connection in self._open)
+
+    async def finish(self, seconds: float) -> None:
+        """Close all of them; those that take longer at once."""
+        deadline = _now() + seconds
+        for connection in list(self._open):
+            connection.transport.finish()
+        while self._open and _now() < deadline:
+            await asyncio.sleep(FINISH_TICK)
+        for connection in list(self._open):
+            connection.transport.abort()
+
+    # --- limits ---
 
     def may_linger(self) -> bool:
         return sum(each.ends_at is not None for each in self._open) < MOST_LINGERING

@@ -12,24 +12,35 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
 from typing import Any
 
 import daphne.cli
 import daphne.server
 from daphne.http_protocol import HTTPFactory, WebRequest
 from django.conf import settings
+from twisted.internet import reactor as installed_reactor
 from twisted.web import http
 
 from bridge.http import connections, heads
 from bridge.http.incoming import Incoming
 from bridge.translation.errors.api_error import ApiError
 
+reactor: Any = installed_reactor
+
 
 class Sender:
     """A Twisted transport, as the registry of connections sees it."""
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: Any, channel: Channel) -> None:
         self._transport = transport
+        self._channel = channel
+
+    def is_busy(self) -> bool:
+        return self._channel.is_answering() or self.unsent() > 0
+
+    def finish(self) -> None:
+        self._channel.finish()
 
     def unsent(self) -> int:
         buffer = self._transport
@@ -100,7 +111,7 @@ class Request(WebRequest):
         closes = any(n.lower() == b"connection" and v.lower() == b"close" for n, v in headers)
         if closes:
             self._line.persistent = False
-        elif not self.incoming.is_complete:
+        elif self._line.open.is_draining or not self.incoming.is_complete:
             self._line.persistent = False
             self.responseHeaders.setRawHeaders(b"connection", [b"close"])
 
@@ -131,7 +142,7 @@ class Channel(http.HTTPChannel):
         super().connectionMade()
         self.open = connections.current()
         peer = str(getattr(self.transport.getPeer(), "host", ""))
-        self.connection, refusal = self.open.open(peer, Sender(self.transport))
+        self.connection, refusal = self.open.open(peer, Sender(self.transport, self))
         if refusal is not None:
             self.refuse(refusal)
 
@@ -193,7 +204,8 @@ class Channel(http.HTTPChannel):
         request = self.requests[-1]
         self.connection.has_head()
         self._head_bytes = 0
-        self.persistent = self.checkPersistence(request, self._version)
+        persists = self.checkPersistence(request, self._version)
+        self.persistent = persists and not self.open.is_draining
         request.gotLength(self.length)
         self._has_body = self.length != 0
         self._idle_time = self.setTimeout(None)
@@ -218,6 +230,17 @@ class Channel(http.HTTPChannel):
         socket.connectionLost = connectionLost
 
     # --- ending ---
+
+    def is_answering(self) -> bool:
+        """Not while a head is incomplete, nor where a websocket has taken over."""
+        is_own = self.transport.protocol is self
+        return bool(self.requests) and is_own and self.connection.head_since is None
+
+    def finish(self) -> None:
+        """Close, after the answer that is under way if one is."""
+        self.persistent = False
+        if not (self.is_answering() or self._discards):
+            self.transport.loseConnection()
 
     def requestDone(self, request: Any) -> None:
         if self._has_body:  # nobody wanted the rest of it
@@ -278,6 +301,44 @@ class Factory(HTTPFactory):
 
 class Server(daphne.server.Server):
     """Daphne, whose applications receive and send by the classes above."""
+
+    running: Server | None = None
+    """That of this process."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._ports: list[Any] = []
+        Server.running = self
+
+    def listen_success(self, port: Any) -> None:
+        self._ports.append(port)
+        super().listen_success(port)
+
+    def when_running(self, do: Any, *arguments: Any) -> None:
+        reactor.callWhenRunning(do, *arguments)
+
+    def adopt(self, sockets: list[socket.socket]) -> None:
+        """Serve on sockets that listen already; daphne itself only knows addresses."""
+        for each in sockets:
+            port = reactor.adoptStreamPort(each.fileno(), each.family, self.http_factory)
+            each.close()  # what was adopted is a copy
+            self.listen_success(port)
+
+    def stop_listening(self) -> None:
+        for port in self._ports:
+            port.stopListening()
+
+    def leave(self) -> None:
+        """End the server, and with it the process."""
+        if reactor.running:
+            reactor.stop()
+
+    def kill_all_applications(self) -> Any:
+        """Also where a connection has nothing that runs, at which daphne would give up."""
+        idle = [c for c, known in self.connections.items() if "application_instance" not in known]
+        for connection in idle:
+            del self.connections[connection]
+        return super().kill_all_applications()
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if not isinstance(protocol, Request):

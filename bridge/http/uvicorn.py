@@ -22,11 +22,18 @@ HEADER_OVERHEAD = len(b": \r\n")
 class Sender:
     """A transport, as the registry of connections sees it."""
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: Any, protocol: Protocol) -> None:
         self._transport = transport
+        self._protocol = protocol
 
     def unsent(self) -> int:
         return int(self._transport.get_write_buffer_size())
+
+    def is_busy(self) -> bool:
+        return self._protocol.is_answering() or self.unsent() > 0
+
+    def finish(self) -> None:
+        self._protocol.finish()
 
     def abort(self) -> None:
         self._transport.abort()
@@ -69,7 +76,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.open = connections.current()
         peer = self.client[0] if self.client else ""
-        self.connection, refusal = self.open.open(peer, Sender(transport))
+        self.connection, refusal = self.open.open(peer, Sender(transport, self))
         if refusal is not None:
             self.refuse(refusal)
 
@@ -114,12 +121,27 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self.connection.has_head()
         super().on_headers_complete()
+        if self.open.is_draining and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         too_large = self._fields_bytes > heads.MAX_HEAD_BYTES
         self.refuse(heads.TOO_LARGE if too_large else heads.MALFORMED)
 
     # --- ending ---
+
+    def is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def finish(self) -> None:
+        """Close, after the answer that is under way if one is."""
+        if not self._discards:
+            super().shutdown()
+
+    def shutdown(self) -> None:
+        """The server ends. What is idle may ask once more, until `runtime.ending` closes it."""
+        if self.is_answering():
+            super().shutdown()
 
     def refuse(self, error: ApiError) -> None:
         """Answer without a request, and close."""

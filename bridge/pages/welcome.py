@@ -12,6 +12,7 @@ from bridge.configuration.snapshot import DEMO_CONTEXT, DEMO_MODEL
 from bridge.runtime import gateway
 
 _STATES = {
+    models.DRAINING: ("warn", "Restarting"),
     "ok": ("good", "Serving"),
     "degraded": ("warn", "Degraded"),
     "unhealthy": ("bad", "Not serving"),

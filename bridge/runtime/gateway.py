@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
@@ -101,6 +101,7 @@ class Gateway:
         self.prefixes = Prefixes()
         self.counting = Places(COUNTING_AT_ONCE, COUNTING_WAITING, COUNTING_BYTES)
         self._primed = asyncio.Event()
+        self.is_draining = False
         self.exchanges: set[Stoppable] = set()
         self.activity = ActivityPublisher(self.exchanges, self.ledger)
         self.background = Background()
@@ -166,14 +167,28 @@ class Gateway:
         except TimeoutError:
             raise ApiError(529, STARTING, retry_after=START_SECONDS) from None
 
-    async def drain(self, seconds: float) -> None:
-        """Let running requests finish; end what is left after that many seconds."""
+    async def drain(
+        self,
+        seconds: float,
+        is_busy: Callable[[], bool] = lambda: False,
+        at_once: asyncio.Event | None = None,
+    ) -> None:
+        """Let running requests finish; end what is left after that many seconds, or `at_once`.
+
+        `is_busy`: whether a connection has a request that has not come to the gateway yet, or an
+        answer that has not reached its client.
+        """
+        self.is_draining = True
+        at_once = at_once or asyncio.Event()
         deadline = asyncio.get_running_loop().time() + seconds
-        while self.exchanges and asyncio.get_running_loop().time() < deadline:
+        while (self.exchanges or is_busy()) and not at_once.is_set():
+            if asyncio.get_running_loop().time() >= deadline:
+                break
             await asyncio.sleep(DRAIN_TICK)
         for exchange in list(self.exchanges):
             exchange.interrupt()
-        while self.exchanges and asyncio.get_running_loop().time() < deadline + LAST_WORDS:
+        deadline = asyncio.get_running_loop().time() + LAST_WORDS
+        while self.exchanges and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(DRAIN_TICK)
 
     async def aclose(self) -> None:

@@ -174,8 +174,9 @@ def launch(
     backend_url: str | None,
     variables: Mapping[str, str],
     ready: Ready = Ready.INFORMED,
+    seconds: float = START_SECONDS,
 ) -> Gateway:
-    """Start a gateway and return when it is ready."""
+    """Start a gateway and return when it is ready, within these seconds."""
     port = reserve_port()
     environment = _environment(folder, port, backend_url) | LAUNCHERS[launcher] | dict(variables)
     log_path = folder / "gateway.log"
@@ -190,7 +191,7 @@ def launch(
         process = _spawn(command, environment, log.fileno())
     gateway = Gateway(port, process, log_path, environment=environment)
     try:
-        _wait_until_ready(gateway, ready)
+        _wait_until_ready(gateway, ready, seconds)
     except BaseException:
         gateway.stop()
         raise
@@ -250,8 +251,8 @@ def _migrate(environment: Mapping[str, str], log_path: Path) -> None:
         raise RuntimeError(f"migrate ended with {code}:\n{log_path.read_text()}")
 
 
-def _wait_until_ready(gateway: Gateway, ready: Ready) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _wait_until_ready(gateway: Gateway, ready: Ready, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while not _is_ready(gateway, ready):
         if gateway.process.poll() is not None:
             raise RuntimeError(f"ended with {gateway.process.returncode}:\n{gateway.tail()}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,21 @@ class Server:
     def stop(self) -> None:
         """At once, in the middle of whatever it does."""
         self._run("pg_ctl", "-D", str(self._home), "-m", "immediate", "-w", "stop")
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It is there and takes connections, but no process of it does anything."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        parent = int((self._home / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+        for pid in (parent, *map(int, children.split())):
+            os.kill(pid, number)
 
     def _run(self, program: str, *arguments: str) -> None:
         bin_folder = programs()

@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVERS = pytest.mark.parametrize("server", ["daphne", "uvicorn"])
 NO_SERVER = "no PostgreSQL server: initdb was not found"
 TOGETHER = 4
+LONG_SECONDS = 120.0
+"""Several processes that start at once share the machine."""
 # Root may read and write everything; here it has to ask like anybody else.
 ORDINARY = (
     ("setpriv", "--bounding-set", "-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
@@ -187,7 +189,8 @@ def test_several_may_start_on_an_empty_database(
 
         def start(number: int) -> Gateway:
             (home := tmp_path / str(number)).mkdir()
-            return launch("serve", home, None, {"DATABASE_URL": url}, Ready.HEALTHY)
+            given = {"DATABASE_URL": url}
+            return launch("serve", home, None, given, Ready.HEALTHY, LONG_SECONDS)
 
         starts = [starters.submit(start, number) for number in range(TOGETHER)]
         wait(starts)

@@ -1,0 +1,111 @@
+"""How a process ends: no new connection, then the requests under way, then the process itself.
+
+At the first signal running requests get DRAIN_SECONDS, and every connection one more answer. What
+is left then, or at a second signal, ends with an ``overloaded_error`` that clients retry. Nothing
+that hangs keeps the process from ending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from django.conf import settings
+
+from bridge.http import connections
+from bridge.runtime import gateway
+
+logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+CLOSING_SECONDS = 10.0
+"""What the process gets beyond the drain to close its parts."""
+EXIT_SECONDS = 3.0
+"""What the interpreter gets when they are closed: threads that hang would keep it for ever."""
+HANGS = "the process ends although something in it hangs, most likely a database that is silent"
+
+
+class Ending:
+    """Follows the signals of one process. Create it inside the running event loop.
+
+    `stop_listening` is called at the first signal, with its number; `leave` when all is answered.
+    """
+
+    def __init__(
+        self,
+        stop_listening: Callable[[int], None],
+        leave: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._stop_listening = stop_listening
+        self._leave = leave
+        self._at_once = asyncio.Event()
+        self._received = Counter[int]()
+        self._task: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self.receive, number)
+
+    @property
+    def has_begun(self) -> bool:
+        return self._task is not None
+
+    def receive(self, number: int) -> None:
+        """The first signal lets requests finish, the second ends them."""
+        self._received[number] += 1
+        if self._task is None:
+            self._stop_listening(number)
+            self._task = asyncio.get_running_loop().create_task(self._end())
+        elif self._is_meant_again(number):
+            self._at_once.set()
+            end_within(gateway.LAST_WORDS + EXIT_SECONDS)
+
+    def _is_meant_again(self, number: int) -> bool:
+        """A worker gets one Ctrl-C twice: from the terminal, and as a SIGTERM from its parent."""
+        is_worker = multiprocessing.parent_process() is not None
+        return not is_worker or self._received[number] > 1
+
+    async def _end(self) -> None:
+        end_within(settings.DRAIN_SECONDS + CLOSING_SECONDS)
+        engine, open_connections = gateway.current(), connections.current()
+        if running := len(engine.exchanges):
+            logger.info(
+                "waiting for %d request%s, at most %g seconds; a second signal ends them at once",
+                *(running, "" if running == 1 else "s", settings.DRAIN_SECONDS),
+            )
+        open_connections.drain()
+        await engine.drain(settings.DRAIN_SECONDS, open_connections.is_busy, self._at_once)
+        await open_connections.finish(gateway.LAST_WORDS)
+        if self._leave is not None:
+            await self._leave()
+
+
+def end_within(seconds: float) -> None:
+    """End the process after so long, whatever hangs. A later call can only bring that forward."""
+    timer = threading.Timer(seconds, _end_now)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_now() -> None:
+    logger.warning(HANGS)
+    logging.shutdown()
+    os._exit(0)
+
+
+def follow_parent() -> None:
+    """A worker ends when its parent is gone, however that ended: it would keep the port."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_outlive, args=(parent.join,), daemon=True).start()
+
+
+def _outlive(wait: Callable[[], None]) -> None:
+    wait()
+    logger.warning("the parent process is gone, and so is this worker when its requests are done")
+    os.kill(os.getpid(), signal.SIGTERM)
