@@ -52,6 +52,17 @@ BACKEND_DIALECT = read.choice(
         "openrouter",
         "deepseek",
         "chutes",
+        "lmstudio",
+        "azure",
+        "moonshot",
+        "zai",
+        "minimax",
+        "dashscope",
+        "siliconflow",
+        "groq",
+        "mistral",
+        "gemini",
+        "litellm",
     ),
 )
 CHUTES_API_KEY = read.secret("CHUTES_API_KEY")

@@ -187,7 +187,7 @@ def clamped(stage: Stage, name: str) -> int:
 @act
 def repaired(stage: Stage, name: str) -> int:
     stage.main.on(ALPHA).answer(
-        role(), call(0, "call_1", "Bash", '{"a": 1'), finish("tool_calls"), usage(5, 2)
+        role(), call(0, "call_1", "Bash", '{"a": "x"'), finish("tool_calls"), usage(5, 2)
     )
     return stage.ask(name, tools=BASH)
 

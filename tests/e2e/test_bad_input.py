@@ -52,8 +52,8 @@ def without(name: str) -> dict[str, Any]:
         (ask(messages=[]), "messages: at least one message is required"),
         (without("max_tokens"), "max_tokens: Field required"),
         (ask(max_tokens=-1), "max_tokens: Input should be greater than or equal to 0"),
-        (ask(max_tokens="many"), "max_tokens: Input should be greater than or equal to 0"),
-        (ask(max_tokens=1.5), "max_tokens: Input should be greater than or equal to 0"),
+        (ask(max_tokens="many"), "max_tokens: Input should be a valid integer"),
+        (ask(max_tokens=1.5), "max_tokens: Input should be a valid integer"),
         (
             ask(messages=[USER, {"role": "tool", "content": "x"}]),
             "messages.1.role: Input should be 'user', 'assistant' or 'system'",

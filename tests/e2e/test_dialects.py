@@ -67,7 +67,7 @@ def taken(serve: Serve, dialect: str, **fields: Any) -> Response:
         (
             "deepseek",
             adaptive("xhigh"),
-            {"thinking": {"type": "enabled"}, "reasoning_effort": "high"},
+            {"thinking": {"type": "enabled"}, "reasoning_effort": "max"},
         ),
         ("deepseek", {"thinking": {"type": "adaptive"}}, {"thinking": {"type": "enabled"}}),
         ("generic", OFF, {}),

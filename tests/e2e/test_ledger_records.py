@@ -99,7 +99,7 @@ EXPECTED: dict[str, tuple[int | None, int, dict[str, Any]]] = {
         499,
         {**TEAM, "attempts": 1, "estimated": 1, "streamed": 1, "model": ALPHA},
     ),
-    "left_at_once": (None, 499, {**TEAM, "attempts": 1, "input_tokens": 0, "model": ALPHA}),
+    "left_at_once": (None, 499, {**TEAM, "attempts": 1, "estimated": 1, "model": ALPHA}),
     "bad_key": (401, 401, NOBODY | error(UNKNOWN, "Invalid API key")),
     "no_key": (401, 401, {**NOBODY, "error_type": UNKNOWN}),
     "vendor_key": (401, 401, {**BEFORE, "key_id": 0, "error_type": UNKNOWN}),

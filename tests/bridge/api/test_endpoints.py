@@ -244,7 +244,7 @@ async def test_tokens_are_counted_without_a_record_or_a_call(
     assert connection.status == 200
     assert list(connection.json) == ["input_tokens"]
     assert connection.json["input_tokens"] >= 1
-    assert (backend.requests, records) == ([], [])
+    assert (backend.calls, records) == ([], [])
 
 
 async def test_count_tells_what_context_management_would_have_cut() -> None:

@@ -168,7 +168,8 @@ async def test_more_than_the_limit_is_an_error() -> None:
 
 async def test_what_piled_up_comes_in_portions_with_others_between() -> None:
     """Ours: a megabyte of events at once would hold the loop."""
-    source, turns = Source(), []
+    source = Source()
+    turns: list[int] = []
     source.put(b"x" * (MAX_PORTION * 2 + 1), None)
     read_ahead = ReadAhead(source.stream())
     sizes = []
