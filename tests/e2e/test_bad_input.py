@@ -194,10 +194,15 @@ def test_lone_surrogate_of_the_backend_is_replaced(
     assert message["content"] == [{"type": "text", "text": "a\ufffd b"}]
 
 
-@pytest.mark.parametrize("name", ["nope\0", "nope\ud800", "n" * 5000, "../../etc/passwd", "*"])
+@pytest.mark.parametrize("name", ["nope\0", "nope\ud800", "n" * 256, "../../etc/passwd", "*"])
 def test_strange_model_name_is_not_found(gateway: Gateway, backend: FakeBackend, name: str) -> None:
     """Ours: a name is only ever compared."""
     refusal(gateway.client.messages(model=name), 404, "not_found_error")
+    assert backend.calls == []
+
+
+def test_model_name_without_end_is_refused(gateway: Gateway, backend: FakeBackend) -> None:
+    refusal(gateway.client.messages(model="n" * 5000), 400, "invalid_request_error")
     assert backend.calls == []
 
 
