@@ -19,6 +19,7 @@ from bridge.admin.base import ConfigAdmin, actor, page_of
 from bridge.models import AliasTarget, DiscoveredModel, ModelAlias
 from bridge.models.changes import recorded
 from bridge.pages.client_settings import client_settings_context
+from bridge.routing import resolve
 
 COPY = "{} copy"
 
@@ -140,13 +141,14 @@ class ModelAliasAdmin(ConfigAdmin):
         """What a model name would route to, step by step."""
         name = request.GET.get("model", "").strip()
         session = request.GET.get("session", "").strip()
+        routes = route_explanation.current_routes()
         context: dict[str, Any] = {
-            "known": route_explanation.names(),
+            "known": list(resolve.names(routes)),
             "asked": name,
             "session": session,
         }
         if name:
-            decision = route_explanation.decide(name, session)
+            decision = route_explanation.decide(routes, name, session)
             alias = ModelAlias.objects.filter(pattern=decision.alias).first()
             context |= {"decision": decision, "alias": alias}
             context["said"] = self.said(alias) if alias and decision.overrides else ""
@@ -157,8 +159,9 @@ class ModelAliasAdmin(ConfigAdmin):
     def client_view(self, request: HttpRequest) -> HttpResponse:
         """Ready settings for clients that ask for this name."""
         name = request.GET.get("model", "").strip()
-        decision = route_explanation.decide(name) if name else None
-        context: dict[str, Any] = {"known": route_explanation.names(), "asked": name}
+        routes = route_explanation.current_routes()
+        decision = route_explanation.decide(routes, name) if name else None
+        context: dict[str, Any] = {"known": list(resolve.names(routes)), "asked": name}
         if decision is not None and decision.facts is not None:
             small = request.GET.get("small", "").strip()
             context |= client_settings_context(request, name, decision.facts, small) | {

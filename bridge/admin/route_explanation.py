@@ -60,9 +60,9 @@ def _all(answers: Iterable[bool | None]) -> bool | None:
     return None if None in told else True
 
 
-def decide(name: str, session: str = "") -> RouteExplanation:
-    """Where a request for this name would go now, by the rows as they are."""
-    steps, found = resolve.explain(_routes(), name, session)
+def decide(routes: resolve.Routes, name: str, session: str = "") -> RouteExplanation:
+    """Where a request for this name would go now."""
+    steps, found = resolve.explain(routes, name, session)
     if not isinstance(found, Route):
         return RouteExplanation(tuple(steps), error=found.message)
     rows = {row.pk: row for row in Backend.objects.select_related("breaker")}
@@ -73,10 +73,6 @@ def decide(name: str, session: str = "") -> RouteExplanation:
     return RouteExplanation(tuple(steps), stops, found.alias, found.overrides.told())
 
 
-def names() -> list[str]:
-    """Every name that a client may ask for."""
-    return list(resolve.names(_routes()))
-
-
-def _routes() -> resolve.Routes:
+def current_routes() -> resolve.Routes:
+    """The routes by the rows as they are."""
     return snapshot.build(ConfigVersion.current()).routes

@@ -224,7 +224,7 @@ _GAUGES = {
     "event_loop_tasks": "Tasks of this process's event loop",
     "processes": "Processes that serve with this database",
     "limits_shared": "Whether requests are counted for all processes together, in Redis",
-    "limits_problem": "1 while several processes each count the limits of keys for themselves, "
+    "limits_problem": "1 while several processes each count for themselves what is limited, "
     "since Redis is missing or cannot be used",
     "models_known": "Names that a client may ask for",
     "configuration_version": "Number of the configuration that this process goes by",

@@ -96,7 +96,9 @@ def test_change_is_reverted_with_the_button(page: Page, site: Site, backend: Fak
     open_row(page, ALIASES, "to-and-fro")
     page.locator("a[href$='/history/']").click()
     expect(page.locator(".gw-change").first).to_contain_text("to-and-fro changed by admin")
-    page.locator(".gw-change").first.get_by_role("button", name="Revert").click()
+    page.locator(".gw-change").first.get_by_role("link", name="Revert").click()
+    expect(page.get_by_text("is taken back").first).to_be_visible()
+    press(page, "Take it back")
     expect(page.get_by_text("to-and-fro is again as it was before.")).to_be_visible()
     within(AT_ONCE, lambda: served(site, backend, "to-and-fro") == "test/alpha")
 

@@ -43,8 +43,8 @@ HISTORY: list[Json] = [
 @pytest.mark.parametrize(
     ("dialect", "field", "kept"),
     [
-        ("vllm", "reasoning_content", {"t2": "new"}),
-        ("llamacpp", "reasoning_content", {"t2": "new"}),
+        ("vllm", "reasoning_content", {"t1": "old", "t2": "new"}),
+        ("llamacpp", "reasoning_content", {"t1": "old", "t2": "new"}),
         ("openrouter", "reasoning", {"t2": "new"}),
         ("deepseek", "reasoning_content", {"t1": "old", "t2": "new"}),
         ("generic", "reasoning_content", {}),
@@ -53,7 +53,8 @@ HISTORY: list[Json] = [
 def test_thinking_of_tool_turns_goes_back_in_the_field_of_the_family(
     serve: Serve, backend: FakeBackend, dialect: str, field: str, kept: Json
 ) -> None:
-    """wire B6, C3, F38: since the last question; DeepSeek refuses any tool turn without it."""
+    """wire B6, C3, F38: since the last question, or all where a template decides what it keeps;
+    DeepSeek refuses any tool turn without it."""
     assert serve(dialect).client.messages(messages=HISTORY, tools=CALL_TOOLS).status == 200
     messages = backend.only_call.body["messages"]
     turns = {m["tool_calls"][0]["id"]: m for m in messages if m.get("tool_calls")}
@@ -63,11 +64,11 @@ def test_thinking_of_tool_turns_goes_back_in_the_field_of_the_family(
 
 
 def test_text_beside_a_result_is_a_question_of_its_own(serve: Serve, backend: FakeBackend) -> None:
-    """wire C3: thinking before the last real words of the user is not sent."""
+    """wire C3: a family that reads recent thinking gets none from before the user's last words."""
     turns = [*HISTORY[:-1], answered("t2", {"type": "text", "text": "And now?"})]
-    assert serve("vllm").client.messages(messages=turns, tools=CALL_TOOLS).status == 200
+    assert serve("openrouter").client.messages(messages=turns, tools=CALL_TOOLS).status == 200
     sent = backend.only_call.body["messages"]
-    assert not any("reasoning_content" in message for message in sent)
+    assert not any("reasoning" in message for message in sent)
 
 
 def test_begun_answer_is_continued(serve: Serve, backend: FakeBackend) -> None:

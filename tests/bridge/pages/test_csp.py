@@ -10,8 +10,9 @@ from django.contrib import admin
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
-from bridge.models import ApiKey, DiscoveredModel, Price, ToolNameMap
+from bridge.models import ApiKey, DiscoveredModel, LearnedFact, Price, ToolNameMap
 from bridge.pages import csp
+from bridge.translation import facts
 from tests.bridge.people import a_user, browser
 from tests.bridge.rows import a_row, an_alias
 
@@ -129,6 +130,7 @@ def rows(db: None) -> None:
     backend = a_row(credential="env:SOME_KEY")
     an_alias("fast", (backend, "m"))
     DiscoveredModel.objects.create(backend=backend, name="m")
+    LearnedFact.objects.create(backend=backend, what=facts.REFUSES, value="top_k")
     ToolNameMap.objects.create(backend_name="a", client_name="b")
     Price.objects.create(model="m", input_per_mtok="1", output_per_mtok="2")
     ApiKey.issue("team")
