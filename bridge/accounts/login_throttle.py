@@ -66,7 +66,7 @@ class LoginThrottle(AxesDatabaseHandler):  # type: ignore[misc]
     def user_login_failed(
         self, sender: Any, credentials: Any, request: Any = None, **_: Any
     ) -> None:
-        """Only told: it was counted when it began."""
+        """Reports only: the attempt was counted when it began."""
         if request is not None:
             request.axes_credentials = credentials
             verdict = "; locked" if request.axes_locked_out else ""
@@ -87,8 +87,8 @@ def locked(request: Any, *_: Any) -> HttpResponse:
     wait = max(1, of_address, of_name)
     if of_address and (scope := getattr(request, "scope", None)) is not None:
         scope[LOCKED_UNTIL] = of_address
-    told = {"title": "Too many failed logins", "minutes": -(-wait // 60), "all": bool(of_address)}
-    context = {**admin.site.each_context(request), **told}
+    page = {"title": "Too many failed logins", "minutes": -(-wait // 60), "all": bool(of_address)}
+    context = {**admin.site.each_context(request), **page}
     response = render(request, "bridge/locked.html", context, status=429)
     response["Retry-After"] = str(wait)
     response["Cache-Control"] = "no-store"
@@ -109,8 +109,8 @@ def _is_locked(address: str | None, failures: int) -> bool:
     addresses apart."""
     if address is None:
         return False
-    told = _failures(address).aggregate(total=Sum("failures_since_start"))
-    return (told["total"] or 0) >= failures
+    counted = _failures(address).aggregate(total=Sum("failures_since_start"))
+    return (counted["total"] or 0) >= failures
 
 
 def _seconds_left(rows: QuerySet[AccessAttempt], limit: int) -> int:

@@ -50,14 +50,14 @@ class TargetInline(TabularInline):
 
 @admin.register(ModelAlias)
 class ModelAliasAdmin(ConfigAdmin):
-    list_display = ("pattern", "leads_to", "said", "state", "source")
+    list_display = ("pattern", "leads_to", "overrides", "state", "source")
     list_filter = ("enabled", "targets__backend", "origin")
     search_fields = ("pattern", "targets__model")
     inlines = (TargetInline,)
     buttons = ("duplicate",)
     list_before_template = "bridge/admin/alias_tools.html"
     change_form_template = "bridge/admin/alias_form.html"
-    unsaid = {"thinking": "As asked"}
+    unset = {"thinking": "As in the request"}
     empty = (
         "No alias yet: clients name models as the backends do. An alias gives them another name, "
         "such as claude-sonnet-*, with one target or several."
@@ -65,7 +65,7 @@ class ModelAliasAdmin(ConfigAdmin):
     fieldsets = (
         (None, {"fields": ("pattern", "enabled")}),
         (
-            "Whatever was asked",
+            "Whatever the request has",
             {"fields": ("thinking", "temperature", "max_tokens", "system_prefix")},
         ),
     )
@@ -90,12 +90,12 @@ class ModelAliasAdmin(ConfigAdmin):
         )
 
     @display(description="overrides")
-    def said(self, row: ModelAlias) -> str:
-        told = [row.thinking and f"thinking {row.thinking}"]
-        told += [f"temperature {row.temperature:g}" if row.temperature is not None else ""]
-        told += [f"at most {formatting.number(row.max_tokens)} tokens" if row.max_tokens else ""]
-        told += ["system prefix" if row.system_prefix else ""]
-        return ", ".join(filter(None, told)) or "-"
+    def overrides(self, row: ModelAlias) -> str:
+        labels = [row.thinking and f"thinking {row.thinking}"]
+        labels += [f"temperature {row.temperature:g}" if row.temperature is not None else ""]
+        labels += [f"at most {formatting.number(row.max_tokens)} tokens" if row.max_tokens else ""]
+        labels += ["system prefix" if row.system_prefix else ""]
+        return ", ".join(filter(None, labels)) or "-"
 
     def panel(self, request: HttpRequest, row: ModelAlias) -> dict[str, Any]:
         return {"template": "bridge/admin/alias_panel.html"}
@@ -151,7 +151,7 @@ class ModelAliasAdmin(ConfigAdmin):
             decision = route_explanation.decide(routes, name, session)
             alias = ModelAlias.objects.filter(pattern=decision.alias).first()
             context |= {"decision": decision, "alias": alias}
-            context["said"] = self.said(alias) if alias and decision.overrides else ""
+            context["overrides"] = self.overrides(alias) if alias and decision.overrides else ""
         return self._page(
             request, "bridge/admin/route.html", title="Where does a name lead?", **context
         )
@@ -173,7 +173,7 @@ class ModelAliasAdmin(ConfigAdmin):
 
 
 def _share(target: AliasTarget) -> str:
-    told = [f"weight {target.weight}" if target.weight != 1 else ""]
-    told += [f"position {target.position}" if target.position else ""]
-    shown = ", ".join(filter(None, told))
+    labels = [f"weight {target.weight}" if target.weight != 1 else ""]
+    labels += [f"position {target.position}" if target.position else ""]
+    shown = ", ".join(filter(None, labels))
     return f" ({shown})" if shown else ""

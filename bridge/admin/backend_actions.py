@@ -59,7 +59,7 @@ def test_backend(row: Backend) -> list[ActionResult]:
     if problem := problem_of(row):
         return [ActionResult(False, f"{row}: {problem}")]
     target = snapshot.backend_of(row)
-    told = [async_to_sync(_refresh)(target)]
+    results = [async_to_sync(_refresh)(target)]
     row.refresh_from_db()
     model = row.models.filter(listed=True).values_list("name", flat=True).first()
     if model is None:
@@ -67,10 +67,10 @@ def test_backend(row: Backend) -> list[ActionResult]:
         model = alias_target.model if alias_target else None
     if model is None:
         return [
-            *told,
+            *results,
             ActionResult(False, f"{row}: no model to ask; add an alias, or a key for the list."),
         ]
-    return [*told, async_to_sync(_ask)(target, str(model))]
+    return [*results, async_to_sync(_ask)(target, str(model))]
 
 
 async def _ask(backend: Target, model: str) -> ActionResult:
@@ -94,10 +94,10 @@ async def _ask(backend: Target, model: str) -> ActionResult:
         return ActionResult(
             False, f"{model}: status 200, but no completion. {_refusal(raw, backend)}"
         )
-    return ActionResult(True, f"{model} answered in {_told(seconds)}.")
+    return ActionResult(True, f"{model} answered in {_duration(seconds)}.")
 
 
-def _told(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
@@ -110,6 +110,6 @@ def _is_completion(raw: bytes) -> bool:
 
 
 def _refusal(raw: bytes, backend: Target) -> str:
-    """The beginning of what the backend said, without its address and its key."""
+    """The beginning of the backend's answer, without its address and its key."""
     text = raw[:1000].decode("utf-8", "replace")
     return " ".join(redact(text, (backend.key, backend.host)).split())[:300]

@@ -75,7 +75,7 @@ class BackendAdmin(ConfigAdmin):
         return rows.annotate(listed_models=Count("models", filter=Q(models__listed=True)))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Who may only look is told of the key what the list tells; the column is sealed text."""
+        """Who may only look reads of the key what the list shows; the column is sealed text."""
         if obj is None or self.has_change_permission(request, obj):
             return super().get_fieldsets(request, obj)
         fields = ("name", "url", "key", "enabled")
@@ -102,7 +102,7 @@ class BackendAdmin(ConfigAdmin):
 
     @display(description="API key")
     def key(self, row: Backend) -> str:
-        return row.key_told
+        return row.key_hint
 
     @display(description="position", ordering="position")
     def share(self, row: Backend) -> str:
@@ -122,9 +122,9 @@ class BackendAdmin(ConfigAdmin):
 
     def goes_along(self, row: Backend) -> list[str]:
         count = row.models.count()
-        told = [f"what is known of its {count} models"] if count else []
+        lines = [f"what is known of its {count} models"] if count else []
         lost = row.targets.select_related("alias").order_by("alias__pattern", "pk")
-        return told + [f"target {target.model} of alias {target.alias}" for target in lost]
+        return lines + [f"target {target.model} of alias {target.alias}" for target in lost]
 
     # --- what can be done: to ticked rows from the list, to one from its page ---
 
@@ -150,8 +150,8 @@ class BackendAdmin(ConfigAdmin):
         _tell(request, backend_actions.refresh_models(row))
 
     def test(self, request: HttpRequest, row: Backend) -> None:
-        for told in backend_actions.test_backend(row):
-            _tell(request, told)
+        for result in backend_actions.test_backend(row):
+            _tell(request, result)
 
     def _set_mode(self, request: HttpRequest, rows: Any, mode: BreakerMode) -> None:
         with recorded(actor(request)):
@@ -165,5 +165,5 @@ def _each(rows: Any) -> list[Backend]:
     return [rows] if isinstance(rows, Backend) else list(rows)
 
 
-def _tell(request: HttpRequest, told: backend_actions.ActionResult) -> None:
-    messages.add_message(request, messages.SUCCESS if told.well else messages.ERROR, told.text)
+def _tell(request: HttpRequest, result: backend_actions.ActionResult) -> None:
+    messages.add_message(request, messages.SUCCESS if result.well else messages.ERROR, result.text)

@@ -58,13 +58,13 @@ class ConfigAdmin(ModelAdmin):
 
     buttons      methods of (request, row) that the page of a row offers as POST targets, at
                  ``ID/do/NAME/``; each returns where to go, or None for the row's page
-    unsaid       field -> what an empty choice of it means
+    unset       field -> what an empty choice of it means
     empty        what an empty list says: what will stand there, and why
     empty_link   (name of a page, its title) where that is brought about, if not by adding a row
     """
 
     buttons: ClassVar[tuple[str, ...]] = ()
-    unsaid: ClassVar[dict[str, str]] = {}
+    unset: ClassVar[dict[str, str]] = {}
     empty: ClassVar[str] = ""
     empty_link: ClassVar[tuple[str, str] | None] = None
     change_form_outer_before_template: str | None = "bridge/admin/panel.html"
@@ -91,12 +91,12 @@ class ConfigAdmin(ModelAdmin):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What the page asks about: each row with what goes along, not every row below it."""
         rows = list(objs)
-        told = [line for row in rows for line in (str(row), self.goes_along(row)) if line]
+        lines = [line for row in rows for line in (str(row), self.goes_along(row)) if line]
         counts = {str(self.opts.verbose_name_plural): len(rows)}
         own = [row for row in rows if not from_environment(row)]
         may = all(self.has_delete_permission(request, row) for row in own)
         fixed = [f"{row} {FROM_ENVIRONMENT}" for row in rows if row not in own]
-        return told, counts, set() if may else {self.opts.verbose_name}, fixed
+        return lines, counts, set() if may else {self.opts.verbose_name}, fixed
 
     def goes_along(self, row: Any) -> list[str]:
         """What vanishes with a row."""
@@ -118,12 +118,12 @@ class ConfigAdmin(ModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Choices that are empty say what that means; text boxes are small and can be drawn."""
         field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
-        unsaid = self.unsaid.get(db_field.name)
-        if unsaid and isinstance(field.widget, NullBooleanSelect):
+        unset = self.unset.get(db_field.name)
+        if unset and isinstance(field.widget, NullBooleanSelect):
             known: list[Any] = list(field.widget.choices)
-            field.widget.choices = [("unknown", unsaid), *known[1:]]
-        elif unsaid:
-            field.choices = [("", unsaid), *field.choices[1:]]
+            field.widget.choices = [("unknown", unset), *known[1:]]
+        elif unset:
+            field.choices = [("", unset), *field.choices[1:]]
         elif field is not None and isinstance(field.widget, Textarea):
             field.widget.attrs["rows"] = ROWS_OF_TEXT
         return field
@@ -212,9 +212,9 @@ class ConfigAdmin(ModelAdmin):
 
 def asked_from(request: HttpRequest, otherwise: str) -> str:
     """The page of ours that a form or link names as `next`; else the one that is given."""
-    told: str = request.POST.get("next") or request.GET.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(told, {request.get_host()}, request.is_secure())
-    return told if is_ours else otherwise
+    address: str = request.POST.get("next") or request.GET.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, request.is_secure())
+    return address if is_ours else otherwise
 
 
 def from_environment(row: Any) -> bool:

@@ -16,8 +16,8 @@ THIN = "\u202f"
 """Between groups of three digits; no line ends there."""
 _UNITS = ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k"))
 """(from which number on, unit, its name)"""
-UNKNOWN = mark_safe('<span class="gw-unknown gw-quiet" title="Nobody has told">–</span>')
-"""What nobody told. Not the same as "no"."""
+UNKNOWN = mark_safe('<span class="gw-unknown gw-quiet" title="Not reported">–</span>')
+"""An unknown value. Not the same as "no"."""
 COLOURS = {GOOD: "success", WARN: "warning", BAD: "danger", QUIET: "default"}
 """Tone of a state -> the theme's colour."""
 
@@ -28,7 +28,7 @@ def colour(tone: str) -> str:
 
 
 def state(colour: str, word: str) -> SafeString:
-    """A state, told by word, shape and colour."""
+    """A state, shown by word, shape and colour."""
     return format_html(
         '<span class="gw-state gw-{}"><span class="gw-dot" aria-hidden="true"></span>{}</span>',
         colour,
@@ -56,7 +56,7 @@ def money(usd: Decimal) -> str:
 
 
 def fact(value: Any) -> str:
-    """What is known of a model: a number, yes or no, or that nobody told."""
+    """What is known of a model: a number, yes, no, or unknown."""
     if value is None:
         return UNKNOWN
     if isinstance(value, bool):

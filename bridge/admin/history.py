@@ -158,7 +158,7 @@ def _history_of(change: Change) -> str:
 
 def take_back(request: HttpRequest, changes: list[Change]) -> None:
     """Revert one change, or all of one step, and say how that went."""
-    told = _done(changes)
+    message = _done(changes)
     try:
         with recorded(actor(request)) as written:
             if len(changes) == 1:
@@ -168,11 +168,11 @@ def take_back(request: HttpRequest, changes: list[Change]) -> None:
     except ValidationError as error:
         messages.error(request, f"Not reverted: {' '.join(_told(error))}")
         return
-    messages.success(request, _with_undo(told, written))
+    messages.success(request, _with_undo(message, written))
 
 
 def _done(changes: list[Change]) -> str:
-    """What is said when it is done; called before, when it can be seen what there is."""
+    """The message for afterwards; called before, while the rows can still be read."""
     if len(changes) > 1:
         return f"{len(changes)} changes of one step are taken back."
     (change,) = changes

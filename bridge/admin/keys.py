@@ -113,11 +113,11 @@ class ApiKeyAdmin(ConfigAdmin):
 
     @display(description="limits")
     def limits(self, row: ApiKey) -> str:
-        told = [f"{formatting.number(row.rpm)} requests/min" if row.rpm else ""]
-        told += [f"{formatting.number(row.tpm)} tokens/min" if row.tpm else ""]
-        told += [f"{row.concurrent} at once" if row.concurrent else ""]
-        told += _quotas(row)
-        return ", ".join(filter(None, told)) or "-"
+        labels = [f"{formatting.number(row.rpm)} requests/min" if row.rpm else ""]
+        labels += [f"{formatting.number(row.tpm)} tokens/min" if row.tpm else ""]
+        labels += [f"{row.concurrent} at once" if row.concurrent else ""]
+        labels += _quotas(row)
+        return ", ".join(filter(None, labels)) or "-"
 
     @display(description="state")
     def state(self, row: ApiKey) -> str:

@@ -1,4 +1,4 @@
-"""Models: what a list told, what a probe found, what the operator set, side by side."""
+"""Models: what the list says, what a probe found, what the operator set, side by side."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ModelFactRow:
     label: str
     counts: str
     by: str
-    told: str
+    reported: str
     probed: str
     override: str
 
@@ -47,7 +47,7 @@ class DiscoveredModelAdmin(ConfigAdmin):
     list_filter = ("backend", "listed", "tools", "vision", "reasoning")
     list_select_related = ("backend",)
     search_fields = ("name",)
-    unsaid = {
+    unset = {
         "vision_override": "As found",
         "tools_override": "As found",
         "reasoning_override": "As found",
@@ -149,11 +149,11 @@ class DiscoveredModelAdmin(ConfigAdmin):
 
 def _facts(row: DiscoveredModel) -> Iterator[ModelFactRow]:
     for name, label in _LABELS.items():
-        told, probed = getattr(row, name), row.probed.get(name)
+        reported, probed = getattr(row, name), row.probed.get(name)
         override = getattr(row, f"{name}_override")
-        known = (("you", override), ("the probe", probed), ("its list", told))
+        known = (("you", override), ("the probe", probed), ("its list", reported))
         by = next((whose for whose, value in known if value is not None), "")
-        shown = (formatting.fact(value) for value in (told, probed, override))
+        shown = (formatting.fact(value) for value in (reported, probed, override))
         yield ModelFactRow(label, formatting.fact(row.fact(name)), by, *shown)
 
 

@@ -177,7 +177,7 @@ def _about_backend(card: OverviewCard) -> list[AdminConcern]:
         text = f"Backend {row} wants its key from {name}, which is not set: callers' keys are sent"
         found.append(AdminConcern(text, page))
     if not card.models:
-        found.append(AdminConcern(f"Backend {row} has not told its models", page))
+        found.append(AdminConcern(f"Backend {row} has not listed its models yet", page))
     return found
 
 

@@ -54,10 +54,10 @@ class RouteExplanation:
 
 def _all(answers: Iterable[bool | None]) -> bool | None:
     """No if one says no, yes if all say yes."""
-    told = list(answers)
-    if False in told:
+    verdicts = list(answers)
+    if False in verdicts:
         return False
-    return None if None in told else True
+    return None if None in verdicts else True
 
 
 def decide(routes: resolve.Routes, name: str, session: str = "") -> RouteExplanation:
@@ -70,7 +70,7 @@ def decide(routes: resolve.Routes, name: str, session: str = "") -> RouteExplana
         RouteStep(t, of_row(rows[t.backend.id]) if t.backend.id in rows else None)
         for t in found.targets
     )
-    return RouteExplanation(tuple(steps), stops, found.alias, found.overrides.told())
+    return RouteExplanation(tuple(steps), stops, found.alias, found.overrides.labels())
 
 
 def current_routes() -> resolve.Routes:

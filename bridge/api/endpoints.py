@@ -239,12 +239,12 @@ async def _health(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 async def _metrics(gateway: Gateway, call: Call, scope: Scope) -> Written:
     metrics.check_access(gateway.keys, call.headers, call.address)
     totals = await gateway.totals.current()
-    told = chain(
+    metric_families = chain(
         [*metrics.of_process(gateway, len(asyncio.all_tasks()))], metrics.of_ledger(totals)
     )
     accept = call.headers.get("accept", "")
     # there the totals are gone through, and may be many
-    body, content_type = await asyncio.to_thread(metrics.text, told, accept)
+    body, content_type = await asyncio.to_thread(metrics.text, metric_families, accept)
     return 200, {"content-type": content_type}, body
 
 

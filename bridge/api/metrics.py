@@ -35,7 +35,7 @@ from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 
 OFF = "Metrics are off in this gateway (setting METRICS_ACCESS)"
-ONLY_LOCAL = "Metrics are told on a loopback address only (setting METRICS_ACCESS)"
+ONLY_LOCAL = "Metrics are served to loopback addresses only (setting METRICS_ACCESS)"
 WRONG_TOKEN = "Metrics need the token of this gateway: send Authorization: Bearer (METRICS_TOKEN)"
 NANO = 1e-9
 MILLI = 1e-3
@@ -78,8 +78,8 @@ def of_ledger(totals: Totals | None) -> Iterator[Metric]:
     yield _requests(totals)
     models = added_up(((group[0], group[1]), total) for group, total in totals.items())
     yield _tokens(models)
-    yield from (_counter(told, models) for told in _COUNTERS)
-    yield from (_histogram(told, models) for told in _HISTOGRAMS)
+    yield from (_counter(spec, models) for spec in _COUNTERS)
+    yield from (_histogram(spec, models) for spec in _HISTOGRAMS)
 
 
 def _requests(totals: Totals) -> Metric:
@@ -144,11 +144,11 @@ _COUNTERS = (
 )
 
 
-def _counter(told: _Counter, models: PerModel) -> Metric:
-    family = CounterMetricFamily(told.name, told.help, labels=("backend", "model"))
+def _counter(spec: _Counter, models: PerModel) -> Metric:
+    family = CounterMetricFamily(spec.name, spec.help, labels=("backend", "model"))
     for names, total in models.items():
         if names[0]:
-            family.add_metric(names, total[told.column] * told.unit)
+            family.add_metric(names, total[spec.column] * spec.unit)
     return family
 
 
@@ -177,15 +177,15 @@ _HISTOGRAMS = (
 )
 
 
-def _histogram(told: _Histogram, models: PerModel) -> Metric:
-    family = HistogramMetricFamily(told.name, told.help, labels=("backend", "model"))
+def _histogram(spec: _Histogram, models: PerModel) -> Metric:
+    family = HistogramMetricFamily(spec.name, spec.help, labels=("backend", "model"))
     for names, total in models.items():
         below, buckets = 0, []
-        for edge, count in zip(_EDGES, total.histogram(told.buckets), strict=True):
+        for edge, count in zip(_EDGES, total.histogram(spec.buckets), strict=True):
             below += count
             buckets.append((edge, float(below)))
         if below:
-            family.add_metric(names, buckets, total[told.sum] * MILLI)
+            family.add_metric(names, buckets, total[spec.sum] * MILLI)
     return family
 
 
@@ -245,7 +245,7 @@ def _of_backends(gateway: Gateway) -> Iterator[Metric]:
     )
     reachable = GaugeMetricFamily(
         "claude_bridge_backend_reachable",
-        "Whether the backend answered when it was last asked for its models; absent before that",
+        "Whether the last request for the model list was answered; absent before the first one",
         labels=("backend",),
     )
     for backend in gateway.snapshot.routes.backends:

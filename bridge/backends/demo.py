@@ -74,8 +74,8 @@ class _Script:
             return f"The tool answered: {self._result}"
         if self._call():
             return "Let me use a tool for that."
-        said = self._question or "nothing"
-        return f"Demo backend here: set BACKEND_URL to reach a real model. You said: {said}"
+        question = self._question or "nothing"
+        return f"Demo backend here: set BACKEND_URL to reach a real model. You wrote: {question}"
 
     def _usage(self) -> JSON:
         asked = (self._request["messages"], self._request.get("tools"))
@@ -174,7 +174,7 @@ ORDERS = frozenset({"use", "call"})
 TOPIC = "weather"
 """A tool with this in its name is called when the user's text has it too."""
 NOT_ASKED = "demo"
-"""The value of a string of which the user said nothing. It orders no tool in its turn."""
+"""The value of a string that the user's text does not name. It orders no tool in its turn."""
 _WORD = re.compile(r"[\w-]+")
 
 

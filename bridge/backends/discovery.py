@@ -72,7 +72,7 @@ class DiscoveryProgress:
 
 
 class _Answered(Exception):
-    """The backend is there, but what it said is no model list."""
+    """The backend is there, but its answer is no model list."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -303,7 +303,7 @@ def _write(backend_id: int, entries: list[model_list.ListedModel]) -> bool:
     changed = False
     for entry in entries:
         row = rows.pop(entry.name, None) or DiscoveredModel(backend_id=backend_id, name=entry.name)
-        # A bare entry tells nothing, so it does not undo what details once told.
+        # A bare entry tells nothing, so it does not undo details that came earlier.
         columns = {"listed": True} if row.pk and entry.is_bare else entry.columns()
         if row.pk is None or any(getattr(row, k) != v for k, v in columns.items()):
             for name, value in columns.items():

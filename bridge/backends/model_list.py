@@ -15,7 +15,7 @@ from bridge.translation.json import JSON
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """One model of a list. None (and empty) is "not told"; sizes in tokens.
+    """One model of a list. None (and empty) is "not listed"; sizes in tokens.
 
     modalities   what it can be shown;  features   what it can do, as the list names it
     prices       input, output, cache_read, cache_write: US dollars per million tokens, as text
@@ -35,8 +35,8 @@ class ListedModel:
     @property
     def is_bare(self) -> bool:
         """Tells nothing but the name."""
-        told = (self.context, self.max_output, self.vision, self.tools, self.reasoning)
-        return not self.prices and all(value is None for value in told)
+        facts = (self.context, self.max_output, self.vision, self.tools, self.reasoning)
+        return not self.prices and all(value is None for value in facts)
 
     def columns(self) -> dict[str, Any]:
         """As columns of a row."""
@@ -111,15 +111,15 @@ def read_entry(item: object) -> ListedModel | None:
     if not isinstance(name, str) or not name or len(name) > 300:
         return None
     features = [feature for path in _FEATURES for feature in _list(item, path)]
-    told_features = any(_at(item, path) is not None for path in _FEATURES)
+    lists_features = any(_at(item, path) is not None for path in _FEATURES)
     modalities = [mode for path in _MODALITIES for mode in _list(item, path)]
     return ListedModel(
         name=name,
         context=_first_size(item, _CONTEXT),
         max_output=_first_size(item, _MAX_OUTPUT),
         vision="image" in modalities if modalities else None,
-        tools="tools" in features if told_features else None,
-        reasoning="reasoning" in features if told_features else None,
+        tools="tools" in features if lists_features else None,
+        reasoning="reasoning" in features if lists_features else None,
         modalities=list(dict.fromkeys(modalities)),
         features=list(dict.fromkeys(features)),
         prices=_prices(item),
@@ -149,15 +149,15 @@ def _first_size(item: dict[str, JSON], paths: tuple[str, ...]) -> int | None:
 
 
 def _prices(item: dict[str, JSON]) -> dict[str, str]:
-    """Dollars per million tokens; empty unless both input and output are told."""
-    told = {name: _first_price(item, paths) for name, paths in _PRICES.items()}
-    if told["input"] is None or told["output"] is None:
+    """Dollars per million tokens; empty unless both input and output are listed."""
+    prices = {name: _first_price(item, paths) for name, paths in _PRICES.items()}
+    if prices["input"] is None or prices["output"] is None:
         return {}
-    per_token = max(told["input"], told["output"]) < _PER_TOKEN_BELOW
+    per_token = max(prices["input"], prices["output"]) < _PER_TOKEN_BELOW
     factor = 1_000_000 if per_token else 1
     return {
         name: f"{(price * factor).normalize():f}"
-        for name, price in told.items()
+        for name, price in prices.items()
         if price is not None
     }
 

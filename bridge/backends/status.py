@@ -56,7 +56,7 @@ _LOOKS: dict[ServingState, tuple[str, str, str]] = {
     ServingState.BROKEN: (BAD, "Broken", "cannot be used as it is configured"),
     ServingState.OFF: (QUIET, "Off", ""),
 }
-"""Tone, word, and what is said of a backend that needs attention."""
+"""Tone, word, and the sentence about a backend that needs attention."""
 
 _NEVER_CALLED = (
     ServingState.OPEN,
@@ -107,7 +107,7 @@ class BackendStatus:
 
     @property
     def sentence(self) -> str:
-        """What is said behind the name of a backend that needs attention."""
+        """The words behind the name of a backend that needs attention."""
         text = _LOOKS[self.state][2].format(failures=self.failures)
         return f"{text}: {self.reason}" if self.reason else text
 

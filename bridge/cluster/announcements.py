@@ -1,10 +1,10 @@
 """Telling every process at once that the configuration has changed.
 
 A hint and nothing more: each process also looks at the version once a second, so an announcement
-that is lost costs a second. Listeners in this process are told directly, whatever thread the change
-was made in; with REDIS_URL the other processes are told by Redis. (Not by the channel layer: it
-needs a running loop, which a management command has not, keeps silent when Redis is away, and
-could make a save wait.)
+that is lost costs a second. Listeners in this process are called directly, whatever thread the
+change was made in; with REDIS_URL the other processes hear of it through Redis. (Not by the channel
+layer: it needs a running loop, which a management command has not, keeps silent when Redis is away,
+and could make a save wait.)
 """
 
 from __future__ import annotations

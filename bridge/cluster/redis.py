@@ -254,7 +254,7 @@ class Outage:
 class WithoutAway(logging.Filter):
     """Drops the traceback that the channel layer logs every second while Redis is away.
 
-    An `Outage` has said it by then.
+    An `Outage` has logged it by then.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -243,7 +243,7 @@ def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> res
         auth_header=row.auth_header.lower(),
         timeout=float(row.timeout_seconds),
         models=listed or None,
-        told=facts,
+        model_facts=facts,
         position=row.position,
         weight=row.weight,
         idle=float(row.idle_seconds) if row.idle_seconds else None,
@@ -253,7 +253,7 @@ def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> res
 
 
 def _broken(row: Backend, models: list[DiscoveredModel]) -> resolve.BackendConfig:
-    """A backend that cannot be called. It stays known, so that requests are told why they fail."""
+    """A backend that cannot be called. It stays known, so that requests fail with the reason."""
     facts = {model.name: facts_of(model) for model in models if model.listed}
     return resolve.BackendConfig(
         row.pk, row.name, "", PROFILES["generic"], models=facts or None, broken=NOT_CONFIGURED
@@ -268,7 +268,7 @@ def credential(row: Backend) -> str:
 
 
 def profile_of(backend: Backend, rows: list[DiscoveredModel]) -> Profile:
-    """The family as told, else from what the address and the model list give away."""
+    """The family as configured, else from what the address and the model list give away."""
     if backend.dialect in PROFILES:
         return PROFILES[backend.dialect]
     address = backend.url.partition("://")[2]
@@ -283,7 +283,7 @@ def family_of(row: DiscoveredModel) -> str | None:
 
 
 def facts_of(row: DiscoveredModel) -> ModelFacts:
-    """What is known of a model, whoever told it."""
+    """What is known of a model, from all sources."""
     return ModelFacts(
         name=row.name,
         **{name: row.fact(name) for name in DiscoveredModel.FACTS},
@@ -316,8 +316,8 @@ def _alias(row: ModelAlias) -> resolve.Alias:
     targets: list[ConfigRow] = list(row.targets.all())
     if not targets:
         raise ValidationError(NO_TARGET)
-    said = Overrides(row.thinking, row.temperature, row.max_tokens, row.system_prefix)
-    return resolve.Alias(row.pattern, tuple(map(_choice, targets)), said, row.pk)
+    overrides = Overrides(row.thinking, row.temperature, row.max_tokens, row.system_prefix)
+    return resolve.Alias(row.pattern, tuple(map(_choice, targets)), overrides, row.pk)
 
 
 def _choice(target: Any) -> resolve.WeightedTarget:
@@ -325,8 +325,8 @@ def _choice(target: Any) -> resolve.WeightedTarget:
 
 
 def _prices(faults: list[Fault]) -> Prices:
-    told = DiscoveredModel.objects.exclude(prices={}).select_related("backend")
-    readable = (row for row in told if isinstance(row.prices, dict))
+    priced = DiscoveredModel.objects.exclude(prices={}).select_related("backend")
+    readable = (row for row in priced if isinstance(row.prices, dict))
     listed = {(row.backend.name, row.name): Rates.read(row.prices) for row in readable}
     known = {place: rates for place, rates in listed.items() if rates is not None}
     rows = Price.objects.select_related("backend")

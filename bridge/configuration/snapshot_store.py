@@ -57,7 +57,7 @@ class SnapshotStore:
         await self.load()
 
     def wake(self) -> None:
-        """Look now: somebody said that the configuration has changed."""
+        """Look now: a change of the configuration was announced."""
         self._stirred.set()
 
     async def keep_current(self) -> None:

@@ -92,8 +92,8 @@ def row_of(change: Change) -> ConfigRow | None:
     """The row that a change is of, or the one that has its name by now."""
     model = KINDS[change.kind]
     row: ConfigRow | None = model._default_manager.filter(pk=change.object_id).first()
-    told: Any = change.before or change.after
-    return row or find(model, told)
+    fields: Any = change.before or change.after
+    return row or find(model, fields)
 
 
 def outlook(change: Change) -> tuple[Document, Document]:

@@ -29,12 +29,12 @@ class Unpriced:
 
     @property
     def text(self) -> str:
-        told = ", ".join(self.models[:SHOWN])
+        names = ", ".join(self.models[:SHOWN])
         if len(self.models) > SHOWN:
-            told += f" and {len(self.models) - SHOWN} more"
+            names += f" and {len(self.models) - SHOWN} more"
         if self.key.limits().refuses_unpriced:
-            return f"Key {self.key.name} is refused {told}: no price is known, and it has a budget"
-        return f"Budget of {self.key.name} does not count {told}: no price is known"
+            return f"Key {self.key.name} is refused {names}: no price is known, and it has a budget"
+        return f"Budget of {self.key.name} does not count {names}: no price is known"
 
 
 def of_key(row: ApiKey) -> Unpriced | None:

@@ -64,8 +64,8 @@ class _DryRun(Exception):
 
 def export() -> str:
     """All rows of operators, as the text of a file."""
-    told = {kind: list(_exported(model)) for kind, model in SECTIONS.items()}
-    sections = {kind: documents for kind, documents in told.items() if documents}
+    exported = {kind: list(_exported(model)) for kind, model in SECTIONS.items()}
+    sections = {kind: documents for kind, documents in exported.items() if documents}
     body = yaml.safe_dump(
         sections, sort_keys=False, allow_unicode=True, default_flow_style=None, width=200
     )
@@ -88,16 +88,16 @@ def _exported(model: type[ConfigRow]) -> Iterator[Document]:
 def read(text: str) -> Content:
     """The entries of a file, in the order in which rows can be made. Raises ConfigFileError."""
     try:
-        told = yaml.safe_load(text)
+        content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigFileError([" ".join(str(error).split())]) from None
-    told = {} if told is None else told
-    if not isinstance(told, dict):
+    content = {} if content is None else content
+    if not isinstance(content, dict):
         raise ConfigFileError([f"expected sections: {', '.join(SECTIONS)}"])
-    problems = [f"{name}: no such section" for name in told if name not in SECTIONS]
+    problems = [f"{name}: no such section" for name in content if name not in SECTIONS]
     entries: list[ConfigEntry] = []
     for kind, model in SECTIONS.items():
-        documents = told.get(kind) or []
+        documents = content.get(kind) or []
         if not isinstance(documents, list):
             problems.append(f"{kind}: expected a list")
             continue
@@ -107,7 +107,7 @@ def read(text: str) -> Content:
     problems = problems or list(_repeated(entries))
     if problems:
         raise ConfigFileError(problems)
-    return Content(tuple(entries), frozenset(told))
+    return Content(tuple(entries), frozenset(content))
 
 
 def _repeated(entries: list[ConfigEntry]) -> Iterator[str]:
@@ -187,10 +187,12 @@ def _put(entry: ConfigEntry) -> None:
     try:
         put(entry.model, document, row)
     except ValidationError as error:
-        raise ConfigFileError([f"{entry.place}.{told}" for told in _told(entry, error)]) from None
+        raise ConfigFileError(
+            [f"{entry.place}.{problem}" for problem in _row_problems(entry, error)]
+        ) from None
 
 
-def _told(entry: ConfigEntry, error: ValidationError) -> Iterator[str]:
+def _row_problems(entry: ConfigEntry, error: ValidationError) -> Iterator[str]:
     """What is wrong, by the names that the file uses."""
     members = {column: member for member, column in entry.model.MEMBERS.items()}
     for column, texts in error.message_dict.items():

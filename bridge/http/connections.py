@@ -118,7 +118,7 @@ class Connections:
         return connection, refusal
 
     def close(self, connection: Connection) -> None:
-        """It is gone. May be said twice."""
+        """It is gone. May be called twice."""
         if connection not in self._open:
             return
         self._open.discard(connection)

@@ -60,7 +60,7 @@ def _boxes(owner: str) -> list[Fernet]:
 
 
 def _derived(secret: str, owner: str) -> bytes:
-    """A key of its own for each owner; lengths are told, so that no two pairs run together."""
+    """A key of its own for each owner; with lengths, so that no two pairs run together."""
     bound = b"" if not owner else b"\0%d\0%s" % (len(secret.encode()), owner.encode())
     digest = hashlib.sha256(b"backend credentials " + secret.encode() + bound).digest()
     return base64.urlsafe_b64encode(digest)

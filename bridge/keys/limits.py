@@ -1,4 +1,4 @@
-"""Limits of one key: what they are, what a decision says, and how clients are told. Pure.
+"""Limits of one key: what they are, what a decision says, and the headers for clients. Pure.
 
 A key may have a number of requests and of tokens in a minute, a number of requests at once, and
 quotas for longer periods: a budget in dollars, and tokens a day, a week and a month. The minute
@@ -294,15 +294,15 @@ def dollars(amount: Decimal) -> str:
 
 def headers(decision: Decision) -> dict[str, str]:
     """The vendor's rate limit headers for any reply, and `retry-after` for a refusal."""
-    told = {}
+    lines = {}
     for name, gauge in (("requests", decision.requests), ("tokens", decision.tokens)):
         if gauge is not None:
-            told[f"anthropic-ratelimit-{name}-limit"] = str(gauge.limit)
-            told[f"anthropic-ratelimit-{name}-remaining"] = str(gauge.remaining)
-            told[f"anthropic-ratelimit-{name}-reset"] = rfc3339(gauge.reset)
+            lines[f"anthropic-ratelimit-{name}-limit"] = str(gauge.limit)
+            lines[f"anthropic-ratelimit-{name}-remaining"] = str(gauge.remaining)
+            lines[f"anthropic-ratelimit-{name}-reset"] = rfc3339(gauge.reset)
     if decision.retry_after is not None:
-        told["retry-after"] = str(decision.retry_after)
-    return told
+        lines["retry-after"] = str(decision.retry_after)
+    return lines
 
 
 def rfc3339(moment: float) -> str:

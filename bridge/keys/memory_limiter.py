@@ -189,7 +189,7 @@ Obstacle = tuple[LimitKind | None, int, float]
 
 
 def _obstacle(reservation: Reservation, book: Book, now: float) -> Obstacle:
-    """Of two minutes in the way, the one that takes longer: who waits as told is let in."""
+    """Of two minutes in the way, the one that takes longer: a client that waits it is let in."""
     limits = reservation.limits
     for place, quota in enumerate(limits.quotas):
         if quota.of(book.used_at(reservation.at, quota.period).usage) >= quota.most:

@@ -159,8 +159,10 @@ def _compare(
     for group in sorted({*wanted, *stored}):
         ours, theirs = wanted.get(group, Amounts()), stored.get(group, Amounts())
         for column in sorted(name for name in {*ours, *theirs} if ours[name] != theirs[name]):
-            told = ", ".join(f"{n} {_shown(v)}" for n, v in zip(names, group, strict=True) if v)
-            yield f"{told}: {column} is {theirs[column]}, its rows add up to {ours[column]}"
+            group_text = ", ".join(
+                f"{n} {_shown(v)}" for n, v in zip(names, group, strict=True) if v
+            )
+            yield f"{group_text}: {column} is {theirs[column]}, its rows add up to {ours[column]}"
 
 
 def _shown(value: object) -> str:

@@ -1,7 +1,7 @@
 """Do the counters of quotas agree with the ledger? Only those in Redis outlive a process.
 
 A request is counted the moment it ends and is a row about a second later. So what differs is looked
-at again after a pause, and what waits in a spool is told beside the result.
+at again after a pause, and what waits in a spool is printed beside the result.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def differences(pause: Callable[[float], None] = time.sleep) -> list[str]:
         suspects = [pair for pair in keys if any(_differences(redis, *pair))]
         if suspects:
             pause(PAUSE_SECONDS)
-        return [told for pair in suspects for told in _differences(redis, *pair)]
+        return [difference for pair in suspects for difference in _differences(redis, *pair)]
 
 
 def _differences(redis: redis_connection.Client, key: ApiKey, limits: Limits) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What tokens cost. Pure.
 
-Prices are told in US dollars per million tokens and kept as whole millionths of that, so that the
-cost of a request is one exact sum, rounded once, to billionths of a dollar.
+Prices are written in US dollars per million tokens and kept as whole millionths of that, so that
+the cost of a request is one exact sum, rounded once, to billionths of a dollar.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Rates:
         cache_write: Decimal | None = None,
     ) -> Rates:
         """From US dollars per million tokens. What is left out costs as input does."""
-        told = (input, output, *(input if p is None else p for p in (cache_read, cache_write)))
-        return cls(*(int((p / _FINEST).to_integral_value(ROUND_HALF_EVEN)) for p in told))
+        prices = (input, output, *(input if p is None else p for p in (cache_read, cache_write)))
+        return cls(*(int((p / _FINEST).to_integral_value(ROUND_HALF_EVEN)) for p in prices))
 
     @classmethod
-    def read(cls, told: Mapping[str, object]) -> Rates | None:
+    def read(cls, document: Mapping[str, object]) -> Rates | None:
         """From a model's row: MEMBERS -> number or text. None without both input and output."""
-        prices = [_price(told.get(member)) for member in MEMBERS]
+        prices = [_price(document.get(member)) for member in MEMBERS]
         if prices[0] is None or prices[1] is None:
             return None
         return cls.of(prices[0], prices[1], *prices[2:])

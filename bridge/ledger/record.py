@@ -163,7 +163,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
         if spool is not None:
             spool.append(line)
         if loud:
-            # What was said is for the record alone; a log goes to more places.
+            # The text is for the record alone; a log goes to more places.
             logger.info("%s", (line if self.sample is None else encode(self._silent())).decode())
 
     def _cut(self) -> None:

@@ -130,15 +130,15 @@ def _text(text: str, width: int) -> str:
 
 
 def _detail(record: Record) -> str:
-    told = {name: found for name in DETAIL if (found := getattr(record, name)) not in _NOTHING}
-    text = encode_text(told)
+    detail = {name: found for name in DETAIL if (found := getattr(record, name)) not in _NOTHING}
+    text = encode_text(detail)
     if "\\" in text or not text.isprintable():
-        return encode_text({name: _cleaned(value) for name, value in told.items()})
+        return encode_text({name: _cleaned(value) for name, value in detail.items()})
     return text
 
 
 def _cleaned(value: Any) -> Any:
-    """What was said (a sample) keeps its lines."""
+    """Text of a conversation (a sample) keeps its lines."""
     if isinstance(value, str):
         return _printable(value)
     if isinstance(value, dict):

@@ -5,7 +5,7 @@ outlives the process. What a killed process left behind is taken over by whoever
 
 Where the disk takes no line (full, read-only, or SPOOL_MAX_BYTES reached), requests go on all the
 same: up to MEMORY_LINES lines wait in memory, and only what comes beyond that is lost. Losses are
-counted, and told in the log once a minute.
+counted, and logged once a minute.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ class Spool:
                     self._files.insert(0, file)
 
     def unplaced(self) -> list[str]:
-        """Names of adopted files of which nobody has said how far they have been read."""
+        """Names of adopted files whose read position nobody has reported."""
         return [file.name for file in self._files if file.position is None]
 
     def place(self, positions: Mapping[str, int]) -> None:

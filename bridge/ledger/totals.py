@@ -32,7 +32,7 @@ READ_SECONDS = 5.0
 """The longest wait for the database. Prometheus itself gives up after ten, as a rule."""
 MOST_GROUPS = 500
 OTHERS = "(others)"
-"""What is told instead of backend, model and alias where there are more groups than that: clients
+"""What stands for backend, model and alias where there are more groups than that: clients
 choose the names of models where a backend has no list, and each one is a series for good."""
 
 SUMMED = (
@@ -168,9 +168,9 @@ def _look_at(reading: asyncio.Task[Totals]) -> None:
 
 def _sums(**hours: datetime) -> dict[Group, Total]:
     """The sums of these hours. Raises django.db.Error."""
-    told = {f"_{name}": Sum(name) for name in SUMMED}
+    columns = {f"_{name}": Sum(name) for name in SUMMED}
     groups = UsageHour.objects.filter(**hours).order_by().values_list(*_GROUP)
     return {
         (backend, model, alias): Total(first, tuple(map(int, amounts)))
-        for backend, model, alias, first, *amounts in groups.annotate(_first=Min("id"), **told)
+        for backend, model, alias, first, *amounts in groups.annotate(_first=Min("id"), **columns)
     }

@@ -39,7 +39,7 @@ def insert_new(
 ) -> set[Any]:
     """Insert those rows whose value of the unique column is new; the values that were.
 
-    A row is what it has in the columns of these names; JSON is told as text.
+    A row is what it has in the columns of these names; JSON is passed as text.
     """
     known = {f.attname: f for f in model._meta.concrete_fields}
     fields = [known[name] for name in names]

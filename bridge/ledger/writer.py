@@ -88,8 +88,8 @@ def enter(records: Sequence[Record], place: tuple[str, int] | None = None) -> in
     upsert.merge(UsageSession, UsageSession.UNIQUE, _SESSION_RULES, _session_rows(new))
     upsert.merge(KeyUse, KeyUse.UNIQUE, {"last_at": upsert.MOST}, _key_uses(records))
     if place is not None:
-        told = {"name": place[0], "position": place[1]}
-        upsert.merge(SpoolPosition, ("name",), {"position": upsert.MOST}, [told])
+        position = {"name": place[0], "position": place[1]}
+        upsert.merge(SpoolPosition, ("name",), {"position": upsert.MOST}, [position])
     if _comes_late(new):
         upsert.merge(LateHours, ("id",), {"changes": upsert.ADD}, [{"id": 1, "changes": 1}])
     return len(new)
@@ -145,8 +145,8 @@ def erase(before: datetime, limit: int = ERASE_ROWS) -> int:
     oldest = UsageRecord.objects.filter(time__lt=hour).order_by("time")
     found = list(oldest.values_list("pk", flat=True)[:limit])
     if found:
-        told = {"id": 1, "complete_from": hour}
-        upsert.merge(UsageHorizon, ("id",), {"complete_from": upsert.MOST}, [told])
+        horizon = {"id": 1, "complete_from": hour}
+        upsert.merge(UsageHorizon, ("id",), {"complete_from": upsert.MOST}, [horizon])
         UsageRecord.objects.filter(pk__in=found).delete()
     return len(found)
 
@@ -246,10 +246,10 @@ class Ledger:
         return count
 
     def _failed(self, error: Exception) -> None:
-        said = " ".join(str(error).split()) or type(error).__name__
+        message = " ".join(str(error).split()) or type(error).__name__
         if not self._last_error:
-            logger.warning("usage records wait in the spool: %s", said)
-        self._last_error = said
+            logger.warning("usage records wait in the spool: %s", message)
+        self._last_error = message
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     async def aclose(self) -> None:

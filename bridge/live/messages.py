@@ -19,7 +19,7 @@ ANNOUNCE_SECONDS = 10.0
 PATIENCE = 25.0
 PERIOD = 1.0
 MOST_RUNNING = 100
-"""Running requests of one process that are told one by one, the oldest first."""
+"""Running requests of one process that are listed one by one, the oldest first."""
 MOST_FINISHED = 50
 """The same of those that ended since the last beat, the newest."""
 
@@ -28,7 +28,7 @@ class Running(msgspec.Struct, frozen=True):
     """A request under way. Whose it is by name and number, never by a key's text.
 
     age             seconds;  waiting: nothing of its answer has come yet
-    input_tokens    of its prompt, an estimate until the backend told it
+    input_tokens    of its prompt, an estimate until the backend reports it
     output_tokens   so far
     """
 

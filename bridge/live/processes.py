@@ -30,7 +30,7 @@ _RULES = {"host": upsert.LATEST, "pid": upsert.LATEST, "seen_at": upsert.MOST}
 class ProcessRegistry:
     """The row of this process, and how many `others` have one.
 
-    `problem` says what is wrong with limits, `noticed` is told how many others there are.
+    `problem` says what is wrong with limits, `noticed` is called with the number of others.
     """
 
     def __init__(self, problem: Callable[[], str], noticed: Callable[[int], None]) -> None:
@@ -64,8 +64,8 @@ class ProcessRegistry:
     def renew(self) -> int:
         """Say that this process serves; how many others do. Raises django.db.Error."""
         now = timezone.now()
-        told = {"host": self._host, "pid": self._pid, "seen_at": now}
-        row = {"name": self._name, "problem": self._problem()[:300], **told}
+        columns = {"host": self._host, "pid": self._pid, "seen_at": now}
+        row = {"name": self._name, "problem": self._problem()[:300], **columns}
         upsert.merge(GatewayProcess, ("name",), {**_RULES, "problem": upsert.LATEST}, [row])
         GatewayProcess.objects.filter(seen_at__lt=now - KEPT).delete()
         return sum(row.name != self._name for row in living())

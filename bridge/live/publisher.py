@@ -46,7 +46,7 @@ class RunningExchange(Protocol):
     """A request under way."""
 
     def seen(self) -> Running:
-        """What is told of it to those who watch."""
+        """What watchers see of it."""
         ...
 
 
@@ -80,9 +80,9 @@ class ActivityPublisher:
         """A request is over."""
         if not self.is_watched:
             return
-        told = _told(record)
-        self._finished.append(told)
-        self._ended[told.outcome] += 1
+        finished = _finished_of(record)
+        self._finished.append(finished)
+        self._ended[finished.outcome] += 1
         self._tokens += record.tokens
 
     def watched(self) -> None:
@@ -127,11 +127,11 @@ class ActivityPublisher:
             try:
                 channel = await layer.new_channel()
                 await layer.group_add(GATEWAYS, channel)
-                _stop_if_told()
+                _raise_if_cancelled()
                 pause = PAUSE_SECONDS[0]
                 await self._hear(layer, channel, away)
             except away:
-                _stop_if_told()
+                _raise_if_cancelled()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, longest)
 
@@ -153,21 +153,21 @@ class ActivityPublisher:
             await self._watched.wait()
             with suppress(*away):
                 await layer.group_send(WATCHERS, self.beat().message())
-            _stop_if_told()
+            _raise_if_cancelled()
             await asyncio.sleep(PERIOD)
             if time.monotonic() > self._watched_until:
                 self._watched.clear()
                 self._forget()
 
 
-def _stop_if_told() -> None:
+def _raise_if_cancelled() -> None:
     """The client of Redis swallows a cancellation now and then; the task still knows of it."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
 
 
-def _told(record: Record) -> Finished:
+def _finished_of(record: Record) -> Finished:
     return Finished(
         record.request_id,
         round(record.started_at + record.seconds, 3),

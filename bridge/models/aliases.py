@@ -30,27 +30,27 @@ class ModelAlias(ConfigRow):
     pattern = models.CharField(
         max_length=200,
         unique=True,
-        help_text="The name, or a glob such as claude-* or *haiku*. * catches what nobody knows.",
+        help_text="The name, or a glob such as claude-* or *haiku*. * catches every other name.",
     )
     thinking = models.CharField(
         max_length=10,
         blank=True,
         default="",
         choices=[(name, name) for name in THINKING],
-        help_text="Whether and how hard the model thinks, whatever was asked. Empty: as asked.",
+        help_text="Whether and how hard the model thinks. Empty: as in the request.",
     )
     temperature = models.FloatField(
         null=True,
         blank=True,
         validators=[MinValueValidator(0), MaxValueValidator(2)],
-        help_text="From 0 to 2, whatever was asked. Empty: as asked.",
+        help_text="From 0 to 2, whatever the request has. Empty: as in the request.",
     )
     max_tokens = models.PositiveIntegerField(
         "longest answer",
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="Tokens. A request that asks for more gets this many. Empty: as asked.",
+        help_text="Tokens. A request that asks for more gets this many. Empty: as in the request.",
     )
     system_prefix = models.TextField(
         blank=True, default="", help_text="Put in front of every system prompt."
@@ -87,11 +87,11 @@ class ModelAlias(ConfigRow):
             for row in rows:
                 row.save()
 
-    def _target(self, place: str, told: Document, backend: Backend | None) -> AliasTarget:
+    def _target(self, place: str, document: Document, backend: Backend | None) -> AliasTarget:
         if backend is None:
-            raise ValidationError({place: f"no backend is called {told['backend']}"})
+            raise ValidationError({place: f"no backend is called {document['backend']}"})
         row = AliasTarget(alias=self, backend=backend)
-        row.fill(told)
+        row.fill(document)
         try:
             row.full_clean()
         except ValidationError as error:
@@ -119,7 +119,7 @@ class AliasTarget(ConfigRow):
         default=1, help_text="Share of the requests among targets of one position."
     )
     position = models.PositiveIntegerField(
-        default=0, help_text="0 is asked first; higher ones when those before cannot answer."
+        default=0, help_text="0 comes first; higher ones when those before cannot answer."
     )
 
     class Meta:

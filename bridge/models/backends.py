@@ -108,7 +108,7 @@ class Backend(ConfigRow):
     )
     position = models.PositiveIntegerField(
         default=0,
-        help_text="Backends are asked for a model in this order; equal ones share by weight.",
+        help_text="Backends get requests for a model in this order; equal ones share by weight.",
     )
     weight = models.PositiveIntegerField(
         default=1,
@@ -164,7 +164,7 @@ class Backend(ConfigRow):
         super().save(*args, **kwargs)
 
     def affected(self) -> Iterable[ConfigRow]:
-        """Itself, and what names it: aliases, what was said of its models, and prices."""
+        """Itself, and what names it: aliases, settings of its models, and prices."""
         yield self
         if self.pk:
             for target in self.targets.select_related("alias"):
@@ -173,7 +173,7 @@ class Backend(ConfigRow):
             yield from self.operator_prices.select_related("backend")
 
     @property
-    def key_told(self) -> str:
+    def key_hint(self) -> str:
         """What may be shown of the credential."""
         if self.credential.startswith(ENV):
             return self.credential
@@ -181,9 +181,9 @@ class Backend(ConfigRow):
 
 
 class DiscoveredModel(ConfigRow):
-    """A model that a backend listed: what its list told, what a probe found, what an operator set.
+    """A model that a backend listed: what its list says, what a probe found, what an operator set.
 
-    Three answers to each question, the operator's first and the list's last. Empty is "not told".
+    Three answers to each question, the operator's first and the list's last. Empty is "unknown".
     """
 
     KIND = "models"
@@ -288,12 +288,12 @@ class DiscoveredModel(ConfigRow):
 
     @classmethod
     def with_overrides(cls) -> models.Q:
-        """Those of which the operator said anything."""
-        said = models.Q(pk__in=())
+        """Those that the operator has set something of."""
+        overridden = models.Q(pk__in=())
         for column in list(cls.MEMBERS.values())[cls.NATURAL_KEY :]:
             is_text = isinstance(cls._meta.get_field(column), models.CharField)
-            said |= ~models.Q(**{column: ""}) if is_text else ~models.Q(**{column: None})
-        return said
+            overridden |= ~models.Q(**{column: ""}) if is_text else ~models.Q(**{column: None})
+        return overridden
 
     def fact(self, name: str) -> Any:
         """The answer that counts: the operator's, else the probe's, else the list's."""
@@ -304,13 +304,13 @@ class DiscoveredModel(ConfigRow):
 
     def document(self) -> Document:
         """What the operator set; empty when that is nothing."""
-        said = {}
+        overrides = {}
         for member, column in list(self.MEMBERS.items())[self.NATURAL_KEY :]:
             value = getattr(self, column)
             if value not in (None, ""):
-                said[member] = value
+                overrides[member] = value
         # The name of the backend is a query, and discovery writes hundreds of rows at a time.
-        return {"backend": self.backend_name, "model": self.name, **said} if said else {}
+        return {"backend": self.backend_name, "model": self.name, **overrides} if overrides else {}
 
     def fill(self, document: Document) -> None:
         if self.pk is None:
@@ -324,7 +324,7 @@ class DiscoveredModel(ConfigRow):
             setattr(self, column, document.get(member, self.default(column)))
 
     def remove(self) -> None:
-        """The model stays; what the operator said of it goes."""
+        """The model stays; what the operator set goes."""
         self.fill({})
         self.save()
 

@@ -56,8 +56,10 @@ class ConfigQuerySet(models.QuerySet[Any]):
         return gone
 
     def update(self, **values: Any) -> int:
-        told = not self.model.KIND or not set(values).isdisjoint(self.model.MEMBERS.values())
-        with changes.step(owner for row in self if told for owner in row.affected()):
+        is_configuration = not self.model.KIND or not set(values).isdisjoint(
+            self.model.MEMBERS.values()
+        )
+        with changes.step(owner for row in self if is_configuration for owner in row.affected()):
             count = super().update(**values)
             ConfigVersion.bump()
         return count
@@ -103,12 +105,12 @@ class ConfigRow(models.Model):
     def document(self) -> Document:
         """This row as plain data."""
         keys = list(self.MEMBERS)[: self.NATURAL_KEY]
-        told = {}
+        members = {}
         for member, column in self.MEMBERS.items():
             value = getattr(self, column)
             if (member in keys and member not in self.OPTIONAL) or value != self.default(column):
-                told[member] = _plain(value)
-        return told
+                members[member] = _plain(value)
+        return members
 
     def fill(self, document: Document) -> None:
         """Take over a document; what it leaves out gets its default. Not saved yet."""

@@ -32,20 +32,20 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str
 def lines(kind: str, before: dict[str, Any], after: dict[str, Any]) -> list[Line]:
     """The differences, one line each."""
     found = differences(before, after)
-    told = [(name, _shown(name, old), _shown(name, new)) for name, old, new in found]
+    shown_lines = [(name, _shown(name, old), _shown(name, new)) for name, old, new in found]
     if kind != "keys":
-        return told
+        return shown_lines
     of_the_key = _of_a_key(before, after)
-    said = _OF_A_KEY | ({"enabled"} if of_the_key and of_the_key[2] == REVOKED else set())
-    rest = [line for line in told if line[0] not in said]
+    covered = _OF_A_KEY | ({"enabled"} if of_the_key and of_the_key[2] == REVOKED else set())
+    rest = [line for line in shown_lines if line[0] not in covered]
     return [*([of_the_key] if of_the_key else []), *rest]
 
 
 def summary(kind: str, before: dict[str, Any], after: dict[str, Any]) -> str:
     """The differences of a changed row in a few words: names of fields, and a rotation in full."""
-    told = lines(kind, before, after)
-    events = [_event(old, new) for name, old, new in told if _is_of_a_key(kind, name)]
-    names = [name for name, _, _ in told if not _is_of_a_key(kind, name)]
+    shown_lines = lines(kind, before, after)
+    events = [_event(old, new) for name, old, new in shown_lines if _is_of_a_key(kind, name)]
+    names = [name for name, _, _ in shown_lines if not _is_of_a_key(kind, name)]
     more = len(names) - NAMED_FIELDS
     fields = ", ".join(names[:NAMED_FIELDS]) + (f" and {more} more" if more > 0 else "")
     return "; ".join(filter(None, (*events, fields)))
@@ -97,5 +97,5 @@ def _shown(name: str, value: Any) -> str:
 def _target(item: dict[str, Any]) -> str:
     usual = {"weight": 1, "position": 0}
     rest = [f"{k} {item[k]}" for k, default in usual.items() if item.get(k, default) != default]
-    told = f" ({', '.join(rest)})" if rest else ""
-    return f"{item.get('backend')}: {item.get('model')}{told}"
+    shown_lines = f" ({', '.join(rest)})" if rest else ""
+    return f"{item.get('backend')}: {item.get('model')}{shown_lines}"

@@ -305,8 +305,10 @@ class ApiKey(ConfigRow):
             row.full_clean()
             row.check_new()
         except ValidationError as error:
-            told = [f"{column}: {' '.join(texts)}" for column, texts in error.message_dict.items()]
-            raise ValidationError(told) from None
+            problems = [
+                f"{column}: {' '.join(texts)}" for column, texts in error.message_dict.items()
+            ]
+            raise ValidationError(problems) from None
         row.save()
         return row, text
 

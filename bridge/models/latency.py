@@ -39,7 +39,7 @@ def percentile(counts: Sequence[int], share: float) -> float | None:
     """The time, in seconds, within which that share (0 to 1) of the requests was done.
 
     `counts` are the sums of one histogram's columns. None when nothing was counted. What lies
-    beyond the last bound is told as that bound.
+    beyond the last bound is reported as that bound.
     """
     wanted = share * sum(counts)
     if not any(counts):

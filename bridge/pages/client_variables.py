@@ -1,4 +1,4 @@
-"""What Claude Code has to be told to use one model of this gateway, and why. Pure.
+"""The variables that let Claude Code use one model of this gateway, and why. Pure.
 
 It knows the sizes of Claude models only; for any other name it assumes the largest, and it uses
 built-in names for small jobs, whatever model was chosen. The numbers here were measured on it.
@@ -113,10 +113,10 @@ def output_cap(facts: ModelFacts) -> int | None:
     """The answer length to ask for, in tokens; None where Claude Code's own choice is as good.
 
     In a small window its reserve would make it compact from the first turn on: there a quarter
-    has to do. A server that repeats its window as output limit has told nothing.
+    has to do. A server that repeats its window as output limit gives no useful limit.
     """
-    told, window = facts.max_output, facts.context
-    bounds = [told] if told and (not window or told < window) else []
+    listed, window = facts.max_output, facts.context
+    bounds = [listed] if listed and (not window or listed < window) else []
     if window and window // 4 < RESERVE:
         bounds.append(window // 4)
     return min(*bounds, LONGEST_OUTPUT) if bounds else None
@@ -176,8 +176,10 @@ def known(facts: ModelFacts) -> tuple[tuple[str, str], ...]:
     sizes = (("Context window", facts.context), ("Longest answer", facts.max_output))
     abilities = (("Tools", facts.tools), ("Images", facts.vision), ("Thinking", facts.reasoning))
     words = {True: "yes", False: "no", None: NOT_KNOWN}
-    told = tuple((what, f"{spaced(size)} tokens" if size else NOT_KNOWN) for what, size in sizes)
-    return (*told, *((what, words[ability]) for what, ability in abilities))
+    sizes_shown = tuple(
+        (what, f"{spaced(size)} tokens" if size else NOT_KNOWN) for what, size in sizes
+    )
+    return (*sizes_shown, *((what, words[ability]) for what, ability in abilities))
 
 
 def spaced(number: int) -> str:
@@ -206,7 +208,7 @@ _REMARKS: tuple[tuple[Condition, str], ...] = (
     ),
     (
         lambda connection: connection.facts.tools is False,
-        "This model is said not to call tools. Claude Code can do little without them.",
+        "This model does not call tools. Claude Code can do little without them.",
     ),
     (
         _has_window_below(SMALL_WINDOW),

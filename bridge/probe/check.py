@@ -2,7 +2,7 @@
 
     works = True    it worked when it was tried
     works = False   it was tried, and did not work
-    works = None    the trial told neither
+    works = None    the trial shows neither
 
 Facts are stricter than that: a check writes one only where the answer proves it.
 """
@@ -126,7 +126,7 @@ def _verdict(check: Check, reply: ProbeReply, subject: Subject) -> CheckVerdict:
     if reply.silence:
         return CheckVerdict(None, f"No answer to judge: {reply.silence}")
     if reply.error and not check.judges_refusals:
-        return CheckVerdict(False, f"Answered with {reply.said}", check.refusal_facts(reply))
+        return CheckVerdict(False, f"Answered with {reply.words}", check.refusal_facts(reply))
     verdict = check.judge(reply, subject)
     if verdict.works is False and reply.cut and not reply.error and reply.is_blank:
         return CheckVerdict(None, f"{spent(reply)} went into thinking, so nothing is known")
@@ -181,15 +181,15 @@ def _printable(character: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """What was said. It stands last in its sentence, which is cut once its secrets are out."""
+    """The answer's words. They stand last in a sentence that is cut once its secrets are out."""
     return f'"{text.strip()}"'
 
 
-def it_said(reply: ProbeReply) -> str:
+def answer_in_words(reply: ProbeReply) -> str:
     """What came in place of what was wanted."""
     if reply.calls:
         return f"it called {', '.join(map(str, reply.calls))}"
-    return f"it said {quoted(reply.text)}" if reply.text.strip() else "the answer was empty"
+    return f"it answered {quoted(reply.text)}" if reply.text.strip() else "the answer was empty"
 
 
 def spent(reply: ProbeReply) -> str:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bridge.probe.check import Check, CheckVerdict, Subject, ask, assistant, it_said, quoted, user
+from bridge.probe.check import (
+    Check,
+    CheckVerdict,
+    Subject,
+    answer_in_words,
+    ask,
+    assistant,
+    quoted,
+    user,
+)
 from bridge.probe.reply import Body, ProbeReply
 from bridge.translation.json import JSON, decode
 from bridge.translation.response.deltas import ReportedUsage
@@ -35,7 +44,7 @@ def _plain(subject: Subject) -> Body:
 
 def _is_answered(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     return CheckVerdict(
-        bool(reply.text.strip()), f"Asked for 2 + 3{_ending(reply)}: {it_said(reply)}"
+        bool(reply.text.strip()), f"Asked for 2 + 3{_ending(reply)}: {answer_in_words(reply)}"
     )
 
 
@@ -64,7 +73,7 @@ def _streamed(subject: Subject) -> Body:
 
 def _is_stream(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     if not reply.chunks:
-        return CheckVerdict(False, "One JSON document came, although a stream was asked for")
+        return CheckVerdict(False, "One JSON document came, although the request was for a stream")
     if not (reply.finish or reply.closed):
         return CheckVerdict(False, f"{reply.chunks} chunks, and no word that the answer is over")
     if not reply.text.strip():
@@ -79,7 +88,9 @@ def _streamed_usage(subject: Subject) -> Body:
 
 def _has_last_usage(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     if reply.usage is None:
-        return CheckVerdict(False, f"No usage in any of {reply.chunks} chunks, although asked for")
+        return CheckVerdict(
+            False, f"No usage in any of {reply.chunks} chunks, although the request asks for it"
+        )
     place = "a chunk of its own" if reply.usage.final else "a chunk with choices"
     return CheckVerdict(True, f"{_counts(reply.usage)}, in {place}")
 
@@ -94,7 +105,7 @@ def _stops(reply: ProbeReply, subject: Subject) -> CheckVerdict:
         return CheckVerdict(False, f"The stop sequence {STOP} was {where}: {quoted(reply.text)}")
     if "4" in reply.text:
         return CheckVerdict(True, f"It stopped before {STOP}: {quoted(reply.text)}")
-    return CheckVerdict(None, f"It never came near the stop sequence: {it_said(reply)}")
+    return CheckVerdict(None, f"It never came near the stop sequence: {answer_in_words(reply)}")
 
 
 def _names_stop(reply: ProbeReply, subject: Subject) -> CheckVerdict:
@@ -117,7 +128,7 @@ def _fits_schema(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     try:
         value = decode(reply.text.strip().encode())
     except ValueError:
-        return CheckVerdict(None if reply.cut else False, f"No JSON: {it_said(reply)}")
+        return CheckVerdict(None if reply.cut else False, f"No JSON: {answer_in_words(reply)}")
     fits = isinstance(value, dict) and {name: type(v) for name, v in value.items()} == {
         "colour": str,
         "count": int,
@@ -131,8 +142,8 @@ def _short(subject: Subject) -> Body:
 
 def _is_short(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     name, count = subject.profile.token_limit_field, reply.usage.completion if reply.usage else None
-    told = f"{count} tokens came" if count is not None else it_said(reply)
-    evidence = f"{name} {SHORT}{_ending(reply)}: {told}"
+    outcome = f"{count} tokens came" if count is not None else answer_in_words(reply)
+    evidence = f"{name} {SHORT}{_ending(reply)}: {outcome}"
     if len(reply.text) > SHORT * 8 or (count or 0) > SHORT:
         return CheckVerdict(False, evidence)
     return CheckVerdict(True if reply.cut else None, evidence)
@@ -151,7 +162,7 @@ def _continues(reply: ProbeReply, subject: Subject) -> CheckVerdict:
         return CheckVerdict(True, f"It repeats the beginning and goes on: {quoted(text)}")
     if text.startswith(REST):
         return CheckVerdict(True, f"It goes on where the beginning ended: {quoted(text)}")
-    return CheckVerdict(False, f"It began anew: {it_said(reply)}")
+    return CheckVerdict(False, f"It began anew: {answer_in_words(reply)}")
 
 
 PLAIN: Iterable[Check] = (

@@ -37,22 +37,22 @@ def _huge(subject: Subject) -> Body:
     return {**ask(subject, SUM, stream=True), subject.profile.token_limit_field: HUGE}
 
 
-def _told(reply: ProbeReply, subject: Subject) -> CheckVerdict:
+def _names_sizes(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     facts = _sizes(reply) if reply.error else {}
     if facts:
-        return CheckVerdict(True, f"Told by the refusal: {reply.said}", facts)
+        return CheckVerdict(True, f"From the refusal: {reply.words}", facts)
     if declared := subject.facts.context:
         return CheckVerdict(True, f"The model list declares a context of {declared} tokens")
     if reply.error:
-        return CheckVerdict(False, f"The refusal names no limit: {reply.said}")
+        return CheckVerdict(False, f"The refusal names no limit: {reply.words}")
     return CheckVerdict(None, f"A limit of {HUGE} tokens was taken, so the true one is not known")
 
 
 def _sizes(reply: ProbeReply) -> dict[str, Any]:
     """The limits that a refusal names, in tokens."""
-    found = context_overflow.recognise(reply.said, reply.document)
-    told = {"context": found.context if found else 0, "max_output": _longest_answer(reply.said)}
-    return {name: size for name, size in told.items() if _LEAST <= size < HUGE}
+    found = context_overflow.recognise(reply.words, reply.document)
+    sizes = {"context": found.context if found else 0, "max_output": _longest_answer(reply.words)}
+    return {name: size for name, size in sizes.items() if _LEAST <= size < HUGE}
 
 
 def _longest_answer(text: str) -> int:
@@ -61,5 +61,12 @@ def _longest_answer(text: str) -> int:
 
 
 LIMITS: Iterable[Check] = (
-    Check("limits", "Sizes are told", _huge, _told, judges_refusals=True, read_bytes=FIRST_WORDS),
+    Check(
+        "limits",
+        "Sizes are reported",
+        _huge,
+        _names_sizes,
+        judges_refusals=True,
+        read_bytes=FIRST_WORDS,
+    ),
 )

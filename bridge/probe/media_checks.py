@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bridge.probe.check import Check, CheckVerdict, Subject, ask, it_said, quoted, user
+from bridge.probe.check import Check, CheckVerdict, Subject, answer_in_words, ask, quoted, user
 from bridge.probe.reply import Body, ProbeReply
 from bridge.probe.samples import CODE_WORD, paper, picture
 
@@ -33,7 +33,7 @@ def _sees(reply: ProbeReply, subject: Subject) -> CheckVerdict:
         return CheckVerdict(
             True, f"Green left, yellow right: {quoted(reply.text)}", {"vision": True}
         )
-    return CheckVerdict(False, f"The picture is green and yellow: {it_said(reply)}")
+    return CheckVerdict(False, f"The picture is green and yellow: {answer_in_words(reply)}")
 
 
 def _takes_no_images(reply: ProbeReply) -> Mapping[str, Any]:
@@ -50,7 +50,7 @@ def _pdf(subject: Subject) -> Body:
 def _reads(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     if CODE_WORD in reply.text.lower():
         return CheckVerdict(True, f"It read the page: {quoted(reply.text)}")
-    return CheckVerdict(False, f"The file was taken and not read: {it_said(reply)}")
+    return CheckVerdict(False, f"The file was taken and not read: {answer_in_words(reply)}")
 
 
 SHOWING: Iterable[Check] = (

@@ -60,5 +60,5 @@ async def _lines(target: ProbeTarget, findings: list[Finding]) -> AsyncGenerator
             yield _line({"done": step.done, "total": step.total, **step.finding.document()})
 
 
-def _line(told: dict[str, object]) -> bytes:
-    return encode(told) + b"\n"
+def _line(document: dict[str, object]) -> bytes:
+    return encode(document) + b"\n"

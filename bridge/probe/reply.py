@@ -74,7 +74,7 @@ class ProbeReply:
     stop         the stop sequence that the backend says it met
     chunks       events of a stream; 0 for one JSON document
     closed       a stream ended with its mark, ``[DONE]``
-    error, said  a refusal: what it means, and its own words; `document` is its JSON
+    error, words  a refusal: what it means, and its own words; `document` is its JSON
     silence      why there is no answer to judge, "" when there is one
     """
 
@@ -89,7 +89,7 @@ class ProbeReply:
     closed: bool = False
     status: int = 200
     error: ApiError | None = None
-    said: str = ""
+    words: str = ""
     document: JSON = None
     silence: str = ""
 
@@ -111,7 +111,7 @@ def refusal(status: int, headers: dict[str, str], raw: bytes, asked: ErrorContex
         document = raw.decode("utf-8", "replace")
     error = from_reply(status, headers, raw, asked)
     return ProbeReply(
-        status=status, error=error, said=_words(status, document, asked), document=document
+        status=status, error=error, words=_words(status, document, asked), document=document
     )
 
 
@@ -120,19 +120,19 @@ def answer(raw: bytes, body: Body, asked: ErrorContext) -> ProbeReply:
     try:
         deltas, chunks = _deltas(raw)
     except ApiError as error:
-        return ProbeReply(error=error, said=f"status 200, but {error.message}")
+        return ProbeReply(error=error, words=f"status 200, but {error.message}")
     for delta in deltas:
         if isinstance(delta, BackendFault):
             return _failed(delta, asked)
-    return _told(deltas, chunks, raw, body)
+    return _reply_of(deltas, chunks, raw, body)
 
 
 def _failed(fault: BackendFault, asked: ErrorContext) -> ProbeReply:
     """An error inside an answer whose status was good."""
     status = fault.status or 500
-    said = f"an error inside the answer, {_words(status, fault.body, asked)}"
+    words = f"an error inside the answer, {_words(status, fault.body, asked)}"
     error = from_fault(fault.status, fault.body, asked)
-    return ProbeReply(status=status, error=error, said=said, document=fault.body)
+    return ProbeReply(status=status, error=error, words=words, document=fault.body)
 
 
 def _words(status: int, document: JSON, asked: ErrorContext) -> str:
@@ -151,7 +151,7 @@ def _deltas(raw: bytes) -> tuple[list[Delta], int]:
     return [delta for payload in payloads for delta in chunks.feed(payload)], len(payloads)
 
 
-def _told(deltas: list[Delta], chunks: int, raw: bytes, body: Body) -> ProbeReply:
+def _reply_of(deltas: list[Delta], chunks: int, raw: bytes, body: Body) -> ProbeReply:
     text, thought, thought_in = _split(deltas, raw)
     calls = _calls(deltas) or _written(text, body)
     finish = next((d for d in deltas if isinstance(d, Finish)), Finish(""))
@@ -171,9 +171,9 @@ def _told(deltas: list[Delta], chunks: int, raw: bytes, body: Body) -> ProbeRepl
 
 def _split(deltas: Iterable[Delta], raw: bytes) -> tuple[str, str, str]:
     """(visible text, thinking, where the thinking stood)."""
-    said = list(deltas)
-    text = "".join(d.text for d in said if isinstance(d, (Text, Refusal)))
-    thought = "".join(d.text for d in said if isinstance(d, Reasoning))
+    parts = list(deltas)
+    text = "".join(d.text for d in parts if isinstance(d, (Text, Refusal)))
+    thought = "".join(d.text for d in parts if isinstance(d, Reasoning))
     if thought.strip():
         found = _REASONING_FIELD.search(raw)
         return text, thought, found[1].decode() if found else "thinking parts of the content"

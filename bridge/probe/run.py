@@ -89,12 +89,12 @@ class _Probe:
             await asyncio.sleep(_pause(answer.error))
             answer = await self._ask(check, body)
         elif answer.silence and answer.status == DROPPED:
-            # Often no fault of the model: a server that closes connections which it said to keep.
+            # Often no fault of the model: a server that closes connections it promised to keep.
             answer = await self._ask(check, body)
         if answer.status == 401:
             raise self.stopped(self._key_problem(answer))
         if answer.error and answer.status in _BUSY and not _is_understood(answer.error):
-            return replace(answer, silence=answer.said, error=None)
+            return replace(answer, silence=answer.words, error=None)
         return answer
 
     async def _ask(self, check: Check, body: Body) -> ProbeReply:
@@ -119,8 +119,8 @@ class _Probe:
 
     def _key_problem(self, answer: ProbeReply) -> str:
         if not self._target.key:
-            return f"{KEY_WANTED} ({answer.said})"
-        return f"The backend refused the key ({answer.said})"
+            return f"{KEY_WANTED} ({answer.words})"
+        return f"The backend refused the key ({answer.words})"
 
     def first_answer_problem(self, answer: ProbeReply) -> str:
         """Why a model that does not even give a plain answer is not probed any further."""
@@ -128,8 +128,8 @@ class _Probe:
             return self._key_problem(answer)
         if answer.error and answer.error.status == 404:
             return f"The backend does not know the model {self._target.subject.model}"
-        said = answer.silence or (answer.error.message if answer.error else "")
-        return f"The model gave no plain answer, so nothing can be told: {said}"
+        reason = answer.silence or (answer.error.message if answer.error else "")
+        return f"The model gave no plain answer, so nothing can be probed: {reason}"
 
 
 def _is_understood(error: ApiError) -> bool:

@@ -8,9 +8,9 @@ from bridge.probe.check import (
     Check,
     CheckVerdict,
     Subject,
+    answer_in_words,
     ask,
     assistant,
-    it_said,
     quoted,
     system,
     user,
@@ -38,7 +38,7 @@ def _later(subject: Subject) -> Body:
 def _is_heeded(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     if WORD.lower() in reply.text.lower():
         return CheckVerdict(True, f"The answer does what the message says: {quoted(reply.text)}")
-    return CheckVerdict(False, f"It was taken and not heeded: {it_said(reply)}")
+    return CheckVerdict(False, f"It was taken and not heeded: {answer_in_words(reply)}")
 
 
 INSTRUCTING: Iterable[Check] = (

@@ -34,7 +34,7 @@ class ProbeTarget:
 def resolve_target(row: Backend, model: str, key: str = "") -> ProbeTarget:
     """What is to be probed; `key` goes before the backend's own. Raises CannotProbe.
 
-    Of the model only counts what its list told: earlier probes are to be found out anew.
+    Of the model only its list entry counts: earlier probes are to be found out anew.
     """
     if not 0 < len(model) <= MAX_NAME:
         raise CannotProbe(f"model: expected a name of 1 to {MAX_NAME} characters")
@@ -42,11 +42,11 @@ def resolve_target(row: Backend, model: str, key: str = "") -> ProbeTarget:
         backend = backend_of(row)
     except ValueError:
         raise CannotProbe(f"The key of backend {row.name} cannot be read; enter it again") from None
-    told = row.models.filter(name=model).first()
+    row_of_model = row.models.filter(name=model).first()
     facts = ModelFacts(model)
-    if told is not None:
-        facts = replace(facts, context=told.context, max_output=told.max_output)
-    family = PROFILES.get(told.dialect if told else "", backend.profile)
+    if row_of_model is not None:
+        facts = replace(facts, context=row_of_model.context, max_output=row_of_model.max_output)
+    family = PROFILES.get(row_of_model.dialect if row_of_model else "", backend.profile)
     return ProbeTarget(backend, Subject(model, for_model(family, model), facts), key or backend.key)
 
 

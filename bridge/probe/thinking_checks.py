@@ -48,14 +48,18 @@ def _thinks(reply: ProbeReply, subject: Subject) -> CheckVerdict:
         return CheckVerdict(
             True, f"Hidden, but {count} tokens of it are counted", {"reasoning": True}
         )
-    came = f"answered with {reply.said}" if reply.error else "none came, although it was asked for"
+    came = (
+        f"answered with {reply.words}"
+        if reply.error
+        else "none came, although the request asks for it"
+    )
     if subject.thinks:
         return CheckVerdict(True, f"Seen in an earlier answer. With the switch: {came}")
     return CheckVerdict(False, f"Thinking: {came}", _cannot_think(reply))
 
 
 def _place(reply: ProbeReply) -> str:
-    """Where thinking stood, with what the gateway must be told where it stood in the text."""
+    """Where thinking stood, and what to set where it stood in the text."""
     setting = _SETTINGS.get(reply.thought_in)
     return (
         f"{reply.thought_in} (read with inline_thinking {setting})" if setting else reply.thought_in
@@ -63,7 +67,7 @@ def _place(reply: ProbeReply) -> str:
 
 
 def _cannot_think(reply: ProbeReply) -> Mapping[str, Any]:
-    return {"reasoning": False} if _CANNOT_THINK.search(reply.said) else {}
+    return {"reasoning": False} if _CANNOT_THINK.search(reply.words) else {}
 
 
 def _off(subject: Subject) -> Body:
@@ -84,6 +88,6 @@ def _is_off(reply: ProbeReply, subject: Subject) -> CheckVerdict:
 
 
 THINKING: Iterable[Check] = (
-    Check("reasoning", "Thinking is told apart", _on, _thinks, judges_refusals=True),
+    Check("reasoning", "Thinking is separate", _on, _thinks, judges_refusals=True),
     Check("reasoning_off", "Thinking can be turned off", _off, _is_off),
 )

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bridge.probe.check import Check, CheckVerdict, Message, Subject, ask, it_said, quoted, user
+from bridge.probe.check import (
+    Check,
+    CheckVerdict,
+    Message,
+    Subject,
+    answer_in_words,
+    ask,
+    quoted,
+    user,
+)
 from bridge.probe.reply import Body, ProbeReply, ReplyToolCall
 from bridge.probe.samples import CLOCK, WEATHER
 
@@ -45,8 +54,8 @@ def _called(reply: ProbeReply, subject: Subject) -> CheckVerdict:
 
 def _nothing_called(reply: ProbeReply) -> CheckVerdict:
     if reply.cut:
-        return CheckVerdict(None, f"No call came before the limit: {it_said(reply)}")
-    return CheckVerdict(False, f"No call came: {it_said(reply)}")
+        return CheckVerdict(None, f"No call came before the limit: {answer_in_words(reply)}")
+    return CheckVerdict(False, f"No call came: {answer_in_words(reply)}")
 
 
 def _problem(calls: tuple[ReplyToolCall, ...]) -> str:
@@ -124,8 +133,8 @@ def _result_used(reply: ProbeReply, subject: Subject) -> CheckVerdict:
     if MARK in reply.text:
         return CheckVerdict(True, f"The result reached the model: {quoted(reply.text)}")
     if reply.calls:
-        return CheckVerdict(None, f"The result was taken, but {it_said(reply)} once more")
-    return CheckVerdict(False, f"The result was not used: {it_said(reply)}")
+        return CheckVerdict(None, f"The result was taken, but {answer_in_words(reply)} once more")
+    return CheckVerdict(False, f"The result was not used: {answer_in_words(reply)}")
 
 
 def _and_user(subject: Subject) -> Body:
@@ -133,7 +142,9 @@ def _and_user(subject: Subject) -> Body:
 
 
 def _goes_on(reply: ProbeReply, subject: Subject) -> CheckVerdict:
-    return CheckVerdict(None if reply.is_blank else True, f"The order was taken: {it_said(reply)}")
+    return CheckVerdict(
+        None if reply.is_blank else True, f"The order was taken: {answer_in_words(reply)}"
+    )
 
 
 CALLING: Iterable[Check] = (

@@ -115,9 +115,9 @@ class Chances:
         """The refusal that could not be mended, where this one only says the same once more:
         what it was about shows in the request that met it first."""
         before = self.mended
-        said = before.message.partition(": ")[2] if before else ""
-        same = before is not None and before.status == error.status and said in error.message
-        return before if before is not None and said and same else error
+        cause = before.message.partition(": ")[2] if before else ""
+        same = before is not None and before.status == error.status and cause in error.message
+        return before if before is not None and cause and same else error
 
     def remedy_for(self, error: ApiError, order: UpstreamRequest) -> Remedy | None:
         """The change under which a second try makes sense; None when it does not."""
@@ -172,7 +172,7 @@ async def _second_try(
         error = chances.better_worded(error)
         error.lessons = _past_the_first(chances.lessons, error)
         raise error
-    record.remedies.append(_told(error))
+    record.remedies.append(_remedy_text(error))
     logger.info("%s: second try after: %s", order.options.request_id, error.for_operators)
     if remedy is None:
         chances.retries += 1
@@ -210,7 +210,7 @@ def _pause(error: ApiError) -> float:
     return random.uniform(*PAUSE_RANGE)
 
 
-def _told(error: ApiError) -> str:
+def _remedy_text(error: ApiError) -> str:
     remedy = error.remedy
     if remedy is None:
         return f"retried {error.status}"
@@ -286,8 +286,8 @@ def _outline(order: UpstreamRequest, chat: ChatRequest, size: int) -> str:
     fields = {name: value for name, value in chat.body.items() if name not in left_out}
     roles = [message["role"] for message in chat.body["messages"]]
     tools = [tool["function"]["name"] for tool in chat.body.get("tools", ())]
-    told = {"backend": order.target.backend.name, "bytes": size, "roles": roles, "tools": tools}
-    return encode_text(told | fields)
+    outline = {"backend": order.target.backend.name, "bytes": size, "roles": roles, "tools": tools}
+    return encode_text(outline | fields)
 
 
 async def _first_events(read_ahead: ReadAhead, answer: Answer, idle: float) -> list[Event]:

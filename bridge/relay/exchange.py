@@ -193,7 +193,7 @@ class Exchange:
             self._opening.cancel()
 
     def seen(self) -> Running:
-        """What is told of it to those who watch."""
+        """What watchers see of it."""
         record, order, opened = self.record, self.order, self._open_answer()
         prompt, output = (order.chat.prompt_tokens if order else 0), 0
         if opened is not None:
@@ -267,7 +267,7 @@ class Exchange:
             return
         record.cost_nano_usd = self._cost()
         if self.sample is not None:
-            record.sample = self.sample.told()
+            record.sample = self.sample.document()
         record.write(self.gateway.spool)
         self.gateway.activity.finished(record)
         if self.decision is not None and self.decision.reservation is not None:

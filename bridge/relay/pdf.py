@@ -1,7 +1,7 @@
 """The text of a PDF, for backends that take no files. Needs the optional package pypdf.
 
 Blocking, and slow on large files: it runs in a thread. A file that cannot be read, or holds no
-text, gives "", so that the client is told that PDFs do not work here.
+text, gives "", so that the client learns that PDFs do not work here.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ async def _over(exchange: Exchange, opened: OpenReply, batch: list[Event]) -> No
 
 
 async def _pings_until(opening: asyncio.Task[object]) -> AsyncGenerator[bytes]:
-    """The client is told that somebody is there, as long as the backend says nothing."""
+    """Pings, as long as the backend sends nothing."""
     while not opening.done():
         await asyncio.wait({opening}, timeout=settings.PING_INTERVAL)
         if not opening.done():
@@ -193,18 +193,23 @@ async def _warmed_up(
     exchange: Exchange, order: UpstreamRequest, request: MessagesRequest
 ) -> AsyncGenerator[Part]:
     """`max_tokens: 0` asks to warm a cache and generate nothing: answered here."""
-    # The client is told what the prompt would count, but no backend was asked: nothing is spent.
+    # The client gets what the prompt would count, but no backend was asked: nothing is spent.
     usage = events.Usage(order.chat.prompt_tokens, 0)
     shell = events.Message(order.options.message_id, request.model, usage)
     end = events.MessageDelta(events.Stop("max_tokens"), usage)
-    said: list[Event] = [events.MessageStart(shell), events.Ping(), end, events.MessageStop()]
+    answer_events: list[Event] = [
+        events.MessageStart(shell),
+        events.Ping(),
+        end,
+        events.MessageStop(),
+    ]
     exchange.record.status, exchange.record.stop_reason = 200, "max_tokens"
     await exchange.account()
     if request.stream:
         yield exchange.head(200, STREAM_HEADERS)
-        yield to_bytes(said)
+        yield to_bytes(answer_events)
     else:
-        for part in _document(exchange, 200, JSON_HEADERS, encode(fold(said))):
+        for part in _document(exchange, 200, JSON_HEADERS, encode(fold(answer_events))):
             yield part
 
 

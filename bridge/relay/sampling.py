@@ -49,7 +49,7 @@ class BodySample:
     def add(self, events: list[Event]) -> None:
         self.events += events
 
-    def told(self) -> dict[str, JSON]:
+    def document(self) -> dict[str, JSON]:
         """For the record: `request`, `answer` (an event a line), and whether either is cut."""
         request = redact_json(self.request.decode("utf-8", "replace"), LIMIT)
         answer = redact_json("\n".join(_lines(self.events)), LIMIT)

@@ -58,7 +58,7 @@ class BackendConfig:
     """One OpenAI-compatible server. `url` ends in its version folder, without a slash.
 
     models   what its list holds, or None while the list is unknown
-    told     what is known of models, listed or not
+    model_facts  what is known of models, listed or not
     key      the operator's credential, or "" where the caller's is used
     idle     longest silence in a running stream, None for the general limit
     breaker  "automatic", or "open" or "closed" when its operator forced it
@@ -75,7 +75,7 @@ class BackendConfig:
     auth_header: str = "authorization"
     timeout: float = 600.0
     models: Mapping[str, ModelFacts] | None = None
-    told: Mapping[str, ModelFacts] = field(default_factory=dict)
+    model_facts: Mapping[str, ModelFacts] = field(default_factory=dict)
     position: int = 0
     weight: int = 1
     idle: float | None = None
@@ -236,8 +236,8 @@ class _Search:
 
     def _aliased(self, alias: Alias) -> Route | None:
         self.steps.append(f"alias {alias.pattern} fits")
-        if said := alias.overrides.told():
-            self.steps.append(f"it sets {', '.join(said)}")
+        if labels := alias.overrides.labels():
+            self.steps.append(f"it sets {', '.join(labels)}")
         targets = []
         for choice in ranked(alias.choices, self.sticky):
             if target := _chosen(self.routes, choice):
@@ -286,8 +286,8 @@ def _chosen(routes: Routes, choice: WeightedTarget) -> Target | None:
 
 
 def _unheard_of(backend: BackendConfig, model: str) -> Target:
-    """A model that no list has, with what an operator or a probe may have told of it."""
-    return Target(backend, model, backend.told.get(model) or ModelFacts(model))
+    """A model that no list has, with what an operator or a probe may have set."""
+    return Target(backend, model, backend.model_facts.get(model) or ModelFacts(model))
 
 
 def _listed(backend: BackendConfig, name: str, repair_case: bool) -> Target | None:

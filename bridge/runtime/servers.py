@@ -20,7 +20,7 @@ JOIN_TICK = 0.1
 
 
 def run(sockets: list[socket.socket]) -> None:
-    """Serve on these sockets, which listen already, until told to stop."""
+    """Serve on these sockets, which listen already, until a signal ends it."""
     connections.raise_file_limit()
     if settings.SERVER == "uvicorn":
         _run_uvicorn(sockets)

@@ -1,8 +1,8 @@
 """Whether prompts that repeat come from a backend's cache, and if not, why not. Pure.
 
-Each turn of a conversation sends again all that was said before. How much of a prompt begins as the
-turn before did is counted in bytes by the gateway; how much of it was not computed again is told in
-tokens by the backend. The two shares are close enough to be compared.
+Each turn of a conversation sends again all earlier messages. How much of a prompt begins as the
+turn before did is counted in bytes by the gateway; how much of it was not computed again is
+reported in tokens by the backend. The two shares are close enough to be compared.
 """
 
 from __future__ import annotations

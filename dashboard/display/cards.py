@@ -44,8 +44,8 @@ class Compared:
         now, before = read(self.whole), read(self.before)
         then = NOTHING if before is None else write(before)
         so_far = NOTHING if now is None else write(now)
-        told = f"{then.text} in {self.before_words}, {so_far.text} in the same whole hours now"
-        return formatting.change(now, before, told, wanted, of_share=write is formatting.share)
+        hint = f"{then.text} in {self.before_words}, {so_far.text} in the same whole hours now"
+        return formatting.change(now, before, hint, wanted, of_share=write is formatting.share)
 
 
 def number(
@@ -167,7 +167,7 @@ def context(sums: Compared, window: int, longest: int | None) -> Card:
 
 def model_facts(total: Totals) -> list[tuple[str, Figure]]:
     """Smaller numbers of a model, by their names."""
-    told: list[tuple[str, float | None, Writer]] = [
+    facts: list[tuple[str, float | None, Writer]] = [
         ("Requests", total.requests, formatting.tokens),
         ("Tokens", total.tokens, formatting.tokens),
         ("Cost", total.cost, formatting.money),
@@ -176,4 +176,4 @@ def model_facts(total: Totals) -> list[tuple[str, Figure]]:
         ("Asked more than once", total.retried_share, formatting.share),
         ("Read from cache", total.cached_share, formatting.share),
     ]
-    return [(name, NOTHING if v is None else write(v)) for name, v, write in told]
+    return [(name, NOTHING if v is None else write(v)) for name, v, write in facts]

@@ -17,7 +17,7 @@ UNKNOWN = "–"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What is shown, and what is told on hover ("" where that would be the same)."""
+    """What is shown, and the hover text ("" where that would be the same)."""
 
     text: str
     title: str = ""
@@ -132,8 +132,8 @@ def _ago(gone: timedelta, local: datetime) -> str:
         return "now"
     for limit, unit, name in _STEPS:
         if abs(seconds) < limit:
-            told = f"{round(abs(seconds) / unit)}{THIN}{name}"
-            return f"{told} ago" if seconds > 0 else f"in {told}"
+            age = f"{round(abs(seconds) / unit)}{THIN}{name}"
+            return f"{age} ago" if seconds > 0 else f"in {age}"
     return f"{local.day} {local:%b %Y}"
 
 
@@ -148,38 +148,38 @@ class Comparison:
 
 
 def change(
-    now: float | None, before: float | None, told: str, wanted: int, of_share: bool = False
+    now: float | None, before: float | None, hint: str, wanted: int, of_share: bool = False
 ) -> Comparison | None:
     """How a number changed; None where there is nothing to compare with.
 
-    told       what it was before, for the hover text
+    hint       what it was before, for the hover text
     wanted     1: more is better, -1: less is better, 0: neither
     of_share   shares differ by points: 2 % after 1 % is one point more, not twice as much
     """
     if now is None or before is None or (not before and not now):
         return None
     if of_share:
-        return _points(100 * (now - before), told, wanted)
+        return _points(100 * (now - before), hint, wanted)
     if not before:
-        return Comparison("none before", "up", _judged(1, wanted), told)
+        return Comparison("none before", "up", _judged(1, wanted), hint)
     ratio = now / before - 1
     if abs(ratio) < 0.005:
-        return Comparison("unchanged", "same", None, told)
+        return Comparison("unchanged", "same", None, hint)
     direction = 1 if ratio > 0 else -1
     percent = abs(ratio) * 100
     text = f"{now / before:.0f} times" if ratio >= 9 else f"{percent:.0f}{THIN}%"
     sign = "" if ratio >= 9 else "+" if direction > 0 else "−"
     return Comparison(
-        f"{sign}{text}", "up" if direction > 0 else "down", _judged(direction, wanted), told
+        f"{sign}{text}", "up" if direction > 0 else "down", _judged(direction, wanted), hint
     )
 
 
-def _points(points: float, told: str, wanted: int) -> Comparison:
+def _points(points: float, hint: str, wanted: int) -> Comparison:
     if abs(points) < 0.05:
-        return Comparison("unchanged", "same", None, told)
+        return Comparison("unchanged", "same", None, hint)
     direction = 1 if points > 0 else -1
     text = f"{'+' if direction > 0 else '−'}{abs(points):.1f} points"
-    return Comparison(text, "up" if direction > 0 else "down", _judged(direction, wanted), told)
+    return Comparison(text, "up" if direction > 0 else "down", _judged(direction, wanted), hint)
 
 
 def _judged(direction: int, wanted: int) -> bool | None:

@@ -19,7 +19,7 @@ LABELS = {
     "reasoning": "Thinking",
 }
 _VERDICTS = {True: StateCell("works", "good"), False: StateCell("does not", "bad")}
-_UNKNOWN = StateCell("not told", "quiet")
+_UNKNOWN = StateCell("not reported", "quiet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ class Capabilities:
 def capabilities(row: DiscoveredModel) -> Capabilities:
     findings = [
         CapabilityFinding(
-            str(told.get("title", "")),
-            _VERDICTS.get(told.get("works"), _UNKNOWN),
-            str(told.get("evidence", "")),
+            str(check.get("title", "")),
+            _VERDICTS.get(check.get("works"), _UNKNOWN),
+            str(check.get("evidence", "")),
         )
-        for told in row.evidence
+        for check in row.evidence
     ]
     return Capabilities(row, [_fact(row, name) for name in LABELS], findings, row.probed_at)
 
@@ -75,7 +75,7 @@ def _fact(row: DiscoveredModel, name: str) -> CapabilityFact:
     sources = (
         ("set by an operator", getattr(row, f"{name}_override")),
         ("found by the probe", row.probed.get(name)),
-        ("told by its list", getattr(row, name)),
+        ("its list", getattr(row, name)),
     )
     source, value = next(((w, v) for w, v in sources if v is not None), ("", None))
     return CapabilityFact(LABELS[name], _shown(value), source)

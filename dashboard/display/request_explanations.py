@@ -1,7 +1,7 @@
 """What was changed about a request or its answer, and why, in words. Pure.
 
 The record has names ("top_k", "arguments of Bash", "max_tokens 32000 to 8192"); a reader wants to
-know what they meant for the client. A name that no row fits is told with the general reason.
+know what they meant for the client. A name that no row fits gets the general reason.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ KINDS: tuple[ChangeKind, ...] = (
             ),
             (
                 "image",
-                "The model cannot see images. It was told that one had been left out.",
+                "The model cannot see images. A sentence in its place says that one was left out.",
             ),
             (
                 r"output_config\.format",
@@ -80,7 +80,7 @@ KINDS: tuple[ChangeKind, ...] = (
         "refused",
         "refused by the backend",
         (),
-        "The backend answered 400 to this optional field. It was asked again without it, and later "
+        "The backend answered 400 to this optional field. It was sent again without it, and later "
         "requests to this model leave it out.",
     ),
     ChangeKind(
@@ -125,19 +125,19 @@ KINDS: tuple[ChangeKind, ...] = (
             (
                 r"retried 429",
                 "The backend was at its limit (429) and named a short wait. It was waited for, "
-                "and asked once more.",
+                "and the request was sent once more.",
             ),
             (
                 r"retried (\d+)",
                 "The first try ended with {0}. Nothing had reached the client yet, so the backend "
-                "was asked once more.",
+                "got the request once more.",
             ),
             (
                 r"max_tokens (\d+)",
-                "Prompt and answer did not fit the window together. It was asked again for at most "
+                "Prompt and answer did not fit the window together. It was sent again for at most "
                 "{0} tokens.",
             ),
-            (r"without (.+)", "The backend refused {0}. It was asked again without."),
+            (r"without (.+)", "The backend refused {0}. The request was sent again without."),
             (
                 r"max_output (\d+)",
                 "The model writes at most {0} tokens. It was asked again for no more.",
@@ -166,7 +166,7 @@ KINDS: tuple[ChangeKind, ...] = (
             ),
             (
                 r"stop reason (.+)",
-                "The backend ended with {0} although it called a tool. The client was told that a "
+                "The backend ended with {0} although it called a tool. The client received that a "
                 "tool waits.",
             ),
         ),
@@ -177,7 +177,7 @@ KINDS: tuple[ChangeKind, ...] = (
 
 def explained(detail: Mapping[str, Any]) -> list[Explanation]:
     """Everything that was changed, in the order in which it happens to a request."""
-    return [told for kind in KINDS for told in _of_kind(kind, detail.get(kind.member) or ())]
+    return [line for kind in KINDS for line in _of_kind(kind, detail.get(kind.member) or ())]
 
 
 def _of_kind(kind: ChangeKind, names: Sequence[str]) -> Iterator[Explanation]:
@@ -193,7 +193,7 @@ def _why(kind: ChangeKind, name: str) -> str:
 
 
 STOPS: Mapping[str, str] = {
-    "end_turn": "The model had said all.",
+    "end_turn": "The model ended its answer.",
     "tool_use": "The model called a tool and waits for its result.",
     "max_tokens": "The answer reached the length that the client allowed.",
     "stop_sequence": "The answer reached one of the client’s stop sequences.",

@@ -36,12 +36,14 @@ class ShownSample:
     is_cut: bool
 
 
-def sample(told: Any) -> ShownSample | None:
+def sample(document: Any) -> ShownSample | None:
     """Of `detail["sample"]`; None where nothing was kept."""
-    if not isinstance(told, dict):
+    if not isinstance(document, dict):
         return None
-    request, answer = (str(told.get(name) or "") for name in ("request", "answer"))
-    return ShownSample(_indented(request), answer, tuple(_blocks(answer)), bool(told.get("cut")))
+    request, answer = (str(document.get(name) or "") for name in ("request", "answer"))
+    return ShownSample(
+        _indented(request), answer, tuple(_blocks(answer)), bool(document.get("cut"))
+    )
 
 
 def _indented(text: str) -> str:

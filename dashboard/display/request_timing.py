@@ -57,7 +57,7 @@ class TimingPhase:
         return precise(self.end)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """In one line."""
         return f"{self.words}: {precise(self.start)} to {precise(self.end)}"
 
@@ -111,7 +111,7 @@ def _rest(found: list[TimingPhase], at: float, total: float) -> TimingPhase:
         return TimingPhase(*_LAST, at, total)
     reached = names.index(found[-1].name) + 1 if found else 0
     if names[reached] == "connect":
-        return TimingPhase("wait", "The end, while the backend was asked", at, total, reached=False)
+        return TimingPhase("wait", "The end, before the first token", at, total, reached=False)
     _, name, words = _PHASES[reached]
     return TimingPhase(name, f"The end, before: {words.lower()}", at, total, reached=False)
 

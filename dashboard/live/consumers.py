@@ -32,7 +32,7 @@ TRY_LATER = 1013
 SETTLED_SECONDS = 3.0
 """By then the ledger has what ended before this process was heard."""
 
-Told = dict[str, Any]
+LiveMessage = dict[str, Any]
 
 
 class Live(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
@@ -67,25 +67,25 @@ class Live(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def receive(self, *_: Any, **__: Any) -> None:
         """Nothing that a page says is of interest."""
 
-    async def beat(self, message: Told) -> None:
+    async def beat(self, message: LiveMessage) -> None:
         """One second of one process."""
         if self._sent_away:
             return
-        told = message["beat"]
-        for one in (*told["running"], *told["finished"]):
+        beat_message = message["beat"]
+        for one in (*beat_message["running"], *beat_message["finished"]):
             self._name(one)
-        await self.send_json({"type": "beat", **told})
+        await self.send_json({"type": "beat", **beat_message})
 
     async def _begin(self) -> None:
         """What the ledger knows. Without a database the page begins empty."""
         with suppress(DatabaseError, InterfaceError):
             self._names = await database_sync_to_async(key_names)()
-            told = await database_sync_to_async(recent)(timezone.now())
-            for one in told["finished"]:
+            recent_requests = await database_sync_to_async(recent)(timezone.now())
+            for one in recent_requests["finished"]:
                 self._name(one)
-            await self.send_json({"type": "recent", **told})
+            await self.send_json({"type": "recent", **recent_requests})
 
-    def _name(self, one: Told) -> None:
+    def _name(self, one: LiveMessage) -> None:
         """Call its key as it is called today, and say where it is to be found."""
         who = one["key_id"], one["fingerprint"]
         one["key"] = self._names.get(who) or one["key"] or key_owners.UNNAMED

@@ -36,7 +36,7 @@ def operates(request: HttpRequest) -> bool:
 
 
 def for_readers(view: View) -> View:
-    """A page for whoever may see reports; others log in first, or are told why not."""
+    """A page for whoever may see reports; others log in first, or read why not."""
     return _guarded(view, READERS, "reports")
 
 

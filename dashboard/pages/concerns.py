@@ -107,15 +107,13 @@ def _refused(whole: Totals) -> Iterator[Concern]:
 def _unpriced(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
     names = sorted(use.shown for use in models if use.sums.total["unpriced"])
     if names and frame.state.enabled:  # the demo costs nothing
-        told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        names_shown = ", ".join(names[:3]) + (
+            f" and {len(names) - 3} more" if len(names) > 3 else ""
+        )
         query = urlencode({"model": names[0]})
         href = f"{reverse('admin:bridge_price_add')}?{query}" if frame.operates else ""
-        text = f"No price is known for {told}: the cost is told without {_them(names)}"
+        text = f"No price is known for {names_shown}: its cost is not included"
         yield Concern("quiet", "no price", text, href, "Add a price" if href else "")
-
-
-def _them(names: Sequence[str]) -> str:
-    return "it" if len(names) == 1 else "them"
 
 
 def _expiring(frame: Frame, known: KnownKeys) -> Iterator[Concern]:

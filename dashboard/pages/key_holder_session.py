@@ -19,10 +19,10 @@ SALT = "dashboard.pages.key_holder_session"
 
 
 def begin(response: HttpResponse, holder: KeyHolder) -> None:
-    told = [holder.key_id, holder.fingerprint, holder.mark]
+    session = [holder.key_id, holder.fingerprint, holder.mark]
     response.set_cookie(
         COOKIE,
-        signing.dumps(told, salt=SALT),
+        signing.dumps(session, salt=SALT),
         max_age=SECONDS,
         path=PATH,
         secure=bool(settings.SESSION_COOKIE_SECURE),
@@ -34,8 +34,8 @@ def begin(response: HttpResponse, holder: KeyHolder) -> None:
 def visitor(request: HttpRequest) -> KeyHolder | None:
     """Who visits; None when nobody does, the hour is over, or the key is not good any more."""
     try:
-        told = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=SECONDS)
-        key_id, fingerprint, mark = told
+        session = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=SECONDS)
+        key_id, fingerprint, mark = session
     except (signing.BadSignature, ValueError, TypeError):
         return None
     return key_holders.revalidate(int(key_id), str(fingerprint), str(mark))

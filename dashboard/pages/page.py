@@ -100,8 +100,8 @@ class Frame:
 
     def here(self, *without: str, **changes: str) -> str:
         """This page with other parameters."""
-        told = {**self.own, **self.kept, **changes}
-        return address(self.request.path, {k: v for k, v in told.items() if k not in without})
+        parameters = {**self.own, **self.kept, **changes}
+        return address(self.request.path, {k: v for k, v in parameters.items() if k not in without})
 
     def to(self, view: str, *args: object, **changes: str) -> str:
         """Another page, for the same time."""
@@ -151,8 +151,8 @@ class Frame:
         return self._without("tz", "after")
 
     def _without(self, *names: str) -> list[tuple[str, str]]:
-        told = {**self.own, **self.kept}
-        return [(name, text) for name, text in told.items() if name not in names]
+        parameters = {**self.own, **self.kept}
+        return [(name, text) for name, text in parameters.items() if name not in names]
 
     @property
     def first_day(self) -> str:
@@ -177,8 +177,8 @@ class Frame:
 
 def address(path: str, parameters: Mapping[str, str]) -> str:
     """A path with parameters; slashes and colons stay readable."""
-    told = urlencode({k: v for k, v in parameters.items() if v != ""}, safe="/:")
-    return f"{path}?{told}" if told else path
+    query = urlencode({k: v for k, v in parameters.items() if v != ""}, safe="/:")
+    return f"{path}?{query}" if query else path
 
 
 def page(
@@ -190,5 +190,5 @@ def page(
 
 def missing(request: HttpRequest, frame: Frame, what: str, every: str) -> HttpResponse:
     """There is no such thing; the page of all of them is where to go."""
-    told = {"what": what, "every": every, "every_href": frame.to(every)}
-    return page(request, "missing", frame, 404, **told)
+    context = {"what": what, "every": every, "every_href": frame.to(every)}
+    return page(request, "missing", frame, 404, **context)

@@ -25,8 +25,13 @@ class BackendUse:
 
 def used(span: Range, states: Sequence[ShownBackend]) -> list[BackendUse]:
     """Every backend that exists, in the order in which they are asked. Two queries."""
-    found = {name: told for (name,), told in sums(span, ("backend",), EVERYTHING).items()}
-    whole = sum((told.total for name, told in found.items() if name), Totals())
+    found = {
+        name: sums_of_backend
+        for (name,), sums_of_backend in sums(span, ("backend",), EVERYTHING).items()
+    }
+    whole = sum(
+        (sums_of_backend.total for name, sums_of_backend in found.items() if name), Totals()
+    )
     listed = _models()
     return [_use(span, state, found.get(state.name), listed, whole) for state in states]
 
@@ -34,11 +39,11 @@ def used(span: Range, states: Sequence[ShownBackend]) -> list[BackendUse]:
 def _use(
     span: Range,
     state: ShownBackend,
-    told: Sums | None,
+    used_sums: Sums | None,
     listed: dict[int, list[tuple[int, str]]],
     whole: Totals,
 ) -> BackendUse:
-    own = told or Sums.nothing(span)
+    own = used_sums or Sums.nothing(span)
     return BackendUse(
         state,
         own,

@@ -33,14 +33,14 @@ class CacheUse:
 def prices() -> Prices:
     """Today's prices. Two queries."""
     rows = DiscoveredModel.objects.exclude(prices={}).values_list("backend__name", "name", "prices")
-    listed = {(backend, name): Rates.read(told) for backend, name, told in rows}
+    listed = {(backend, name): Rates.read(listed_prices) for backend, name, listed_prices in rows}
     known = {place: rates for place, rates in listed.items() if rates is not None}
     return price_list(map(_price, Price.objects.select_related("backend")), known)
 
 
 def _price(row: Price) -> OperatorPrice:
-    told = row.cache_read_per_mtok, row.cache_write_per_mtok
-    rates = Rates.of(row.input_per_mtok, row.output_per_mtok, *told)
+    cache_rates = row.cache_read_per_mtok, row.cache_write_per_mtok
+    rates = Rates.of(row.input_per_mtok, row.output_per_mtok, *cache_rates)
     return OperatorPrice(row.model, rates, row.backend_name)
 
 
@@ -57,24 +57,24 @@ def used(span: Range, known: KnownKeys, prices: Prices) -> list[CacheUse]:
     totals: dict[Identity, Sums] = {}
     saved: dict[Identity, int] = {}
     names: dict[Identity, str] = {}
-    for (key_id, fingerprint, name, backend, model), told in sorted(found.items(), key=age):
+    for (key_id, fingerprint, name, backend, model), group_sums in sorted(found.items(), key=age):
         who = (key_id, fingerprint)
-        totals[who] = totals.get(who, Sums()) + told
+        totals[who] = totals.get(who, Sums()) + group_sums
         names[who] = name
-        each = saving(prices.rates(backend, model), told.total)
+        each = saving(prices.rates(backend, model), group_sums.total)
         if each is not None:
             saved[who] = saved.get(who, 0) + each
-    return [_use(known, who, names, told, saved) for who, told in totals.items()]
+    return [_use(known, who, names, group_sums, saved) for who, group_sums in totals.items()]
 
 
 def _use(
     known: KnownKeys,
     who: Identity,
     names: Mapping[Identity, str],
-    told: Sums,
+    group_sums: Sums,
     saved: Mapping[Identity, int],
 ) -> CacheUse:
-    return CacheUse(known.owner(*who, names[who]), told, saved.get(who))
+    return CacheUse(known.owner(*who, names[who]), group_sums, saved.get(who))
 
 
 def saving(rates: Rates | None, total: Totals) -> int | None:

@@ -57,5 +57,5 @@ def last_minute(row: ApiKey, now: datetime) -> LastMinute:
     tokens = (
         F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens") + F("output_tokens")
     )
-    told = UsageRecord.objects.filter(asked).aggregate(count=Count("pk"), tokens=Sum(tokens))
-    return LastMinute(told["count"], told["tokens"] or 0)
+    counts = UsageRecord.objects.filter(asked).aggregate(count=Count("pk"), tokens=Sum(tokens))
+    return LastMinute(counts["count"], counts["tokens"] or 0)

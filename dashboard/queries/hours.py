@@ -79,12 +79,12 @@ def sums(
     found = (UsageHour.objects.all() if rows is None else rows).filter(
         hour__gte=since, hour__lt=until
     )
-    told = {f"_{name}": Sum(name) for name in columns}
+    aggregates = {f"_{name}": Sum(name) for name in columns}
     if by:
         numbered = found.annotate(stretch=_number(_edges(cuts))).values("stretch", *by)
-        added = numbered.annotate(_last=Max("hour"), **told).order_by()
+        added = numbered.annotate(_last=Max("hour"), **aggregates).order_by()
     else:
-        hourly = found.values("hour").annotate(_last=Max("hour"), **told).order_by("hour")
+        hourly = found.values("hour").annotate(_last=Max("hour"), **aggregates).order_by("hour")
         added = _numbered(hourly, _edges(cuts))
     return _folded(added, by, len(slots), tuple(columns))
 
@@ -167,18 +167,24 @@ def _folded(
             sums[name] += row[f"_{name}"] or 0
         if number != BEFORE:
             last[group] = max(row["_last"], last.get(group, row["_last"]))
-    totals = {g: {n: Totals(sums) for n, sums in told.items()} for g, told in stretches.items()}
-    return {group: _sums(told, count, last.get(group)) for group, told in totals.items()}
+    totals = {
+        g: {n: Totals(sums) for n, sums in totals_by_slot.items()}
+        for g, totals_by_slot in stretches.items()
+    }
+    return {
+        group: _sums(totals_by_slot, count, last.get(group))
+        for group, totals_by_slot in totals.items()
+    }
 
 
-def _sums(told: Mapping[int, Totals], count: int, last: datetime | None) -> Sums:
+def _sums(totals_by_slot: Mapping[int, Totals], count: int, last: datetime | None) -> Sums:
     nothing = Totals()
-    slots = [told.get(number, nothing) for number in range(count)]
+    slots = [totals_by_slot.get(number, nothing) for number in range(count)]
     whole = Totals.of([slot.sums for slot in slots])
-    if RUNNING in told and slots:
-        slots[-1] += told[RUNNING]
+    if RUNNING in totals_by_slot and slots:
+        slots[-1] += totals_by_slot[RUNNING]
     return Sums(
-        before=told.get(BEFORE, nothing),
+        before=totals_by_slot.get(BEFORE, nothing),
         whole=whole,
         slots=tuple(slots),
         last_hour=last,

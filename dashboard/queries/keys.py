@@ -92,12 +92,12 @@ def used(
 def folded(known: KnownKeys, groups: Mapping[Group, Sums]) -> list[KeyUse]:
     """One for each key, of groups that begin with key_id, fingerprint and name."""
     found: dict[Identity, tuple[str, Sums]] = {}
-    for (key_id, fingerprint, name, *_), told in sorted(groups.items(), key=age):
+    for (key_id, fingerprint, name, *_), group_sums in sorted(groups.items(), key=age):
         _, so_far = found.get((key_id, fingerprint), ("", Sums()))
-        found[(key_id, fingerprint)] = name, so_far + told
+        found[(key_id, fingerprint)] = name, so_far + group_sums
     return [
-        KeyUse(known.owner(*identity, name), told, known.issued.get(identity[0]))
-        for identity, (name, told) in found.items()
+        KeyUse(known.owner(*identity, name), group_sums, known.issued.get(identity[0]))
+        for identity, (name, group_sums) in found.items()
     ]
 
 

@@ -50,7 +50,7 @@ class _Ended:
         kinds = ("input_tokens", "cache_read_tokens", "cache_write_tokens")
         return sum(self.row[kind] for kind in kinds)
 
-    def told(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """As `bridge.live.messages.Finished` tells it."""
         row = self.row
         return {
@@ -86,7 +86,7 @@ def recent(now: datetime) -> dict[str, Any]:
     shown = sorted((one for one in ended if one.at >= since), key=lambda one: -one.at)
     return {
         "now": now.timestamp(),
-        "finished": [one.told() for one in shown[:MOST_LISTED]],
+        "finished": [one.document() for one in shown[:MOST_LISTED]],
         "buckets": _buckets(shown),
     }
 

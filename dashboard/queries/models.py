@@ -43,9 +43,9 @@ def used(
 def folded(groups: Mapping[Group, Sums]) -> list[ModelUse]:
     """One for each model, of groups that end with its name."""
     found: dict[str, Sums] = {}
-    for (*_, name), told in groups.items():
-        found[name] = found[name] + told if name in found else told
-    return [ModelUse(name, told) for name, told in found.items()]
+    for (*_, name), group_sums in groups.items():
+        found[name] = found[name] + group_sums if name in found else group_sums
+    return [ModelUse(name, group_sums) for name, group_sums in found.items()]
 
 
 def known(name: str) -> list[DiscoveredModel]:

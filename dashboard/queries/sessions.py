@@ -48,15 +48,15 @@ def one(pk: int) -> UsageSession | None:
 def turns(row: UsageSession) -> list[Turn]:
     """The newest MOST_TURNS turns of a session, oldest first. One query."""
     rows = UsageRecord.objects.filter(_of(row)).order_by("-time", "-pk")
-    told = list(rows.values(*_COLUMNS, tools=F("detail__tools"))[:MOST_TURNS])
-    first = max(row.requests, len(told)) - len(told) + 1
+    records = list(rows.values(*_COLUMNS, tools=F("detail__tools"))[:MOST_TURNS])
+    first = max(row.requests, len(records)) - len(records) + 1
     return [
         Turn(
             number=number,
             outcome=outcome(values["status"]),
             **{**values, "tools": tuple(values["tools"] or ())},
         )
-        for number, values in enumerate(reversed(told), first)
+        for number, values in enumerate(reversed(records), first)
     ]
 
 

@@ -38,8 +38,8 @@ def _csv(table: Table[Any], columns: Sequence[Column], rows: Sequence[Any]) -> H
 
 
 def _json(table: Table[Any], columns: Sequence[Column], rows: Sequence[Any]) -> HttpResponse:
-    told = [{_header(c): _value(table, c, row) for c in columns} for row in rows]
-    text = json.dumps(told, ensure_ascii=False, indent=1)
+    documents = [{_header(c): _value(table, c, row) for c in columns} for row in rows]
+    text = json.dumps(documents, ensure_ascii=False, indent=1)
     return _file(table, text, "application/json; charset=utf-8", "json")
 
 

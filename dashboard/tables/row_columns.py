@@ -66,7 +66,7 @@ def error_columns(frame: Frame) -> list[Column]:
         Column("model", "Model", "text", filter=True, field="model"),
         Column(
             "message",
-            "What the client was told",
+            "What the client received",
             "text",
             lambda row: row.detail.get("error", ""),
             sorts=False,

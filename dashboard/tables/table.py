@@ -67,15 +67,15 @@ class Cursor:
     identity: str
 
     def text(self) -> str:
-        told = json.dumps([self.value, self.identity], default=str, separators=(",", ":"))
-        return urlsafe_b64encode(told.encode()).decode().rstrip("=")
+        encoded = json.dumps([self.value, self.identity], default=str, separators=(",", ":"))
+        return urlsafe_b64encode(encoded.encode()).decode().rstrip("=")
 
     @classmethod
     def read(cls, text: str) -> Cursor | None:
         """None where it is not one of ours."""
         try:
-            told = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-            value, identity = json.loads(told, parse_constant=_no_number)
+            decoded = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            value, identity = json.loads(decoded, parse_constant=_no_number)
         except (ValueError, TypeError):
             return None
         plain = value is None or isinstance(value, int | float) or _is_text(value)
@@ -128,7 +128,7 @@ class Table(Generic[Row]):
 
     default   the order when the address names none, as in the address
     prefix    in front of its parameters; "" for the only or the greatest table of a page
-    empty     what is said when there is nothing
+    empty     the sentence when there is nothing
     """
 
     frame: Frame
@@ -163,8 +163,8 @@ class Table(Generic[Row]):
 
     @cached_property
     def filters(self) -> dict[Column, str]:
-        told = {c: self.asked(c.name) for c in self.columns if c.filter}
-        return {column: text for column, text in told.items() if text}
+        values = {c: self.asked(c.name) for c in self.columns if c.filter}
+        return {column: text for column, text in values.items() if text}
 
     @cached_property
     def page(self) -> Page[Row]:
@@ -189,9 +189,9 @@ class Table(Generic[Row]):
     def here(self, *without: str, **changes: str) -> str:
         """This page with other parameters of this table."""
         gone = [self.parameter(name) for name in without]
-        told = {self.parameter(name): text for name, text in changes.items()}
+        parameters = {self.parameter(name): text for name, text in changes.items()}
         anchor = f"#{self.anchor}" if self.prefix else ""
-        return self.frame.here(*gone, **told) + anchor
+        return self.frame.here(*gone, **parameters) + anchor
 
     @property
     def anchor(self) -> str:

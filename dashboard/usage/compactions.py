@@ -2,7 +2,7 @@
 
 A session of Claude Code is not one conversation: beside the main one there are small side calls
 (titles, checks of commands) and sub-agents with conversations of their own. So turns are first
-put into strands: a turn goes on where it says again all that the turn before it said, or where its
+put into strands: a turn goes on where it repeats all of the turn before it, or where its
 prompt is a little longer than the one that a strand ended with. A context was compacted where a
 strand ends for good, the next one of that model begins much smaller, and nothing older goes on
 beside it, as the main conversation does beside a sub-agent.
@@ -159,7 +159,7 @@ def _continued(turn: Turn, own: Sequence[_Strand]) -> _Strand | None:
 
 
 def _repeats(turn: Turn, last: Turn) -> bool:
-    """Whether a turn says again all that the last one said, and more."""
+    """Whether a turn repeats all of the last one, and adds to it."""
     part, least = CHANGED
     common = last.prompt_bytes - max(part * last.prompt_bytes, least)
     return turn.prompt_bytes > last.prompt_bytes >= TELLING and turn.repeated_bytes >= common

@@ -212,8 +212,8 @@ def _custom(asked: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Range:
     begin, until = (_moment(_wall(m, zone) - length, zone) for m in (start, whole))
     before = (begin, min(until, start)) if begin < until and start < whole else None
     words = spoken(start.astimezone(zone), end.astimezone(zone))
-    told = {name: asked[name] for name in ("from", "to") if asked.get(name)}
-    return Range(CUSTOM, zone, start, end, now, before, words, "as long a time before", told)
+    bounds = {name: asked[name] for name in ("from", "to") if asked.get(name)}
+    return Range(CUSTOM, zone, start, end, now, before, words, "as long a time before", bounds)
 
 
 def _asked(asked: Mapping[str, str], name: str, is_end: bool) -> datetime:

@@ -53,7 +53,7 @@ class BackendFact:
 class BackendCard:
     """One backend as it is shown.
 
-    retry_at   until then it is not asked;  probes   model -> where a probe of it is asked for
+    retry_at   until then it gets no requests;  probes   model -> where a probe of it is asked for
     """
 
     use: BackendUse
@@ -125,8 +125,8 @@ def _of_all(share: float | None) -> str:
 def _latency(within: Callable[[float], float | None]) -> tuple[Figure, str]:
     """Half of them, and nearly all."""
     slow = within(0.95)
-    told = "" if slow is None else f"95 % within {formatting.duration(slow).text}"
-    return _known(within(0.5), formatting.duration), told
+    hint = "" if slow is None else f"95 % within {formatting.duration(slow).text}"
+    return _known(within(0.5), formatting.duration), hint
 
 
 def _known(value: float | None, write: Callable[[float], Figure]) -> Figure:

@@ -51,7 +51,7 @@ def cache(request: HttpRequest) -> HttpResponse:
 
 
 def _cards(total: Totals, found: list[CacheUse]) -> list[Card]:
-    told = [use.saved for use in found if use.saved is not None]
+    savings = [use.saved for use in found if use.saved is not None]
     shares = [
         ("Repeated", total.repeated_share, "Of the prompts’ bytes, the turn before had as many"),
         ("Read from cache", total.cached_share, "Of the prompts’ tokens, as the backend reports"),
@@ -66,9 +66,9 @@ def _cards(total: Totals, found: list[CacheUse]) -> list[Card]:
         ),
         Card(
             "Saved",
-            formatting.money(sum(told)) if told else NOTHING,
+            formatting.money(sum(savings)) if savings else NOTHING,
             hint="Against the price of new input, at today’s prices"
-            if told
+            if savings
             else "No price is known for what was cached",
         ),
     ]

@@ -120,12 +120,12 @@ def _name(holder: KeyHolder) -> str:
 
 
 def _numbers(frame: Frame, used: Sequence[ModelUse]) -> dict[str, Any]:
-    told = sum((use.sums for use in used), Sums.nothing(frame.range))
+    total = sum((use.sums for use in used), Sums.nothing(frame.range))
     slots = frame.range.slots()
     return {
-        "cards": cards.overview(frame.compared(told)),
-        "is_empty": not told.total.requests,
-        "tokens_chart": chart_builders.tokens(slots, told.slots),
+        "cards": cards.overview(frame.compared(total)),
+        "is_empty": not total.total.requests,
+        "tokens_chart": chart_builders.tokens(slots, total.slots),
         "cost_chart": chart_builders.by_name(
             "cost",
             "Cost by model",
@@ -180,8 +180,8 @@ def _limits(holder: KeyHolder, frame: Frame) -> Iterator[LimitCard]:
         if most is not None:
             yield _of_minute(title, usage.Left(used, most))
     if row.concurrent is not None:
-        told = "More of them are refused until one ends"
-        yield LimitCard(Card("Requests at once", formatting.count(row.concurrent), hint=told))
+        hint = "More of them are refused until one ends"
+        yield LimitCard(Card("Requests at once", formatting.count(row.concurrent), hint=hint))
 
 
 def _quota(quota: Quota, left: usage.Left, frame: Frame) -> LimitCard:
@@ -220,5 +220,5 @@ def _settings(request: HttpRequest, offered: Sequence[Offer]) -> dict[str, Any]:
     offer = chosen or next(iter(plain or offered), None)
     if offer is None:
         return {"chosen": ""}
-    told = client_settings_context(request, offer.name, offer.facts)
-    return {"chosen": offer.name, **told}
+    context = client_settings_context(request, offer.name, offer.facts)
+    return {"chosen": offer.name, **context}

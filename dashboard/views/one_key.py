@@ -70,11 +70,11 @@ def _state(row: ApiKey | None, frame: Frame) -> StateCell | None:
 
 def _numbers(frame: Frame, found: list[ModelUse]) -> dict[str, Any]:
     """Cards and charts."""
-    told = sum((use.sums for use in found), Sums.nothing(frame.range))
+    total = sum((use.sums for use in found), Sums.nothing(frame.range))
     slots = frame.range.slots()
     return {
-        "cards": cards.overview(frame.compared(told)),
-        "requests_chart": chart_builders.requests(slots, told.slots),
+        "cards": cards.overview(frame.compared(total)),
+        "requests_chart": chart_builders.requests(slots, total.slots),
         "tokens_chart": chart_builders.by_name(
             "tokens",
             "Tokens by model",
@@ -154,26 +154,26 @@ def name(request: HttpRequest, slug: str) -> HttpResponse:
     who = identity(slug)
     if who is None or not who[1] or keys.last_seen(who) is None:
         return missing(request, frame, "key", "keys")
-    told = " ".join(request.POST.get("name", "").split())
-    if problem := _fault(told, who[1]):
+    new_name = " ".join(request.POST.get("name", "").split())
+    if problem := _fault(new_name, who[1]):
         messages.error(request, problem)
-    elif told:
-        KeyLabel.objects.update_or_create(fingerprint=who[1], defaults={"name": told})
-        messages.success(request, f"This key is called {told} from now on, in all reports.")
+    elif new_name:
+        KeyLabel.objects.update_or_create(fingerprint=who[1], defaults={"name": new_name})
+        messages.success(request, f"This key is called {new_name} from now on, in all reports.")
     else:
         KeyLabel.objects.filter(fingerprint=who[1]).delete()
         messages.success(request, "The name is gone.")
     return redirect(frame.to("key", slug))
 
 
-def _fault(told: str, fingerprint: str) -> str:
+def _fault(name: str, fingerprint: str) -> str:
     """Two keys of one name would be taken for one."""
     longest = KeyLabel._meta.get_field("name").max_length or 0
-    if len(told) > longest:
+    if len(name) > longest:
         return f"name: expected at most {longest} characters"
-    if not told.isprintable():
+    if not name.isprintable():
         return "name: expected characters that can be seen"
     others = KeyLabel.objects.exclude(fingerprint=fingerprint)
-    if told and (others.filter(name=told).exists() or ApiKey.objects.filter(name=told).exists()):
-        return f"name: another key is called {told}"
+    if name and (others.filter(name=name).exists() or ApiKey.objects.filter(name=name).exists()):
+        return f"name: another key is called {name}"
     return ""

@@ -39,17 +39,17 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
         return missing(request, frame, "model", "models")
     only = Q(model=name)
     known = models.known(name)
-    told = hours.sums(
+    sums_by_group = hours.sums(
         frame.range,
         ("backend",),
         (*hours.LATENCY, *SPEED, "repaired", "retried"),
         UsageHour.objects.filter(only),
         compared=frame.compares,
     )
-    if not told and not known and not UsageHour.objects.filter(only).exists():
+    if not sums_by_group and not known and not UsageHour.objects.filter(only).exists():
         return missing(request, frame, "model", "models")
     users = keys.used(frame.range, KnownKeys.read(), only=only, compared=False, sliced=False)
-    tables: list[Table[Any]] = [_backends(frame, told), _keys(frame, users)]
+    tables: list[Table[Any]] = [_backends(frame, sums_by_group), _keys(frame, users)]
     return exports.answer(*tables) or page(
         request,
         "model",
@@ -58,25 +58,27 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
         tables=tables,
         capabilities=[capabilities(row) for row in known],
         every_href=frame.to("models"),
-        **_numbers(frame, sum(told.values(), Sums.nothing(frame.range)), name, known),
+        **_numbers(frame, sum(sums_by_group.values(), Sums.nothing(frame.range)), name, known),
     )
 
 
-def _numbers(frame: Frame, told: Sums, name: str, known: list[DiscoveredModel]) -> dict[str, Any]:
+def _numbers(frame: Frame, total: Sums, name: str, known: list[DiscoveredModel]) -> dict[str, Any]:
     slots = frame.range.slots()
     window = min((row.fact("context") or 0 for row in known), default=0)
     longest = models.longest_context(frame.range, name)
     return {
-        "cards": cards.for_model(frame.compared(told), window, longest),
-        "facts": cards.model_facts(told.total),
-        "latency_chart": chart_builders.first_token(slots, told.slots),
-        "speed_chart": chart_builders.speed(slots, told.slots),
-        "requests_chart": chart_builders.requests(slots, told.slots),
+        "cards": cards.for_model(frame.compared(total), window, longest),
+        "facts": cards.model_facts(total.total),
+        "latency_chart": chart_builders.first_token(slots, total.slots),
+        "speed_chart": chart_builders.speed(slots, total.slots),
+        "requests_chart": chart_builders.requests(slots, total.slots),
     }
 
 
-def _backends(frame: Frame, told: dict[hours.Group, Sums]) -> Table[BackendShare]:
-    rows = [BackendShare(name, sums) for (name,), sums in told.items() if sums.total.requests]
+def _backends(frame: Frame, sums_by_backend: dict[hours.Group, Sums]) -> Table[BackendShare]:
+    rows = [
+        BackendShare(name, sums) for (name,), sums in sums_by_backend.items() if sums.total.requests
+    ]
     return Table(
         frame,
         "Backends",

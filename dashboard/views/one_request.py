@@ -67,9 +67,9 @@ def _not_there(request: HttpRequest, frame: Frame, request_id: str) -> HttpRespo
 
 def _moments(row: UsageRecord) -> dict[str, float | None]:
     names = ("auth_after", "translated_after", "connected_after", "headers_after")
-    told: dict[str, float | None] = {name: row.detail.get(name) for name in names}
+    moments: dict[str, float | None] = {name: row.detail.get(name) for name in names}
     first = row.first_token_ms
-    return told | {"first_token_after": None if first is None else first / 1000}
+    return moments | {"first_token_after": None if first is None else first / 1000}
 
 
 # --- numbers --------------------------------------------------------------------------------------
@@ -123,14 +123,14 @@ def _cached(row: UsageRecord) -> Card:
 def _facts(row: UsageRecord) -> list[tuple[str, str]]:
     """What there is to know beside, without what says nothing."""
     tools = row.detail.get("tools") or ()
-    told = (
+    facts = (
         ("Client", row.client),
         ("Asked", f"{row.detail.get('path', '')} {'streamed' if row.streamed else 'whole'}"),
         ("Attempts", str(row.attempts) if row.attempts > 1 else ""),
         ("Tools called", ", ".join(tools)),
         ("Prompt sent", formatting.size(row.prompt_bytes).text if row.prompt_bytes else ""),
     )
-    return [(title, text.strip()) for title, text in told if text.strip()]
+    return [(title, text.strip()) for title, text in facts if text.strip()]
 
 
 def _links(frame: Frame, row: UsageRecord, slug: str) -> dict[str, str]:

@@ -89,7 +89,7 @@ def _context(slots: tuple[Slot, ...], turns: Sequence[Turn], shrunk: list[Compac
     )
     whole = (("context", "a", [turn.context for turn in turns]),)
     drawn = kinds if len(turns) <= MOST_BARS else whole
-    series = (Series(name, tuple(map(float, told)), colour) for name, colour, told in drawn)
+    series = (Series(name, tuple(map(float, values)), colour) for name, colour, values in drawn)
     first = turns[0].number if turns else 0
     return Chart(
         "context",

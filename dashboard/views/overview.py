@@ -24,7 +24,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Ten queries at most, with the two of the login."""
     frame = Frame(request)
     span, known = frame.range, keys.KnownKeys.read()
-    told = hours.total(span, hours.LATENCY, compared=frame.compares)
+    total = hours.total(span, hours.LATENCY, compared=frame.compares)
     groups = hours.sums(span, GROUPED, SUMMED, compared=frame.compares, sliced=False)
     by_key, by_model = keys.folded(known, groups), models.folded(groups)
     newest = UsageRecord.objects.order_by("-time").values_list("time", flat=True).first()
@@ -33,16 +33,16 @@ def overview(request: HttpRequest) -> HttpResponse:
         request,
         "overview",
         frame,
-        cards=cards.overview(frame.compared(told)),
-        requests_chart=chart_builders.requests(slots, told.slots),
-        latency_chart=chart_builders.first_token(slots, told.slots),
+        cards=cards.overview(frame.compared(total)),
+        requests_chart=chart_builders.requests(slots, total.slots),
+        latency_chart=chart_builders.first_token(slots, total.slots),
         keys=ranked(_key(frame, use) for use in by_key),
         models=ranked(_model(frame, use) for use in by_model),
-        concerns=concerns(frame, by_model, known, told.total),
+        concerns=concerns(frame, by_model, known, total.total),
         keys_href=frame.to("keys"),
         models_href=frame.to("models"),
         base=f"{request.scheme}://{request.get_host()}",
-        is_empty=not told.total.requests,
+        is_empty=not total.total.requests,
         newest=newest,
     )
 

@@ -12,7 +12,7 @@ from tests.fakes.backend import FakeBackend
 from tests.fakes.gateway import Gateway
 
 pytestmark = needs_claude_code
-ECHO = "Demo backend here: set BACKEND_URL to reach a real model. You said: "
+ECHO = "Demo backend here: set BACKEND_URL to reach a real model. You wrote: "
 
 
 @pytest.fixture(scope="module")

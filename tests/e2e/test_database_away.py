@@ -76,7 +76,7 @@ def test_gateway_serves_on_and_catches_up(
     tmp_path: Path,
     database: Callable[[Path], AbstractContextManager[tuple[str, Outage]]],
 ) -> None:
-    """Said once when it goes and once when it is back; requests and breakers never notice."""
+    """Logged once when it goes and once when it is back; requests and breakers never notice."""
     with database(tmp_path) as (url, outage):
         gateway = start_gateway("serve", DATABASE_URL=url)
         with outage():

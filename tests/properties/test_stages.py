@@ -11,7 +11,7 @@ from typing import Protocol
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.translation.response.deltas import Finish, Reasoning, Said, Text
+from bridge.translation.response.deltas import ContentDelta, Finish, Reasoning, Text
 from bridge.translation.response.dialects.prefill_echo import PrefillEcho
 from bridge.translation.response.dialects.think_tags import ThinkTags
 from bridge.translation.response.stop_sequences import StopStage
@@ -31,24 +31,24 @@ TAGGED = st.lists(
 
 
 class Stage(Protocol):
-    def feed(self, delta: Said) -> list[Said]: ...
+    def feed(self, delta: ContentDelta) -> list[ContentDelta]: ...
 
 
-def through(stage: Stage, deltas: Iterable[Said]) -> list[Said]:
+def through(stage: Stage, deltas: Iterable[ContentDelta]) -> list[ContentDelta]:
     """What comes out, the end of the answer included."""
-    ending: tuple[Said, ...] = (Finish("stop"), Reasoning(""), Text(""))
+    ending: tuple[ContentDelta, ...] = (Finish("stop"), Reasoning(""), Text(""))
     return [out for delta in (*deltas, *ending) for out in stage.feed(delta)]
 
 
-def texts(text: str, cuts: list[int]) -> list[Said]:
+def texts(text: str, cuts: list[int]) -> list[ContentDelta]:
     return [Text(piece) for piece in pieces(text, cuts)]
 
 
-def visible(said: list[Said]) -> str:
+def visible(said: list[ContentDelta]) -> str:
     return "".join(delta.text for delta in said if isinstance(delta, Text))
 
 
-def thought(said: list[Said]) -> str:
+def thought(said: list[ContentDelta]) -> str:
     return "".join(delta.text for delta in said if isinstance(delta, Reasoning))
 
 
@@ -77,7 +77,7 @@ def test_pieces_never_change_where_an_answer_stops(
     assert _stopped(sequences, [Text(letter) for letter in text]) == whole
 
 
-def _stopped(sequences: list[str], deltas: list[Said]) -> tuple[str, str | None]:
+def _stopped(sequences: list[str], deltas: list[ContentDelta]) -> tuple[str, str | None]:
     said = through(StopStage(tuple(sequences)), deltas)
     return visible(said), next(delta.stop for delta in said if isinstance(delta, Finish))
 

@@ -10,7 +10,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.translation.response.deltas import Finish, Reasoning, Said, Text, ToolCall
+from bridge.translation.response.deltas import ContentDelta, Finish, Reasoning, Text, ToolCall
 from bridge.translation.response.text_calls.formats import FORMATS
 from bridge.translation.response.text_calls.stage import TextCalls
 from tests.properties.hostile import TOOLS
@@ -49,14 +49,14 @@ MARKUP = st.lists(
 PROSE_ONLY = st.lists(st.sampled_from(PROSE), max_size=4).map("".join)
 
 
-def through(deltas: list[Said], tools: Json = TOOLS) -> list[Said]:
+def through(deltas: list[ContentDelta], tools: Json = TOOLS) -> list[ContentDelta]:
     stage = TextCalls(tools)
     return [out for delta in [*deltas, Finish("stop")] for out in stage.feed(delta)] + [
         *stage.finish()
     ]
 
 
-def runs(said: list[Said]) -> list[str | ToolCall]:
+def runs(said: list[ContentDelta]) -> list[str | ToolCall]:
     """Text between the calls, and the calls."""
     found: list[str | ToolCall] = [""]
     for delta in said:

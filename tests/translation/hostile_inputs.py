@@ -14,7 +14,7 @@ from bridge.translation.json import encode
 from bridge.translation.profiles import PROFILES, ModelFacts
 from bridge.translation.request.schema import RequestLimits, read_request
 from bridge.translation.request.translate import TranslationOptions, to_chat
-from bridge.translation.response.deltas import Said, Text
+from bridge.translation.response.deltas import ContentDelta, Text
 from bridge.translation.response.dialects.prefill_echo import PrefillEcho
 from bridge.translation.response.dialects.think_tags import ThinkTags
 from bridge.translation.response.fold import fold
@@ -146,7 +146,7 @@ TEXTS: list[tuple[str, Callable[[int], str], int]] = [
 def _letters(stage: Any, text: str) -> None:
     for letter in text:
         stage.feed(Text(letter))
-    held: list[Said] = stage.finish()
+    held: list[ContentDelta] = stage.finish()
     assert isinstance(held, list)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response import events
-from bridge.translation.response.deltas import Said
+from bridge.translation.response.deltas import ContentDelta
 from bridge.translation.response.events import Event, frames
 from bridge.translation.response.message_stream import MessageStream
 from bridge.translation.response.stream_options import StreamOptions
@@ -62,7 +62,7 @@ class Playbook:
     def open(self) -> Playbook:
         return self._took(self.machine.open())
 
-    def feed(self, *deltas: Said) -> Playbook:
+    def feed(self, *deltas: ContentDelta) -> Playbook:
         for delta in deltas:
             self._took(self.machine.feed(delta))
         return self

@@ -78,7 +78,7 @@ local function any_quota(visit)
   return false
 end
 
--- Of two minutes in the way, the one that takes longer: who waits as told is let in.
+-- Of two minutes in the way, the one that takes longer: a client that waits that long is let in.
 local function refuse(limit, seconds)
   if refused == '' or seconds > wait then
     refused, wait = limit, seconds

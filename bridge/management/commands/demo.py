@@ -66,8 +66,8 @@ class Command(BaseCommand):
                 case "content_block_delta":
                     self._show(content[-1], event["delta"])
                 case "message_delta":
-                    told = {"stop_reason": event["delta"]["stop_reason"], **event["usage"]}
-                    self.stdout.write("\n           " + json.dumps(told))
+                    ending = {"stop_reason": event["delta"]["stop_reason"], **event["usage"]}
+                    self.stdout.write("\n           " + json.dumps(ending))
         return [_finished(block) for block in content]
 
     def _begin(self, block: Event) -> None:

@@ -89,5 +89,5 @@ def table(findings: list[Finding]) -> str:
 def summary(findings: list[Finding]) -> str:
     """The facts that were proven, as they go into the model's row."""
     facts = known_facts(findings)
-    told = ", ".join(f"{name} {WORDS.get(value, value)}" for name, value in facts.items())
-    return f"Stored: {told or 'no facts, only the evidence above'}"
+    facts_text = ", ".join(f"{name} {WORDS.get(value, value)}" for name, value in facts.items())
+    return f"Stored: {facts_text or 'no facts, only the evidence above'}"

@@ -1,4 +1,4 @@
-"""`manage.py serve`: make everything ready, say where it is, and serve until told to stop."""
+"""`manage.py serve`: make everything ready, say where it is, and serve until a signal ends it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bridge.runtime import servers
 from bridge.runtime.listening import listen
 
 RETRY_SECONDS = 1.0
-AWAY = "The database is away, and requests are told so until it is there"
+AWAY = "The database is away, and requests get a 529 until it is reachable"
 ANY_HOST = (
     "ALLOWED_HOSTS is *: requests for any name are served. Where others can reach this address, "
     "set it to the names that the gateway is reached by"

@@ -102,8 +102,8 @@ def _csv(out: OutputWrapper, by: str, lines: list[Line]) -> None:
     for line in lines:
         # Sessions are named by clients; a spreadsheet would take some names for formulas.
         group = f"'{line.group}" if line.group.startswith(FORMULA) else line.group
-        told = {**_document(by, line), by: group, "cost_usd": f"{line.cost_usd:.9f}"}
-        writer.writerow(told)
+        row = {**_document(by, line), by: group, "cost_usd": f"{line.cost_usd:.9f}"}
+        writer.writerow(row)
 
 
 FORMATS: dict[str, Callable[[OutputWrapper, str, list[Line]], None]] = {

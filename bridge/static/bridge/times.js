@@ -1,4 +1,4 @@
-// Moments are told as "2 minutes ago"; hovering tells them exactly, in the visitor's time zone.
+// Shows moments as "2 minutes ago"; hovering shows them exactly, in the zone of the visitor.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "long" });

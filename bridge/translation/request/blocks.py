@@ -260,7 +260,7 @@ def _compaction(block: Block, context: BlockContext) -> list[Part]:
     return [SummaryPart(f"<conversation_summary>{summary}</conversation_summary>")]
 
 
-# --- what ran on the vendor's side: told as text ----------------------------------------------
+# --- what ran on the vendor's side: sent as text ----------------------------------------------
 
 
 def _server_use(block: Block, context: BlockContext) -> list[Part]:

@@ -208,20 +208,20 @@ class _Writer:
                 f"{result.path}: unexpected `tool_use_id` found in `tool_result` blocks: "
                 f"{result.tool_use_id}"
             )
-        told = TextPart(f"[tool result {result.tool_use_id}]\n{result.text or NO_OUTPUT}")
-        return [told, *result.pictures]
+        text = TextPart(f"[tool result {result.tool_use_id}]\n{result.text or NO_OUTPUT}")
+        return [text, *result.pictures]
 
     def _say(self, pieces: list[Part]) -> None:
         """One user message; an instruction in between stays a system message of its own."""
-        said: list[Part] = []
+        parts: list[Part] = []
         for piece in pieces:
             if isinstance(piece, SystemPart):
-                self._user_message(said)
+                self._user_message(parts)
                 self._messages.append({"role": "system", "content": piece.text})
-                said = []
+                parts = []
             else:
-                said.append(piece)
-        self._user_message(said)
+                parts.append(piece)
+        self._user_message(parts)
 
     def _behind_tool(self) -> bool:
         return bool(self._messages) and self._messages[-1]["role"] == "tool"
@@ -274,14 +274,14 @@ _PARTS: dict[type, Callable[[Any], dict[str, JSON]]] = {
 
 
 def _last_question(turns: list[ChatTurn]) -> int:
-    """Number of the last turn in which the user really said something; -1 when there is none."""
+    """Number of the last turn with words of the user's own; -1 when there is none."""
     for number in range(len(turns) - 1, -1, -1):
-        if turns[number].role == "user" and any(map(_is_said, turns[number].pieces)):
+        if turns[number].role == "user" and any(map(_is_spoken, turns[number].pieces)):
             return number
     return -1
 
 
-def _is_said(piece: Part) -> bool:
+def _is_spoken(piece: Part) -> bool:
     """Reminders stand in the user's turns, but the user did not say them."""
     if isinstance(piece, TextPart):
         return not piece.text.lstrip().startswith(REMINDER)

@@ -27,7 +27,7 @@ class Overrides:
     max_tokens: int | None = None
     system_prefix: str = ""
 
-    def told(self) -> tuple[str, ...]:
+    def labels(self) -> tuple[str, ...]:
         """What is overridden, for the record of the request."""
         names = ("thinking", "temperature", "max_tokens", "system_prefix")
         return tuple(name for name in names if getattr(self, name) not in ("", None))
@@ -58,14 +58,14 @@ def applied(request: MessagesRequest, overrides: Overrides) -> MessagesRequest:
     )
 
 
-def _thinking(body: dict[str, JSON], said: dict[str, JSON]) -> dict[str, JSON]:
+def _thinking(body: dict[str, JSON], overrides: dict[str, JSON]) -> dict[str, JSON]:
     """The body with these words on thinking and no others.
 
     How it is shown stays the client's choice, and so does the rest of `output_config`.
     """
     config = {k: v for k, v in (body.get("output_config") or {}).items() if k != "effort"}
-    config |= said.get("output_config", {})
+    config |= overrides.get("output_config", {})
     kept = {name: value for name, value in body.items() if name != "output_config"}
     shown = (body.get("thinking") or {}).get("display")
-    kept |= {"thinking": said["thinking"] | ({"display": shown} if shown else {})}
+    kept |= {"thinking": overrides["thinking"] | ({"display": shown} if shown else {})}
     return kept | ({"output_config": config} if config else {})

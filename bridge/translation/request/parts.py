@@ -88,7 +88,7 @@ Part = (
 
 @dataclass(slots=True)
 class ChatTurn:
-    """All that one side said before the other spoke. `path` names its first message."""
+    """All of one side before the other side's turn. `path` names its first message."""
 
     role: str
     path: str

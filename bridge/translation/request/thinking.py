@@ -1,7 +1,7 @@
 """Thinking: what the client asked for -> the switches of the backend's family.
 
 Two questions are answered first, then one table row writes the fields: shall the model think
-(on, off, or nothing said), and how hard (an effort). Families spell this in six ways; a family
+(on, off, or unset), and how hard (an effort). Families spell this in six ways; a family
 that cannot be asked gets nothing, and a model known not to reason is never asked.
 """
 
@@ -36,8 +36,8 @@ def read_wish(request: MessagesRequest) -> ThinkingRequest:
     budget = thinking.get("budget_tokens")
     budget = budget if isinstance(budget, int) and kind == "enabled" else 0
     config = request.body.get("output_config") or {}
-    said = [m.effort for m in request.messages if m.effort in _EFFORTS]
-    effort = said[-1] if said else config.get("effort")
+    efforts = [m.effort for m in request.messages if m.effort in _EFFORTS]
+    effort = efforts[-1] if efforts else config.get("effort")
     if effort not in _EFFORTS:
         effort = _from_budget(budget)
     return ThinkingRequest(

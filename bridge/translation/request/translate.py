@@ -112,7 +112,7 @@ class ChatRequest:
 
     @property
     def max_tokens(self) -> int:
-        """The longest answer that the backend is asked for; 0 where it is not told."""
+        """The longest answer that the backend is asked for; 0 where none is set."""
         return int(self.body.get("max_tokens") or self.body.get("max_completion_tokens") or 0)
 
     @property
@@ -212,7 +212,7 @@ def _may_stop_thinking(body: dict[str, JSON], profile: Profile, facts: ModelFact
 
 
 def _unsent(request: MessagesRequest) -> list[str]:
-    """Names of what the request says and no backend could be told."""
+    """Names of what the request holds and no backend takes."""
     names = [name for name in _DROPPED if request.body.get(name) is not None]
     unknown = [n for n, v in request.body.items() if n not in _KNOWN and v is not None]
     names += [name[:_LONGEST_NAME] for name in unknown[:_MOST_NAMES]]
@@ -278,8 +278,8 @@ def _own_turns(message: InputMessage, context: BlockContext, path: str) -> list[
     """A message's turn; a summary of what was before is the user's, wherever it stands."""
     pieces = to_pieces(message.content, context, path)
     turns = [ChatTurn(message.role, path, [p for p in pieces if not isinstance(p, SummaryPart)])]
-    told: list[Part] = [TextPart(p.text) for p in pieces if isinstance(p, SummaryPart)]
-    return [ChatTurn("user", path, told), *turns] if told else turns
+    own_parts: list[Part] = [TextPart(p.text) for p in pieces if isinstance(p, SummaryPart)]
+    return [ChatTurn("user", path, own_parts), *turns] if own_parts else turns
 
 
 def _tool_ids(request: MessagesRequest) -> frozenset[str]:

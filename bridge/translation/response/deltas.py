@@ -54,7 +54,7 @@ class Details(msgspec.Struct, frozen=True, gc=False):
 
 
 class Finish(msgspec.Struct, frozen=True, gc=False):
-    """The backend says that the answer is over. `stop` is the matched stop string, where told."""
+    """The backend ends the answer. `stop` is the matched stop string, where it is known."""
 
     reason: str
     stop: str | None = None
@@ -65,7 +65,7 @@ GATEWAY_STOP = "gateway_stop"
 
 
 class ReportedUsage(msgspec.Struct, frozen=True, gc=False):
-    """Token counts as reported, already coerced; None is "not said". `prompt` includes `cached`.
+    """Token counts as reported, already coerced; None is "not given". `prompt` includes `cached`.
 
     `final` marks a report in a chunk of its own, which servers send last. `cost_nano` is what the
     backend says that the request cost, in billionths of a US dollar.
@@ -95,7 +95,7 @@ class BackendFault(msgspec.Struct, frozen=True, gc=False):
     body: JSON = None
 
 
-Said = (
+ContentDelta = (
     Text | Reasoning | Refusal | ToolCall | Finish | ReportedUsage | Done | Lost | Details | Unread
 )
-Delta = Said | BackendFault
+Delta = ContentDelta | BackendFault

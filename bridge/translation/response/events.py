@@ -57,7 +57,7 @@ class StopDetails(msgspec.Struct, frozen=True, tag="refusal"):
 
 
 class ContextManagement(msgspec.Struct, frozen=True):
-    """Said back when a request asked for context edits: none was applied."""
+    """Sent back when a request asked for context edits: none was applied."""
 
     applied_edits: list[Any] = msgspec.field(default_factory=list)
 

@@ -24,7 +24,7 @@ text block is held too: servers send blank lines around tool calls that are not 
 Finish reasons of servers are not trusted for tool use: `stop_reason` is `tool_use` exactly when a
 tool block was sent and the reply was not cut. Nor are they trusted for the cut: a reply that used
 up its tokens is cut whatever its server calls it, and so is one whose last call stays open. A reply
-that ends without a finish reason is an error, never an `end_turn` that nobody said.
+that ends without a finish reason is an error, never an `end_turn` that no backend sent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from msgspec import UNSET
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.kept import Kept, signature
 from bridge.translation.response import deltas, events
-from bridge.translation.response.deltas import Said
+from bridge.translation.response.deltas import ContentDelta
 from bridge.translation.response.events import Event
 from bridge.translation.response.stream_options import Phase, Shown, StreamOptions
 from bridge.translation.response.tool_calls import CallFragments, CallTracker, client_id
@@ -91,7 +91,7 @@ class MessageStream:
             self._begin()
         return self._take()
 
-    def feed(self, delta: Said) -> list[Event]:
+    def feed(self, delta: ContentDelta) -> list[Event]:
         """Take one delta; return the events that it makes possible."""
         if self.phase in (Phase.DONE, Phase.FAILED):
             return []
@@ -116,7 +116,7 @@ class MessageStream:
         return self._take()
 
     def finish(self) -> list[Event]:
-        """The backend has said all it will say. Raises or ends in an error event when cut."""
+        """The backend has sent all it will send. Raises or ends in an error event when cut."""
         if self.phase in (Phase.DONE, Phase.FAILED):
             return []
         nothing_came = self._index < 0 and not self._queue and not self._blank
@@ -159,7 +159,7 @@ class MessageStream:
             self._finish = finish
         self.phase = Phase.FINISHING
 
-    def _note_rest(self, delta: Said) -> None:
+    def _note_rest(self, delta: ContentDelta) -> None:
         match delta:
             case deltas.Details(parts):
                 self._kept.details += parts[:MOST_DETAILS]

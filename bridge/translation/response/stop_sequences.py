@@ -10,7 +10,14 @@ from __future__ import annotations
 import re
 from collections import deque
 
-from bridge.translation.response.deltas import GATEWAY_STOP, Done, Finish, ReportedUsage, Said, Text
+from bridge.translation.response.deltas import (
+    GATEWAY_STOP,
+    ContentDelta,
+    Done,
+    Finish,
+    ReportedUsage,
+    Text,
+)
 
 
 class StopStage:
@@ -23,7 +30,7 @@ class StopStage:
     def stopped(self) -> bool:
         return self._matcher.matched is not None
 
-    def feed(self, delta: Said) -> list[Said]:
+    def feed(self, delta: ContentDelta) -> list[ContentDelta]:
         if self.stopped or isinstance(delta, ReportedUsage):
             return [delta] if isinstance(delta, ReportedUsage) else []
         if not isinstance(delta, Text):
@@ -33,7 +40,7 @@ class StopStage:
             return [visible, Finish(GATEWAY_STOP, self._matcher.matched), Done()]
         return [visible]
 
-    def finish(self) -> list[Said]:
+    def finish(self) -> list[ContentDelta]:
         """No sequence began in what is held."""
         held = self._matcher.finish()
         return [Text(held)] if held else []

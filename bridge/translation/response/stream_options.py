@@ -1,4 +1,4 @@
-"""What a message stream is told at its start, and the states that it goes through."""
+"""What a message stream is given at its start, and the states that it goes through."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.from_backend import ErrorContext, from_fault
 from bridge.translation.response.deltas import (
     BackendFault,
+    ContentDelta,
     Delta,
     Reasoning,
-    Said,
     Text,
     ToolCall,
 )
@@ -51,9 +51,9 @@ class Stage(Protocol):
     `finish` gives what is still held when the answer is over.
     """
 
-    def feed(self, delta: Said) -> list[Said]: ...
+    def feed(self, delta: ContentDelta) -> list[ContentDelta]: ...
 
-    def finish(self) -> list[Said]: ...
+    def finish(self) -> list[ContentDelta]: ...
 
 
 def _sliced(delta: Delta) -> Iterator[Delta]:
@@ -162,8 +162,8 @@ class Answer:
         """`finish` in steps."""
         yield from self._run(self._last_deltas())
         produced: list[Event] = []
-        for said in self._let_go():
-            produced += self.machine.feed(said)
+        for item in self._let_go():
+            produced += self.machine.feed(item)
         yield produced + self.machine.finish()
 
     def _sniff(self, data: bytes) -> bytes:
@@ -186,8 +186,8 @@ class Answer:
         """The body broke off, or made no sense. What is held was text all the same."""
         produced: list[Event] = []
         if self.begun and self._calls is not None:
-            for said in self._calls.release():
-                produced += self.machine.feed(said)
+            for item in self._calls.release():
+                produced += self.machine.feed(item)
         return produced + self.machine.fail(error)
 
     def _run(self, deltas: Iterable[Delta]) -> Iterator[list[Event]]:
@@ -199,8 +199,8 @@ class Answer:
                 if isinstance(delta, BackendFault):
                     raise from_fault(delta.status, delta.body, self._asked)
                 self.calls_natively = self.calls_natively or isinstance(delta, ToolCall)
-                for said in self._staged(delta) if self._stages else (delta,):
-                    produced += self.machine.feed(said)
+                for item in self._staged(delta) if self._stages else (delta,):
+                    produced += self.machine.feed(item)
                 work += len(_text_of(delta)) + PER_DELTA
                 if work > STEP:
                     yield produced
@@ -209,23 +209,23 @@ class Answer:
             produced += self.fail(error)
         yield produced
 
-    def _staged(self, delta: Said) -> list[Said]:
+    def _staged(self, delta: ContentDelta) -> list[ContentDelta]:
         """The delta behind all stages."""
-        said = [delta]
+        deltas = [delta]
         for stage in self._stages:
-            said = [out for item in said for out in stage.feed(item)]
-        return said
+            deltas = [out for item in deltas for out in stage.feed(item)]
+        return deltas
 
-    def _let_go(self) -> list[Said]:
+    def _let_go(self) -> list[ContentDelta]:
         """What the stages hold at the end, each passed through those behind it."""
-        said: list[Said] = []
+        deltas: list[ContentDelta] = []
         if self.over:
-            return said
+            return deltas
         for stage in self._stages:
-            said = [out for item in said for out in stage.feed(item)] + stage.finish()
+            deltas = [out for item in deltas for out in stage.feed(item)] + stage.finish()
             if stage is self._calls:
-                self._written = any(isinstance(out, ToolCall) for out in said)
-        return said
+                self._written = any(isinstance(out, ToolCall) for out in deltas)
+        return deltas
 
     def _streamed_deltas(self, data: bytes) -> Iterator[Delta]:
         for payload in self._sse.feed(data):

@@ -15,7 +15,7 @@ from bridge.translation.response import deltas, events
 def to_usage(
     reported: deltas.ReportedUsage, prompt_estimate: int, output_estimate: int
 ) -> events.Usage:
-    """`usage` from the last report of a reply; estimates stand in for what was not said.
+    """`usage` from the last report of a reply; estimates stand in for what was not reported.
 
     The three input figures add up to the prompt.
     """

@@ -48,33 +48,33 @@
   const forget = () => {
     const oldest = slot(now()) - BUCKET * BUCKETS;
     for (const start of buckets.keys()) if (start < oldest) buckets.delete(start);
-    for (const [id, told] of processes) if (now() - told.at > FORGOTTEN_AFTER) processes.delete(id);
+    for (const [id, message] of processes) if (now() - message.at > FORGOTTEN_AFTER) processes.delete(id);
     const most = paused ? MOST_PAUSED : MOST_LISTED;
     const ids = [...finished.values()].sort((a, b) => b.at - a.at).slice(most).map(({ id }) => id);
     ids.forEach((id) => finished.delete(id));
   };
 
   // The ledger is right about what is over for a while; of the last moments the greater counts.
-  const recent = (told) => {
-    ahead = told.now - Date.now() / 1000;
-    const settled = slot(told.now - BUCKET);
-    for (let start = slot(told.now) - BUCKET * BUCKETS; start <= slot(told.now); start += BUCKET) {
-      const known = told.buckets[start] ?? {};
+  const recent = (message) => {
+    ahead = message.now - Date.now() / 1000;
+    const settled = slot(message.now - BUCKET);
+    for (let start = slot(message.now) - BUCKET * BUCKETS; start <= slot(message.now); start += BUCKET) {
+      const known = message.buckets[start] ?? {};
       const mine = bucket(start);
       if (start < settled) buckets.set(start, known);
       else for (const name of Object.keys(known)) mine[name] = Math.max(mine[name] ?? 0, known[name]);
     }
-    told.finished.forEach((ended) => { if (!finished.has(ended.id)) finished.set(ended.id, ended); });
+    message.finished.forEach((ended) => { if (!finished.has(ended.id)) finished.set(ended.id, ended); });
   };
 
-  const beat = (told) => {
-    ahead = told.at - Date.now() / 1000;
+  const beat = (message) => {
+    ahead = message.at - Date.now() / 1000;
     lastBeat = now();
-    processes.set(told.process, told);
-    const mine = bucket(slot(told.at));
-    for (const [name, count] of Object.entries(told.ended)) mine[name] = (mine[name] ?? 0) + count;
-    mine.tokens = (mine.tokens ?? 0) + told.tokens;
-    for (const ended of told.finished) {
+    processes.set(message.process, message);
+    const mine = bucket(slot(message.at));
+    for (const [name, count] of Object.entries(message.ended)) mine[name] = (mine[name] ?? 0) + count;
+    mine.tokens = (mine.tokens ?? 0) + message.tokens;
+    for (const ended of message.finished) {
       if (!finished.has(ended.id)) finished.set(ended.id, { ...ended, fresh: true });
       if (paused) missed += 1;
     }
@@ -146,16 +146,16 @@
     const body = document.querySelector(`[data-live-list="${name}"]`);
     if (!body) return;
     const known = new Map([...body.rows].map((row) => [row.dataset.id, row]));
-    rows.forEach((told, place) => {
-      let row = known.get(told.id);
-      known.delete(told.id);
+    rows.forEach((message, place) => {
+      let row = known.get(message.id);
+      known.delete(message.id);
       if (!row) {
-        row = element("tr", { "data-id": told.id, ...(told.fresh ? { class: "arriving" } : {}) });
+        row = element("tr", { "data-id": message.id, ...(message.fresh ? { class: "arriving" } : {}) });
         for (const [title, kind] of columns) row.append(element("td", { "data-label": title, ...(kind ? { class: kind } : {}) }));
       }
       columns.forEach(([, , write], number) => {
         const cell = row.cells[number];
-        const made = write(told);
+        const made = write(message);
         if (cell.firstChild?.textContent !== made.textContent) cell.replaceChildren(made);
       });
       if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] ?? null);
@@ -177,13 +177,13 @@
     return bar;
   }));
   const starts = () => Array.from({ length: BUCKETS }, (_, n) => slot(now()) - BUCKET * (BUCKETS - 1 - n));
-  const ended = (told) => OUTCOMES.reduce((sum, [name]) => sum + (told[name] ?? 0), 0);
+  const ended = (message) => OUTCOMES.reduce((sum, [name]) => sum + (message[name] ?? 0), 0);
 
   const draw = () => {
-    const told = starts().map((start) => buckets.get(start) ?? {});
-    const most = Math.max(...told.map(ended));
+    const message = starts().map((start) => buckets.get(start) ?? {});
+    const most = Math.max(...message.map(ended));
     const width = 600 / BUCKETS;
-    told.forEach((counts, n) => {
+    message.forEach((counts, n) => {
       let top = 100;
       OUTCOMES.forEach(([name], layer) => {
         const height = most ? (96 * (counts[name] ?? 0)) / most : 0;
@@ -203,8 +203,8 @@
     if (!body.closest("details").open) return;
     const rows = starts().reverse().filter((start) => ended(buckets.get(start) ?? {}));
     body.replaceChildren(...rows.map((start) => {
-      const told = buckets.get(start);
-      const counts = [...OUTCOMES.map(([name]) => whole(told[name] ?? 0)), tokens(told.tokens ?? 0)];
+      const message = buckets.get(start);
+      const counts = [...OUTCOMES.map(([name]) => whole(message[name] ?? 0)), tokens(message.tokens ?? 0)];
       return element("tr", {}, element("th", { scope: "row" }, time(start)), ...counts.map((text) => element("td", { class: "number" }, text)));
     }));
   };
@@ -212,12 +212,12 @@
   // --- the page --------------------------------------------------------------------------------
 
   const running = () => {
-    const told = [...processes.values()];
-    const rows = told.flatMap((process) => process.running.map((r) => ({ ...r, seen: process.at, fresh: true })));
-    const count = told.reduce((sum, process) => sum + process.running_count, 0);
+    const message = [...processes.values()];
+    const rows = message.flatMap((process) => process.running.map((r) => ({ ...r, seen: process.at, fresh: true })));
+    const count = message.reduce((sum, process) => sum + process.running_count, 0);
     return [rows.sort((a, b) => b.age - a.age), count];
   };
-  const total = (name) => [...buckets.values()].reduce((sum, told) => sum + (name === "requests" ? ended(told) : told[name] ?? 0), 0);
+  const total = (name) => [...buckets.values()].reduce((sum, message) => sum + (name === "requests" ? ended(message) : message[name] ?? 0), 0);
 
   const render = () => {
     forget();
@@ -240,11 +240,11 @@
 
   // Of all processes: what waits, and the one that is furthest behind.
   const lag = () => {
-    const told = [...processes.values()];
-    if (!told.length) return "";
-    const waiting = told.reduce((sum, { waiting = 0 }) => sum + waiting, 0);
+    const message = [...processes.values()];
+    if (!message.length) return "";
+    const waiting = message.reduce((sum, { waiting = 0 }) => sum + waiting, 0);
     if (!waiting) return "up to date";
-    const behind = Math.max(...told.map(({ lag = 0 }) => lag));
+    const behind = Math.max(...message.map(({ lag = 0 }) => lag));
     return `${whole(waiting)} request${waiting === 1 ? "" : "s"} to be entered, ${duration(behind)} behind`;
   };
 
@@ -283,8 +283,8 @@
     });
     socket.addEventListener("message", ({ data }) => {
       failures = 0;
-      const told = JSON.parse(data);
-      (told.type === "beat" ? beat : recent)(told);
+      const message = JSON.parse(data);
+      (message.type === "beat" ? beat : recent)(message);
       render();
       tell();
     });

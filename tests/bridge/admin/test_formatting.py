@@ -51,7 +51,7 @@ def test_money_has_two_digits_that_say_something(usd: str, shown: str) -> None:
 
 def test_what_nobody_told_is_not_a_no() -> None:
     assert (formatting.fact(True), formatting.fact(False), formatting.fact(7)) == ("yes", "no", "7")
-    assert 'title="Nobody has told"' in formatting.fact(None)
+    assert 'title="Not reported"' in formatting.fact(None)
 
 
 def test_moment_is_relative_and_exact() -> None:

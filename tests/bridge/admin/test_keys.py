@@ -100,7 +100,7 @@ def test_other_overlaps_are_refused(client: Client, overlap: str) -> None:
 
 
 def found(answer: Any) -> tuple[str, list[str]]:
-    """Where a search ended, and what it said."""
+    """Where a search ended, and what it answered."""
     return answer.redirect_chain[-1][0], said(answer)
 
 

@@ -112,7 +112,7 @@ def test_missing_variable_is_told(client: Client, main: Backend, settings: Any) 
 
 def test_backend_that_told_no_models_is_told(client: Client) -> None:
     main = a_row()
-    assert concerns(client) == [("Backend main has not told its models", page(main), False)]
+    assert concerns(client) == [("Backend main has not listed its models yet", page(main), False)]
 
 
 def test_key_that_cannot_be_read_is_told_once(client: Client, main: Backend) -> None:

@@ -171,5 +171,5 @@ async def test_demo_is_reached_the_same_way(upstream: BackendClient) -> None:
     body = b'{"model":"demo/echo","messages":[{"role":"user","content":"hi"}]}'
     reply = await upstream.send(demo, "", body)
     assert (reply.status, reply.content_type) == (200, "application/json")
-    assert b"You said: hi" in await reply.read(SOME)
+    assert b"You wrote: hi" in await reply.read(SOME)
     await reply.aclose()

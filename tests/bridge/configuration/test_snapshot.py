@@ -55,7 +55,7 @@ def test_operators_word_on_a_model_goes_first_and_needs_no_list() -> None:
     row.models.create(name="unlisted", listed=False, vision_override=True, **said)
     (backend,) = build(1).routes.backends
     assert set(backend.models or ()) == {"m"}
-    known, unlisted = backend.told["m"], backend.told["unlisted"]
+    known, unlisted = backend.model_facts["m"], backend.model_facts["unlisted"]
     assert (known.context, known.vision, known.tools) == (300, False, True)
     assert (unlisted.vision, unlisted.context) == (True, None)
     assert {name: getattr(unlisted, name) for name in said} == said

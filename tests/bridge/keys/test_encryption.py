@@ -100,7 +100,7 @@ def test_key_of_a_backend_is_sealed_when_it_is_saved() -> None:
     stored = Backend.objects.get().credential
     assert stored.startswith(PREFIX)
     assert unseal(stored, row.server) == KEY
-    assert row.key_told == "stored, encrypted"
+    assert row.key_hint == "stored, encrypted"
     assert build(1).routes.backends[0].key == KEY
 
 

@@ -107,7 +107,7 @@ def test_paper_is_a_pdf_with_the_code_word() -> None:
 # --- what answers show --------------------------------------------------------------------------
 
 SHOWN: list[tuple[str, list[Json | str], bool | None, str]] = [
-    ("plain", ["5", finish("stop")], True, 'finish_reason stop: it said "5"'),
+    ("plain", ["5", finish("stop")], True, 'finish_reason stop: it answered "5"'),
     ("plain", ["", finish("stop")], False, "empty"),
     ("plain", [reasoning("hm"), finish("length"), usage(9, 1000)], None, "All 1000 tokens"),
     ("usage", ["5", usage(12, 2)], True, "12 tokens in, 2 out"),
@@ -138,7 +138,7 @@ SHOWN: list[tuple[str, list[Json | str], bool | None, str]] = [
     ("system_later", ["Good morning!"], False, "not heeded"),
     ("tools", [weather()], True, 'get_weather({"city": "Lisbon"})'),
     ("tools", ["Let me see. ", weather()], True, "get_weather"),
-    ("tools", ["It is sunny."], False, "No call came: it said"),
+    ("tools", ["It is sunny."], False, "No call came: it answered"),
     ("tools", ["I think", finish("length")], None, "before the limit"),
     ("tools", [weather(arguments="{'city': 'Lisbon'}")], False, "no JSON object"),
     ("tools", [weather(arguments='{"city": "Lis')], False, "no JSON object"),

@@ -41,7 +41,7 @@ def test_progress_then_a_table_then_what_is_stored() -> None:
     assert (
         bars[0] == f"[{'#' * (24 // total)}{'.' * (24 - 24 // total)}]  1/{total} Plain answer: yes"
     )
-    assert bars[-1] == f"[{'#' * 24}] {total}/{total} Sizes are told: yes"
+    assert bars[-1] == f"[{'#' * 24}] {total}/{total} Sizes are reported: yes"
     assert all(re.fullmatch(r"\[#*\.*\] [ \d]\d/\d+ .+: (yes|no|\?)", bar) for bar in bars)
     titles = [check.title for check in CHECKS]
     assert [row.split("  ")[0] for row in table] == titles

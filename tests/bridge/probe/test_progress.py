@@ -48,7 +48,7 @@ async def test_lines_tell_each_check_and_then_the_facts(row: Backend) -> None:
         "check": "plain",
         "title": "Plain answer",
         "works": True,
-        "evidence": 'Asked for 2 + 3, finish_reason stop: it said "5"',
+        "evidence": 'Asked for 2 + 3, finish_reason stop: it answered "5"',
     }
     facts = {"reasoning": True, "tools": True, "vision": True, "context": 8192}
     assert last == {"finished": True, "facts": facts}

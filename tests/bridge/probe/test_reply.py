@@ -106,7 +106,7 @@ def test_good_status_with_nothing_behind_it_is_an_error(raw: bytes) -> None:
     """backends 1.1: one server answers 200 with an empty body where it should refuse."""
     one = hear(raw)
     assert one.error is not None
-    assert one.said.startswith("status 200, but ")
+    assert one.words.startswith("status 200, but ")
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -115,7 +115,7 @@ def test_error_inside_a_good_answer_is_one(streamed: bool) -> None:
     one = hear(wire(chunk) if streamed else json.dumps(dress(chunk, "m")).encode())
     assert one.error is not None
     assert (one.status, one.text) == (500, "")
-    assert "out of memory" in one.said and "llm.example.com" not in one.said
+    assert "out of memory" in one.words and "llm.example.com" not in one.words
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_error_inside_a_good_answer_is_one(streamed: bool) -> None:
 )
 def test_refusals_of_any_form_are_told_in_their_words(raw: bytes, said: str) -> None:
     one = reply.refusal(400, {}, raw, ASKED)
-    assert one.said == said
+    assert one.words == said
     assert one.error is not None and one.error.status == 400
 
 

@@ -18,7 +18,7 @@ FINDINGS = [
     Finding("tools", "Tool call", True, "get_weather({})", {"tools": True}),
     Finding("image", "Picture", False, "Answered with status 500", {"vision": False}),
     Finding("stop", "Stop sequences", None, "No answer to judge: busy"),
-    Finding("limits", "Sizes are told", True, "8192", {"context": 8192}),
+    Finding("limits", "Sizes are reported", True, "8192", {"context": 8192}),
 ]
 
 

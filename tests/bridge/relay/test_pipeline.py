@@ -64,7 +64,7 @@ async def test_good_answer_is_recorded_and_settles_the_breaker(
 async def test_answer_in_the_other_mode_is_as_good(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool, replied: str
 ) -> None:
-    """wire B9: JSON although a stream was asked for, and the other way round."""
+    """wire B9: JSON although the request was for a stream, and the other way round."""
     breaker(engine).failed(0.0)
     if replied == "as a stream":
         backend.on(ALPHA).stream(*GOOD)

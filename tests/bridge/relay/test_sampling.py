@@ -22,7 +22,7 @@ def kept(body: Any, *said: Event) -> dict[str, Any]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     sample = BodySample(raw)
     sample.add(list(said))
-    return sample.told()
+    return sample.document()
 
 
 def prompt(text: str) -> dict[str, Any]:

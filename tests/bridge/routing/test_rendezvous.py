@@ -85,7 +85,7 @@ def test_target_that_leaves_takes_nobody_with_it(
 def test_position_goes_before_weight_and_weight_nought_is_last(
     choices: list[One], sticky: str
 ) -> None:
-    """routes.py: 0 is asked first; higher ones when those before cannot answer."""
+    """routes.py: 0 comes first; higher ones when those before cannot answer."""
     order = [(choice.position, choice.weight == 0) for choice in ranked(choices, sticky)]
     assert order == sorted(order)
 

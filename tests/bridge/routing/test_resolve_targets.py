@@ -117,7 +117,7 @@ def test_backends_of_unknown_lists_share_what_nobody_lists() -> None:
 
 def test_operators_word_on_an_unlisted_model_counts() -> None:
     """backends.py: three answers to each question, the operator's first; listed or not."""
-    told_of = replace(OPEN, told=facts("who/knows", context=77))
+    told_of = replace(OPEN, model_facts=facts("who/knows", context=77))
     assert resolve(Routes((told_of,)), "who/knows").targets[0].facts.context == 77
     routes = Routes((ONE, told_of), (alias("x", to("who/knows", "open")),))
     assert resolve(routes, "x").targets[0].facts.context == 77

@@ -261,7 +261,7 @@ def test_settings_are_given_for_nothing_that_the_key_may_not_use(aliases: None) 
 def test_a_key_for_nothing_that_exists_is_told_so(aliases: None) -> None:
     _, text = issue("maria", allowed="nothing-of-this-name")
     root = shown(visit(text))
-    assert "No name is known that your key may ask for" in root.text
+    assert "Your key may use no model that exists" in root.text
     assert not root.all("section", class_="client-settings")
 
 

@@ -98,7 +98,7 @@ def test_the_overview_of_nothing_has_lines_to_copy(auditor: Client) -> None:
 def test_nothing_in_this_time_is_another_thing_than_nothing(auditor: Client) -> None:
     enter([record(NOW.replace(month=1), 1)])
     text = get(auditor, OVERVIEW, "range=24h").first("main").text
-    assert "Nothing was asked in this time" in text and "newest request" in text
+    assert "No requests in this time" in text and "newest request" in text
 
 
 @pytest.mark.parametrize(

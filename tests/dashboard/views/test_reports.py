@@ -247,7 +247,7 @@ def test_one_model(auditor: Client, some: list[UsageRecord]) -> None:
 
 def test_a_model_is_shown_with_what_proves_it(auditor: Client, some: list[UsageRecord]) -> None:
     text = get(auditor, ONE_MODEL).text
-    assert "262 k tokens told by its list" in text.replace(formatting.THIN, " ")
+    assert "262 k tokens its list" in text.replace(formatting.THIN, " ")
     assert "no found by the probe" in text
     assert "1 of 3 checks work" in text
     assert "get_weather in Lisbon" in text

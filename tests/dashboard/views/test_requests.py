@@ -250,7 +250,7 @@ def test_a_request_tells_its_whole_story(auditor: Client, backends: Any) -> None
     facts = {n.first("dt").text: n.first("dd").text for n in root.first("dl").all("div")}
     assert facts["Key"] == "maria"
     assert facts["Tools called"] == "Bash, Read"
-    assert facts["Ended with"].startswith("end_turn The model had said all")
+    assert facts["Ended with"].startswith("end_turn The model ended its answer")
     steps = [step.text for step in root.first("ol", class_="steps").all("li")]
     assert steps[0] == "asked for claude-sonnet-4-5"
     assert steps[1:3] == DETAIL["route"]
@@ -296,7 +296,7 @@ def test_an_error_is_shown_as_the_client_got_it(auditor: Client, now: None) -> N
     enter([record(NOW, 1, error_type="api_error", stop_reason="", **told)])
     root = one(auditor)
     assert root.first("h1").text.startswith("Error, 502, after")
-    quote = root.first("section", aria_label="What the client was told").text
+    quote = root.first("section", aria_label="What the client received").text
     assert "api_error Backend error: <b>out</b> of memory" in quote
 
 
@@ -304,7 +304,7 @@ def test_a_cause_is_shown_to_those_who_operate(auditor: Client, now: None) -> No
     """Clients are told that the backend could not be reached, and not why."""
     detail = {**DETAIL, "error": "Could not reach the backend", "cause": "<b>connection refused"}
     enter([record(NOW, 1, error_type="api_error", stop_reason="", detail=detail, status=502)])
-    shown = one(auditor).first("section", aria_label="What the client was told").text
+    shown = one(auditor).first("section", aria_label="What the client received").text
     assert "Cause, which the client does not see: <b>connection refused" in shown
 
 

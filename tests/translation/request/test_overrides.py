@@ -190,4 +190,4 @@ def test_conversation_stays_whole() -> None:
     ],
 )
 def test_what_is_overridden_is_told(overrides: Overrides, told: tuple[str, ...]) -> None:
-    assert overrides.told() == told
+    assert overrides.labels() == told

@@ -9,10 +9,10 @@ import pytest
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import encode
 from bridge.translation.response.deltas import (
+    ContentDelta,
     Finish,
     Reasoning,
     ReportedUsage,
-    Said,
     Text,
     ToolCall,
 )
@@ -40,7 +40,7 @@ STOP = Finish("stop")
 def everything() -> Playbook:
     """A stream with every kind of block."""
     calls = [ToolCall(0, "c1", "A", '{"a":'), ToolCall(0, "", "", "[1]}"), ToolCall(1, "c2", "B")]
-    thought: list[Said] = [Reasoning("h"), Reasoning("m"), Text("He"), Text("llo")]
+    thought: list[ContentDelta] = [Reasoning("h"), Reasoning("m"), Text("He"), Text("llo")]
     return Playbook().feed(*thought, *calls, STOP, ReportedUsage(11, 2)).finish()
 
 

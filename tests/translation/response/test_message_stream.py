@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bridge.translation.response.deltas import (
+    ContentDelta,
     Finish,
     Reasoning,
     ReportedUsage,
-    Said,
     Text,
     ToolCall,
 )
@@ -59,7 +59,7 @@ def test_leading_white_space_waits_for_text() -> None:
     book.feed(Text("\n"), STOP).finish().expect("add 0 \n", "close 0", *END)
 
 
-BLANKS: list[tuple[str, list[Said], list[str]]] = [
+BLANKS: list[tuple[str, list[ContentDelta], list[str]]] = [
     ("in front of a call", [Text("\n\n"), ToolCall(0, "c", "A", "{}")], ["tool_use"]),
     ("behind a call", [ToolCall(0, "c", "A", "{}"), Text("\n\n")], ["tool_use"]),
     ("behind thinking", [Reasoning("a"), Text("\n\n")], ["thinking"]),
@@ -68,7 +68,7 @@ BLANKS: list[tuple[str, list[Said], list[str]]] = [
 
 
 @pytest.mark.parametrize(("deltas", "kinds"), [b[1:] for b in BLANKS], ids=[b[0] for b in BLANKS])
-def test_f82_white_space_alone_is_no_text(deltas: list[Said], kinds: list[str]) -> None:
+def test_f82_white_space_alone_is_no_text(deltas: list[ContentDelta], kinds: list[str]) -> None:
     """F82: servers send blank lines around calls."""
     book = Playbook().feed(*deltas, STOP).finish()
     assert [block["type"] for block in book.content] == kinds

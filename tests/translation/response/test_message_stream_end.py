@@ -8,12 +8,12 @@ from msgspec import UNSET
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.deltas import (
     GATEWAY_STOP,
+    ContentDelta,
     Done,
     Finish,
     Reasoning,
     Refusal,
     ReportedUsage,
-    Said,
     Text,
     ToolCall,
 )
@@ -32,7 +32,7 @@ ONE = ToolCall(0, "c1", "A", '{"a":1}')
 
 CUT = Finish("length")
 CALL_CUT = ToolCall(0, "c1", "A", '{"a": "xy')
-REASONS: list[tuple[str, list[Said], str, str | None]] = [
+REASONS: list[tuple[str, list[ContentDelta], str, str | None]] = [
     ("stop", [Text("a"), STOP], "end_turn", None),
     ("eos", [Text("a"), Finish("eos")], "end_turn", None),
     ("unknown", [Text("a"), Finish("whatever")], "end_turn", None),
@@ -64,7 +64,7 @@ REASONS: list[tuple[str, list[Said], str, str | None]] = [
     ("deltas", "reason", "sequence"), [r[1:] for r in REASONS], ids=[r[0] for r in REASONS]
 )
 def test_first_condition_that_holds_is_the_stop_reason(
-    deltas: list[Said], reason: str, sequence: str | None
+    deltas: list[ContentDelta], reason: str, sequence: str | None
 ) -> None:
     """The specification, D5, row by row."""
     book = Playbook(stop_sequences=("END",)).feed(*deltas).finish()
@@ -139,7 +139,7 @@ def test_reports_are_not_added_up(reports: list[ReportedUsage], counts: tuple[in
     assert (usage["input_tokens"], usage["output_tokens"]) == counts
 
 
-SAID_ALL: list[tuple[str, list[Said], bool]] = [
+SAID_ALL: list[tuple[str, list[ContentDelta], bool]] = [
     ("text", [Text("a")], False),
     ("a finish", [Text("a"), STOP], False),
     ("a finish and the usage", [Text("a"), STOP, ReportedUsage(1, 1, final=True)], True),
@@ -152,7 +152,9 @@ SAID_ALL: list[tuple[str, list[Said], bool]] = [
 @pytest.mark.parametrize(
     ("deltas", "all_of_it"), [s[1:] for s in SAID_ALL], ids=[s[0] for s in SAID_ALL]
 )
-def test_it_is_known_when_nothing_more_can_matter(deltas: list[Said], all_of_it: bool) -> None:
+def test_it_is_known_when_nothing_more_can_matter(
+    deltas: list[ContentDelta], all_of_it: bool
+) -> None:
     """The specification, D2: the end mark, or usage behind the finish."""
     assert Playbook().feed(*deltas).machine.said_all is all_of_it
 
@@ -194,7 +196,7 @@ def test_error_before_the_start_is_raised() -> None:
     book.feed(Text("a")).finish().expect()
 
 
-ENDS: list[tuple[str, list[Said], str]] = [
+ENDS: list[tuple[str, list[ContentDelta], str]] = [
     ("F93 in text", [Text("He")], f"error api_error: {CUT_SHORT}"),
     ("F94 in a call", [ToolCall(0, "c1", "A", '{"a":')], f"error api_error: {CUT_SHORT}"),
     ("F94 behind a complete call", [ONE], f"error api_error: {CUT_SHORT}"),
@@ -204,13 +206,13 @@ ENDS: list[tuple[str, list[Said], str]] = [
 
 
 @pytest.mark.parametrize(("deltas", "event"), [e[1:] for e in ENDS], ids=[e[0] for e in ENDS])
-def test_end_without_a_finish_reason_is_an_error(deltas: list[Said], event: str) -> None:
+def test_end_without_a_finish_reason_is_an_error(deltas: list[ContentDelta], event: str) -> None:
     """F93, F94, D7: never an end_turn that nobody said."""
     assert Playbook().feed(*deltas).finish().message["error"]["message"] == CUT_SHORT
     Playbook().feed(*deltas).skip().finish().expect(event)
 
 
-NOTHING: list[tuple[str, list[Said], tuple[int, str, str]]] = [
+NOTHING: list[tuple[str, list[ContentDelta], tuple[int, str, str]]] = [
     ("no chunk at all", [], (529, "overloaded_error", CUT_SHORT)),
     ("only usage", [ReportedUsage(1, 1)], (529, "overloaded_error", CUT_SHORT)),
     ("only the end mark", [Done()], (502, "api_error", "Backend returned an empty stream")),
@@ -218,7 +220,9 @@ NOTHING: list[tuple[str, list[Said], tuple[int, str, str]]] = [
 
 
 @pytest.mark.parametrize(("deltas", "said"), [n[1:] for n in NOTHING], ids=[n[0] for n in NOTHING])
-def test_end_without_anything_is_raised(deltas: list[Said], said: tuple[int, str, str]) -> None:
+def test_end_without_anything_is_raised(
+    deltas: list[ContentDelta], said: tuple[int, str, str]
+) -> None:
     """D7, G17: llama-cpp-python observed refusing so."""
     with pytest.raises(ApiError) as caught:
         Playbook().feed(*deltas).finish()

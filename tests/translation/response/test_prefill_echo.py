@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.translation.response.deltas import Finish, Reasoning, ReportedUsage, Said, Text
+from bridge.translation.response.deltas import ContentDelta, Finish, Reasoning, ReportedUsage, Text
 from bridge.translation.response.dialects.prefill_echo import PrefillEcho
 
 STOP = Finish("stop")
-ECHOES: list[tuple[str, list[Said], str]] = [
+ECHOES: list[tuple[str, list[ContentDelta], str]] = [
     ("repeated whole", [Text("The answer is 5")], " 5"),
     ("repeated in pieces", [Text("The"), Text(" answer"), Text(" is"), Text(" 5")], " 5"),
     ("repeated and nothing more", [Text("The answer is")], ""),
@@ -23,7 +23,7 @@ ECHOES: list[tuple[str, list[Said], str]] = [
 
 
 @pytest.mark.parametrize(("deltas", "text"), [e[1:] for e in ECHOES], ids=[e[0] for e in ECHOES])
-def test_client_gets_what_comes_behind_its_own_words(deltas: list[Said], text: str) -> None:
+def test_client_gets_what_comes_behind_its_own_words(deltas: list[ContentDelta], text: str) -> None:
     """llama-server observed, C4.9."""
     echo = PrefillEcho("The answer is")
     said = [out for delta in [*deltas, STOP] for out in echo.feed(delta)]

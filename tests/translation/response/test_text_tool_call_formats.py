@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bridge.translation.response.deltas import Finish, Reasoning, Said, Text, ToolCall
+from bridge.translation.response.deltas import ContentDelta, Finish, Reasoning, Text, ToolCall
 from bridge.translation.response.text_calls.formats import FORMATS as TABLE
 from bridge.translation.response.text_calls.stage import TextCalls
 from tests.shapes import Json
@@ -25,7 +25,7 @@ STOP = Finish("stop")
 Call = tuple[str, Json]
 
 
-def run(deltas: list[Said]) -> tuple[str, list[Call], str]:
+def run(deltas: list[ContentDelta]) -> tuple[str, list[Call], str]:
     """(text, calls, thinking) that come out."""
     stage = TextCalls(SCHEMAS)
     said = [out for delta in [*deltas, STOP] for out in stage.feed(delta)] + stage.finish()
@@ -34,7 +34,7 @@ def run(deltas: list[Said]) -> tuple[str, list[Call], str]:
     return "".join(d.text for d in said if isinstance(d, Text)), calls, thinking
 
 
-def pieces(text: str, split: bool) -> list[Said]:
+def pieces(text: str, split: bool) -> list[ContentDelta]:
     return [Text(character) for character in text] if split else [Text(text)]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bridge.translation.response.deltas import (
+    ContentDelta,
     Done,
     Finish,
     Reasoning,
     Refusal,
     ReportedUsage,
-    Said,
     Text,
     ToolCall,
 )
@@ -203,7 +203,7 @@ def test_h2_call_in_thinking_is_one_only_where_the_answer_ends_with_it() -> None
 
 
 @pytest.mark.parametrize("native", [ToolCall(0, "c", "now", "{}"), Refusal("no")])
-def test_h2_nothing_is_read_beside_a_call_of_the_backends_own(native: Said) -> None:
+def test_h2_nothing_is_read_beside_a_call_of_the_backends_own(native: ContentDelta) -> None:
     """H2: a server that reads calls itself leaves only quotes in the text."""
     stage = TextCalls(SCHEMAS)
     assert stage.feed(Text(HERMES)) == []
@@ -216,7 +216,7 @@ def test_other_deltas_pass_what_is_held() -> None:
     """Ours: a reason to stop is no end, since text may follow it."""
     stage = TextCalls(SCHEMAS)
     usage = ReportedUsage(1, 1)
-    others: list[Said] = [STOP, Done()]
+    others: list[ContentDelta] = [STOP, Done()]
     assert [stage.feed(Text("<tool_")), stage.feed(usage)] == [[], [usage]]
     assert [out for delta in others for out in stage.feed(delta)] == others
     assert stage.feed(Text("x")) == [Text("<tool_x")]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bridge.translation.response.deltas import (
+    ContentDelta,
     Finish,
     Reasoning,
     ReportedUsage,
-    Said,
     Text,
     ToolCall,
 )
@@ -17,7 +17,7 @@ from bridge.translation.response.dialects.think_tags import ThinkTags
 STOP = Finish("stop")
 
 
-def run(deltas: list[Said], opened: bool) -> tuple[str, str]:
+def run(deltas: list[ContentDelta], opened: bool) -> tuple[str, str]:
     """(thinking, text) that come out."""
     tags = ThinkTags(opened)
     said = [out for delta in [*deltas, STOP] for out in tags.feed(delta)]
@@ -26,7 +26,7 @@ def run(deltas: list[Said], opened: bool) -> tuple[str, str]:
     return thinking, "".join(d.text for d in said if isinstance(d, Text))
 
 
-def in_characters(text: str) -> list[Said]:
+def in_characters(text: str) -> list[ContentDelta]:
     return [Text(character) for character in text]
 
 
@@ -95,7 +95,7 @@ def test_thought_goes_out_as_it_comes() -> None:
     tags = ThinkTags(opened=False)
     fed = [tags.feed(Text(piece)) for piece in ("<think>", "a <", "b", "</think>", "\n", "c")]
     said = [[d for d in out if d not in (Reasoning(""), Text(""))] for out in fed]
-    expected: list[list[Said]] = [
+    expected: list[list[ContentDelta]] = [
         [],
         [Reasoning("a ")],
         [Reasoning("<b")],

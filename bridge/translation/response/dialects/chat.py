@@ -39,7 +39,7 @@ _ABORTED: dict[str, int] = {
     **dict.fromkeys(("error", "failed", "internalerror", "servererror", "unknownerror"), 0),
     **dict.fromkeys(("malformedfunctioncall", "unexpectedtoolcall"), 0),
 }
-"""Finish reasons that are none, with the status that each amounts to (0: not told)."""
+"""Finish reasons that are none, with the status that each amounts to (0: unknown)."""
 
 _REASONS: dict[str, str] = {
     **dict.fromkeys(("length", "maxtokens", "modellength", "maxoutputtokens"), "length"),

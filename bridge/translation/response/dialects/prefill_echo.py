@@ -5,7 +5,7 @@ The client already has those words; it gets what comes behind them.
 
 from __future__ import annotations
 
-from bridge.translation.response.deltas import ReportedUsage, Said, Text
+from bridge.translation.response.deltas import ContentDelta, ReportedUsage, Text
 
 
 class PrefillEcho:
@@ -16,7 +16,7 @@ class PrefillEcho:
         self._seen = 0
         self._awaited = bool(prefill)
 
-    def feed(self, delta: Said) -> list[Said]:
+    def feed(self, delta: ContentDelta) -> list[ContentDelta]:
         if not self._awaited or isinstance(delta, ReportedUsage):
             return [delta]
         if not isinstance(delta, Text):
@@ -30,7 +30,7 @@ class PrefillEcho:
         self._awaited = False
         return [Text(delta.text[len(new) :])]
 
-    def finish(self) -> list[Said]:
+    def finish(self) -> list[ContentDelta]:
         """What was held as the possible beginning of the repetition is none."""
         held = self._prefill[: self._seen] if self._awaited else ""
         self._awaited = False

@@ -14,10 +14,10 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from bridge.translation.response.deltas import (
+    ContentDelta,
     Finish,
     Reasoning,
     ReportedUsage,
-    Said,
     Text,
     ToolCall,
 )
@@ -57,32 +57,32 @@ class ThinkTags:
         self._leading: list[str] = []
         self._held = ""
 
-    def feed(self, delta: Said) -> list[Said]:
+    def feed(self, delta: ContentDelta) -> list[ContentDelta]:
         if isinstance(delta, Text):
-            return self._told(self._text(delta.text))
+            return self._passed(self._text(delta.text))
         if isinstance(delta, Reasoning):
             return self._reasoned(delta)
         if isinstance(delta, ReportedUsage):
             return [delta]
         if not isinstance(delta, Finish):
             self._guess = None if isinstance(delta, ToolCall) else self._guess
-            return [*self._told(self.finish()), delta]
-        return [*self._told(self.finish()), *self._guessed_wrong(), delta]
+            return [*self._passed(self.finish()), delta]
+        return [*self._passed(self.finish()), *self._guessed_wrong(), delta]
 
-    def _told(self, said: list[Said]) -> list[Said]:
+    def _passed(self, deltas: list[ContentDelta]) -> list[ContentDelta]:
         """Keep what is thinking by a guess alone, as long as it is all there is."""
         if self._guess is not None:
-            thoughts = [item.text for item in said if isinstance(item, Reasoning)]
-            is_answer = any(isinstance(item, Text) for item in said)
+            thoughts = [item.text for item in deltas if isinstance(item, Reasoning)]
+            is_answer = any(isinstance(item, Text) for item in deltas)
             closed = self._at in (_Position.BREAK, _Position.TEXT)
             self._guess = None if is_answer or closed else self._guess + thoughts
-        return said
+        return deltas
 
-    def _guessed_wrong(self) -> list[Said]:
+    def _guessed_wrong(self) -> list[ContentDelta]:
         thoughts, self._guess = self._guess, None
         return [Text("".join(thoughts))] if thoughts else []
 
-    def _reasoned(self, delta: Reasoning) -> list[Said]:
+    def _reasoned(self, delta: Reasoning) -> list[ContentDelta]:
         """Reasoning in a field of its own. What follows in tags may be the same once more."""
         self._guess = None if delta.text else self._guess
         if not delta.text and self._copy is None:
@@ -94,7 +94,7 @@ class ThinkTags:
         self._at = _Position.TEXT
         return [*released, delta]
 
-    def _copied(self, text: str) -> list[Said]:
+    def _copied(self, text: str) -> list[ContentDelta]:
         """Text between tags behind the same reasoning in its field."""
         assert self._copy is not None
         self._copy += text
@@ -106,11 +106,11 @@ class ThinkTags:
         whole = closed or len(self._copy) > LONGEST_COPY
         return [] if same and not whole else self._not_a_copy()
 
-    def _not_a_copy(self) -> list[Said]:
+    def _not_a_copy(self) -> list[ContentDelta]:
         text, self._copy, self._at = self._copy, None, _Position.TEXT
         return [Text(OPENER + text)] if text is not None else []
 
-    def finish(self) -> list[Said]:
+    def finish(self) -> list[ContentDelta]:
         """What was held as the possible beginning of a tag is none."""
         if self._copy is not None:
             return self._not_a_copy()
@@ -122,8 +122,8 @@ class ThinkTags:
             return [Reasoning(text)] if self._thought or text.strip() else []
         return [Text(text)] if text else []
 
-    def _text(self, text: str) -> list[Said]:
-        said: list[Said] = []
+    def _text(self, text: str) -> list[ContentDelta]:
+        deltas: list[ContentDelta] = []
         if self._copy is not None:
             return self._copied(text)
         text, self._held = self._held + text, ""
@@ -133,13 +133,13 @@ class ThinkTags:
             self._copy = ""
             return self._copied(text)
         if self._at is _Position.THINKING and text:
-            text = self._thinking(text, said)
+            text = self._thinking(text, deltas)
         if self._at is _Position.BREAK:
             text = text.lstrip("\r\n")
             self._at = _Position.TEXT if text else _Position.BREAK
         if self._at is _Position.TEXT and text:
-            said.append(Text(text))
-        return said
+            deltas.append(Text(text))
+        return deltas
 
     def _opening(self, text: str) -> str:
         start = text.lstrip()
@@ -165,7 +165,7 @@ class ThinkTags:
         self._at = _Position.THINKING if self._opened else _Position.TEXT
         return text
 
-    def _thinking(self, text: str, said: list[Said]) -> str:
+    def _thinking(self, text: str, deltas: list[ContentDelta]) -> str:
         thought, closed, rest = text.partition(CLOSER)
         if closed:
             self._at = _Position.BREAK
@@ -176,7 +176,7 @@ class ThinkTags:
         if thought.strip() or (self._thought and thought):
             # Blank thoughts are none: a model that was told not to think leaves the tags empty.
             self._thought = True
-            said.append(Reasoning("".join(self._blank)))
+            deltas.append(Reasoning("".join(self._blank)))
             self._blank.clear()
         return rest
 
@@ -196,7 +196,7 @@ class StrayCloser:
         self._over = False
         self._held = ""
 
-    def feed(self, delta: Said) -> list[Said]:
+    def feed(self, delta: ContentDelta) -> list[ContentDelta]:
         if isinstance(delta, Reasoning):
             self._reasoned = self._reasoned or bool(delta.text)
         if self._over or not self._reasoned:
@@ -206,7 +206,7 @@ class StrayCloser:
             return [delta] if isinstance(delta, (ReportedUsage, Reasoning)) else self._end(delta)
         return self._text(delta.text)
 
-    def _text(self, text: str) -> list[Said]:
+    def _text(self, text: str) -> list[ContentDelta]:
         text, self._held = self._held + text, ""
         start = text.lstrip()
         if len(text) < LONGEST_COPY and CLOSER.startswith(start) and start != CLOSER:
@@ -216,10 +216,10 @@ class StrayCloser:
         rest = start[len(CLOSER) :].lstrip("\r\n") if start.startswith(CLOSER) else text
         return [Text(rest)] if rest else []
 
-    def _end(self, delta: Said) -> list[Said]:
+    def _end(self, delta: ContentDelta) -> list[ContentDelta]:
         return [*self.finish(), delta]
 
-    def finish(self) -> list[Said]:
+    def finish(self) -> list[ContentDelta]:
         """What was held as the possible beginning of the tag is none."""
         held, self._held = self._held, ""
         return [Text(held)] if held else []

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from bridge.translation.json import JSON
-from bridge.translation.response.deltas import Reasoning, Refusal, Said, Text, ToolCall
+from bridge.translation.response.deltas import ContentDelta, Reasoning, Refusal, Text, ToolCall
 from bridge.translation.response.text_calls.formats import MARKED, WHOLE, Format
 from bridge.translation.response.text_calls.markdown import INDENT, Quoting
 from bridge.translation.response.text_calls.reading import Candidate
@@ -46,7 +46,7 @@ class TextCalls:
         self._behind: list[Text | Reasoning] = []
         self._off = False
 
-    def feed(self, delta: Said) -> list[Said]:
+    def feed(self, delta: ContentDelta) -> list[ContentDelta]:
         if self._off:
             return [delta]
         if isinstance(delta, (Text, Reasoning)):
@@ -57,20 +57,20 @@ class TextCalls:
             return [*self.release(), delta]
         return [delta]
 
-    def finish(self) -> list[Said]:
+    def finish(self) -> list[ContentDelta]:
         """The answer is over: what is held is calls, or text."""
         if self._off:
             return []
         self._off = True
         for watcher in self._watchers.values():
-            said, calls = watcher.finish()
+            deltas, calls = watcher.finish()
             if calls:
-                return [*said, *calls]
-            if said:
-                return [*said, *self._drained()]
+                return [*deltas, *calls]
+            if deltas:
+                return [*deltas, *self._drained()]
         return []
 
-    def _words(self, delta: Text | Reasoning) -> list[Said]:
+    def _words(self, delta: Text | Reasoning) -> list[ContentDelta]:
         watcher = self._watchers[type(delta)]
         other = next(w for w in self._watchers.values() if w is not watcher)
         if not other.holds:
@@ -80,12 +80,12 @@ class TextCalls:
             return []
         return [*self.release(), *watcher.feed(delta.text)]
 
-    def release(self) -> list[Said]:
+    def release(self) -> list[ContentDelta]:
         """No call is held: something else follows, or the answer broke off."""
-        said = [out for watcher in self._watchers.values() for out in watcher.release()]
-        return [*said, *self._drained()]
+        deltas = [out for watcher in self._watchers.values() for out in watcher.release()]
+        return [*deltas, *self._drained()]
 
-    def _drained(self) -> list[Said]:
+    def _drained(self) -> list[ContentDelta]:
         """White space of the other channel, which came behind what was held."""
         behind, self._behind = self._behind, []
         return [out for delta in behind for out in self._watchers[type(delta)].feed(delta.text)]
@@ -117,12 +117,12 @@ class _Watcher:
     def holds(self) -> bool:
         return self._candidate is not None or bool(self._head)
 
-    def feed(self, text: str) -> list[Said]:
+    def feed(self, text: str) -> list[ContentDelta]:
         self._pieces.extend(text[at : at + PIECE] for at in range(0, len(text), PIECE))
         self._work()
         return self._out()
 
-    def finish(self) -> tuple[list[Said], list[ToolCall]]:
+    def finish(self) -> tuple[list[ContentDelta], list[ToolCall]]:
         """(what goes out in front, the calls that stand at the end)."""
         while self._candidate is not None:
             if calls := self._candidate.finish():
@@ -131,7 +131,7 @@ class _Watcher:
             self._work()
         return self.release(), []
 
-    def release(self) -> list[Said]:
+    def release(self) -> list[ContentDelta]:
         """No call is here: what is held goes out."""
         held = "".join(self._candidate.held) if self._candidate else self._head
         self._candidate = None
@@ -140,7 +140,7 @@ class _Watcher:
             self._head = "" if held.endswith("\n") else None
         return self._out()
 
-    def _out(self) -> list[Said]:
+    def _out(self) -> list[ContentDelta]:
         text = "".join(self._said)
         self._said.clear()
         return [self._make(text)] if text else []

@@ -142,7 +142,7 @@ def _invoked(tools: Tools, name: str, pairs: list[tuple[str, str, str]]) -> Tool
     if not any("string=" in attributes for _, attributes, _ in pairs):
         return tools.tagged(name, [(key, _unpadded(value)) for key, _, value in pairs])
     kinds = {'string="true"': {"type": "string"}}
-    return tools.call(name, {key: typed(value, kinds.get(said)) for key, said, value in pairs})
+    return tools.call(name, {key: typed(value, kinds.get(kind)) for key, kind, value in pairs})
 
 
 def invokes_until(closer: str, tag: str = "") -> Reader:
