@@ -252,7 +252,7 @@ def test_a_request_tells_its_whole_story(auditor: Client, backends: Any) -> None
     assert facts["Tools called"] == "Bash, Read"
     assert facts["Ended with"].startswith("end_turn The model ended its answer")
     steps = [step.text for step in root.first("ol", class_="steps").all("li")]
-    assert steps[0] == "asked for claude-sonnet-4-5"
+    assert steps[0] == "requested: claude-sonnet-4-5"
     assert steps[1:3] == DETAIL["route"]
     assert steps[-1] == f"answered by {CODER} on main"
     changes = [(n.first("code").text, n.first("dd").text) for n in changes_of(root)]
