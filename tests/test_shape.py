@@ -281,6 +281,23 @@ def test_statements_are_nested_at_most_4_deep() -> None:
     assert {place: depth for place, depth in depths.items() if depth > MAX_NESTING} == {}
 
 
+def _classes() -> Iterator[tuple[str, str]]:
+    """Name and place of every class; `Meta` and a command's `Command` are Django's names."""
+    for file, tree in OWN.items():
+        django_names = {"Meta", "Command"} if "/management/commands/" in file else {"Meta"}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name not in django_names:
+                yield node.name, f"{file}:{node.lineno}"
+
+
+def test_one_class_name_means_one_class() -> None:
+    """A name that is read in two modules is the same thing in both."""
+    places: dict[str, list[str]] = {}
+    for name, place in _classes():
+        places.setdefault(name, []).append(place)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_modules_are_named_after_what_they_are() -> None:
     """style 5.3."""
     words = {name: set(re.split(r"[/_.]", name)) for name in TREES}

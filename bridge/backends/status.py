@@ -73,7 +73,7 @@ _FORCED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class ModelRest:
     """A model that the backend asked to be left alone with."""
 
     model: str
@@ -94,7 +94,7 @@ class BackendStatus:
     last_error_at: datetime | None = None
     opened_at: datetime | None = None
     retry_at: datetime | None = None
-    rests: tuple[Rest, ...] = ()
+    rests: tuple[ModelRest, ...] = ()
 
     @property
     def tone(self) -> str:
@@ -233,11 +233,11 @@ def _reason(state: ServingState, last_error: str) -> str:
     return "" if state in silent else last_error
 
 
-def _rests(shared: BreakerState, now: datetime) -> tuple[Rest, ...]:
+def _rests(shared: BreakerState, now: datetime) -> tuple[ModelRest, ...]:
     """Those that still run. Of a caller's own key only the model is named."""
     running = [(name, until) for name, until in shared.rests.items() if until > now.timestamp()]
     moments = {name.partition("\n")[0]: until for name, until in sorted(running)}
     zone = now.tzinfo
     return tuple(
-        Rest(model, datetime.fromtimestamp(until, zone)) for model, until in moments.items()
+        ModelRest(model, datetime.fromtimestamp(until, zone)) for model, until in moments.items()
     )

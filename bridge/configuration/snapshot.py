@@ -33,7 +33,7 @@ from bridge.models import (
     ToolNameMap,
 )
 from bridge.models.backends import ENV
-from bridge.models.ended_keys import Ending
+from bridge.models.ended_keys import EndReason
 from bridge.routing import resolve
 from bridge.translation.profiles import PROFILES, ModelFacts, Profile
 from bridge.translation.request.overrides import Overrides
@@ -358,7 +358,7 @@ def _keys(row: ApiKey) -> list[tuple[str, IssuedKey]]:
         row.limits(),
         row.networks,
         row.last_four,
-        Ending.REVOKED.value if row.revoked_at else "",
+        EndReason.REVOKED.value if row.revoked_at else "",
         row.revoked_at.timestamp() if row.revoked_at else 0.0,
     )
     if not row.former_digest or row.former_until is None:
@@ -367,7 +367,7 @@ def _keys(row: ApiKey) -> list[tuple[str, IssuedKey]]:
         key,
         digest=row.former_digest,
         four=row.former_four,
-        ended=Ending.ROTATED.value,
+        ended=EndReason.ROTATED.value,
         ended_at=row.former_until.timestamp(),
     )
     return [(row.digest, key), (row.former_digest, former)]

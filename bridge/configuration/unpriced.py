@@ -21,7 +21,7 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Unpriced:
+class UnpricedModels:
     """What one key's budget cannot count."""
 
     key: ApiKey
@@ -37,12 +37,12 @@ class Unpriced:
         return f"Budget of {self.key.name} does not count {names}: no price is known"
 
 
-def of_key(row: ApiKey) -> Unpriced | None:
+def of_key(row: ApiKey) -> UnpricedModels | None:
     """What this key's budget cannot count; None for nothing."""
     return next(of_keys([row], snapshot.build(ConfigVersion.current())), None)
 
 
-def of_keys(rows: Iterable[ApiKey], built: Snapshot) -> Iterator[Unpriced]:
+def of_keys(rows: Iterable[ApiKey], built: Snapshot) -> Iterator[UnpricedModels]:
     """Those of these keys whose budget cannot count everything that they may use, by the lists of
     backends and by the aliases, or have used in these days. One query, none without budgets."""
     limited = [row for row in rows if row.budget_usd is not None]
@@ -54,7 +54,7 @@ def of_keys(rows: Iterable[ApiKey], built: Snapshot) -> Iterator[Unpriced]:
         found = {place[1] for name, place in known if _may_use(row, name)}
         found |= used.get(row.pk, set())
         if found:
-            yield Unpriced(row, tuple(sorted(found)))
+            yield UnpricedModels(row, tuple(sorted(found)))
 
 
 def _listed(built: Snapshot) -> Iterator[tuple[str, Place]]:

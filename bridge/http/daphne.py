@@ -29,7 +29,7 @@ from bridge.translation.errors.api_error import ApiError
 reactor: Any = installed_reactor
 
 
-class Sender:
+class TwistedTransport:
     """A Twisted transport, as the registry of connections sees it."""
 
     def __init__(self, transport: Any, channel: Channel) -> None:
@@ -142,7 +142,7 @@ class Channel(http.HTTPChannel):
         super().connectionMade()
         self.open = connections.current()
         peer = str(getattr(self.transport.getPeer(), "host", ""))
-        self.connection, refusal = self.open.open(peer, Sender(self.transport, self))
+        self.connection, refusal = self.open.open(peer, TwistedTransport(self.transport, self))
         if refusal is not None:
             self.refuse(refusal)
 

@@ -19,7 +19,7 @@ from bridge.translation.errors.api_error import ApiError
 HEADER_OVERHEAD = len(b": \r\n")
 
 
-class Sender:
+class UvicornTransport:
     """A transport, as the registry of connections sees it."""
 
     def __init__(self, transport: Any, protocol: Protocol) -> None:
@@ -45,11 +45,11 @@ class Cycle(RequestResponseCycle):
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start" and self.more_body:
             self.keep_alive = False
-            self.transport = Ending(self.transport)  # type: ignore[assignment]
+            self.transport = LingeringTransport(self.transport)  # type: ignore[assignment]
         await super().send(message)
 
 
-class Ending:
+class LingeringTransport:
     """A transport that, instead of closing, lets the client finish: else it would see a reset."""
 
     def __init__(self, transport: Any) -> None:
@@ -76,7 +76,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.open = connections.current()
         peer = self.client[0] if self.client else ""
-        self.connection, refusal = self.open.open(peer, Sender(transport, self))
+        self.connection, refusal = self.open.open(peer, UvicornTransport(transport, self))
         if refusal is not None:
             self.refuse(refusal)
 

@@ -31,8 +31,8 @@ from bridge.keys.limits import (
     Decision,
     Limits,
     Outcome,
+    QuotaUsage,
     Reservation,
-    Usage,
     billionths,
     judge,
 )
@@ -62,7 +62,7 @@ SEVERAL = (
     "several processes serve without REDIS_URL: the limits of keys count for each process alone"
 )
 
-Used = Callable[[Collection[int], Period], Awaitable[Mapping[int, Usage]]]
+Used = Callable[[Collection[int], Period], Awaitable[Mapping[int, QuotaUsage]]]
 """What the ledger knows of these keys in the current period. Keys that used nothing may be left
 out."""
 
@@ -75,9 +75,9 @@ class Store(Protocol):
 
     async def admit(self, reservation: Reservation) -> Outcome: ...
 
-    async def settle(self, reservation: Reservation, usage: Usage, now: float) -> None: ...
+    async def settle(self, reservation: Reservation, usage: QuotaUsage, now: float) -> None: ...
 
-    async def seed(self, key_id: int, period: Period, usage: Usage, now: float) -> None: ...
+    async def seed(self, key_id: int, period: Period, usage: QuotaUsage, now: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Limiter:
         limits: Limits,
         estimate_tokens: int,
         now: float,
-        whole: Usage = NOTHING,
+        whole: QuotaUsage = NOTHING,
     ) -> Decision:
         """Let a request in, or say which limit is in the way. `now` in Unix seconds.
 
@@ -164,7 +164,7 @@ class Limiter:
         store = self._open.pop(reservation.id, None)
         if store is None:
             return
-        usage = Usage(max(0, billionths(cost)), max(0, tokens))
+        usage = QuotaUsage(max(0, billionths(cost)), max(0, tokens))
         if self._shared is not None and store is self._shared and not self.is_shared:
             self._shared.let_go(reservation)
             store = self._local
@@ -172,7 +172,7 @@ class Limiter:
         await asyncio.shield(self._errand(self._unless_away(settling)))
 
     async def _settle(
-        self, store: Store, reservation: Reservation, usage: Usage, now: float
+        self, store: Store, reservation: Reservation, usage: QuotaUsage, now: float
     ) -> None:
         """What memory knows of quotas is never more than what Redis has counted, so that the one
         may be raised to the other."""

@@ -51,14 +51,14 @@ USED_UP = frozenset({LimitKind.BUDGET, LimitKind.QUOTA})
 OF_QUOTAS = USED_UP | {LimitKind.RESERVED}
 
 
-class Usage(NamedTuple):
+class QuotaUsage(NamedTuple):
     """Billionths of a dollar, and tokens of prompts and answers together."""
 
     cost: int = 0
     tokens: int = 0
 
 
-NOTHING = Usage()
+NOTHING = QuotaUsage()
 
 
 class Quota(NamedTuple):
@@ -68,7 +68,7 @@ class Quota(NamedTuple):
     period: Period
     most: int
 
-    def of(self, usage: Usage) -> int:
+    def of(self, usage: QuotaUsage) -> int:
         """The amount that counts."""
         return usage.cost if self.kind is LimitKind.BUDGET else usage.tokens
 
@@ -145,7 +145,7 @@ class Reservation:
     at: float
     tokens: int
     limits: Limits
-    whole: Usage = NOTHING
+    whole: QuotaUsage = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Outcome:
     requests_reset: float = 0.0
     tokens: int = 0
     tokens_reset: float = 0.0
-    used: tuple[Usage, ...] = ()
+    used: tuple[QuotaUsage, ...] = ()
     seeded: float = 0.0
 
 

@@ -13,8 +13,8 @@ from bridge.keys.limits import (
     WINDOW_SECONDS,
     LimitKind,
     Outcome,
+    QuotaUsage,
     Reservation,
-    Usage,
 )
 from bridge.keys.periods import Period, period_name
 
@@ -78,16 +78,16 @@ class UsedInPeriod:
     """What was used in the period of this name, and when the ledger was last asked."""
 
     name: str
-    usage: Usage = Usage()
+    usage: QuotaUsage = QuotaUsage()
     seeded: float = 0.0
 
-    def add(self, usage: Usage) -> None:
-        self.usage = Usage(self.usage.cost + usage.cost, self.usage.tokens + usage.tokens)
+    def add(self, usage: QuotaUsage) -> None:
+        self.usage = QuotaUsage(self.usage.cost + usage.cost, self.usage.tokens + usage.tokens)
 
-    def raise_to(self, usage: Usage) -> None:
+    def raise_to(self, usage: QuotaUsage) -> None:
         """The greater sums count: whoever tells of them may lag behind."""
         cost, tokens = self.usage
-        self.usage = Usage(max(cost, usage.cost), max(tokens, usage.tokens))
+        self.usage = QuotaUsage(max(cost, usage.cost), max(tokens, usage.tokens))
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class Book:
     requests: SlidingWindow = field(default_factory=SlidingWindow)
     tokens: SlidingWindow = field(default_factory=SlidingWindow)
     running: set[str] = field(default_factory=set)
-    held: dict[str, Usage] = field(default_factory=dict)
+    held: dict[str, QuotaUsage] = field(default_factory=dict)
     periods: dict[Period, UsedInPeriod] = field(default_factory=dict)
     last: float = 0.0
 
@@ -150,7 +150,7 @@ class MemoryLimiter:
             seeded=min((each.seeded for each in used), default=0.0),
         )
 
-    async def settle(self, reservation: Reservation, usage: Usage, now: float) -> None:
+    async def settle(self, reservation: Reservation, usage: QuotaUsage, now: float) -> None:
         """Put what was used in place of the estimate."""
         limits, book = reservation.limits, self._book(reservation.key_id)
         book.running.discard(reservation.id)
@@ -161,13 +161,13 @@ class MemoryLimiter:
             book.tokens.lower(reservation.id, max(0, reservation.tokens - usage.tokens))
             book.tokens.add(f"{reservation.id}+", now, usage.tokens - reservation.tokens)
 
-    def spend(self, reservation: Reservation, usage: Usage, now: float) -> None:
+    def spend(self, reservation: Reservation, usage: QuotaUsage, now: float) -> None:
         """Count this for the quotas alone."""
         book = self._book(reservation.key_id)
         for period in reservation.limits.periods:
             book.used_at(now, period).add(usage)
 
-    async def seed(self, key_id: int, period: Period, usage: Usage, now: float) -> None:
+    async def seed(self, key_id: int, period: Period, usage: QuotaUsage, now: float) -> None:
         """The ledger knows of so much used in the period of `now`."""
         used = self._book(key_id).used_at(now, period)
         used.raise_to(usage)
@@ -179,7 +179,7 @@ class MemoryLimiter:
         for period, usage in zip(reservation.limits.periods, outcome.used, strict=True):
             book.used_at(reservation.at, period).raise_to(usage)
 
-    def used(self, key_id: int, period: Period, now: float) -> Usage:
+    def used(self, key_id: int, period: Period, now: float) -> QuotaUsage:
         """What is counted in the period of `now`."""
         return self._book(key_id).used_at(now, period).usage
 

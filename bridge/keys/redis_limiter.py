@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, NoScriptError, ReadOnlyError, ResponseError
 
 from bridge.cluster import redis
-from bridge.keys.limits import WINDOW_SECONDS, LimitKind, Limits, Outcome, Reservation, Usage
+from bridge.keys.limits import WINDOW_SECONDS, LimitKind, Limits, Outcome, QuotaUsage, Reservation
 from bridge.keys.periods import Period, period_end, period_name
 
 CONNECTIONS = 16
@@ -103,7 +103,7 @@ class RedisLimiter:
             self._leased[reservation.id] = reservation
         return outcome
 
-    async def settle(self, reservation: Reservation, usage: Usage, now: float) -> None:
+    async def settle(self, reservation: Reservation, usage: QuotaUsage, now: float) -> None:
         """Put what was used in place of the estimate."""
         self.let_go(reservation)
         limits = reservation.limits
@@ -125,7 +125,7 @@ class RedisLimiter:
         """Renew its place no more."""
         self._leased.pop(reservation.id, None)
 
-    async def seed(self, key_id: int, period: Period, usage: Usage, now: float) -> None:
+    async def seed(self, key_id: int, period: Period, usage: QuotaUsage, now: float) -> None:
         """The ledger knows of so much used in the period of `now`."""
         key = usage_key(key_id, period, now)
         await self._run(self._seed, [key], (*usage, now, _kept(period, now)))
@@ -219,7 +219,8 @@ def _outcome(answer: Sequence[Any]) -> Outcome:
         tokens=int(tokens),
         tokens_reset=float(tokens_reset),
         used=tuple(
-            Usage(int(cost), int(used)) for cost, used in zip(sums[::2], sums[1::2], strict=True)
+            QuotaUsage(int(cost), int(used))
+            for cost, used in zip(sums[::2], sums[1::2], strict=True)
         ),
         seeded=float(seeded),
     )

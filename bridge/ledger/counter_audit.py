@@ -14,7 +14,7 @@ from django.conf import settings
 
 from bridge.cluster import redis as redis_connection
 from bridge.keys import redis_limiter
-from bridge.keys.limits import LimitKind, Limits, Quota, Usage
+from bridge.keys.limits import LimitKind, Limits, Quota, QuotaUsage
 from bridge.keys.periods import Period
 from bridge.ledger import spending
 from bridge.ledger.pricing import usd
@@ -41,7 +41,7 @@ def differences(pause: Callable[[float], None] = time.sleep) -> list[str]:
 def _differences(redis: redis_connection.Client, key: ApiKey, limits: Limits) -> Iterator[str]:
     for period in limits.periods:
         counted = _counted(redis, key.pk, period)
-        known = spending.used_now([key.pk], period).get(key.pk, Usage())
+        known = spending.used_now([key.pk], period).get(key.pk, QuotaUsage())
         if counted is None:
             continue
         for quota in limits.quotas:
@@ -49,7 +49,7 @@ def _differences(redis: redis_connection.Client, key: ApiKey, limits: Limits) ->
                 yield f"key {key.name}: {_told(quota, counted, known)}"
 
 
-def _told(quota: Quota, counted: Usage, known: Usage) -> str:
+def _told(quota: Quota, counted: QuotaUsage, known: QuotaUsage) -> str:
     when = "in all" if quota.period == "total" else f"this {quota.period}"
     if quota.kind is LimitKind.BUDGET:
         mine, theirs = f"{usd(counted.cost):f} USD", f"{usd(known.cost):f} USD"
@@ -58,9 +58,9 @@ def _told(quota: Quota, counted: Usage, known: Usage) -> str:
     return f"{mine} counted {when}, {theirs} in the ledger"
 
 
-def _counted(redis: redis_connection.Client, key_id: int, period: Period) -> Usage | None:
+def _counted(redis: redis_connection.Client, key_id: int, period: Period) -> QuotaUsage | None:
     """What Redis has counted, None where it has not been asked yet."""
     name = redis_limiter.usage_key(key_id, period, time.time())
     answer: Any = redis.hmget(name, ["spent", "used"])
     spent, used = answer
-    return None if spent is None else Usage(int(spent), int(used or 0))
+    return None if spent is None else QuotaUsage(int(spent), int(used or 0))

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 
-class Ending(models.TextChoices):
+class EndReason(models.TextChoices):
     ROTATED = "rotated", "replaced by a new key"
     REVOKED = "revoked", "revoked"
     DELETED = "deleted", "deleted"
@@ -25,7 +25,7 @@ class EndedKey(models.Model):
     last_four = models.CharField(max_length=4)
     key_id = models.BigIntegerField(db_index=True)
     name = models.CharField(max_length=100)
-    why = models.CharField(max_length=10, choices=Ending)
+    why = models.CharField(max_length=10, choices=EndReason)
     ended_at = models.DateTimeField()
 
     class Meta:
@@ -41,7 +41,7 @@ class EndedKey(models.Model):
         name: str,
         digest: str,
         four: str,
-        why: Ending,
+        why: EndReason,
         until: datetime | None = None,
     ) -> None:
         """A key of the row with this number ends now, or ended at `until` if that has passed."""

@@ -19,7 +19,7 @@ from bridge.keys import authentication, periods
 from bridge.keys.client_address import Network, networks_of
 from bridge.keys.limits import Limits
 from bridge.models.base import ConfigRow, Document
-from bridge.models.ended_keys import EndedKey, Ending
+from bridge.models.ended_keys import EndedKey, EndReason
 
 REVOKED = "This key is revoked for good. Rotate makes a new one."
 
@@ -46,7 +46,7 @@ _PERIODS: dict[str, periods.Period] = {
 }
 
 
-class Unpriced(models.TextChoices):
+class UnpricedPolicy(models.TextChoices):
     """What becomes of a model that a budget cannot count."""
 
     DEFAULT = "", "as BUDGET_UNPRICED_MODELS says"
@@ -170,9 +170,9 @@ class ApiKey(ConfigRow):
     unpriced = models.CharField(
         "a model without a price",
         max_length=6,
-        choices=Unpriced,
+        choices=UnpricedPolicy,
         blank=True,
-        default=Unpriced.DEFAULT,
+        default=UnpricedPolicy.DEFAULT,
         help_text="A budget cannot count what has no known price.",
     )
     tokens_day = _tokens("day")
@@ -211,7 +211,7 @@ class ApiKey(ConfigRow):
             tokens_day=self.tokens_day,
             tokens_week=self.tokens_week,
             tokens_month=self.tokens_month,
-            refuses_unpriced=self.budget_usd is not None and choice == Unpriced.REFUSE,
+            refuses_unpriced=self.budget_usd is not None and choice == UnpricedPolicy.REFUSE,
         )
 
     def _period(self) -> periods.Period:
@@ -246,12 +246,12 @@ class ApiKey(ConfigRow):
 
         What was revoked stays revoked: only the new key is good.
         """
-        self._end_former(Ending.ROTATED)
+        self._end_former(EndReason.ROTATED)
         if overlap and self.revoked_at is None:
             self.former_digest, self.former_four = self.digest, self.last_four
             self.former_until = timezone.now() + overlap
         else:
-            why = Ending.REVOKED if self.revoked_at else Ending.ROTATED
+            why = EndReason.REVOKED if self.revoked_at else EndReason.ROTATED
             EndedKey.remember(self.pk, self.name, self.digest, self.last_four, why)
         text = self.mint()
         self.enabled, self.revoked_at = self.enabled or self.revoked_at is not None, None
@@ -261,11 +261,11 @@ class ApiKey(ConfigRow):
     @transaction.atomic
     def revoke(self) -> None:
         """Neither this key nor the one before it is good any more, for good."""
-        self._end_former(Ending.REVOKED)
+        self._end_former(EndReason.REVOKED)
         self.enabled, self.revoked_at = False, timezone.now()
         self.save()
 
-    def _end_former(self, why: Ending) -> None:
+    def _end_former(self, why: EndReason) -> None:
         EndedKey.remember(
             self.pk, self.name, self.former_digest, self.former_four, why, self.former_until
         )
@@ -317,7 +317,7 @@ class ApiKey(ConfigRow):
 def _ended_by_deletion(sender: type[ApiKey], instance: ApiKey, **_: Any) -> None:
     """However a row is deleted, its keys stay known as deleted."""
     row = instance
-    why = Ending.DELETED if row.revoked_at is None else Ending.REVOKED
+    why = EndReason.DELETED if row.revoked_at is None else EndReason.REVOKED
     EndedKey.remember(row.pk, row.name, row.digest, row.last_four, why, row.revoked_at)
-    why, until = Ending.DELETED, row.former_until
+    why, until = EndReason.DELETED, row.former_until
     EndedKey.remember(row.pk, row.name, row.former_digest, row.former_four, why, until)

@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bridge.pages.client_variables import Connection, Variable, claude_code, known, remarks
+from bridge.pages.client_variables import ClientSetup, Variable, claude_code, known, remarks
 from bridge.translation.profiles import ModelFacts
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _max_tokens(facts: ModelFacts) -> int:
     return min(wanted, facts.max_output or wanted)
 
 
-def python_sdk(connection: Connection) -> str:
+def python_sdk(connection: ClientSetup) -> str:
     """A program for the `anthropic` package that prints an answer."""
     return f"""\
 from anthropic import Anthropic
@@ -68,7 +68,7 @@ for block in message.content:
         print(block.text)"""
 
 
-def typescript_sdk(connection: Connection) -> str:
+def typescript_sdk(connection: ClientSetup) -> str:
     """The same as a module for `@anthropic-ai/sdk`; it is JavaScript as it stands."""
     return f"""\
 import Anthropic from "@anthropic-ai/sdk";
@@ -87,7 +87,7 @@ for (const block of message.content) {{
 }}"""
 
 
-def curl(connection: Connection) -> str:
+def curl(connection: ClientSetup) -> str:
     """A streamed request in a shell."""
     body = {
         "model": connection.model,
@@ -109,7 +109,7 @@ def curl(connection: Connection) -> str:
 class SettingsPage:
     """What `bridge/client_settings.html` shows."""
 
-    connection: Connection
+    connection: ClientSetup
     known: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...]
     variables: tuple[Variable, ...]
@@ -119,7 +119,7 @@ class SettingsPage:
     """(key of the tab, its title, the snippet)"""
 
 
-def page(connection: Connection) -> SettingsPage:
+def page(connection: ClientSetup) -> SettingsPage:
     """Everything about one connection, ready to be shown."""
     variables = claude_code(connection)
     return SettingsPage(
@@ -142,4 +142,4 @@ def client_settings_context(
 ) -> dict[str, Any]:
     """What the template needs; `name` is what clients ask for, the address that of the request."""
     base_url = f"{request.scheme}://{request.get_host()}"
-    return {"client_settings": page(Connection(base_url, name, facts, small))}
+    return {"client_settings": page(ClientSetup(base_url, name, facts, small))}

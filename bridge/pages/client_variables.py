@@ -28,7 +28,7 @@ SMALL_WINDOW = 24_000
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ClientSetup:
     """Where a client connects, and for which model.
 
     base_url  of the gateway, without a path
@@ -56,12 +56,12 @@ class Variable:
 # --- variables --------------------------------------------------------------------------------
 
 
-def claude_code(connection: Connection) -> tuple[Variable, ...]:
+def claude_code(connection: ClientSetup) -> tuple[Variable, ...]:
     """The variables that help with this model; none that would only repeat a default."""
     return (*_access(connection), *_names(connection), *_sizes(connection), *_extras(connection))
 
 
-def _access(connection: Connection) -> tuple[Variable, ...]:
+def _access(connection: ClientSetup) -> tuple[Variable, ...]:
     return (
         Variable("ANTHROPIC_BASE_URL", connection.base_url, "Requests go to this gateway."),
         Variable(
@@ -85,7 +85,7 @@ _FAMILIES = (
 )
 
 
-def _names(connection: Connection) -> tuple[Variable, ...]:
+def _names(connection: ClientSetup) -> tuple[Variable, ...]:
     """The main model, and what Claude Code's built-in names are to mean."""
     model, small = connection.model, connection.small
     stands_for = {"HAIKU": small or model}
@@ -98,7 +98,7 @@ def _names(connection: Connection) -> tuple[Variable, ...]:
     return (Variable("ANTHROPIC_MODEL", model, "The model that you talk to."), *families, *jobs)
 
 
-def _sizes(connection: Connection) -> tuple[Variable, ...]:
+def _sizes(connection: ClientSetup) -> tuple[Variable, ...]:
     """Window and longest answer, as far as they are known."""
     facts, sizes = connection.facts, []
     if facts.context:
@@ -133,14 +133,14 @@ def _why_capped(facts: ModelFacts, cap: int) -> str:
     )
 
 
-def _extras(connection: Connection) -> tuple[Variable, ...]:
+def _extras(connection: ClientSetup) -> tuple[Variable, ...]:
     """Switches that only some models need."""
     return tuple(
         Variable(name, "1", why) for applies, name, why in _SWITCHES if applies(connection)
     )
 
 
-Condition = Callable[[Connection], bool]
+Condition = Callable[[ClientSetup], bool]
 
 
 def _is_named(pattern: str) -> Condition:
@@ -218,6 +218,6 @@ _REMARKS: tuple[tuple[Condition, str], ...] = (
 )
 
 
-def remarks(connection: Connection) -> tuple[str, ...]:
+def remarks(connection: ClientSetup) -> tuple[str, ...]:
     """What a reader should know before the settings are used."""
     return tuple(text for applies, text in _REMARKS if applies(connection))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bridge.keys.authentication import IssuedKey
-from bridge.keys.limits import Usage
+from bridge.keys.limits import QuotaUsage
 from bridge.ledger.pricing import Prices
 from bridge.routing.resolve import Route, Target
 from bridge.translation.errors.api_error import ApiError
@@ -36,7 +36,9 @@ class _Expected:
     cache_write_tokens: int = 0
 
 
-def estimate(prices: Prices, targets: Sequence[Target], chat: ChatRequest, longest: int) -> Usage:
+def estimate(
+    prices: Prices, targets: Sequence[Target], chat: ChatRequest, longest: int
+) -> QuotaUsage:
     """What prompt and answer may use, at the dearest of the targets that may come to answer.
 
     `longest`: the answer that the client asked for, in tokens.
@@ -47,7 +49,7 @@ def estimate(prices: Prices, targets: Sequence[Target], chat: ChatRequest, longe
         prices.cost(_Expected(target.backend.name, target.model, chat.prompt_tokens, output))
         for target in targets
     ]
-    return Usage(max((cost or 0 for cost in costs), default=0), chat.prompt_tokens + output)
+    return QuotaUsage(max((cost or 0 for cost in costs), default=0), chat.prompt_tokens + output)
 
 
 def countable(route: Route, prices: Prices, key: IssuedKey | None, asked: str) -> Route:

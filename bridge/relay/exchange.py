@@ -18,7 +18,7 @@ from bridge.ids import mint
 from bridge.keys import limits
 from bridge.keys.authentication import Caller, IssuedKey
 from bridge.keys.client_address import Address, recorded
-from bridge.keys.limits import Decision, LimitKind, Usage
+from bridge.keys.limits import Decision, LimitKind, QuotaUsage
 from bridge.ledger.pricing import usd
 from bridge.ledger.record import ABANDONED, Record
 from bridge.live.messages import Running
@@ -129,7 +129,7 @@ class Exchange:
         issued = self.caller.issued if self.caller else None
         if issued is None or issued.limits.is_empty:
             return
-        whole, tokens = Usage(), order.chat.prompt_tokens
+        whole, tokens = QuotaUsage(), order.chat.prompt_tokens
         if issued.limits.quotas:
             prices, targets = self.gateway.snapshot.prices, routed.route.targets
             whole = budget.estimate(prices, targets, order.chat, routed.asked)

@@ -25,7 +25,7 @@ UNKNOWN = StateCell("not known", "quiet")
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class StateMeaning:
     """A verdict in words: what it says, and what can be done."""
 
     state: StateCell
@@ -33,31 +33,31 @@ class Meaning:
 
 
 MEANINGS = (
-    Meaning(
+    StateMeaning(
         WORKS,
         "Nearly all that repeats is read from the backend’s cache. Such tokens are not computed "
         "again: the answer begins sooner, and costs less where cached tokens have a price of "
         "their own.",
     ),
-    Meaning(
+    StateMeaning(
         PARTLY,
         "Prompts repeat, but part of it is computed again. Usual causes: several servers behind "
         "one address take turns, the cache is too small and forgets between two turns, or a turn "
         "came after a long pause.",
     ),
-    Meaning(
+    StateMeaning(
         UNUSED,
         "Prompts repeat, and the backend tells of no cached token. Either it has no prefix cache, "
         "or it does not report it: vLLM needs --enable-prompt-tokens-details, SGLang "
         "--enable-cache-report. Compare the time to the first token of long sessions to see which.",
     ),
-    Meaning(
+    StateMeaning(
         LITTLE_REPEATS,
         "Most prompts are new, as in single questions and batches, so a cache has little to save. "
         "Should these be conversations, then something at the beginning of each prompt changes "
         "from turn to turn: a date, a random id, or tools in another order.",
     ),
-    Meaning(UNKNOWN, "No prompt was measured in this time."),
+    StateMeaning(UNKNOWN, "No prompt was measured in this time."),
 )
 
 
@@ -81,6 +81,6 @@ def computed_again(total: Totals) -> float | None:
     return max(0.0, repeated - cached) * total.prompt_tokens
 
 
-def meanings(seen: set[StateCell]) -> list[Meaning]:
+def meanings(seen: set[StateCell]) -> list[StateMeaning]:
     """The words for the verdicts that a page shows."""
     return [meaning for meaning in MEANINGS if meaning.state in seen]

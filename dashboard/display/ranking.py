@@ -27,14 +27,14 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class Remainder:
     """What the lines do not show."""
 
     count: int
     total: Totals
 
 
-def ranked(groups: Iterable[Group], most: int = SHOWN) -> tuple[list[Ranked], Rest | None]:
+def ranked(groups: Iterable[Group], most: int = SHOWN) -> tuple[list[Ranked], Remainder | None]:
     """The greatest by tokens, then by requests; and the rest."""
     found = [group for group in groups if group[3].requests]
     found.sort(key=lambda group: (-group[3].tokens, -group[3].requests, group[0]))
@@ -52,4 +52,4 @@ def ranked(groups: Iterable[Group], most: int = SHOWN) -> tuple[list[Ranked], Re
         for name, seed, href, total in found[:most]
     ]
     rest = [group[3] for group in found[most:]]
-    return lines, Rest(len(rest), sum(rest, Totals())) if rest else None
+    return lines, Remainder(len(rest), sum(rest, Totals())) if rest else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import F, Q, Sum
 
-from bridge.keys.limits import NOTHING, LimitKind, Limits, Quota, Usage
+from bridge.keys.limits import NOTHING, LimitKind, Limits, Quota, QuotaUsage
 from bridge.keys.periods import Period, period_begin
 from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord
 from dashboard.display import formatting
@@ -67,7 +67,7 @@ def known(who: Identity) -> KnownKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyUse:
+class KeyUsage:
     """What one key used."""
 
     owner: Owner
@@ -83,20 +83,20 @@ def used(
     only: Q | None = None,
     compared: bool = True,
     sliced: bool = True,
-) -> list[KeyUse]:
+) -> list[KeyUsage]:
     """Every key that used something in the range or in the period before. One query."""
     rows = UsageHour.objects.all() if only is None else UsageHour.objects.filter(only)
     return folded(known, sums(span, (*IDENTITY, "key"), columns, rows, compared, sliced))
 
 
-def folded(known: KnownKeys, groups: Mapping[Group, Sums]) -> list[KeyUse]:
+def folded(known: KnownKeys, groups: Mapping[Group, Sums]) -> list[KeyUsage]:
     """One for each key, of groups that begin with key_id, fingerprint and name."""
     found: dict[Identity, tuple[str, Sums]] = {}
     for (key_id, fingerprint, name, *_), group_sums in sorted(groups.items(), key=age):
         _, so_far = found.get((key_id, fingerprint), ("", Sums()))
         found[(key_id, fingerprint)] = name, so_far + group_sums
     return [
-        KeyUse(known.owner(*identity, name), group_sums, known.issued.get(identity[0]))
+        KeyUsage(known.owner(*identity, name), group_sums, known.issued.get(identity[0]))
         for identity, (name, group_sums) in found.items()
     ]
 
@@ -133,7 +133,7 @@ def quotas(rows: Mapping[int, ApiKey], now: datetime) -> dict[int, list[tuple[Qu
     }
 
 
-def _used(limited: Mapping[int, Limits], now: datetime) -> dict[tuple[int, Period], Usage]:
+def _used(limited: Mapping[int, Limits], now: datetime) -> dict[tuple[int, Period], QuotaUsage]:
     """What these keys used in the running periods of their quotas. One query."""
     periods = sorted({period for each in limited.values() for period in each.periods})
     begins = {period: period_begin(now.timestamp(), period) for period in periods}
@@ -148,13 +148,15 @@ def _used(limited: Mapping[int, Limits], now: datetime) -> dict[tuple[int, Perio
         sums[f"tokens_{period}"] = Sum(_ALL_TOKENS, filter=running, default=0)
     added: Any = rows.order_by().values("key_id").annotate(**sums)
     return {
-        (row["key_id"], period): Usage(int(row[f"cost_{period}"]), int(row[f"tokens_{period}"]))
+        (row["key_id"], period): QuotaUsage(
+            int(row[f"cost_{period}"]), int(row[f"tokens_{period}"])
+        )
         for row in added
         for period in periods
     }
 
 
-def _meter(quota: Quota, usage: Usage) -> Meter:
+def _meter(quota: Quota, usage: QuotaUsage) -> Meter:
     used = quota.of(usage)
     when = "in all" if quota.period == "total" else f"this {quota.period} (UTC)"
     if quota.kind is LimitKind.BUDGET:
@@ -218,13 +220,13 @@ def last_seen(who: Identity) -> Seen | None:
     return None if hour is None else Seen(*hour, exact=False)
 
 
-def unused(known: KnownKeys, found: Iterable[KeyUse]) -> list[KeyUse]:
+def unused(known: KnownKeys, found: Iterable[KeyUsage]) -> list[KeyUsage]:
     """The keys that exist and are not among these."""
     seen = {(use.owner.key_id, use.owner.fingerprint) for use in found}
     issued = [(pk, "") for pk in known.issued]
     forwarded = [(0, fingerprint) for fingerprint in known.labels]
     return [
-        KeyUse(known.owner(*who), Sums(), known.issued.get(who[0]))
+        KeyUsage(known.owner(*who), Sums(), known.issued.get(who[0]))
         for who in (*issued, *forwarded)
         if who not in seen
     ]

@@ -114,7 +114,7 @@ class Page(Generic[Row]):
     after: Cursor | None
 
 
-class Source(Protocol[Row]):
+class RowSource(Protocol[Row]):
     """Where rows come from."""
 
     def page(
@@ -134,7 +134,7 @@ class Table(Generic[Row]):
     frame: Frame
     title: str
     columns: Sequence[Column]
-    source: Source[Row]
+    source: RowSource[Row]
     default: str
     prefix: str = ""
     empty: str = "Nothing here yet."

@@ -13,7 +13,7 @@ from dashboard.display.cells import Meter, Trend
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
 from dashboard.queries import keys
-from dashboard.queries.keys import KeyUse, KnownKeys
+from dashboard.queries.keys import KeyUsage, KnownKeys
 from dashboard.tables import exports, shared_columns
 from dashboard.tables.table import Column, InMemory, Table
 
@@ -39,11 +39,11 @@ def every(request: HttpRequest) -> HttpResponse:
     return exports.answer(table) or page(request, "keys", frame, table=table, chart=chart)
 
 
-def _with_meters(found: list[KeyUse], meters: Mapping[int, Meter]) -> list[KeyUse]:
+def _with_meters(found: list[KeyUsage], meters: Mapping[int, Meter]) -> list[KeyUsage]:
     return [replace(use, meter=meters.get(use.owner.key_id)) for use in found]
 
 
-def _columns(frame: Frame, rows: Sequence[KeyUse]) -> list[Column]:
+def _columns(frame: Frame, rows: Sequence[KeyUsage]) -> list[Column]:
     """Owners and budgets have a column where any key has one."""
     has_owners = any(use.row and use.row.owner for use in rows)
     has_budgets = any(use.meter for use in rows)
@@ -70,7 +70,7 @@ def _columns(frame: Frame, rows: Sequence[KeyUse]) -> list[Column]:
     ]
 
 
-def _link(frame: Frame) -> Callable[[KeyUse], str]:
+def _link(frame: Frame) -> Callable[[KeyUsage], str]:
     return lambda use: frame.to("key", use.owner.slug)
 
 

@@ -16,7 +16,7 @@ from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, missing, page
 from dashboard.queries import hours, keys, models
 from dashboard.queries.hours import Sums
-from dashboard.queries.keys import KeyUse, KnownKeys
+from dashboard.queries.keys import KeyUsage, KnownKeys
 from dashboard.tables import exports, shared_columns
 from dashboard.tables.table import Column, InMemory, Table
 from dashboard.usage.totals import SPEED
@@ -99,8 +99,8 @@ def _backends(frame: Frame, sums_by_backend: dict[hours.Group, Sums]) -> Table[B
     )
 
 
-def _keys(frame: Frame, found: list[KeyUse]) -> Table[KeyUse]:
-    def href(use: KeyUse) -> str:
+def _keys(frame: Frame, found: list[KeyUsage]) -> Table[KeyUsage]:
+    def href(use: KeyUsage) -> str:
         return frame.to("key", use.owner.slug)
 
     return Table(

@@ -47,7 +47,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _key(frame: Frame, use: keys.KeyUse) -> Group:
+def _key(frame: Frame, use: keys.KeyUsage) -> Group:
     owner = use.owner
     return owner.shown, owner.slug, frame.to("key", owner.slug), use.sums.total
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.pages.client_variables import Connection, claude_code
+from bridge.pages.client_variables import ClientSetup, claude_code
 from bridge.translation.profiles import ModelFacts
 from tests.e2e.claude_code import (
     MODEL,
@@ -34,7 +34,7 @@ def client(gateway: Gateway, tmp_path: Path) -> ClaudeCode:
 
 
 def variables(gateway: Gateway, **facts: Any) -> dict[str, str]:
-    connection = Connection(gateway.url, MODEL, ModelFacts(MODEL, **facts), SMALL, KEY)
+    connection = ClientSetup(gateway.url, MODEL, ModelFacts(MODEL, **facts), SMALL, KEY)
     return {variable.name: variable.value for variable in claude_code(connection)}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.pages.client_settings import curl, python_sdk, typescript_sdk
-from bridge.pages.client_variables import Connection
+from bridge.pages.client_variables import ClientSetup
 from bridge.translation.profiles import ModelFacts
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, reasoning, role, text, usage
@@ -24,12 +24,12 @@ SECONDS = 60
 
 
 @pytest.fixture
-def connection(gateway: Gateway, backend: FakeBackend) -> Connection:
+def connection(gateway: Gateway, backend: FakeBackend) -> ClientSetup:
     """A connection to the gateway, whose backend thinks and then says hello."""
     backend.on(ALPHA).answer(
         role(), reasoning("Hm."), text("Hel"), text("lo."), finish("stop"), usage(11, 3)
     )
-    return Connection(gateway.url, ALPHA, ModelFacts(ALPHA, max_output=500), key=KEY)
+    return ClientSetup(gateway.url, ALPHA, ModelFacts(ALPHA, max_output=500), key=KEY)
 
 
 def output(command: Sequence[str | Path]) -> bytes:
@@ -53,7 +53,7 @@ def check_asked(backend: FakeBackend) -> None:
 
 
 def test_python_snippet_prints_the_answer(
-    connection: Connection, backend: FakeBackend, tmp_path: Path
+    connection: ClientSetup, backend: FakeBackend, tmp_path: Path
 ) -> None:
     """Ours: what is copied works."""
     program = tmp_path / "snippet.py"
@@ -63,7 +63,7 @@ def test_python_snippet_prints_the_answer(
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
-def test_curl_snippet_streams_the_answer(connection: Connection, backend: FakeBackend) -> None:
+def test_curl_snippet_streams_the_answer(connection: ClientSetup, backend: FakeBackend) -> None:
     """Ours: what is copied works."""
     message = check_stream(parse_sse(output(["bash", "-c", curl(connection)])))
     assert [block.get("text") for block in message["content"]] == [None, "Hello."]
@@ -73,7 +73,7 @@ def test_curl_snippet_streams_the_answer(connection: Connection, backend: FakeBa
 @pytest.mark.skipif(not TS_SDK, reason="TEST_TS_SDK does not name a folder with @anthropic-ai/sdk")
 @pytest.mark.skipif(not shutil.which("node"), reason="there is no node here")
 def test_typescript_snippet_prints_the_answer(
-    connection: Connection, backend: FakeBackend, tmp_path: Path
+    connection: ClientSetup, backend: FakeBackend, tmp_path: Path
 ) -> None:
     """Ours: what is copied works."""
     installed = next(Path(TS_SDK).resolve().glob("**/@anthropic-ai/sdk"))
@@ -87,7 +87,7 @@ def test_typescript_snippet_prints_the_answer(
 
 
 def test_name_that_nobody_has_is_told_to_the_reader(
-    connection: Connection, backend: FakeBackend
+    connection: ClientSetup, backend: FakeBackend
 ) -> None:
     """Ours: the commands do not hide what the gateway answers."""
     said = output(["bash", "-c", curl(replace(connection, model="it's $HOME"))])

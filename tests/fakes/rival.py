@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 
-from bridge.keys.limits import Limits, Usage
+from bridge.keys.limits import Limits, QuotaUsage
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 64
@@ -30,7 +30,7 @@ RUSHED: dict[int, Limits] = {
     7: Limits(tokens_day=AT_ONCE * ESTIMATE, tokens_week=2 * AT_ONCE * ESTIMATE),
 }
 """Each lets in as many requests as one process makes."""
-WHOLE = Usage(10**7, ESTIMATE)
+WHOLE = QuotaUsage(10**7, ESTIMATE)
 HELD = 5
 PLACES = Limits(concurrent=1)
 LEASE_SECONDS = 1.5
@@ -56,7 +56,7 @@ def start(what: str, redis_url: str, folder: Path) -> subprocess.Popen[str]:
     )
 
 
-async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, Usage]:
+async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
     return {}
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.keys import redis_limiter
 from bridge.keys.limiter import LEASE_SECONDS
-from bridge.keys.limits import WINDOW_SECONDS, LimitKind, Limits, Outcome, Reservation, Usage
+from bridge.keys.limits import WINDOW_SECONDS, LimitKind, Limits, Outcome, QuotaUsage, Reservation
 from bridge.keys.memory_limiter import MemoryLimiter
 from bridge.keys.redis_limiter import RedisLimiter
 from tests.fakes.redis import RedisServer
@@ -77,9 +77,9 @@ async def played(
         now += step.pause
         if step.ends is not None and running:
             ended = running.pop(step.ends % len(running))
-            await store.settle(ended, Usage(step.cost, step.tokens), now)
+            await store.settle(ended, QuotaUsage(step.cost, step.tokens), now)
         else:
-            whole = Usage(step.cost // 4, step.tokens // 2)
+            whole = QuotaUsage(step.cost // 4, step.tokens // 2)
             reservation = Reservation(f"t{number}", 1, now, step.tokens, by, whole)
             outcomes.append(await store.admit(reservation))
             if outcomes[-1].refused is None:

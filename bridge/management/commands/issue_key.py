@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from bridge.configuration import unpriced
 from bridge.models import ApiKey
 from bridge.models.changes import recorded
-from bridge.models.keys import Period, Unpriced
+from bridge.models.keys import Period, UnpricedPolicy
 
 ACTOR = "issue_key"
 LIMITS = (
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--unpriced",
-            choices=[value for value in Unpriced.values if value],
+            choices=[value for value in UnpricedPolicy.values if value],
             help="what a budget means for a model without a price; as BUDGET_UNPRICED_MODELS says",
         )
         for period in ("day", "week", "month"):

@@ -28,7 +28,7 @@ _CODES = ("code", "type", "status", "status_code", "error_code", "error_type", "
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorBody:
+class BackendErrorBody:
     """What an error body holds.
 
     text    the innermost sentence, "" when there is none
@@ -48,11 +48,11 @@ class ErrorBody:
         return " \n ".join((*dict.fromkeys(self.texts), *self.codes))
 
 
-def read_error(body: JSON) -> ErrorBody:
+def read_error(body: JSON) -> BackendErrorBody:
     """Take an error body apart. A body that is text is a page, a plain sentence or JSON."""
     walk = _Walk()
     shown = walk.page(body) if isinstance(body, str) else walk.value(body, 0)
-    return ErrorBody(shown, tuple(walk.texts), tuple(walk.codes), frozenset(walk.fields))
+    return BackendErrorBody(shown, tuple(walk.texts), tuple(walk.codes), frozenset(walk.fields))
 
 
 def message_text(body: JSON) -> str:

@@ -15,7 +15,7 @@ from bridge.cluster import announcements
 from bridge.cluster import redis as redis_connection
 from bridge.keys import redis_limiter
 from bridge.keys.limiter import Limiter
-from bridge.keys.limits import LimitKind, Limits, Usage
+from bridge.keys.limits import LimitKind, Limits, QuotaUsage
 from tests.fakes import redis_several
 from tests.fakes.redis_several import Cluster, Watched
 from tests.fakes.rival import PATIENCE_SECONDS
@@ -50,7 +50,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_limiter, "PATIENCE_SECONDS", PATIENCE_SECONDS)
 
 
-async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, Usage]:
+async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
     return {}
 
 
@@ -70,7 +70,7 @@ async def test_limits_are_exact_for_two_processes(several: Watched | Cluster) ->
     pair = [Limiter(nothing_used), Limiter(nothing_used)]
     for key_id in range(900, 908):
         asked = [
-            limiter.admit(key_id, LIMITS, 10, time.time(), Usage(10**7, 10))
+            limiter.admit(key_id, LIMITS, 10, time.time(), QuotaUsage(10**7, 10))
             for limiter in pair
             for _ in range(32)
         ]
@@ -93,10 +93,10 @@ async def test_places_are_renewed(several: Watched | Cluster) -> None:
     limiter = Limiter(nothing_used, 0.9)
     async with running(limiter):
         limits = Limits(concurrent=1, tokens_day=100)
-        assert (await limiter.admit(950, limits, 0, time.time(), Usage(0, 60))).is_allowed
+        assert (await limiter.admit(950, limits, 0, time.time(), QuotaUsage(0, 60))).is_allowed
         taken = time.time()
         while time.time() < taken + 1.5:
-            refused = await limiter.admit(950, limits, 0, time.time(), Usage(0, 60))
+            refused = await limiter.admit(950, limits, 0, time.time(), QuotaUsage(0, 60))
             assert refused.refused is LimitKind.CONCURRENT
             await asyncio.sleep(0.05)
         assert limiter.is_shared

@@ -11,8 +11,8 @@ from bridge.keys.limits import (
     LimitKind,
     Limits,
     Outcome,
+    QuotaUsage,
     Reservation,
-    Usage,
     billionths,
     dollars,
     headers,
@@ -103,7 +103,7 @@ def test_used_up_budget_lasts_until_the_next_period_and_is_no_matter_of_retries(
     refused = decision(
         Limits(budget_usd=Decimal(1), period="day"),
         refused=LimitKind.BUDGET,
-        used=(Usage(2 * 10**9),),
+        used=(QuotaUsage(2 * 10**9),),
     )
     assert (refused.retry_after, refused.should_retry) == (12 * 3600, False)
     assert refused.spent_usd == 2

@@ -23,7 +23,7 @@ from bridge.pages.client_settings import (
     shell_exports,
     typescript_sdk,
 )
-from bridge.pages.client_variables import Connection, claude_code
+from bridge.pages.client_variables import ClientSetup, claude_code
 from bridge.translation.profiles import ModelFacts
 
 URL = "http://gateway.test:8080"
@@ -52,8 +52,8 @@ def _served_by_that_name(settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["gateway.test"]
 
 
-def a_connection(model: str = "test/alpha", small: str = "", **facts: Any) -> Connection:
-    return Connection(URL, model, ModelFacts(model, **facts), small)
+def a_connection(model: str = "test/alpha", small: str = "", **facts: Any) -> ClientSetup:
+    return ClientSetup(URL, model, ModelFacts(model, **facts), small)
 
 
 def in_bash(script: str) -> str:
@@ -179,7 +179,7 @@ def test_page_takes_its_address_from_the_request() -> None:
 @pytest.mark.parametrize("name", ODD)
 def test_page_shows_what_is_copied(name: str) -> None:
     """Ours: the text between the tags is the text itself, and no name becomes markup."""
-    connection = Connection("https://gateway.test", name, ModelFacts(name, context=40960), "small")
+    connection = ClientSetup("https://gateway.test", name, ModelFacts(name, context=40960), "small")
     told = page(connection)
     text = shown(name, "small", context=40960)
     found = [html.unescape(body) for body in re.findall("<pre>(.*?)</pre>", text, re.S)]
@@ -223,7 +223,7 @@ def test_every_tab_has_its_pane() -> None:
 def test_docs_show_what_the_page_gives() -> None:
     """Ours: the first block of the page on clients is one of these, to the letter."""
     facts = ModelFacts("m", context=131072, max_output=98304)
-    connection = Connection("http://127.0.0.1:8080", "zai-org/GLM-4.5-Air", facts, "Qwen/Qwen3-8B")
+    connection = ClientSetup("http://127.0.0.1:8080", "zai-org/GLM-4.5-Air", facts, "Qwen/Qwen3-8B")
     block = "".join(f"    {line}\n" for line in page(connection).exports.splitlines())
     text = (Path(__file__).parents[3] / "docs" / "start" / "clients.md").read_text(encoding="utf-8")
     assert f"\n\n{block}    claude\n" in text

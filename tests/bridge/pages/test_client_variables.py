@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bridge.pages.client_variables import Connection, claude_code, known, output_cap, remarks
+from bridge.pages.client_variables import ClientSetup, claude_code, known, output_cap, remarks
 from bridge.translation.profiles import ModelFacts
 
 ACCESS = ["ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"]
@@ -14,8 +14,8 @@ DISCOVERY = "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"
 TRAFFIC = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"
 
 
-def a_connection(model: str = "test/alpha", small: str = "", **facts: Any) -> Connection:
-    return Connection("http://gateway.test", model, ModelFacts(model, **facts), small)
+def a_connection(model: str = "test/alpha", small: str = "", **facts: Any) -> ClientSetup:
+    return ClientSetup("http://gateway.test", model, ModelFacts(model, **facts), small)
 
 
 def values(model: str = "test/alpha", small: str = "", **facts: Any) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.keys.authentication import IssuedKey, digest
-from bridge.keys.limits import Limits, Usage
+from bridge.keys.limits import Limits, QuotaUsage
 from bridge.ledger.pricing import OperatorPrice, Rates, price_list
 from bridge.ledger.record import Record
 from bridge.relay.budget import MOST_OUTPUT
@@ -35,7 +35,7 @@ def issue(engine: Gateway, limits: Limits, *prices: OperatorPrice, **more: Any) 
     )
 
 
-async def _nothing_used(keys: Collection[int], period: str) -> Mapping[int, Usage]:
+async def _nothing_used(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
     return {}
 
 

@@ -13,7 +13,7 @@ from django.urls import resolve
 from bridge.models import UsageRecord
 from dashboard.pages.page import Frame
 from dashboard.tables.keyset import MOST_EXPORTED, Rows
-from dashboard.tables.table import PAGE, Column, Cursor, InMemory, Source, Table
+from dashboard.tables.table import PAGE, Column, Cursor, InMemory, RowSource, Table
 from tests.dashboard.making import NOW, record
 
 
@@ -38,7 +38,7 @@ def framed(query: str) -> Frame:
 
 
 def shown(query: str, things: list[Thing], limit: int = PAGE, prefix: str = "") -> Table[Thing]:
-    source: Source[Thing] = InMemory(things, lambda thing: thing.name)
+    source: RowSource[Thing] = InMemory(things, lambda thing: thing.name)
     return Table(framed(query), "Things", COLUMNS, source, "-size", prefix, limit=limit)
 
 

@@ -11,8 +11,8 @@ from bridge.keys.limits import (
     Decision,
     LimitKind,
     Limits,
+    QuotaUsage,
     Reservation,
-    Usage,
     billionths,
 )
 from bridge.keys.periods import Period
@@ -32,11 +32,11 @@ class Ledger:
         self.asked: list[tuple[int, Period]] = []
         self.is_away = False
 
-    async def __call__(self, keys: Collection[int], period: Period) -> Mapping[int, Usage]:
+    async def __call__(self, keys: Collection[int], period: Period) -> Mapping[int, QuotaUsage]:
         self.asked += [(key_id, period) for key_id in keys]
         if self.is_away:
             raise OperationalError("no such host")
-        used = Usage(billionths(self.spent.get(period, FREE)), self.tokens.get(period, 0))
+        used = QuotaUsage(billionths(self.spent.get(period, FREE)), self.tokens.get(period, 0))
         return {key_id: used for key_id in keys if used != NOTHING}
 
 
@@ -48,19 +48,19 @@ class Asking:
         self.limits = limits
 
     async def decision(
-        self, at: float = 0.0, tokens: int = 0, key: int = KEY, whole: Usage = NOTHING
+        self, at: float = 0.0, tokens: int = 0, key: int = KEY, whole: QuotaUsage = NOTHING
     ) -> Decision:
         return await self.limiter.admit(key, self.limits, tokens, NOW + at, whole)
 
     async def reservation(
-        self, at: float = 0.0, tokens: int = 0, whole: Usage = NOTHING
+        self, at: float = 0.0, tokens: int = 0, whole: QuotaUsage = NOTHING
     ) -> Reservation:
         reservation = (await self.decision(at, tokens, whole=whole)).reservation
         assert reservation is not None
         return reservation
 
     async def refused(
-        self, at: float = 0.0, tokens: int = 0, whole: Usage = NOTHING
+        self, at: float = 0.0, tokens: int = 0, whole: QuotaUsage = NOTHING
     ) -> tuple[LimitKind | None, int | None]:
         decision = await self.decision(at, tokens, whole=whole)
         return decision.refused, decision.retry_after

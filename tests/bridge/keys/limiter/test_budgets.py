@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from bridge.keys.limiter import SEED_RETRY_SECONDS, SEED_SECONDS, SEED_SECONDS_ALONE, Limiter
-from bridge.keys.limits import LimitKind, Limits, Usage
+from bridge.keys.limits import LimitKind, Limits, QuotaUsage
 from bridge.keys.periods import Period, period_end
 from tests.bridge.keys.limiter.asking import KEY, NOW, Ask, Ledger
 
@@ -74,7 +74,7 @@ DOLLAR = 10**9
 async def test_budget_reserves_what_requests_may_cost(ask: Ask) -> None:
     """Reported by operators: 64 at once never get more than the budget has room for."""
     key = ask(budget_usd=Decimal(1))
-    whole = Usage(DOLLAR // 10)
+    whole = QuotaUsage(DOLLAR // 10)
     decisions = await asyncio.gather(*[key.decision(whole=whole) for _ in range(64)])
     passed = [each.reservation for each in decisions if each.reservation is not None]
     assert len(passed) == 10
@@ -94,8 +94,8 @@ async def test_request_alone_passes_on_the_last_cent(ask: Ask) -> None:
     """Ours: an estimate is a guess, so a budget is used to its end, and never by two at once."""
     key = ask(budget_usd=Decimal(1))
     await key.settle(await key.reservation(), cost="0.99")
-    last = await key.reservation(1, whole=Usage(DOLLAR))
-    assert (await key.refused(1, whole=Usage(DOLLAR)))[0] is LimitKind.RESERVED
+    last = await key.reservation(1, whole=QuotaUsage(DOLLAR))
+    assert (await key.refused(1, whole=QuotaUsage(DOLLAR)))[0] is LimitKind.RESERVED
     await key.settle(last, cost="0.02", at=2)
     assert (await key.refused(3))[0] is LimitKind.BUDGET
 
@@ -104,8 +104,8 @@ async def test_request_alone_passes_on_the_last_cent(ask: Ask) -> None:
 async def test_tokens_have_quotas_for_each_period(ask: Ask, period: Period) -> None:
     """The only sensible budget for a model without a price."""
     key = ask(**{f"tokens_{period}": 1000})
-    first, second = [await key.reservation(whole=Usage(0, 400)) for _ in range(2)]
-    assert (await key.refused(whole=Usage(0, 400)))[0] is LimitKind.RESERVED
+    first, second = [await key.reservation(whole=QuotaUsage(0, 400)) for _ in range(2)]
+    assert (await key.refused(whole=QuotaUsage(0, 400)))[0] is LimitKind.RESERVED
     await key.settle(first, tokens=700)
     await key.settle(second, tokens=300)
     decision = await key.decision(1)
@@ -142,8 +142,8 @@ async def test_budget_and_quotas_of_other_periods_are_counted_apart(ask: Ask) ->
 
 async def test_other_keys_have_quotas_of_their_own(ask: Ask) -> None:
     key = ask(tokens_day=100)
-    await key.reservation(whole=Usage(0, 100))
-    assert (await key.decision(whole=Usage(0, 100), key=8)).is_allowed
+    await key.reservation(whole=QuotaUsage(0, 100))
+    assert (await key.decision(whole=QuotaUsage(0, 100), key=8)).is_allowed
 
 
 async def test_ledger_knows_of_tokens_too(ask: Ask, limiter: Limiter, ledger: Ledger) -> None:

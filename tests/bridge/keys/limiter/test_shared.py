@@ -15,7 +15,7 @@ import pytest
 from bridge.keys import limiter as limiter_module
 from bridge.keys import redis_limiter
 from bridge.keys.limiter import AWAY, BACK, Limiter
-from bridge.keys.limits import Decision, LimitKind, Limits, Reservation, Usage
+from bridge.keys.limits import Decision, LimitKind, Limits, QuotaUsage, Reservation
 from tests.fakes import rival
 from tests.fakes.redis import RedisServer
 
@@ -32,12 +32,12 @@ def redis(tmp_path: Path, settings: Any) -> Iterator[RedisServer]:
         yield server
 
 
-async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, Usage]:
+async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
     return {}
 
 
-async def two_dollars(keys: Collection[int], period: str) -> Mapping[int, Usage]:
-    return {key_id: Usage(2 * 10**9) for key_id in keys}
+async def two_dollars(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
+    return {key_id: QuotaUsage(2 * 10**9) for key_id in keys}
 
 
 @pytest.fixture

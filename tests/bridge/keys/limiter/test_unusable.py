@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.keys.limiter import AWAY, Limiter
-from bridge.keys.limits import LimitKind, Limits, Reservation, Usage
+from bridge.keys.limits import LimitKind, Limits, QuotaUsage, Reservation
 from tests.fakes import rival
 from tests.fakes.redis import RedisServer
 
@@ -25,12 +25,12 @@ def redis(tmp_path: Path, settings: Any) -> Iterator[RedisServer]:
         yield server
 
 
-async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, Usage]:
+async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
     return {}
 
 
-async def two_dollars(keys: Collection[int], period: str) -> Mapping[int, Usage]:
-    return {key_id: Usage(2 * 10**9) for key_id in keys}
+async def two_dollars(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
+    return {key_id: QuotaUsage(2 * 10**9) for key_id in keys}
 
 
 @pytest.fixture
@@ -143,9 +143,9 @@ async def test_what_was_held_by_a_killed_process_is_free_again(
     """A reservation of a quota is a lease, as a place is."""
     limits = Limits(tokens_day=100)
     dead = Limiter(nothing_used, rival.LEASE_SECONDS)
-    assert (await dead.admit(KEY, limits, 0, NOW, Usage(0, 80))).is_allowed
-    refused = await limiter.admit(KEY, limits, 0, NOW + 1, Usage(0, 80))
+    assert (await dead.admit(KEY, limits, 0, NOW, QuotaUsage(0, 80))).is_allowed
+    refused = await limiter.admit(KEY, limits, 0, NOW + 1, QuotaUsage(0, 80))
     assert refused.refused is LimitKind.RESERVED
     later = NOW + rival.LEASE_SECONDS + 0.1
-    assert (await limiter.admit(KEY, limits, 0, later, Usage(0, 80))).is_allowed
+    assert (await limiter.admit(KEY, limits, 0, later, QuotaUsage(0, 80))).is_allowed
     await dead.aclose()
