@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from bridge.keys import encryption
-from bridge.models import ApiKey, Backend, Change, Origin
+from bridge.models import ApiKey, Backend, Change, ModelAlias, Origin
 from tests.bridge.people import a_user, browser
 from tests.bridge.rows import a_row, an_alias
 
@@ -36,7 +36,7 @@ def pages(row: Backend) -> list[str]:
         f"{backend}{row.pk}/history/",
         f"{backend}{row.pk}/delete/",
         "/admin/bridge/modelalias/",
-        "/admin/bridge/modelalias/1/change/",
+        f"/admin/bridge/modelalias/{ModelAlias.objects.get().pk}/change/",
         change,
         *(f"{change}{found.pk}/change/" for found in Change.objects.all()),
     ]
