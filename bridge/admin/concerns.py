@@ -42,6 +42,13 @@ def about_ledger() -> Iterator[AdminConcern]:
         yield AdminConcern(text, reverse("dashboard:requests"), grave=True)
 
 
+def about_processes() -> Iterator[AdminConcern]:
+    """Background work that fails, and what cannot be read, each once."""
+    sentences = {line for row in processes.living() for line in row.troubles.splitlines()}
+    for text in sorted(sentences):
+        yield AdminConcern(text, reverse("dashboard:overview"), grave=True)
+
+
 def about_limits(built: Snapshot) -> Iterator[AdminConcern]:
     """Limits that do not mean what they say."""
     keys = [row for row in ApiKey.objects.filter(enabled=True) if _has_limits(row)]

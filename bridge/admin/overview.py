@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from bridge.admin.concerns import AdminConcern, about_ledger, about_limits
+from bridge.admin.concerns import AdminConcern, about_ledger, about_limits, about_processes
 from bridge.backends.status import (
     BAD,
     BackendStatus,
@@ -150,7 +150,7 @@ def _concerns(cards: list[OverviewCard]) -> list[AdminConcern]:
     ]
     for card in cards:
         found += _about_backend(card)
-    return [*found, *_about_aliases(), *about_ledger(), *about_limits(built)]
+    return [*found, *_about_aliases(), *about_ledger(), *about_processes(), *about_limits(built)]
 
 
 def _kind(fault: snapshot.Fault) -> str:

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from django.db import DataError, Error, IntegrityError, connection, transaction
 from bridge.ledger import rollups, upsert
 from bridge.ledger.record import Record
 from bridge.ledger.rows import UsageRow, row_of
-from bridge.ledger.spool import Batch, Spool
+from bridge.ledger.spool import SET_ASIDE, Batch, Spool
 from bridge.models import (
     KeyUse,
     LateHours,
@@ -347,6 +347,12 @@ class Ledger:
         self._erase_at = now + ERASE_SECONDS
         if erase(datetime.now(UTC) - timedelta(days=self._retention_days)) == ERASE_ROWS:
             self._erase_at = now + PAUSE_SECONDS
+
+
+def aside(count: int) -> Iterator[str]:
+    """What operators are shown of lines that no row could be made of."""
+    if count:
+        yield f"{count} usage records could not be stored; see {SET_ASIDE} in the usage spool"
 
 
 def _is_of_a_record(error: Exception) -> bool:

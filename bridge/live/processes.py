@@ -19,24 +19,36 @@ from django.utils import timezone
 
 from bridge.ledger import upsert
 from bridge.models import GatewayProcess
+from bridge.models.processes import ALIVE
 
 RENEW_SECONDS = 10.0
-ALIVE = timedelta(seconds=35)
-"""Since a row was renewed."""
 KEPT = timedelta(days=1)
-_RULES = {"host": upsert.LATEST, "pid": upsert.LATEST, "seen_at": upsert.MOST}
+_RULES = {
+    "host": upsert.LATEST,
+    "pid": upsert.LATEST,
+    "seen_at": upsert.MOST,
+    "problem": upsert.LATEST,
+    "troubles": upsert.LATEST,
+}
 
 
 class ProcessRegistry:
     """The row of this process, and how many `others` have one.
 
-    `problem` says what is wrong with limits, `noticed` is called with the number of others.
+    `problem` says what is wrong with limits, `troubles` what else operators should know, one
+    sentence each; `noticed` is called with the number of others.
     """
 
-    def __init__(self, problem: Callable[[], str], noticed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        problem: Callable[[], str],
+        noticed: Callable[[int], None],
+        troubles: Callable[[], list[str]] = list,
+    ) -> None:
         self.others = 0
         self._problem = problem
         self._noticed = noticed
+        self._troubles = troubles
         self._host, self._pid = socket.gethostname()[:80], os.getpid()
         self._name = f"{self._host}:{self._pid}:{secrets.token_hex(4)}"
 
@@ -64,9 +76,15 @@ class ProcessRegistry:
     def renew(self) -> int:
         """Say that this process serves; how many others do. Raises django.db.Error."""
         now = timezone.now()
-        columns = {"host": self._host, "pid": self._pid, "seen_at": now}
-        row = {"name": self._name, "problem": self._problem()[:300], **columns}
-        upsert.merge(GatewayProcess, ("name",), {**_RULES, "problem": upsert.LATEST}, [row])
+        row = {
+            "name": self._name,
+            "host": self._host,
+            "pid": self._pid,
+            "seen_at": now,
+            "problem": self._problem()[:300],
+            "troubles": "\n".join(self._troubles()),
+        }
+        upsert.merge(GatewayProcess, ("name",), _RULES, [row])
         GatewayProcess.objects.filter(seen_at__lt=now - KEPT).delete()
         return sum(row.name != self._name for row in living())
 

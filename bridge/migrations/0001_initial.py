@@ -198,6 +198,7 @@ class Migration(migrations.Migration):
                 ('pid', models.PositiveBigIntegerField()),
                 ('seen_at', models.DateTimeField()),
                 ('problem', models.CharField(blank=True, default='', help_text='With the limits of keys.', max_length=300)),
+                ('troubles', models.TextField(blank=True, default='', help_text='Background work that fails and files that cannot be read, one sentence a line.')),
             ],
             options={
                 'indexes': [models.Index(fields=['seen_at'], name='process_by_time')],

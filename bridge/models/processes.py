@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import models
+
+ALIVE = timedelta(seconds=35)
+"""Since a row was renewed."""
 
 
 class GatewayProcess(models.Model):
@@ -14,6 +19,12 @@ class GatewayProcess(models.Model):
     seen_at = models.DateTimeField()
     problem = models.CharField(
         max_length=300, blank=True, default="", help_text="With the limits of keys."
+    )
+
+    troubles = models.TextField(
+        blank=True,
+        default="",
+        help_text="Background work that fails and files that cannot be read, one sentence a line.",
     )
 
     class Meta:

@@ -32,7 +32,7 @@ from bridge.keys.limits import Limits
 from bridge.ledger.spending import used
 from bridge.ledger.spool import Spool
 from bridge.ledger.totals import TotalsReader
-from bridge.ledger.writer import Ledger
+from bridge.ledger.writer import Ledger, aside
 from bridge.live.messages import Running
 from bridge.live.processes import ProcessRegistry
 from bridge.live.publisher import ActivityPublisher
@@ -95,7 +95,9 @@ class Gateway:
         self.limiter = Limiter(used)
         self.limiter.is_alone = settings.WORKERS <= 1
         self.store.prepare = self._prepare
-        self.processes = ProcessRegistry(lambda: self.limiter.state.problem, self._count_processes)
+        self.processes = ProcessRegistry(
+            lambda: self.limiter.state.problem, self._count_processes, self.troubles
+        )
         self.learned = LearnedFacts()
         self.learned_rows = LearnedRows(self.learned, self.store)
         self.prefixes = Prefixes()
@@ -118,6 +120,15 @@ class Gateway:
             (sessions.keep_cleared, "sessions"),
         ):
             self.background.keep(work, name)
+
+    def troubles(self) -> list[str]:
+        """What operators should know of this process, one sentence each."""
+        unreadable = self.spool.unreadable.items()
+        return [
+            *map(str, self.background.troubles()),
+            *(f"Usage spool {name} cannot be read: {why}" for name, why in unreadable),
+            *aside(self.ledger.state.set_aside),
+        ]
 
     async def _count(self) -> None:
         """Know what keys with a quota have used before their first request, then keep count."""

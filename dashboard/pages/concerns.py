@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from bridge.backends.status import BAD, WARN
+from bridge.models import GatewayProcess
+from bridge.models.processes import ALIVE
 from dashboard.display import formatting
 from dashboard.pages.page import Frame
 from dashboard.queries.keys import KnownKeys, budgets
@@ -43,6 +45,7 @@ def concerns(
     """The grave ones first."""
     found = [
         *_backends(frame),
+        *_processes(frame),
         *_errors(frame, models),
         *_slower(frame, models),
         *_refused(whole),
@@ -60,6 +63,14 @@ def _backends(frame: Frame) -> Iterator[Concern]:
         text = f"Backend {backend.name} {status.sentence}"
         href = frame.to("backends") if frame.operates else ""
         yield Concern(status.tone, status.word.lower(), text, href, "Backends" if href else "")
+
+
+def _processes(frame: Frame) -> Iterator[Concern]:
+    """Background work that fails, and what cannot be read."""
+    rows = GatewayProcess.objects.filter(seen_at__gt=frame.now - ALIVE).exclude(troubles="")
+    lines = {line for row in rows for line in row.troubles.splitlines()}
+    for text in sorted(lines):
+        yield Concern(BAD, "failing", text)
 
 
 def _page_of(frame: Frame, use: ModelUse) -> str:

@@ -21,7 +21,7 @@ SUMMED = (*USE, *WAITING)
 @require_safe
 @for_readers
 def overview(request: HttpRequest) -> HttpResponse:
-    """Ten queries at most, with the two of the login."""
+    """Eleven queries at most, with the two of the login."""
     frame = Frame(request)
     span, known = frame.range, keys.KnownKeys.read()
     total = hours.total(span, hours.LATENCY, compared=frame.compares)

@@ -30,9 +30,14 @@ def concerns(client: Client) -> list[tuple[str, str]]:
     return [(concern.text, concern.href) for concern in found]
 
 
-def serving(name: str, problem: str = "") -> None:
+def serving(name: str, problem: str = "", troubles: str = "") -> None:
     GatewayProcess.objects.create(
-        name=name, host="elsewhere", pid=1, seen_at=timezone.now(), problem=problem
+        name=name,
+        host="elsewhere",
+        pid=1,
+        seen_at=timezone.now(),
+        problem=problem,
+        troubles=troubles,
     )
 
 
@@ -54,6 +59,15 @@ def test_budget_that_cannot_count_a_model_is_named(client: Client) -> None:
     a_price("m/*")
     assert concerns(client) == []
     assert "does not count" not in text(client.get(of("apikey", "change", key.pk)))
+
+
+def test_trouble_of_any_process_is_named_once(client: Client) -> None:
+    """Observed: the ledger of a process had ended for good, and no page said so."""
+    assert concerns(client) == []
+    ledger, file = "Background work “ledger” failed", "Usage spool 0.jsonl cannot be read"
+    serving("one", troubles=ledger)
+    serving("two", troubles=f"{ledger}\n{file}")
+    assert [text for text, _ in concerns(client)] == [ledger, file]
 
 
 def test_only_models_that_the_key_may_use_are_named(client: Client) -> None:

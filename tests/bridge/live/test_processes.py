@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from bridge.live.processes import ALIVE, KEPT, ProcessRegistry, living
+from bridge.live.processes import KEPT, ProcessRegistry, living
 from bridge.models import GatewayProcess
+from bridge.models.processes import ALIVE
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +24,16 @@ def test_processes_see_each_other() -> None:
     assert sorted(row.problem for row in living()) == ["", "Redis is full"]
     other._leave()
     assert one.renew() == 0
+
+
+def test_troubles_of_a_process_are_in_its_row_while_they_last() -> None:
+    troubles = ["The ledger fails", "A file cannot be read"]
+    one = ProcessRegistry(str, lambda count: None, lambda: troubles)
+    one.renew()
+    assert [row.troubles for row in living()] == ["The ledger fails\nA file cannot be read"]
+    troubles.clear()
+    one.renew()
+    assert [row.troubles for row in living()] == [""]
 
 
 def test_row_that_is_not_renewed_counts_no_longer() -> None:

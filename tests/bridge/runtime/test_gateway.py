@@ -105,6 +105,17 @@ async def test_errand_that_fails_is_told_in_the_log(
     assert ["an errand" in record.getMessage() for record in caplog.records] == [True]
 
 
+async def test_troubles_of_the_process_are_sentences(engine: Gateway) -> None:
+    """Shown under Needs attention, by whichever process shows the page."""
+    assert engine.troubles() == []
+    engine.spool.unreadable["0.jsonl"] = "Is a directory"
+    engine.ledger._set_aside = 2
+    assert engine.troubles() == [
+        "Usage spool 0.jsonl cannot be read: Is a directory",
+        "2 usage records could not be stored; see unreadable.txt in the usage spool",
+    ]
+
+
 async def test_part_that_fails_to_close_keeps_no_other_open(
     engine: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

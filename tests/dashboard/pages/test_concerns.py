@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from bridge.models import ApiKey, Backend, BreakerMode, BreakerState
+from bridge.models import ApiKey, Backend, BreakerMode, BreakerState, GatewayProcess
 from dashboard.queries import backend_status
 from tests.dashboard import reading
 from tests.dashboard.making import CODER, NOW, SMALL, enter, issue_keys, record
@@ -34,6 +34,16 @@ def test_nothing_to_look_at_says_what_would_be(auditor: Client) -> None:
 def test_an_open_breaker_with_its_last_error(auditor: Client, backends: Any) -> None:
     text = told(auditor)
     assert "Backend spare has its breaker open: The backend answered with status 503" in text
+
+
+def test_background_work_that_fails(auditor: Client) -> None:
+    line = "Background work “ledger” failed and was started again: OverflowError"
+    row = GatewayProcess(name="one", host="here", pid=1, seen_at=NOW, troubles=line)
+    row.save()
+    assert line in told(auditor)
+    row.seen_at = NOW - timedelta(minutes=1)
+    row.save()
+    assert line not in told(auditor)
 
 
 def test_a_model_that_fails_often(auditor: Client) -> None:
