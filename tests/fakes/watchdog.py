@@ -1,8 +1,8 @@
 """How long the event loop of a gateway was held, seen from outside, on a busy machine too.
 
-A thread asks `/health` again and again. A stall is the time that one answer took, but never more
-than the CPU time that the gateway's process used meanwhile: what a neighbour on the machine takes
-does not count.
+A thread asks `/health` again and again. A stall is the time that one answer took, without the time
+that threads of the gateway waited for a processor, and never more than the CPU time that they used
+meanwhile: what a neighbour on the machine takes does not count.
 """
 
 from __future__ import annotations
@@ -32,15 +32,17 @@ class Stalls:
     failures: list[str] = field(default_factory=list)
 
 
-def cpu_seconds(process: int) -> float:
-    """CPU time that a process and its threads have used."""
-    total = 0
+def processor_seconds(process: int) -> tuple[float, float]:
+    """Time that the threads of a process ran on a processor, and that they waited for one."""
+    ran = waited = 0
     for thread in Path(f"/proc/{process}/task").iterdir():
         try:
-            total += int((thread / "schedstat").read_text().split()[0])
+            fields = (thread / "schedstat").read_text().split()
         except (FileNotFoundError, ProcessLookupError):
             continue  # the thread has ended
-    return total / 1e9
+        ran += int(fields[0])
+        waited += int(fields[1])
+    return ran / 1e9, waited / 1e9
 
 
 def memory_bytes(process: int) -> int:
@@ -74,14 +76,17 @@ def _watch(gateway: Gateway, stalls: Stalls, ended: threading.Event) -> None:
     with httpx.Client(base_url=gateway.url, timeout=PATIENCE_SECONDS) as client:
         while True:
             last = ended.is_set()
-            used, began = cpu_seconds(process), time.monotonic()
+            before, began = processor_seconds(process), time.monotonic()
             try:
                 client.get("/health")
                 stalls.answers += 1
             except httpx.HTTPError as error:
                 stalls.failures.append(repr(error))
             took = time.monotonic() - began
-            stalls.longest = max(stalls.longest, min(took, cpu_seconds(process) - used))
+            ran, waited = (
+                now - then for now, then in zip(processor_seconds(process), before, strict=True)
+            )
+            stalls.longest = max(stalls.longest, min(took - waited, ran))
             stalls.memory = max(stalls.memory, memory_bytes(process))
             if last:
                 return
