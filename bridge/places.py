@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Full(Exception):
+class FullError(Exception):
     """As many wait already as may."""
 
 
@@ -26,7 +26,7 @@ class Places:
 
     @asynccontextmanager
     async def take(self, size: int = 0) -> AsyncIterator[None]:
-        """A place for something of that many bytes, after those who came before. Raises Full."""
+        """A place for that many bytes, after those who came before. Raises FullError."""
         if self._free.locked():
             await self._wait(size)
         else:
@@ -38,7 +38,7 @@ class Places:
 
     async def _wait(self, size: int) -> None:
         if self.waiting >= self._most or self.waiting_bytes + size > self._most_bytes:
-            raise Full
+            raise FullError
         self.waiting += 1
         self.waiting_bytes += size
         try:

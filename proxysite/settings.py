@@ -84,12 +84,15 @@ _OWN_SECRETS = (
 )
 
 
-def BACKEND_SECRET(name: str) -> str:
+def _backend_secret(name: str) -> str:
     """A credential that a backend row names as ``env:NAME``; "" when it is not set.
 
     Also "" for what the gateway itself lives on: an operator could have it sent anywhere.
     """
     return "" if name in _OWN_SECRETS else read.secret(name)
+
+
+BACKEND_SECRET = _backend_secret
 
 
 # --- the ledger -------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ async def _ask(backend: Target, model: str) -> ActionResult:
     body = {
         "model": model,
         "messages": [{"role": "user", "content": "Say OK."}],
-        profile.token_limit_field: TEST_TOKENS,
+        profile.max_tokens_field: TEST_TOKENS,
     }
     begun = time.monotonic()
     try:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
@@ -22,6 +23,12 @@ from bridge.models.changes import recorded
 
 KEEP = "•" * 8
 """Stands in the form for a stored key, which is never shown; sent back, it means "as it is"."""
+FIELDSETS: Any = (
+    (None, {"fields": ("name", "url", "credential", "enabled")}),
+    ("How to talk to it", {"fields": ("dialect", "auth_header")}),
+    ("How much it gets", {"fields": ("position", "weight", "prefers_own_cost")}),
+    ("How long to wait", {"fields": ("timeout_seconds", "idle_seconds", "breaker_mode")}),
+)
 
 
 class BackendForm(ModelForm):  # type: ignore[type-arg]
@@ -29,7 +36,7 @@ class BackendForm(ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Backend
-        fields = "__all__"
+        fields = flatten_fieldsets(FIELDSETS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -63,12 +70,7 @@ class BackendAdmin(ConfigAdmin):
         "No backend yet, so the gateway answers with its built-in demo. An address and a key are "
         "enough for a real one."
     )
-    fieldsets = (
-        (None, {"fields": ("name", "url", "credential", "enabled")}),
-        ("How to talk to it", {"fields": ("dialect", "auth_header")}),
-        ("How much it gets", {"fields": ("position", "weight", "prefers_own_cost")}),
-        ("How long to wait", {"fields": ("timeout_seconds", "idle_seconds", "breaker_mode")}),
-    )
+    fieldsets = FIELDSETS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
         rows: QuerySet[Backend] = super().get_queryset(request)
@@ -79,7 +81,7 @@ class BackendAdmin(ConfigAdmin):
         if obj is None or self.has_change_permission(request, obj):
             return super().get_fieldsets(request, obj)
         fields = ("name", "url", "key", "enabled")
-        return ((None, {"fields": fields}), *self.fieldsets[1:])
+        return ((None, {"fields": fields}), *FIELDSETS[1:])
 
     # --- columns ---
 

@@ -23,7 +23,7 @@ from bridge.api.body_memory import BodyMemory, Share
 from bridge.api.hosts import arrival_address
 from bridge.api.replies import fail, reply, start
 from bridge.api.request_body import (
-    ClientLeft,
+    ClientLeftError,
     Receive,
     Scope,
     Send,
@@ -108,7 +108,7 @@ def whole_endpoint(write: Writer, *methods: str) -> Endpoint:
                 status, headers, body = await write(gateways.current(), call, scope)
         except ApiError as error:
             await fail(send, error, request_id)
-        except ClientLeft:
+        except ClientLeftError:
             return
         except Exception:
             logger.exception("%s: %s", request_id, INTERNAL)
@@ -146,7 +146,7 @@ async def messages(scope: Scope, receive: Receive, send: Send) -> None:
             call = await _with_body(call, receive, share)
         except ApiError as fault:  # on record like any other refusal
             call = replace(call, fault=fault)
-        except ClientLeft:
+        except ClientLeftError:
             return
         await _answer(call, receive, send)
 

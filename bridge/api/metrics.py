@@ -36,7 +36,7 @@ from bridge.translation.errors.api_error import ApiError
 
 OFF = "Metrics are off in this gateway (setting METRICS_ACCESS)"
 ONLY_LOCAL = "Metrics are served to loopback addresses only (setting METRICS_ACCESS)"
-WRONG_TOKEN = "Metrics need the token of this gateway: send Authorization: Bearer (METRICS_TOKEN)"
+UNAUTHORIZED = "Metrics need the token of this gateway: send Authorization: Bearer (METRICS_TOKEN)"
 NANO = 1e-9
 MILLI = 1e-3
 _EDGES = [*map(floatToGoString, BOUNDS), "+Inf"]
@@ -56,7 +56,7 @@ def check_access(policy: KeyPolicy, headers: Mapping[str, str], address: str) ->
     if access == "local" and not (policy.bound_to_loopback and is_loopback(address)):
         raise ApiError(403, ONLY_LOCAL)
     if access == "key" and not any(map(_is_token, presented(headers))):
-        raise ApiError(401, WRONG_TOKEN, headers={"www-authenticate": "Bearer"})
+        raise ApiError(401, UNAUTHORIZED, headers={"www-authenticate": "Bearer"})
 
 
 def _is_token(given: str) -> bool:

@@ -26,7 +26,7 @@ INLINE_BYTES = 256 * 1024
 """Compressed bodies up to this size are unpacked on the event loop."""
 
 
-class ClientLeft(Exception):
+class ClientLeftError(Exception):
     """The client went away before its request was complete."""
 
 
@@ -80,7 +80,7 @@ def client_of(scope: Scope) -> Address | None:
 
 
 async def read_body(headers: dict[str, str], receive: Receive, limit: int, share: Share) -> bytes:
-    """The whole body, decoded. Raises ApiError, and ClientLeft when it never ends."""
+    """The whole body, decoded. Raises ApiError, and ClientLeftError when it never ends."""
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise too_large(limit)
@@ -90,7 +90,7 @@ async def read_body(headers: dict[str, str], receive: Receive, limit: int, share
     while not reader.is_complete:
         message = await reader.receive()
         if message["type"] == "http.disconnect":
-            raise ClientLeft
+            raise ClientLeftError
         parts.append(message.get("body", b""))
     body = b"".join(parts)
     if encoding in ("", "identity"):

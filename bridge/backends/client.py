@@ -26,7 +26,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from bridge.backends import demo, encoding, failures
-from bridge.backends.encoding import CannotDecode, TooLarge
+from bridge.backends.encoding import TooLargeError, UndecodableError
 from bridge.backends.failures import CUT_SHORT, UNREADABLE, translated
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
@@ -94,7 +94,7 @@ def _session(*, keeps: bool) -> aiohttp.ClientSession:
     )
 
 
-class _NotRead(Exception):
+class _NotReadError(Exception):
     """The backend was closing the connection that the request was written into."""
 
 
@@ -128,7 +128,7 @@ async def _send(
         response = await transport.handle_async_request(request)
     except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
         if _was_not_read(error, noted):
-            raise _NotRead from error
+            raise _NotReadError from error
         raise
     return Reply(response, noted[-1].at if noted else None, secrets)
 
@@ -172,9 +172,9 @@ class Reply:
         try:
             async for chunk in source:
                 yield chunk
-        except CannotDecode as error:
+        except UndecodableError as error:
             raise ApiError.bad_gateway(UNREADABLE, cause=str(error)) from error
-        except TooLarge as error:
+        except TooLargeError as error:
             raise ApiError.bad_gateway(TOO_LARGE) from error
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
             cause = failures.to_error(error, self._secrets).cause
@@ -260,7 +260,7 @@ class BackendClient:
             return await _send(self._demo, request, secrets)
         try:
             return await _send(self._kept, request, secrets)
-        except _NotRead:
+        except _NotReadError:
             logger.debug("backend %s was closing a connection; sent again", backend.name)
             return await _send(self._fresh, request, secrets)
 

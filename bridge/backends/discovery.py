@@ -71,7 +71,7 @@ class DiscoveryProgress:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class _Answered(Exception):
+class _StatusError(Exception):
     """The backend is there, but its answer is no model list."""
 
     def __init__(self, status: int) -> None:
@@ -216,7 +216,7 @@ class Discovery:
                 await self._store_entries(backend, entries)
                 progress.listed, progress.failure = len(entries), ""
                 self._note(backend, progress, settings.DISCOVERY_INTERVAL)
-            except _Answered as answer:
+            except _StatusError as answer:
                 progress.failure = f"It answered with status {answer.status}."
                 self._refused(backend, progress, answer.status in (401, 403), bool(key))
             except ApiError as error:
@@ -265,10 +265,10 @@ class Discovery:
         try:
             raw = await reply.read(MAX_LIST_BYTES)
             if reply.status != 200:
-                raise _Answered(reply.status)
+                raise _StatusError(reply.status)
             return decode(raw) if len(raw) <= SMALL_LIST else await asyncio.to_thread(decode, raw)
         except ValueError:
-            raise _Answered(reply.status) from None
+            raise _StatusError(reply.status) from None
         finally:
             await reply.aclose()
 
@@ -285,7 +285,7 @@ class Discovery:
                     if fuller is None or fuller.is_bare:
                         break
                     found[entry.name] = fuller
-        except (_Answered, ApiError, TimeoutError):
+        except (_StatusError, ApiError, TimeoutError):
             pass  # the list alone is good enough
         return [found.get(entry.name, entry) for entry in entries]
 

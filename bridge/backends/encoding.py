@@ -19,11 +19,11 @@ _WINDOWS = {
 }
 
 
-class CannotDecode(Exception):
+class UndecodableError(Exception):
     """The body is not in the encoding that its header names, or the gateway does not read it."""
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """The body unpacks to more than the limit."""
 
 
@@ -34,27 +34,27 @@ def layers(header: str) -> list[str]:
 
 
 async def decoded(source: AsyncIterable[bytes], header: str, limit: int) -> AsyncIterator[bytes]:
-    """The unpacked body. Raises CannotDecode and TooLarge."""
+    """The unpacked body. Raises UndecodableError and TooLargeError."""
     names = layers(header)
     if not names:
         async for chunk in source:
             yield chunk
         return
     if len(names) > 1:
-        raise CannotDecode("nested content encodings")
+        raise UndecodableError("nested content encodings")
     if names[0] not in _WINDOWS:
-        raise CannotDecode(f"content encoding {names[0][:20]}")
+        raise UndecodableError(f"content encoding {names[0][:20]}")
     size = 0
     unpacker = _Unpacker(names[0])
     async for chunk in source:
         for piece in unpacker.pieces(chunk):
             size += len(piece)
             if size > limit:
-                raise TooLarge
+                raise TooLargeError
             yield piece
             await asyncio.sleep(0)  # one chunk may hold a thousand pieces
     if not unpacker.is_complete:
-        raise CannotDecode("the compressed body is incomplete")
+        raise UndecodableError("the compressed body is incomplete")
 
 
 class _Unpacker:
@@ -102,7 +102,7 @@ class _Unpacker:
         try:
             piece = unpack.decompress(data, PIECE)
         except zlib.error as error:
-            raise CannotDecode("the compressed body is damaged") from error
+            raise UndecodableError("the compressed body is damaged") from error
         self._begun = True
         return piece
 

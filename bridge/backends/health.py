@@ -133,7 +133,8 @@ class Permit:
         if not error.blames_backend:
             if error.cause:
                 self.health.log(self.backend, error.for_operators)
-            return self.abandoned()
+            self.abandoned()
+            return
         self.settled = True
         self.health.failed(self.backend, error, trial=self.trial)
 

@@ -52,7 +52,7 @@ _queued = threading.Event()
 
 def announce() -> None:
     """Tell every process that listens. Never waits and never raises, in whatever thread."""
-    for listener in list(_listeners):
+    for listener in tuple(_listeners):
         _tell(listener)
     if not settings.REDIS_URL or _queued.is_set():
         return

@@ -180,7 +180,7 @@ def _reason(error: Exception) -> str:
         return "; ".join(
             f"{column}: {' '.join(texts)}" for column, texts in error.message_dict.items()
         )
-    if isinstance(error, encryption.CannotUnseal):
+    if isinstance(error, encryption.UnsealError):
         return UNREADABLE_KEY
     if isinstance(error, ImproperlyConfigured):
         return str(error)
@@ -230,7 +230,7 @@ def _learnt(faults: list[Fault]) -> dict[int, dict[str, tuple[resolve.LearntRow,
 
 
 def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> resolve.BackendConfig:
-    """A backend as the data plane knows it. Raises `CannotUnseal`, a ValueError."""
+    """A backend as the data plane knows it. Raises `UnsealError`, a ValueError."""
     rows = list(row.models.all()) if models is None else models
     facts = {model.name: facts_of(model) for model in rows}
     listed = {model.name: facts[model.name] for model in rows if model.listed}
@@ -261,7 +261,7 @@ def _broken(row: Backend, models: list[DiscoveredModel]) -> resolve.BackendConfi
 
 
 def credential(row: Backend) -> str:
-    """The operator's key for this backend, "" for none. Raises `CannotUnseal`."""
+    """The operator's key for this backend, "" for none. Raises `UnsealError`."""
     if row.credential.startswith(ENV):
         return str(settings.BACKEND_SECRET(row.credential.removeprefix(ENV)))
     return encryption.unseal(row.credential, row.server) if row.credential else ""

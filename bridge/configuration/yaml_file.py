@@ -58,10 +58,6 @@ class Content:
     kinds: frozenset[str]
 
 
-class _DryRun(Exception):
-    """Takes everything back."""
-
-
 def export() -> str:
     """All rows of operators, as the text of a file."""
     exported = {kind: list(_exported(model)) for kind, model in SECTIONS.items()}
@@ -164,18 +160,14 @@ def apply(
     `prune` deletes operators' rows that the file does not have, in the sections that it has.
     Raises ConfigFileError.
     """
-    changes: list[Change] = []
-    try:
-        with transaction.atomic():
-            with recorded(actor) as changes:
-                for entry in content.entries:
-                    _put(entry)
-                if prune:
-                    _prune(content)
-            if dry_run:
-                raise _DryRun
-    except _DryRun:
-        pass
+    with transaction.atomic():
+        with recorded(actor) as changes:
+            for entry in content.entries:
+                _put(entry)
+            if prune:
+                _prune(content)
+        if dry_run:
+            transaction.set_rollback(True)
     return changes
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
@@ -20,7 +21,6 @@ from django.conf import settings
 from bridge.translation.errors.api_error import ApiError
 
 SWEEP_SECONDS = 0.5
-FINISH_TICK = 0.05
 LINGER_SECONDS = 10.0
 """How long a client may go on sending a body that nobody reads, so that it sees the answer."""
 MOST_LINGERING = 64
@@ -103,6 +103,7 @@ class Connections:
         self._open: set[Connection] = set()
         self._by_address: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
+        self._emptied = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -125,6 +126,8 @@ class Connections:
         self._by_address[connection.address] -= 1
         if not self._by_address[connection.address]:
             del self._by_address[connection.address]
+        if not self._open:
+            self._emptied.set()
 
     # --- the end of the process ---
 
@@ -140,11 +143,12 @@ class Connections:
 
     async def finish(self, seconds: float) -> None:
         """Close all of them; those that take longer at once."""
-        deadline = _now() + seconds
+        self._emptied.clear()
         for connection in list(self._open):
             connection.transport.finish()
-        while self._open and _now() < deadline:
-            await asyncio.sleep(FINISH_TICK)
+        if self._open:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), seconds)
         for connection in list(self._open):
             connection.transport.abort()
 

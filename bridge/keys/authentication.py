@@ -80,7 +80,7 @@ class IssuedKey:
         return ""
 
 
-class KeyEnded(ApiError):
+class KeyEndedError(ApiError):
     """A key that this gateway issued and that is good no more; `issued` says which."""
 
     def __init__(self, issued: IssuedKey, why: str) -> None:
@@ -132,7 +132,7 @@ def _bearer(headers: Mapping[str, str]) -> str:
 def identify(
     headers: Mapping[str, str], issued: Mapping[str, IssuedKey], policy: KeyPolicy, now: float
 ) -> Caller:
-    """The caller. Raises a 401 when there is no key, and KeyEnded for one that is good no more."""
+    """The caller. Raises a 401 without a key, and KeyEndedError for one that is no longer valid."""
     keys = presented(headers)
     if not keys:
         raise ApiError(401, MISSING)
@@ -143,7 +143,7 @@ def identify(
         if not row.why_not(now):
             return Caller(fingerprint(key, policy.fingerprint_key), issued=row)
     if known:
-        raise KeyEnded(known[0][1], known[0][1].why_not(now))
+        raise KeyEndedError(known[0][1], known[0][1].why_not(now))
     if keys[0].startswith(PREFIX):
         raise ApiError(401, INVALID)
     return Caller(fingerprint(keys[0], policy.fingerprint_key), secret=keys[0])

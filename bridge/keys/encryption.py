@@ -17,7 +17,7 @@ from django.conf import settings
 PREFIX = "sealed:"
 
 
-class CannotUnseal(ValueError):
+class UnsealError(ValueError):
     """Sealed for another server, or under a SECRET_KEY that this process does not know."""
 
 
@@ -34,15 +34,15 @@ def seal(text: str, owner: str, stored: str = "") -> str:
 
 
 def unseal(sealed: str, owner: str) -> str:
-    """What was sealed. Raises CannotUnseal."""
+    """What was sealed. Raises UnsealError."""
     text = _opened(sealed, MultiFernet(_boxes(owner)))
     if text is None:
-        raise CannotUnseal
+        raise UnsealError
     return text
 
 
 def unseal_without_owner(sealed: str) -> str:
-    """What was sealed before seals had owners; for `manage.py reseal`. Raises CannotUnseal."""
+    """What was sealed before seals had owners; for `manage.py reseal`. Raises UnsealError."""
     return unseal(sealed, "")
 
 

@@ -43,7 +43,7 @@ class Script:
     def __init__(self, client: redis.ClientForLoops, name: str) -> None:
         self._client: Any = client
         self._text = (_SCRIPTS / f"{name}.lua").read_text(encoding="ascii")
-        self._hash = hashlib.sha1(self._text.encode()).hexdigest()
+        self._hash = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
         self._by_text = False
 
     async def __call__(self, keys: Sequence[str], args: Sequence[Any]) -> Any:

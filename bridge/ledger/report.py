@@ -31,7 +31,7 @@ Identity = tuple[int, str]
 """(key_id, fingerprint)."""
 
 
-class UnknownKey(Exception):
+class UnknownKeyError(Exception):
     """No key of this name has used anything, and none exists."""
 
 
@@ -50,7 +50,7 @@ class Line:
 def report(by: str, since: datetime, zone: tzinfo, key: str | None = None) -> list[Line]:
     """The groups of BY[by] from that hour on, dearest first; days in their order.
 
-    A session counts whole when its last turn was since then. Raises UnknownKey.
+    A session counts whole when its last turn was since then. Raises UnknownKeyError.
     """
     chosen = Q() if key is None else _of_key(key)
     lines = list(BY[by](since, chosen, zone))
@@ -69,7 +69,7 @@ def _of_key(name: str) -> Q:
     used = UsageHour.objects.filter(key=name).order_by()
     found |= set(used.values_list("key_id", "fingerprint").distinct())
     if not found:
-        raise UnknownKey(name)
+        raise UnknownKeyError(name)
     chosen = Q()
     for key_id, fingerprint in found:
         chosen |= Q(key_id=key_id, fingerprint=fingerprint)

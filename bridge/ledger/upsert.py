@@ -61,12 +61,12 @@ def _insert(
     places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
     quoted = connection.ops.quote_name
     names = ", ".join(quoted(f.attname) for f in fields)
+    statement = (
+        f"INSERT INTO {quoted(table)} ({names}) VALUES {places} "  # noqa: S608 - quoted names only
+        f"ON CONFLICT ({quoted(unique)}) DO NOTHING RETURNING {quoted(unique)}"
+    )
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {quoted(table)} ({names}) VALUES {places} "
-            f"ON CONFLICT ({quoted(unique)}) DO NOTHING RETURNING {quoted(unique)}",
-            values,
-        )
+        cursor.execute(statement, values)
         return {value for (value,) in cursor.fetchall()}
 
 
@@ -107,6 +107,6 @@ def _upsert(table: str, unique: Sequence[str], rules: Mapping[str, str]) -> str:
     )
     conflict = ", ".join(quoted(name) for name in unique)
     return (
-        f"INSERT INTO {quoted(table)} ({columns}) VALUES ({places}) "
+        f"INSERT INTO {quoted(table)} ({columns}) VALUES ({places}) "  # noqa: S608 - quoted names
         f"ON CONFLICT ({conflict}) DO UPDATE SET {changes}"
     )

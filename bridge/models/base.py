@@ -92,6 +92,17 @@ class ConfigRow(models.Model):
     class Meta:
         abstract = True
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with changes.step(self.affected()):
+            super().save(*args, **kwargs)
+            ConfigVersion.bump()
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        with changes.step(self.affected()):
+            gone = super().delete(*args, **kwargs)
+            ConfigVersion.bump()
+        return gone
+
     def affected(self) -> Iterable[ConfigRow]:
         """The rows whose documents change when this one does."""
         return (self,) if self.KIND else ()
@@ -150,17 +161,6 @@ class ConfigRow(models.Model):
 
     def fill_parts(self, document: Document) -> None:
         """Take over what hangs on this row, once it is saved."""
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        with changes.step(self.affected()):
-            super().save(*args, **kwargs)
-            ConfigVersion.bump()
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        with changes.step(self.affected()):
-            gone = super().delete(*args, **kwargs)
-            ConfigVersion.bump()
-        return gone
 
 
 def _plain(value: Any) -> Any:

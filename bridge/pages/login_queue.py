@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from bridge.accounts.login_throttle import LOCKED_UNTIL, counted_as
-from bridge.api.request_body import ClientLeft, Receive, Scope, Send, client_of, too_large
-from bridge.places import Full, Places
+from bridge.api.request_body import ClientLeftError, Receive, Scope, Send, client_of, too_large
+from bridge.places import FullError, Places
 from bridge.translation.errors.api_error import ApiError
 
 LOGIN = "/admin/login/"
@@ -56,7 +56,7 @@ class LoginQueue:
         try:
             async with asyncio.timeout(FORM_SECONDS):
                 body = await _form(receive)
-        except ClientLeft:
+        except ClientLeftError:
             return
         except ApiError as error:
             await _refuse(send, error.status, error.message)
@@ -76,7 +76,7 @@ class LoginQueue:
         try:
             async with self._places.take():
                 await self._pages(scope, _replayed(body, receive), send)
-        except Full:
+        except FullError:
             await _refuse(send, 503, BUSY, RETRY_SECONDS)
         finally:
             self._from[address] -= 1
@@ -93,12 +93,12 @@ class LoginQueue:
 
 
 async def _form(receive: Receive) -> bytes:
-    """The form as it was sent. Raises ClientLeft, a 413, and whatever bounds `receive`."""
+    """The form as it was sent. Raises ClientLeftError, a 413, and whatever bounds `receive`."""
     parts, size, more = list[bytes](), 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientLeft
+            raise ClientLeftError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > FORM_BYTES:

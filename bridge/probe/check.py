@@ -147,7 +147,7 @@ def ask(subject: Subject, *messages: Message, room: int = ROOM, **fields: JSON) 
     if subject.worked("temperature"):
         body["temperature"] = 0
     limit = room + THINKING_ROOM if subject.thinks else room
-    body[subject.profile.token_limit_field] = clamp(limit, _SMALL_PROMPT, subject.facts)
+    body[subject.profile.max_tokens_field] = clamp(limit, _SMALL_PROMPT, subject.facts)
     return body
 
 

@@ -137,11 +137,11 @@ def _fits_schema(reply: ProbeReply, subject: Subject) -> CheckVerdict:
 
 
 def _short(subject: Subject) -> Body:
-    return {**ask(subject, LONG_COUNT), subject.profile.token_limit_field: SHORT}
+    return {**ask(subject, LONG_COUNT), subject.profile.max_tokens_field: SHORT}
 
 
 def _is_short(reply: ProbeReply, subject: Subject) -> CheckVerdict:
-    name, count = subject.profile.token_limit_field, reply.usage.completion if reply.usage else None
+    name, count = subject.profile.max_tokens_field, reply.usage.completion if reply.usage else None
     outcome = f"{count} tokens came" if count is not None else answer_in_words(reply)
     evidence = f"{name} {SHORT}{_ending(reply)}: {outcome}"
     if len(reply.text) > SHORT * 8 or (count or 0) > SHORT:

@@ -34,7 +34,7 @@ _LONGEST_ANSWER = tuple(
 
 
 def _huge(subject: Subject) -> Body:
-    return {**ask(subject, SUM, stream=True), subject.profile.token_limit_field: HUGE}
+    return {**ask(subject, SUM, stream=True), subject.profile.max_tokens_field: HUGE}
 
 
 def _names_sizes(reply: ProbeReply, subject: Subject) -> CheckVerdict:

@@ -19,7 +19,7 @@ from bridge.backends.client import BackendClient
 from bridge.models import Backend
 from bridge.probe.check import Finding, known_facts
 from bridge.probe.run import run
-from bridge.probe.target import CannotProbe, ProbeTarget, resolve_target, store
+from bridge.probe.target import ProbeError, ProbeTarget, resolve_target, store
 from bridge.translation.json import encode
 
 NO_BACKEND = "This backend is not configured any more"
@@ -35,7 +35,7 @@ async def progress_lines(backend_id: int, model: str) -> AsyncIterator[bytes]:
             async for line in lines:
                 yield line
         await database_sync_to_async(store)(backend_id, model, findings)
-    except CannotProbe as problem:
+    except ProbeError as problem:
         yield _line({"error": str(problem)})
     except DatabaseError:
         yield _line({"error": NOT_STORED})
@@ -46,7 +46,7 @@ async def progress_lines(backend_id: int, model: str) -> AsyncIterator[bytes]:
 def _target(backend_id: int, model: str) -> ProbeTarget:
     row: Backend | None = Backend.objects.filter(pk=backend_id).first()
     if row is None:
-        raise CannotProbe(NO_BACKEND)
+        raise ProbeError(NO_BACKEND)
     return resolve_target(row, model)
 
 

@@ -18,7 +18,7 @@ from bridge.probe import reply as reply
 from bridge.probe.check import Check, Finding, find, plain
 from bridge.probe.checks import CHECKS
 from bridge.probe.reply import Body, ProbeReply
-from bridge.probe.target import CannotProbe, ProbeTarget
+from bridge.probe.target import ProbeError, ProbeTarget
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.json import encode
@@ -50,7 +50,7 @@ class ProbeProgress:
 
 
 async def run(upstream: BackendClient, target: ProbeTarget) -> AsyncGenerator[ProbeProgress]:
-    """All checks, each as it is found. Raises CannotProbe: what was found is no whole probe."""
+    """All checks, each as it is found. Raises ProbeError: what was found is no whole probe."""
     probe = _Probe(upstream, target)
     subject, answer, silent = target.subject, ProbeReply(), 0
     for number, check in enumerate(CHECKS, 1):
@@ -78,9 +78,9 @@ class _Probe:
             model=target.subject.model, operator_key=True, secrets=self.secrets
         )
 
-    def stopped(self, why: str) -> CannotProbe:
+    def stopped(self, why: str) -> ProbeError:
         """The end of the run, in words that may be shown."""
-        return CannotProbe(plain(why, self.secrets))
+        return ProbeError(plain(why, self.secrets))
 
     async def answer(self, check: Check, body: Body) -> ProbeReply:
         """What the model answers, after a second chance if it was busy or failed."""

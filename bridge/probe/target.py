@@ -18,7 +18,7 @@ MAX_NAME = 300
 COLUMNS = ("probed", "evidence", "probed_at", "last_change")
 
 
-class CannotProbe(Exception):
+class ProbeError(Exception):
     """Why there is no probe, or no end of it, in words for an operator."""
 
 
@@ -32,16 +32,16 @@ class ProbeTarget:
 
 
 def resolve_target(row: Backend, model: str, key: str = "") -> ProbeTarget:
-    """What is to be probed; `key` goes before the backend's own. Raises CannotProbe.
+    """What is to be probed; `key` goes before the backend's own. Raises ProbeError.
 
     Of the model only its list entry counts: earlier probes are to be found out anew.
     """
     if not 0 < len(model) <= MAX_NAME:
-        raise CannotProbe(f"model: expected a name of 1 to {MAX_NAME} characters")
+        raise ProbeError(f"model: expected a name of 1 to {MAX_NAME} characters")
     try:
         backend = backend_of(row)
     except ValueError:
-        raise CannotProbe(f"The key of backend {row.name} cannot be read; enter it again") from None
+        raise ProbeError(f"The key of backend {row.name} cannot be read; enter it again") from None
     row_of_model = row.models.filter(name=model).first()
     facts = ModelFacts(model)
     if row_of_model is not None:

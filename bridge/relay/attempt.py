@@ -207,7 +207,7 @@ def _allowance(error: ApiError) -> int:
 def _pause(error: ApiError) -> float:
     if error.retry_after is not None and error.retry_after <= settings.PROXY_MAX_RETRY_AFTER:
         return error.retry_after
-    return random.uniform(*PAUSE_RANGE)
+    return random.uniform(*PAUSE_RANGE)  # noqa: S311 - spreads retries, guards nothing
 
 
 def _remedy_text(error: ApiError) -> str:

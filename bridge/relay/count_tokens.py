@@ -17,7 +17,7 @@ from django.conf import settings
 
 from bridge.keys.authentication import Caller
 from bridge.keys.limits import Limits
-from bridge.places import Full
+from bridge.places import FullError
 from bridge.relay import tokenizer
 from bridge.routing.resolve import Target
 from bridge.runtime.gateway import Gateway
@@ -64,7 +64,7 @@ async def place(gateway: Gateway, size: int) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(gateway.counting.take(size))
-        except Full:
+        except FullError:
             raise ApiError(529, BUSY, retry_after=1) from None
         yield
 

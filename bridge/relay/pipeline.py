@@ -22,7 +22,7 @@ from django.conf import settings
 
 from bridge.backends.client import did_not_answer
 from bridge.keys import authentication
-from bridge.keys.authentication import Caller, KeyEnded
+from bridge.keys.authentication import Caller, KeyEndedError
 from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.exchange import Call, Exchange, Head
@@ -105,7 +105,7 @@ def _authenticated(exchange: Exchange) -> Caller:
     snapshot = gateway.snapshot
     try:
         caller = authentication.identify(call.headers, snapshot.keys, gateway.keys, time.time())
-    except KeyEnded as error:
+    except KeyEndedError as error:
         exchange.belongs_to(error.issued)
         raise
     exchange.identified(caller)

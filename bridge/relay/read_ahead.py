@@ -58,8 +58,8 @@ class ReadAhead:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def take(self, timeout: float) -> bytes | None:
-        """The next bytes; b"" at the end; None when nothing came for `timeout` seconds.
+    async def take(self, seconds: float) -> bytes | None:
+        """The next bytes; b"" at the end; None when nothing came for that many `seconds`.
 
         Raises what the source raised, after everything in front of it was taken.
         """
@@ -67,7 +67,7 @@ class ReadAhead:
             self._more_at_once = False
             await asyncio.sleep(0)
         if not self._chunks and not self._reader.done() and self._failure is None:
-            await self._wait(timeout)
+            await self._wait(seconds)
         if self._failure is not None:
             raise self._failure
         if self._chunks:
@@ -93,9 +93,9 @@ class ReadAhead:
         self._failure = error
         self._wake()
 
-    async def _wait(self, timeout: float) -> None:
+    async def _wait(self, seconds: float) -> None:
         self._waiter = self._loop.create_future()
-        timer = self._loop.call_later(max(timeout, 0), self._wake)
+        timer = self._loop.call_later(max(seconds, 0), self._wake)
         try:
             await self._waiter
         finally:

@@ -195,11 +195,12 @@ class Gateway:
         while (self.exchanges or is_busy()) and not at_once.is_set():
             if asyncio.get_running_loop().time() >= deadline:
                 break
-            await asyncio.sleep(DRAIN_TICK)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(at_once.wait(), DRAIN_TICK)
         for exchange in list(self.exchanges):
             exchange.interrupt()
         deadline = asyncio.get_running_loop().time() + LAST_WORDS
-        while self.exchanges and asyncio.get_running_loop().time() < deadline:
+        while self.exchanges and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - short
             await asyncio.sleep(DRAIN_TICK)
 
     async def aclose(self) -> None:

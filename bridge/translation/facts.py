@@ -11,7 +11,7 @@ from dataclasses import dataclass
 MAX_OUTPUT = "max_output"
 VISION = "vision"
 REFUSES = "refuses"
-TOKEN_FIELD = "token_limit_field"
+MAX_TOKENS_FIELD = "token_limit_field"
 REASONING_FIELD = "reasoning_field"
 REASONING_DEMANDED = "reasoning_demanded"
 STREAM_ONLY = "stream_only"
@@ -25,7 +25,7 @@ NAMES: dict[str, str] = {
     MAX_OUTPUT: "Longest answer, in tokens",
     VISION: "Reads images",
     REFUSES: "Refuses the field",
-    TOKEN_FIELD: "Field for the longest answer",
+    MAX_TOKENS_FIELD: "Field for the longest answer",
     REASONING_FIELD: "Field for earlier reasoning",
     REASONING_DEMANDED: "Demands earlier reasoning in the field",
     STREAM_ONLY: "Only streams",

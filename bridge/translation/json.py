@@ -32,26 +32,26 @@ MAX_NODES = 1_000_000
 """Values in one document: a megabyte of brackets becomes two hundred megabytes of lists."""
 
 
-class TooDeep(ValueError):
+class TooDeepError(ValueError):
     """The document is nested deeper than anything sensible, or than this process can follow."""
 
 
-class TooManyNodes(ValueError):
+class TooManyNodesError(ValueError):
     """The document has more values than anything sensible."""
 
 
 def decode(raw: bytes, *, replacement: str = "\ufffd", max_nodes: int = MAX_NODES) -> JSON:
     """Decode one document. Unpaired surrogates become `replacement`, NUL characters vanish.
 
-    Raises TooDeep, TooManyNodes or, for anything that is not JSON in UTF-8, ValueError.
+    Raises TooDeepError, TooManyNodesError or, for anything that is not JSON in UTF-8, ValueError.
     """
     if nodes_exceed(raw, max_nodes):
-        raise TooManyNodes
+        raise TooManyNodesError
     try:
         value = _decode(raw)
         return _mended(value, replacement) if _ESCAPED_NUL in raw else value
     except RecursionError:
-        raise TooDeep from None
+        raise TooDeepError from None
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         return _decode_slowly(raw, replacement)
 
@@ -79,7 +79,7 @@ def _decode_slowly(raw: bytes, replacement: str) -> JSON:
         value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
         return _mended(value, replacement)
     except RecursionError:
-        raise TooDeep from None
+        raise TooDeepError from None
 
 
 def _refuse(name: str) -> NoReturn:

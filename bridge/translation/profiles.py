@@ -20,7 +20,7 @@ class Profile:
     """One backend family. Defaults are the common denominator of chat completions."""
 
     name: str
-    token_limit_field: str = "max_tokens"
+    max_tokens_field: str = "max_tokens"
     takes_top_k: bool = False
     stop_limit: int = 4
     names_matched_stop: bool = False
@@ -271,7 +271,7 @@ def parses_calls(profile: Profile, facts: ModelFacts) -> bool:
 def for_model(profile: Profile, model: str) -> Profile:
     """The profile with the demands of this model."""
     if profile.name in ("openai", "azure") and _REASONS_AT_OPENAI.match(model):
-        profile = replace(profile, token_limit_field="max_completion_tokens")
+        profile = replace(profile, max_tokens_field="max_completion_tokens")
     for pattern, changes in _MODEL_QUIRKS:
         if pattern.search(model):
             profile = replace(profile, **changes)
@@ -283,7 +283,7 @@ def for_model(profile: Profile, model: str) -> Profile:
 
 
 _LEARNT: dict[str, str] = {
-    habits.TOKEN_FIELD: "token_limit_field",
+    habits.MAX_TOKENS_FIELD: "max_tokens_field",
     habits.REASONING_FIELD: "reasoning_history",
     habits.EFFORT_BESIDE_TOOLS: "effort_beside_tools",
     habits.FORCED_CHOICE: "forced_choice",

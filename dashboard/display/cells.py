@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from dashboard.display import formatting
 from dashboard.display.formatting import Figure
@@ -92,6 +92,7 @@ def meter(value: Meter, _: Clock | None = None) -> SafeString:
 
 
 SPARK_WIDTH, SPARK_HEIGHT = 96, 24
+_RUNNING = format_html(' class="{}"', "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,7 @@ def spark(trend: Trend, _: Clock | None = None) -> SafeString:
                 f"{SPARK_HEIGHT - _height(value, most):.1f}",
                 f"{max(step - 1, step * 0.7):.1f}",
                 f"{_height(value, most):.1f}",
-                mark_safe(
-                    ' class="running"' if trend.running and number == len(values) - 1 else ""
-                ),
+                _RUNNING if trend.running and number == len(values) - 1 else "",
             )
             for number, value in enumerate(values)
         ),

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from tests.fakes.replies import Call, End, Gate, Reply, Step
 
 
-class Hangup(Exception):
+class HangupError(Exception):
     """This connection ends here, as scripted."""
 
 
@@ -73,7 +73,7 @@ async def respond(reader: Reader, writer: asyncio.StreamWriter, call: Call, repl
         case asyncio.CancelledError() | ConnectionError():
             call.left.set()
             return False
-        case Hangup():
+        case HangupError():
             return False
         case error:
             raise error
@@ -83,7 +83,7 @@ async def _send(writer: asyncio.StreamWriter, reply: Reply) -> None:
     if reply.before is not None:
         await reply.before.passed()
     if reply.status is None:
-        raise Hangup
+        raise HangupError
     writer.write(_head(reply))
     await writer.drain()
     for step in reply.steps:
@@ -92,7 +92,7 @@ async def _send(writer: asyncio.StreamWriter, reply: Reply) -> None:
         writer.write(b"0\r\n\r\n")
     await writer.drain()
     if reply.closes:
-        raise Hangup
+        raise HangupError
 
 
 async def _take(writer: asyncio.StreamWriter, step: Step, chunked: bool) -> None:
@@ -103,10 +103,10 @@ async def _take(writer: asyncio.StreamWriter, step: Step, chunked: bool) -> None
         case Gate():
             await step.passed()
         case End.CLOSE:
-            raise Hangup
+            raise HangupError
         case End.RESET:
             writer.transport.abort()
-            raise Hangup
+            raise HangupError
 
 
 def _head(reply: Reply) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.translation.json import TooDeep, clean, decode, depth_exceeds, encode, encode_text
+from bridge.translation.json import TooDeepError, clean, decode, depth_exceeds, encode, encode_text
 
 DECODED: list[tuple[str, bytes, Any]] = [
     ("an object", b'{"a": [1, 2.5, true, null]}', {"a": [1, 2.5, True, None]}),
@@ -45,7 +45,7 @@ def test_anything_else_is_a_value_error(raw: bytes) -> None:
 @pytest.mark.parametrize("head", [b"", b"\xef\xbb\xbf"], ids=["plain", "behind a mark"])
 def test_document_that_is_nested_too_deeply_says_so(head: bytes) -> None:
     """Ours: a thousand brackets must not end the process, and get a sentence of their own."""
-    with pytest.raises(TooDeep):
+    with pytest.raises(TooDeepError):
         decode(head + b"[" * 100_000 + b"]" * 100_000)
 
 

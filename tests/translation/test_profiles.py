@@ -83,7 +83,7 @@ def test_reasoning_models_of_openai_want_another_limit(
     profile: str, model: str, field: str
 ) -> None:
     """The specification, C1 and G20: everybody else gets max_tokens."""
-    assert for_model(PROFILES[profile], model).token_limit_field == field
+    assert for_model(PROFILES[profile], model).max_tokens_field == field
 
 
 def up_with(messages: list[Json], **changes: bool) -> list[Json]:

@@ -112,12 +112,9 @@ def _own_gateway() -> Iterator[int]:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as scratch:
-        nothing = ("BACKEND_URL=", "CHUTES_BASE_URL=", "CHUTES_API_KEY=", "MODEL_MAP=")
-        place = (f"PORT={port}", "HOST=127.0.0.1", f"DATA_DIR={scratch}", "LOG_LEVEL=warning")
-        database = f"DATABASE_URL=sqlite:///{scratch}/demo.sqlite3"
-        serve = (sys.executable, str(settings.BASE_DIR / "manage.py"), "serve")
-        process = subprocess.Popen(
-            ["env", *nothing, *place, database, "DRAIN_SECONDS=0", *serve],
+        script = str(settings.BASE_DIR / "manage.py")
+        process = subprocess.Popen(  # noqa: S603 - a fixed list of arguments, without a shell
+            ["/usr/bin/env", *_variables(port, scratch), sys.executable, script, "serve"],
             stdout=subprocess.DEVNULL,
         )
         try:
@@ -126,6 +123,13 @@ def _own_gateway() -> Iterator[int]:
         finally:
             process.terminate()
             process.wait(10)
+
+
+def _variables(port: int, scratch: str) -> list[str]:
+    """The environment of a gateway without backends that keeps its data in this folder."""
+    unset = ("BACKEND_URL=", "CHUTES_BASE_URL=", "CHUTES_API_KEY=", "MODEL_MAP=")
+    place = (f"PORT={port}", "HOST=127.0.0.1", f"DATA_DIR={scratch}", "LOG_LEVEL=warning")
+    return [*unset, *place, f"DATABASE_URL=sqlite:///{scratch}/demo.sqlite3", "DRAIN_SECONDS=0"]
 
 
 def _wait_until_up(port: int, process: subprocess.Popen[bytes]) -> None:

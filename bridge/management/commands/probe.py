@@ -14,7 +14,7 @@ from bridge.backends.client import BackendClient
 from bridge.models import Backend
 from bridge.probe.check import Finding, known_facts
 from bridge.probe.run import ProbeProgress, run
-from bridge.probe.target import CannotProbe, ProbeTarget, resolve_target, store
+from bridge.probe.target import ProbeError, ProbeTarget, resolve_target, store
 
 WORDS = {True: "yes", False: "no", None: "?"}
 BAR = 24
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             target = resolve_target(row, model, _key(options["key_env"]))
             self.stdout.write(f"Probing {model} of {row.name} ({target.subject.profile.name})")
             findings = asyncio.run(self._findings(target))
-        except CannotProbe as problem:
+        except ProbeError as problem:
             raise CommandError(str(problem)) from None
         store(row.pk, model, findings)
         self.stdout.write(f"\n{table(findings)}\n\n{summary(findings)}")

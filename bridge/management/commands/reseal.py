@@ -30,7 +30,7 @@ def _reseal(row: Backend) -> bool:
     """False for a row that nothing here can read; it stays as it is."""
     try:
         row.credential = _read(row)
-    except encryption.CannotUnseal:
+    except encryption.UnsealError:
         return False
     row.save()
     return True
@@ -40,5 +40,5 @@ def _read(row: Backend) -> str:
     """The key of a row, also as versions before this one sealed it: for no server in particular."""
     try:
         return encryption.unseal(row.credential, row.server)
-    except encryption.CannotUnseal:
+    except encryption.UnsealError:
         return encryption.unseal_without_owner(row.credential)

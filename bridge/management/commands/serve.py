@@ -67,7 +67,8 @@ class Command(BaseCommand):
 
 
 def base_url() -> str:
-    host = settings.HOST if settings.HOST not in ("0.0.0.0", "::") else "localhost"
+    is_any = settings.HOST in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    host = "localhost" if is_any else settings.HOST
     host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{settings.PORT}"
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
-from bridge.ledger.report import BY, COUNTS, Line, UnknownKey, report
+from bridge.ledger.report import BY, COUNTS, Line, UnknownKeyError, report
 
 SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 FORMULA = ("=", "+", "-", "@")
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         since = _since(options["since"], zone)
         try:
             lines = report(options["by"], since, zone, options["key"])
-        except UnknownKey as unknown:
+        except UnknownKeyError as unknown:
             raise CommandError(f"--key: no key is or was called {unknown}") from None
         FORMATS[options["format"]](self.stdout, options["by"], lines)
 

@@ -27,12 +27,12 @@ _PREFIXES = (
     "|gh[opusr]_|github_pat_|gl[a-z]{2,5}-|npm_|pypi-|dop_v1_|shp[a-z]{2}_"  # code and hosting
     "|xox[a-z]-|xapp-|SG[.]|rk_|pk_(?:live|test)_|whsec_"  # chat, mail, payment
 )
-_SECRET_NAME = (
+_LONG_NAMES = (
     r"(?:pass(?:word|wd|phrase)|pwd|api[-_ ]?key|(?:client|app|shared)[-_]?secret"
     r"|secret[-_]?(?:access[-_]?)?key|private[-_]?key|(?:access|auth|refresh|id|session)[-_]?token"
     r"|connection[-_]?string)"
 )
-_SHORT_SECRET_NAME = r"(?:token|secret|sig|signature|credential|x-amz-(?:signature|credential))"
+_SHORT_NAMES = r"(?:token|secret|sig|signature|credential|x-amz-(?:signature|credential))"
 _HEADER = r"(?:proxy-)?authorization|x-(?:api|goog-api|gateway)-key|api-key|(?:set-)?cookie"
 _SCHEME = r"(?:bearer|basic|token|digest|negotiate)"
 _VALUE = r"""(?:"[^"\n]++"?|'[^'\n]++'?|\\"[^"\\\n]++(?:\\")?|[^\s"'\\&,;<>(){}\[\]]++)"""
@@ -71,12 +71,12 @@ CREDENTIALS: tuple[tuple[str, str, str], ...] = (
     ("an AWS access key", rf"{_START}(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{{16}}(?![A-Z0-9])", REDACTED),
     (
         "a value by the name of a secret",
-        rf"(?i)({_SECRET_NAME}\\?[\"']?[ \t]{{0,3}}(?:=|:(?!:))[ \t]{{0,3}}){_VALUE}",
+        rf"(?i)({_LONG_NAMES}\\?[\"']?[ \t]{{0,3}}(?:=|:(?!:))[ \t]{{0,3}}){_VALUE}",
         rf"\1{REDACTED}",
     ),
     (
         "a value assigned to a short name of a secret",
-        rf"(?i)(?<![a-z0-9])({_SHORT_SECRET_NAME}[ \t]{{0,3}}=(?!=)[ \t]{{0,3}}){_VALUE}",
+        rf"(?i)(?<![a-z0-9])({_SHORT_NAMES}[ \t]{{0,3}}=(?!=)[ \t]{{0,3}}){_VALUE}",
         rf"\1{REDACTED}",
     ),
 )
@@ -101,7 +101,7 @@ _OF_CREDENTIALS = _compiled(*((shape, replacement) for _, shape, replacement in 
 _OF_PATHS = _compiled(*_PATHS)
 _OF_ERRORS = (*_OF_CREDENTIALS, *_compiled(*_STACK_TRACES), *_OF_PATHS)
 _SECRET_MEMBER = re.compile(
-    rf"(?i)(?:[\w-]{{0,40}}[_-])?(?:{_SECRET_NAME}|token|secret|{_HEADER})(?:[_-]\w{{0,40}})?"
+    rf"(?i)(?:[\w-]{{0,40}}[_-])?(?:{_LONG_NAMES}|token|secret|{_HEADER})(?:[_-]\w{{0,40}})?"
 )
 
 

@@ -70,7 +70,7 @@ def token_field(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None
     )
     if not (instead or misnamed) or output_limit.limit(text, asked.max_tokens):
         return None
-    return _rejected(refusal, Fact(facts.TOKEN_FIELD, other))
+    return _rejected(refusal, Fact(facts.MAX_TOKENS_FIELD, other))
 
 
 def answer_length(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:

@@ -80,7 +80,7 @@ _RULES: dict[str, Callable[[str, Translated], bool]] = {
     habits.MAX_OUTPUT: _was_longer,
     habits.VISION: lambda value, t: "image" in t.dropped,
     habits.REFUSES: lambda value, t: value in t.left_out,
-    habits.TOKEN_FIELD: lambda value, t: value in t.body,
+    habits.MAX_TOKENS_FIELD: lambda value, t: value in t.body,
     habits.REASONING_FIELD: lambda value, t: not value or _has_reasoning(value, t),
     habits.REASONING_DEMANDED: _has_reasoning,
     habits.STREAM_ONLY: lambda value, t: not t.request.stream,

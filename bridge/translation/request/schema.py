@@ -15,8 +15,8 @@ from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import (
     JSON,
     MAX_NODES,
-    TooDeep,
-    TooManyNodes,
+    TooDeepError,
+    TooManyNodesError,
     decode,
     depth_exceeds,
     encode,
@@ -157,9 +157,9 @@ def _decode(raw: bytes, limits: RequestLimits) -> dict[str, JSON]:
     try:
         body = decode(raw, replacement="")
         too_deep = depth_exceeds(body, limits.max_json_depth)
-    except TooDeep:
+    except TooDeepError:
         too_deep = True
-    except TooManyNodes:
+    except TooManyNodesError:
         message = f"Request body holds too many values (more than {MAX_NODES})"
         raise ApiError.invalid(message) from None
     except ValueError:

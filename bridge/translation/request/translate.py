@@ -158,7 +158,7 @@ def to_chat(
     text_bytes, media = measure(body, size)
     prompt = estimate(text_bytes, media, options.bytes_per_token)
     left_out |= _add_stream(body, request.stream or profile.stream_only, facts)
-    body[profile.token_limit_field] = clamp(request.max_tokens, prompt, facts)
+    body[profile.max_tokens_field] = clamp(request.max_tokens, prompt, facts)
     named = tuple(dict.fromkeys(dropped))
     return ChatRequest(
         body=body,

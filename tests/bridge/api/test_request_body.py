@@ -10,7 +10,7 @@ import pytest
 
 from bridge.api import request_body
 from bridge.api.body_memory import BodyMemory
-from bridge.api.request_body import ClientLeft, headers_of
+from bridge.api.request_body import ClientLeftError, headers_of
 from bridge.api.request_body import read_body as read
 from bridge.translation.errors.api_error import ApiError
 from tests.fakes.compression import gzipped
@@ -62,7 +62,7 @@ async def test_body_is_joined_from_its_parts() -> None:
 
 
 async def test_client_that_leaves_in_the_middle_is_noticed() -> None:
-    with pytest.raises(ClientLeft):
+    with pytest.raises(ClientLeftError):
         await read_body({}, Incoming(b"ab", left=True), LIMIT)
 
 

@@ -127,7 +127,8 @@ async def ending_server(end: End) -> AsyncIterator[tuple[BackendConfig, list[int
                 await reader.readuntil(b"\r\n\r\n")
                 heads[number] += 1
                 if heads[number] == 2:
-                    return end(writer)
+                    end(writer)
+                    return
                 await reader.readexactly(len(CHAT_BODY))
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
         writer.close()

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.backends import client, encoding
 from bridge.backends.client import BackendClient
-from bridge.backends.encoding import PIECE, CannotDecode, TooLarge, decoded
+from bridge.backends.encoding import PIECE, TooLargeError, UndecodableError, decoded
 from bridge.backends.failures import UNREADABLE
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
@@ -69,7 +69,7 @@ async def test_one_layer_is_unpacked(header: str, body: bytes, size: int) -> Non
     ],
 )
 async def test_other_bodies_are_refused(header: str, body: bytes, reason: str) -> None:
-    with pytest.raises(CannotDecode, match=reason):
+    with pytest.raises(UndecodableError, match=reason):
         await unpacked(body, header)
 
 
@@ -81,7 +81,7 @@ async def test_expansion_is_bounded(header: str) -> None:
     found = await unpacked(body, header, size=len(body))
     assert b"".join(found) == zeros
     assert max(map(len, found)) <= PIECE
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         await unpacked(body, header, size=len(body), limit=len(zeros) - 1)
 
 

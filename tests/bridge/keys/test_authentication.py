@@ -10,7 +10,7 @@ from bridge.keys.authentication import (
     VENDOR_KEY,
     Caller,
     IssuedKey,
-    KeyEnded,
+    KeyEndedError,
     KeyPolicy,
     admit,
     check_address,
@@ -111,7 +111,7 @@ ENDED: dict[str, tuple[IssuedKey, str]] = {
 def test_key_of_ours_that_is_no_longer_good_is_told_why(issued: IssuedKey, words: str) -> None:
     """wire E1: a 401 that is not tried again; which key it was stays known for the record."""
     key = PREFIX + "once-good"
-    with pytest.raises(KeyEnded) as caught:
+    with pytest.raises(KeyEndedError) as caught:
         identify({"x-api-key": key}, {digest(key): issued}, POLICY, NOW)
     error = caught.value
     assert (error.status, error.type, error.issued) == (401, "authentication_error", issued)

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from bridge.configuration import yaml_file
 from bridge.configuration.snapshot import build
 from bridge.keys import encryption
-from bridge.keys.encryption import PREFIX, CannotUnseal, seal, unseal
+from bridge.keys.encryption import PREFIX, UnsealError, seal, unseal
 from bridge.models import Backend
 from bridge.models.backends import LONGEST_KEY
 from tests.bridge.rows import a_row, unsealed
@@ -46,7 +46,7 @@ def test_another_secret_reads_nothing(secrets: Any) -> None:
     """The database alone is no use to a thief. The error says nothing of either."""
     sealed = seal(KEY, SERVER)
     secrets.SECRET_KEY = "second secret"
-    with pytest.raises(CannotUnseal) as caught:
+    with pytest.raises(UnsealError) as caught:
         unseal(sealed, SERVER)
     assert str(caught.value) == ""
     assert caught.value.__cause__ is None
@@ -60,7 +60,7 @@ def test_earlier_secrets_read_on_and_the_newest_seals(secrets: Any) -> None:
     fresh = seal(KEY, SERVER)
     secrets.SECRET_KEY_FALLBACKS = []
     assert unseal(fresh, SERVER) == KEY
-    with pytest.raises(CannotUnseal):
+    with pytest.raises(UnsealError):
         unseal(sealed, SERVER)
 
 
@@ -86,7 +86,7 @@ def tampered(sealed: str) -> str:
 def test_spoilt_text_is_not_read(spoilt: str) -> None:
     sealed = seal(KEY, SERVER)
     broken = {"cut": sealed[:-5], "tampered": tampered(sealed)}.get(spoilt, spoilt)
-    with pytest.raises(CannotUnseal):
+    with pytest.raises(UnsealError):
         unseal(broken, SERVER)
 
 
@@ -180,7 +180,7 @@ def test_secret_itself_is_not_the_key_of_the_box(secrets: Any) -> None:
 @pytest.mark.parametrize("other", ["https://evil.example", "http://llm.example.com", "", "x"])
 def test_sealed_key_is_read_for_its_own_server_alone(other: str) -> None:
     """Ours: attack, samples: a sealed text from a copy of the database."""
-    with pytest.raises(CannotUnseal):
+    with pytest.raises(UnsealError):
         unseal(seal(KEY, SERVER), other)
 
 

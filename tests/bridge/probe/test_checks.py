@@ -33,7 +33,7 @@ def test_there_are_about_twenty_requests_and_names_are_unique() -> None:
 def test_requests_are_small_and_in_the_familys_spelling(check: Check, dialect: str) -> None:
     about = subject(dialect, "gpt-5" if dialect == "openai" else "m")
     body = asked(check, about)
-    limit = about.profile.token_limit_field
+    limit = about.profile.max_tokens_field
     assert body["model"] == about.model
     assert len(json.dumps(body)) < 3000
     assert ({"max_tokens", "max_completion_tokens"} & body.keys()) == {limit}

@@ -16,7 +16,7 @@ from bridge.probe.check import Subject, known_facts
 from bridge.probe.checks import CHECKS
 from bridge.probe.limit_checks import HUGE
 from bridge.probe.run import ProbeProgress, run
-from bridge.probe.target import CannotProbe, ProbeTarget
+from bridge.probe.target import ProbeError, ProbeTarget
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import PROFILES, ModelFacts
 from tests.bridge.making import SECRET, a_backend
@@ -202,7 +202,7 @@ async def test_connection_that_was_kept_too_long_is_made_anew(
 
 
 async def reason(upstream: BackendClient, target: ProbeTarget) -> str:
-    with pytest.raises(CannotProbe) as stopped:
+    with pytest.raises(ProbeError) as stopped:
         async for _ in run(upstream, target):
             pass
     return str(stopped.value)
@@ -246,7 +246,7 @@ async def test_server_that_goes_on_the_way(upstream: BackendClient) -> None:
         brief.on(ALPHA).each(Model())
         steps = run(upstream, an_aim(f"{brief.base_url}/v1"))
         await anext(steps)
-    with pytest.raises(CannotProbe, match="Could not reach the backend"):
+    with pytest.raises(ProbeError, match="Could not reach the backend"):
         async for _ in steps:
             pass
 
@@ -287,7 +287,7 @@ async def test_server_that_falls_silent_ends_the_run(
     first = await anext(steps)
     assert first.finding.works is True
     monkeypatch.setattr(running, "CHECK_SECONDS", 0.05)
-    with pytest.raises(CannotProbe, match="No answer to 3 checks in a row"):
+    with pytest.raises(ProbeError, match="No answer to 3 checks in a row"):
         async for _ in steps:
             pass
     for call in backend.calls[1:]:

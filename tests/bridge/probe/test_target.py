@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bridge.models import Backend, Change, ConfigVersion, DiscoveredModel
 from bridge.probe.check import Finding
-from bridge.probe.target import CannotProbe, resolve_target, store
+from bridge.probe.target import ProbeError, resolve_target, store
 
 pytestmark = pytest.mark.django_db
 
@@ -72,13 +72,13 @@ def test_key_that_cannot_be_read_is_told(row: Backend, settings: Any) -> None:
     row.credential = "sk-stored"
     row.save()
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", []
-    with pytest.raises(CannotProbe, match="key of backend main cannot be read"):
+    with pytest.raises(ProbeError, match="key of backend main cannot be read"):
         resolve_target(row, "m")
 
 
 @pytest.mark.parametrize("name", ["", "x" * 301])
 def test_name_that_no_row_could_have_is_refused(row: Backend, name: str) -> None:
-    with pytest.raises(CannotProbe, match="model: expected a name"):
+    with pytest.raises(ProbeError, match="model: expected a name"):
         resolve_target(row, name)
 
 

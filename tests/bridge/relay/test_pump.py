@@ -35,18 +35,18 @@ class Script:
         self._clock = clock
         self._items = list(items)
 
-    async def take(self, timeout: float) -> bytes | None:
+    async def take(self, seconds: float) -> bytes | None:
         item = self._items.pop(0) if self._items else SILENCE
         if isinstance(item, ApiError):
             raise item
         if isinstance(item, tuple):
-            seconds, data = item
-            if seconds > timeout:
-                self._items.insert(0, (seconds - timeout, data))
-            self._clock.advance(min(seconds, timeout) + TURN)
-            return data if seconds <= timeout else None
+            delay, data = item
+            if delay > seconds:
+                self._items.insert(0, (delay - seconds, data))
+            self._clock.advance(min(delay, seconds) + TURN)
+            return data if delay <= seconds else None
         if item is SILENCE:
-            self._clock.advance(timeout + TURN)
+            self._clock.advance(seconds + TURN)
         return item
 
 

@@ -68,7 +68,7 @@ def test_max_tokens_is_what_the_model_can_honour(known: Json, asked: int, sent: 
 
 def test_max_completion_tokens_where_the_profile_wants_it() -> None:
     """The specification, C1: never both."""
-    profile = replace(PROFILES["openai"], token_limit_field="max_completion_tokens")
+    profile = replace(PROFILES["openai"], max_tokens_field="max_completion_tokens")
     request = to_chat(ask(), "m", profile, ModelFacts("m"), TranslationOptions())
     assert (request.body["max_completion_tokens"], "max_tokens" in request.body) == (100, False)
     assert request.with_max_tokens(5).body["max_completion_tokens"] == 5

@@ -21,4 +21,4 @@ def test_only_the_reference_api_renamed_the_token_limit(
     family: str, model: str, field: str
 ) -> None:
     """C1: never both; two open servers ignore the newer name and run for minutes (G20)."""
-    assert for_model(PROFILES[family], model).token_limit_field == field
+    assert for_model(PROFILES[family], model).max_tokens_field == field

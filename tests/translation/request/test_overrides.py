@@ -130,7 +130,7 @@ def test_longest_answer_is_a_ceiling(asked: int, limit: int) -> None:
 
 
 def test_ceiling_has_the_name_that_the_family_uses() -> None:
-    profile = replace(PROFILES["openai"], token_limit_field="max_completion_tokens")
+    profile = replace(PROFILES["openai"], max_tokens_field="max_completion_tokens")
     request = applied(ask(), Overrides(max_tokens=7))
     body = to_chat(request, "m", profile, ModelFacts("m"), TranslationOptions()).body
     assert (body["max_completion_tokens"], "max_tokens" in body) == (7, False)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bridge.translation.json import JSON
 from bridge.translation.response.deltas import ToolCall
 from bridge.translation.response.text_calls.python_calls import python_list
-from bridge.translation.response.text_calls.source import HEAD, NoCall, Reading, Source
+from bridge.translation.response.text_calls.source import HEAD, NoCallError, Reading, Source
 from bridge.translation.response.text_calls.tools import Tools, decoded
 
 _NAMES = ("name", "tool_name", "tool")
@@ -26,10 +26,10 @@ def head_check(tools: Tools) -> Callable[[str], None]:
         found = _HEAD.match(head)
         if found is None:
             if len(head) >= HEAD:
-                raise NoCall
+                raise NoCallError
             return
         if found[1] not in _FIRST:
-            raise NoCall
+            raise NoCallError
         if found[1] in _NAMES and found[2] is not None:
             tools.declared(found[2])
 
@@ -39,10 +39,10 @@ def head_check(tools: Tools) -> Callable[[str], None]:
 def named(value: JSON, tools: Tools, *, strict: bool = False) -> ToolCall:
     """The call that an object describes. `strict`: it is nothing else, and has its arguments."""
     if not isinstance(value, dict):
-        raise NoCall
+        raise NoCallError
     function = value.get("function")
     if strict and not _FIRST.issuperset(value):
-        raise NoCall
+        raise NoCallError
     if isinstance(function, dict):
         return named(function, tools, strict=strict)
     name = next((value[key] for key in _NAMES if key in value), function)
@@ -91,7 +91,7 @@ def whole_json(source: Source, tools: Tools) -> Reading:
         yield from source.any_of((";",))
         yield from source.blanks()
         if (yield from source.peek()) not in ("", "{"):
-            raise NoCall
+            raise NoCallError
     return calls
 
 
@@ -119,7 +119,7 @@ def whole_fence(source: Source, tools: Tools) -> Reading:
         yield from source.expect("```")
         word = yield from source.until("\n", longest=20)
         if word.strip() not in _FENCE_WORDS:
-            raise NoCall
+            raise NoCallError
         calls += yield from json_calls(source, tools, strict=True)
         yield from source.closing("```")
         yield from source.blanks()

@@ -32,15 +32,15 @@ class Quoting:
 
     def feed(self, text: str) -> None:
         for found in _TOKENS.finditer(text):
-            token = found[0]
-            if token[0] in "`~":
-                self._more(token)
+            piece = found[0]
+            if piece[0] in "`~":
+                self._more(piece)
                 continue
             self._settle()
-            if token == "\n":
+            if piece == "\n":
                 self._line_over()
             else:
-                self._words(token)
+                self._words(piece)
 
     def _more(self, token: str) -> None:
         """A run may come in pieces: it counts when something else follows."""

@@ -9,7 +9,7 @@ from bridge.translation.json import encode_text
 from bridge.translation.response.deltas import ToolCall
 from bridge.translation.response.text_calls.source import (
     LONGEST_NAME,
-    NoCall,
+    NoCallError,
     Reading,
     Source,
 )
@@ -109,7 +109,7 @@ def gemma(source: Source, tools: Tools) -> Reading:
     name = tools.declared((yield from source.name()))
     yield from source.blanks()
     if (yield from source.peek()) != "{":
-        raise NoCall
+        raise NoCallError
     parts: list[str] = []
     while True:
         text, mark = yield from source.until_any((GEMMA_QUOTE, _GEMMA_END))

@@ -11,7 +11,7 @@ import re
 import warnings
 
 from bridge.translation.response.deltas import ToolCall
-from bridge.translation.response.text_calls.source import NoCall, Reading, Source, Step
+from bridge.translation.response.text_calls.source import NoCallError, Reading, Source, Step
 from bridge.translation.response.text_calls.tools import Tools
 
 LONGEST = 32 * 1024
@@ -51,29 +51,29 @@ def _up_to_the_bracket(source: Source) -> Step:
         taken.append(piece)
         size += len(piece)
         if size > LONGEST or depth > DEEPEST:
-            raise NoCall
+            raise NoCallError
     return "".join(taken)
 
 
 def parsed(text: str, tools: Tools) -> list[ToolCall]:
-    """The calls of a list of calls; raises NoCall when it is anything else."""
+    """The calls of a list of calls; raises NoCallError when it is anything else."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text, mode="eval").body
         if not isinstance(tree, ast.List) or not tree.elts:
-            raise NoCall
+            raise NoCallError
         return [_call(node, tools) for node in tree.elts]
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        raise NoCall from None
+        raise NoCallError from None
 
 
 def _call(node: ast.expr, tools: Tools) -> ToolCall:
     if not isinstance(node, ast.Call) or node.args:
-        raise NoCall
+        raise NoCallError
     arguments = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords if k.arg}
     if len(arguments) != len(node.keywords) or not _is_json(arguments):
-        raise NoCall
+        raise NoCallError
     return tools.call(_dotted(node.func), arguments)
 
 
@@ -84,7 +84,7 @@ def _dotted(node: ast.expr) -> str:
         parts.append(node.attr)
         node = node.value
     if not isinstance(node, ast.Name):
-        raise NoCall
+        raise NoCallError
     return ".".join((node.id, *reversed(parts)))
 
 

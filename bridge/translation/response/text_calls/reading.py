@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 from bridge.translation.response.deltas import ToolCall
 from bridge.translation.response.text_calls.formats import MARKED, Format
-from bridge.translation.response.text_calls.source import NoCall, Reading, Source
+from bridge.translation.response.text_calls.source import NoCallError, Reading, Source
 from bridge.translation.response.text_calls.tools import Tools
 
 _OPENERS = tuple(MARKED)
@@ -32,7 +32,7 @@ class Candidate:
         self._source.feed(text)
         try:
             next(self._reading)
-        except (NoCall, StopIteration):
+        except (NoCallError, StopIteration):
             return False
         return True
 
@@ -41,7 +41,7 @@ class Candidate:
         self._source.ended = True
         try:
             next(self._reading)
-        except NoCall:
+        except NoCallError:
             return []
         except StopIteration as end:
             calls: list[ToolCall] = end.value
@@ -50,7 +50,7 @@ class Candidate:
 
 
 def _read(format: Format, source: Source, tools: Tools) -> Reading:
-    """All calls up to the end. Raises NoCall where anything else stands."""
+    """All calls up to the end. Raises NoCallError where anything else stands."""
     calls: list[ToolCall] = []
     if not format.whole:
         yield from source.expect(format.opener)

@@ -2,7 +2,7 @@
 
 A reader is a generator: it asks the source for what must come next and yields while that has not
 arrived. So a reader reads like a parser of a whole text, works on pieces cut anywhere, and looks
-at each character once. It raises NoCall at the first character that rules a call out.
+at each character once. It raises NoCallError at the first character that rules a call out.
 
 What was consumed is dropped, so that the buffer never holds more than one piece and a mark.
 """
@@ -29,7 +29,7 @@ HEAD = 400
 """Characters of a JSON object in which its first member must have shown itself."""
 
 
-class NoCall(Exception):
+class NoCallError(Exception):
     """This text is not a call."""
 
 
@@ -93,7 +93,7 @@ class Source:
         """One of these marks, and nothing else."""
         mark = yield from self.any_of(marks)
         if not mark:
-            raise NoCall
+            raise NoCallError
         return mark
 
     def closing(self, *marks: str) -> Step:
@@ -104,7 +104,7 @@ class Source:
             return mark
         rest = self._text[self._at :]
         if not self.ended or not any(mark.startswith(rest) for mark in marks):
-            raise NoCall
+            raise NoCallError
         return self._take(len(self._text))
 
     def until(self, mark: str, longest: int = 0) -> Step:
@@ -122,12 +122,12 @@ class Source:
             taken.append(self._take(end))
             size += len(taken[-1])
             if longest and size > longest:
-                raise NoCall
+                raise NoCallError
             if mark:
                 self._take(end + len(mark))
                 return "".join(taken), mark
             if self.ended:
-                raise NoCall
+                raise NoCallError
             yield
 
     def up_to(self, pattern: re.Pattern[str]) -> Step:
@@ -139,7 +139,7 @@ class Source:
             if found:
                 return "".join(taken)
             if self.ended:
-                raise NoCall
+                raise NoCallError
             yield
 
     def character(self) -> Step:
@@ -155,7 +155,7 @@ class Source:
             end = found.end() if found else self._at
             taken.append(self._take(end))
             if sum(map(len, taken)) > LONGEST_NAME:
-                raise NoCall
+                raise NoCallError
             if end < len(self._text) or self.ended:
                 return "".join(taken)
             yield
@@ -163,7 +163,7 @@ class Source:
     def json_object(self, check: Callable[[str], None] | None = None) -> Step:
         """A JSON object, its slips mended. `check` looks at its first characters as they come."""
         if (yield from self.peek()) != "{":
-            raise NoCall
+            raise NoCallError
         stream = ArgumentStream()
         parts: list[str] = []
         head = ""
@@ -178,5 +178,5 @@ class Source:
             if stream.complete:
                 return "".join(parts)
             if stream.broken or self.ended:
-                raise NoCall
+                raise NoCallError
             yield

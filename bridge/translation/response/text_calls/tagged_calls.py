@@ -12,7 +12,7 @@ from bridge.translation.response.deltas import ToolCall
 from bridge.translation.response.text_calls.json_calls import json_calls
 from bridge.translation.response.text_calls.source import (
     LONGEST_NAME,
-    NoCall,
+    NoCallError,
     Pair,
     Reading,
     Source,
@@ -32,7 +32,7 @@ def _value(source: Source, closer: str, followers: tuple[str, ...]) -> Pair:
         if follower:
             return "".join(taken), follower
         if source.over:
-            raise NoCall
+            raise NoCallError
         taken.append(closer + blank)
 
 

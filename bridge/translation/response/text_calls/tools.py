@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.translation.json import JSON, decode, encode_text
 from bridge.translation.response.deltas import ToolCall
-from bridge.translation.response.text_calls.source import NoCall
+from bridge.translation.response.text_calls.source import NoCallError
 from bridge.translation.response.tool_arguments import ArgumentStream
 
 _PREFIXES = ("functions.", "tools.")
@@ -26,7 +26,7 @@ class Tools:
     def declared(self, name: JSON) -> str:
         """The declared tool of that name, or the only one that differs from it by case."""
         if not isinstance(name, str):
-            raise NoCall
+            raise NoCallError
         spelt: str = name.strip()
         bare = spelt
         for prefix in _PREFIXES:
@@ -36,7 +36,7 @@ class Tools:
                 return spelling
         alike = self._alike.get(bare.lower(), [])
         if len(alike) != 1:
-            raise NoCall
+            raise NoCallError
         return alike[0]
 
     def call(self, name: JSON, arguments: JSON) -> ToolCall:
@@ -45,12 +45,12 @@ class Tools:
         if isinstance(arguments, str):
             arguments = json_object(arguments) if arguments.strip() else {}
         if not isinstance(arguments, dict):
-            raise NoCall
+            raise NoCallError
         schema = self._schemas[declared]
         required = schema.get("required") if isinstance(schema, dict) else None
         names = required if isinstance(required, list) else []
         if any(isinstance(member, str) and member not in arguments for member in names):
-            raise NoCall
+            raise NoCallError
         return ToolCall(name=declared, arguments=encode_text(arguments))
 
     def tagged(self, name: str, pairs: Iterable[tuple[str, str]]) -> ToolCall:
@@ -81,8 +81,8 @@ def json_object(text: str) -> JSON:
 
 
 def decoded(text: str) -> JSON:
-    """A JSON value; raises NoCall when this is none."""
+    """A JSON value; raises NoCallError when this is none."""
     try:
         return decode(text.encode("utf-8", "replace"))
     except ValueError:
-        raise NoCall from None
+        raise NoCallError from None
