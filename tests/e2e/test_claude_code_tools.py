@@ -133,10 +133,10 @@ def test_tool_name_in_the_wrong_case_is_repaired(
     """Observed client: insists on its spelling of tools."""
     bash = {"command": "echo hello > out.txt", "description": "Say hello"}
     backend.on(MODEL).stream(*turn(fragments(0, "call_1", "bash", bash))).stream(
-        *last_words("ContentDelta.")
+        *last_words("Hello written.")
     )
     session = claude_code.run("Say hello.")
-    session.check_smooth_end("ContentDelta.")
+    session.check_smooth_end("Hello written.")
     assert session.called == ["Bash"]
     assert (claude_code.folder / "out.txt").read_text() == "hello\n"
 
