@@ -141,7 +141,6 @@ RATE_LIMIT_REST_MAX = read.seconds("RATE_LIMIT_REST_MAX", 3600)
 PROXY_BACKOFF_ON_429 = read.flag("PROXY_BACKOFF_ON_429", True)
 PROXY_MAX_RETRY_ON_429 = read.whole("PROXY_MAX_RETRY_ON_429", 1)
 PROXY_MAX_RETRY_AFTER = read.seconds("PROXY_MAX_RETRY_AFTER", 2)
-RETRY_AFTER_MAX = read.whole("RETRY_AFTER_MAX", 60, least=1)
 
 # --- manners of translation -------------------------------------------------------------------
 

@@ -124,7 +124,7 @@ WIRE: dict[int, str] = {
     112: "a backend that refuses connections is a 502 that names no address",
     113: "a backend that does not answer in time is a 504",
     114: "five failures in a row open the breaker; after its time one try goes through",
-    115: "retry-after is passed on in seconds, and never above the cap",
+    115: "retry-after is passed on in whole seconds, as it is",
     116: "a short wait is waited for here, and the client sees the answer",
     117: "a key refused is a 401 for the caller's own and a 502 for the operator's",
     118: "no money left is a 402 that is not tried again",
@@ -227,6 +227,9 @@ FAILED: dict[int, str] = {
 AMENDED: dict[int, str] = {
     1: "a call that was cut never runs, whatever the backend calls the end",
     2: "text about a call is not a call: only the end of an answer is read as one",
+    3: "an effort without thinking is no request to think; Claude Code's silence means off",
+    4: "a schema for the output is never lost beside tools",
+    5: "a long retry-after is passed on true, and not to be tried again",
     10: "base addresses that end in a path of the API work, and clients in browsers where named",
     11: "status lines carry the standard reason phrases on every server",
 }

@@ -57,7 +57,7 @@ class ModelAliasAdmin(ConfigAdmin):
     buttons = ("duplicate",)
     list_before_template = "bridge/admin/alias_tools.html"
     change_form_template = "bridge/admin/alias_form.html"
-    unset = {"thinking": "As in the request"}
+    unset = {"thinking": "As in the request", "thinking_when_absent": "By client"}
     empty = (
         "No alias yet: clients name models as the backends do. An alias gives them another name, "
         "such as claude-sonnet-*, with one target or several."
@@ -66,7 +66,15 @@ class ModelAliasAdmin(ConfigAdmin):
         (None, {"fields": ("pattern", "enabled")}),
         (
             "Whatever the request has",
-            {"fields": ("thinking", "temperature", "max_tokens", "system_prefix")},
+            {
+                "fields": (
+                    "thinking",
+                    "thinking_when_absent",
+                    "temperature",
+                    "max_tokens",
+                    "system_prefix",
+                )
+            },
         ),
     )
 
@@ -92,6 +100,8 @@ class ModelAliasAdmin(ConfigAdmin):
     @display(description="overrides")
     def overrides(self, row: ModelAlias) -> str:
         labels = [row.thinking and f"thinking {row.thinking}"]
+        absent = row.thinking_when_absent
+        labels += [f"thinking when absent: {absent}" if absent else ""]
         labels += [f"temperature {row.temperature:g}" if row.temperature is not None else ""]
         labels += [f"at most {formatting.number(row.max_tokens)} tokens" if row.max_tokens else ""]
         labels += ["system prefix" if row.system_prefix else ""]

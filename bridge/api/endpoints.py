@@ -199,7 +199,9 @@ async def _counted(gateway: Gateway, call: Call, caller: authentication.Caller) 
     request = await prepare.read(call.body, gateway.limits, counting=True)
     authentication.check_model(caller, request.model)
     await prepare.wait_for_lists(gateway, request.model, caller, call.session)
-    routed = prepare.route_request(gateway, request, caller, call.request_id, call.session)
+    routed = prepare.route_request(
+        gateway, request, caller, call.request_id, call.session, call.headers.get("user-agent", "")
+    )
     target = routed.route.targets[0]
     chat = await prepare.translate(gateway, routed, target)
     key, _ = authentication.credential(caller, target.backend, gateway.keys)

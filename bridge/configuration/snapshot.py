@@ -316,7 +316,13 @@ def _alias(row: ModelAlias) -> resolve.Alias:
     targets: list[ConfigRow] = list(row.targets.all())
     if not targets:
         raise ValidationError(NO_TARGET)
-    overrides = Overrides(row.thinking, row.temperature, row.max_tokens, row.system_prefix)
+    overrides = Overrides(
+        row.thinking,
+        row.temperature,
+        row.max_tokens,
+        row.system_prefix,
+        row.thinking_when_absent,
+    )
     return resolve.Alias(row.pattern, tuple(map(_choice, targets)), overrides, row.pk)
 
 

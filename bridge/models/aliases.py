@@ -11,7 +11,7 @@ from django.db import models
 
 from bridge.models.backends import Backend
 from bridge.models.base import ConfigRow, Document, Origin
-from bridge.translation.request.overrides import THINKING
+from bridge.translation.request.overrides import ABSENT_THINKING, THINKING
 
 
 class ModelAlias(ConfigRow):
@@ -21,6 +21,7 @@ class ModelAlias(ConfigRow):
     MEMBERS = {
         "pattern": "pattern",
         "thinking": "thinking",
+        "thinking_when_absent": "thinking_when_absent",
         "temperature": "temperature",
         "max_tokens": "max_tokens",
         "system_prefix": "system_prefix",
@@ -38,6 +39,15 @@ class ModelAlias(ConfigRow):
         default="",
         choices=[(name, name) for name in THINKING],
         help_text="Whether and how hard the model thinks. Empty: as in the request.",
+    )
+    thinking_when_absent = models.CharField(
+        "thinking when absent",
+        max_length=10,
+        blank=True,
+        default="",
+        choices=[(name, name) for name in ABSENT_THINKING],
+        help_text="What a request without a word on thinking means: off, or leave it to the model. "
+        "Empty: off for Claude Code, which says when it wants thinking; for others, leave.",
     )
     temperature = models.FloatField(
         null=True,

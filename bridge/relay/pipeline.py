@@ -85,7 +85,9 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     record.asked_model, record.streamed = request.model, request.stream
     authentication.check_model(caller, request.model)
     await wait_for_lists(gateway, request.model, caller, call.session)
-    routed = route_request(gateway, request, caller, call.request_id, call.session)
+    routed = route_request(
+        gateway, request, caller, call.request_id, call.session, exchange.record.client
+    )
     route = budget.countable(routed.route, gateway.snapshot.prices, caller.issued, request.model)
     routed = replace(routed, route=route)
     order = await exchange.admitted(routed)

@@ -77,16 +77,21 @@ async def wait_for_lists(gateway: Gateway, model: str, caller: Caller, session: 
 
 
 def route_request(
-    gateway: Gateway, request: MessagesRequest, caller: Caller, request_id: str, session: str
+    gateway: Gateway,
+    request: MessagesRequest,
+    caller: Caller,
+    request_id: str,
+    session: str,
+    client: str = "",
 ) -> RoutedRequest:
-    """Find the route. Raises ApiError: nothing has this name."""
+    """Find the route; `client` is the User-Agent. Raises ApiError: nothing has this name."""
     route = resolve.resolve(
         gateway.snapshot.routes,
         request.model,
         session or caller.fingerprint,
         partial(authentication.may_use, caller),
     )
-    wanted = overrides.applied(request, route.overrides)
+    wanted = overrides.applied(request, route.overrides, client)
     message_id = f"msg_{mint()}"
     return RoutedRequest(route, wanted, caller, request_id, message_id, session, request.max_tokens)
 
@@ -161,7 +166,6 @@ def _order(
         may_stop_thinking=chat.may_stop_thinking,
         can_narrow=chat.can_narrow,
         secrets=(key, target.backend.host),
-        max_retry_after=settings.RETRY_AFTER_MAX,
     )
     conversation = (routed.caller.fingerprint, routed.session, target.backend.name, target.model)
     terms = _terms(routed, target, chat, facts)

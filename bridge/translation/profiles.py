@@ -45,8 +45,12 @@ class Profile:
     thinking: str = "none"
     """Key of the thinking switch, see `thinking.py`."""
     efforts: tuple[str, ...] = ("low", "medium", "high")
+    always_reasons: bool = False
+    """Its models think whatever a request says, so that an effort alone is worth sending."""
     inline_system: str = "reminder"
     json_schema: bool = True
+    schema_beside_tools: bool = False
+    """Takes a response format together with tools, and the model still calls them."""
     accepts_strict: bool = False
     user_field: bool = False
     service_tiers: bool = False
@@ -143,6 +147,7 @@ _OPENAI = Profile(
     efforts=_ALL_EFFORTS,
     tool_name_limit=64,
     accepts_strict=True,
+    schema_beside_tools=True,
     parses_calls="always",
     user_field=True,
     service_tiers=True,
@@ -270,8 +275,10 @@ def parses_calls(profile: Profile, facts: ModelFacts) -> bool:
 
 def for_model(profile: Profile, model: str) -> Profile:
     """The profile with the demands of this model."""
-    if profile.name in ("openai", "azure") and _REASONS_AT_OPENAI.match(model):
-        profile = replace(profile, max_tokens_field="max_completion_tokens")
+    if _REASONS_AT_OPENAI.match(model):
+        profile = replace(profile, always_reasons=True)
+        if profile.name in ("openai", "azure"):
+            profile = replace(profile, max_tokens_field="max_completion_tokens")
     for pattern, changes in _MODEL_QUIRKS:
         if pattern.search(model):
             profile = replace(profile, **changes)

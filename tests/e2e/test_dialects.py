@@ -188,10 +188,36 @@ def test_schema_of_the_answer_is_a_sentence_for_deepseek(
     assert [message["role"] for message in others] == ["user"]
 
 
-def test_schema_of_the_answer_is_named_as_dropped_beside_tools(
-    serve: Serve, backend: FakeBackend
+@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+def test_schema_of_the_answer_is_a_sentence_beside_tools(
+    serve: Serve, backend: FakeBackend, streamed: bool
 ) -> None:
-    """wire C1: only where no tools are sent; and nothing goes missing unsaid."""
-    response = taken(serve, "vllm", tools=TOOLS, output_config={"format": FORMAT})
-    assert "response_format" not in backend.only_call.body
-    assert "format" in response.headers.get("x-gateway-dropped", "")
+    """H4: nothing goes missing."""
+    response = taken(serve, "vllm", tools=TOOLS, output_config={"format": FORMAT}, stream=streamed)
+    body = backend.only_call.body
+    assert "response_format" not in body
+    assert '"required":["city"]' in body["messages"][0]["content"]
+    assert "format" not in response.headers.get("x-gateway-dropped", "")
+
+
+CLAUDE_CODE = {"user-agent": "claude-cli/2.1.328 (external, cli)"}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize(
+    ("dialect", "off"),
+    [
+        ("vllm", {"reasoning_effort": "none"}),
+        ("deepseek", OFF),
+        ("llamacpp", TEMPLATE_OFF),
+    ],
+)
+def test_silence_of_claude_code_switches_thinking_off(
+    serve: Serve, backend: FakeBackend, dialect: str, off: Json, streamed: bool
+) -> None:
+    """H3: other clients' silence leaves it to the model."""
+    asked: Json = {"output_config": {"effort": "high"}, "stream": streamed}
+    for headers, switches in ((CLAUDE_CODE, off), ({}, {})):
+        assert serve(dialect).client.messages(headers, **asked).status == 200
+        body = backend.calls[-1].body
+        assert {name: body[name] for name in SWITCHES & body.keys()} == switches

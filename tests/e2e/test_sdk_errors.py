@@ -111,7 +111,7 @@ def test_backend_error_raises_its_class(
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize(
     ("given", "passed_on"),
-    [("7", "7"), ("2.5", "3"), ("86400", "60"), (None, None)],
+    [("7", "7"), ("2.5", "3"), ("60", "60"), ("86400", "86400"), (None, None)],
 )
 def test_retry_after_is_passed_on(
     sdk: Anthropic,
@@ -120,10 +120,12 @@ def test_retry_after_is_passed_on(
     given: str | None,
     passed_on: str | None,
 ) -> None:
-    """Observed clients: wait as told, and give up when told more than a minute. F115, S5."""
+    """Observed clients: wait as told, and give up when told more than a minute. F115, H5, S5."""
     backend.on(ALPHA).error(429, "slow down", {} if given is None else {"retry-after": given})
     error = provoke(sdk, streamed)
     assert error.response.headers.get("retry-after") == passed_on
+    final = "false" if given == "86400" else None
+    assert error.response.headers.get("x-should-retry") == final
     assert len(backend.calls) == 1
 
 

@@ -74,7 +74,6 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "PROXY_BACKOFF_ON_429": (True, "off", False, NO_FLAG),
     "PROXY_MAX_RETRY_ON_429": (1, "0", 0, NO_WHOLE),
     "PROXY_MAX_RETRY_AFTER": (2, "0.5", 0.5, NO_NUMBER),
-    "RETRY_AFTER_MAX": (60, "30", 30, [*NO_WHOLE, "0"]),
     "IMAGES_ON_TEXT_MODEL": ("placeholder", "error", "error", ["drop"]),
     "STRICT_TOOL_PAIRING": (False, "true", True, NO_FLAG),
     "TEXT_TOOL_CALLS": (True, "0", False, NO_FLAG),

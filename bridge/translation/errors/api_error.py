@@ -49,6 +49,10 @@ FINAL = frozenset({401, 402, 403, 404, 501})
 
 WITH_RETRY_AFTER = frozenset({429, 503, 529})
 
+LONGEST_RETRY_AFTER = 60
+"""Seconds. A longer wait is told as it is, and not to be tried: Claude Code shows the message at
+once then, and SDKs do not sleep for hours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
@@ -71,7 +75,7 @@ class ApiError(Exception):
     blames_backend    counts as a failure for the backend's circuit breaker
     retryable         the gateway itself may try once more before the client sees anything
     remedy            a change to the request under which a second try makes sense
-    rest_seconds      how long the backend asks to be left alone with this model, uncapped
+    rest_seconds      how long the backend asks to be left alone with this model
     cause             what operators read beside the message; no client ever does
     unreachable       no connection to the backend came about
     lessons           what earlier tries of the same request taught, each with its sentence
@@ -97,8 +101,12 @@ class ApiError(Exception):
         Exception.__init__(self, self.message)
         self.type = self.type or TYPES.get(self.status, "api_error")
         self.stream_type = self.stream_type or STREAM_TYPES.get(self.status, self.type)
-        if self.should_retry is None and self.status in FINAL:
+        if self.should_retry is None and (self.status in FINAL or self._takes_long):
             self.should_retry = False
+
+    @property
+    def _takes_long(self) -> bool:
+        return self.status in WITH_RETRY_AFTER and (self.retry_after or 0) > LONGEST_RETRY_AFTER
 
     @classmethod
     def invalid(cls, message: str, *, error_code: str | None = None) -> ApiError:

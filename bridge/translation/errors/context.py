@@ -30,7 +30,6 @@ class ErrorContext:
     operator_key: bool = False
     added: frozenset[str] = frozenset()
     secrets: tuple[str, ...] = ()
-    max_retry_after: int = 60
     sent: Mapping[str, JSON] = field(default_factory=dict)
     images_may_go: bool = True
     may_stop_thinking: bool = False

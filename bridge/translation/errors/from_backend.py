@@ -134,20 +134,15 @@ def _by_meaning(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None
 def _by_status(refusal: BackendRefusal, asked: ErrorContext) -> ApiError:
     status = refusal.status
     row = _ROWS.get(status) or _UNLISTED.get(status // 100, _BROKEN)
-    retry_after = retry_after_seconds(refusal.headers, asked.max_retry_after)
+    retry_after = retry_after_seconds(refusal.headers)
     return ApiError(
         row.status,
         row.message.format(text=refusal.text, status=status),
         retry_after=retry_after,
         blames_backend=row.blames_backend,
         retryable=row.retryable or status == 429,
-        rest_seconds=_rest_seconds(refusal) if status == 429 else None,
+        rest_seconds=retry_after if status == 429 else None,
     )
-
-
-def _rest_seconds(refusal: BackendRefusal) -> int | None:
-    """How long the backend asks to be left alone, however long that is."""
-    return retry_after_seconds(refusal.headers, LONGEST_REST)
 
 
 # --- meanings, looked for in this order -------------------------------------------------------
@@ -198,7 +193,7 @@ def _tool_support(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
 def _quota(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
     by_code = any(status_of_code(code) == 402 for code in refusal.codes)
     if refusal.status in (402, 403, 429) and (by_code or _QUOTA.search(refusal.everything)):
-        return ApiError(402, refusal.text, rest_seconds=_rest_seconds(refusal))
+        return ApiError(402, refusal.text, rest_seconds=retry_after_seconds(refusal.headers))
     return None
 
 
@@ -227,8 +222,8 @@ _MEANINGS: tuple[Callable[[BackendRefusal, ErrorContext], ApiError | None], ...]
 )
 
 
-def retry_after_seconds(headers: dict[str, str], limit: int) -> int | None:
-    """`retry-after` in whole seconds, rounded up and capped; None when absent or unreadable.
+def retry_after_seconds(headers: dict[str, str]) -> int | None:
+    """`retry-after` in whole seconds, rounded up, a week at most; None when absent or unreadable.
 
     The HTTP-date form needs a clock and is turned into seconds before it gets here.
     """
@@ -236,4 +231,4 @@ def retry_after_seconds(headers: dict[str, str], limit: int) -> int | None:
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
         return None
     seconds = float(text)
-    return min(limit, int(seconds) + (seconds > int(seconds)))
+    return min(LONGEST_REST, int(seconds) + (seconds > int(seconds)))

@@ -1,7 +1,12 @@
-"""What an alias says about every request that goes through it, in place of what was asked."""
+"""What an alias says about every request that goes through it, in place of what was asked.
+
+Beside it stands what a client means by saying nothing: Claude Code leaves `thinking` away where its
+user switched it off, and on its side calls, while many models think unless they are told not to.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from bridge.translation.json import JSON
@@ -17,27 +22,40 @@ THINKING: dict[str, dict[str, JSON]] = {
 }
 """Choice of the operator -> the members of a request that say the same."""
 
+ABSENT_THINKING = ("off", "leave")
+"""What a request without `thinking` means: that the model must not think, or nothing."""
+
+_CLAUDE_CODE = re.compile(r"claude-cli/([0-9]{1,4})\.([0-9]{1,4})")
+_SAYS_WHEN_TO_THINK = (2, 1)
+"""From this version on Claude Code sends `thinking` whenever the model shall think."""
+
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """`max_tokens` is a ceiling, in tokens; the others replace. Empty: as asked."""
+    """`max_tokens` is a ceiling, in tokens; `thinking_when_absent` is for requests that say nothing
+    of thinking; the others replace. Empty: as asked."""
 
     thinking: str = ""
     temperature: float | None = None
     max_tokens: int | None = None
     system_prefix: str = ""
+    thinking_when_absent: str = ""
 
     def labels(self) -> tuple[str, ...]:
         """What is overridden, for the record of the request."""
-        names = ("thinking", "temperature", "max_tokens", "system_prefix")
+        names = ("thinking", "temperature", "max_tokens", "system_prefix", "thinking_when_absent")
         return tuple(name for name in names if getattr(self, name) not in ("", None))
 
 
 NONE = Overrides()
 
 
-def applied(request: MessagesRequest, overrides: Overrides) -> MessagesRequest:
-    """The request as the operator wants it. The given one stays as it is."""
+def applied(request: MessagesRequest, overrides: Overrides, client: str = "") -> MessagesRequest:
+    """The request as the operator wants it; `client` is its User-Agent. The given one stays."""
+    if not overrides.thinking and request.body.get("thinking") is None:
+        absent = overrides.thinking_when_absent or _absent_thinking(client)
+        if absent == "off":
+            request = replace(request, body=request.body | THINKING["off"])
     if overrides == NONE:
         return request
     body, messages = dict(request.body), request.messages
@@ -56,6 +74,12 @@ def applied(request: MessagesRequest, overrides: Overrides) -> MessagesRequest:
         max_tokens=limit,
         system=(*prefix, *request.system),
     )
+
+
+def _absent_thinking(client: str) -> str:
+    found = _CLAUDE_CODE.match(client)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    return "off" if version >= _SAYS_WHEN_TO_THINK else "leave"
 
 
 def _thinking(body: dict[str, JSON], overrides: dict[str, JSON]) -> dict[str, JSON]:

@@ -1,7 +1,8 @@
 """Thinking: what the client asked for -> the switches of the backend's family.
 
 Two questions are answered first, then one table row writes the fields: shall the model think
-(on, off, or unset), and how hard (an effort). Families spell this in six ways; a family
+(on, off, or unset), and how hard (an effort). An effort alone is no request to think: it is sent
+beside thinking, and to models that always think. Families spell this in six ways; a family
 that cannot be asked gets nothing, and a model known not to reason is never asked.
 """
 
@@ -45,10 +46,12 @@ def read_wish(request: MessagesRequest) -> ThinkingRequest:
     )
 
 
-def is_wished(request: MessagesRequest) -> bool:
-    """The request asks for thinking, or for an effort."""
-    wanted_thinking = read_wish(request)
-    return bool(wanted_thinking.on or wanted_thinking.effort)
+def unsent(request: MessagesRequest) -> str:
+    """The field that goes unheard where no switch is sent; "" where nothing was asked for."""
+    wish = read_wish(request)
+    if wish.on:
+        return "thinking"
+    return "output_config.effort" if wish.effort and wish.on is None else ""
 
 
 def display(request: MessagesRequest) -> str:
@@ -69,13 +72,17 @@ def switches(request: MessagesRequest, profile: Profile, facts: ModelFacts) -> d
     wish = read_wish(request)
     if is_forced(request) and profile.forced_choice == "unthinking":
         wish = replace(wish, on=False)
-    if facts.reasoning is False or (wish.on is None and not wish.effort):
+    if facts.reasoning is False or (wish.on is None and not _sets_effort(wish, profile)):
         return {}
     wish = replace(wish, effort=_clamped(wish.effort, profile))
     fields = _FORMS[profile.thinking](wish, facts)
     if profile.effort_beside_tools and request.tools and "reasoning_effort" in fields:
         fields["reasoning_effort"] = profile.effort_beside_tools
     return fields
+
+
+def _sets_effort(wish: ThinkingRequest, profile: Profile) -> bool:
+    return bool(wish.effort) and profile.always_reasons
 
 
 def off(profile: Profile, facts: ModelFacts) -> dict[str, JSON]:

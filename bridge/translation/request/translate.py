@@ -56,6 +56,13 @@ _KNOWN = frozenset(_READ.split()) | frozenset(_DROPPED)
 _LONGEST_NAME, _MOST_NAMES = 60, 20
 """Of fields that nobody knows, which are named as well."""
 
+_ANSWER = "Answer with one JSON object that fits this schema: "
+_FINAL_ANSWER = (
+    "Use the tools as you need them. When you answer without calling a tool, the whole answer is "
+    "one JSON object that fits this schema, with no other text: "
+)
+"""Instead of a response format: beside tools most servers let it forbid every call."""
+
 _TIERS = {"auto": "auto", "standard_only": "default"}
 
 _REFUSED: tuple[tuple[str, str | None], ...] = (
@@ -189,9 +196,9 @@ def _add_optional(
     body.update(_sampling(request, profile, dropped))
     switches = thinking.switches(request, profile, facts)
     body.update(switches)
-    if not switches and thinking.is_wished(request):
-        dropped.append("thinking")
-    body.update(_output_format(request, profile, body, dropped))
+    if not switches and (unsent := thinking.unsent(request)):
+        dropped.append(unsent)
+    body.update(_output_format(request, profile, body))
     body.update(_prefill(body, profile))
 
 
@@ -330,28 +337,30 @@ def _split_stops(
 
 
 def _output_format(
-    request: MessagesRequest, profile: Profile, body: dict[str, JSON], dropped: list[str]
+    request: MessagesRequest, profile: Profile, body: dict[str, JSON]
 ) -> dict[str, JSON]:
     config = request.body.get("output_config") or {}
     form = config.get("format") or request.body.get("output_format")
     if not isinstance(form, dict) or form.get("type") != "json_schema":
         return {}
-    if "tools" in body:
-        dropped.append("output_config.format")
-        return {}
     schema = form.get("schema")
+    if "tools" in body and not profile.schema_beside_tools:
+        return {"messages": _with_last_instruction(body, _FINAL_ANSWER + encode_text(schema))}
     if profile.json_schema:
         fitting = narrowed(schema) if profile.schema_strip else schema
         described = {"name": "output", "schema": fitting, "strict": True}
         return {"response_format": {"type": "json_schema", "json_schema": described}}
-    sentence = f"Answer with one JSON object that fits this schema: {encode_text(schema)}"
-    first, rest = body["messages"][0], body["messages"][1:]
-    if first["role"] == "system":
-        leading = {"role": "system", "content": join_texts([first["content"], sentence])}
-        messages = [leading, *rest]
-    else:
-        messages = [{"role": "system", "content": sentence}, first, *rest]
+    messages = _with_last_instruction(body, _ANSWER + encode_text(schema))
     return {"response_format": {"type": "json_object"}, "messages": messages}
+
+
+def _with_last_instruction(body: dict[str, JSON], sentence: str) -> list[dict[str, JSON]]:
+    """The messages with this sentence at the end of the system prompt."""
+    first, rest = body["messages"][0], body["messages"][1:]
+    if first["role"] != "system":
+        return [{"role": "system", "content": sentence}, first, *rest]
+    leading = {"role": "system", "content": join_texts([first["content"], sentence])}
+    return [leading, *rest]
 
 
 def _echoed(messages: list[dict[str, JSON]], profile: Profile) -> str:

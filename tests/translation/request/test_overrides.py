@@ -71,6 +71,38 @@ def test_thinking_is_as_the_operator_says_whatever_was_asked(
     assert read_wish(applied(ask(**asked), Overrides(thinking=said))) == wanted_thinking
 
 
+CLAUDE_CODE = "claude-cli/2.1.328 (external, cli)"
+# what the alias says, the User-Agent, what an absent `thinking` becomes
+ABSENT: list[tuple[str, str, bool | None]] = [
+    ("", CLAUDE_CODE, False),
+    ("", "claude-cli/3.0.0 (external, sdk-py)", False),
+    ("", "claude-cli/2.0.60 (external, cli)", None),
+    ("", "claude-cli/x", None),
+    ("", "Anthropic/Python 2.12.0", None),
+    ("", "", None),
+    ("leave", CLAUDE_CODE, None),
+    ("off", "Anthropic/Python 2.12.0", False),
+]
+
+
+@pytest.mark.parametrize(("said", "client", "on"), ABSENT)
+def test_absent_thinking_means_what_the_client_means(
+    said: str, client: str, on: bool | None
+) -> None:
+    """H3: Claude Code leaves it away where its user switched it off; an alias may say otherwise."""
+    overrides = Overrides(thinking_when_absent=said)
+    request = applied(ask(output_config={"effort": "high"}), overrides, client)
+    assert read_wish(request).on is on
+    assert read_wish(applied(ask(**BUDGET), overrides, client)).on is True
+
+
+@pytest.mark.parametrize("said", ["on", "max"])
+def test_alias_that_switches_thinking_on_does_so_for_a_silent_client(said: str) -> None:
+    """H3: what is said of every request wins."""
+    overrides = Overrides(thinking=said, thinking_when_absent="off")
+    assert read_wish(applied(ask(), overrides, CLAUDE_CODE)).on is True
+
+
 def test_every_choice_of_the_operator_is_tested() -> None:
     assert set(THINKING) == {"off", "on", "low", "medium", "high", "max"}
 
@@ -182,6 +214,7 @@ def test_conversation_stays_whole() -> None:
     ("overrides", "told"),
     [
         (NONE, ()),
+        (Overrides(thinking_when_absent="off"), ("thinking_when_absent",)),
         (Overrides(temperature=0.0), ("temperature",)),
         (
             Overrides("off", 0.5, 1, "P"),

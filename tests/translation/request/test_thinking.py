@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.translation.profiles import PROFILES, ModelFacts
+from bridge.translation.profiles import PROFILES, ModelFacts, for_model
 from bridge.translation.request.thinking import (
     FIELDS,
     ThinkingRequest,
@@ -94,26 +94,32 @@ STEPS: Json = {"reasoning_effort": "low", "thinking_token_budget": 2048}
 # profile, what is asked for, thinking, effort, what is sent
 SENT: list[tuple[str, str, Json | None, str | None, Json]] = [
     ("openai", "adaptive", ADAPTIVE, None, {"reasoning_effort": "medium"}),
-    ("openai", "max", None, "max", {"reasoning_effort": "max"}),
+    ("openai", "max", ADAPTIVE, "max", {"reasoning_effort": "max"}),
     ("openai", "off", DISABLED, None, {"reasoning_effort": "none"}),
     ("vllm", "F54 a budget", ENABLED, None, STEPS),
     ("vllm", "adaptive and high", ADAPTIVE, "high", {"reasoning_effort": "high"}),
-    ("vllm", "F53 max, which it does not list", None, "max", {"reasoning_effort": "high"}),
+    ("vllm", "F53 max, which it does not list", ADAPTIVE, "max", {"reasoning_effort": "high"}),
     ("vllm", "off", DISABLED, None, {"reasoning_effort": "none"}),
     ("sglang", "F52 off", DISABLED, None, {"reasoning_effort": "none"}),
     ("sglang", "a budget", ENABLED, None, {"reasoning_effort": "low"}),
     ("llamacpp", "adaptive", ADAPTIVE, None, kwargs(True)),
     ("llamacpp", "adaptive and high", ADAPTIVE, "high", kwargs(True, reasoning_effort="high")),
     ("llamacpp", "off, whatever the effort", BETWEEN, "high", kwargs(False)),
-    ("ollama", "xhigh, which it does not list", None, "xhigh", {"reasoning_effort": "high"}),
+    ("ollama", "xhigh, which it does not list", ADAPTIVE, "xhigh", {"reasoning_effort": "high"}),
     ("ollama", "off", DISABLED, None, {"reasoning_effort": "none"}),
     ("openrouter", "a budget", ENABLED, None, {"reasoning": {"max_tokens": 2048}}),
     ("openrouter", "adaptive and high", ADAPTIVE, "high", {"reasoning": {"effort": "high"}}),
     ("openrouter", "adaptive", ADAPTIVE, None, {"reasoning": {"enabled": True}}),
     ("openrouter", "off", DISABLED, None, {"reasoning": {"enabled": False}}),
     ("deepseek", "F53 adaptive and max", ADAPTIVE, "max", THINKS | {"reasoning_effort": "max"}),
-    ("deepseek", "medium, which it folds", None, "medium", THINKS | {"reasoning_effort": "high"}),
-    ("deepseek", "xhigh, its max", None, "xhigh", THINKS | {"reasoning_effort": "max"}),
+    (
+        "deepseek",
+        "medium, which it folds",
+        ADAPTIVE,
+        "medium",
+        THINKS | {"reasoning_effort": "high"},
+    ),
+    ("deepseek", "xhigh, its max", ADAPTIVE, "xhigh", THINKS | {"reasoning_effort": "max"}),
     ("deepseek", "adaptive", ADAPTIVE, None, THINKS),
     ("deepseek", "F52 off", DISABLED, None, {"thinking": {"type": "disabled"}}),
     ("chutes", "adaptive and low", ADAPTIVE, "low", kwargs(True, reasoning_effort="low")),
@@ -143,6 +149,23 @@ def test_nothing_asked_means_nothing_sent(profile: str) -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
+def test_effort_alone_is_no_request_to_think(profile: str) -> None:
+    """H3: and it is named as not sent, here and in a system message."""
+    for fields in ({"output_config": effort("high")}, {"messages": [user("q"), SET_LOW]}):
+        chat = to_backend(profile, ModelFacts("m", reasoning=True), **fields)
+        assert FIELDS.isdisjoint(chat.body)
+        assert "output_config.effort" in chat.dropped
+
+
+@pytest.mark.parametrize("model", ["o3", "gpt-5.1-codex", "openai/gpt-5"])
+def test_effort_alone_reaches_a_model_that_always_thinks(model: str) -> None:
+    """H3: there it is the only knob."""
+    profile = for_model(PROFILES["openai"], model)
+    asked = ask(output_config=effort("low"))
+    assert switches(asked, profile, ModelFacts(model)) == {"reasoning_effort": "low"}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
 def test_f52_model_that_does_not_reason_is_never_asked(profile: str) -> None:
     """F52: its schema says so."""
     facts = ModelFacts("m", reasoning=False)
@@ -160,6 +183,7 @@ def test_generic_backend_is_asked_for_a_model_that_reasons() -> None:
 def test_f20_body_carries_the_effort_of_the_message() -> None:
     """F20: and no empty message."""
     fields: Json = {"messages": [user("q"), SET_LOW], "output_config": effort("high")}
+    fields["thinking"] = ADAPTIVE
     body = to_backend("vllm", **fields).body
     assert (body["reasoning_effort"], body["messages"]) == (
         "low",

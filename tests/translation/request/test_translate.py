@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.profiles import PROFILES
 from tests.shapes import Json
 from tests.translation.asking import to_backend, tool, up_user
 
@@ -115,7 +116,6 @@ def test_field_without_a_counterpart_is_dropped(name: str) -> None:
 
 HALF_DROPPED: list[tuple[str, Json]] = [
     ("task_budget", {"output_config": {"task_budget": {"type": "tokens", "total": 9}}}),
-    ("format", {"output_config": {"format": FORMAT}, "tools": [tool("A")]}),
 ]
 
 
@@ -125,6 +125,32 @@ def test_dropped_part_of_a_field_is_named_too(name: str, fields: Json) -> None:
     request = to_backend(**fields)
     assert "response_format" not in request.body
     assert [dropped for dropped in request.dropped if name in dropped]
+
+
+def _asked_beside_tools(profile: str) -> Json:
+    asked = {"output_config": {"format": FORMAT}, "tools": [tool("A")], "system": "Be brief."}
+    chat = to_backend(profile, **asked)
+    assert not [name for name in chat.dropped if "format" in name]
+    return chat.body
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES.keys() - {"openai", "azure"}))
+def test_format_beside_tools_is_a_sentence_at_the_end_of_the_system_prompt(profile: str) -> None:
+    """H4: a response format would forbid the calls there."""
+    body = _asked_beside_tools(profile)
+    assert "response_format" not in body
+    leading = body["messages"][0]
+    assert leading["role"] == "system"
+    assert leading["content"].startswith("Be brief.")
+    assert leading["content"].endswith('{"type":"object","properties":{"a":{"type":"string"}}}')
+
+
+@pytest.mark.parametrize("profile", ["openai", "azure"])
+def test_format_beside_tools_is_a_response_format_where_both_are_taken(profile: str) -> None:
+    """H4."""
+    body = _asked_beside_tools(profile)
+    assert body["response_format"] == JSON_SCHEMA
+    assert body["messages"][0]["content"] == "Be brief."
 
 
 REFUSED: list[tuple[str, Any, str | None]] = [
