@@ -128,7 +128,7 @@ def test_dropped_part_of_a_field_is_named_too(name: str, fields: Json) -> None:
 
 
 def _asked_beside_tools(profile: str) -> Json:
-    asked = {"output_config": {"format": FORMAT}, "tools": [tool("A")], "system": "Be brief."}
+    asked: Json = {"output_config": {"format": FORMAT}, "tools": [tool("A")], "system": "Be brief."}
     chat = to_backend(profile, **asked)
     assert not [name for name in chat.dropped if "format" in name]
     return chat.body
