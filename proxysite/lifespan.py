@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from bridge import process_settings
 from bridge.api.request_body import Receive, Scope, Send
 from bridge.runtime import ending, gateway
 from bridge.runtime.ending import Ending
@@ -17,7 +18,7 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            gateway.current()
+            gateway.start(process_settings.read())
             end = Ending(_stop_uvicorn())
             ending.follow_parent()
             await send({"type": "lifespan.startup.complete"})
@@ -57,7 +58,7 @@ def adapt_server() -> None:
 
 def _run_with_daphne(servers: Any) -> None:
     """The gateway opens, and what runs is ended well when a signal comes."""
-    gateway.current()
+    gateway.start(process_settings.read())
     server = servers.running
     if server is None:  # the application was imported by something else
         return

@@ -21,6 +21,8 @@ LAYERS: dict[str, str] = {
     "cluster": "",
     "ids": "",
     "places": "",
+    "clocks": "",
+    "process_settings": "",
     T: "",
     # connections, below requests
     "http": f"ids {T}",
@@ -35,18 +37,24 @@ LAYERS: dict[str, str] = {
     "accounts": f"{T} routing keys models configuration",
     "apps": "accounts",
     # the way to the backends
-    "backends": f"{T} routing models configuration",
+    "backends": f"clocks process_settings {T} routing models configuration",
     "probe": f"{T} routing models configuration backends",
+    # one request from its target to its record
+    "relay": (
+        f"ids places clocks process_settings {T} routing keys ledger configuration live backends"
+    ),
     # what runs in one process
-    "runtime": f"places cluster {T} http keys ledger configuration live backends",
+    "runtime": (
+        f"places clocks process_settings cluster {T} http keys ledger configuration live backends "
+        "relay"
+    ),
     "management": "cluster keys models ledger configuration backends probe runtime",
-    # the road of one request, and what the servers call
-    "relay": f"ids places {T} routing keys ledger live backends runtime",
-    "api": f"ids {T} routing keys models ledger backends runtime relay",
+    # what the servers call
+    "api": f"ids process_settings {T} routing keys models ledger backends relay runtime",
     "pages": f"ids places {T} configuration accounts runtime api",
     "admin": (
-        f"cluster {T} routing keys models ledger configuration live accounts backends probe "
-        "runtime pages"
+        f"process_settings cluster {T} routing keys models ledger configuration live accounts "
+        "backends probe runtime pages"
     ),
     "templatetags": "admin",
 }

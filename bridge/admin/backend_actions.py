@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from asgiref.sync import async_to_sync
 
+from bridge import process_settings
 from bridge.backends import breaker_sync
+from bridge.backends.client import BackendClient
+from bridge.backends.discovery import Discovery
+from bridge.backends.health import Health
 from bridge.backends.status import problem_of
 from bridge.cluster import announcements
 from bridge.configuration import snapshot
+from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend
-from bridge.routing.resolve import BackendConfig as Target
-from bridge.runtime import gateway
+from bridge.routing.resolve import BackendConfig
+from bridge.runtime.gateway import running
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.redaction import redact
 from bridge.translation.json import decode, encode
@@ -47,8 +54,22 @@ def refresh_models(row: Backend) -> ActionResult:
     return async_to_sync(_refresh)(snapshot.backend_of(row))
 
 
-async def _refresh(backend: Target) -> ActionResult:
-    progress = await gateway.current().discovery.refresh(backend, backend.key)
+@asynccontextmanager
+async def _backend_access() -> AsyncIterator[tuple[BackendClient, Discovery]]:
+    """The running gateway's client and discovery; outside a server a client for this action."""
+    gateway = running()
+    if gateway is not None:
+        yield gateway.upstream, gateway.discovery
+        return
+    settings = process_settings.read().backends
+    async with aclosing(BackendClient(settings.backend_connect_timeout)) as client:
+        health = Health(settings.breaker_failures, settings.breaker_seconds)
+        yield client, Discovery(client, health, SnapshotStore(), settings)
+
+
+async def _refresh(backend: BackendConfig) -> ActionResult:
+    async with _backend_access() as (_, discovery):
+        progress = await discovery.refresh(backend, backend.key)
     if progress.failure:
         return ActionResult(False, f"{backend.name}: no model list. {progress.failure}")
     return ActionResult(True, f"{backend.name}: {progress.listed} models listed.")
@@ -73,7 +94,7 @@ def test_backend(row: Backend) -> list[ActionResult]:
     return [*results, async_to_sync(_ask)(target, str(model))]
 
 
-async def _ask(backend: Target, model: str) -> ActionResult:
+async def _ask(backend: BackendConfig, model: str) -> ActionResult:
     profile = for_model(backend.profile, model)
     body = {
         "model": model,
@@ -82,9 +103,10 @@ async def _ask(backend: Target, model: str) -> ActionResult:
     }
     begun = time.monotonic()
     try:
-        reply = await gateway.current().upstream.send(backend, backend.key, encode(body))
-        raw = await reply.read(MAX_REPLY)
-        await reply.aclose()
+        async with _backend_access() as (client, _):
+            reply = await client.send(backend, backend.key, encode(body))
+            raw = await reply.read(MAX_REPLY)
+            await reply.aclose()
     except ApiError as error:
         return ActionResult(False, f"{backend.name}: {error.for_operators}")
     seconds = time.monotonic() - begun
@@ -109,7 +131,7 @@ def _is_completion(raw: bytes) -> bool:
     return isinstance(document, dict) and isinstance(document.get("choices"), list)
 
 
-def _refusal(raw: bytes, backend: Target) -> str:
+def _refusal(raw: bytes, backend: BackendConfig) -> str:
     """The beginning of the backend's answer, without its address and its key."""
     text = raw[:1000].decode("utf-8", "replace")
     return " ".join(redact(text, (backend.key, backend.host)).split())[:300]

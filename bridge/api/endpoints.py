@@ -36,6 +36,7 @@ from bridge.keys import authentication
 from bridge.relay import count_tokens as counting
 from bridge.relay import prepare
 from bridge.relay.exchange import Call, Head
+from bridge.relay.parts import RelayParts
 from bridge.relay.pipeline import INTERNAL, JSON_HEADERS, relay
 from bridge.runtime import gateway as gateways
 from bridge.runtime.gateway import Gateway
@@ -168,7 +169,7 @@ async def _answer(call: Call, receive: Receive, send: Send) -> None:
 
 async def _relay(call: Call, send: Send, watcher: asyncio.Task[None]) -> None:
     """Write what the relay gives. The last message goes out when everything is settled."""
-    async with aclosing(relay(gateways.current(), call)) as parts:
+    async with aclosing(relay(gateways.current().relay, call)) as parts:
         async for part in parts:
             if isinstance(part, Head):
                 await start(send, part.status, part.headers)
@@ -190,22 +191,22 @@ async def _cancel_when_left(receive: Receive, task: asyncio.Task[object]) -> Non
 
 async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
-    await counting.check_rate(gateway, caller)
-    async with counting.place(gateway, len(call.body)):
-        return 200, await _counted(gateway, call, caller)
+    await counting.check_rate(gateway.relay, caller)
+    async with counting.place(gateway.relay, len(call.body)):
+        return 200, await _counted(gateway.relay, call, caller)
 
 
-async def _counted(gateway: Gateway, call: Call, caller: authentication.Caller) -> JSON:
-    request = await prepare.read(call.body, gateway.limits, counting=True)
+async def _counted(parts: RelayParts, call: Call, caller: authentication.Caller) -> JSON:
+    request = await prepare.read(call.body, parts.limits, counting=True)
     authentication.check_model(caller, request.model)
-    await prepare.wait_for_lists(gateway, request.model, caller, call.session)
+    await prepare.wait_for_lists(parts, request.model, caller, call.session)
     routed = prepare.route_request(
-        gateway, request, caller, call.request_id, call.session, call.headers.get("user-agent", "")
+        parts, request, caller, call.request_id, call.session, call.headers.get("user-agent", "")
     )
     target = routed.route.targets[0]
-    chat = await prepare.translate(gateway, routed, target)
-    key, _ = authentication.credential(caller, target.backend, gateway.keys)
-    tokens = await counting.count_tokens(gateway, target, chat, key)
+    chat = await prepare.translate(parts, routed, target)
+    key, _ = authentication.credential(caller, target.backend, parts.keys)
+    tokens = await counting.count_tokens(parts, target, chat, key)
     answer: dict[str, JSON] = {"input_tokens": tokens}
     if request.body.get("context_management") is not None:
         answer["context_management"] = {"original_input_tokens": answer["input_tokens"]}
@@ -214,7 +215,7 @@ async def _counted(gateway: Gateway, call: Call, caller: authentication.Caller) 
 
 async def _models(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
-    await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway, caller))
+    await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway.relay, caller))
     query = scope["query_string"].decode("latin-1")
     return 200, report.models(
         gateway.snapshot.routes, query, partial(authentication.may_use, caller)
@@ -224,13 +225,13 @@ async def _models(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 async def _model(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
     name = scope["url_route"]["kwargs"]["name"]
-    await prepare.wait_for_lists(gateway, name, caller, call.session)
+    await prepare.wait_for_lists(gateway.relay, name, caller, call.session)
     return 200, report.model(gateway.snapshot.routes, name, partial(authentication.may_use, caller))
 
 
 async def _schemas(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
-    await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway, caller))
+    await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway.relay, caller))
     return 200, report.schemas(gateway.snapshot.routes, partial(authentication.may_use, caller))
 
 

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError, transaction
-from django.utils import timezone
 
 from bridge.backends.health import MAX_RESTS, Health, Report, identity
 from bridge.backends.status import identity_of_row
+from bridge.clocks import Clock
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend, BreakerState
 from bridge.routing.resolve import BackendConfig
@@ -49,7 +50,8 @@ class BreakerRow(NamedTuple):
 class BreakerRows:
     """Keeps the breakers of one process and the rows in step."""
 
-    def __init__(self, health: Health, store: SnapshotStore) -> None:
+    def __init__(self, health: Health, store: SnapshotStore, wall: Clock = time.time) -> None:
+        self._wall = wall
         self._health = health
         self._store = store
         self._stirred = asyncio.Event()
@@ -85,7 +87,7 @@ class BreakerRows:
         news = {pk: (mark, reports[mark]) for pk, mark in known if mark in reports}
         try:
             rows = await database_sync_to_async(_exchange)(
-                news, self._health.threshold, self._health.clock()
+                news, self._health.threshold, self._health.clock(), self._wall()
             )
         except (DatabaseError, InterfaceError):
             self._take_back(reports)
@@ -121,9 +123,9 @@ class BreakerRows:
 
 
 def _exchange(
-    news: dict[int, tuple[str, Report]], threshold: int, steady: float
+    news: dict[int, tuple[str, Report]], threshold: int, steady: float, wall: float
 ) -> dict[int, BreakerRow]:
-    now = timezone.now()
+    now = datetime.fromtimestamp(wall, UTC)
     if news:
         with transaction.atomic():
             for backend in Backend.objects.filter(pk__in=news):

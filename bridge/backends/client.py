@@ -18,7 +18,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -205,11 +205,11 @@ _parsed = lru_cache(maxsize=256)(httpx.URL)
 
 
 class BackendClient:
-    """The way out of one process. Create it on the running event loop."""
+    """The HTTP client of one process. Its connections are made by its first request."""
 
     def __init__(self, connect_timeout: float) -> None:
-        self._kept = AiohttpTransport(client=_session(keeps=True))
-        self._fresh = AiohttpTransport(client=_session(keeps=False))
+        self._kept = AiohttpTransport(client=partial(_session, keeps=True))
+        self._fresh = AiohttpTransport(client=partial(_session, keeps=False))
         self._demo = _DemoTransport()
         self._terms = {"timeout": httpx.Timeout(None, connect=connect_timeout).as_dict()}
 

@@ -18,14 +18,15 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from channels.db import database_sync_to_async
-from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from bridge.backends import model_list
 from bridge.backends.client import BackendClient, did_not_answer
 from bridge.backends.health import Health, identity
+from bridge.clocks import Clock
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import DiscoveredModel
+from bridge.process_settings import BackendSettings
 from bridge.routing import resolve
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
@@ -59,7 +60,7 @@ class DiscoveryProgress:
     `listed` models were in its list, unless `failure` says why there was none.
     """
 
-    known_at: float = field(default_factory=lambda: time.monotonic())
+    known_at: float
     due_at: float = 0.0
     read_at: float = float("-inf")
     rechecked_at: float = float("-inf")
@@ -82,14 +83,25 @@ class _StatusError(Exception):
 class Discovery:
     """Keeps the model rows of all backends current."""
 
-    def __init__(self, upstream: BackendClient, health: Health, store: SnapshotStore) -> None:
+    def __init__(
+        self,
+        upstream: BackendClient,
+        health: Health,
+        store: SnapshotStore,
+        settings: BackendSettings,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._settings, self._clock = settings, clock
         self._upstream = upstream
         self._health = health
         self._store = store
         self._progress: dict[str, DiscoveryProgress] = {}
 
     def progress(self, backend: BackendConfig) -> DiscoveryProgress:
-        return self._progress.setdefault(identity(backend), DiscoveryProgress())
+        mark = identity(backend)
+        if mark not in self._progress:
+            self._progress[mark] = DiscoveryProgress(known_at=self._clock())
+        return self._progress[mark]
 
     async def run(self) -> None:
         """Refresh what is due, for as long as the process lives. No backend waits for another."""
@@ -123,7 +135,7 @@ class Discovery:
             progress.reading = loop.create_task(self.refresh(backend, backend.key))
 
     def _is_due(self, backend: BackendConfig) -> bool:
-        progress, now = self.progress(backend), time.monotonic()
+        progress, now = self.progress(backend), self._clock()
         if self._health.of(backend).reachable is False:
             return now >= min(progress.due_at, progress.read_at + UNREACHABLE_PAUSE)
         return progress.due_at <= now and not (progress.needs_key and not backend.key)
@@ -187,7 +199,7 @@ class Discovery:
         waiting = [p for p in map(self.progress, backends) if not p.tried.is_set()]
         if not waiting:
             return
-        left = max(p.known_at for p in waiting) + FIRST_WAIT - time.monotonic()
+        left = max(p.known_at for p in waiting) + FIRST_WAIT - self._clock()
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, left)):
                 await asyncio.gather(*(progress.tried.wait() for progress in waiting))
@@ -195,7 +207,7 @@ class Discovery:
     async def recheck(self, backend: BackendConfig, key: str) -> None:
         """The list seems to be out of date: read it again, but not for every such request."""
         progress = self.progress(backend)
-        now = time.monotonic()
+        now = self._clock()
         if not backend.is_demo and now - progress.rechecked_at > RECHECK_PAUSE:
             progress.rechecked_at = now
             await self.refresh(backend, backend.key or key)
@@ -206,16 +218,16 @@ class Discovery:
         """Read the list now. Never raises; what went wrong is logged and kept as `failure`."""
         progress = self.progress(backend)
         async with progress.lock:
-            if only_if_due and progress.due_at > time.monotonic():
+            if only_if_due and progress.due_at > self._clock():
                 return progress
-            progress.read_at = time.monotonic()
+            progress.read_at = self._clock()
             try:
                 async with asyncio.timeout(LIST_TIMEOUT):
                     document = await self._get(backend, key, "models")
                 entries = await self._with_details(backend, key, model_list.read_list(document))
                 await self._store_entries(backend, entries)
                 progress.listed, progress.failure = len(entries), ""
-                self._note(backend, progress, settings.DISCOVERY_INTERVAL)
+                self._note(backend, progress, self._settings.discovery_interval)
             except _StatusError as answer:
                 progress.failure = f"It answered with status {answer.status}."
                 self._refused(backend, progress, answer.status in (401, 403), bool(key))
@@ -226,7 +238,7 @@ class Discovery:
             except DatabaseError as error:
                 progress.failure = "It could not be stored."
                 logger.warning("model list of %s not stored: %s", backend.name, error)
-                self._note(backend, progress, settings.DISCOVERY_INTERVAL)
+                self._note(backend, progress, self._settings.discovery_interval)
             finally:
                 progress.tried.set()
         return progress
@@ -236,11 +248,11 @@ class Discovery:
         progress.failure = error.for_operators
         self._health.log(backend, f"model list not read: {error.for_operators}")
         if error.unreachable:
-            pause = min(settings.DISCOVERY_INTERVAL, UNREACHABLE_PAUSE)
+            pause = min(self._settings.discovery_interval, UNREACHABLE_PAUSE)
             self._note(backend, progress, pause, error=error.for_operators)
         else:
-            pause = settings.DISCOVERY_INTERVAL if error.blames_backend else UNREACHABLE_PAUSE
-            progress.due_at = time.monotonic() + pause
+            pause = self._settings.discovery_interval if error.blames_backend else UNREACHABLE_PAUSE
+            progress.due_at = self._clock() + pause
 
     def _refused(
         self, backend: BackendConfig, progress: DiscoveryProgress, wants_key: bool, with_key: bool
@@ -250,7 +262,7 @@ class Discovery:
             logger.info("the model list of %s needs a key", backend.name)
         progress.needs_key = wants_key and not backend.key
         asked_in_vain = progress.needs_key and not with_key
-        pause = 0.0 if asked_in_vain else settings.DISCOVERY_MIN_INTERVAL
+        pause = 0.0 if asked_in_vain else self._settings.discovery_min_interval
         self._note(backend, progress, pause)
 
     def _note(
@@ -258,7 +270,7 @@ class Discovery:
     ) -> None:
         """Whether it could be reached, and when to look again."""
         self._health.reached(backend, not error, error)
-        progress.due_at = time.monotonic() + pause
+        progress.due_at = self._clock() + pause
 
     async def _get(self, backend: BackendConfig, key: str, path: str) -> object:
         reply = await self._upstream.get(backend, key, path)

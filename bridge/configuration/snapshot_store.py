@@ -43,6 +43,11 @@ class SnapshotStore:
                 self.current = found
         self._loaded.set()
 
+    def use(self, snapshot: Snapshot) -> None:
+        """Make this the current snapshot."""
+        self.current = snapshot
+        self._loaded.set()
+
     @property
     def is_loaded(self) -> bool:
         return self._loaded.is_set()

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from django.conf import settings
 from django.db import Error
 
 from bridge.keys.limits import (
@@ -94,7 +93,9 @@ class Limiter:
     `is_alone`: no other process serves with the same database, as far as is known.
     """
 
-    def __init__(self, used: Used, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self, used: Used, lease_seconds: float = LEASE_SECONDS, *, with_redis: bool = False
+    ) -> None:
         self.is_alone = True
         self._used = used
         self._pause = lease_seconds / 3
@@ -107,7 +108,7 @@ class Limiter:
         self._known: Mapping[int, Limits] = {}
         self._seeded: set[tuple[int, Period]] = set()
         self._errands: set[asyncio.Task[Any]] = set()
-        if settings.REDIS_URL:
+        if with_redis:
             from bridge.cluster import redis
             from bridge.keys import redis_limiter  # slow, and only needed here
 

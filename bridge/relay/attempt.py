@@ -15,7 +15,6 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from django.conf import settings
 from msgspec import Raw
 
 from bridge.backends.client import (
@@ -27,6 +26,7 @@ from bridge.backends.client import (
 )
 from bridge.backends.prefix_cache import Conversation, Prefixes
 from bridge.ledger.record import Record
+from bridge.process_settings import RelaySettings
 from bridge.relay.read_ahead import ReadAhead
 from bridge.routing.resolve import LearntRow, Target
 from bridge.translation import facts as habits
@@ -104,6 +104,7 @@ class OpenReply:
 class Chances:
     """What one request has been given so far, and what was learnt by it."""
 
+    settings: RelaySettings
     mend: Mend
     others_left: bool
     retries: int = 0
@@ -129,11 +130,16 @@ class Chances:
 
     def may_wait(self, error: ApiError) -> bool:
         """Whether the same request may be sent once more. Another backend is the better try."""
-        return error.remedy is None and not self.others_left and self.retries < _allowance(error)
+        return (
+            error.remedy is None
+            and not self.others_left
+            and self.retries < _allowance(error, self.settings)
+        )
 
 
 async def open_answer(
     upstream: BackendClient,
+    settings: RelaySettings,
     order: UpstreamRequest,
     record: Record,
     accepted: asyncio.Future[None],
@@ -147,14 +153,14 @@ async def open_answer(
     `accepted` is done once the backend's headers say that an answer will come. Where there are
     `others_left` to ask, this one is not waited for and not asked the same thing twice.
     """
-    chances = Chances(mend, others_left)
+    chances = Chances(settings, mend, others_left)
     while True:
         record.attempts += 1
         record.connected_after = record.headers_after = None
         try:
             body = await _written(order, record, prefixes)
             prefixes = None  # a second try is the same turn
-            opened = await _attempt(upstream, order, body, record, accepted)
+            opened = await _attempt(upstream, settings, order, body, record, accepted)
         except ApiError as error:
             order = await _second_try(error, order, record, chances)
         else:
@@ -176,7 +182,7 @@ async def _second_try(
     logger.info("%s: second try after: %s", order.options.request_id, error.for_operators)
     if remedy is None:
         chances.retries += 1
-        await asyncio.sleep(_pause(error))
+        await asyncio.sleep(_pause(error, chances.settings.proxy_max_retry_after))
         return order
     chances.mended = error
     chances.tried += remedy.facts
@@ -193,19 +199,19 @@ def _past_the_first(lessons: Lessons, error: ApiError) -> Lessons:
     return lessons
 
 
-def _allowance(error: ApiError) -> int:
+def _allowance(error: ApiError, settings: RelaySettings) -> int:
     """How often a request that met this error may be tried again."""
     if error.remedy:
         return 1
     if error.status == 429:
         wait = error.retry_after
-        soon = wait is not None and wait <= settings.PROXY_MAX_RETRY_AFTER
-        return settings.PROXY_MAX_RETRY_ON_429 if soon and settings.PROXY_BACKOFF_ON_429 else 0
+        soon = wait is not None and wait <= settings.proxy_max_retry_after
+        return settings.proxy_max_retry_on_429 if soon and settings.proxy_backoff_on_429 else 0
     return 1 if error.retryable else 0
 
 
-def _pause(error: ApiError) -> float:
-    if error.retry_after is not None and error.retry_after <= settings.PROXY_MAX_RETRY_AFTER:
+def _pause(error: ApiError, longest: float) -> float:
+    if error.retry_after is not None and error.retry_after <= longest:
         return error.retry_after
     return random.uniform(*PAUSE_RANGE)  # noqa: S311 - spreads retries, guards nothing
 
@@ -222,6 +228,7 @@ def _remedy_text(error: ApiError) -> str:
 
 async def _attempt(
     upstream: BackendClient,
+    settings: RelaySettings,
     order: UpstreamRequest,
     body: bytes,
     record: Record,
@@ -247,7 +254,7 @@ async def _attempt(
         read_ahead = ReadAhead(reply.chunks(), MAX_REPLY_BYTES if order.is_plain else None)
         options = replace(order.options, sent_max_tokens=order.chat.max_tokens)
         answer = Answer(options, order.asked, reply.content_type)
-        idle = order.target.backend.idle or settings.IDLE_TIMEOUT
+        idle = order.target.backend.idle or settings.idle_timeout
         begun = await _first_events(read_ahead, answer, idle)
         return OpenReply(reply, read_ahead, answer, begun, idle, order)
     except BaseException:

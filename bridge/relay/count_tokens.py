@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
-
-from django.conf import settings
 
 from bridge.keys.authentication import Caller
 from bridge.keys.limits import Limits
 from bridge.places import FullError
 from bridge.relay import tokenizer
+from bridge.relay.parts import RelayParts
 from bridge.routing.resolve import Target
-from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import JSON, decode, encode
 from bridge.translation.request.translate import ChatRequest
@@ -36,16 +33,16 @@ _COUNTED = ("input_tokens", "count")
 """Where llama.cpp, and where vLLM and SGLang, put the number."""
 
 
-async def check_rate(gateway: Gateway, caller: Caller) -> None:
+async def check_rate(parts: RelayParts, caller: Caller) -> None:
     """Count a request against the minute that each key has for counting. Raises a 429."""
-    most = settings.COUNT_TOKENS_RPM
+    most = parts.settings.count_tokens_rpm
     if not most:
         return
-    decision = await gateway.limiter.admit(_book(caller), Limits(rpm=most), 0, time.time())
+    decision = await parts.limiter.admit(_book(caller), Limits(rpm=most), 0, parts.clocks.wall())
     if decision.reservation is None:
         message = f"count_tokens: rate limit of {most} requests per minute exceeded"
         raise ApiError(429, message, retry_after=decision.retry_after)
-    await gateway.limiter.settle(decision.reservation, 0, Decimal(), time.time())
+    await parts.limiter.settle(decision.reservation, 0, Decimal(), parts.clocks.wall())
 
 
 def _book(caller: Caller) -> int:
@@ -59,33 +56,33 @@ def _book(caller: Caller) -> int:
 
 
 @asynccontextmanager
-async def place(gateway: Gateway, size: int) -> AsyncIterator[None]:
+async def place(parts: RelayParts, size: int) -> AsyncIterator[None]:
     """A place among those who count. Raises a 529 when too many wait."""
     async with AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(gateway.counting.take(size))
+            await stack.enter_async_context(parts.counting.take(size))
         except FullError:
             raise ApiError(529, BUSY, retry_after=1) from None
         yield
 
 
-async def count_tokens(gateway: Gateway, target: Target, chat: ChatRequest, key: str) -> int:
+async def count_tokens(parts: RelayParts, target: Target, chat: ChatRequest, key: str) -> int:
     """Tokens of the prompt, at least 1."""
-    if settings.EXACT_TOKEN_COUNTS and target.backend.profile.count_path:
-        exact = await _by_backend(gateway, target, chat.body, key)
+    if parts.settings.exact_token_counts and target.backend.profile.count_path:
+        exact = await _by_backend(parts, target, chat.body, key)
         if exact:
             return exact
     return await tokenizer.count_tokens(chat.body)
 
 
 async def _by_backend(
-    gateway: Gateway, target: Target, body: dict[str, JSON], key: str
+    parts: RelayParts, target: Target, body: dict[str, JSON], key: str
 ) -> int | None:
     asked = {name: body[name] for name in ("model", "messages", "tools") if name in body}
     path = target.backend.profile.count_path
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
-            reply = await gateway.upstream.post(target.backend, key, path, encode(asked))
+            reply = await parts.upstream.post(target.backend, key, path, encode(asked))
             try:
                 return _number(decode(await reply.read(MAX_BYTES)))
             finally:

@@ -7,11 +7,8 @@ usage record), so that one `settle` gives back all of it, however the request en
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import Any
-
-from django.conf import settings
 
 from bridge.backends.learned import LearnedFacts
 from bridge.ids import mint
@@ -25,9 +22,9 @@ from bridge.live.messages import Running
 from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.failover import Failover
+from bridge.relay.parts import RelayParts
 from bridge.relay.prepare import RoutedRequest
 from bridge.relay.sampling import BodySample, is_chosen
-from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import REASONING_FIELD, Fact, value
 from bridge.translation.profiles import with_facts
@@ -71,8 +68,8 @@ class Head:
 class Exchange:
     """One request, from its arrival to its record."""
 
-    def __init__(self, gateway: Gateway, call: Call) -> None:
-        self.gateway = gateway
+    def __init__(self, parts: RelayParts, call: Call) -> None:
+        self.parts = parts
         self.call = call
         self.head_sent = False
         self.record = Record(
@@ -80,7 +77,9 @@ class Exchange:
             path=call.path,
             client=call.headers.get("user-agent", "")[:120],
             session=call.session,
-            address=recorded(call.client, settings.CLIENT_ADDRESSES, settings.SECRET_KEY),
+            address=recorded(
+                call.client, parts.settings.client_addresses, parts.settings.secret_key
+            ),
         )
         self.caller: Caller | None = None
         self.sample: BodySample | None = None
@@ -116,7 +115,7 @@ class Exchange:
     async def admitted(self, routed: RoutedRequest) -> UpstreamRequest:
         """The order for the first target that may be called. Raises ApiError."""
         self.record.route, self.record.alias = routed.route.steps, routed.route.alias
-        self.targets = Failover(self.gateway, routed, self.record)
+        self.targets = Failover(self.parts, routed, self.record)
         return await self.targets.advance()
 
     @property
@@ -131,9 +130,9 @@ class Exchange:
             return
         whole, tokens = QuotaUsage(), order.chat.prompt_tokens
         if issued.limits.quotas:
-            prices, targets = self.gateway.snapshot.prices, routed.route.targets
+            prices, targets = self.parts.snapshot.prices, routed.route.targets
             whole = budget.estimate(prices, targets, order.chat, routed.asked)
-        now, limiter = time.time(), self.gateway.limiter
+        now, limiter = self.parts.clocks.wall(), self.parts.limiter
         self.decision = await limiter.admit(issued.id, issued.limits, tokens, now, whole)
         if not self.decision.is_allowed:
             raise _over_limit(self.decision)
@@ -151,9 +150,9 @@ class Exchange:
         assert self._accepted is not None
         either: set[asyncio.Future[Any]] = {opening, self._accepted}
         first = asyncio.FIRST_COMPLETED
-        await asyncio.wait(either, timeout=settings.HEADERS_GRACE, return_when=first)
+        await asyncio.wait(either, timeout=self.parts.settings.headers_grace, return_when=first)
         if self._accepted.done() and not opening.done():
-            await asyncio.wait({opening}, timeout=settings.FIRST_CHUNK_GRACE)
+            await asyncio.wait({opening}, timeout=self.parts.settings.first_chunk_grace)
 
     async def open(self) -> OpenReply:
         return await self.opened(self.begin())
@@ -226,12 +225,12 @@ class Exchange:
             self.failed(machine.error)
             return
         if answer.calls_natively and self.order is not None:
-            self.gateway.learned.called_natively(self.order.target)
+            self.parts.learned.called_natively(self.order.target)
         self.record.stop_reason = machine.stop_reason
         self.record.status = self.record.status or 200
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.succeeded()
-        order, lessons = self.order, self.gateway.learned
+        order, lessons = self.order, self.parts.learned
         if order is not None:
             lessons.count(order.target, order.chat.learnt)
         if order is not None:
@@ -268,16 +267,16 @@ class Exchange:
         record.cost_nano_usd = self._cost()
         if self.sample is not None:
             record.sample = self.sample.document()
-        record.write(self.gateway.spool)
-        self.gateway.activity.finished(record)
+        record.write(self.parts.spool)
+        self.parts.activity.finished(record)
         if self.decision is not None and self.decision.reservation is not None:
             cost = usd(record.cost_nano_usd or 0)
             reservation, tokens = self.decision.reservation, record.tokens
-            await self.gateway.limiter.settle(reservation, tokens, cost, time.time())
+            await self.parts.limiter.settle(reservation, tokens, cost, self.parts.clocks.wall())
 
     def _cost(self) -> int | None:
         """At the price that is known, or as the backend reports it where its row prefers that."""
-        priced = self.gateway.snapshot.prices.cost(self.record)
+        priced = self.parts.snapshot.prices.cost(self.record)
         reported = self.record.reported_cost_nano_usd
         if reported is None:
             return priced

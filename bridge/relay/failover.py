@@ -17,9 +17,9 @@ from functools import partial
 from bridge.backends.health import Permit
 from bridge.ledger.record import Record
 from bridge.relay.attempt import Lessons, OpenReply, UpstreamRequest, open_answer
+from bridge.relay.parts import RelayParts
 from bridge.relay.prepare import RoutedRequest, clamped, forwarded_key, upstream_request
 from bridge.routing.resolve import Target
-from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError, Remedy
 from bridge.translation.facts import REFUSES
 
@@ -33,7 +33,7 @@ NOBODY_LEFT = "No backend of this route can be called"
 class Failover:
     """What is left of a route. `order` and `permit` are those of the target last tried."""
 
-    gateway: Gateway
+    parts: RelayParts
     routed: RoutedRequest
     record: Record
     order: UpstreamRequest | None = None
@@ -65,7 +65,7 @@ class Failover:
 
     def _put(self, target: Target) -> None:
         """Into its turn, or behind all others for now."""
-        health, name = self.gateway.health, self._rest_name(target)
+        health, name = self.parts.health, self._rest_name(target)
         reason, seconds = health.reason_to_defer(target.backend, name)
         if not reason or len(self.routed.route.targets) == 1:
             self._left.append(target)
@@ -91,14 +91,14 @@ class Failover:
         """What rests when this target has had enough: the model, for this caller alone where it
         was the caller's own key that was used up."""
         caller = self.routed.caller
-        own = forwarded_key(self.gateway, caller, target.backend)
+        own = forwarded_key(self.parts, caller, target.backend)
         return f"{target.model}\n{caller.fingerprint}" if own else target.model
 
     async def _take(self, target: Target) -> UpstreamRequest:
-        permit = self.gateway.health.admit(target.backend)
+        permit = self.parts.health.admit(target.backend)
         permit.rest_name = self._rest_name(target)
         try:
-            order = await upstream_request(self.gateway, self.routed, target)
+            order = await upstream_request(self.parts, self.routed, target)
         except BaseException:
             permit.abandoned()
             raise
@@ -115,12 +115,13 @@ class Failover:
             order, permit = self.order, self.permit
             try:
                 opened = await open_answer(
-                    self.gateway.upstream,
+                    self.parts.upstream,
+                    self.parts.settings,
                     order,
                     self.record,
                     accepted,
                     partial(self._mended, order.target),
-                    prefixes=self.gateway.prefixes,
+                    prefixes=self.parts.prefixes,
                     others_left=bool(self._left),
                 )
             except ApiError as error:
@@ -135,10 +136,10 @@ class Failover:
     async def _mended(self, target: Target, remedy: Remedy) -> UpstreamRequest:
         """The current order once more, as its refusal wants it."""
         before = self.order
-        order = await upstream_request(self.gateway, self.routed, target, remedy)
+        order = await upstream_request(self.parts, self.routed, target, remedy)
         self._placed(order)
         if before is not None and before.trial and before.trial.fact in remedy.facts:
-            self.gateway.learned.tried(before.trial, still_true=True)
+            self.parts.learned.tried(before.trial, still_true=True)
         return order
 
     def _placed(self, order: UpstreamRequest) -> None:
@@ -152,7 +153,7 @@ class Failover:
         """What the second try proved serves the next request."""
         for facts, sentence in lessons:
             self.record.refused += [fact.value for fact in facts if fact.what == REFUSES]
-            self.gateway.learned.learn(target, facts, sentence)
+            self.parts.learned.learn(target, facts, sentence)
 
     async def _go_on(self, order: UpstreamRequest, permit: Permit, error: ApiError) -> None:
         """To the next target. Raises the error that is the answer where there is none.

@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-
-from django.conf import settings
 
 from bridge.backends.client import did_not_answer
 from bridge.keys import authentication
@@ -26,10 +23,10 @@ from bridge.keys.authentication import Caller, KeyEndedError
 from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.exchange import Call, Exchange, Head
+from bridge.relay.parts import STARTING, RelayParts
 from bridge.relay.prepare import read, route_request, wait_for_lists
 from bridge.relay.pump import pump, to_bytes
 from bridge.routing import resolve
-from bridge.runtime.gateway import STARTING, Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import encode
 from bridge.translation.request.schema import MessagesRequest
@@ -52,14 +49,14 @@ STREAM_HEADERS = {
 Part = Head | bytes
 
 
-async def relay(gateway: Gateway, call: Call) -> AsyncGenerator[Part]:
+async def relay(parts: RelayParts, call: Call) -> AsyncGenerator[Part]:
     """Answer one POST /v1/messages: a head, then the body in pieces."""
-    exchange = Exchange(gateway, call)
-    gateway.exchanges.add(exchange)
+    exchange = Exchange(parts, call)
+    parts.exchanges.add(exchange)
     try:
-        async with aclosing(_road(exchange)) as parts:
-            async for part in parts:
-                yield part
+        async with aclosing(_road(exchange)) as pieces:
+            async for piece in pieces:
+                yield piece
     except ApiError as error:
         async for part in _refused(exchange, await _explained(exchange, error)):
             yield part
@@ -68,27 +65,27 @@ async def relay(gateway: Gateway, call: Call) -> AsyncGenerator[Part]:
         async for part in _refused(exchange, ApiError(500, INTERNAL)):
             yield part
     finally:
-        gateway.exchanges.discard(exchange)
+        parts.exchanges.discard(exchange)
         await exchange.settle()
 
 
 async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
-    gateway, call, record = exchange.gateway, exchange.call, exchange.record
+    parts, call, record = exchange.parts, exchange.call, exchange.record
     if call.fault is not None and call.fault.message == STARTING:
         raise call.fault  # it was waited for already
-    await gateway.ready()
-    _check_capacity(gateway)
+    await parts.ready()
+    _check_capacity(parts)
     caller = _authenticated(exchange)
     if call.fault is not None:
         raise call.fault
-    request = await read(call.body, gateway.limits)
+    request = await read(call.body, parts.limits)
     record.asked_model, record.streamed = request.model, request.stream
     authentication.check_model(caller, request.model)
-    await wait_for_lists(gateway, request.model, caller, call.session)
+    await wait_for_lists(parts, request.model, caller, call.session)
     routed = route_request(
-        gateway, request, caller, call.request_id, call.session, exchange.record.client
+        parts, request, caller, call.request_id, call.session, exchange.record.client
     )
-    route = budget.countable(routed.route, gateway.snapshot.prices, caller.issued, request.model)
+    route = budget.countable(routed.route, parts.snapshot.prices, caller.issued, request.model)
     routed = replace(routed, route=route)
     order = await exchange.admitted(routed)
     await exchange.counted_in(routed, order)
@@ -96,28 +93,30 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
         answer = _warmed_up(exchange, order, request)
     else:
         answer = _streamed(exchange, order) if request.stream else _plain(exchange)
-    async with aclosing(answer) as parts:
-        async for part in parts:
-            yield part
+    async with aclosing(answer) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 def _authenticated(exchange: Exchange) -> Caller:
     """Who calls, on record also when its key is good no more. Raises ApiError."""
-    gateway, call = exchange.gateway, exchange.call
-    snapshot = gateway.snapshot
+    parts, call = exchange.parts, exchange.call
+    snapshot = parts.snapshot
     try:
-        caller = authentication.identify(call.headers, snapshot.keys, gateway.keys, time.time())
+        caller = authentication.identify(
+            call.headers, snapshot.keys, parts.keys, parts.clocks.wall()
+        )
     except KeyEndedError as error:
         exchange.belongs_to(error.issued)
         raise
     exchange.identified(caller)
-    authentication.admit(caller, gateway.keys, snapshot.operator_key_in_use, call.address)
+    authentication.admit(caller, parts.keys, snapshot.operator_key_in_use, call.address)
     authentication.check_address(caller, call.client)
     return caller
 
 
-def _check_capacity(gateway: Gateway) -> None:
-    if 0 < settings.MAX_IN_FLIGHT < len(gateway.exchanges):
+def _check_capacity(parts: RelayParts) -> None:
+    if 0 < parts.settings.max_in_flight < len(parts.exchanges):
         raise ApiError(529, AT_CAPACITY, retry_after=1)
 
 
@@ -128,7 +127,7 @@ async def _plain(exchange: Exchange) -> AsyncGenerator[Part]:
         async with asyncio.timeout(timeout):
             opened = await exchange.open()
             folding = Fold()
-            async for batch in _collected(opened):
+            async for batch in _collected(opened, exchange.parts):
                 folding.feed(batch)
                 if exchange.sample is not None:
                     exchange.sample.add(batch)
@@ -143,16 +142,16 @@ async def _plain(exchange: Exchange) -> AsyncGenerator[Part]:
         yield part
 
 
-async def _collected(opened: OpenReply) -> AsyncGenerator[list[Event]]:
+async def _collected(opened: OpenReply, parts: RelayParts) -> AsyncGenerator[list[Event]]:
     """All events of an answer."""
     yield opened.events
-    async for batch in pump(opened):
+    async for batch in pump(opened, parts.settings, parts.clocks.steady):
         yield batch
 
 
 async def _streamed(exchange: Exchange, order: UpstreamRequest) -> AsyncGenerator[Part]:
     """Server-sent events. A failure before the first one is raised, for a reply with a status."""
-    opening = exchange.begin()
+    opening, parts = exchange.begin(), exchange.parts
     await exchange.grace(opening)
     early: list[Event] = []
     if opening.done():
@@ -162,13 +161,13 @@ async def _streamed(exchange: Exchange, order: UpstreamRequest) -> AsyncGenerato
     yield exchange.head(200, STREAM_HEADERS)
     if early:
         yield to_bytes(early)
-        async for ping in _pings_until(opening):
+        async for ping in _pings_until(opening, parts.settings.ping_interval):
             yield ping
     opened = await exchange.opened(opening)
     await _over(exchange, opened, opened.events)
     if shown := opened.events[len(early) :]:
         yield to_bytes(shown)
-    async with aclosing(pump(opened)) as batches:
+    async with aclosing(pump(opened, parts.settings, parts.clocks.steady)) as batches:
         async for batch in batches:
             await _over(exchange, opened, batch)
             yield to_bytes(batch)
@@ -183,10 +182,10 @@ async def _over(exchange: Exchange, opened: OpenReply, batch: list[Event]) -> No
         await exchange.account()
 
 
-async def _pings_until(opening: asyncio.Task[object]) -> AsyncGenerator[bytes]:
+async def _pings_until(opening: asyncio.Task[object], interval: float) -> AsyncGenerator[bytes]:
     """Pings, as long as the backend sends nothing."""
     while not opening.done():
-        await asyncio.wait({opening}, timeout=settings.PING_INTERVAL)
+        await asyncio.wait({opening}, timeout=interval)
         if not opening.done():
             yield to_bytes([])
 
@@ -220,9 +219,9 @@ async def _explained(exchange: Exchange, error: ApiError) -> ApiError:
     order = exchange.order
     if error.status != 404 or order is None or exchange.head_sent:
         return error
-    await exchange.gateway.discovery.recheck(order.target.backend, order.key)
+    await exchange.parts.discovery.recheck(order.target.backend, order.key)
     allows = partial(authentication.may_use, exchange.caller) if exchange.caller else None
-    return resolve.unknown_model(exchange.gateway.snapshot.routes, order.asked.model, allows)
+    return resolve.unknown_model(exchange.parts.snapshot.routes, order.asked.model, allows)
 
 
 async def _refused(exchange: Exchange, error: ApiError) -> AsyncGenerator[Part]:

@@ -9,16 +9,15 @@ import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 
-from django.conf import settings
-
 from bridge.ids import mint
 from bridge.keys import authentication
 from bridge.keys.authentication import Caller
+from bridge.process_settings import RelaySettings
 from bridge.relay import pdf
 from bridge.relay.attempt import UpstreamRequest
+from bridge.relay.parts import RelayParts
 from bridge.routing import resolve
 from bridge.routing.resolve import BackendConfig, Route, Target
-from bridge.runtime.gateway import Gateway
 from bridge.translation import facts as habits
 from bridge.translation.errors.api_error import ApiError, Remedy
 from bridge.translation.errors.from_backend import ErrorContext
@@ -61,23 +60,23 @@ async def read(body: bytes, limits: RequestLimits, *, counting: bool = False) ->
     return read_request(body, limits, counting=counting)
 
 
-def forwarded_key(gateway: Gateway, caller: Caller, backend: BackendConfig) -> str:
+def forwarded_key(parts: RelayParts, caller: Caller, backend: BackendConfig) -> str:
     """The caller's own key, where a request of theirs would send it to this backend; else ""."""
     try:
-        key, is_operators = authentication.credential(caller, backend, gateway.keys)
+        key, is_operators = authentication.credential(caller, backend, parts.keys)
     except ApiError:
         return ""
     return "" if is_operators else key
 
 
-async def wait_for_lists(gateway: Gateway, model: str, caller: Caller, session: str) -> None:
+async def wait_for_lists(parts: RelayParts, model: str, caller: Caller, session: str) -> None:
     """Let the model lists arrive that decide where this name leads."""
-    key_for = partial(forwarded_key, gateway, caller)
-    await gateway.discovery.prepare(model, session or caller.fingerprint, key_for)
+    key_for = partial(forwarded_key, parts, caller)
+    await parts.discovery.prepare(model, session or caller.fingerprint, key_for)
 
 
 def route_request(
-    gateway: Gateway,
+    parts: RelayParts,
     request: MessagesRequest,
     caller: Caller,
     request_id: str,
@@ -86,7 +85,7 @@ def route_request(
 ) -> RoutedRequest:
     """Find the route; `client` is the User-Agent. Raises ApiError: nothing has this name."""
     route = resolve.resolve(
-        gateway.snapshot.routes,
+        parts.snapshot.routes,
         request.model,
         session or caller.fingerprint,
         partial(authentication.may_use, caller),
@@ -97,29 +96,30 @@ def route_request(
 
 
 async def translate(
-    gateway: Gateway, routed: RoutedRequest, target: Target, facts: ModelFacts | None = None
+    parts: RelayParts, routed: RoutedRequest, target: Target, facts: ModelFacts | None = None
 ) -> ChatRequest:
     """What is sent to this target; `facts` are those of its model. Raises ApiError.
 
     Reading a PDF takes its time, and so does a large body: these are translated in a thread.
     """
-    known = gateway.learned.applied(target) if facts is None else facts
-    has_file = settings.PDF_TEXT_EXTRACTION and has_pdf(routed.request)
+    known = parts.learned.applied(target) if facts is None else facts
+    has_file = parts.settings.pdf_text_extraction and has_pdf(routed.request)
     if has_file or routed.request.size > LARGE:
-        return await asyncio.to_thread(_translate, gateway, routed.request, target, known)
-    return _translate(gateway, routed.request, target, known)
+        return await asyncio.to_thread(_translate, parts, routed.request, target, known)
+    return _translate(parts, routed.request, target, known)
 
 
 def _translate(
-    gateway: Gateway, request: MessagesRequest, target: Target, facts: ModelFacts
+    parts: RelayParts, request: MessagesRequest, target: Target, facts: ModelFacts
 ) -> ChatRequest:
+    settings = parts.settings
     options = TranslationOptions(
-        settings.IMAGES_ON_TEXT_MODEL,
-        settings.STRICT_TOOL_PAIRING,
-        settings.SERVER_TOOLS,
-        resolve.tool_names(gateway.snapshot.routes, target.model),
-        gateway.learned.bytes_per_token(target),
-        pdf.text_of if settings.PDF_TEXT_EXTRACTION else None,
+        settings.images_on_text_model,
+        settings.strict_tool_pairing,
+        settings.server_tools,
+        resolve.tool_names(parts.snapshot.routes, target.model),
+        parts.learned.bytes_per_token(target),
+        pdf.text_of if settings.pdf_text_extraction else None,
     )
     profile = for_model(family_of(facts, target), target.model)
     return to_chat(request, target.model, profile, facts, options)
@@ -134,26 +134,26 @@ def family_of(facts: ModelFacts, target: Target) -> Profile:
 
 
 async def upstream_request(
-    gateway: Gateway, routed: RoutedRequest, target: Target, remedy: Remedy = NO_REMEDY
+    parts: RelayParts, routed: RoutedRequest, target: Target, remedy: Remedy = NO_REMEDY
 ) -> UpstreamRequest:
     """The order for one target, with the changes that a refusal made necessary. ApiError."""
-    facts = gateway.learned.applied(target, remedy.facts)
-    chat = await translate(gateway, routed, target, facts)
-    trial = None if remedy.facts else gateway.learned.trial(target, chat.learnt)
+    facts = parts.learned.applied(target, remedy.facts)
+    chat = await translate(parts, routed, target, facts)
+    trial = None if remedy.facts else parts.learned.trial(target, chat.learnt)
     if trial is not None:
         facts = replace(facts, learnt=facts.learnt - {trial.fact})
-        chat = await translate(gateway, routed, target, facts)
+        chat = await translate(parts, routed, target, facts)
     if remedy.max_tokens is not None:
         chat = chat.with_max_tokens(remedy.max_tokens)
-    order = _order(gateway, routed, target, chat, facts)
+    order = _order(parts, routed, target, chat, facts)
     return replace(order, trial=trial) if trial else order
 
 
 def _order(
-    gateway: Gateway, routed: RoutedRequest, target: Target, chat: ChatRequest, facts: ModelFacts
+    parts: RelayParts, routed: RoutedRequest, target: Target, chat: ChatRequest, facts: ModelFacts
 ) -> UpstreamRequest:
     request = routed.request
-    key, operators = authentication.credential(routed.caller, target.backend, gateway.keys)
+    key, operators = authentication.credential(routed.caller, target.backend, parts.keys)
     asked = ErrorContext(
         model=request.model,
         prompt_tokens=chat.prompt_tokens,
@@ -162,13 +162,13 @@ def _order(
         operator_key=operators,
         added=chat.added,
         sent=chat.body,
-        images_may_go=settings.IMAGES_ON_TEXT_MODEL != "error",
+        images_may_go=parts.settings.images_on_text_model != "error",
         may_stop_thinking=chat.may_stop_thinking,
         can_narrow=chat.can_narrow,
         secrets=(key, target.backend.host),
     )
     conversation = (routed.caller.fingerprint, routed.session, target.backend.name, target.model)
-    terms = _terms(routed, target, chat, facts)
+    terms = _terms(parts.settings, routed, target, chat, facts)
     profile = for_model(family_of(facts, target), target.model)
     return UpstreamRequest(
         target=target,
@@ -189,7 +189,9 @@ def clamped(asked: int, chat: ChatRequest) -> list[str]:
     return [f"max_tokens {asked} to {sent}"] if sent < asked else []
 
 
-def _written_calls(target: Target, chat: ChatRequest, facts: ModelFacts) -> dict[str, JSON]:
+def _written_calls(
+    settings: RelaySettings, target: Target, chat: ChatRequest, facts: ModelFacts
+) -> dict[str, JSON]:
     """The tools whose calls may stand in the answer's text, with their schemas.
 
     None where a quoted call could be taken for one: where no tool may be called, and where the
@@ -199,7 +201,7 @@ def _written_calls(target: Target, chat: ChatRequest, facts: ModelFacts) -> dict
     allowed = facts.written_calls
     if allowed is None:
         native = facts.calls_natively or parses_calls(profile, facts)
-        allowed = settings.TEXT_TOOL_CALLS and not native
+        allowed = settings.text_tool_calls and not native
     if not allowed or chat.body.get("tool_choice") == "none":
         return {}
     functions = (tool["function"] for tool in chat.body.get("tools", ()))
@@ -207,7 +209,11 @@ def _written_calls(target: Target, chat: ChatRequest, facts: ModelFacts) -> dict
 
 
 def _terms(
-    routed: RoutedRequest, target: Target, chat: ChatRequest, facts: ModelFacts
+    settings: RelaySettings,
+    routed: RoutedRequest,
+    target: Target,
+    chat: ChatRequest,
+    facts: ModelFacts,
 ) -> StreamOptions:
     request = routed.request
     return StreamOptions(
@@ -222,12 +228,12 @@ def _terms(
         gateway_stops=chat.stops,
         prefill=chat.prefill,
         inline_thinking=inline_thinking(target.facts),
-        written_calls=_written_calls(target, chat, facts),
+        written_calls=_written_calls(settings, target, chat, facts),
         one_call=chat.one_call,
         input_estimate=chat.prompt_tokens,
         max_tokens=request.max_tokens,
         sent_max_tokens=chat.max_tokens,
         context=target.facts.context or 0,
-        omit_thinking=settings.HONOUR_THINKING_DISPLAY and thinking.display(request) == "omitted",
+        omit_thinking=settings.honour_thinking_display and thinking.display(request) == "omitted",
         context_management=request.body.get("context_management") is not None,
     )

@@ -1,4 +1,4 @@
-"""The running stream: backend bytes in, frames out, and the three clocks that watch over it.
+"""The running stream: backend bytes in, frames out, and the three timers that watch over it.
 
 PING_INTERVAL   nothing was written to the client: send a ping, or something in between cuts
 idle            nothing came from the backend, not even a comment: the stream fails, unless the
@@ -8,13 +8,12 @@ FINISH_GRACE    the backend named its reason to stop and then sent nothing that 
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
-
-from django.conf import settings
+from dataclasses import dataclass
 
 from bridge.backends.client import did_not_answer
+from bridge.clocks import Clock
+from bridge.process_settings import RelaySettings
 from bridge.relay.attempt import OpenReply, taken
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.events import PING, Event, frames
@@ -24,13 +23,21 @@ TAIL_SECONDS = 0.02
 
 
 @dataclass(slots=True)
-class Clocks:
-    """When something was last heard and written. Seconds of the monotonic clock."""
+class StreamTimers:
+    """When something was last received and written, in seconds of `clock`; the three intervals."""
 
     idle: float
-    written: float = field(default_factory=time.monotonic)
-    heard: float = field(default_factory=time.monotonic)
+    ping_interval: float
+    finish_grace: float
+    clock: Clock
+    written: float
+    received: float
     finishing: float | None = None
+
+    @classmethod
+    def start(cls, idle: float, settings: RelaySettings, clock: Clock) -> StreamTimers:
+        now = clock()
+        return cls(idle, settings.ping_interval, settings.finish_grace, clock, now, now)
 
     def note(self, finishing: bool, now: float) -> None:
         """Start the grace with the reason to stop; stop it when more content came after all."""
@@ -40,47 +47,52 @@ class Clocks:
             self.finishing = now
 
     def patience(self, now: float) -> float:
-        """Seconds until one of the clocks strikes."""
-        strikes = [self.written + settings.PING_INTERVAL, self.heard + self.idle]
+        """Seconds until one of the timers expires."""
+        ends = [self.written + self.ping_interval, self.received + self.idle]
         if self.finishing is not None:
-            strikes.append(self.finishing + settings.FINISH_GRACE)
-        return max(0.0, min(strikes) - now)
+            ends.append(self.finishing + self.finish_grace)
+        return max(0.0, min(ends) - now)
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether the backend named its reason to stop too long ago."""
+        return self.finishing is not None and now - self.finishing >= self.finish_grace
 
 
-async def pump(opened: OpenReply) -> AsyncGenerator[list[Event]]:
+async def pump(
+    opened: OpenReply, settings: RelaySettings, clock: Clock
+) -> AsyncGenerator[list[Event]]:
     """What the answer brings, as it comes; an empty list means that a ping is due."""
-    clocks, answer = Clocks(opened.idle), opened.answer
-    clocks.note(answer.finishing, time.monotonic())
+    timers, answer = StreamTimers.start(opened.idle, settings, clock), opened.answer
+    timers.note(answer.finishing, clock())
     while not answer.over:
-        events = await _next(opened, clocks)
-        now = time.monotonic()
+        events = await _next(opened, timers)
+        now = clock()
         if events:
-            clocks.written = now
+            timers.written = now
             yield events
-        elif now - clocks.written >= settings.PING_INTERVAL:
-            clocks.written = now
+        elif now - timers.written >= timers.ping_interval:
+            timers.written = now
             yield []
-        clocks.note(answer.finishing, now)
+        timers.note(answer.finishing, now)
     if not answer.stopped:
         await _drain(opened)
 
 
-async def _next(opened: OpenReply, clocks: Clocks) -> list[Event]:
-    """One step: bytes taken, or a clock that struck."""
+async def _next(opened: OpenReply, timers: StreamTimers) -> list[Event]:
+    """One step: bytes taken, or a timer that expired."""
     answer = opened.answer
     try:
-        data = await opened.read_ahead.take(clocks.patience(time.monotonic()))
+        data = await opened.read_ahead.take(timers.patience(timers.clock()))
     except ApiError as error:
         # Cut after the reason to stop was named: nothing is missing but the usage.
         return await taken(answer.last_steps()) if answer.finishing else answer.fail(error)
-    now = time.monotonic()
+    now = timers.clock()
     if data:
-        clocks.heard = now
+        timers.received = now
         events = await taken(answer.steps(data))
         return events + await taken(answer.last_steps()) if answer.complete else events
-    overdue = clocks.finishing is not None and now - clocks.finishing >= settings.FINISH_GRACE
-    is_silent = now - clocks.heard >= opened.idle
-    if data == b"" or overdue or (is_silent and answer.finishing):
+    is_silent = now - timers.received >= opened.idle
+    if data == b"" or timers.is_overdue(now) or (is_silent and answer.finishing):
         return await taken(answer.last_steps())
     if is_silent:
         return answer.fail(did_not_answer(opened.idle))

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.clocks import Clock
 from bridge.translation.errors.redaction import redact
 
 logger = logging.getLogger(__name__)
@@ -43,9 +44,10 @@ class Trouble:
 
 
 class Background:
-    """The background work of one process. Create it inside the running event loop."""
+    """The background work of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
         self._troubles: dict[str, Trouble] = {}
         self._kept: set[asyncio.Task[None]] = set()
         self._errands: set[asyncio.Task[None]] = set()
@@ -60,7 +62,7 @@ class Background:
 
     def troubles(self) -> list[Trouble]:
         """The work that failed lately."""
-        since = time.monotonic() - WELL_AFTER
+        since = self._clock() - WELL_AFTER
         return [trouble for trouble in self._troubles.values() if trouble.at > since]
 
     async def aclose(self) -> None:
@@ -90,7 +92,7 @@ class Background:
         logger.error("background work %r failed", name, exc_info=error)
         before = {trouble.name: trouble.failures for trouble in self.troubles()}
         failures = before.get(name, 0) + 1
-        self._troubles[name] = Trouble(name, failures, _words(error), time.monotonic())
+        self._troubles[name] = Trouble(name, failures, _words(error), self._clock())
 
     def _pause(self, name: str) -> float:
         failures: int = self._troubles[name].failures

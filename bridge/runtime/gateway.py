@@ -1,20 +1,20 @@
-"""The parts of one process, made once on the running loop and closed together.
+"""The gateway of one process: its parts, and the work beside requests.
 
-Everything a request needs hangs here: the configuration's snapshot, the client, the health of the
-backends. Background work (keeping the snapshot current, discovery) starts and ends with it.
+The constructor only puts the parts together. `async with` starts the background work (keeping the
+snapshot current, discovery, the ledger) and ends with every part closed.
+
+    async with Gateway(process_settings.read()) as gateway:
+        ...
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
-
-from django.conf import settings
+from typing import Any, Self
 
 from bridge.backends.breaker_sync import BreakerRows
 from bridge.backends.client import BackendClient
@@ -23,6 +23,7 @@ from bridge.backends.health import Health
 from bridge.backends.learned import LearnedFacts
 from bridge.backends.learned_rows import LearnedRows
 from bridge.backends.prefix_cache import Prefixes
+from bridge.clocks import Clocks
 from bridge.cluster import announcements
 from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
@@ -33,10 +34,11 @@ from bridge.ledger.spending import used
 from bridge.ledger.spool import Spool
 from bridge.ledger.totals import TotalsReader
 from bridge.ledger.writer import Ledger, aside
-from bridge.live.messages import Running
 from bridge.live.processes import ProcessRegistry
 from bridge.live.publisher import ActivityPublisher
 from bridge.places import Places
+from bridge.process_settings import BodySettings, KeySettings, ProcessSettings
+from bridge.relay.parts import STARTING, ActiveRequest, RelayParts
 from bridge.runtime import sessions
 from bridge.runtime.background import Background
 from bridge.translation.errors.api_error import ApiError
@@ -44,7 +46,6 @@ from bridge.translation.request.schema import RequestLimits
 
 logger = logging.getLogger(__name__)
 
-STARTING = "Gateway is starting: its configuration is not loaded yet"
 START_SECONDS = 5
 INHERIT_SECONDS = 3.0
 """How long budgets wait for what a killed process had not put into the ledger yet."""
@@ -54,59 +55,79 @@ COUNTING_BYTES = 64 * 1024 * 1024
 """Requests to count_tokens that are worked on, and that wait, with their bodies' bytes."""
 DRAIN_TICK = 0.1
 LAST_WORDS = 2.0
-"""Seconds that interrupted requests get to say that they were."""
+"""Time for interrupted requests to send their error event, in seconds."""
 CLOSE_SECONDS = 6.0
 """Longest that one part may take to close; more than each part gives itself."""
 
 
-class Stoppable(Protocol):
-    """A request under way, as far as a shutdown is concerned, and those who watch."""
-
-    def interrupt(self) -> None: ...
-
-    def seen(self) -> Running: ...
-
-
 class Gateway:
-    """One process's gateway. Create it inside the running event loop."""
+    """One process's gateway; start it inside the running event loop.
 
-    def __init__(self) -> None:
+    `relay` has the parts that a request works with.
+    """
+
+    def __init__(self, settings: ProcessSettings, clocks: Clocks | None = None) -> None:
+        clocks = clocks or Clocks()
+        self.settings = settings
+        self._clocks = clocks
         self.store = SnapshotStore()
-        self.upstream = BackendClient(settings.BACKEND_CONNECT_TIMEOUT)
-        self.health = Health(
-            settings.BREAKER_FAILURES,
-            settings.BREAKER_SECONDS,
-            rest_max=settings.RATE_LIMIT_REST_MAX,
-        )
-        self.breakers = BreakerRows(self.health, self.store)
-        self.discovery = Discovery(self.upstream, self.health, self.store)
-        self.limits = RequestLimits(
-            settings.MAX_MESSAGES, settings.MAX_CONTENT_BYTES, settings.MAX_JSON_DEPTH
-        )
-        self.keys = KeyPolicy(
-            settings.CHUTES_AUTH_STYLE,
-            settings.REQUIRE_GATEWAY_KEY,
-            is_loopback(settings.HOST),
-            fingerprint_key(settings.SECRET_KEY),
-        )
-        self.spool = Spool(settings.DATA_DIR / "spool", settings.SPOOL_MAX_BYTES)
-        self.ledger = Ledger(self.spool, settings.USAGE_RETENTION_DAYS)
-        self.totals = TotalsReader()
-        self.limiter = Limiter(used)
-        self.limiter.is_alone = settings.WORKERS <= 1
         self.store.prepare = self._prepare
+        self.upstream = BackendClient(settings.backends.backend_connect_timeout)
+        self.health = Health(
+            settings.backends.breaker_failures,
+            settings.backends.breaker_seconds,
+            clock=clocks.steady,
+            rest_max=settings.backends.rate_limit_rest_max,
+        )
+        self.breakers = BreakerRows(self.health, self.store, clocks.wall)
+        self.discovery = Discovery(
+            self.upstream, self.health, self.store, settings.backends, clocks.steady
+        )
+        self.limits = _request_limits(settings.bodies)
+        self.keys = _key_policy(settings.keys)
+        folder = settings.ledger.data_dir / "spool"
+        self.spool = Spool(folder, settings.ledger.spool_max_bytes)
+        self.ledger = Ledger(self.spool, settings.ledger.usage_retention_days)
+        self.totals = TotalsReader()
+        self.limiter = Limiter(used, with_redis=bool(settings.redis_url))
+        self.limiter.is_alone = settings.workers <= 1
         self.processes = ProcessRegistry(
             lambda: self.limiter.state.problem, self._count_processes, self.troubles
         )
         self.learned = LearnedFacts()
         self.learned_rows = LearnedRows(self.learned, self.store)
-        self.prefixes = Prefixes()
-        self.counting = Places(COUNTING_AT_ONCE, COUNTING_WAITING, COUNTING_BYTES)
-        self._primed = asyncio.Event()
+        self.primed = asyncio.Event()
+        """Set when the limiter knows what keys with a quota have used."""
         self.is_draining = False
-        self.exchanges: set[Stoppable] = set()
+        self.exchanges: set[ActiveRequest] = set()
         self.activity = ActivityPublisher(self.exchanges, self.ledger)
-        self.background = Background()
+        self.background = Background(clocks.steady)
+        self.relay = self._relay_parts()
+
+    def _relay_parts(self) -> RelayParts:
+        return RelayParts(
+            settings=self.settings.relay,
+            clocks=self._clocks,
+            limits=self.limits,
+            keys=self.keys,
+            store=self.store,
+            upstream=self.upstream,
+            health=self.health,
+            discovery=self.discovery,
+            learned=self.learned,
+            prefixes=Prefixes(),
+            limiter=self.limiter,
+            spool=self.spool,
+            counting=Places(COUNTING_AT_ONCE, COUNTING_WAITING, COUNTING_BYTES),
+            activity=self.activity,
+            ready=self.ready,
+            exchanges=self.exchanges,
+        )
+
+    # --- start and end ---
+
+    def start(self) -> None:
+        """Start the background work. Call it once, and `aclose` in the end."""
         for work, name in (
             (self.store.keep_current, "snapshot"),
             (self.breakers.run, "breakers"),
@@ -115,11 +136,18 @@ class Gateway:
             (self._count, "counters"),
             (self.processes.run, "processes"),
             (self.discovery.run, "discovery"),
-            (partial(announcements.listen, self._stir), "announcements"),
+            (partial(announcements.listen, self._wake), "announcements"),
             (self.activity.run, "pulse"),
             (sessions.keep_cleared, "sessions"),
         ):
             self.background.keep(work, name)
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def troubles(self) -> list[str]:
         """What operators should know of this process, one sentence each."""
@@ -138,27 +166,27 @@ class Gateway:
             with suppress(TimeoutError):
                 async with asyncio.timeout(INHERIT_SECONDS):
                     await self.ledger.has_inherited.wait()
-        await self.limiter.prime(limits, time.time())
-        self._primed.set()
+        await self.limiter.prime(limits, self._clocks.wall())
+        self.primed.set()
         await self.limiter.run()
 
-    async def _prepare(self, found: Snapshot) -> None:
+    async def _prepare(self, snapshot: Snapshot) -> None:
         """A quota that is new, or for another period, counts what was used before its first
         request."""
-        limits = _limits(found)
+        limits = _limits(snapshot)
         self.limiter.follow(limits)
-        unknown = self.limiter.unknown(limits) if self._primed.is_set() else {}
+        unknown = self.limiter.unknown(limits) if self.primed.is_set() else {}
         if not unknown:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(INHERIT_SECONDS):
                 await self.ledger.advance()
-                await self.limiter.prime(unknown, time.time())
+                await self.limiter.prime(unknown, self._clocks.wall())
 
     def _count_processes(self, others: int) -> None:
-        self.limiter.is_alone = settings.WORKERS <= 1 and not others
+        self.limiter.is_alone = self.settings.workers <= 1 and not others
 
-    def _stir(self) -> None:
+    def _wake(self) -> None:
         """Another process, or a page of this one, changed something."""
         self.store.wake()
         self.breakers.wake()
@@ -169,12 +197,12 @@ class Gateway:
 
     async def ready(self) -> None:
         """Wait for the configuration, which is there after the first moments of a process."""
-        if self.store.is_loaded and self._primed.is_set():
+        if self.store.is_loaded and self.primed.is_set():
             return
         try:
             async with asyncio.timeout(START_SECONDS):
                 await self.store.loaded()
-                await self._primed.wait()
+                await self.primed.wait()
         except TimeoutError:
             raise ApiError(529, STARTING, retry_after=START_SECONDS) from None
 
@@ -216,6 +244,19 @@ class Gateway:
             await _closed(part, name)
 
 
+def _request_limits(bodies: BodySettings) -> RequestLimits:
+    return RequestLimits(bodies.max_messages, bodies.max_content_bytes, bodies.max_json_depth)
+
+
+def _key_policy(keys: KeySettings) -> KeyPolicy:
+    return KeyPolicy(
+        keys.chutes_auth_style,
+        keys.require_gateway_key,
+        is_loopback(keys.host),
+        fingerprint_key(keys.secret_key),
+    )
+
+
 def _limits(snapshot: Snapshot) -> dict[int, Limits]:
     return {key.id: key.limits for key in snapshot.keys.values() if not key.limits.is_empty}
 
@@ -230,19 +271,35 @@ async def _closed(part: Coroutine[Any, Any, None], name: str) -> None:
         logger.exception("the %s could not be closed", name)
 
 
-_gateways: dict[asyncio.AbstractEventLoop, Gateway] = {}
+_running: dict[asyncio.AbstractEventLoop, Gateway] = {}
+
+
+def start(settings: ProcessSettings) -> Gateway:
+    """Start the gateway of the running loop. The server does so once, before its first request."""
+    loop = asyncio.get_running_loop()
+    if loop in _running:
+        raise RuntimeError("The gateway of this event loop runs already.")
+    gateway = Gateway(settings)
+    gateway.start()
+    _running[loop] = gateway
+    return gateway
+
+
+def running() -> Gateway | None:
+    """The gateway of the running loop; None outside a server."""
+    return _running.get(asyncio.get_running_loop())
 
 
 def current() -> Gateway:
-    """The gateway of the running loop, started by the first who asks."""
-    loop = asyncio.get_running_loop()
-    if loop not in _gateways:
-        _gateways[loop] = Gateway()
-    return _gateways[loop]
+    """The gateway of the running loop. RuntimeError outside a server: nothing is started here."""
+    gateway = running()
+    if gateway is None:
+        raise RuntimeError("No gateway runs in this event loop.")
+    return gateway
 
 
 async def close() -> None:
     """Close the running loop's gateway, if there is one."""
-    gateway = _gateways.pop(asyncio.get_running_loop(), None)
+    gateway = _running.pop(asyncio.get_running_loop(), None)
     if gateway is not None:
         await gateway.aclose()

@@ -8,20 +8,15 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from bridge.backends import breaker_sync, discovery
-from bridge.backends.breaker_sync import BreakerRows
+from bridge import process_settings
 from bridge.backends.client import BackendClient
-from bridge.backends.learned_rows import LearnedRows
 from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.ledger.record import Record
 from bridge.ledger.spool import Spool
-from bridge.ledger.writer import Ledger
-from bridge.live.processes import ProcessRegistry
 from bridge.models import Backend as Row
 from bridge.relay import attempt
 from bridge.routing.resolve import BackendConfig, Routes
-from bridge.runtime import sessions
 from bridge.runtime.gateway import Gateway
 from tests.bridge.found import Found
 from tests.bridge.history import forget
@@ -57,11 +52,9 @@ def nothing_in_the_environment(settings: Any) -> Any:
 
 
 @pytest.fixture
-def schedule(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def schedule() -> Clock:
     """The clock of discovery."""
-    clock = Clock()
-    monkeypatch.setattr(discovery, "time", clock)
-    return clock
+    return Clock()
 
 
 @pytest.fixture
@@ -85,29 +78,15 @@ async def found(
 async def engine(
     main: BackendConfig, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
 ) -> AsyncIterator[Gateway]:
-    """A gateway without rows and background work, in front of the scriptable backend."""
-
-    async def nothing(*_: object) -> None:
-        return None
-
-    monkeypatch.setattr(SnapshotStore, "keep_current", nothing)
-    monkeypatch.setattr(discovery.Discovery, "run", nothing)
-    monkeypatch.setattr(BreakerRows, "run", nothing)
-    monkeypatch.setattr(ProcessRegistry, "run", nothing)
-    monkeypatch.setattr(ProcessRegistry, "aclose", nothing)
-    monkeypatch.setattr(LearnedRows, "run", nothing)
-    monkeypatch.setattr(Ledger, "run", nothing)
-    monkeypatch.setattr(Gateway, "_count", nothing)
-    monkeypatch.setattr(Ledger, "aclose", nothing)
-    monkeypatch.setattr(sessions, "keep_cleared", nothing)
+    """A gateway that is not started, in front of the scriptable backend: no rows, no work."""
     settings.DATA_DIR = tmp_path
     monkeypatch.setattr(attempt, "PAUSE_RANGE", (0.0, 0.0))
-    engine = Gateway()
-    engine.store.current = Snapshot(1, Routes((replace(main, models=facts(ALPHA, BETA)),)))
-    engine.store._loaded.set()
-    engine._primed.set()
+    engine = Gateway(process_settings.read())
+    engine.store.use(Snapshot(1, Routes((replace(main, models=facts(ALPHA, BETA)),))))
+    engine.primed.set()
     yield engine
-    await engine.aclose()
+    await engine.upstream.aclose()
+    engine.spool.close()
 
 
 @pytest.fixture
@@ -136,11 +115,9 @@ def records(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
 
 
 @pytest.fixture
-def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
+def wall() -> Wall:
     """The wall clock of the breakers' rows."""
-    wall = Wall()
-    monkeypatch.setattr(breaker_sync, "timezone", wall)
-    return wall
+    return Wall()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Discovery over one real backend, under a clock that stands still until it is moved."""
 
+from bridge import process_settings
 from bridge.backends.client import BackendClient
 from bridge.backends.discovery import Discovery
 from bridge.backends.health import Health
@@ -15,7 +16,9 @@ class Found:
     def __init__(self, upstream: BackendClient, store: SnapshotStore, clock: Clock) -> None:
         self.store, self.clock = store, clock
         self.health = Health(5, 30.0, clock)
-        self.discovery = Discovery(upstream, self.health, store)
+        self.discovery = Discovery(
+            upstream, self.health, store, process_settings.read().backends, clock
+        )
 
     @property
     def backend(self) -> BackendConfig:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bridge import process_settings
 from bridge.backends.client import BackendClient
+from bridge.process_settings import RelaySettings
 from bridge.relay.attempt import Mend, UpstreamRequest
 from bridge.routing.resolve import BackendConfig, Target
 from bridge.translation.errors.api_error import Remedy
@@ -65,6 +67,11 @@ def a_request(**fields: Any) -> MessagesRequest:
         "messages": [{"role": "user", "content": "x"}],
     }
     return read_request(json.dumps(body | fields).encode(), RequestLimits())
+
+
+def relay_settings(**changes: Any) -> RelaySettings:
+    """The settings of the relay at their defaults, but for these."""
+    return replace(process_settings.read().relay, **changes)
 
 
 def options(**fields: Any) -> StreamOptions:

@@ -27,23 +27,22 @@ class Wall:
     def __init__(self) -> None:
         self.moment = datetime(2030, 1, 1, tzinfo=timezone.get_default_timezone())
 
-    def now(self) -> datetime:
-        return self.moment
+    def __call__(self) -> float:
+        return self.moment.timestamp()
 
 
 class Process:
     """One process as far as its breakers are concerned."""
 
-    def __init__(self, clock: Clock, *backends: BackendConfig) -> None:
+    def __init__(self, clock: Clock, wall: Wall, *backends: BackendConfig) -> None:
         self.health = Health(5, 30.0, clock)
         self.store = SnapshotStore()
         self.know(*backends)
-        self.store._loaded.set()
-        self.rows = BreakerRows(self.health, self.store)
+        self.rows = BreakerRows(self.health, self.store, wall)
 
     def know(self, *backends: BackendConfig) -> None:
         """The configuration that this process has read last."""
-        self.store.current = Snapshot(1, Routes(backends))
+        self.store.use(Snapshot(1, Routes(backends)))
         self.backend = backends[0]
 
     def fail(self, times: int, message: str = "Could not reach the backend") -> None:
@@ -76,7 +75,7 @@ class Both:
 
     def __init__(self, wall: Wall, *backends: BackendConfig) -> None:
         self._wall, self._clocks = wall, (Clock(50.0), Clock(90_000.0))
-        self.one, self.two = (Process(clock, *backends) for clock in self._clocks)
+        self.one, self.two = (Process(clock, wall, *backends) for clock in self._clocks)
 
     def advance(self, seconds: float) -> None:
         self._wall.moment += timedelta(seconds=seconds)

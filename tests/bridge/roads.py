@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.backends.breaker import Breaker
@@ -55,7 +55,7 @@ def call(raw: bytes | None = None, headers: dict[str, str] | None = None, **fiel
 
 async def begin(engine: Gateway, asked: Call) -> tuple[Head, AsyncGenerator[Head | bytes]]:
     """The head of a reply, and the rest of it. The caller closes it."""
-    parts = relay(engine, asked)
+    parts = relay(engine.relay, asked)
     head = await anext(parts)
     assert isinstance(head, Head)
     return head, parts
@@ -80,6 +80,11 @@ async def answer_to(engine: Gateway, asked: Call) -> Answer:
 
 async def send(engine: Gateway, **fields: Any) -> Answer:
     return await answer_to(engine, call(**fields))
+
+
+def configure(engine: Gateway, **changes: Any) -> None:
+    """Other settings of the relay, from the next request on."""
+    engine.relay.settings = replace(engine.relay.settings, **changes)
 
 
 def breaker(engine: Gateway) -> Breaker:

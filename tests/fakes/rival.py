@@ -66,7 +66,7 @@ async def rush() -> dict[int, int]:
     from bridge.keys.limiter import Limiter
 
     redis_limiter.PATIENCE_SECONDS = PATIENCE_SECONDS
-    limiter = Limiter(nothing_used)
+    limiter = Limiter(nothing_used, with_redis=True)
     let_in = {}
     for key_id, limits in RUSHED.items():
         now = time.time()
@@ -82,7 +82,7 @@ async def hold() -> None:
     from bridge.keys.limiter import Limiter
 
     redis_limiter.PATIENCE_SECONDS = PATIENCE_SECONDS
-    limiter = Limiter(nothing_used, LEASE_SECONDS)
+    limiter = Limiter(nothing_used, LEASE_SECONDS, with_redis=True)
     verdict = await limiter.admit(HELD, PLACES, 0, time.time())
     print("holds" if verdict.is_allowed else "was refused")
     await limiter.run()

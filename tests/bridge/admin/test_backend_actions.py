@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from bridge.admin.backend_actions import ActionResult
 from bridge.backends.client import BackendClient
 from bridge.configuration import snapshot
 from bridge.models import Backend, DiscoveredModel
-from bridge.runtime import gateway
+from bridge.runtime.gateway import Gateway
 from tests.bridge.found import Found, reads
 from tests.bridge.ports import closed_port
 from tests.bridge.rows import an_alias
@@ -26,7 +27,7 @@ from tests.fakes.backend import FakeBackend
 async def row(found: Found, upstream: BackendClient, monkeypatch: pytest.MonkeyPatch) -> Backend:
     """The backend row, in a process whose gateway has been asked nothing yet."""
     parts = SimpleNamespace(discovery=found.discovery, upstream=upstream)
-    monkeypatch.setattr(gateway, "current", lambda: parts)
+    monkeypatch.setattr(backend_actions, "running", lambda: parts)
     return await Backend.objects.aget()
 
 
@@ -118,3 +119,21 @@ async def test_key_that_cannot_be_read_stops_both_buttons(
     assert await tried(row) == wanted
     assert [await sync_to_async(backend_actions.refresh_models)(row)] == wanted
     assert backend.requests == []
+
+
+async def test_click_outside_the_server_builds_no_gateway(
+    found: Found, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A management shell has no gateway: the click gets a client of its own, and no background
+    work starts."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a second gateway")
+
+    monkeypatch.setattr(Gateway, "__init__", refuse)
+    row = await Backend.objects.aget()
+    tasks = asyncio.all_tasks()
+    listed, answer = await tried(row)
+    assert (listed.well, answer.well) == (True, True)
+    assert asyncio.all_tasks() == tasks
+    assert await DiscoveredModel.objects.acount() == 5

@@ -23,6 +23,7 @@ from bridge.runtime.gateway import Gateway
 from tests.bridge.api.test_endpoints import Connection
 from tests.bridge.making import BETA
 from tests.bridge.pairs import change
+from tests.bridge.roads import configure
 from tests.fakes.backend import ALPHA
 from tests.fakes.client import ask
 
@@ -124,10 +125,10 @@ async def test_forwarded_address_counts_behind_a_trusted_front_only(
 
 @pytest.mark.parametrize(("how", "kept"), [("off", ""), ("whole", "192.0.2.1"), ("hashed", None)])
 async def test_address_is_on_the_record_as_the_setting_says(
-    how: str, kept: str | None, settings: Any, records: list[Record]
+    how: str, kept: str | None, engine: Gateway, records: list[Record]
 ) -> None:
     """Ours: operators, client's address on the record."""
-    settings.CLIENT_ADDRESSES = how
+    configure(engine, client_addresses=how)
     await asked(GOOD)
     (record,) = records
     if kept is not None:
@@ -183,9 +184,9 @@ async def counted(key: str = GOOD, content: str = "hi") -> Connection:
 
 
 @pytest.mark.parametrize("key", [GOOD, "cpk_forwarded"])
-async def test_counting_has_a_limit_of_its_own_for_each_key(key: str, settings: Any) -> None:
+async def test_counting_has_a_limit_of_its_own_for_each_key(key: str, engine: Gateway) -> None:
     """Ours: attack, count_tokens. Requests for answers are not counted with it."""
-    settings.COUNT_TOKENS_RPM = 2
+    configure(engine, count_tokens_rpm=2)
     statuses = [(await counted(key)).status for _ in range(3)]
     assert statuses == [200, 200, 429]
     refused = await counted(key)
@@ -195,39 +196,39 @@ async def test_counting_has_a_limit_of_its_own_for_each_key(key: str, settings: 
     assert (await asked(key)).status == 200
 
 
-async def test_counting_without_a_limit(settings: Any) -> None:
-    settings.COUNT_TOKENS_RPM = 0
+async def test_counting_without_a_limit(engine: Gateway) -> None:
+    configure(engine, count_tokens_rpm=0)
     assert [(await counted()).status for _ in range(5)] == [200] * 5
 
 
 async def test_more_counting_than_may_wait_is_refused_at_once(engine: Gateway) -> None:
     """Ours: attack, twenty counts of 4.9 MB at once took gigabytes."""
-    engine.counting = Places(1, waiting=2, waiting_bytes=10**9)
+    engine.relay.counting = Places(1, waiting=2, waiting_bytes=10**9)
     answers = await asyncio.gather(*(counted(content="a " * 100_000) for _ in range(8)))
     statuses = sorted(answer.status for answer in answers)
     assert statuses == [200] * 3 + [529] * 5
     busy = next(answer for answer in answers if answer.status == 529)
     assert busy.json["error"]["type"] == "overloaded_error"
     assert busy.headers["retry-after"] == "1"
-    assert (engine.counting.waiting, engine.counting.waiting_bytes) == (0, 0)
+    assert (engine.relay.counting.waiting, engine.relay.counting.waiting_bytes) == (0, 0)
     assert (await counted()).status == 200
 
 
 async def test_bytes_that_wait_to_be_counted_are_bounded(engine: Gateway) -> None:
-    engine.counting = Places(1, waiting=100, waiting_bytes=300_000)
+    engine.relay.counting = Places(1, waiting=100, waiting_bytes=300_000)
     answers = await asyncio.gather(*(counted(content="a " * 100_000) for _ in range(5)))
     assert sorted(answer.status for answer in answers) == [200, 200, 529, 529, 529]
 
 
 async def test_client_that_leaves_while_it_waits_gives_its_place_back(engine: Gateway) -> None:
-    engine.counting = Places(1, waiting=1)
-    async with engine.counting.take():
+    engine.relay.counting = Places(1, waiting=1)
+    async with engine.relay.counting.take():
         waiting = asyncio.create_task(counted())
-        while not engine.counting.waiting:
+        while not engine.relay.counting.waiting:
             await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        assert engine.counting.waiting == 0
+        assert engine.relay.counting.waiting == 0
     assert (await counted()).status == 200
 
 

@@ -141,8 +141,8 @@ async def test_list_of_all_models_shows_it_to_the_only_one(
 async def test_key_is_one_that_a_request_would_send(
     engine: Gateway, caller: Caller, style: str, key: str
 ) -> None:
-    engine.keys = type(engine.keys)(style, engine.keys.require_issued)
-    assert forwarded_key(engine, caller, a_backend()) == key
+    engine.relay.keys = type(engine.keys)(style, engine.keys.require_issued)
+    assert forwarded_key(engine.relay, caller, a_backend()) == key
 
 
 # --- waiting ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bridge import process_settings
 from bridge.backends import discovery as discovering
 from bridge.backends.client import BackendClient
 from bridge.backends.discovery import Discovery
@@ -182,7 +183,9 @@ async def test_demo_is_never_asked(
 ) -> None:
     store = SnapshotStore()
     await store.start()
-    discovery = Discovery(upstream, Health(5, 30.0, schedule), store)
+    discovery = Discovery(
+        upstream, Health(5, 30.0, schedule), store, process_settings.read().backends, schedule
+    )
     assert store.current.is_demo
     await asyncio.wait_for(discovery.prepare("x", "", lambda backend: SECRET), WAIT)
     await discovery.recheck(store.current.routes.backends[0], SECRET)

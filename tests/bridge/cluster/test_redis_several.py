@@ -67,7 +67,7 @@ async def running(limiter: Limiter) -> AsyncIterator[None]:
 
 async def test_limits_are_exact_for_two_processes(several: Watched | Cluster) -> None:
     """64 at once over two limiters, for keys of every slot."""
-    pair = [Limiter(nothing_used), Limiter(nothing_used)]
+    pair = [Limiter(nothing_used, with_redis=True), Limiter(nothing_used, with_redis=True)]
     for key_id in range(900, 908):
         asked = [
             limiter.admit(key_id, LIMITS, 10, time.time(), QuotaUsage(10**7, 10))
@@ -90,7 +90,7 @@ async def test_limits_are_exact_for_two_processes(several: Watched | Cluster) ->
 
 
 async def test_places_are_renewed(several: Watched | Cluster) -> None:
-    limiter = Limiter(nothing_used, 0.9)
+    limiter = Limiter(nothing_used, 0.9, with_redis=True)
     async with running(limiter):
         limits = Limits(concurrent=1, tokens_day=100)
         assert (await limiter.admit(950, limits, 0, time.time(), QuotaUsage(0, 60))).is_allowed
@@ -106,7 +106,7 @@ async def test_client_that_leaves_during_the_decision_harms_nobody(
     several: Watched | Cluster,
 ) -> None:
     """Its answer does not become the next one's."""
-    limiter = Limiter(nothing_used)
+    limiter = Limiter(nothing_used, with_redis=True)
     await limiter.admit(951, Limits(rpm=100), 0, time.time())
     for steps in range(12):
         leaving = asyncio.create_task(limiter.admit(951, Limits(rpm=0), 0, time.time()))
@@ -144,7 +144,7 @@ async def test_page_hears_through_the_channel_layer(several: Watched | Cluster) 
 
 async def test_keys_are_spread_over_the_cluster(cluster: Cluster, settings: Any) -> None:
     settings.REDIS_URL = cluster.url
-    limiter = Limiter(nothing_used)
+    limiter = Limiter(nothing_used, with_redis=True)
     for key_id in range(960, 976):
         await limiter.admit(key_id, LIMITS, 10, time.time())
     await limiter.aclose()
@@ -156,7 +156,7 @@ async def test_node_of_a_cluster_under_the_plain_scheme_is_named(
 ) -> None:
     """A MovedError, and what to write instead."""
     settings.REDIS_URL = cluster.nodes[0].url
-    limiter = Limiter(nothing_used)
+    limiter = Limiter(nothing_used, with_redis=True)
     for key_id in range(980, 996):
         await limiter.admit(key_id, LIMITS, 10, time.time())
     assert not limiter.is_shared
@@ -171,7 +171,7 @@ async def test_limits_follow_the_master(
     monkeypatch.setattr(redis_limiter, "PATIENCE_SECONDS", 1.0)
     with redis_several.watched(tmp_path) as found:
         settings.REDIS_URL = found.url
-        limiter = Limiter(nothing_used, 3.0)
+        limiter = Limiter(nothing_used, 3.0, with_redis=True)
         async with running(limiter):
             assert (await limiter.admit(1, Limits(concurrent=1), 0, time.time())).is_allowed
             assert limiter.is_shared

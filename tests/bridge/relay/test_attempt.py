@@ -14,7 +14,7 @@ from bridge.relay.attempt import OpenReply, open_answer
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import refuses
-from tests.bridge.making import an_order, mend_of
+from tests.bridge.making import an_order, mend_of, relay_settings
 from tests.bridge.ports import closed_port
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import failure, finish, role, text, usage
@@ -24,12 +24,9 @@ GOOD = (role(), text("Hello"), finish("stop"), usage(5, 2))
 
 
 @pytest.fixture(autouse=True)
-def rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The settings at their defaults, and no pause between two tries."""
-    settings.PROXY_BACKOFF_ON_429, settings.PROXY_MAX_RETRY_ON_429 = True, 1
-    settings.PROXY_MAX_RETRY_AFTER = 2.0
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause between two tries."""
     monkeypatch.setattr(attempt, "PAUSE_RANGE", (0.0, 0.0))
-    return settings
 
 
 class Sender:
@@ -38,6 +35,7 @@ class Sender:
     def __init__(self, upstream: BackendClient, main: BackendConfig) -> None:
         self._upstream, self._main = upstream, main
         self._opened: list[OpenReply] = []
+        self.settings = relay_settings()
         self.record = Record("req_1")
         self.accepted = asyncio.get_running_loop().create_future()
 
@@ -45,7 +43,9 @@ class Sender:
         given = {"stream": True, **fields}
         order = an_order(backend or self._main, **given)
         mend = mend_of(backend or self._main, **given)
-        opened = await open_answer(self._upstream, order, self.record, self.accepted, mend)
+        opened = await open_answer(
+            self._upstream, self.settings, order, self.record, self.accepted, mend
+        )
         self._opened.append(opened)
         return opened
 
@@ -197,10 +197,10 @@ async def test_error_behind_the_first_words_is_not_tried_again(
 
 
 async def test_backend_that_says_nothing_for_too_long_is_given_up(
-    sender: Sender, backend: FakeBackend, rules: Any
+    sender: Sender, backend: FakeBackend
 ) -> None:
     """wire D7: IDLE_TIMEOUT; here before the first word."""
-    rules.IDLE_TIMEOUT = 0.05
+    sender.settings = relay_settings(idle_timeout=0.05)
     backend.on(ALPHA).stream(role(), Gate())
     error = await sender.failure()
     assert (error.status, error.type, error.blames_backend) == (504, "timeout_error", True)
@@ -212,12 +212,11 @@ async def test_patience_of_the_backend_goes_before_the_general_one(
     sender: Sender,
     main: BackendConfig,
     backend: FakeBackend,
-    rules: Any,
     own: float | None,
     seconds: float,
 ) -> None:
     """backends.py, idle_seconds: the longest silence; empty as IDLE_TIMEOUT says."""
-    rules.IDLE_TIMEOUT = 0.05
+    sender.settings = relay_settings(idle_timeout=0.05)
     backend.on(ALPHA).stream(*GOOD)
     opened = await sender.open(replace(main, idle=own))
     assert opened.idle == seconds
@@ -229,7 +228,14 @@ async def test_no_second_try_while_others_are_left(
     """targets.py: the next target is the better second try; a remedy stays where it belongs."""
     backend.on(ALPHA).error(503).error(400, "Unknown field: stream_options").answer(*GOOD)
     order = an_order(main, stream=True)
-    asked = (upstream, order, sender.record, sender.accepted, mend_of(main, stream=True))
+    asked = (
+        upstream,
+        sender.settings,
+        order,
+        sender.record,
+        sender.accepted,
+        mend_of(main, stream=True),
+    )
     with pytest.raises(ApiError):
         await open_answer(*asked, others_left=True)
     assert len(backend.calls) == 1
@@ -258,6 +264,8 @@ async def test_input_is_not_changed_by_a_second_try(
     order = an_order(main, stream=True)
     before = dict(order.chat.body)
     mend = mend_of(main, stream=True)
-    opened = await open_answer(upstream, order, sender.record, sender.accepted, mend)
+    opened = await open_answer(
+        upstream, sender.settings, order, sender.record, sender.accepted, mend
+    )
     await opened.aclose()
     assert order.chat.body == before

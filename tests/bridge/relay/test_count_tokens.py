@@ -13,6 +13,7 @@ from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import PROFILES
 from tests.bridge.making import SECRET, an_order
 from tests.bridge.ports import closed_port
+from tests.bridge.roads import configure
 from tests.fakes.backend import FakeBackend
 from tests.fakes.replies import Gate
 
@@ -20,9 +21,8 @@ TOKENIZE = "/tokenize"
 
 
 @pytest.fixture(autouse=True)
-def wanted(settings: Any) -> Any:
-    settings.EXACT_TOKEN_COUNTS = True
-    return settings
+def exact_counts(engine: Gateway) -> None:
+    configure(engine, exact_token_counts=True)
 
 
 def target(engine: Gateway, dialect: str = "vllm", **fields: Any) -> Target:
@@ -33,7 +33,7 @@ def target(engine: Gateway, dialect: str = "vllm", **fields: Any) -> Target:
 
 
 async def count(engine: Gateway, goal: Target) -> int:
-    return await count_tokens(engine, goal, an_order(goal.backend).chat, SECRET)
+    return await count_tokens(engine.relay, goal, an_order(goal.backend).chat, SECRET)
 
 
 async def guess(goal: Target) -> int:
@@ -103,10 +103,10 @@ async def test_backend_that_is_down_is_counted_for(engine: Gateway) -> None:
 
 @pytest.mark.parametrize(("dialect", "exact"), [("vllm", False), ("generic", True)])
 async def test_backend_is_not_asked_unless_it_can_and_the_operator_wants(
-    engine: Gateway, backend: FakeBackend, wanted: Any, dialect: str, exact: bool
+    engine: Gateway, backend: FakeBackend, dialect: str, exact: bool
 ) -> None:
     """wire F129: no backend call in estimate mode."""
-    wanted.EXACT_TOKEN_COUNTS = exact
+    configure(engine, exact_token_counts=exact)
     goal = target(engine, dialect)
     assert await count(engine, goal) == await guess(goal)
     assert backend.requests == []

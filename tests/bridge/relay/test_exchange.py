@@ -17,7 +17,7 @@ from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import ModelFacts
 from tests.bridge.making import BETA, SECRET, Clock, wire
 from tests.bridge.ports import deaf_port
-from tests.bridge.roads import Answer, begin, breaker, call, piece, rest, send
+from tests.bridge.roads import Answer, begin, breaker, call, configure, piece, rest, send
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import failure, finish, role, text, usage
 from tests.fakes.replies import Gate
@@ -64,10 +64,10 @@ async def test_client_that_leaves_a_stream_ends_the_call(
 
 
 async def test_client_that_leaves_before_the_first_word_ends_the_call(
-    engine: Gateway, backend: FakeBackend, records: list[Record], settings: Any
+    engine: Gateway, backend: FakeBackend, records: list[Record]
 ) -> None:
     """Between the start and the first word: two parties wait, both are let go."""
-    settings.FIRST_CHUNK_GRACE = 0.0
+    configure(engine, first_chunk_grace=0.0)
     gate = Gate()
     backend.on(ALPHA).stream(role(), gate)
     _, parts = await begin(engine, call(stream=True))
@@ -83,12 +83,11 @@ async def test_prompt_that_was_sent_counts_although_its_client_left(
     engine: Gateway,
     backend: FakeBackend,
     records: list[Record],
-    settings: Any,
     stream: bool,
     began: bool,
 ) -> None:
     """The backend read it, and may have worked on it."""
-    settings.FIRST_CHUNK_GRACE = 0.0
+    configure(engine, first_chunk_grace=0.0)
     gate = Gate()
     script = backend.on(ALPHA)
     script.stream(role(), gate) if began else script.json({}, before=gate)
@@ -182,10 +181,10 @@ async def half_open(engine: Gateway, backend: FakeBackend) -> Clock:
 
 
 async def test_trial_of_a_client_that_left_is_left_to_the_next(
-    engine: Gateway, backend: FakeBackend, settings: Any
+    engine: Gateway, backend: FakeBackend
 ) -> None:
     """wire E2: a client disconnect never counts, and must not lock the door either."""
-    settings.FIRST_CHUNK_GRACE = 0.0
+    configure(engine, first_chunk_grace=0.0)
     clock = await half_open(engine, backend)
     backend.on(ALPHA).stream(role(), Gate())
     _, trial = await begin(engine, call(stream=True))
@@ -214,10 +213,10 @@ async def test_trial_is_good_with_its_first_token(
 
 
 async def test_trial_that_hangs_keeps_others_out_for_one_pause(
-    engine: Gateway, backend: FakeBackend, settings: Any
+    engine: Gateway, backend: FakeBackend
 ) -> None:
     """Not until BACKEND_TIMEOUT, which is ten minutes. The next one is a trial of its own."""
-    settings.FIRST_CHUNK_GRACE = 0.0
+    configure(engine, first_chunk_grace=0.0)
     clock = await half_open(engine, backend)
     backend.on(ALPHA).stream(role(), Gate())
     _, hanging = await begin(engine, call(stream=True))
@@ -256,10 +255,10 @@ async def test_restart_while_waiting_for_headers_is_an_overload(
 
 
 async def test_restart_before_the_first_word_is_an_event(
-    engine: Gateway, backend: FakeBackend, settings: Any
+    engine: Gateway, backend: FakeBackend
 ) -> None:
     """wire D7, server shutdown."""
-    settings.FIRST_CHUNK_GRACE = 0.0
+    configure(engine, first_chunk_grace=0.0)
     gate = Gate()
     backend.on(ALPHA).stream(role(), gate)
     head, parts = await begin(engine, call(stream=True))
@@ -318,17 +317,17 @@ def ended(head: Head, body: bytes) -> str:
 # --- what is remembered ------------------------------------------------------------------------
 
 
-def test_client_and_session_are_recorded_and_cut() -> None:
+async def test_client_and_session_are_recorded_and_cut(engine: Gateway) -> None:
     """wire A2: x-claude-code-session-id is logged; no header may flood the log."""
     headers = {"user-agent": "u" * 500, "x-claude-code-session-id": "s" * 500}
-    record = Exchange(None, Call("/v1/messages", headers, b"")).record  # type: ignore[arg-type]
+    record = Exchange(engine.relay, Call("/v1/messages", headers, b"")).record
     assert (record.client, record.session) == ("u" * 120, "s" * 64)
 
 
 async def test_request_that_never_got_anywhere_is_recorded_as_left(
     engine: Gateway, records: list[Record]
 ) -> None:
-    exchange = Exchange(engine, call())
+    exchange = Exchange(engine.relay, call())
     await exchange.settle()
     assert [record.status for record in records] == [ABANDONED]
 

@@ -17,7 +17,7 @@ from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import PROFILES
 from tests.bridge.making import Clock, facts
 from tests.bridge.pairs import GOOD, LISTED, change, failures, well, with_main
-from tests.bridge.roads import Answer, begin, call, piece, rest, send
+from tests.bridge.roads import Answer, begin, call, configure, piece, rest, send
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import failure, finish, role, text, usage
 from tests.fakes.replies import Gate
@@ -29,20 +29,19 @@ WAIT = 5.0
 
 
 @pytest.mark.parametrize(
-    "settled", ["HEADERS_GRACE", "FIRST_CHUNK_GRACE"], ids=["no headers yet", "no word yet"]
+    "settled", ["headers_grace", "first_chunk_grace"], ids=["no headers yet", "no word yet"]
 )
 async def test_reply_that_has_begun_is_finished_by_the_next_target(
     pair: Gateway,
     backend: FakeBackend,
     spare: FakeBackend,
     records: list[Record],
-    settings: Any,
     settled: str,
 ) -> None:
     """wire D2: `message_start` alone is no token; the stream stays one valid message."""
-    setattr(settings, settled, 0.0)
+    configure(pair, **{settled: 0.0})
     gate = Gate()
-    if settled == "HEADERS_GRACE":
+    if settled == "headers_grace":
         backend.on(ALPHA).json({"error": {"message": "boom"}}, 500, before=gate)
     else:
         backend.on(ALPHA).stream(role(), gate, failure("boom", 500))
@@ -61,9 +60,9 @@ async def test_reply_that_has_begun_is_finished_by_the_next_target(
 
 
 async def test_reply_that_has_begun_ends_in_the_last_error(
-    pair: Gateway, backend: FakeBackend, spare: FakeBackend, records: list[Record], settings: Any
+    pair: Gateway, backend: FakeBackend, spare: FakeBackend, records: list[Record]
 ) -> None:
-    settings.HEADERS_GRACE = 0.0
+    configure(pair, headers_grace=0.0)
     gate = Gate()
     backend.on(ALPHA).json({"error": {"message": "one"}}, 500, before=gate)
     spare.on(ALPHA).error(500, "two")
@@ -194,10 +193,10 @@ async def test_what_was_dropped_is_told_of_the_target_that_answered(
 
 
 async def test_target_that_cannot_be_asked_this_leads_on(
-    pair: Gateway, backend: FakeBackend, spare: FakeBackend, records: list[Record], settings: Any
+    pair: Gateway, backend: FakeBackend, spare: FakeBackend, records: list[Record]
 ) -> None:
     """wire F24: where the operator wants an error for an image, a model with eyes is asked."""
-    settings.IMAGES_ON_TEXT_MODEL = "error"
+    configure(pair, images_on_text_model="error")
     with_main(pair, models=facts(ALPHA, vision=False))
     image = {"type": "image", "source": {"type": "url", "url": "https://h.example/a.png"}}
     asked = [{"role": "user", "content": [image]}]
@@ -207,7 +206,7 @@ async def test_target_that_cannot_be_asked_this_leads_on(
 
 
 async def test_trial_that_was_not_used_is_left_to_the_next(
-    engine: Gateway, backend: FakeBackend, settings: Any
+    engine: Gateway, backend: FakeBackend
 ) -> None:
     """wire E2: half-open with one probe; a request that is not sent must not take it along."""
     clock = Clock()
@@ -217,7 +216,7 @@ async def test_trial_that_was_not_used_is_left_to_the_next(
         await send(engine)
     clock.advance(30.0)
     backend.reset()
-    settings.SERVER_TOOLS = "error"
+    configure(engine, server_tools="error")
     search = {"type": "web_search_20250305", "name": "web_search"}
     assert (await send(engine, tools=[search])).status == 400
     (only,) = engine.snapshot.routes.backends

@@ -197,7 +197,7 @@ async def test_forbidden_for_another_reason_does_not(
 async def hasty(pair: Gateway) -> BackendClient:
     """A client that gives a connection up after a moment; the gateway closes it."""
     await pair.upstream.aclose()
-    pair.upstream = BackendClient(connect_timeout=0.05)
+    pair.upstream = pair.relay.upstream = BackendClient(connect_timeout=0.05)
     return pair.upstream
 
 

@@ -5,15 +5,13 @@ Each test is one kind of report; its name says what users met. Both modes, over 
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from bridge.ledger.record import Record
 from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import PROFILES
 from tests.bridge.pairs import with_main
-from tests.bridge.roads import Answer, send
+from tests.bridge.roads import Answer, configure, send
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
 from tests.shapes import Json
@@ -86,9 +84,9 @@ async def test_refused_images_become_placeholders(
 
 @BOTH
 async def test_operator_may_want_the_refusal_of_images(
-    engine: Gateway, backend: FakeBackend, settings: Any, stream: bool
+    engine: Gateway, backend: FakeBackend, stream: bool
 ) -> None:
-    settings.IMAGES_ON_TEXT_MODEL = "error"
+    configure(engine, images_on_text_model="error")
     backend.on(ALPHA).error(400, "This model does not support image input")
     answer = await send(engine, stream=stream, messages=SEEN)
     assert (answer.status, len(bodies(backend))) == (400, 1)

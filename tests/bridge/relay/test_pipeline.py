@@ -10,7 +10,7 @@ from bridge.ledger.record import Record
 from bridge.routing.resolve import Alias, WeightedTarget
 from bridge.runtime.gateway import Gateway
 from tests.bridge.making import BETA
-from tests.bridge.roads import answer_to, breaker, call, send
+from tests.bridge.roads import answer_to, breaker, call, configure, send
 from tests.fakes.backend import ALPHA, MODELS, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
 from tests.fakes.replies import Gate
@@ -144,11 +144,9 @@ async def test_refusal_is_a_reply_with_its_status(
     assert backend.calls == []
 
 
-async def test_full_gateway_sends_away(
-    engine: Gateway, backend: FakeBackend, settings: Any
-) -> None:
+async def test_full_gateway_sends_away(engine: Gateway, backend: FakeBackend) -> None:
     """wire E1, too many requests in flight."""
-    settings.MAX_IN_FLIGHT = 1
+    configure(engine, max_in_flight=1)
     gate = Gate()
     backend.on(ALPHA).json({}, before=gate)
     first = asyncio.create_task(send(engine))

@@ -11,7 +11,7 @@ from bridge.backends.breaker import State
 from bridge.ledger.record import Record
 from bridge.relay import failover, pipeline
 from bridge.runtime.gateway import Gateway
-from tests.bridge.roads import Answer, begin, breaker, call, piece, rest, send
+from tests.bridge.roads import Answer, begin, breaker, call, configure, piece, rest, send
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import failure, finish, role, text, usage
 from tests.fakes.replies import Gate
@@ -24,10 +24,10 @@ BOTH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"
 
 
 async def test_nothing_is_sent_before_the_backends_headers(
-    engine: Gateway, backend: FakeBackend, settings: Any
+    engine: Gateway, backend: FakeBackend
 ) -> None:
     """wire D2, WAIT_HEADERS: the grace begins with the backend's 200."""
-    settings.FIRST_CHUNK_GRACE = 0.0
+    configure(engine, first_chunk_grace=0.0)
     gate = Gate()
     backend.on(ALPHA).json({"error": {"message": "slow"}}, 500, before=gate)
     beginning = asyncio.create_task(send(engine, stream=True))
@@ -37,10 +37,10 @@ async def test_nothing_is_sent_before_the_backends_headers(
 
 
 async def test_stream_begins_by_itself_when_the_grace_runs_out(
-    engine: Gateway, backend: FakeBackend, settings: Any
+    engine: Gateway, backend: FakeBackend
 ) -> None:
     """wire D2, WAIT_FIRST: commit with nothing but message_start and ping; then pings, D8."""
-    settings.FIRST_CHUNK_GRACE, settings.PING_INTERVAL = 0.0, 0.01
+    configure(engine, first_chunk_grace=0.0, ping_interval=0.01)
     gate = Gate()
     backend.on(ALPHA).stream(role(), gate, *GOOD[1:])
     head, parts = await begin(engine, call(stream=True))
@@ -64,12 +64,11 @@ async def test_error_after_the_first_byte_is_an_event(
     engine: Gateway,
     backend: FakeBackend,
     records: list[Record],
-    settings: Any,
     chunk: Any,
     kind: str,
 ) -> None:
     """wire E3; the record has the status that the reply could not have any more."""
-    settings.FIRST_CHUNK_GRACE = 0.0
+    configure(engine, first_chunk_grace=0.0)
     gate = Gate()
     backend.on(ALPHA).stream(role(), gate, chunk)
     head, parts = await begin(engine, call(stream=True))

@@ -17,6 +17,7 @@ from bridge.translation.profiles import PROFILES
 from bridge.translation.request.overrides import Overrides
 from tests.bridge.making import BETA, SECRET, a_request, facts
 from tests.bridge.pairs import change, with_main
+from tests.bridge.roads import configure
 from tests.fakes.backend import ALPHA, FakeBackend
 
 CALLER = Caller("f1", secret=SECRET)
@@ -26,13 +27,13 @@ TOOL = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
 def routed(
     engine: Gateway, caller: Caller = CALLER, session: str = "", **fields: Any
 ) -> RoutedRequest:
-    return route_request(engine, a_request(**fields), caller, "req_1", session)
+    return route_request(engine.relay, a_request(**fields), caller, "req_1", session)
 
 
 async def order(engine: Gateway, **fields: Any) -> UpstreamRequest:
     """The order for the first target."""
     made = routed(engine, **fields)
-    return await upstream_request(engine, made, made.route.targets[0])
+    return await upstream_request(engine.relay, made, made.route.targets[0])
 
 
 def main_of(engine: Gateway) -> BackendConfig:
@@ -49,7 +50,7 @@ async def test_plan_holds_the_request_as_the_operator_wants_it(engine: Gateway) 
     made = routed(engine, model="fast", temperature=1)
     assert (made.request.model, made.request.max_tokens) == ("fast", 20)
     assert (made.request.system, made.request.body["temperature"]) == (("P",), 0.5)
-    found = await upstream_request(engine, made, made.route.targets[0])
+    found = await upstream_request(engine.relay, made, made.route.targets[0])
     assert found.chat.body["model"] == BETA
     assert found.chat.body["messages"][0] == {"role": "system", "content": "P"}
     assert (found.asked.max_tokens, found.options.max_tokens, found.options.model) == (
@@ -82,7 +83,7 @@ async def test_session_or_else_the_key_says_where_it_sticks(pair: Gateway) -> No
 async def test_message_has_one_id_wherever_it_comes_from(pair: Gateway) -> None:
     """A reply that has begun is finished by the next target under the same id."""
     made = routed(pair)
-    orders = [await upstream_request(pair, made, target) for target in made.route.targets]
+    orders = [await upstream_request(pair.relay, made, target) for target in made.route.targets]
     assert len(orders) == 2
     assert len({found.options.message_id for found in orders}) == 1
 
@@ -104,10 +105,10 @@ async def test_model_may_be_of_another_family_than_its_backend(
     [(None, True, True), (None, False, False), (True, False, True), (False, True, False)],
 )
 async def test_written_calls_are_read_as_the_model_or_else_the_setting_says(
-    engine: Gateway, settings: Any, said: bool | None, setting: bool, read: bool
+    engine: Gateway, said: bool | None, setting: bool, read: bool
 ) -> None:
     """backends.py, written_calls: empty, as TEXT_TOOL_CALLS says."""
-    settings.TEXT_TOOL_CALLS = setting
+    configure(engine, text_tool_calls=setting)
     with_main(engine, models=facts(ALPHA, written_calls=said))
     assert (set((await order(engine, tools=[TOOL])).options.written_calls) == {"f"}) is read
 
@@ -185,7 +186,9 @@ async def test_each_target_gets_its_own_credential(pair: Gateway, backend: FakeB
     """design, Secrets: the operator's key of one backend never reaches another."""
     with_main(pair, key="cpk_operators")
     made = routed(pair)
-    main, other = [await upstream_request(pair, made, target) for target in made.route.targets]
+    main, other = [
+        await upstream_request(pair.relay, made, target) for target in made.route.targets
+    ]
     assert (main.key, main.asked.operator_key) == ("cpk_operators", True)
     assert (other.key, other.asked.operator_key) == (SECRET, False)
     assert main.asked.secrets == ("cpk_operators", main_of(pair).host)

@@ -1,21 +1,19 @@
 """The running stream under its three clocks. The clocks are the test's: no time passes here."""
 
 import time
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 
 from bridge.backends.client import Reply
 from bridge.backends.failures import CUT_SHORT
-from bridge.relay import pump as pumping
 from bridge.relay.attempt import OpenReply
-from bridge.relay.pump import Clocks, pump, to_bytes
+from bridge.relay.pump import StreamTimers, pump, to_bytes
 from bridge.relay.read_ahead import ReadAhead
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.events import Event
 from bridge.translation.response.fold import fold
-from tests.bridge.making import Clock, a_backend, an_answer, an_order, wire
+from tests.bridge.making import Clock, a_backend, an_answer, an_order, relay_settings, wire
 from tests.fakes.chunks import finish, text, usage
 from tests.grammar import parse_sse
 
@@ -51,15 +49,8 @@ class Script:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    clock = Clock(time.monotonic())
-    monkeypatch.setattr(pumping, "time", clock)
-    yield clock
-
-
-@pytest.fixture(autouse=True)
-def intervals(settings: Any) -> None:
-    settings.PING_INTERVAL, settings.FINISH_GRACE = 15.0, 5.0
+def clock() -> Clock:
+    return Clock(time.monotonic())
 
 
 def begun(clock: Clock, *items: Item, idle: float = 310.0, **options: Any) -> OpenReply:
@@ -71,8 +62,9 @@ def begun(clock: Clock, *items: Item, idle: float = 310.0, **options: Any) -> Op
     return OpenReply(cast(Reply, None), read_ahead, answer, events, idle, order)
 
 
-async def pumped(opened: OpenReply) -> list[list[Event]]:
-    return [batch async for batch in pump(opened)]
+async def pumped(opened: OpenReply, clock: Clock) -> list[list[Event]]:
+    settings = relay_settings(ping_interval=15.0, finish_grace=5.0)
+    return [batch async for batch in pump(opened, settings, clock)]
 
 
 def names(batches: list[list[Event]]) -> list[str]:
@@ -90,7 +82,7 @@ GOOD_END = wire(finish("stop"), usage(5, 2), "data: [DONE]\n\n")
 
 async def test_answer_is_passed_on_to_its_end(clock: Clock) -> None:
     opened = begun(clock, wire(text(" there")), GOOD_END)
-    batches = await pumped(opened)
+    batches = await pumped(opened, clock)
     assert text_of(opened, batches) == "Hi there"
     assert names(batches)[-3:] == ["content_block_stop", "message_delta", "message_stop"]
     assert opened.answer.over
@@ -99,26 +91,26 @@ async def test_answer_is_passed_on_to_its_end(clock: Clock) -> None:
 async def test_silence_is_filled_with_pings(clock: Clock) -> None:
     """wire D2, OPEN: a ping whenever nothing was written for PING_INTERVAL."""
     opened = begun(clock, (50.0, wire(text("!"))), GOOD_END)
-    batches = await pumped(opened)
+    batches = await pumped(opened, clock)
     assert names(batches)[:4] == ["ping", "ping", "ping", "content_block_delta"]
 
 
 async def test_comments_do_not_keep_the_client_waiting(clock: Clock) -> None:
     """wire D2, OPEN: also while the backend sends only comments."""
     comments = [(7.0, b": keep-alive\n\n")] * 10
-    batches = await pumped(begun(clock, *comments, GOOD_END))
+    batches = await pumped(begun(clock, *comments, GOOD_END), clock)
     assert names(batches).count("ping") == 4
 
 
 async def test_text_puts_off_the_ping(clock: Clock) -> None:
     chatter = [(14.0, wire(text("x")))] * 10
-    assert "ping" not in names(await pumped(begun(clock, *chatter, GOOD_END)))
+    assert "ping" not in names(await pumped(begun(clock, *chatter, GOOD_END), clock))
 
 
 async def test_backend_that_goes_silent_ends_in_a_timeout(clock: Clock) -> None:
     """wire D7: idle longer than IDLE_TIMEOUT, `timeout_error`."""
     opened = begun(clock)
-    batches = await pumped(opened)
+    batches = await pumped(opened, clock)
     error = opened.answer.machine.error
     assert error is not None
     assert (error.stream_type, error.blames_backend) == ("timeout_error", True)
@@ -130,7 +122,7 @@ async def test_backend_that_goes_silent_ends_in_a_timeout(clock: Clock) -> None:
 async def test_backend_has_a_patience_of_its_own(clock: Clock) -> None:
     """backends.py: idle_seconds in place of IDLE_TIMEOUT."""
     opened = begun(clock, idle=20.0)
-    batches = await pumped(opened)
+    batches = await pumped(opened, clock)
     assert opened.answer.machine.error is not None
     assert opened.answer.machine.error.message == "Backend did not answer within 20 seconds"
     assert names(batches).count("ping") == 1
@@ -140,14 +132,14 @@ async def test_comments_count_as_signs_of_life(clock: Clock) -> None:
     """wire D7: counted on backend bytes, comments included."""
     comments = [(309.0, b": still here\n\n")] * 5
     opened = begun(clock, *comments, GOOD_END)
-    assert names(await pumped(opened))[-1] == "message_stop"
+    assert names(await pumped(opened, clock))[-1] == "message_stop"
 
 
 async def test_backend_that_forgets_to_end_is_ended(clock: Clock) -> None:
     """wire D2, FINISHING: FINISH_GRACE after the finish reason."""
     start = clock.now
     opened = begun(clock, wire(finish("stop")))
-    assert names(await pumped(opened))[-1] == "message_stop"
+    assert names(await pumped(opened, clock))[-1] == "message_stop"
     assert opened.answer.machine.stop_reason == "end_turn"
     assert clock.now - start == pytest.approx(5.0, abs=0.1)
 
@@ -157,14 +149,14 @@ async def test_chatter_after_the_finish_reason_does_not_put_off_the_end(clock: C
     start = clock.now
     comments = [(1.0, b": keep-alive\n\n")] * 400
     opened = begun(clock, wire(finish("stop")), *comments)
-    assert names(await pumped(opened))[-1] == "message_stop"
+    assert names(await pumped(opened, clock))[-1] == "message_stop"
     assert clock.now - start < 10
 
 
 async def test_late_usage_is_taken_within_the_grace(clock: Clock) -> None:
     """wire D2: keep reading for usage."""
     opened = begun(clock, wire(finish("stop")), (4.0, wire(usage(7, 3))))
-    await pumped(opened)
+    await pumped(opened, clock)
     counted = opened.answer.machine.usage()
     assert (counted.input_tokens, counted.output_tokens) == (7, 3)
 
@@ -175,7 +167,7 @@ async def test_late_usage_is_taken_within_the_grace(clock: Clock) -> None:
 async def test_end_after_the_finish_reason_is_a_normal_one(clock: Clock, end: Item) -> None:
     """wire D7: EOF without `[DONE]` after a finish reason is a normal end."""
     opened = begun(clock, wire(finish("stop")), end)
-    assert names(await pumped(opened))[-1] == "message_stop"
+    assert names(await pumped(opened, clock))[-1] == "message_stop"
     assert opened.answer.machine.error is None
 
 
@@ -185,7 +177,7 @@ async def test_end_after_the_finish_reason_is_a_normal_one(clock: Clock, end: It
 async def test_end_before_a_finish_reason_is_an_error(clock: Clock, end: Item) -> None:
     """wire D7: never a fake end_turn."""
     opened = begun(clock, end)
-    batches = await pumped(opened)
+    batches = await pumped(opened, clock)
     assert names(batches) == ["error"]
     error = opened.answer.machine.error
     assert error is not None
@@ -196,7 +188,7 @@ async def test_silence_after_the_finish_reason_is_a_normal_end(clock: Clock) -> 
     """Also where a backend's idle time is below FINISH_GRACE: the answer is whole."""
     start = clock.now
     opened = begun(clock, wire(finish("stop")), idle=4.0)
-    assert names(await pumped(opened))[-1] == "message_stop"
+    assert names(await pumped(opened, clock))[-1] == "message_stop"
     assert opened.answer.machine.error is None
     assert clock.now - start == pytest.approx(4.0, abs=0.1)
 
@@ -204,7 +196,7 @@ async def test_silence_after_the_finish_reason_is_a_normal_end(clock: Clock) -> 
 async def test_interrupted_answer_ends_in_an_error_that_clients_retry(clock: Clock) -> None:
     """wire D7: server shutdown."""
     opened = begun(clock, ApiError(529, "Gateway is restarting"))
-    (frame,) = parse_sse(b"".join(map(to_bytes, await pumped(opened))))
+    (frame,) = parse_sse(b"".join(map(to_bytes, await pumped(opened, clock))))
     assert frame.data["error"] == {
         "type": "overloaded_error",
         "message": "Gateway is restarting",
@@ -217,7 +209,7 @@ async def test_answer_that_met_its_stop_sequence_ends_at_once(clock: Clock) -> N
     opened = begun(
         clock, wire(text(" STOP and more")), stop_sequences=("STOP",), gateway_stops=("STOP",)
     )
-    batches = await pumped(opened)
+    batches = await pumped(opened, clock)
     assert text_of(opened, batches).rstrip() == "Hi"
     assert clock.now == start
     assert opened.answer.machine.stop_reason == "stop_sequence"
@@ -237,7 +229,8 @@ async def test_answer_that_met_its_stop_sequence_ends_at_once(clock: Clock) -> N
 def test_patience_lasts_until_the_first_clock_strikes(
     written: float, reply: float, finishing: float | None, patience: float
 ) -> None:
-    assert Clocks(310.0, written, reply, finishing).patience(100.0) == pytest.approx(patience)
+    timers = StreamTimers(310.0, 15.0, 5.0, Clock(), written, reply, finishing)
+    assert timers.patience(100.0) == pytest.approx(patience)
 
 
 def test_nothing_to_say_is_written_as_a_ping() -> None:

@@ -1,22 +1,12 @@
 """Who gets a second chance, and after how long. wire E2 column R, E7; seeds: the 429 rule."""
 
-from typing import Any
-
 import pytest
 
 from bridge.relay import attempt
 from bridge.relay.attempt import _allowance, _pause
 from bridge.translation.errors.api_error import ApiError, Remedy
 from bridge.translation.facts import refuses
-
-
-@pytest.fixture(autouse=True)
-def rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The settings at their defaults, and no pause between two tries."""
-    settings.PROXY_BACKOFF_ON_429, settings.PROXY_MAX_RETRY_ON_429 = True, 1
-    settings.PROXY_MAX_RETRY_AFTER = 2.0
-    monkeypatch.setattr(attempt, "PAUSE_RANGE", (0.0, 0.0))
-    return settings
+from tests.bridge.making import relay_settings
 
 
 @pytest.mark.parametrize(
@@ -37,23 +27,24 @@ def rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 )
 def test_second_chance_is_given_by_the_error(error: ApiError, allowed: int) -> None:
     """wire E2, column R; a 429 only when its retry-after is short."""
-    assert _allowance(error) == allowed
+    assert _allowance(error, relay_settings()) == allowed
 
 
 @pytest.mark.parametrize(
     ("backoff", "most", "allowed"), [(False, 1, 0), (True, 0, 0), (True, 3, 3)]
 )
-def test_rule_for_429_is_the_operators(rules: Any, backoff: bool, most: int, allowed: int) -> None:
+def test_rule_for_429_is_the_operators(backoff: bool, most: int, allowed: int) -> None:
     """Seeds: PROXY_BACKOFF_ON_429 and PROXY_MAX_RETRY_ON_429. P15."""
-    rules.PROXY_BACKOFF_ON_429, rules.PROXY_MAX_RETRY_ON_429 = backoff, most
-    assert _allowance(ApiError(429, "slow", retry_after=1, retryable=True)) == allowed
+    settings = relay_settings(proxy_backoff_on_429=backoff, proxy_max_retry_on_429=most)
+    slow = ApiError(429, "slow", retry_after=1, retryable=True)
+    assert _allowance(slow, settings) == allowed
 
 
-def test_longest_wait_is_the_operators(rules: Any) -> None:
+def test_longest_wait_is_the_operators() -> None:
     """Seeds: PROXY_MAX_RETRY_AFTER. P15."""
-    rules.PROXY_MAX_RETRY_AFTER = 9.0
+    settings = relay_settings(proxy_max_retry_after=9.0)
     slow = ApiError(429, "slow", retry_after=9, retryable=True)
-    assert (_allowance(slow), _pause(slow)) == (1, 9)
+    assert (_allowance(slow, settings), _pause(slow, 9.0)) == (1, 9)
 
 
 @pytest.mark.parametrize(
@@ -66,4 +57,4 @@ def test_pause_is_what_was_asked_for_or_a_moment(
     monkeypatch.undo()
     assert attempt.PAUSE_RANGE == (0.3, 0.8)
     error = ApiError(529, "busy", retry_after=retry_after, retryable=True)
-    assert all(least <= _pause(error) <= most for _ in range(50))
+    assert all(least <= _pause(error, 2.0) <= most for _ in range(50))

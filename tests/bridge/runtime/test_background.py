@@ -28,15 +28,13 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(background, "time", clock)
-    return clock
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
 async def work(pauses: Pauses, clock: Clock) -> AsyncIterator[Background]:
-    work = Background()
+    work = Background(clock)
     yield work
     await work.aclose()
 

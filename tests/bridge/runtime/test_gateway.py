@@ -3,13 +3,19 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bridge import process_settings
 from bridge.configuration.snapshot_store import SnapshotStore
+from bridge.ledger.writer import Ledger
 from bridge.live import messages
+from bridge.live.processes import ProcessRegistry
+from bridge.relay.parts import STARTING, ActiveRequest
 from bridge.runtime import gateway
-from bridge.runtime.gateway import STARTING, Gateway, Stoppable
+from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 
 WAIT = 5.0
@@ -25,7 +31,7 @@ class Running:
     """A request under way, which ends when it is told to, or is interrupted."""
 
     def __init__(self, engine: Gateway, deaf: bool = False) -> None:
-        self._journeys: set[Stoppable] = engine.exchanges
+        self._journeys: set[ActiveRequest] = engine.exchanges
         self._deaf = deaf
         self.interruptions = 0
         self._journeys.add(self)
@@ -101,7 +107,7 @@ async def test_errand_that_fails_is_told_in_the_log(
 
     with caplog.at_level(logging.ERROR):
         engine.background.once(fail(), "an errand")
-        await engine.aclose()
+        await engine.background.aclose()
     assert ["an errand" in record.getMessage() for record in caplog.records] == [True]
 
 
@@ -142,19 +148,64 @@ async def test_part_that_fails_to_close_keeps_no_other_open(
     assert ("ledger could not be closed" in caplog.text, "did not end" in caplog.text) == (1, 1)
 
 
+# --- one for each process -----------------------------------------------------------------------
+
+
+def tasks() -> set[str]:
+    """What runs in this loop beside the test."""
+    return {task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+
+async def test_constructor_starts_nothing(settings: Any, tmp_path: Path) -> None:
+    """Neither a task nor a file nor a connection, so that any part can be tried alone."""
+    settings.DATA_DIR = tmp_path / "data"
+    before = tasks()
+    Gateway(process_settings.read())
+    assert tasks() == before
+    assert not settings.DATA_DIR.exists()
+
+
+async def test_gateway_runs_inside_its_context(
+    settings: Any, tmp_path: Path, transactional_db: None
+) -> None:
+    settings.DATA_DIR = tmp_path
+    before = tasks()
+    async with Gateway(process_settings.read()) as started:
+        await asyncio.wait_for(started.ready(), WAIT)
+        assert len(tasks() - before) >= 10
+    assert tasks() <= before
+
+
 @pytest.fixture
-async def closed_afterwards() -> AsyncIterator[None]:
+async def not_started(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Gateways without background work, closed afterwards."""
+    monkeypatch.setattr(Gateway, "start", lambda _: None)
+    monkeypatch.setattr(ProcessRegistry, "aclose", sleep_no_time)
+    monkeypatch.setattr(Ledger, "aclose", sleep_no_time)
     yield
     await gateway.close()
 
 
-@pytest.mark.usefixtures("engine", "closed_afterwards")
+async def sleep_no_time(_: object) -> None:
+    return None
+
+
+@pytest.mark.usefixtures("not_started")
 async def test_loop_has_one_gateway_until_it_is_closed() -> None:
     """Ours: everybody in a process shares one client and one breaker."""
-    first = gateway.current()
-    assert gateway.current() is first
-    await asyncio.sleep(0)
+    settings = process_settings.read()
+    first = gateway.start(settings)
+    assert gateway.current() is gateway.running() is first
+    with pytest.raises(RuntimeError):
+        gateway.start(settings)
     await gateway.close()
     await gateway.close()
-    assert gateway.current() is not first
-    await asyncio.sleep(0)
+    assert gateway.start(settings) is not first
+
+
+async def test_nobody_starts_a_gateway_by_asking_for_it() -> None:
+    """Outside a server there is none."""
+    assert gateway.running() is None
+    with pytest.raises(RuntimeError):
+        gateway.current()
+    assert gateway.running() is None

@@ -41,7 +41,7 @@ async def limiter(
         with server.client() as client:
             client.flushall()
         settings.REDIS_URL = server.url
-    limiter = Limiter(ledger)
+    limiter = Limiter(ledger, with_redis=shared)
     yield limiter
     assert limiter.is_shared is shared, "it fell back to memory"
     await limiter.aclose()

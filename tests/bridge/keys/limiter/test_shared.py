@@ -42,7 +42,7 @@ async def two_dollars(keys: Collection[int], period: str) -> Mapping[int, QuotaU
 
 @pytest.fixture
 async def limiter(redis: RedisServer) -> AsyncIterator[Limiter]:
-    limiter = Limiter(nothing_used, rival.LEASE_SECONDS)
+    limiter = Limiter(nothing_used, rival.LEASE_SECONDS, with_redis=True)
     yield limiter
     await limiter.aclose()
 
@@ -281,7 +281,7 @@ async def test_settlement_outlives_the_request_that_asked_for_it(
 
 
 async def test_last_settlements_are_made_before_the_end(redis: RedisServer) -> None:
-    limiter = Limiter(nothing_used)
+    limiter = Limiter(nothing_used, with_redis=True)
     settling = asyncio.create_task(
         limiter.settle(await let_in(limiter, ONE_PLACE), 0, Decimal(0), NOW)
     )
@@ -363,8 +363,7 @@ async def test_nothing_stays_in_redis_for_ever(redis: RedisServer, limiter: Limi
             assert 0 < int(client.ttl(name)) <= 31 * 86_400 + 3600
 
 
-async def test_counters_without_redis_have_nothing_to_do_in_the_background(settings: Any) -> None:
-    settings.REDIS_URL = ""
+async def test_counters_without_redis_have_nothing_to_do_in_the_background() -> None:
     limiter = Limiter(nothing_used)
     await asyncio.wait_for(limiter.run(), WAIT)
     await limiter.aclose()

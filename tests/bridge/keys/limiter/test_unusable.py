@@ -35,7 +35,7 @@ async def two_dollars(keys: Collection[int], period: str) -> Mapping[int, QuotaU
 
 @pytest.fixture
 async def limiter(redis: RedisServer) -> AsyncIterator[Limiter]:
-    limiter = Limiter(nothing_used)
+    limiter = Limiter(nothing_used, with_redis=True)
     yield limiter
     await limiter.aclose()
 
@@ -54,7 +54,7 @@ async def test_fronts_without_script_and_evalsha_get_the_text(
     (tmp_path / "front").mkdir()
     with RedisServer(tmp_path / "front", options=without) as front:
         settings.REDIS_URL = front.url
-        limiter = Limiter(nothing_used)
+        limiter = Limiter(nothing_used, with_redis=True)
         decisions = await asyncio.gather(
             *[limiter.admit(KEY, Limits(rpm=10), 0, NOW) for _ in range(64)]
         )
@@ -99,7 +99,7 @@ async def test_real_error_is_told(
         settings.REDIS_URL = redis.url.replace(":s3cret@", "")
     if name == "gone":
         redis.stop()
-    limiter = Limiter(nothing_used)
+    limiter = Limiter(nothing_used, with_redis=True)
     await limiter.admit(KEY, Limits(rpm=1), 0, NOW)
     assert limiter._shared is not None
     await limiter._unless_away(limiter._shared.renew(NOW))
@@ -114,7 +114,7 @@ async def test_budget_that_others_used_up_stays_used_up_when_redis_goes(
     redis: RedisServer, limiter: Limiter
 ) -> None:
     """What Redis told last counts at once, before any ledger is asked."""
-    limits, other = Limits(budget_usd=Decimal(2)), Limiter(nothing_used)
+    limits, other = Limits(budget_usd=Decimal(2)), Limiter(nothing_used, with_redis=True)
     await let_in(limiter, limits)
     await other.settle(await let_in(other, limits), 0, Decimal(2), NOW)
     assert (await limiter.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
@@ -142,7 +142,7 @@ async def test_what_was_held_by_a_killed_process_is_free_again(
 ) -> None:
     """A reservation of a quota is a lease, as a place is."""
     limits = Limits(tokens_day=100)
-    dead = Limiter(nothing_used, rival.LEASE_SECONDS)
+    dead = Limiter(nothing_used, rival.LEASE_SECONDS, with_redis=True)
     assert (await dead.admit(KEY, limits, 0, NOW, QuotaUsage(0, 80))).is_allowed
     refused = await limiter.admit(KEY, limits, 0, NOW + 1, QuotaUsage(0, 80))
     assert refused.refused is LimitKind.RESERVED
