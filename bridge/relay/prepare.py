@@ -204,6 +204,11 @@ def _written_calls(
         allowed = settings.text_tool_calls and not native
     if not allowed or chat.body.get("tool_choice") == "none":
         return {}
+    return _schemas(chat)
+
+
+def _schemas(chat: ChatRequest) -> dict[str, JSON]:
+    """The tools' names at the backend, with the schemas of their arguments."""
     functions = (tool["function"] for tool in chat.body.get("tools", ()))
     return {function["name"]: function["parameters"] for function in functions}
 
@@ -223,6 +228,7 @@ def _terms(
         backend_model=target.facts.name,
         mint=mint,
         client_name=chat.names.to_client,
+        schemas={chat.names.to_client(name): schema for name, schema in _schemas(chat).items()},
         used_ids=chat.used_ids,
         stop_sequences=request.stop_sequences,
         gateway_stops=chat.stops,

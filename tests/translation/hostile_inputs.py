@@ -10,10 +10,11 @@ from typing import Any
 
 from bridge.routing.resolve import suggestions
 from bridge.translation.errors.from_backend import ErrorContext, from_reply
-from bridge.translation.json import encode
+from bridge.translation.json import encode, encode_text
 from bridge.translation.profiles import PROFILES, ModelFacts
 from bridge.translation.request.schema import RequestLimits, read_request
 from bridge.translation.request.translate import TranslationOptions, to_chat
+from bridge.translation.response.declared_arguments import DeclaredArguments
 from bridge.translation.response.deltas import ContentDelta, Text
 from bridge.translation.response.dialects.prefill_echo import PrefillEcho
 from bridge.translation.response.dialects.think_tags import ThinkTags
@@ -249,11 +250,26 @@ def _page(text: str) -> None:
     from_reply(502, {}, text.encode(), ErrorContext())
 
 
+def _stringified(n: int) -> str:
+    return '{"a": ' + encode_text(encode_text(["x" * 10] * (n // 20))) + "}"
+
+
+def _declared(text: str) -> None:
+    declared = DeclaredArguments(
+        {"properties": {"a": {"type": "array", "items": {"type": "array"}}}}
+    )
+    for character in text:
+        declared.feed(character)
+
+
 BACKENDS: list[Case] = [
     Case("a line without end", lambda n: b"data: " + b"x" * n, _in_pieces, 400_000),
     Case("carriage returns", lambda n: b"\r" * n, _in_pieces, 100_000),
     Case("data lines without an event", lambda n: b"data:\n" * n, _in_pieces, 20_000),
     Case("pieces of text", lambda n: _end(_chunk({"content": "x"}) * n), _answer, 400),
+    Case("pieces of a header", lambda n: _end(_chunk({"content": "<|start|>"}) * n), _answer, 400),
+    Case("text of text of arguments", _stringified, _declared, 50_000),
+    Case("text that spells nothing", lambda n: '{"a": "' + "[" * n + '"}', _declared, 50_000),
     Case("pieces of white space", lambda n: _end(_chunk({"content": " "}) * n), _answer, 400),
     Case("pieces of a call that waits", _fragments, _answer, 400),
     Case("calls by id", _many_calls, _answer, 400),

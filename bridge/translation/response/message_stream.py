@@ -36,6 +36,7 @@ from msgspec import UNSET
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.kept import Kept, signature
 from bridge.translation.response import deltas, events
+from bridge.translation.response.declared_arguments import DeclaredArguments
 from bridge.translation.response.deltas import ContentDelta
 from bridge.translation.response.events import Event
 from bridge.translation.response.stream_options import Phase, Shown, StreamOptions
@@ -82,6 +83,7 @@ class MessageStream:
         self.tools: list[str] = []
         self.repaired: list[str] = []
         self._sent_arguments: list[str] = []
+        self._declared = DeclaredArguments(None)
 
     # --- to receive ---------------------------------------------------------------------------
 
@@ -273,15 +275,17 @@ class MessageStream:
         self.tools.append(block.name)
         self._sent_arguments.clear()
         self._open_block(Shown.TOOL, block)
+        self._declared = DeclaredArguments(self._terms.schemas.get(block.name))
         self._arguments(call.drain())
 
-    def _arguments(self, text: str) -> None:
+    def _arguments(self, text: str, last: bool = False) -> None:
+        text = self._declared.feed(text) + (self._declared.finish() if last else "")
         if text:
             self._sent_arguments.append(text)
             self._delta(events.InputJsonDelta(text), text)
 
     def _end_arguments(self, call: CallFragments) -> None:
-        self._arguments(call.arguments.finish(cut=self._was_cut()))
+        self._arguments(call.arguments.finish(cut=self._was_cut()), last=True)
         self._left_open = self._left_open or call.arguments.left_open
         came = call.arguments.raw.strip()
         if came and "".join(self._sent_arguments).strip() != came:

@@ -37,6 +37,7 @@ class StreamOptions:
     inline_thinking  "tags", "open" or "guess": thinking stands in the text, see think_tags.py
     written_calls    tools whose calls may stand in the text, see text_calls/
     backend_model    the backend's name of the model
+    schemas       the tools' names in the request -> JSON schemas of their arguments
     used_ids      tool ids of the conversation so far
     max_tokens    the longest answer that the client asked for; `sent_max_tokens` is what the
                   backend was asked for, 0 when not known
@@ -49,6 +50,7 @@ class StreamOptions:
     mint: Callable[[], str]
     backend_model: str = ""
     client_name: Callable[[str], str] = str
+    schemas: Mapping[str, JSON] = field(default_factory=dict)
     used_ids: frozenset[str] = frozenset()
     stop_sequences: tuple[str, ...] = ()
     gateway_stops: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from bridge.translation.json import decode, encode_text
+from bridge.translation.json import JSON, decode, encode_text
 
 
 class _At(Enum):
@@ -68,6 +68,9 @@ _CONTROL = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 _CLOSER = {"{": "}", "[": "]"}
 LONGEST_ATOM = 400
 """Characters of a number or literal. What is longer is none."""
+MOST_LAYERS = 3
+"""How often a text may spell a text that spells the object."""
+_BEGINNINGS = ("{", "[", '"')
 
 
 class ArgumentStream:
@@ -361,12 +364,33 @@ class ArgumentStream:
 
 
 def as_object(raw: str) -> dict[str, object]:
-    """`raw` as a tool input whatever it is: an object, a wrapped value, or the text itself."""
+    """`raw` as a tool input whatever it is: an object, the object that a text spells, a wrapped
+    value, or the text itself."""
     try:
         value = decode(raw.encode("utf-8", "replace"))
     except ValueError:
         return unparsed(raw)
-    return value if isinstance(value, dict) else {"value": value}
+    inner = value
+    for _ in range(MOST_LAYERS):
+        inner = spelled(inner) if isinstance(inner, str) else inner
+    if isinstance(inner, dict):
+        return inner
+    return {"value": value}
+
+
+def spelled(text: str) -> JSON:
+    """The value that a text spells in JSON, its slips mended; None where it spells none."""
+    if not text.lstrip().startswith(_BEGINNINGS):
+        return None
+    stream = ArgumentStream()
+    mended = stream.feed(f'{{"value":{text}}}')
+    if not stream.complete or stream.unread.strip():
+        return None
+    try:
+        found = decode(mended.encode("utf-8", "replace"))
+    except ValueError:
+        return None
+    return found["value"] if len(found) == 1 else None
 
 
 def unparsed(raw: str) -> dict[str, object]:

@@ -24,6 +24,7 @@ from bridge.translation.response.deltas import (
     ToolCall,
 )
 from bridge.translation.response.dialects.chat import ChunkReader, read_reply
+from bridge.translation.response.dialects.harmony import HarmonyChannels
 from bridge.translation.response.dialects.prefill_echo import PrefillEcho
 from bridge.translation.response.dialects.think_tags import StrayCloser, ThinkTags
 from bridge.translation.response.events import Event
@@ -103,6 +104,7 @@ class Answer:
     def _stages_of(self, options: StreamOptions) -> list[Stage]:
         stages: list[Stage | None] = [
             PrefillEcho(options.prefill) if options.prefill else None,
+            HarmonyChannels(),
             _thinking_stage(options.inline_thinking),
             self._calls,
             self._stops,

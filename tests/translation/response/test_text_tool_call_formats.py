@@ -129,6 +129,18 @@ FORMATS: list[tuple[str, str, list[Call]]] = [
     ("invoke, bare", f"{INVOKE}\n{INVOKE}", [THREE, THREE]),
     ("gpt-oss", f"<|start|>assistant{HARMONY}", [LISBON]),
     ("gpt-oss, no start", HARMONY.removesuffix("<|call|>"), [LISBON]),
+    ("gpt-oss, two", HARMONY.replace("<|call|>", "<|end|>") + HARMONY, [LISBON, LISBON]),
+    ("gpt-oss, thinking", HARMONY.replace("commentary", "analysis"), [LISBON]),
+    (
+        "gpt-oss, thinking, start",
+        f"<|start|>assistant{HARMONY.replace('commentary', 'analysis')}",
+        [LISBON],
+    ),
+    (
+        "gpt-oss, role",
+        "<|start|>assistant to=functions.now<|channel|>commentary json<|message|>{}<|call|>",
+        [NOW],
+    ),
     (
         "Gemma",
         '<|tool_call>call:get_weather{city:<|"|>Lis{,a:}bon<|"|>,days:3,at:[{x:true}]}<tool_call|>',

@@ -92,7 +92,7 @@ def harmony(source: Source, tools: Tools) -> Reading:
     yield from source.until("<|message|>", LONGEST_NAME)
     yield from source.blanks()
     text = yield from source.json_object()
-    yield from source.closing("<|call|>")
+    yield from source.closing("<|call|>", "<|end|>", "<|return|>")
     return [tools.call(name, decoded(text))]
 
 
