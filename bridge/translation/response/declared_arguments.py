@@ -156,7 +156,7 @@ class DeclaredArguments:
             if not isinstance(text, str):
                 break
             text = spelled(text)
-        kind = {list: "array", dict: "object"}.get(type(text))
+        kind = "object" if isinstance(text, dict) else "array" if isinstance(text, list) else ""
         return self._mended(text, schema, depth) if kind in containers else None
 
     def _mended(self, value: JSON, schema: JSON, depth: int) -> JSON:
