@@ -26,7 +26,7 @@ _HEADER = re.compile(
 )
 
 
-class _Position(Enum):
+class _ChannelPosition(Enum):
     START = auto()
     HEADER = auto()
     BODY = auto()
@@ -38,14 +38,14 @@ class HarmonyChannels:
     """Text deltas in, reasoning and text deltas out; all others pass."""
 
     def __init__(self) -> None:
-        self._at = _Position.START
+        self._at = _ChannelPosition.START
         self._held = ""
         self._make: type[Text | Reasoning] = Text
         self._is_line_start = True
 
     def feed(self, delta: ContentDelta) -> list[ContentDelta]:
         if isinstance(delta, Text):
-            return [delta] if self._at is _Position.PLAIN else self._text(delta.text)
+            return [delta] if self._at is _ChannelPosition.PLAIN else self._text(delta.text)
         if self._held and isinstance(delta, (ToolCall, Refusal)):
             return [*self.finish(), delta]
         return [delta]
@@ -53,14 +53,14 @@ class HarmonyChannels:
     def finish(self) -> list[ContentDelta]:
         """What was held as the beginning of a mark is none."""
         held, self._held = self._held, ""
-        if not held or (self._at is _Position.BETWEEN and held.isspace()):
+        if not held or (self._at is _ChannelPosition.BETWEEN and held.isspace()):
             return []
-        return [self._make(held) if self._at is _Position.BODY else Text(held)]
+        return [self._make(held) if self._at is _ChannelPosition.BODY else Text(held)]
 
     def _text(self, text: str) -> list[ContentDelta]:
         out: list[ContentDelta] = []
         text, self._held = self._held + text, ""
-        while text and self._at is not _Position.PLAIN:
+        while text and self._at is not _ChannelPosition.PLAIN:
             text = self._step(text, out)
         if text:
             out.append(Text(text))
@@ -69,9 +69,9 @@ class HarmonyChannels:
     def _step(self, text: str, out: list[ContentDelta]) -> str:
         """Take what can be taken; return what is left to be read."""
         match self._at:
-            case _Position.HEADER:
+            case _ChannelPosition.HEADER:
                 return self._header(text)
-            case _Position.BODY:
+            case _ChannelPosition.BODY:
                 return self._body(text, out)
             case _:
                 return self._before(text)
@@ -80,12 +80,12 @@ class HarmonyChannels:
         """In front of a message."""
         start = text.lstrip()
         if start.startswith(_NEXT):
-            self._at = _Position.HEADER
+            self._at = _ChannelPosition.HEADER
         elif len(text) < LONGEST_HEADER and any(mark.startswith(start) for mark in _NEXT):
             self._held = text
             return ""
         else:
-            self._at = _Position.PLAIN
+            self._at = _ChannelPosition.PLAIN
         return text
 
     def _header(self, text: str) -> str:
@@ -95,12 +95,12 @@ class HarmonyChannels:
             return ""
         known = _HEADER.fullmatch(header) if found else None
         if known is None:
-            self._at = _Position.PLAIN
+            self._at = _ChannelPosition.PLAIN
             return text
         if " to=" in header:
-            self._at = _Position.PLAIN
+            self._at = _ChannelPosition.PLAIN
             return ("" if self._is_line_start else "\n") + text.lstrip()
-        self._at = _Position.BODY
+        self._at = _ChannelPosition.BODY
         self._make = Reasoning if known[1] == "analysis" else Text
         return body
 
@@ -115,7 +115,7 @@ class HarmonyChannels:
             self._held = text[end:]
             return ""
         is_over = found[0] in _ENDS
-        self._at = _Position.BETWEEN if is_over else _Position.HEADER
+        self._at = _ChannelPosition.BETWEEN if is_over else _ChannelPosition.HEADER
         return text[found.end() :] if is_over else text[end:]
 
 
