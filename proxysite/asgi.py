@@ -19,7 +19,8 @@ from django.urls import path, re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
 pages: Any = get_asgi_application()
 
-from bridge.api import endpoints  # noqa: E402 - Django must be set up before the apps are imported
+from bridge import process_settings  # noqa: E402 - Django must be set up before the apps
+from bridge.api import endpoints  # noqa: E402
 from bridge.api.entrance import bounded, entrance, unknown  # noqa: E402
 from bridge.pages.login_queue import LoginQueue  # noqa: E402
 from dashboard.live import consumers  # noqa: E402
@@ -29,7 +30,8 @@ from proxysite import lifespan  # noqa: E402
 # Typed for views; here they route to ASGI applications.
 _path: Any = path
 _re_path: Any = re_path
-_pages: Any = bounded(LoginQueue(pages))
+settings = process_settings.read()
+_pages: Any = bounded(LoginQueue(pages), settings.bodies)
 
 sockets = URLRouter(
     [
@@ -53,9 +55,9 @@ requests = URLRouter(
 )
 application = ProtocolTypeRouter(
     {
-        "http": entrance(requests),
+        "http": entrance(requests, settings.access),
         "websocket": AllowedHostsOriginValidator(OwnOrigin(SessionMiddlewareStack(sockets))),
-        "lifespan": lifespan.lifespan,
+        "lifespan": lifespan.of_process(settings),
     }
 )
-lifespan.adapt_server()
+lifespan.adapt_server(settings)

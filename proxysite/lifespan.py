@@ -7,27 +7,32 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from bridge import process_settings
+from bridge.api.entrance import Application
 from bridge.api.request_body import Receive, Scope, Send
+from bridge.process_settings import ProcessSettings
 from bridge.runtime import ending, gateway
 from bridge.runtime.ending import Ending
 
 
-async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    """Open the gateway before the first request, close it after the last."""
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.startup":
-            gateway.start(process_settings.read())
-            end = Ending(_stop_uvicorn())
-            ending.follow_parent()
-            await send({"type": "lifespan.startup.complete"})
-        elif message["type"] == "lifespan.shutdown":
-            await gateway.close()
-            if end.has_begun:
-                ending.end_within(ending.EXIT_SECONDS)
-            await send({"type": "lifespan.shutdown.complete"})
-            return
+def of_process(settings: ProcessSettings) -> Application:
+    """Opens the gateway before the first request, and closes it after the last."""
+
+    async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                gateway.start(settings)
+                end = Ending(_stop_uvicorn())
+                ending.follow_parent()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await gateway.close()
+                if end.has_begun:
+                    ending.end_within(ending.EXIT_SECONDS)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    return lifespan
 
 
 def _stop_uvicorn() -> Any:
@@ -42,7 +47,7 @@ def _stop_uvicorn() -> Any:
     return stop
 
 
-def adapt_server() -> None:
+def adapt_server(settings: ProcessSettings) -> None:
     """Bring the limits of connections into the server that this process runs.
 
     Under daphne, also open and close the gateway, of which daphne has no events.
@@ -53,12 +58,12 @@ def adapt_server() -> None:
     if reactor is not None and "daphne.server" in sys.modules:
         daphne = import_module("bridge.http.daphne")
         daphne.adapt()
-        reactor.callWhenRunning(reactor.callLater, 0, _run_with_daphne, daphne.Server)
+        reactor.callWhenRunning(reactor.callLater, 0, _run_with_daphne, daphne.Server, settings)
 
 
-def _run_with_daphne(servers: Any) -> None:
+def _run_with_daphne(servers: Any, settings: ProcessSettings) -> None:
     """The gateway opens, and what runs is ended well when a signal comes."""
-    gateway.start(process_settings.read())
+    gateway.start(settings)
     server = servers.running
     if server is None:  # the application was imported by something else
         return

@@ -221,7 +221,7 @@ def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
     known = (
         r"models|keys\.(limits|periods)|ledger\.pricing|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
-        r"|cluster\.redis|backends\.status"
+        r"|cluster\.(redis|layer_errors)|backends\.status"
     )
     allowed = re.compile(rf"dashboard\b|bridge\.({known})\b|(?!bridge|proxysite)")
     assert _importing("dashboard/", lambda d: not allowed.match(d)) == []
@@ -250,6 +250,25 @@ def test_environment_is_read_in_settings_only() -> None:
     for name in starters:
         uses = re.findall(r"environ\b.*", (ROOT / name).read_text(encoding="utf-8"))
         assert uses == ['environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")']
+
+
+DATA_PLANE = tuple(
+    f"bridge/{name}/" for name in ("relay", "backends", "keys", "ledger", "live", "api")
+)
+CONTROL_PLANE_TOO = {
+    "bridge/backends/status.py",  # rows as pages show them
+    "bridge/keys/encryption.py",  # rows when they are saved
+}
+
+
+def test_data_plane_gets_its_settings_as_values() -> None:
+    """`process_settings` reads them once; the other parts are handed what they need."""
+    found = {
+        name
+        for name, tree in OWN.items()
+        if name.startswith(DATA_PLANE) and "django.conf.settings" in _imports(name, tree)
+    }
+    assert found == CONTROL_PLANE_TOO
 
 
 def test_files_are_at_most_400_lines() -> None:

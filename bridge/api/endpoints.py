@@ -15,11 +15,8 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 
-from django.conf import settings
-
 from bridge.api import metrics
 from bridge.api import models as report
-from bridge.api.body_memory import BodyMemory, Share
 from bridge.api.hosts import arrival_address
 from bridge.api.replies import fail, reply, start
 from bridge.api.request_body import (
@@ -39,6 +36,7 @@ from bridge.relay.exchange import Call, Head
 from bridge.relay.parts import RelayParts
 from bridge.relay.pipeline import INTERNAL, JSON_HEADERS, relay
 from bridge.runtime import gateway as gateways
+from bridge.runtime.body_memory import Share
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import JSON, encode
@@ -56,14 +54,13 @@ Writer = Callable[[Gateway, Call, Scope], Awaitable[Written]]
 # --- reading ----------------------------------------------------------------------------------
 
 
-bodies = BodyMemory(settings.MAX_BODY_MEMORY, "setting MAX_BODY_MEMORY")
-
-
 def _head(scope: Scope, request_id: str) -> Call:
     """The request without its body."""
     headers = headers_of(scope)
     address = arrival_address(scope, headers)
-    return Call(scope["path"], headers, b"", address, request_id, client=client_of(scope))
+    trust_forwarded = gateways.current().settings.access.trust_forwarded_proto
+    client = client_of(scope, trust_forwarded)
+    return Call(scope["path"], headers, b"", address, request_id, client=client)
 
 
 async def _with_body(head: Call, receive: Receive, share: Share) -> Call:
@@ -72,7 +69,7 @@ async def _with_body(head: Call, receive: Receive, share: Share) -> Call:
     await gateway.ready()
     _admit(gateway, head)
     return replace(
-        head, body=await read_body(head.headers, receive, settings.MAX_BODY_BYTES, share)
+        head, body=await read_body(head.headers, receive, share, gateway.settings.bodies)
     )
 
 
@@ -104,7 +101,7 @@ def whole_endpoint(write: Writer, *methods: str) -> Endpoint:
         try:
             _check_method(scope, *methods)
             call = _head(scope, request_id)
-            with bodies.share() as share:
+            with gateways.current().body_memory.share() as share:
                 call = await _with_body(call, receive, share) if reads else call
                 status, headers, body = await write(gateways.current(), call, scope)
         except ApiError as error:
@@ -141,7 +138,7 @@ async def messages(scope: Scope, receive: Receive, send: Send) -> None:
     except ApiError as error:
         await fail(send, error, request_id)
         return
-    with bodies.share() as share:
+    with gateways.current().body_memory.share() as share:
         call = _head(scope, request_id)
         try:
             call = await _with_body(call, receive, share)
@@ -240,7 +237,7 @@ async def _health(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 
 
 async def _metrics(gateway: Gateway, call: Call, scope: Scope) -> Written:
-    metrics.check_access(gateway.keys, call.headers, call.address)
+    metrics.check_access(gateway.settings.access, gateway.keys, call.headers, call.address)
     totals = await gateway.totals.current()
     metric_families = chain(
         [*metrics.of_process(gateway, len(asyncio.all_tasks()))], metrics.of_ledger(totals)

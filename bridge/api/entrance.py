@@ -6,14 +6,13 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from django.conf import settings
-
 from bridge.api import hosts
 from bridge.api.base_paths import canonical
-from bridge.api.body_memory import BodyMemory
 from bridge.api.replies import fail, reply
 from bridge.api.request_body import BodyReader, Receive, Scope, Send, headers_of
 from bridge.ids import mint
+from bridge.process_settings import AccessSettings, BodySettings
+from bridge.runtime.body_memory import BodyMemory
 from bridge.translation.errors.api_error import ApiError
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -38,14 +37,14 @@ PREFLIGHT_SECONDS = "7200"
 MAX_ASKED_HEADERS = 4096
 
 
-def entrance(application: Application) -> Application:
+def entrance(application: Application, access: AccessSettings) -> Application:
     """The application behind the checks that hold for every path."""
 
     async def checked(scope: Scope, receive: Receive, send: Send) -> None:
         scope = {**scope, "path": canonical(scope["path"])}
         headers = headers_of(scope)
         try:
-            origin = _check(scope["path"], headers)
+            origin = _check(scope["path"], headers, access)
         except ApiError as error:
             await fail(send, error, f"req_{mint()}")
             return
@@ -57,12 +56,12 @@ def entrance(application: Application) -> Application:
     return checked
 
 
-def _check(path: str, headers: dict[str, str]) -> str:
+def _check(path: str, headers: dict[str, str], access: AccessSettings) -> str:
     """The foreign origin that may read the answer, "" for none. Raises ApiError."""
     if path in OPEN_TO_ALL:
         return ""
-    hosts.check_host(headers)
-    return "" if PAGES.fullmatch(path) else hosts.allowed_origin(headers)
+    hosts.check_host(headers, access.allowed_hosts)
+    return "" if PAGES.fullmatch(path) else hosts.allowed_origin(headers, access)
 
 
 async def _preflight(send: Send, origin: str, headers: dict[str, str]) -> None:
@@ -96,13 +95,14 @@ def _sharing(send: Send, origin: str) -> Send:
     return sharing
 
 
-def bounded(application: Application) -> Application:
+def bounded(application: Application, bodies: BodySettings) -> Application:
     """Pages, whose bodies are limited in size, memory and time while they are received."""
     memory = BodyMemory(PAGE_MEMORY, "forms")
+    limit = min(PAGE_BODY_BYTES, bodies.max_body_bytes)
 
     async def receiving(scope: Scope, receive: Receive, send: Send) -> None:
         with memory.share() as share:
-            reader = BodyReader(receive, min(PAGE_BODY_BYTES, settings.MAX_BODY_BYTES), share)
+            reader = BodyReader(receive, limit, share, bodies)
             try:
                 await application(scope, reader.receive, send)
             except ApiError as error:

@@ -10,11 +10,11 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from bridge.api.request_body import Scope
 from bridge.keys.authentication import is_loopback
+from bridge.process_settings import AccessSettings
 from bridge.translation.errors.api_error import ApiError
 
 FORWARDING = frozenset(
@@ -59,29 +59,29 @@ def arrival_address(scope: Scope, headers: Mapping[str, str]) -> str:
     return str(server[0]) if server and server[0] else "127.0.0.1"
 
 
-def check_host(headers: Mapping[str, str]) -> None:
+def check_host(headers: Mapping[str, str], allowed_hosts: list[str]) -> None:
     """Refuse a request that is addressed to a name that is not ours."""
     host = headers.get("host")
     if host is None:  # HTTP/1.0, which no browser speaks
         return
     name, _ = split_domain_port(host.lower())
-    if not (name and validate_host(name, settings.ALLOWED_HOSTS)):
+    if not (name and validate_host(name, allowed_hosts)):
         shown = ascii(host[:MAX_SHOWN])
         raise ApiError.invalid(f"host: {shown} is not served here (setting ALLOWED_HOSTS)")
 
 
-def allowed_origin(headers: Mapping[str, str]) -> str:
+def allowed_origin(headers: Mapping[str, str], access: AccessSettings) -> str:
     """The origin that may read the answer; "" for none. Raises a 403 for a foreign one."""
     origin = headers.get("origin", "")
-    if not origin or _is_own(origin, headers.get("host", "")):
+    if not origin or _is_own(origin, headers.get("host", ""), access.allowed_hosts):
         return ""
-    if any(_matches(origin.lower(), each.lower()) for each in settings.CORS_ORIGINS):
+    if any(_matches(origin.lower(), each.lower()) for each in access.cors_origins):
         return origin
     shown = ascii(origin[:MAX_SHOWN])
     raise ApiError(403, f"origin: {shown} may not send requests here (setting CORS_ORIGINS)")
 
 
-def _is_own(origin: str, host: str) -> bool:
+def _is_own(origin: str, host: str, allowed_hosts: list[str]) -> bool:
     """Whether it is a page that we served ourselves.
 
     A name that equals Host proves nothing where any name is served: it may have been rebound.
@@ -93,7 +93,7 @@ def _is_own(origin: str, host: str) -> bool:
         return False
     if place.scheme not in ("http", "https") or not name or place.netloc != host.lower():
         return False
-    named = [each for each in settings.ALLOWED_HOSTS if each != "*"]
+    named = [each for each in allowed_hosts if each != "*"]
     return _is_address(name) or _is_loopback_name(name) or validate_host(name, named)
 
 

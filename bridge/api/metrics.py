@@ -13,7 +13,6 @@ import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from django.conf import settings
 from prometheus_client import Metric
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -30,6 +29,7 @@ from bridge.keys.authentication import KeyPolicy, is_loopback, presented
 from bridge.ledger.totals import Total, Totals, added_up
 from bridge.models import UsageHour
 from bridge.models.latency import BOUNDS
+from bridge.process_settings import AccessSettings
 from bridge.routing import resolve
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
@@ -48,19 +48,23 @@ PerModel = Mapping[tuple[str, str], Total]
 # --- who may read them ------------------------------------------------------------------------
 
 
-def check_access(policy: KeyPolicy, headers: Mapping[str, str], address: str) -> None:
+def check_access(
+    settings: AccessSettings, policy: KeyPolicy, headers: Mapping[str, str], address: str
+) -> None:
     """Raise an ApiError unless METRICS_ACCESS lets this request in. `address` is the server's."""
-    access = settings.METRICS_ACCESS
+    access = settings.metrics_access
     if access == "off":
         raise ApiError(404, OFF)
     if access == "local" and not (policy.bound_to_loopback and is_loopback(address)):
         raise ApiError(403, ONLY_LOCAL)
-    if access == "key" and not any(map(_is_token, presented(headers))):
+    if access == "key" and not any(
+        _is_token(given, settings.metrics_token) for given in presented(headers)
+    ):
         raise ApiError(401, UNAUTHORIZED, headers={"www-authenticate": "Bearer"})
 
 
-def _is_token(given: str) -> bool:
-    return hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode())
+def _is_token(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode(), token.encode())
 
 
 # --- totals of the ledger ---------------------------------------------------------------------
@@ -195,7 +199,7 @@ def _histogram(spec: _Histogram, models: PerModel) -> Metric:
 def of_process(gateway: Gateway, tasks: int) -> Iterator[Metric]:
     """How this process is doing; `tasks` are those of its event loop. Reads memory only."""
     yield InfoMetricFamily(
-        "claude_bridge_build", "What is running", value={"version": settings.VERSION}
+        "claude_bridge_build", "What is running", value={"version": gateway.settings.version}
     )
     yield from _of_backends(gateway)
     snapshot, ledger = gateway.snapshot, gateway.ledger.state

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
-from django.conf import settings
-
 from bridge.backends.breaker import State
 from bridge.backends.status import BackendStatus, Overall, of_backend, overall
 from bridge.routing import resolve
@@ -45,7 +43,7 @@ def health(gateway: Gateway) -> tuple[int, JSON]:
         whole = Overall.DEGRADED
     body = {
         "status": DRAINING if gateway.is_draining else whole.value,
-        "version": settings.VERSION,
+        "version": gateway.settings.version,
         "demo": gateway.snapshot.is_demo,
         "models_known": len(resolve.names(gateway.snapshot.routes)),
         "requests_running": len(gateway.exchanges),

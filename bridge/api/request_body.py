@@ -7,10 +7,9 @@ import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from django.conf import settings
-
-from bridge.api.body_memory import Share
 from bridge.keys.client_address import Address, client_address
+from bridge.process_settings import BodySettings
+from bridge.runtime.body_memory import Share
 from bridge.translation.errors.api_error import ApiError
 
 Scope = MutableMapping[str, Any]
@@ -42,8 +41,9 @@ def headers_of(scope: Scope) -> dict[str, str]:
 class BodyReader:
     """Receives a body within its limits: `limit` bytes, its share of the memory, and time."""
 
-    def __init__(self, receive: Receive, limit: int, share: Share) -> None:
+    def __init__(self, receive: Receive, limit: int, share: Share, settings: BodySettings) -> None:
         self._receive, self._limit, self._share = receive, limit, share
+        self._settings = settings
         self._started = asyncio.get_running_loop().time()
         self._size = 0
         self.is_complete = False
@@ -60,33 +60,35 @@ class BodyReader:
         size = len(message.get("body", b""))
         self._size += size
         if self._size > self._limit:
-            raise too_large(self._limit)
+            raise too_large(self._limit, self._settings)
         self._share.take(size)
         self.is_complete = not message.get("more_body")
         return message
 
     def _patience(self) -> float:
         """Seconds for the next piece, which keep the whole from being slower than SLOWEST."""
-        idle: float = settings.BODY_IDLE_TIMEOUT
+        idle = self._settings.body_idle_timeout
         passed = asyncio.get_running_loop().time() - self._started
         return max(0.0, min(idle, idle + self._size / SLOWEST - passed))
 
 
-def client_of(scope: Scope) -> Address | None:
+def client_of(scope: Scope, trust_forwarded: bool) -> Address | None:
     """Who sends this request, as far as it can be known."""
     peer = scope.get("client")
     forwarded = headers_of(scope).get("x-forwarded-for", "")
-    return client_address(str(peer[0]) if peer else "", forwarded, settings.TRUST_FORWARDED_PROTO)
+    return client_address(str(peer[0]) if peer else "", forwarded, trust_forwarded)
 
 
-async def read_body(headers: dict[str, str], receive: Receive, limit: int, share: Share) -> bytes:
+async def read_body(
+    headers: dict[str, str], receive: Receive, share: Share, settings: BodySettings
+) -> bytes:
     """The whole body, decoded. Raises ApiError, and ClientLeftError when it never ends."""
-    length = headers.get("content-length", "")
+    length, limit = headers.get("content-length", ""), settings.max_body_bytes
     if length.isdecimal() and int(length) > limit:
-        raise too_large(limit)
+        raise too_large(limit, settings)
     encoding = headers.get("content-encoding", "").strip().lower()
     _check_encoding(encoding)
-    reader, parts = BodyReader(receive, limit, share), list[bytes]()
+    reader, parts = BodyReader(receive, limit, share, settings), list[bytes]()
     while not reader.is_complete:
         message = await reader.receive()
         if message["type"] == "http.disconnect":
@@ -96,15 +98,17 @@ async def read_body(headers: dict[str, str], receive: Receive, limit: int, share
     if encoding in ("", "identity"):
         return body
     if len(body) > INLINE_BYTES:
-        plain = await asyncio.to_thread(_decoded, body, encoding, limit)
+        plain = await asyncio.to_thread(_decoded, body, encoding, settings)
     else:
-        plain = _decoded(body, encoding, limit)
+        plain = _decoded(body, encoding, settings)
     share.take(len(plain))
     return plain
 
 
-def too_large(limit: int) -> ApiError:
-    setting = " (setting MAX_BODY_BYTES)" if limit == settings.MAX_BODY_BYTES else ""
+def too_large(limit: int, settings: BodySettings | None = None) -> ApiError:
+    """The refusal; it names the setting where that is the limit."""
+    is_setting = settings is not None and limit == settings.max_body_bytes
+    setting = " (setting MAX_BODY_BYTES)" if is_setting else ""
     return ApiError(413, f"Request exceeds the maximum size of {limit} bytes{setting}")
 
 
@@ -117,14 +121,14 @@ def _check_encoding(encoding: str) -> None:
         )
 
 
-def _decoded(body: bytes, encoding: str, limit: int) -> bytes:
-    inflater = zlib.decompressobj(_WINDOWS[encoding])
+def _decoded(body: bytes, encoding: str, settings: BodySettings) -> bytes:
+    inflater, limit = zlib.decompressobj(_WINDOWS[encoding]), settings.max_body_bytes
     try:
         plain = inflater.decompress(body, limit + 1)
     except zlib.error:
         raise ApiError.invalid(f"content-encoding: the body is not valid {encoding}") from None
     if len(plain) > limit:
-        raise too_large(limit)
+        raise too_large(limit, settings)
     if not inflater.eof:
         raise ApiError.invalid(f"content-encoding: the {encoding} body is cut off")
     if inflater.unused_data:

@@ -18,8 +18,8 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from channels.layers import get_channel_layer
-from django.conf import settings
 
+from bridge.cluster.layer_errors import layer_errors
 from bridge.ledger.record import Record
 from bridge.live.messages import (
     GATEWAYS,
@@ -62,7 +62,14 @@ class UsageSource(Protocol):
 class ActivityPublisher:
     """The pulse of one process, over its `journeys`. `run` it on the running loop."""
 
-    def __init__(self, journeys: Collection[RunningExchange], ledger: UsageSource) -> None:
+    def __init__(
+        self,
+        journeys: Collection[RunningExchange],
+        ledger: UsageSource,
+        *,
+        with_redis: bool = False,
+    ) -> None:
+        self._with_redis = with_redis
         self._journeys = journeys
         self._ledger = ledger
         self._process = secrets.token_hex(4)
@@ -116,7 +123,7 @@ class ActivityPublisher:
     async def run(self) -> None:
         """Listen for watchers, and tell them, until cancelled."""
         layer: Any = get_channel_layer()
-        away = _away()
+        away = layer_errors(with_redis=self._with_redis)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(layer, away))
             tasks.create_task(self._tell(layer, away))
@@ -185,12 +192,3 @@ def _finished_of(record: Record) -> Finished:
         record.output_tokens,
         record.cost_nano_usd,
     )
-
-
-def _away() -> tuple[type[Exception], ...]:
-    """What a channel layer raises when it cannot be reached."""
-    if not settings.REDIS_URL:
-        return ()
-    from bridge.cluster import redis  # the import is slow, and only needed here
-
-    return redis.AWAY

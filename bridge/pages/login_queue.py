@@ -13,6 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
+from django.conf import settings
+
 from bridge.accounts.login_throttle import LOCKED_UNTIL, counted_as
 from bridge.api.request_body import ClientLeftError, Receive, Scope, Send, client_of, too_large
 from bridge.places import FullError, Places
@@ -49,7 +51,7 @@ class LoginQueue:
         if not is_login:
             await self._pages(scope, receive, send)
             return
-        address = str(counted_as(client_of(scope)) or "unknown")
+        address = str(counted_as(client_of(scope, settings.TRUST_FORWARDED_PROTO)) or "unknown")
         if (left := self._locked.get(address, 0.0) - self._clock()) > 0:
             await _refuse(send, 429, LOCKED, int(left) + 1)
             return

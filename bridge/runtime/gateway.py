@@ -41,6 +41,7 @@ from bridge.process_settings import BodySettings, KeySettings, ProcessSettings
 from bridge.relay.parts import STARTING, ActiveRequest, RelayParts
 from bridge.runtime import sessions
 from bridge.runtime.background import Background
+from bridge.runtime.body_memory import BodyMemory
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.schema import RequestLimits
 
@@ -83,6 +84,7 @@ class Gateway:
         self.discovery = Discovery(
             self.upstream, self.health, self.store, settings.backends, clocks.steady
         )
+        self.body_memory = BodyMemory(settings.bodies.max_body_memory, "setting MAX_BODY_MEMORY")
         self.limits = _request_limits(settings.bodies)
         self.keys = _key_policy(settings.keys)
         folder = settings.ledger.data_dir / "spool"
@@ -100,7 +102,9 @@ class Gateway:
         """Set when the limiter knows what keys with a quota have used."""
         self.is_draining = False
         self.exchanges: set[ActiveRequest] = set()
-        self.activity = ActivityPublisher(self.exchanges, self.ledger)
+        self.activity = ActivityPublisher(
+            self.exchanges, self.ledger, with_redis=bool(settings.redis_url)
+        )
         self.background = Background(clocks.steady)
         self.relay = self._relay_parts()
 

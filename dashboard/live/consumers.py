@@ -22,6 +22,7 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from bridge.accounts.roles import may_see_reports
+from bridge.cluster.layer_errors import layer_errors
 from bridge.live.messages import ANNOUNCE_SECONDS, GATEWAYS, WATCHED, WATCHERS
 from bridge.models.usage import key_names
 from dashboard.queries.live import recent
@@ -61,7 +62,7 @@ class Live(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._announcing = asyncio.get_running_loop().create_task(self._announce())
 
     async def disconnect(self, code: int) -> None:
-        with suppress(*_away()):
+        with suppress(*layer_errors(with_redis=bool(settings.REDIS_URL))):
             await self.channel_layer.group_discard(WATCHERS, self.channel_name)
 
     async def receive(self, *_: Any, **__: Any) -> None:
@@ -104,7 +105,7 @@ class Live(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             await self.close(NOT_ALLOWED)
 
     async def _tell(self) -> None:
-        with suppress(*_away()):
+        with suppress(*layer_errors(with_redis=bool(settings.REDIS_URL))):
             await self.channel_layer.group_send(GATEWAYS, WATCHED)
 
 
@@ -112,7 +113,7 @@ async def live(scope: Any, receive: Any, send: Any) -> None:
     """The consumer as an application. Without a channel layer it asks to come back later."""
     try:
         await Live.as_asgi()(scope, receive, send)
-    except _away():
+    except layer_errors(with_redis=bool(settings.REDIS_URL)):
         await send({"type": "websocket.close", "code": TRY_LATER})
 
 
@@ -133,12 +134,3 @@ async def _may_watch(scope: Any, while_away: bool) -> bool:
         return bool(await database_sync_to_async(may_see_reports)(user))
     except (DatabaseError, InterfaceError):
         return while_away
-
-
-def _away() -> tuple[type[Exception], ...]:
-    """What a channel layer raises when it cannot be reached."""
-    if not settings.REDIS_URL:
-        return ()
-    from bridge.cluster import redis  # the import is slow, and only needed here
-
-    return redis.AWAY

@@ -87,6 +87,12 @@ def configure(engine: Gateway, **changes: Any) -> None:
     engine.relay.settings = replace(engine.relay.settings, **changes)
 
 
+def configure_process(engine: Gateway, part: str, **changes: Any) -> None:
+    """Other settings of one part of the process, from the next request on."""
+    changed = replace(getattr(engine.settings, part), **changes)
+    engine.settings = replace(engine.settings, **{part: changed})
+
+
 def breaker(engine: Gateway) -> Breaker:
     """The breaker of the only backend."""
     return engine.health.of(engine.snapshot.routes.backends[0]).breaker

@@ -14,6 +14,7 @@ from bridge.ledger.record import ABANDONED, Record
 from bridge.runtime import gateway
 from bridge.runtime.gateway import Gateway
 from tests.bridge.making import SECRET
+from tests.bridge.roads import configure_process
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import role, text
 from tests.fakes.client import ask
@@ -149,9 +150,9 @@ async def test_server_that_cancels_is_obeyed(backend: FakeBackend, records: list
     assert [record.status for record in records] == [ABANDONED]
 
 
-async def test_body_above_the_limit_is_refused_unread(settings: Any) -> None:
+async def test_body_above_the_limit_is_refused_unread(engine: Gateway) -> None:
     """wire E1, body too large."""
-    settings.MAX_BODY_BYTES = 10
+    configure_process(engine, "bodies", max_body_bytes=10)
     connection = await met(endpoints.messages, "POST", "/v1/messages", ask())
     assert connection.status == 413
     assert connection.json["request_id"] == connection.headers["request-id"]
@@ -257,14 +258,14 @@ async def test_count_tells_what_context_management_would_have_cut() -> None:
 
 
 async def test_metrics_do_not_wait_for_the_configuration(
-    engine: Gateway, settings: Any, monkeypatch: pytest.MonkeyPatch
+    engine: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """docs, metrics: the state of the process is told whatever else is away."""
 
     async def away() -> None:
         return None
 
-    settings.METRICS_ACCESS = "open"
+    configure_process(engine, "access", metrics_access="open")
     engine.store._loaded.clear()
     monkeypatch.setattr(engine.totals, "current", away)
     connection = await met(endpoints.prometheus, "GET", "/metrics")

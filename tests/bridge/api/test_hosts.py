@@ -1,11 +1,19 @@
 """Host, Origin, and whether a request is local."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bridge import process_settings
 from bridge.api.hosts import allowed_origin, arrival_address, check_host
+from bridge.process_settings import AccessSettings
 from bridge.translation.errors.api_error import ApiError
+
+
+def access(**changes: Any) -> AccessSettings:
+    return replace(process_settings.read().access, **changes)
+
 
 LOCAL = {"server": ("127.0.0.1", 8080)}
 
@@ -57,22 +65,18 @@ def test_request_that_a_front_handed_on_is_not_local(headers: dict[str, str]) ->
         (["*"], "", False),
     ],
 )
-def test_host_is_one_of_those_allowed(
-    settings: Any, allowed: list[str], host: str, served: bool
-) -> None:
+def test_host_is_one_of_those_allowed(allowed: list[str], host: str, served: bool) -> None:
     """A page that rebound its name to 127.0.0.1 comes under that name."""
-    settings.ALLOWED_HOSTS = allowed
     if served:
-        check_host({"host": host})
+        check_host({"host": host}, allowed)
         return
     with pytest.raises(ApiError) as caught:
-        check_host({"host": host})
+        check_host({"host": host}, allowed)
     assert caught.value.status == 400 and "ALLOWED_HOSTS" in caught.value.message
 
 
-def test_request_without_host_is_no_browsers(settings: Any) -> None:
-    settings.ALLOWED_HOSTS = ["a.example"]
-    check_host({})
+def test_request_without_host_is_no_browsers() -> None:
+    check_host({}, ["a.example"])
 
 
 @pytest.mark.parametrize(
@@ -87,11 +91,9 @@ def test_request_without_host_is_no_browsers(settings: Any) -> None:
         (["null"], "null", "null"),
     ],
 )
-def test_origin_that_is_named_may_read(
-    settings: Any, cors: list[str], origin: str, shared: str
-) -> None:
-    settings.CORS_ORIGINS = cors
-    assert allowed_origin({"host": "localhost:8080", "origin": origin}) == shared
+def test_origin_that_is_named_may_read(cors: list[str], origin: str, shared: str) -> None:
+    settings = access(cors_origins=cors)
+    assert allowed_origin({"host": "localhost:8080", "origin": origin}, settings) == shared
 
 
 @pytest.mark.parametrize(
@@ -106,15 +108,15 @@ def test_origin_that_is_named_may_read(
         (["https://*.example"], "localhost", "http://x.example"),
     ],
 )
-def test_foreign_origin_is_refused(settings: Any, cors: list[str], host: str, origin: str) -> None:
+def test_foreign_origin_is_refused(cors: list[str], host: str, origin: str) -> None:
     """A name that was rebound to us is in Host and Origin alike, so that they are equal says
     nothing where every name is served."""
-    settings.CORS_ORIGINS, settings.ALLOWED_HOSTS = cors, ["*"]
+    settings = access(cors_origins=cors, allowed_hosts=["*"])
     with pytest.raises(ApiError) as caught:
-        allowed_origin({"host": host, "origin": origin})
+        allowed_origin({"host": host, "origin": origin}, settings)
     assert caught.value.status == 403 and "CORS_ORIGINS" in caught.value.message
 
 
-def test_page_of_a_name_that_is_allowed_is_our_own(settings: Any) -> None:
-    settings.ALLOWED_HOSTS = ["a.example"]
-    assert allowed_origin({"host": "a.example", "origin": "https://a.example"}) == ""
+def test_page_of_a_name_that_is_allowed_is_our_own() -> None:
+    settings = access(allowed_hosts=["a.example"])
+    assert allowed_origin({"host": "a.example", "origin": "https://a.example"}, settings) == ""

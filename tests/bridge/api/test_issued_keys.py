@@ -23,7 +23,7 @@ from bridge.runtime.gateway import Gateway
 from tests.bridge.api.test_endpoints import Connection
 from tests.bridge.making import BETA
 from tests.bridge.pairs import change
-from tests.bridge.roads import configure
+from tests.bridge.roads import configure, configure_process
 from tests.fakes.backend import ALPHA
 from tests.fakes.client import ask
 
@@ -114,10 +114,10 @@ async def test_key_with_addresses_serves_requests_from_there_only(peer: str) -> 
 
 @pytest.mark.parametrize("trusted", [False, True])
 async def test_forwarded_address_counts_behind_a_trusted_front_only(
-    trusted: bool, settings: Any
+    trusted: bool, engine: Gateway
 ) -> None:
     """docs, security: the last one, which the front wrote."""
-    settings.TRUST_FORWARDED_PROTO = trusted
+    configure_process(engine, "access", trust_forwarded_proto=trusted)
     spoofed = await asked(AT_HOME, x_forwarded_for="10.9.9.9, 198.51.100.1")
     told = await asked(AT_HOME, x_forwarded_for="198.51.100.1, 10.9.9.9")
     assert (spoofed.status, told.status) == (403, 200 if trusted else 403)

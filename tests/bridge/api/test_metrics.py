@@ -11,12 +11,14 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
+from bridge import process_settings
 from bridge.api import metrics
 from bridge.configuration.snapshot import Fault
 from bridge.keys.authentication import KeyPolicy
 from bridge.ledger.totals import SUMMED, Group, Total
 from bridge.models import UsageHour
 from bridge.models.latency import BOUNDS
+from bridge.process_settings import AccessSettings
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 
@@ -232,6 +234,10 @@ LOCAL, OPEN = "127.0.0.1", "192.0.2.7"
 TOKEN = {"authorization": "Bearer m3trics"}
 
 
+def access_settings(**changes: Any) -> AccessSettings:
+    return replace(process_settings.read().access, **changes)
+
+
 @pytest.mark.parametrize(
     ("access", "headers", "host", "address", "status"),
     [
@@ -253,23 +259,23 @@ TOKEN = {"authorization": "Bearer m3trics"}
     ],
 )
 def test_setting_says_who_may_read(
-    settings: Any, access: str, headers: dict[str, str], host: bool, address: str, status: int
+    access: str, headers: dict[str, str], host: bool, address: str, status: int
 ) -> None:
     """docs/reference/metrics.md, Who may read them. `host`: whether HOST is a loopback address."""
-    settings.METRICS_ACCESS, settings.METRICS_TOKEN = access, "m3trics"
+    settings = access_settings(metrics_access=access, metrics_token="m3trics")
     policy = KeyPolicy(bound_to_loopback=host)
     try:
-        metrics.check_access(policy, headers, address)
+        metrics.check_access(settings, policy, headers, address)
         found = 200
     except ApiError as error:
         found = error.status
     assert found == status
 
 
-def test_no_token_opens_nothing(settings: Any) -> None:
+def test_no_token_opens_nothing() -> None:
     """Ours: also where the settings were changed past their checks."""
-    settings.METRICS_ACCESS, settings.METRICS_TOKEN = "key", ""
+    settings = access_settings(metrics_access="key", metrics_token="")
     for given in ({}, {"authorization": "Bearer"}, {"authorization": "Bearer "}):
         with pytest.raises(ApiError) as caught:
-            metrics.check_access(KeyPolicy(), given, LOCAL)
+            metrics.check_access(settings, KeyPolicy(), given, LOCAL)
         assert caught.value.reply_headers()["www-authenticate"] == "Bearer"

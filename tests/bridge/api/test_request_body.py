@@ -4,14 +4,17 @@ import asyncio
 import random
 import zlib
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bridge import process_settings
 from bridge.api import request_body
-from bridge.api.body_memory import BodyMemory
 from bridge.api.request_body import ClientLeftError, headers_of
 from bridge.api.request_body import read_body as read
+from bridge.process_settings import BodySettings
+from bridge.runtime.body_memory import BodyMemory
 from bridge.translation.errors.api_error import ApiError
 from tests.fakes.compression import gzipped
 
@@ -19,10 +22,14 @@ Message = MutableMapping[str, Any]
 LIMIT = 1000
 
 
+def limits(**changes: Any) -> BodySettings:
+    return replace(process_settings.read().bodies, **{"max_body_bytes": LIMIT, **changes})
+
+
 async def read_body(headers: dict[str, str], incoming: "Incoming", limit: int) -> bytes:
     """With memory for two bodies."""
     with BodyMemory(2 * LIMIT, "setting MAX_BODY_MEMORY").share() as share:
-        return await read(headers, incoming, limit, share)
+        return await read(headers, incoming, share, limits(max_body_bytes=limit))
 
 
 TEXT = b'{"model": "m"}'
@@ -74,8 +81,7 @@ async def test_limit_is_exact() -> None:
     assert error.message.startswith("Request exceeds the maximum size of 1000 bytes")
 
 
-async def test_limit_of_the_setting_is_named_as_such(settings: Any) -> None:
-    settings.MAX_BODY_BYTES = LIMIT
+async def test_limit_of_the_setting_is_named_as_such() -> None:
     error = await refusal(Incoming(b"x" * LIMIT, b"y"))
     assert error.message.endswith("1000 bytes (setting MAX_BODY_BYTES)")
 
@@ -141,7 +147,7 @@ async def test_compressed_body_is_unpacked_once_whatever_its_size() -> None:
     packed = gzipped(plain)
     with BodyMemory(10**6, "").share() as share:
         encoded = {"content-encoding": "gzip"}
-        assert await read(encoded, Incoming(packed), 10**6, share) == plain
+        assert await read(encoded, Incoming(packed), share, limits(max_body_bytes=10**6)) == plain
         assert share.size == len(packed) + len(plain)
 
 
@@ -149,34 +155,31 @@ async def test_bodies_that_are_held_share_the_memory() -> None:
     """What many send must not add up."""
     memory = BodyMemory(2 * LIMIT, "setting MAX_BODY_MEMORY")
     with memory.share() as first:
-        await read({}, Incoming(b"x" * LIMIT), LIMIT, first)
+        await read({}, Incoming(b"x" * LIMIT), first, limits())
         with memory.share() as second:
-            await read({}, Incoming(b"x" * LIMIT), LIMIT, second)
+            await read({}, Incoming(b"x" * LIMIT), second, limits())
             with memory.share() as third, pytest.raises(ApiError) as caught:
-                await read({}, Incoming(b"x"), LIMIT, third)
+                await read({}, Incoming(b"x"), third, limits())
         assert (caught.value.status, memory.held) == (529, LIMIT)
         assert "MAX_BODY_MEMORY" in caught.value.message
     assert memory.held == 0
 
 
-async def test_body_that_stops_coming_is_not_waited_for(settings: Any) -> None:
-    settings.BODY_IDLE_TIMEOUT = 0.01
-
+async def test_body_that_stops_coming_is_not_waited_for() -> None:
     async def silence() -> Message:
         await asyncio.Event().wait()
         raise AssertionError
 
     with BodyMemory(LIMIT, "").share() as share, pytest.raises(ApiError) as caught:
-        await read({}, silence, LIMIT, share)
+        await read({}, silence, share, limits(body_idle_timeout=0.01))
     assert (caught.value.status, caught.value.type) == (408, "timeout_error")
     assert "BODY_IDLE_TIMEOUT" in caught.value.message
 
 
 async def test_body_that_comes_byte_by_byte_is_not_waited_for(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each piece in time, the whole too slow."""
-    settings.BODY_IDLE_TIMEOUT = 0.02
     monkeypatch.setattr(request_body, "SLOWEST", 10**12)
 
     async def drip() -> Message:
@@ -184,5 +187,5 @@ async def test_body_that_comes_byte_by_byte_is_not_waited_for(
         return {"type": "http.request", "body": b"x", "more_body": True}
 
     with BodyMemory(10**9, "").share() as share, pytest.raises(ApiError) as caught:
-        await read({}, drip, 10**9, share)
+        await read({}, drip, share, limits(max_body_bytes=10**9, body_idle_timeout=0.02))
     assert caught.value.status == 408 and share.size > 1

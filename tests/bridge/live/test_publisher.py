@@ -45,8 +45,9 @@ class Ledger:
     behind = (2, 1.5)
 
 
-def a_pulse(count: int = 0) -> ActivityPublisher:
-    return ActivityPublisher([Journey(number) for number in range(1, count + 1)], Ledger())
+def a_pulse(count: int = 0, with_redis: bool = False) -> ActivityPublisher:
+    exchanges = [Journey(number) for number in range(1, count + 1)]
+    return ActivityPublisher(exchanges, Ledger(), with_redis=with_redis)
 
 
 def ended(number: int, **told: Any) -> Record:
@@ -289,7 +290,7 @@ def by_redis(tmp_path: Path, settings: Any) -> Any:
 
 async def test_processes_meet_by_way_of_redis_also_when_it_was_away(by_redis: RedisServer) -> None:
     by_redis.stop()
-    pulse = a_pulse(1)
+    pulse = a_pulse(1, with_redis=True)
     layer: Any = get_channel_layer()
     async with running(pulse):
         pulse.watched()
