@@ -75,7 +75,7 @@ DISCOVERY_INTERVAL = read.seconds("DISCOVERY_INTERVAL", 60, least=1)
 DISCOVERY_MIN_INTERVAL = read.seconds("DISCOVERY_MIN_INTERVAL", 300)
 
 
-_OWN_SECRETS = (
+PROTECTED_SECRETS = (
     "SECRET_KEY",
     "SECRET_KEY_FALLBACKS",
     "DATABASE_URL",
@@ -89,7 +89,7 @@ def _backend_secret(name: str) -> str:
 
     Also "" for what the gateway itself lives on: an operator could have it sent anywhere.
     """
-    return "" if name in _OWN_SECRETS else read.secret(name)
+    return "" if name in PROTECTED_SECRETS else read.secret(name)
 
 
 BACKEND_SECRET = _backend_secret

@@ -5,6 +5,7 @@ records between two tests, and its breaker is brought back to rest by one good a
 needs another environment takes `start_gateway`.
 """
 
+import gc
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
@@ -123,6 +124,12 @@ def let_rest(gateway: Gateway, backend: FakeBackend) -> None:
     if backend.was_scripted:
         backend.reset()
         gateway.client.messages(model=RESTING_MODEL)
+
+
+def pytest_collection_finish() -> None:
+    """The thousands of collected tests live to the end, so no collection of garbage visits them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -48,6 +48,21 @@ def test_documented_numbers_are_the_defaults() -> None:
         assert float(getattr(settings, name)) == float(documented), name
 
 
+def test_every_protected_secret_is_named() -> None:
+    """Variables that no backend row may name as its key (docs, security)."""
+    page = text(ROOT / "docs/security.md")
+    named = re.search(r"its own secrets\s\(([^)]*)\)", page)
+    assert named is not None
+    assert set(re.findall(r"`([A-Z_]+)`", named[1])) == set(settings.PROTECTED_SECRETS)
+
+
+def test_every_secret_that_may_come_from_a_file_is_named() -> None:
+    source = text(ROOT / "proxysite/settings.py")
+    read = set(re.findall(r'read\.secret(?:_list)?\(\s*"([A-Z_]+)"', source))
+    named = set(re.findall(r"`([A-Z_]+)_FILE`", text(ROOT / "docs/reference/settings.md")))
+    assert read and read <= named
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", text(page)):

@@ -220,7 +220,7 @@ def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     a live page or a key holder needs."""
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
     known = (
-        r"models|keys\.(limits|periods)|ledger\.pricing|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
+        r"models|keys\.(limits|periods)|ledger\.(pricing|report)|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
         r"|cluster\.(redis|layer_errors)|backends\.status"
     )
     allowed = re.compile(rf"dashboard\b|bridge\.({known})\b|(?!bridge|proxysite)")

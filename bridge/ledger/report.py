@@ -27,8 +27,16 @@ COUNTS = (
     "unpriced",
 )
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet would run a text that begins with one of these."""
+
 Identity = tuple[int, str]
 """(key_id, fingerprint)."""
+
+
+def csv_text(text: str) -> str:
+    """The text as a cell of a CSV file: a spreadsheet shows it and never runs it."""
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 class UnknownKeyError(Exception):

@@ -168,7 +168,8 @@ def _order(
         secrets=(key, target.backend.host),
     )
     conversation = (routed.caller.fingerprint, routed.session, target.backend.name, target.model)
-    terms = _terms(parts.settings, routed, target, chat, facts)
+    ratio = parts.learned.bytes_per_token(target)
+    terms = _terms(parts.settings, routed, target, chat, facts, ratio)
     profile = for_model(family_of(facts, target), target.model)
     return UpstreamRequest(
         target=target,
@@ -219,6 +220,7 @@ def _terms(
     target: Target,
     chat: ChatRequest,
     facts: ModelFacts,
+    ratio: float,
 ) -> StreamOptions:
     request = routed.request
     return StreamOptions(
@@ -237,6 +239,7 @@ def _terms(
         written_calls=_written_calls(settings, target, chat, facts),
         one_call=chat.one_call,
         input_estimate=chat.prompt_tokens,
+        bytes_per_token=ratio,
         max_tokens=request.max_tokens,
         sent_max_tokens=chat.max_tokens,
         context=target.facts.context or 0,

@@ -10,11 +10,9 @@ from typing import Any
 
 from django.http import HttpResponse
 
+from bridge.ledger.report import csv_text
 from dashboard.display import cells
 from dashboard.tables.table import Column, Table
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet would run a text that begins with one of these."""
 
 
 def answer(*tables: Table[Any]) -> HttpResponse | None:
@@ -57,7 +55,7 @@ def _value(table: Table[Any], column: Column, row: Any) -> Any:
 def _safe(value: Any) -> Any:
     if isinstance(value, list):
         return " ".join(str(item) for item in value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    return csv_text(value) if isinstance(value, str) else value
 
 
 def _file(table: Table[Any], text: str, content_type: str, ending: str) -> HttpResponse:

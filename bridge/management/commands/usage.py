@@ -13,10 +13,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
-from bridge.ledger.report import BY, COUNTS, Line, UnknownKeyError, report
+from bridge.ledger.report import BY, COUNTS, Line, UnknownKeyError, csv_text, report
 
 SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-FORMULA = ("=", "+", "-", "@")
 NUMBERS = [name for name in COUNTS if name != "cost_nano_usd"]
 
 
@@ -100,9 +99,7 @@ def _csv(out: OutputWrapper, by: str, lines: list[Line]) -> None:
     writer = csv.DictWriter(out, [by, *NUMBERS, "cost_usd"], lineterminator="\n")
     writer.writeheader()
     for line in lines:
-        # Sessions are named by clients; a spreadsheet would take some names for formulas.
-        group = f"'{line.group}" if line.group.startswith(FORMULA) else line.group
-        row = {**_document(by, line), by: group, "cost_usd": f"{line.cost_usd:.9f}"}
+        row = {**_document(by, line), by: csv_text(line.group), "cost_usd": f"{line.cost_usd:.9f}"}
         writer.writerow(row)
 
 

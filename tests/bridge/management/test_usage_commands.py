@@ -13,9 +13,12 @@ from django.core.management import CommandError, call_command
 
 from bridge.ledger.audit import audit
 from bridge.ledger.record import Record
+from bridge.ledger.report import csv_text
 from bridge.ledger.spool import Spool
 from bridge.ledger.writer import enter, erase, note_lost
+from bridge.management.commands import usage as usage_command
 from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord, UsageSession
+from dashboard.tables import exports
 from tests.fakes import synthetic
 
 pytestmark = pytest.mark.django_db
@@ -191,12 +194,20 @@ def test_nothing_used_is_said() -> None:
     assert rows() == []
 
 
-def test_csv_is_read_by_spreadsheets_and_never_as_a_formula() -> None:
-    """Ours: sessions are named by clients."""
-    used("1", session="=cmd|' /C calc'!A0", cost_nano_usd=1)
-    (row,) = csv.DictReader(io.StringIO(usage("--by", "session", "--format", "csv")))
-    assert row["session"] == "'=cmd|' /C calc'!A0"
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_csv_is_read_by_spreadsheets_and_never_as_a_formula(start: str) -> None:
+    """Ours: sessions are named by clients. The exports of the pages have the same guard."""
+    used("1", session=f"{start}cmd|' /C calc'!A0", cost_nano_usd=1)
+    (row,) = csv.DictReader(io.StringIO(usage("--by", "session", "--format", "csv"), newline=""))
+    assert row["session"] == f"'{start}cmd|' /C calc'!A0"
     assert (row["requests"], row["cost_usd"]) == ("1", "0.000000001")
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"], ids=repr)
+def test_command_and_pages_share_one_guard_against_formulas(start: str) -> None:
+    assert csv_text(f"{start}1+1") == f"'{start}1+1"
+    assert csv_text("1+1") == "1+1"
+    assert vars(usage_command)["csv_text"] is vars(exports)["csv_text"] is csv_text
 
 
 # --- check_ledger --------------------------------------------------------------------------------

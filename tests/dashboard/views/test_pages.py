@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bridge.models import UsageHour, UsageRecord, UsageSession
-from dashboard.tables.table import Cursor
 from tests.dashboard import reading
+from tests.dashboard.cursors import CURSORS
 from tests.dashboard.making import CODER, FORWARDED, NOW, enter, issue_keys, month, record
 
 pytestmark = pytest.mark.django_db
@@ -187,18 +187,6 @@ NASTY = (
     "../..",
     "[]",
 )
-CURSORS = (
-    Cursor(5, "9" * 40),
-    Cursor("x", "-1"),
-    Cursor("a\x00", "1"),
-    Cursor("a\ud800", "1"),
-    Cursor(True, "1"),
-    Cursor(10**30, "1"),
-    Cursor(float("nan"), "1"),
-    Cursor("2025-13-45T00:00:00+00:00", "1"),
-    Cursor("9999-12-31T23:59:59-23:59", "1"),
-)
-
 
 PARAMETERS = ("range", "from", "to", "tz", "compare", "sort", "after", "kind", "format", "table")
 TABLES = ("", "models-", "sessions-", "errors-", "keys-", "backends-")
@@ -206,16 +194,21 @@ ORDERS = ("", "-cost", "session", "-error_type", "requests")
 
 
 def hostile_addresses(html: str) -> Iterator[dict[str, str]]:
-    """Each text in each parameter once, and each cursor in each order of the page's tables."""
+    """Each text in each parameter once, and each cursor and each text in all tables of the page.
+
+    Every cursor in every order of a table is read in tests/dashboard/tables/test_cursors.py.
+    """
     for start in range(len(NASTY)):
         texts = (*NASTY[start:], *NASTY[:start])
         yield dict(zip(PARAMETERS, texts, strict=False))
         yield {PARAMETERS[start % len(PARAMETERS)]: texts[0]}
-    for prefix in (one for one in TABLES if f"{one}sort=" in html):
-        for cursor in CURSORS:
-            for order in ORDERS:
-                yield {f"{prefix}after": cursor.text(), f"{prefix}sort": order}
-        yield from ({f"{prefix}status": text, f"{prefix}model": text} for text in NASTY)
+    prefixes = [one for one in TABLES if f"{one}sort=" in html]
+    for number, cursor in enumerate(CURSORS):
+        order = ORDERS[number % len(ORDERS)]
+        after = {f"{prefix}after": cursor.text() for prefix in prefixes}
+        yield after | {f"{prefix}sort": order for prefix in prefixes}
+    for text in NASTY:
+        yield {f"{prefix}{name}": text for prefix in prefixes for name in ("status", "model")}
 
 
 @pytest.mark.parametrize("path", PAGES)
