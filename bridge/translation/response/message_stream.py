@@ -97,14 +97,13 @@ class MessageStream:
         """Take one delta; return the events that it makes possible."""
         if self.phase in (Phase.DONE, Phase.FAILED):
             return []
+        if isinstance(delta, (deltas.Text, deltas.Reasoning)):
+            self._enter(delta)
+            return self._take()
         match delta:
-            case deltas.Text(text):
-                self._enter(delta, bool(text))
-            case deltas.Reasoning(text):
-                self._enter(delta, bool(text))
             case deltas.Refusal(text):
                 self._refused = True
-                self._enter(deltas.Text(text), bool(text))
+                self._enter(deltas.Text(text))
             case deltas.ToolCall():
                 self._enter_call(delta)
             case deltas.Finish():
@@ -199,13 +198,16 @@ class MessageStream:
 
     # --- what may be shown --------------------------------------------------------------------
 
-    def _enter(self, item: deltas.Text | deltas.Reasoning, something: bool) -> None:
-        if not something:
+    def _enter(self, item: deltas.Text | deltas.Reasoning) -> None:
+        if not item.text:
             return
         self._begin()
         self._went_on = self._went_on or self._finish is not None
-        self._queue.append(item)
-        self._advance()
+        if self._queue or self._call is not None:
+            self._queue.append(item)
+            self._advance()
+        else:
+            self._show(item)
 
     def _enter_call(self, fragment: deltas.ToolCall) -> None:
         known = len(self._tracker.calls)

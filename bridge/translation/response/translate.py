@@ -57,25 +57,20 @@ class Stage(Protocol):
     def finish(self) -> list[ContentDelta]: ...
 
 
-def _sliced(delta: Delta) -> Iterator[Delta]:
+def _sliced(delta: Delta) -> Iterable[Delta]:
     """The delta, in slices where it is long."""
     text = _text_of(delta)
     if len(text) <= SLICE:
-        yield delta
-        return
+        return (delta,)
     name = "arguments" if isinstance(delta, ToolCall) else "text"
-    for at in range(0, len(text), SLICE):
-        yield replace(delta, **{name: text[at : at + SLICE]})
+    slices = (text[at : at + SLICE] for at in range(0, len(text), SLICE))
+    return (replace(delta, **{name: piece}) for piece in slices)
 
 
 def _text_of(delta: Delta) -> str:
-    match delta:
-        case Text(text) | Reasoning(text):
-            return text
-        case ToolCall():
-            return delta.arguments
-        case _:
-            return ""
+    if isinstance(delta, (Text, Reasoning)):
+        return delta.text
+    return delta.arguments if isinstance(delta, ToolCall) else ""
 
 
 def _thinking_stage(inline: str) -> Stage:
@@ -197,19 +192,27 @@ class Answer:
         produced: list[Event] = []
         work = 0
         try:
-            for delta in (part for whole in deltas for part in _sliced(whole)):
-                if isinstance(delta, BackendFault):
-                    raise from_fault(delta.status, delta.body, self._asked)
-                self.calls_natively = self.calls_natively or isinstance(delta, ToolCall)
-                for item in self._staged(delta) if self._stages else (delta,):
-                    produced += self.machine.feed(item)
-                work += len(_text_of(delta)) + PER_DELTA
-                if work > STEP:
-                    yield produced
-                    produced, work = [], 0
+            for whole in deltas:
+                for delta in _sliced(whole):
+                    produced += self._fed(delta)
+                    work += len(_text_of(delta)) + PER_DELTA
+                    if work > STEP:
+                        yield produced
+                        produced, work = [], 0
         except ApiError as error:
             produced += self.fail(error)
         yield produced
+
+    def _fed(self, delta: Delta) -> list[Event]:
+        """Feed one delta through all stages."""
+        if isinstance(delta, BackendFault):
+            raise from_fault(delta.status, delta.body, self._asked)
+        if isinstance(delta, ToolCall):
+            self.calls_natively = True
+        staged = self._staged(delta)
+        if len(staged) == 1:
+            return self.machine.feed(staged[0])
+        return [event for item in staged for event in self.machine.feed(item)]
 
     def _staged(self, delta: ContentDelta) -> list[ContentDelta]:
         """The delta behind all stages."""

@@ -80,14 +80,15 @@ class ChunkReader:
             return [_fault(chunk)] if any(map(_error_in, chunk)) else []
         if not isinstance(chunk, dict):
             return []
-        deltas = list(read_chunk(chunk, whole=not self._had_delta))
-        self.note(chunk)
+        deltas = read_chunk(chunk, whole=not self._had_delta)
+        if not (self._had_delta and self.reasoning_field):
+            self.note(chunk)
         return deltas
 
     def note(self, chunk: dict[str, JSON]) -> None:
         """Remember what later chunks, and later requests, depend on."""
         choice = _first_choice(chunk)
-        if choice is None or (self._had_delta and self.reasoning_field):
+        if choice is None:
             return
         self._had_delta = self._had_delta or bool(choice.get("delta"))
         message = choice.get("delta") or choice.get("message")
@@ -104,19 +105,18 @@ class ChunkReader:
         return [Lost()]
 
 
-def read_chunk(chunk: dict[str, JSON], whole: bool = True) -> Iterator[Delta]:
+def read_chunk(chunk: dict[str, JSON], whole: bool = True) -> list[Delta]:
     """The deltas of one chunk, in the order in which a message shows them.
 
     `whole`: a `message` counts. Behind deltas it only repeats what they brought.
     """
     if _error_in(chunk):
-        yield _fault(chunk)
-        return
+        return [_fault(chunk)]
     choice = _first_choice(chunk)
-    if choice is not None:
-        yield from _read_choice(choice, _delta_of(choice, whole))
+    deltas = [] if choice is None else _read_choice(choice, _delta_of(choice, whole))
     if usage := usage_of(chunk, choice):
-        yield from read_usage(usage, chunk.get("timings"), final=not chunk.get("choices"))
+        deltas += read_usage(usage, chunk.get("timings"), final=not chunk.get("choices"))
+    return deltas
 
 
 def _delta_of(choice: dict[str, JSON], whole: bool) -> JSON:
@@ -137,7 +137,7 @@ def read_reply(raw: bytes, reader: ChunkReader | None = None) -> Iterator[Delta]
         raise ApiError.bad_gateway("Backend returned no choices")
     if reader is not None:
         reader.note(reply)
-    deltas = list(read_chunk(reply))
+    deltas = read_chunk(reply)
     yield from deltas
     if not any(isinstance(delta, (Finish, BackendFault)) for delta in deltas):
         # A document is never cut; one that names no reason is over all the same.
@@ -181,36 +181,40 @@ def _first_choice(chunk: dict[str, JSON]) -> dict[str, JSON] | None:
     choices = chunk.get("choices")
     if not isinstance(choices, list):
         return None
-    return next((c for c in choices if isinstance(c, dict) and not c.get("index")), None)
+    for choice in choices:
+        if isinstance(choice, dict) and not choice.get("index"):
+            return choice
+    return None
 
 
-def _read_choice(choice: dict[str, JSON], delta: JSON) -> Iterator[Delta]:
+def _read_choice(choice: dict[str, JSON], delta: JSON) -> list[Delta]:
     if error := choice.get("error"):
-        yield BackendFault(fault_status(error), {"error": error})
-        return
+        return [BackendFault(fault_status(error), {"error": error})]
+    deltas: list[Delta] = []
     if isinstance(delta, dict):
-        yield from read_content(delta)
-        yield from _read_calls(delta)
+        deltas += read_content(delta)
+        deltas += _read_calls(delta)
     reason = choice.get("finish_reason")
-    if not isinstance(reason, str) or reason in _NO_REASON:
-        return
+    if isinstance(reason, str) and reason not in _NO_REASON:
+        deltas.append(_read_reason(choice, reason))
+    return deltas
+
+
+def _read_reason(choice: dict[str, JSON], reason: str) -> Delta:
     letters = _NOT_LETTERS.sub("", reason[:60].lower())
     if letters in _ABORTED:
         message = f"generation ended with {reason[:60]!r}"
-        yield BackendFault(_ABORTED[letters], {"error": {"message": message}})
-        return
+        return BackendFault(_ABORTED[letters], {"error": {"message": message}})
     matched = choice.get("stop_reason") or choice.get("matched_stop")
-    yield Finish(_REASONS.get(letters, reason), matched if isinstance(matched, str) else None)
+    return Finish(_REASONS.get(letters, reason), matched if isinstance(matched, str) else None)
 
 
-def _read_calls(delta: dict[str, JSON]) -> Iterator[Delta]:
+def _read_calls(delta: dict[str, JSON]) -> list[Delta]:
     calls = delta.get("tool_calls")
     if isinstance(calls, list) and calls:
-        for call in calls:
-            if isinstance(call, dict):
-                yield _tool_call(call, call.get("function"))
-    elif isinstance(legacy := delta.get("function_call"), dict):
-        yield _tool_call({"index": 0}, legacy)
+        return [_tool_call(c, c.get("function")) for c in calls if isinstance(c, dict)]
+    legacy = delta.get("function_call")
+    return [_tool_call({"index": 0}, legacy)] if isinstance(legacy, dict) else []
 
 
 def _tool_call(call: dict[str, JSON], function: JSON) -> ToolCall:

@@ -15,12 +15,20 @@ _REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinki
 _REASONING_PARTS = frozenset(
     {"thinking", "reasoning", "reasoning_text", "reasoning.text", "thought", "summary_text"}
 )
+_NAMED_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
+_BESIDE_TEXT = frozenset({*_REASONING_FIELDS, "reasoning_details", "refusal"})
 _DEEPEST = 4
 
 
-def read_content(delta: dict[str, JSON]) -> Iterator[Delta]:
+def read_content(delta: dict[str, JSON]) -> list[Delta]:
     """Reasoning, text and refusal, in the order in which a message shows them."""
     content = delta.get("content")
+    if isinstance(content, str) and _BESIDE_TEXT.isdisjoint(delta):
+        return [Text(content)] if content else []
+    return list(_read_all(delta, content))
+
+
+def _read_all(delta: dict[str, JSON], content: JSON) -> Iterator[Delta]:
     text, thought = _content(content)
     if not text and not thought and _is_unread(content):
         yield Unread()
@@ -43,8 +51,10 @@ def _sealed(details: JSON) -> list[JSON]:
 
 def reasoning_field(delta: dict[str, JSON]) -> str:
     """The field in which this delta or message carries reasoning; "" for none."""
-    fields = (*_REASONING_FIELDS[:2], "reasoning_details")
-    return next((name for name in fields if delta.get(name)), "")
+    for name in _NAMED_FIELDS:
+        if delta.get(name):
+            return name
+    return ""
 
 
 def _fields(delta: dict[str, JSON]) -> str:

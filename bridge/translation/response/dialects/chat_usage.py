@@ -22,11 +22,11 @@ _WRITTEN = (
 
 def usage_of(chunk: dict[str, JSON], choice: dict[str, JSON] | None) -> JSON:
     """The report of a chunk or of a plain reply, wherever it stands; None when there is none."""
-    return (
-        chunk.get("usage")
-        or _object(choice).get("usage")
-        or _object(chunk.get("x_groq")).get("usage")
-    )
+    if usage := chunk.get("usage"):
+        return usage
+    if choice is not None and (usage := choice.get("usage")):
+        return usage
+    return _object(chunk["x_groq"]).get("usage") if "x_groq" in chunk else None
 
 
 def read_usage(
