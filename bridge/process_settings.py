@@ -34,6 +34,7 @@ class RelaySettings:
     text_tool_calls: bool
     pdf_text_extraction: bool
     server_tools: str
+    safeguards: str
     exact_token_counts: bool
     count_tokens_rpm: int
     client_addresses: str

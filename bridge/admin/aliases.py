@@ -57,7 +57,11 @@ class ModelAliasAdmin(ConfigAdmin):
     buttons = ("duplicate",)
     list_before_template = "bridge/admin/alias_tools.html"
     change_form_template = "bridge/admin/alias_form.html"
-    unset = {"thinking": "As in the request", "thinking_when_absent": "By client"}
+    unset = {
+        "thinking": "As in the request",
+        "thinking_when_absent": "By client",
+        "safeguards": "As the setting says",
+    }
     empty = (
         "No alias yet: clients name models as the backends do. An alias gives them another name, "
         "such as claude-sonnet-*, with one target or several."
@@ -73,6 +77,8 @@ class ModelAliasAdmin(ConfigAdmin):
                     "temperature",
                     "max_tokens",
                     "system_prefix",
+                    "extra",
+                    "safeguards",
                 )
             },
         ),
@@ -105,6 +111,8 @@ class ModelAliasAdmin(ConfigAdmin):
         labels += [f"temperature {row.temperature:g}" if row.temperature is not None else ""]
         labels += [f"at most {formatting.number(row.max_tokens)} tokens" if row.max_tokens else ""]
         labels += ["system prefix" if row.system_prefix else ""]
+        labels += [f"extra {', '.join(row.extra)}" if row.extra else ""]
+        labels += [f"verdicts {row.safeguards}" if row.safeguards else ""]
         return ", ".join(filter(None, labels)) or "-"
 
     def panel(self, request: HttpRequest, row: ModelAlias) -> dict[str, Any]:

@@ -11,7 +11,16 @@ from django.db import models
 
 from bridge.models.backends import Backend
 from bridge.models.base import ConfigRow, Document, Origin
-from bridge.translation.request.overrides import ABSENT_THINKING, THINKING
+from bridge.translation import safeguards
+from bridge.translation.request.overrides import ABSENT_THINKING, NOT_EXTRA, THINKING
+
+
+def check_extra(fields: Any) -> None:
+    """Extra fields are an object, and none of those that the translation sets. ValidationError."""
+    if not isinstance(fields, dict):
+        raise ValidationError('A JSON object, such as {"min_p": 0.1}.')
+    if refused := sorted(NOT_EXTRA & fields.keys()):
+        raise ValidationError(f"The gateway sets these itself: {', '.join(refused)}.")
 
 
 class ModelAlias(ConfigRow):
@@ -25,6 +34,8 @@ class ModelAlias(ConfigRow):
         "temperature": "temperature",
         "max_tokens": "max_tokens",
         "system_prefix": "system_prefix",
+        "extra": "extra",
+        "safeguards": "safeguards",
         "enabled": "enabled",
     }
 
@@ -64,6 +75,24 @@ class ModelAlias(ConfigRow):
     )
     system_prefix = models.TextField(
         blank=True, default="", help_text="Put in front of every system prompt."
+    )
+    extra = models.JSONField(
+        "extra fields",
+        default=dict,
+        blank=True,
+        validators=[check_extra],
+        help_text="A JSON object whose members are added to every request to the backend, such as "
+        '{"min_p": 0.1, "chat_template_kwargs": {"preserve_thinking": true}}.',
+    )
+    safeguards = models.CharField(
+        "verdicts for auto mode",
+        max_length=12,
+        blank=True,
+        default="",
+        choices=[(name, name) for name in safeguards.CHOICES],
+        help_text="What Claude Code's auto mode is answered when it asks for verdicts on tool "
+        "calls: that they are unavailable, so that it checks by itself, or nothing. Empty: as the "
+        "setting SAFEGUARDS says.",
     )
     enabled = models.BooleanField(default=True)
     origin = models.CharField(

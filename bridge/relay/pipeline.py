@@ -215,13 +215,20 @@ async def _warmed_up(
 
 
 async def _explained(exchange: Exchange, error: ApiError) -> ApiError:
-    """A backend that does not know the model: read its list again, and say what there is."""
+    """A backend that does not know the model: read its list again, and say what there is.
+
+    Where the list still names the model, it is the backend's words that explain its answer.
+    """
     order = exchange.order
-    if error.status != 404 or order is None or exchange.head_sent:
+    if error.status != 404 or not error.backend_text or order is None or exchange.head_sent:
         return error
     await exchange.parts.discovery.recheck(order.target.backend, order.key)
+    routes = exchange.parts.snapshot.routes
+    backend = routes.backend(order.target.backend.name)
+    if backend is not None and order.target.model in (backend.models or {}):
+        return ApiError(404, f"{error.message} ({error.backend_text})")
     allows = partial(authentication.may_use, exchange.caller) if exchange.caller else None
-    return resolve.unknown_model(exchange.parts.snapshot.routes, order.asked.model, allows)
+    return resolve.unknown_model(routes, order.asked.model, allows)
 
 
 async def _refused(exchange: Exchange, error: ApiError) -> AsyncGenerator[Part]:

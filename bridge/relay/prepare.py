@@ -19,6 +19,7 @@ from bridge.relay.parts import RelayParts
 from bridge.routing import resolve
 from bridge.routing.resolve import BackendConfig, Route, Target
 from bridge.translation import facts as habits
+from bridge.translation import safeguards
 from bridge.translation.errors.api_error import ApiError, Remedy
 from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.json import JSON
@@ -105,12 +106,12 @@ async def translate(
     known = parts.learned.applied(target) if facts is None else facts
     has_file = parts.settings.pdf_text_extraction and has_pdf(routed.request)
     if has_file or routed.request.size > LARGE:
-        return await asyncio.to_thread(_translate, parts, routed.request, target, known)
-    return _translate(parts, routed.request, target, known)
+        return await asyncio.to_thread(_translate, parts, routed, target, known)
+    return _translate(parts, routed, target, known)
 
 
 def _translate(
-    parts: RelayParts, request: MessagesRequest, target: Target, facts: ModelFacts
+    parts: RelayParts, routed: RoutedRequest, target: Target, facts: ModelFacts
 ) -> ChatRequest:
     settings = parts.settings
     options = TranslationOptions(
@@ -120,9 +121,10 @@ def _translate(
         resolve.tool_names(parts.snapshot.routes, target.model),
         parts.learned.bytes_per_token(target),
         pdf.text_of if settings.pdf_text_extraction else None,
+        routed.route.overrides.extra,
     )
     profile = for_model(family_of(facts, target), target.model)
-    return to_chat(request, target.model, profile, facts, options)
+    return to_chat(routed.request, target.model, profile, facts, options)
 
 
 def family_of(facts: ModelFacts, target: Target) -> Profile:
@@ -214,6 +216,14 @@ def _schemas(chat: ChatRequest) -> dict[str, JSON]:
     return {function["name"]: function["parameters"] for function in functions}
 
 
+def _safeguard_results(settings: RelaySettings, routed: RoutedRequest) -> JSON:
+    """What is answered to a request for verdicts on tool calls; None for nothing."""
+    chosen = routed.route.overrides.safeguards or settings.safeguards
+    if chosen == safeguards.OFF or not safeguards.are_asked_for(routed.request.body):
+        return None
+    return safeguards.unavailable(safeguards.DISABLED)
+
+
 def _terms(
     settings: RelaySettings,
     routed: RoutedRequest,
@@ -244,5 +254,6 @@ def _terms(
         sent_max_tokens=chat.max_tokens,
         context=target.facts.context or 0,
         omit_thinking=settings.honour_thinking_display and thinking.display(request) == "omitted",
+        safeguard_results=_safeguard_results(settings, routed),
         context_management=request.body.get("context_management") is not None,
     )

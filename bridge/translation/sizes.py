@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import JSON
 
+_BYTES_PER_TOKEN = 4
 LARGE = 1024 * 1024
 """Bytes of a body above which its reading and translation would hold an event loop too long."""
 
@@ -16,6 +19,32 @@ MAX_BLOCKS = 100_000
 MAX_STOPS = 64
 LONGEST_STOP = 1_000
 """Characters of a stop sequence."""
+
+
+MOST_MESSAGES = 100_000
+"""Messages of any kind."""
+_WORK: dict[str, frozenset[str]] = {
+    "assistant": frozenset({"tool_use", "thinking", "redacted_thinking"}),
+    "user": frozenset({"tool_result"}),
+}
+"""Blocks of an agent at work, by who sends them."""
+
+
+def is_said(role: str, content: Sequence[dict[str, JSON]]) -> bool:
+    """Whether a person or a model says something in a message: not where a model only calls tools,
+    and its client only hands the results in. An agent does so for hours in one conversation."""
+    work = _WORK.get(role)
+    return work is None or not content or any(block["type"] not in work for block in content)
+
+
+def too_large(size: int, limit: int) -> str:
+    """The wording and the token on which Claude Code compacts its conversation, then the reason."""
+    tokens = int(limit / _BYTES_PER_TOKEN)
+    return (
+        f"prompt is too long: {max(int(size / _BYTES_PER_TOKEN), tokens + 1)} tokens > {tokens} "
+        f"maximum (capability_rejected: prompt_too_long). The content of all messages exceeds "
+        f"{limit} bytes (setting MAX_CONTENT_BYTES)"
+    )
 
 
 def check_name(model: str) -> None:

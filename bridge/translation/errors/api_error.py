@@ -77,6 +77,7 @@ class ApiError(Exception):
     remedy            a change to the request under which a second try makes sense
     rest_seconds      how long the backend asks to be left alone with this model
     cause             what operators read beside the message; no client ever does
+    backend_text      the backend's own sentence, where the message is ours
     unreachable       no connection to the backend came about
     lessons           what earlier tries of the same request taught, each with its sentence
     """
@@ -96,6 +97,7 @@ class ApiError(Exception):
     rest_seconds: int | None = None
     cause: str = ""
     unreachable: bool = False
+    backend_text: str = ""
 
     def __post_init__(self) -> None:
         Exception.__init__(self, self.message)

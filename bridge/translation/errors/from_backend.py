@@ -200,7 +200,7 @@ def _quota(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
 def _unknown_model(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
     # Most servers say 404; a router in front of llama-server and transformers say 400.
     if refusal.status in (400, 404) and _NO_MODEL.search(refusal.everything):
-        return ApiError(404, f"model: {asked.model}")
+        return ApiError(404, f"model: {asked.model}", backend_text=refusal.text)
     return None
 
 

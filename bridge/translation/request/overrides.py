@@ -7,7 +7,8 @@ user switched it off, and on its side calls, while many models think unless they
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from bridge.translation.json import JSON
 from bridge.translation.request.schema import MessagesRequest
@@ -30,21 +31,54 @@ _SAYS_WHEN_TO_THINK = (2, 1)
 """From this version on Claude Code sends `thinking` whenever the model shall think."""
 
 
+_LABELS = (
+    "thinking",
+    "temperature",
+    "max_tokens",
+    "system_prefix",
+    "thinking_when_absent",
+    "extra",
+    "safeguards",
+)
+NOT_EXTRA = frozenset(
+    [
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "tools",
+        "tool_choice",
+        "n",
+        "stop",
+        "max_tokens",
+        "max_completion_tokens",
+        "response_format",
+    ]
+)
+"""Fields of a chat request on which the translation of the answer relies."""
+
+
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """`max_tokens` is a ceiling, in tokens; `thinking_when_absent` is for requests that say nothing
-    of thinking; the others replace. Empty: as asked."""
+    """What is set for every request. Empty: as asked.
+
+    max_tokens            a ceiling, in tokens
+    thinking_when_absent  for requests that say nothing of thinking
+    extra                 fields of the chat request that the Messages API has no name for
+    safeguards            how verdicts on tool calls are answered, see `safeguards`
+    """
 
     thinking: str = ""
     temperature: float | None = None
     max_tokens: int | None = None
     system_prefix: str = ""
     thinking_when_absent: str = ""
+    extra: Mapping[str, JSON] = field(default_factory=dict)
+    safeguards: str = ""
 
     def labels(self) -> tuple[str, ...]:
         """What is overridden, for the record of the request."""
-        names = ("thinking", "temperature", "max_tokens", "system_prefix", "thinking_when_absent")
-        return tuple(name for name in names if getattr(self, name) not in ("", None))
+        return tuple(name for name in _LABELS if getattr(self, name) not in ("", None, {}))
 
 
 NONE = Overrides()
@@ -74,6 +108,16 @@ def applied(request: MessagesRequest, overrides: Overrides, client: str = "") ->
         max_tokens=limit,
         system=(*prefix, *request.system),
     )
+
+
+def merged(body: dict[str, JSON], extra: Mapping[str, JSON]) -> dict[str, JSON]:
+    """A chat request with these fields; an object joins the one that is there."""
+    both = dict(body)
+    for name, value in extra.items():
+        present = body.get(name)
+        joins = isinstance(present, dict) and isinstance(value, dict)
+        both[name] = {**present, **value} if joins else value
+    return both
 
 
 def _absent_thinking(client: str) -> str:

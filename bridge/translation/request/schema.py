@@ -25,8 +25,11 @@ from bridge.translation.sizes import (
     LONGEST_STOP,
     MAX_STOPS,
     MAX_TOOLS,
+    MOST_MESSAGES,
     check_blocks,
     check_name,
+    is_said,
+    too_large,
 )
 
 Block = dict[str, JSON]
@@ -37,7 +40,10 @@ NOT_JSON = "Request body is not valid JSON"
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """Sizes above which a request is refused. Settings of the same names, in upper case."""
+    """Sizes above which a request is refused. Settings of the same names, in upper case.
+
+    `max_messages` counts what people and models say, see `is_said`.
+    """
 
     max_messages: int = 1000
     max_content_bytes: int = 5 * 1024 * 1024
@@ -211,10 +217,14 @@ def _messages(body: dict[str, JSON], limits: RequestLimits) -> tuple[InputMessag
         raise fault("messages", "Field required")
     if not messages:
         raise fault("messages", "at least one message is required")
-    if len(messages) > limits.max_messages:
-        count = f"{len(messages)} > {limits.max_messages}"
+    if len(messages) > MOST_MESSAGES:
+        raise fault("messages", f"too many messages ({len(messages)} > {MOST_MESSAGES})")
+    checked = tuple(_message(message, f"messages.{i}") for i, message in enumerate(messages))
+    said = sum(is_said(message.role, message.content) for message in checked)
+    if said > limits.max_messages:
+        count = f"{said} > {limits.max_messages}"
         raise fault("messages", f"too many messages ({count}; setting MAX_MESSAGES)")
-    return tuple(_message(message, f"messages.{i}") for i, message in enumerate(messages))
+    return checked
 
 
 def _message(message: JSON, path: str) -> InputMessage:
@@ -287,11 +297,7 @@ def inner_blocks(content: JSON) -> tuple[Block, ...]:
 def _check_content_size(messages: tuple[InputMessage, ...], limits: RequestLimits) -> None:
     size = sum(_block_size(block) for message in messages for block in message.content)
     if size > limits.max_content_bytes:
-        raise ApiError(
-            413,
-            f"Content of all messages exceeds the maximum of {limits.max_content_bytes} bytes "
-            "(setting MAX_CONTENT_BYTES)",
-        )
+        raise ApiError(413, too_large(size, limits.max_content_bytes))
 
 
 def _block_size(block: Block) -> int:

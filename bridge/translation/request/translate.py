@@ -19,6 +19,7 @@ from bridge.translation.request import optional, system, thinking
 from bridge.translation.request.blocks import BlockContext, to_pieces
 from bridge.translation.request.conversation import EMPTY, to_chat_messages
 from bridge.translation.request.optional import Translated, made_a_difference
+from bridge.translation.request.overrides import merged
 from bridge.translation.request.parts import ChatTurn, Part, SummaryPart, TextPart, join_texts
 from bridge.translation.request.schema import InputMessage, MessagesRequest
 from bridge.translation.request.tokens import BYTES_PER_TOKEN, estimate, measure
@@ -79,6 +80,7 @@ class TranslationOptions:
 
     tool_names      backend tool name -> client tool name
     pdf_text        reads a PDF, see `blocks.Site`
+    extra           fields that the operator adds to the chat request
     bytes_per_token what this model's reports taught so far
     """
 
@@ -88,6 +90,7 @@ class TranslationOptions:
     tool_names: Mapping[str, str] = field(default_factory=dict)
     bytes_per_token: float = BYTES_PER_TOKEN
     pdf_text: Callable[[str], str] | None = None
+    extra: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +152,7 @@ def to_chat(
     context = BlockContext(profile, facts, refuses, names.to_backend, options.pdf_text)
     messages = _messages(request, profile, context, options.strict_tool_pairing)
     body: dict[str, JSON] = {"model": model, "messages": messages, **tool_fields.fields}
-    dropped = _unsent(request)
-    dropped += [*tool_fields.dropped, *context.dropped]
+    dropped = [*_unsent(request), *tool_fields.dropped, *context.dropped]
     sent_stops, own_stops = _split_stops(request.stop_sequences, profile)
     if sent_stops:
         body["stop"] = list(sent_stops)
@@ -159,6 +161,7 @@ def to_chat(
     if left_out:
         body = optional.without(body, facts.refused)
         dropped += sorted(left_out & optional.CLIENTS)
+    body = merged(body, options.extra)
     body["stream"] = False
     # Measured as a plain request: how the answer is sent changes nothing of the prompt.
     size = len(encode(body))

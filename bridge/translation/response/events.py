@@ -74,6 +74,7 @@ class Message(msgspec.Struct, tag="message"):
     stop_sequence: str | None = None
     stop_details: StopDetails | UnsetType = UNSET
     context_management: ContextManagement | UnsetType = UNSET
+    safeguard_results: list[Any] | UnsetType = UNSET
 
 
 class MessageStart(msgspec.Struct, frozen=True, tag="message_start"):
@@ -123,6 +124,7 @@ class Stop(msgspec.Struct, frozen=True):
     stop_reason: str
     stop_sequence: str | None = None
     stop_details: StopDetails | UnsetType = UNSET
+    safeguard_results: list[Any] | UnsetType = UNSET
 
 
 class MessageDelta(msgspec.Struct, frozen=True, tag="message_delta"):

@@ -102,5 +102,6 @@ def _end(message: events.Message, event: events.MessageDelta) -> None:
     message.stop_reason = event.delta.stop_reason
     message.stop_sequence = event.delta.stop_sequence
     message.stop_details = event.delta.stop_details
+    message.safeguard_results = event.delta.safeguard_results
     message.usage = event.usage
     message.context_management = event.context_management

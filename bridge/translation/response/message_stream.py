@@ -31,8 +31,6 @@ from __future__ import annotations
 
 from collections import deque
 
-from msgspec import UNSET
-
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.kept import Kept, signature
 from bridge.translation.response import deltas, events
@@ -340,11 +338,9 @@ class MessageStream:
 
     def _end(self) -> None:
         self.phase = Phase.DONE
-        edits = events.ContextManagement() if self._terms.context_management else UNSET
         stop = self._stop()
         self.stop_reason = stop.stop_reason
-        delta = events.MessageDelta(stop, shown(self.usage()), edits)
-        self._events += [delta, events.MessageStop()]
+        self._events += [self._terms.end(stop, shown(self.usage())), events.MessageStop()]
 
     def _cut_short(self) -> ApiError:
         if self._index < 0:

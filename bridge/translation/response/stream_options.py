@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from bridge.translation.json import JSON
+from bridge.translation.response import events
 
 
 class Phase(Enum):
@@ -38,6 +42,7 @@ class StreamOptions:
     written_calls    tools whose calls may stand in the text, see text_calls/
     backend_model    the backend's name of the model
     schemas       the tools' names in the request -> JSON schemas of their arguments
+    safeguard_results   what the end of the answer carries under this name; None for nothing
     used_ids      tool ids of the conversation so far
     max_tokens    the longest answer that the client asked for; `sent_max_tokens` is what the
                   backend was asked for, 0 when not known
@@ -64,4 +69,11 @@ class StreamOptions:
     max_tokens: int = 0
     sent_max_tokens: int = 0
     context: int = 0
+    safeguard_results: JSON = None
     context_management: bool = False
+
+    def end(self, stop: events.Stop, usage: events.Usage) -> events.MessageDelta:
+        """The end of an answer, with what the request asked to be told there."""
+        edits = events.ContextManagement() if self.context_management else UNSET
+        results = self.safeguard_results or UNSET
+        return events.MessageDelta(replace(stop, safeguard_results=results), usage, edits)

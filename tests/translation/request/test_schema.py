@@ -180,7 +180,10 @@ def test_too_many_messages_name_the_setting() -> None:
     assert refused(raw, RequestLimits(max_messages=2)) == (400, "invalid_request_error", message)
 
 
-TOO_LARGE = "Content of all messages exceeds the maximum of 100 bytes (setting MAX_CONTENT_BYTES)"
+TOO_LARGE = (
+    "prompt is too long: 26 tokens > 25 maximum (capability_rejected: prompt_too_long). "
+    "The content of all messages exceeds 100 bytes (setting MAX_CONTENT_BYTES)"
+)
 LARGE: list[tuple[str, list[Json]]] = [
     ("text", [user("x" * 101)]),
     ("text of two messages", [user("x" * 51), assistant("y" * 50)]),

@@ -1,0 +1,158 @@
+"""What real clients taught about long sessions, the backend's own fields and auto mode."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import starting
+from tests.fakes.backend import ALPHA, FakeBackend
+from tests.fakes.chunks import Json
+from tests.fakes.client import Response
+from tests.fakes.gateway import Gateway
+from tests.grammar import parse_sse
+
+TARGETS = [{"backend": "main", "model": ALPHA}]
+EXTRA: Json = {"min_p": 0.1, "chat_template_kwargs": {"preserve_thinking": True}}
+ALIASES: list[Json] = [
+    {"pattern": "tuned", "targets": TARGETS, "extra": EXTRA},
+    {"pattern": "silent", "targets": TARGETS, "safeguards": "off"},
+]
+BOTH = pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+MOST, BYTES = 6, 4000
+
+
+@pytest.fixture(scope="module")
+def module_gateway(
+    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    with starting(session_backend, tmp_path_factory) as start:
+        gateway = start(
+            BACKEND_DIALECT="llamacpp", MAX_MESSAGES=str(MOST), MAX_CONTENT_BYTES=str(BYTES)
+        )
+        gateway.configure(aliases=ALIASES)
+        yield gateway
+
+
+@pytest.fixture
+def gateway(module_gateway: Gateway, backend: FakeBackend) -> Gateway:
+    return module_gateway
+
+
+def at_work(rounds: int) -> list[Json]:
+    """A question, then calls and their results only."""
+    messages: list[Json] = [{"role": "user", "content": "q"}]
+    for i in range(rounds):
+        use = {"type": "tool_use", "id": f"t{i}", "name": "A", "input": {}}
+        thought = {"type": "thinking", "thinking": "x", "signature": ""}
+        result = {"type": "tool_result", "tool_use_id": f"t{i}", "content": "ok"}
+        messages += [
+            {"role": "assistant", "content": [thought, use]},
+            {"role": "user", "content": [result]},
+        ]
+    return messages
+
+
+@BOTH
+def test_agent_may_work_as_long_as_it_likes(gateway: Gateway, streamed: bool) -> None:
+    """H6: a session of many calls is no long conversation."""
+    tools = [{"name": "A", "input_schema": {"type": "object"}}]
+    response = gateway.client.messages(messages=at_work(50), tools=tools, stream=streamed)
+    assert response.status == 200
+
+
+@BOTH
+def test_what_is_said_still_counts(gateway: Gateway, streamed: bool) -> None:
+    """H6: also in the middle of the work of an agent."""
+    said = [{"role": "user", "content": "more"}] * MOST
+    response = gateway.client.messages(messages=[*at_work(3), *said], stream=streamed)
+    message = f"messages: too many messages ({MOST + 1} > {MOST}; setting MAX_MESSAGES)"
+    assert (response.status, response.json["error"]["message"]) == (400, message)
+
+
+@BOTH
+def test_too_much_content_makes_clients_compact(gateway: Gateway, streamed: bool) -> None:
+    """H7: still a 413, in the wording of a prompt that is too long, with the contract's token."""
+    messages = [{"role": "user", "content": "x" * (2 * BYTES)}]
+    response = gateway.client.messages(messages=messages, stream=streamed)
+    error = response.json["error"]
+    assert (response.status, error["type"]) == (413, "request_too_large")
+    assert error["message"].startswith("prompt is too long: 2000 tokens > 1000 maximum")
+    assert "capability_rejected: prompt_too_long" in error["message"]
+    assert "MAX_CONTENT_BYTES" in error["message"]
+
+
+@BOTH
+def test_alias_adds_fields_of_the_backends_own(
+    gateway: Gateway, backend: FakeBackend, streamed: bool
+) -> None:
+    """H8: an object joins what the request has there."""
+    asked: Json = {"thinking": {"type": "adaptive"}, "stream": streamed}
+    assert gateway.client.messages(model="tuned", **asked).status == 200
+    body = backend.only_call.body
+    switches = {"enable_thinking": True, "thinking": True, "preserve_thinking": True}
+    assert (body["min_p"], body["chat_template_kwargs"]) == (0.1, switches)
+
+
+@BOTH
+def test_field_that_nobody_knows_is_named_as_dropped(
+    gateway: Gateway, backend: FakeBackend, streamed: bool
+) -> None:
+    """H8: it does not vanish."""
+    response = gateway.client.messages(min_p=0.1, seed=7, stream=streamed)
+    assert response.headers["x-gateway-dropped"] == "min_p,seed"
+    assert not {"min_p", "seed"} & backend.only_call.body.keys()
+
+
+@BOTH
+def test_backend_that_refuses_a_model_of_its_own_list_is_quoted(
+    gateway: Gateway, backend: FakeBackend, streamed: bool
+) -> None:
+    """H9: the same model is not named as available."""
+    backend.on(ALPHA).error(404, f"The model `{ALPHA}` does not exist at this moment.")
+    response = gateway.client.messages(stream=streamed)
+    message = response.json["error"]["message"]
+    assert response.status == 404
+    assert message == f"model: {ALPHA} (The model `{ALPHA}` does not exist at this moment.)"
+
+
+# --- auto mode ---------------------------------------------------------------------------------
+
+ASKS: list[Json] = [{"type": "dangerous_tool_use", "classifier_context": {"v": 1}}]
+UNAVAILABLE: list[Json] = [
+    {"type": "dangerous_tool_use", "status": {"type": "unavailable", "reason": "disabled"}}
+]
+
+
+def results(response: Response, streamed: bool) -> Any:
+    """The verdicts where clients look for them."""
+    assert response.status == 200
+    if not streamed:
+        return response.json.get("safeguard_results")
+    ends = [e.data for e in parse_sse(response.body) if e.data["type"] == "message_delta"]
+    return ends[-1]["delta"].get("safeguard_results")
+
+
+@BOTH
+def test_request_for_verdicts_is_answered_as_unavailable(gateway: Gateway, streamed: bool) -> None:
+    """F61: so that Claude Code's auto mode goes on without a notice."""
+    response = gateway.client.messages(safeguards=ASKS, stream=streamed)
+    assert results(response, streamed) == UNAVAILABLE
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"safeguards": None},
+        {"safeguards": []},
+        {"safeguards": "yes"},
+        {"safeguards": [1, {"type": "another"}]},
+        {"safeguards": ASKS, "model": "silent"},
+    ],
+    ids=["absent", "null", "empty", "a text", "of another kind", "switched off"],
+)
+def test_answer_has_no_verdicts_otherwise(gateway: Gateway, fields: Json, streamed: bool) -> None:
+    """F61: nobody gets what was not asked for, nor what the operator switched off."""
+    assert results(gateway.client.messages(stream=streamed, **fields), streamed) is None
