@@ -322,7 +322,7 @@ def _alias(row: ModelAlias) -> resolve.Alias:
         row.max_tokens,
         row.system_prefix,
         row.thinking_when_absent,
-        row.extra,
+        row.extra or {},
         row.safeguards,
     )
     return resolve.Alias(row.pattern, tuple(map(_choice, targets)), overrides, row.pk)

@@ -15,10 +15,13 @@ from bridge.translation import safeguards
 from bridge.translation.request.overrides import ABSENT_THINKING, NOT_EXTRA, THINKING
 
 
+NO_OBJECT = 'A JSON object, such as {"min_p": 0.1}.'
+
+
 def check_extra(fields: Any) -> None:
     """Extra fields are an object, and none of those that the translation sets. ValidationError."""
     if not isinstance(fields, dict):
-        raise ValidationError('A JSON object, such as {"min_p": 0.1}.')
+        raise ValidationError(NO_OBJECT)
     if refused := sorted(NOT_EXTRA & fields.keys()):
         raise ValidationError(f"The gateway sets these itself: {', '.join(refused)}.")
 
@@ -106,6 +109,11 @@ class ModelAlias(ConfigRow):
 
     def __str__(self) -> str:
         return self.pattern
+
+    def clean(self) -> None:
+        # A field's validators do not see an empty value, and [] is one.
+        if not isinstance(self.extra, dict):
+            raise ValidationError({"extra": NO_OBJECT})
 
     def document(self) -> Document:
         pattern, *rest = super().document().items()
