@@ -14,7 +14,6 @@ from bridge.models.base import ConfigRow, Document, Origin
 from bridge.translation import safeguards
 from bridge.translation.request.overrides import ABSENT_THINKING, NOT_EXTRA, THINKING
 
-
 NO_OBJECT = 'A JSON object, such as {"min_p": 0.1}.'
 
 
