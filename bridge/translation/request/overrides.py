@@ -115,8 +115,9 @@ def merged(body: dict[str, JSON], extra: Mapping[str, JSON]) -> dict[str, JSON]:
     both = dict(body)
     for name, value in extra.items():
         present = body.get(name)
-        joins = isinstance(present, dict) and isinstance(value, dict)
-        both[name] = {**present, **value} if joins else value
+        if isinstance(present, dict) and isinstance(value, dict):
+            value = {**present, **value}
+        both[name] = value
     return both
 
 
