@@ -1,6 +1,6 @@
 # The gateway with all it needs to start: SQLite in /data, nothing else has to run beside it.
 # Every dependency comes as a wheel, so there is no compiler and no second stage.
-FROM python:3.11-slim
+FROM python:3.13-slim
 
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -17,8 +17,8 @@ RUN groupadd --gid 10001 gateway \
 WORKDIR /app
 
 # Before the code, so that a change of code does not install anything again.
-COPY requirements.txt ./
-RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+COPY requirements.lock ./
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 
 COPY . .
 # The settings create a secret key in DATA_DIR; the one of this step must not stay in the image.

@@ -6,17 +6,17 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all soak check format cov clean
+.PHONY: help run demo test test-all soak check format cov lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A stamp for each set of packages: installed once, and again only when its list changes.
-$(VENV)/stamp-run: requirements.txt
+$(VENV)/stamp-run: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing packages ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/stamp-dev: requirements-dev.txt $(VENV)/stamp-run
@@ -55,6 +55,11 @@ format: $(VENV)/stamp-dev ## Put the code into its form
 
 cov: $(VENV)/stamp-dev ## Branch coverage of the translation core by its own tests
 	@$(BIN)/python -m pytest tests/translation --cov=bridge/translation --cov-branch --cov-report=term-missing
+
+lock: $(VENV)/stamp-dev ## Write requirements.lock: the packages of requirements.txt with their hashes
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links requirements.txt -o requirements.lock
 
 clean: ## Remove what make made (not data/)
 	@rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.requirements import AMENDED, WIRE
@@ -26,15 +27,20 @@ def _docstrings(tree: ast.Module) -> list[str]:
     return [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds)]
 
 
+def _citations() -> Iterator[tuple[str, str]]:
+    """(rule, file) for each citation."""
+    folders = ("bridge", "dashboard", "proxysite", "tests")
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        text = "\n".join(_docstrings(ast.parse(path.read_text(encoding="utf-8"))))
+        for rule in RULE.findall(" ".join(CITED.findall(text))):
+            yield rule, path.relative_to(ROOT).as_posix()
+
+
 def cited() -> dict[str, set[str]]:
     """Rule -> the files that cite it."""
     places: dict[str, set[str]] = defaultdict(set)
-    for folder in ("bridge", "dashboard", "proxysite", "tests"):
-        for path in (ROOT / folder).rglob("*.py"):
-            for text in _docstrings(ast.parse(path.read_text(encoding="utf-8"))):
-                for words in CITED.findall(text):
-                    for rule in RULE.findall(words):
-                        places[rule].add(path.relative_to(ROOT).as_posix())
+    for rule, place in _citations():
+        places[rule].add(place)
     return dict(places)
 
 

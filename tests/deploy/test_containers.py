@@ -272,7 +272,7 @@ def test_the_health_check_follows_the_status_of_health(health_port: int, code: i
 def test_the_image_holds_nothing_private() -> None:
     allowed = set(built_from())
     assert not allowed & {".env", ".git", ".venv", "data", "tests"}
-    assert {"manage.py", "requirements.txt", "bridge", "dashboard", "proxysite"} <= allowed
+    assert {"manage.py", "requirements.lock", "bridge", "dashboard", "proxysite"} <= allowed
 
 
 def test_the_build_step_works_on_what_the_image_gets_and_without_a_secret(tmp_path: Path) -> None:
