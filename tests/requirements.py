@@ -2,9 +2,10 @@
 
 F ids are the conformance cases of the wire specification; R and P ids the promises of the two
 documents that this product grew from, as they stand here; S ids what the projects behind those
-documents got wrong; H ids the amendments to the wire that real clients taught. A test claims an id
-in its docstring, in the id of one of its parameters or in the title of a case file;
-`test_requirements.py` holds claims and table against each other.
+documents got wrong; H ids the amendments to the wire that real clients taught; U ids the kinds of
+faults that users reported of gateways, servers and models, each with an issue or two; the tests
+name more. A test claims an id in its docstring, in the id of one of its parameters or in the title
+of a case file; `test_requirements.py` holds claims and table against each other.
 """
 
 from __future__ import annotations
@@ -237,12 +238,50 @@ AMENDED: dict[int, str] = {
     10: "base addresses that end in a path of the API work, and clients in browsers where named",
     11: "status lines carry the standard reason phrases on every server",
 }
+REPORTED: dict[int, str] = {
+    1: "a refused max_tokens is no overflow: it is asked for as the text says (openclaude#35)",
+    2: "limits of the answer are learnt in every wording (opencode#40770)",
+    3: "an overflow is recognised in any wording, so that clients compact",
+    4: "the cause that a router hides in metadata.raw counts (cline#13194, oh-my-pi#827)",
+    5: "error bodies that are arrays are read (openclaude#67)",
+    6: "reasoning goes back where it is demanded or was seen (cc-switch#3219)",
+    7: "refused images become placeholders, whatever the wording (openclaude#1071, shelley#224)",
+    8: "a stream that failed is no good answer (any-llm#1200, opencode#18813)",
+    9: "a chunk lost inside a call fails the answer, one lost in text leaves a gap",
+    10: "content behind a finish reason proves that it meant nothing (gcli2api#403, litellm#2195)",
+    11: "a whole message behind its pieces is not shown twice (one-api#2406)",
+    12: "parallel calls are told apart without ids or indexes (smolagents PR#1958, maka#1976)",
+    13: "calls in DeepSeek's markup run (sglang#40236, vllm#48931, aiope#119)",
+    14: "calls of MiniMax, in invoke tags and in channels run (MiniMax-M2.5#10)",
+    15: "decorated names are the declared tools' (vllm#32587, movieclaw PR#224)",
+    16: "arguments that are JSON text are read by the declared schema (kimi-cli#2406)",
+    17: "thinking between tags is shown as thinking, and once (9router PR#2231)",
+    18: "errors in a 200 keep their meaning (lobehub PR#10255)",
+    19: "reasoning and content are read wherever they stand (chatlas#392, copilot-api PR#238)",
+    20: "usage is found wherever it stands (pi#2017)",
+    21: "an effort beside tools is none where only that is taken (agentgateway#2501, goose#11413)",
+    22: "a forced choice goes without thinking where both are refused (DeepSeek-V3#1376)",
+    23: "the numbers of an overflow are read in every order",
+    24: "a schema that a grammar cannot take is sent narrowed (lmstudio#2220)",
+    25: "an empty balance is billing in every language and by code",
+    26: "errors that only name their type keep it",
+    27: "odd requests of clear meaning are served, and lose nothing",
+    28: "schemas reach backends in the form that they take",
+    29: "fields that no backend takes are named",
+    30: "a chat template decides what it keeps of earlier reasoning (omlx PR#814, zeroclaw#10786)",
+    31: "an effort becomes the nearest that the family has (SillyTavern#5526)",
+    32: "a model that only streams is asked for a stream (claude-code-router#948)",
+    33: "a temperature that a model refuses is left out and named (bike4mind PR#1089)",
+    34: "what a vendor signed comes back with the next turn (openhuman#3548, openclaude#67)",
+    35: "framing is read as loosely as it is safe, and no more",
+}
 SOURCES: dict[str, tuple[str, dict[int, str]]] = {
     "F": ("wire F{}", WIRE),
     "R": ("seed document, Rust, {}", RUST),
     "P": ("seed document, Python, {}", PYTHON),
     "S": ("faults of the seed projects, {}", FAILED),
     "H": ("wire H{}", AMENDED),
+    "U": ("public reports, kind {}", REPORTED),
 }
 REQUIREMENTS: dict[str, tuple[str, str]] = {
     f"{letter}{number}": (source.format(number), sentence)

@@ -153,6 +153,18 @@ async def test_chatter_after_the_finish_reason_does_not_put_off_the_end(clock: C
     assert clock.now - start < 10
 
 
+async def test_content_after_a_finish_reason_turns_the_grace_off(clock: Clock) -> None:
+    """U10: gcli2api#403: servers that name a reason with every chunk, and pause between them."""
+    a, b = (
+        wire({"choices": [{"delta": {"content": word}, "finish_reason": "stop"}]})
+        for word in (" a", " b")
+    )
+    opened = begun(clock, a, (4.0, b), (60.0, a), GOOD_END)
+    batches = await pumped(opened, clock)
+    assert text_of(opened, batches) == "Hi a b a"
+    assert names(batches)[-1] == "message_stop"
+
+
 async def test_late_usage_is_taken_within_the_grace(clock: Clock) -> None:
     """wire D2: keep reading for usage."""
     opened = begun(clock, wire(finish("stop")), (4.0, wire(usage(7, 3))))
