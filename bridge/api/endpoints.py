@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 
-from bridge.api import metrics
+from bridge.api import metrics, picker
 from bridge.api import models as report
 from bridge.api.hosts import arrival_address
 from bridge.api.replies import fail, reply, start
@@ -200,6 +200,7 @@ async def _counted(parts: RelayParts, call: Call, caller: authentication.Caller)
     routed = prepare.route_request(
         parts, request, caller, call.request_id, call.session, call.headers.get("user-agent", "")
     )
+    authentication.check_model(caller, request.model, routed.route.name)
     target = routed.route.targets[0]
     chat = await prepare.translate(parts, routed, target)
     key, _ = authentication.credential(caller, target.backend, parts.keys)
@@ -214,9 +215,10 @@ async def _models(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
     await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway.relay, caller))
     query = scope["query_string"].decode("latin-1")
-    return 200, report.models(
-        gateway.snapshot.routes, query, partial(authentication.may_use, caller)
-    )
+    snapshot, allows = gateway.snapshot, partial(authentication.may_use, caller)
+    fills_picker = picker.is_meant(call.headers.get("user-agent", ""))
+    prices = snapshot.prices if fills_picker else None
+    return 200, report.models(snapshot.routes, query, allows, prices)
 
 
 async def _model(gateway: Gateway, call: Call, scope: Scope) -> Answer:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
+from bridge.api import picker
 from bridge.backends.breaker import State
 from bridge.backends.status import BackendStatus, Overall, of_backend, overall
+from bridge.ledger.pricing import Prices
 from bridge.routing import resolve
-from bridge.routing.resolve import BackendConfig, Routes
+from bridge.routing.resolve import BackendConfig, Routes, Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import REFUSES, Fact, values
@@ -119,7 +121,7 @@ def _learnt(backend: BackendConfig, model: str) -> frozenset[Fact]:
     return frozenset(row.fact for row in rows)
 
 
-def model_info(name: str, facts: ModelFacts) -> JSON:
+def model_info(name: str, facts: ModelFacts) -> dict[str, JSON]:
     """One model as the Messages API describes models."""
     return {
         "type": "model",
@@ -139,26 +141,41 @@ def model_info(name: str, facts: ModelFacts) -> JSON:
 def model(routes: Routes, name: str, allows: Allows = _everything) -> JSON:
     """One model by its id, a 404 when there is none."""
     check_name(name)
-    known = resolve.names(routes)
-    if name not in known or not allows(name):
+    route = resolve.resolve(routes, name, "", allows)
+    if not allows(name) and not allows(route.name):
         raise resolve.unknown_model(routes, name, allows)
-    return model_info(name, known[name])
+    return model_info(name, route.targets[0].facts)
 
 
-def models(routes: Routes, query: str, allows: Allows = _everything) -> JSON:
-    """One page of all names, aliases first."""
+def models(
+    routes: Routes, query: str, allows: Allows = _everything, picker_prices: Prices | None = None
+) -> JSON:
+    """One page of all names, aliases first; with prices it is made for Claude Code's picker."""
     asked = {name: values[-1] for name, values in parse_qs(query).items()}
     limit = _limit(asked.get("limit"))
-    known = {name: facts for name, facts in resolve.names(routes).items() if allows(name)}
+    targets = {name: t for name, t in resolve.listing(routes).items() if allows(name)}
+    infos = [model_info(name, target.facts) for name, target in targets.items()]
+    if picker_prices is not None:
+        infos = _for_picker(targets, picker_prices)
+    known = {info["id"]: info for info in infos}
     if LIFECYCLE not in parse_qs(query).get("lifecycle[]", [LIFECYCLE]):
         known = {}
     names, has_more = _page(list(known), limit, asked.get("after_id"), asked.get("before_id"))
     return {
-        "data": [model_info(name, known[name]) for name in names],
+        "data": [known[name] for name in names],
         "has_more": has_more,
         "first_id": names[0] if names else None,
         "last_id": names[-1] if names else None,
     }
+
+
+def _for_picker(targets: dict[str, Target], prices: Prices) -> list[dict[str, JSON]]:
+    shown, lines = picker.display_names(targets), picker.descriptions(targets, prices)
+    return [
+        model_info(picker.identity(name), target.facts)
+        | {"display_name": shown[name], "description": lines[name]}
+        for name, target in targets.items()
+    ]
 
 
 def _limit(text: str | None) -> int:

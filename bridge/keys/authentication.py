@@ -19,7 +19,7 @@ from functools import lru_cache
 
 from bridge.keys.client_address import Address, Network, is_within
 from bridge.keys.limits import Limits
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.resolve import BackendConfig, spellings
 from bridge.translation.errors.api_error import ApiError
 
 MISSING = "Missing API key: send x-api-key or Authorization: Bearer"
@@ -195,9 +195,14 @@ def may_use(caller: Caller, model: str) -> bool:
     return not allowed or any(fnmatchcase(name, pattern.lower()) for pattern in allowed)
 
 
-def check_model(caller: Caller, model: str) -> None:
-    """Refuse a model that the key is not for."""
-    if not may_use(caller, model):
+def check_model(caller: Caller, model: str, found: str = "") -> None:
+    """Refuse a model that the key is not for.
+
+    A name is looked up in several spellings: before the look-up one that the key is for is enough;
+    `found` is the one that decided.
+    """
+    names = (model, found) if found else spellings(model)
+    if not any(may_use(caller, name) for name in names):
         raise ApiError(403, f"model: this API key may not use {model}")
 
 

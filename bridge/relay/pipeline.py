@@ -85,6 +85,7 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     routed = route_request(
         parts, request, caller, call.request_id, call.session, exchange.record.client
     )
+    authentication.check_model(caller, request.model, routed.route.name)
     route = budget.countable(routed.route, parts.snapshot.prices, caller.issued, request.model)
     routed = replace(routed, route=route)
     order = await exchange.admitted(routed)

@@ -170,6 +170,7 @@ class Routes:
 class Route:
     """The answer: `targets`, best first and at least one, and how it was found.
 
+    name    the spelling of the requested name that decided
     alias   pattern of the alias that decided, "" for none
     steps   what was decided, one short sentence each
     """
@@ -178,6 +179,7 @@ class Route:
     steps: tuple[str, ...]
     alias: str = ""
     overrides: Overrides = overrides.NONE
+    name: str = ""
 
 
 def resolve(
@@ -209,11 +211,13 @@ class _Search:
     sticky: str
     allows: Callable[[str], bool] | None = None
     steps: list[str] = field(default_factory=list)
+    spelling: str = ""
 
     def find(self, name: str) -> Route:
         if not self.routes.backends:
             raise ApiError(503, NO_BACKEND)
-        for spelling in _spellings(name):
+        for spelling in spellings(name):
+            self.spelling = spelling
             if spelling != name:
                 self.steps.append(f"looked up as {spelling}")
             if route := self._by_alias(spelling) or self._by_list(spelling):
@@ -258,7 +262,7 @@ class _Search:
         return None
 
     def _unlisted(self, name: str) -> Route | None:
-        model = _WINDOW_SUFFIX.sub("", name)
+        self.spelling = model = _WINDOW_SUFFIX.sub("", name)
         if not (backends := [b for b in self.routes.backends if b.models is None]):
             return None
         self.steps.append("not listed; a backend whose list is not known takes any name")
@@ -268,11 +272,12 @@ class _Search:
         names = ", then ".join(f"{t.backend.name}: {t.model}" for t in targets)
         steps = (*self.steps, f"goes to {names}")
         if alias is None:
-            return Route(tuple(targets), steps)
-        return Route(tuple(targets), steps, alias.pattern, alias.overrides)
+            return Route(tuple(targets), steps, name=self.spelling)
+        return Route(tuple(targets), steps, alias.pattern, alias.overrides, self.spelling)
 
 
-def _spellings(name: str) -> Iterator[str]:
+def spellings(name: str) -> Iterator[str]:
+    """The names under which a requested name is looked up, in this order."""
     plain = _WINDOW_SUFFIX.sub("", name)
     yield from dict.fromkeys((name, plain, plain.removeprefix("anthropic/")))
 
@@ -311,14 +316,19 @@ def tool_names(routes: Routes, model: str) -> dict[str, str]:
 
 def names(routes: Routes) -> dict[str, ModelFacts]:
     """Every name that a client may ask for, aliases first, with what is known of its model."""
-    known: dict[str, ModelFacts] = {}
+    return {name: target.facts for name, target in listing(routes).items()}
+
+
+def listing(routes: Routes) -> dict[str, Target]:
+    """The same, with where each leads first."""
+    known: dict[str, Target] = {}
     for alias in routes.aliases:
         targets = (_chosen(routes, choice) for choice in alias.choices)
         if not alias.is_glob and (target := next(filter(None, targets), None)):
-            known[alias.pattern] = target.facts
+            known[alias.pattern] = target
     for backend in routes.backends:
         for model, facts in (backend.models or {}).items():
-            known.setdefault(model, facts)
+            known.setdefault(model, Target(backend, model, facts))
     return known
 
 

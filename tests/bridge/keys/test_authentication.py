@@ -1,5 +1,7 @@
 """Keys: who calls, who is let in, and what the backend gets to see. wire A2, E1, G10, G11."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from bridge.keys.authentication import (
@@ -14,6 +16,7 @@ from bridge.keys.authentication import (
     KeyPolicy,
     admit,
     check_address,
+    check_model,
     credential,
     digest,
     identify,
@@ -288,3 +291,20 @@ def test_demo_sees_no_key() -> None:
     demo = a_backend("demo://local/v1", name="demo")
     vendors = Caller("f" * 12, secret="sk-ant-api03-x")
     assert credential(vendors, demo, POLICY) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "passes"),
+    [
+        ("anthropic/zai-org/glm", "", True),
+        ("anthropic/zai-org/glm[1m]", "zai-org/glm", True),
+        ("anthropic/claude-opus", "claude-opus", True),
+        ("anthropic/claude-opus", "anthropic/claude-opus", False),
+        ("anthropic/else", "", False),
+    ],
+)
+def test_key_for_a_model_is_for_every_spelling_of_it(asked: str, found: str, passes: bool) -> None:
+    """Observed client: asks for names with a prefix; one that leads elsewhere stays refused."""
+    team = Caller("f", issued=IssuedKey(1, "n", allowed=("zai-org/*", "claude-*")))
+    with nullcontext() if passes else pytest.raises(ApiError):
+        check_model(team, asked, found)
