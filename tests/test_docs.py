@@ -112,3 +112,16 @@ def test_changelog_names_the_version() -> None:
     first = re.search(r"^## (\S+)", text(ROOT / "CHANGELOG.md"), re.M)
     assert first is not None and first[1] == proxysite.__version__
     assert f'version = "{proxysite.__version__}"' in text(ROOT / "pyproject.toml")
+
+
+def test_the_map_names_where_things_are_decided() -> None:
+    """Each row of its first table: the file exists, and holds the name that the row gives."""
+    rows = re.findall(
+        r"^\| where (?:a|an) .* \| (.+) \|$", text(ROOT / "docs/architecture.md"), re.M
+    )
+    assert len(rows) == 6
+    for row in rows:
+        for path, name in re.findall(r"`(bridge/[\w/]+\.py)`, `(\w+)`", row):
+            assert re.search(rf"\b{name}\b", text(ROOT / path)), row
+        for name, path in re.findall(r"`([A-Z]+)` in `(bridge/[\w/]+\.py)`", row):
+            assert re.search(rf"^{name}\b", text(ROOT / path), re.M), row
