@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.conftest import Serve
 from tests.fakes.backend import ALPHA, FakeBackend
-from tests.fakes.chunks import Json, arguments, call, finish, fold, role, usage
+from tests.fakes.chunks import Json, arguments, call, finish, fold, role, text, usage
 from tests.fakes.gateway import Gateway
 from tests.shapes import check_message
 
@@ -38,6 +38,7 @@ CUTS = {
     "in an escape": '{"command": "rm -rf build\\',
 }
 WHOLE = '{"command": "rm -rf build"'
+WRITTEN = f'<tool_call>{{"name": "Bash", "arguments": {WHOLE}}}}}</tool_call>'
 
 
 def said(given: str, reason: str, completion: int) -> list[Json]:
@@ -87,6 +88,27 @@ def test_h1_nothing_is_closed_where_the_tokens_were_used_up(
     """H1: the reported completion tells, whatever the backend calls the end."""
     for message in both(serve("vllm"), backend, said(WHOLE, reason, LIMIT)):
         check_cannot_run(message, WHOLE)
+
+
+def test_h1_nothing_is_closed_where_a_filter_ended_the_reply(
+    serve: Serve, backend: FakeBackend
+) -> None:
+    """H1: what the model would have written behind the value is unknown."""
+    for message in both(serve("vllm"), backend, said(WHOLE, "content_filter", 5)):
+        check_cannot_run(message, WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("reason", "completion"), [("length", 5), ("stop", LIMIT), ("content_filter", 5)]
+)
+def test_h2_written_call_at_the_end_of_a_cut_answer_is_text(
+    serve: Serve, backend: FakeBackend, reason: str, completion: int
+) -> None:
+    """H2: nobody knows whether prose would have followed, or the end of a quote."""
+    chunks = [role(), text(WRITTEN), finish(reason), usage(11, completion)]
+    for message in both(serve("vllm"), backend, chunks):
+        assert message["content"] == [{"type": "text", "text": WRITTEN}]
+        assert message["stop_reason"] != "tool_use"
 
 
 def test_h1_containers_are_closed_behind_a_complete_value(

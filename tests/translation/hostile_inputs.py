@@ -10,6 +10,7 @@ from typing import Any
 
 from bridge.routing.resolve import suggestions
 from bridge.translation.errors.from_backend import ErrorContext, from_reply
+from bridge.translation.errors.redaction import redact, redact_text
 from bridge.translation.json import encode, encode_text
 from bridge.translation.profiles import PROFILES, ModelFacts
 from bridge.translation.request.schema import RequestLimits, read_request
@@ -289,6 +290,32 @@ BACKENDS: list[Case] = [
 ]
 
 
+# --- text that is cleaned -----------------------------------------------------------------------
+
+ALMOST_SECRET: list[tuple[str, str]] = [
+    ("headers of web tokens", "-eyJaaaaaaaa"),
+    ("short headers of web tokens", "eyJ_"),
+    ("prefixes of keys", "-sk-"),
+    ("common prefixes of keys", "_key-."),
+    ("beginnings of private keys", "-----BEGIN PRIVATE KEY-----"),
+    ("addresses", "://a@"),
+    ("headers", "authorization: basic "),
+    ("names of secrets", 'password="'),
+    ("files of stack traces", ' File "'),
+    ("paths", "/a /a/"),
+]
+CLEANED: list[Case] = [
+    Case(
+        f"{name}, {redacted.__name__}",
+        lambda n, part=part: part * (n // len(part)),
+        redacted,
+        30_000,
+    )
+    for name, part in ALMOST_SECRET
+    for redacted in (redact, redact_text)
+]
+
+
 # --- requests of clients ----------------------------------------------------------------------
 
 LIMITS = RequestLimits(max_messages=100_000, max_content_bytes=10**8)
@@ -365,5 +392,6 @@ CASES: list[Case] = [
     ),
     *STAGES,
     *BACKENDS,
+    *CLEANED,
     *CLIENTS,
 ]

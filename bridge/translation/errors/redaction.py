@@ -60,7 +60,7 @@ CREDENTIALS: tuple[tuple[str, str, str], ...] = (
         rf"(?i){_START}(bearer|basic)[ \t]{{1,5}}[a-z0-9._~+/=-]{{4,}}+",
         rf"\1 {REDACTED}",
     ),
-    ("a JSON web token", rf"{_START}eyJ[\w-]{{8,}}+(?:[.][\w-]*+){{2,4}}+", REDACTED),
+    ("a JSON web token", rf"{_START}eyJ[\w-]{{8,1000}}+(?:[.][\w-]*+){{2,4}}+", REDACTED),
     ("a key with a known prefix", rf"{_START}(?:{_PREFIXES}){_REST}", REDACTED),
     (
         "a key with a common prefix",

@@ -63,6 +63,15 @@ class Finish(msgspec.Struct, frozen=True, gc=False):
 GATEWAY_STOP = "gateway_stop"
 """Reason of a Finish that the gateway itself decided, at a stop sequence."""
 
+FOR_TOOLS = frozenset({"tool_calls", "function_call"})
+"""Reasons of a reply that ends with calls."""
+LENGTH = frozenset({"length", "max_tokens", "model_length", "context_window"})
+"""Reasons of a reply that came to its token limit."""
+STAYS = LENGTH | {GATEWAY_STOP}
+"""Reasons that no later one replaces."""
+BREAKS_OFF = STAYS | {"content_filter"}
+"""Reasons of a reply that the model did not end itself."""
+
 
 class ReportedUsage(msgspec.Struct, frozen=True, gc=False):
     """Token counts as reported, already coerced; None is "not given". `prompt` includes `cached`.

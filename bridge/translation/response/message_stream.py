@@ -41,9 +41,6 @@ from bridge.translation.response.stream_options import Phase, Shown, StreamOptio
 from bridge.translation.response.tool_calls import CallFragments, CallTracker, client_id
 from bridge.translation.response.usage import shown, to_usage
 
-_FOR_TOOLS = frozenset({"tool_calls", "function_call"})
-_LENGTH = frozenset({"length", "max_tokens", "model_length", "context_window"})
-_STAYS = _LENGTH | {deltas.GATEWAY_STOP}
 UNREADABLE = "Backend sent content of a form that is not known"
 MOST_DETAILS = 100
 LOST_IN_CALL = "Backend sent an unreadable chunk inside a tool call"
@@ -152,7 +149,7 @@ class MessageStream:
     def _note_finish(self, finish: deltas.Finish) -> None:
         self._begin()
         # What was closed as cut by the first reason stays cut, whatever a later one says.
-        stays = self._finish is not None and self._finish.reason in _STAYS
+        stays = self._finish is not None and self._finish.reason in deltas.STAYS
         newer = finish.reason == deltas.GATEWAY_STOP or (self._went_on and not stays)
         if self._finish is None or newer:
             self._finish = finish
@@ -285,7 +282,7 @@ class MessageStream:
             self._delta(events.InputJsonDelta(text), text)
 
     def _end_arguments(self, call: CallFragments) -> None:
-        self._arguments(call.arguments.finish(cut=self._was_cut()), last=True)
+        self._arguments(call.arguments.finish(cut=self.broke_off()), last=True)
         self._left_open = self._left_open or call.arguments.left_open
         came = call.arguments.raw.strip()
         if came and "".join(self._sent_arguments).strip() != came:
@@ -353,10 +350,15 @@ class MessageStream:
 
     # --- stop reason and usage ----------------------------------------------------------------
 
+    def broke_off(self) -> bool:
+        """Not the model ended the reply, so that what is open then was not said whole."""
+        finish, stops = self._finish or deltas.Finish(""), self._terms.stop_sequences
+        return self._was_cut() or finish.reason in deltas.BREAKS_OFF or finish.stop in stops
+
     def _was_cut(self) -> bool:
         """The reply came to its token limit, whatever its server calls that."""
         finish, limit = self._finish, self._terms.sent_max_tokens
-        if finish is not None and finish.reason in _LENGTH:
+        if finish is not None and finish.reason in deltas.LENGTH:
             return True
         if finish is not None and finish.stop in self._terms.stop_sequences:
             return False
@@ -365,14 +367,14 @@ class MessageStream:
     def _stop(self) -> events.Stop:
         """Why the answer ended; the first condition that holds decides."""
         finish = self._finish or deltas.Finish("")
-        if finish.reason == deltas.GATEWAY_STOP:
+        if finish.reason == deltas.GATEWAY_STOP and not self._left_open:
             return events.Stop("stop_sequence", finish.stop)
         if self._was_cut() or self._left_open:
             return events.Stop(self._cut_reason())
         if self._refused or finish.reason == "content_filter":
             return events.Stop("refusal", None, events.StopDetails())
         if self._tool_shown:
-            if finish.reason not in _FOR_TOOLS:
+            if finish.reason not in deltas.FOR_TOOLS:
                 self.repaired.append(f"stop reason {finish.reason or '(none)'}")
             return events.Stop("tool_use")
         if finish.stop and finish.stop in self._terms.stop_sequences:
@@ -381,12 +383,10 @@ class MessageStream:
 
     def _cut_reason(self) -> str:
         """`max_tokens`, unless the window ended before the requested length did."""
-        if self._finish is not None and self._finish.reason == "context_window":
-            return "model_context_window_exceeded"
-        reported, options = self.reported, self._terms
-        total = (reported.prompt or 0) + (reported.completion or 0)
-        full = options.context and total >= options.context - _CONTEXT_SLACK
-        if full and (reported.completion or 0) < options.max_tokens:
+        named = self._finish is not None and self._finish.reason == "context_window"
+        prompt, completion = self.reported.prompt or 0, self.reported.completion or 0
+        full = 0 < self._terms.context <= prompt + completion + _CONTEXT_SLACK
+        if named or (full and completion < self._terms.max_tokens):
             return "model_context_window_exceeded"
         return "max_tokens"
 

@@ -227,10 +227,17 @@ class Answer:
         if self.over:
             return deltas
         for stage in self._stages:
-            deltas = [out for item in deltas for out in stage.feed(item)] + stage.finish()
+            deltas = [out for item in deltas for out in stage.feed(item)] + self._held_by(stage)
             if stage is self._calls:
                 self._written = any(isinstance(out, ToolCall) for out in deltas)
         return deltas
+
+    def _held_by(self, stage: Stage) -> list[ContentDelta]:
+        """What a stage holds at the end. Where the answer broke off nobody knows what the model
+        would have written behind a call, so that nothing written counts as one."""
+        if stage is self._calls and self._calls is not None and self.machine.broke_off():
+            return self._calls.release()
+        return stage.finish()
 
     def _streamed_deltas(self, data: bytes) -> Iterator[Delta]:
         for payload in self._sse.feed(data):

@@ -32,6 +32,7 @@ ONE = ToolCall(0, "c1", "A", '{"a":1}')
 
 CUT = Finish("length")
 CALL_CUT = ToolCall(0, "c1", "A", '{"a": "xy')
+VALUE_CUT = ToolCall(0, "c1", "A", '{"a": "xy"')
 REASONS: list[tuple[str, list[ContentDelta], str, str | None]] = [
     ("stop", [Text("a"), STOP], "end_turn", None),
     ("eos", [Text("a"), Finish("eos")], "end_turn", None),
@@ -54,6 +55,10 @@ REASONS: list[tuple[str, list[ContentDelta], str, str | None]] = [
     ("F86 the gateway's match", [Text("a"), Finish(GATEWAY_STOP, "X")], "stop_sequence", "X"),
     ("F86 and a call", [ONE, Finish(GATEWAY_STOP, "X")], "stop_sequence", "X"),
     ("F86 behind a finish", [Text("a"), STOP, Finish(GATEWAY_STOP, "X")], "stop_sequence", "X"),
+    ("a match inside a call", [CALL_CUT, Finish("stop", "END")], "max_tokens", None),
+    ("a match behind a value", [VALUE_CUT, Finish("stop", "END")], "max_tokens", None),
+    ("F86 inside a call", [VALUE_CUT, Finish(GATEWAY_STOP, "X")], "max_tokens", None),
+    ("a filter inside a call", [VALUE_CUT, Finish("content_filter")], "max_tokens", None),
     ("the first finish counts", [Text("a"), CUT, STOP], "max_tokens", None),
     ("F92 an end mark alone", [Text("a"), Done()], "end_turn", None),
     ("F92 an end mark behind a call", [ONE, Done()], "tool_use", None),

@@ -95,6 +95,11 @@ NO_CALLS: list[tuple[str, str]] = [
     ("behind a fence in a fence", f"```\n~~~\n{HERMES}"),
     ("between backquotes", f"Write `{HERMES}`"),
     ("between backquotes, on a line", f"Write `\n{HERMES}"),
+    ("in a fence of a list", f"1. So:\n\n      ```xml\n\n{HERMES}\n"),
+    ("in a fence behind a mark of a list", f"- ```xml\n\n{HERMES}\n"),
+    ("in a fence of a list, by tabs", f"- So:\n\t\t~~~\n\n{HERMES}\n"),
+    ("in a fence that begins in a line", f"So: ```\n\n{HERMES}"),
+    ("behind an indented fence in a fence", f"```md\n    ```\n{HERMES}"),
     ("behind a run of backquotes", f"``` a ``\n{HERMES}"),
     ("in a sentence", f"It writes {HERMES}"),
     ("in a quote", f"> {HERMES}"),
@@ -123,11 +128,13 @@ def test_h2_text_about_a_call_stays_text(text: str, split: bool) -> None:
     assert run(pieces(text, split)) == (text, [], "")
 
 
+LIST = "- a\n      ```\n      b\n      ```\n"
 CALLS: list[tuple[str, str, str, list[Call]]] = [
     ("behind prose", f"Let me look.\n\n{HERMES}", "Let me look.\n\n", [LISBON]),
     ("with white space behind", f"{HERMES}\n \n", "", [LISBON]),
     ("with some blanks in front", f"So:\n   {HERMES}", "So:\n   ", [LISBON]),
     ("behind a fence", f"```\n{HERMES}\n```\n{CODER}", f"```\n{HERMES}\n```\n", [THREE]),
+    ("behind a fence of a list", LIST + HERMES, LIST, [LISBON]),
     ("behind code", f"Run `ls`.\n{HERMES}", "Run `ls`.\n", [LISBON]),
     ("behind a lone backquote", f"The ` key.\n\n{HERMES}", "The ` key.\n\n", [LISBON]),
     ("behind code like a fence", f"```a``` b\n{HERMES}", "```a``` b\n", [LISBON]),
@@ -195,6 +202,7 @@ def test_h2_call_in_thinking_is_one_only_where_the_answer_ends_with_it() -> None
     assert run([Reasoning(HERMES), Text(HERMES)]) == ("", [LISBON], HERMES)
     assert run([Reasoning(OBJECT)]) == ("", [], OBJECT)
     assert run([Text(HERMES), Reasoning("so")]) == (HERMES, [], "so")
+    assert run([Text("<tool_"), Reasoning(" "), Text("x")]) == ("<tool_x", [], " ")
     assert run([Text("a"), Reasoning("<tool_"), Text("\n"), Text(HERMES)]) == (
         "a\n",
         [LISBON],

@@ -2,7 +2,8 @@
 
 Follows Markdown as far as that needs: fences of three and more backquotes or tildes, code spans
 between equal runs of backquotes, which a blank line ends. In doubt the text is quoted, so that an
-example is never taken for a call.
+example is never taken for a call: a fence may stand in a list, as deep as it likes, and three
+backquotes inside a line, as behind "- ", quote until three more come.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import re
 _TOKENS = re.compile(r"`+|~+|\n|[^`~\n]+")
 INDENT = 3
 """Blanks in front of a mark. A line with more is code."""
+FENCE = 3
+"""Backquotes or tildes of a fence, at least."""
 
 
 class Quoting:
@@ -19,6 +22,7 @@ class Quoting:
 
     def __init__(self) -> None:
         self._fence = ""
+        self._fence_lead = 0
         self._span = 0
         self._run = ""
         self._lead: int | None = 0
@@ -49,10 +53,8 @@ class Quoting:
         self._run = (self._run + token)[:1000]
 
     def _words(self, text: str) -> None:
-        if self._lead is not None and text.strip(" ") == "":
+        if self._lead is not None and text.isspace():
             self._lead += len(text)
-            if self._lead > INDENT:
-                self._lead = None
         elif text.strip():
             self._lead, self._blank, self._closes = None, False, ""
 
@@ -61,11 +63,12 @@ class Quoting:
         run, self._run = self._run, ""
         if not run:
             return
-        leads, self._lead, self._blank = self._lead is not None, None, False
+        lead, self._lead, self._blank = self._lead, None, False
         if self._fence:
-            self._closes = run if leads and run.startswith(self._fence) else ""
-        elif leads and len(run) >= 3 and not self._span:
-            self._opens = run
+            closes = lead is not None and lead <= self._fence_lead + INDENT
+            self._closes = run if closes and run.startswith(self._fence) else ""
+        elif lead is not None and len(run) >= FENCE and not self._span:
+            self._opens, self._fence_lead = run, lead
         elif run[0] == "`":
             self._span_mark(len(run))
 
@@ -83,6 +86,6 @@ class Quoting:
             self._fence = ""
         elif self._opens:
             self._fence = self._opens
-        elif self._blank:
+        elif self._blank and self._span < FENCE:
             self._span = 0
         self._lead, self._blank, self._opens, self._closes = 0, True, "", ""

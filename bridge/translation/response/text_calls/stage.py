@@ -74,7 +74,8 @@ class TextCalls:
         watcher = self._watchers[type(delta)]
         other = next(w for w in self._watchers.values() if w is not watcher)
         if not other.holds:
-            return watcher.feed(delta.text)
+            deltas = watcher.feed(delta.text)
+            return deltas if watcher.holds else [*deltas, *self._drained()]
         if delta.text.isspace():
             self._behind.append(delta)
             return []
