@@ -304,13 +304,14 @@ ALMOST_SECRET: list[tuple[str, str]] = [
     ("files of stack traces", ' File "'),
     ("paths", "/a /a/"),
 ]
+
+
+def _repeated(part: str) -> Callable[[int], str]:
+    return lambda n: part * (n // len(part))
+
+
 CLEANED: list[Case] = [
-    Case(
-        f"{name}, {redacted.__name__}",
-        lambda n, part=part: part * (n // len(part)),
-        redacted,
-        30_000,
-    )
+    Case(f"{name}, {redacted.__name__}", _repeated(part), redacted, 30_000)
     for name, part in ALMOST_SECRET
     for redacted in (redact, redact_text)
 ]
