@@ -18,18 +18,21 @@ from dataclasses import replace
 from functools import partial
 
 from bridge.backends.client import did_not_answer
+from bridge.ids import mint
 from bridge.keys import authentication
 from bridge.keys.authentication import Caller, KeyEndedError
 from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.exchange import Call, Exchange, Head
 from bridge.relay.parts import STARTING, RelayParts
-from bridge.relay.prepare import read, route_request, wait_for_lists
+from bridge.relay.prepare import RoutedRequest, read, route_request, wait_for_lists
 from bridge.relay.pump import pump, to_bytes
 from bridge.routing import resolve
+from bridge.translation import web_search
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import encode
 from bridge.translation.request.schema import MessagesRequest
+from bridge.translation.request.tokens import estimate
 from bridge.translation.response import events
 from bridge.translation.response.events import Event
 from bridge.translation.response.fold import Fold, fold
@@ -39,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 AT_CAPACITY = "Gateway is at capacity"
 INTERNAL = "Internal gateway error"
+NO_SEARCH = "answered by the gateway: there is no search engine"
 JSON_HEADERS = {"content-type": "application/json"}
 STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -88,15 +92,24 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     authentication.check_model(caller, request.model, routed.route.name)
     route = budget.countable(routed.route, parts.snapshot.prices, caller.issued, request.model)
     routed = replace(routed, route=route)
-    order = await exchange.admitted(routed)
-    await exchange.counted_in(routed, order)
-    if request.max_tokens == 0:
-        answer = _warmed_up(exchange, order, request)
+    if parts.settings.server_tools == "auto" and web_search.only_searches(request):
+        answer = _not_searched(exchange, routed)
     else:
-        answer = _streamed(exchange, order) if request.stream else _plain(exchange)
+        answer = await _asked(exchange, routed, request)
     async with aclosing(answer) as pieces:
         async for piece in pieces:
             yield piece
+
+
+async def _asked(
+    exchange: Exchange, routed: RoutedRequest, request: MessagesRequest
+) -> AsyncGenerator[Part]:
+    """The answer of a backend, or one that needs none of it."""
+    order = await exchange.admitted(routed)
+    await exchange.counted_in(routed, order)
+    if request.max_tokens == 0:
+        return _warmed_up(exchange, order, request)
+    return _streamed(exchange, order) if request.stream else _plain(exchange)
 
 
 def _authenticated(exchange: Exchange) -> Caller:
@@ -205,9 +218,27 @@ async def _warmed_up(
         end,
         events.MessageStop(),
     ]
-    exchange.record.status, exchange.record.stop_reason = 200, "max_tokens"
+    async for part in _answered_here(exchange, answer_events, "max_tokens", request.stream):
+        yield part
+
+
+async def _not_searched(exchange: Exchange, routed: RoutedRequest) -> AsyncGenerator[Part]:
+    """A request for nothing but a web search, which no backend can make."""
+    request, record = routed.request, exchange.record
+    record.route, record.alias = (*routed.route.steps, NO_SEARCH), routed.route.alias
+    prompt = estimate(request.size, 0)
+    answer_events = web_search.message_events(request, routed.message_id, mint, prompt)
+    async for part in _answered_here(exchange, answer_events, "end_turn", request.stream):
+        yield part
+
+
+async def _answered_here(
+    exchange: Exchange, answer_events: list[Event], stop_reason: str, stream: bool
+) -> AsyncGenerator[Part]:
+    """A whole answer of the gateway's own."""
+    exchange.record.status, exchange.record.stop_reason = 200, stop_reason
     await exchange.account()
-    if request.stream:
+    if stream:
         yield exchange.head(200, STREAM_HEADERS)
         yield to_bytes(answer_events)
     else:

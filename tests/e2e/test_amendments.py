@@ -1,5 +1,6 @@
 """What real clients taught about long sessions, the backend's own fields and auto mode."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -156,3 +157,53 @@ def test_request_for_verdicts_is_answered_as_unavailable(gateway: Gateway, strea
 def test_answer_has_no_verdicts_otherwise(gateway: Gateway, fields: Json, streamed: bool) -> None:
     """F61: nobody gets what was not asked for, nor what the operator switched off."""
     assert results(gateway.client.messages(stream=streamed, **fields), streamed) is None
+
+
+# --- web search --------------------------------------------------------------------------------
+
+SEARCH: Json = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
+
+
+@BOTH
+@pytest.mark.parametrize("client", ["plain", "auto"], ids=["no choice", "a free choice"])
+def test_search_without_an_engine_is_one_clean_turn(
+    gateway: Gateway, backend: FakeBackend, client: str, streamed: bool
+) -> None:
+    """Observed client: its WebSearch shows the error of a result, and tries a 400 again."""
+    fields: Json = {"tool_choice": {"type": "auto"}} if client == "auto" else {}
+    response = gateway.client.messages(
+        text="Look for zebras.", tools=[SEARCH], stream=streamed, **fields
+    )
+    assert response.status == 200
+    use, result, text = _blocks(response, streamed)
+    assert (use["type"], use["name"]) == ("server_tool_use", "web_search")
+    assert use["input"] == {"query": "Look for zebras."}
+    assert result["type"] == "web_search_tool_result"
+    assert result["tool_use_id"] == use["id"]
+    error = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
+    assert result["content"] == error
+    assert "not available" in text["text"]
+    assert backend.calls == []
+
+
+def _blocks(response: Response, streamed: bool) -> list[Json]:
+    if not streamed:
+        assert response.json["stop_reason"] == "end_turn"
+        content: list[Json] = response.json["content"]
+        return content
+    events = [event.data for event in parse_sse(response.body)]
+    assert events[-2]["delta"]["stop_reason"] == "end_turn"
+    blocks = [e["content_block"] for e in events if e["type"] == "content_block_start"]
+    deltas = [e["delta"] for e in events if e["type"] == "content_block_delta"]
+    blocks[0]["input"] = json.loads(deltas[0]["partial_json"])
+    blocks[2]["text"] = deltas[1]["text"]
+    return blocks
+
+
+@BOTH
+def test_other_server_tool_alone_is_not_tried_again(gateway: Gateway, streamed: bool) -> None:
+    """F45: nothing can be answered, whoever asks how often."""
+    tool = {"type": "web_fetch_20250910", "name": "web_fetch"}
+    response = gateway.client.messages(tools=[tool], stream=streamed)
+    assert (response.status, response.headers["x-should-retry"]) == (400, "false")
+    assert "web_fetch_20250910 is a server tool" in response.json["error"]["message"]

@@ -146,8 +146,10 @@ def _runnable(tools: list[Tool], mode: str) -> tuple[list[Tool], tuple[str, ...]
     if dropped and (mode == "error" or (mode == "auto" and not kept)):
         kind = dropped[0]
         place = next(i for i, tool in enumerate(tools) if tool.get("type") == kind)
-        raise ApiError.invalid(
-            f"tools.{place}: {kind} is a server tool and is not available on this gateway"
+        raise ApiError(
+            400,
+            f"tools.{place}: {kind} is a server tool and is not available on this gateway",
+            should_retry=False,
         )
     return kept, tuple(dropped)
 

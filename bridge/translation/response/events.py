@@ -48,7 +48,24 @@ class ToolUseBlock(msgspec.Struct, tag="tool_use"):
     input: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-Block = TextBlock | ThinkingBlock | ToolUseBlock
+class ServerToolUseBlock(msgspec.Struct, tag="server_tool_use"):
+    id: str
+    name: str
+    input: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class WebSearchError(msgspec.Struct, frozen=True, tag="web_search_tool_result_error"):
+    error_code: str
+
+
+class WebSearchToolResultBlock(msgspec.Struct, tag="web_search_tool_result"):
+    """It has no deltas: its content stands in the start of the block."""
+
+    tool_use_id: str
+    content: WebSearchError
+
+
+Block = TextBlock | ThinkingBlock | ToolUseBlock | ServerToolUseBlock | WebSearchToolResultBlock
 
 
 class StopDetails(msgspec.Struct, frozen=True, tag="refusal"):

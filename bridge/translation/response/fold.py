@@ -74,7 +74,7 @@ class Fold:
             case events.ThinkingBlock():
                 block.thinking += text
                 block.signature = self._signature or block.signature
-            case events.ToolUseBlock():
+            case events.ToolUseBlock() | events.ServerToolUseBlock():
                 block.input = as_object(text or "{}")
 
 

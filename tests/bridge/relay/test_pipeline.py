@@ -9,7 +9,7 @@ import pytest
 from bridge.ledger.record import Record
 from bridge.routing.resolve import Alias, WeightedTarget
 from bridge.runtime.gateway import Gateway
-from tests.bridge.making import BETA
+from tests.bridge.making import BETA, facts
 from tests.bridge.roads import answer_to, breaker, call, configure, send
 from tests.fakes.backend import ALPHA, MODELS, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
@@ -213,11 +213,14 @@ async def test_unknown_model_of_the_backend_is_answered_with_a_fresh_list(
 
     async def recheck(_: object, backend: Any, key: str) -> None:
         asked.append(backend.name)
+        routes = engine.snapshot.routes
+        fresh = replace(routes.backends[0], models=facts(BETA))
+        engine.store.current = replace(engine.snapshot, routes=replace(routes, backends=(fresh,)))
 
     monkeypatch.setattr(type(engine.discovery), "recheck", recheck)
     answer = await send(engine)
     assert answer.error[:2] == (404, "not_found_error")
-    assert answer.error[2].startswith(f"model: {ALPHA}\nAvailable models: ")
+    assert answer.error[2] == f"model: {ALPHA}\nAvailable models: {BETA}"
     assert asked == ["main"]
     assert backend.requests_for(MODELS) == []
 
