@@ -72,8 +72,8 @@ async def _preflight(send: Send, origin: str, headers: dict[str, str]) -> None:
         "access-control-max-age": PREFLIGHT_SECONDS,
         "vary": "origin",
     }
-    if asked := headers.get("access-control-request-headers", "")[:MAX_ASKED_HEADERS]:
-        answer["access-control-allow-headers"] = asked
+    if requested := headers.get("access-control-request-headers", "")[:MAX_ASKED_HEADERS]:
+        answer["access-control-allow-headers"] = requested
     if headers.get("access-control-request-private-network") == "true":
         answer["access-control-allow-private-network"] = "true"
     await reply(send, 204, answer, b"")

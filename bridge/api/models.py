@@ -151,8 +151,8 @@ def models(
     routes: Routes, query: str, allows: Allows = _everything, picker_prices: Prices | None = None
 ) -> JSON:
     """One page of all names, aliases first; with prices it is made for Claude Code's picker."""
-    asked = {name: values[-1] for name, values in parse_qs(query).items()}
-    limit = _limit(asked.get("limit"))
+    params = {name: values[-1] for name, values in parse_qs(query).items()}
+    limit = _limit(params.get("limit"))
     targets = {name: t for name, t in resolve.listing(routes).items() if allows(name)}
     infos = [model_info(name, target.facts) for name, target in targets.items()]
     if picker_prices is not None:
@@ -160,7 +160,7 @@ def models(
     known = {info["id"]: info for info in infos}
     if LIFECYCLE not in parse_qs(query).get("lifecycle[]", [LIFECYCLE]):
         known = {}
-    names, has_more = _page(list(known), limit, asked.get("after_id"), asked.get("before_id"))
+    names, has_more = _page(list(known), limit, params.get("after_id"), params.get("before_id"))
     return {
         "data": [known[name] for name in names],
         "has_more": has_more,

@@ -78,8 +78,8 @@ class _Script:
         return f"Demo backend here: set BACKEND_URL to reach a real model. You wrote: {question}"
 
     def _usage(self) -> JSON:
-        asked = (self._request["messages"], self._request.get("tools"))
-        prompt = max(1, len(encode(asked)) // 4)
+        prompt_parts = (self._request["messages"], self._request.get("tools"))
+        prompt = max(1, len(encode(prompt_parts)) // 4)
         completion = max(1, len(self._words() + self._thought()) // 4)
         total = prompt + completion
         return {

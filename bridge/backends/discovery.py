@@ -151,9 +151,9 @@ class Discovery:
         if not self._unknown():
             return
         await self._first_tries(self._deciding(name, sticky))
-        asked = set[str]()
-        while backend := self._next_locked(name, sticky, asked):
-            asked.add(identity(backend))
+        tried = set[str]()
+        while backend := self._next_locked(name, sticky, tried):
+            tried.add(identity(backend))
             if key := key_for(backend):
                 progress = await self.refresh(backend, key, only_if_due=True)
                 if progress.failure and self._health.of(backend).reachable is not False:
@@ -186,13 +186,13 @@ class Discovery:
         leading = takewhile(lambda b: b.models is None, backends)
         return [b for b in leading if not (b.is_demo or b.broken)]
 
-    def _next_locked(self, name: str, sticky: str, asked: set[str]) -> BackendConfig | None:
+    def _next_locked(self, name: str, sticky: str, tried: set[str]) -> BackendConfig | None:
         """The next backend on the name's route whose list needs a key."""
         route = resolve.explain(self._store.current.routes, name, sticky)[1]
         if isinstance(route, ApiError):
             return None
         locked = (b for b in self._leading(route) if self.progress(b).needs_key)
-        return next((b for b in locked if identity(b) not in asked), None)
+        return next((b for b in locked if identity(b) not in tried), None)
 
     async def _first_tries(self, backends: list[BackendConfig]) -> None:
         """Wait until each of these was tried once, but not longer than FIRST_WAIT in all."""
@@ -261,8 +261,8 @@ class Discovery:
         if wants_key and not progress.needs_key:
             logger.info("the model list of %s needs a key", backend.name)
         progress.needs_key = wants_key and not backend.key
-        asked_in_vain = progress.needs_key and not with_key
-        pause = 0.0 if asked_in_vain else self._settings.discovery_min_interval
+        needs_callers_key = progress.needs_key and not with_key
+        pause = 0.0 if needs_callers_key else self._settings.discovery_min_interval
         self._note(backend, progress, pause)
 
     def _note(

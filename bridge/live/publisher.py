@@ -60,17 +60,17 @@ class UsageSource(Protocol):
 
 
 class ActivityPublisher:
-    """The pulse of one process, over its `journeys`. `run` it on the running loop."""
+    """The pulse of one process, over its `exchanges`. `run` it on the running loop."""
 
     def __init__(
         self,
-        journeys: Collection[RunningExchange],
+        exchanges: Collection[RunningExchange],
         ledger: UsageSource,
         *,
         with_redis: bool = False,
     ) -> None:
         self._with_redis = with_redis
-        self._journeys = journeys
+        self._exchanges = exchanges
         self._ledger = ledger
         self._process = secrets.token_hex(4)
         self._watched = asyncio.Event()
@@ -99,16 +99,20 @@ class ActivityPublisher:
 
     def beat(self) -> ActivitySnapshot:
         """What happened since the last beat, which is forgotten."""
-        running = sorted((journey.seen() for journey in self._journeys), key=lambda one: -one.age)
+        running = sorted(
+            (exchange.seen() for exchange in self._exchanges), key=lambda one: -one.age
+        )
+        waiting, lag = self._ledger.behind
         beat = ActivitySnapshot(
-            self._process,
-            time.time(),
-            tuple(running[:MOST_RUNNING]),
-            len(running),
-            tuple(self._finished),
-            dict(self._ended),
-            self._tokens,
-            *self._ledger.behind,
+            process=self._process,
+            at=time.time(),
+            running=tuple(running[:MOST_RUNNING]),
+            running_count=len(running),
+            finished=tuple(self._finished),
+            ended=dict(self._ended),
+            tokens=self._tokens,
+            waiting=waiting,
+            lag=lag,
         )
         self._forget()
         return beat
@@ -176,19 +180,19 @@ def _raise_if_cancelled() -> None:
 
 def _finished_of(record: Record) -> Finished:
     return Finished(
-        record.request_id,
-        round(record.started_at + record.seconds, 3),
-        record.seconds,
-        outcome(record.status),
-        record.status,
-        record.error_type,
-        record.key,
-        record.key_id or 0,
-        record.fingerprint,
-        record.model or record.asked_model,
-        record.backend,
-        record.session,
-        record.tokens - record.output_tokens,
-        record.output_tokens,
-        record.cost_nano_usd,
+        id=record.request_id,
+        at=round(record.started_at + record.seconds, 3),
+        seconds=record.seconds,
+        outcome=outcome(record.status),
+        status=record.status,
+        error_type=record.error_type,
+        key=record.key,
+        key_id=record.key_id or 0,
+        fingerprint=record.fingerprint,
+        model=record.model or record.asked_model,
+        backend=record.backend,
+        session=record.session,
+        input_tokens=record.tokens - record.output_tokens,
+        output_tokens=record.output_tokens,
+        cost_nano_usd=record.cost_nano_usd,
     )

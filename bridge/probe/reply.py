@@ -103,19 +103,21 @@ class ProbeReply:
         return not (self.text.strip() or self.calls)
 
 
-def refusal(status: int, headers: dict[str, str], raw: bytes, asked: ErrorContext) -> ProbeReply:
+def refusal(
+    status: int, headers: dict[str, str], raw: bytes, error_context: ErrorContext
+) -> ProbeReply:
     """A reply with an error status. Header names are lower case."""
     try:
         document = decode(raw)
     except ValueError:
         document = raw.decode("utf-8", "replace")
-    error = from_reply(status, headers, raw, asked)
+    error = from_reply(status, headers, raw, error_context)
     return ProbeReply(
-        status=status, error=error, words=_words(status, document, asked), document=document
+        status=status, error=error, words=_words(status, document, error_context), document=document
     )
 
 
-def answer(raw: bytes, body: Body, asked: ErrorContext) -> ProbeReply:
+def answer(raw: bytes, body: Body, error_context: ErrorContext) -> ProbeReply:
     """A reply with a good status; `body` is the request that it answers."""
     try:
         deltas, chunks = _deltas(raw)
@@ -123,20 +125,20 @@ def answer(raw: bytes, body: Body, asked: ErrorContext) -> ProbeReply:
         return ProbeReply(error=error, words=f"status 200, but {error.message}")
     for delta in deltas:
         if isinstance(delta, BackendFault):
-            return _failed(delta, asked)
+            return _failed(delta, error_context)
     return _reply_of(deltas, chunks, raw, body)
 
 
-def _failed(fault: BackendFault, asked: ErrorContext) -> ProbeReply:
+def _failed(fault: BackendFault, error_context: ErrorContext) -> ProbeReply:
     """An error inside an answer whose status was good."""
     status = fault.status or 500
-    words = f"an error inside the answer, {_words(status, fault.body, asked)}"
-    error = from_fault(fault.status, fault.body, asked)
+    words = f"an error inside the answer, {_words(status, fault.body, error_context)}"
+    error = from_fault(fault.status, fault.body, error_context)
     return ProbeReply(status=status, error=error, words=words, document=fault.body)
 
 
-def _words(status: int, document: JSON, asked: ErrorContext) -> str:
-    text = redact(message_text(document), asked.secrets).strip()
+def _words(status: int, document: JSON, error_context: ErrorContext) -> str:
+    text = redact(message_text(document), error_context.secrets).strip()
     return f"status {status}, {text}" if text else f"status {status}"
 
 

@@ -74,7 +74,7 @@ class _Probe:
         self._target = target
         host = urlsplit(target.backend.url).hostname or ""
         self.secrets = (target.key, target.backend.host, host)
-        self._asked = ErrorContext(
+        self._error_context = ErrorContext(
             model=target.subject.model, operator_key=True, secrets=self.secrets
         )
 
@@ -114,8 +114,8 @@ class _Probe:
         async with aclosing(received):
             raw = await received.read(check.read_bytes if good else MAX_ERROR_BYTES)
         if good:
-            return reply.answer(raw, body, self._asked)
-        return reply.refusal(received.status, received.headers, raw, self._asked)
+            return reply.answer(raw, body, self._error_context)
+        return reply.refusal(received.status, received.headers, raw, self._error_context)
 
     def _key_problem(self, answer: ProbeReply) -> str:
         if not self._target.key:

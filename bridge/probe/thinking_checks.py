@@ -24,8 +24,8 @@ _CANNOT_THINK = re.compile(r"does(?: not|n't) support (?:thinking|reasoning)", r
 
 def switch(subject: Subject, on: bool) -> dict[str, JSON]:
     """The fields that turn thinking on or off at this family."""
-    wish = {"type": "adaptive" if on else "disabled"}
-    body = {"model": subject.model, "max_tokens": 1, "messages": [user("x")], "thinking": wish}
+    thinking = {"type": "adaptive" if on else "disabled"}
+    body = {"model": subject.model, "max_tokens": 1, "messages": [user("x")], "thinking": thinking}
     request = read_request(encode(body), RequestLimits())
     return switches(request, subject.profile, replace(subject.facts, reasoning=True))
 

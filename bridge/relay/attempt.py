@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 debug = logging.getLogger("bridge.debug")
 
 
-Lessons = list[tuple[tuple[Fact, ...], str]]
+LearnedFromErrors = list[tuple[tuple[Fact, ...], str]]
 """Facts that a request had to respect, each with the sentence that taught them."""
 
 
@@ -62,7 +62,7 @@ class UpstreamRequest:
     target: Target
     chat: ChatRequest
     options: StreamOptions
-    asked: ErrorContext
+    error_context: ErrorContext
     key: str
     conversation: Conversation = ()
     is_plain: bool = False
@@ -75,7 +75,7 @@ PAUSE_RANGE = (0.3, 0.8)
 MAX_REMEDIES = 3
 """How many refusals of one request are mended, each by another change."""
 
-Mend = Callable[[Remedy], Awaitable[UpstreamRequest]]
+Rebuild = Callable[[Remedy], Awaitable[UpstreamRequest]]
 """Makes the request once more, as a remedy wants it."""
 
 
@@ -83,8 +83,8 @@ Mend = Callable[[Remedy], Awaitable[UpstreamRequest]]
 class OpenReply:
     """A backend answer that has begun: what it brought so far, and where the rest comes from.
 
-    `idle` is the longest silence, in seconds, before the answer counts as broken off; `order` is
-    what was sent in the end, `lessons` what had to be changed for it, each with its reason.
+    `idle` is the longest silence, in seconds, before the answer counts as broken off; `outgoing`
+    is what was sent in the end, `learned` what had to be changed for it, each with its reason.
     """
 
     reply: Reply
@@ -92,8 +92,8 @@ class OpenReply:
     answer: Answer
     events: list[Event]
     idle: float
-    order: UpstreamRequest
-    lessons: Lessons = field(default_factory=list)
+    outgoing: UpstreamRequest
+    learned: LearnedFromErrors = field(default_factory=list)
 
     async def aclose(self) -> None:
         await self.read_ahead.aclose()
@@ -101,32 +101,32 @@ class OpenReply:
 
 
 @dataclass(slots=True)
-class Chances:
+class SecondChances:
     """What one request has been given so far, and what was learnt by it."""
 
     settings: RelaySettings
-    mend: Mend
+    rebuild: Rebuild
     others_left: bool
     retries: int = 0
     tried: list[Fact] = field(default_factory=list)
-    lessons: Lessons = field(default_factory=list)
-    mended: ApiError | None = None
+    learned: LearnedFromErrors = field(default_factory=list)
+    remedied: ApiError | None = None
 
-    def better_worded(self, error: ApiError) -> ApiError:
+    def first_refusal(self, error: ApiError) -> ApiError:
         """The refusal that could not be mended, where this one only says the same once more:
         what it was about shows in the request that met it first."""
-        before = self.mended
+        before = self.remedied
         cause = before.message.partition(": ")[2] if before else ""
         same = before is not None and before.status == error.status and cause in error.message
         return before if before is not None and cause and same else error
 
-    def remedy_for(self, error: ApiError, order: UpstreamRequest) -> Remedy | None:
+    def remedy_for(self, error: ApiError, outgoing: UpstreamRequest) -> Remedy | None:
         """The change under which a second try makes sense; None when it does not."""
         remedy = error.remedy
-        if remedy is None or len(self.lessons) >= MAX_REMEDIES:
+        if remedy is None or len(self.learned) >= MAX_REMEDIES:
             return None
-        new = [f for f in remedy.facts if f not in self.tried and f not in order.facts.learnt]
-        return remedy if new or (remedy.max_tokens is not None and not self.lessons) else None
+        new = [f for f in remedy.facts if f not in self.tried and f not in outgoing.facts.learnt]
+        return remedy if new or (remedy.max_tokens is not None and not self.learned) else None
 
     def may_wait(self, error: ApiError) -> bool:
         """Whether the same request may be sent once more. Another backend is the better try."""
@@ -140,10 +140,10 @@ class Chances:
 async def open_answer(
     upstream: BackendClient,
     settings: RelaySettings,
-    order: UpstreamRequest,
+    outgoing: UpstreamRequest,
     record: Record,
     accepted: asyncio.Future[None],
-    mend: Mend,
+    rebuild: Rebuild,
     *,
     prefixes: Prefixes | None = None,
     others_left: bool = False,
@@ -153,50 +153,50 @@ async def open_answer(
     `accepted` is done once the backend's headers say that an answer will come. Where there are
     `others_left` to ask, this one is not waited for and not asked the same thing twice.
     """
-    chances = Chances(settings, mend, others_left)
+    chances = SecondChances(settings, rebuild, others_left)
     while True:
         record.attempts += 1
         record.connected_after = record.headers_after = None
         try:
-            body = await _written(order, record, prefixes)
+            body = await _written(outgoing, record, prefixes)
             prefixes = None  # a second try is the same turn
-            opened = await _attempt(upstream, settings, order, body, record, accepted)
+            opened = await _attempt(upstream, settings, outgoing, body, record, accepted)
         except ApiError as error:
-            order = await _second_try(error, order, record, chances)
+            outgoing = await _second_try(error, outgoing, record, chances)
         else:
-            opened.order, opened.lessons = order, chances.lessons
+            opened.outgoing, opened.learned = outgoing, chances.learned
             return opened
 
 
 async def _second_try(
-    error: ApiError, order: UpstreamRequest, record: Record, chances: Chances
+    error: ApiError, outgoing: UpstreamRequest, record: Record, chances: SecondChances
 ) -> UpstreamRequest:
     """What to send after this error. Raises it when there is nothing to try."""
     record.was_sent = False
-    remedy = chances.remedy_for(error, order)
+    remedy = chances.remedy_for(error, outgoing)
     if remedy is None and not chances.may_wait(error):
-        error = chances.better_worded(error)
-        error.lessons = _past_the_first(chances.lessons, error)
+        error = chances.first_refusal(error)
+        error.learned = _past_the_first(chances.learned, error)
         raise error
     record.remedies.append(_remedy_text(error))
-    logger.info("%s: second try after: %s", order.options.request_id, error.for_operators)
+    logger.info("%s: second try after: %s", outgoing.options.request_id, error.for_operators)
     if remedy is None:
         chances.retries += 1
         await asyncio.sleep(_pause(error, chances.settings.proxy_max_retry_after))
-        return order
-    chances.mended = error
+        return outgoing
+    chances.remedied = error
     chances.tried += remedy.facts
-    chances.lessons.append((remedy.facts, error.message))
-    return await chances.mend(Remedy(tuple(chances.tried), remedy.max_tokens))
+    chances.learned.append((remedy.facts, error.message))
+    return await chances.rebuild(Remedy(tuple(chances.tried), remedy.max_tokens))
 
 
-def _past_the_first(lessons: Lessons, error: ApiError) -> Lessons:
+def _past_the_first(learned: LearnedFromErrors, error: ApiError) -> LearnedFromErrors:
     """Lessons that a failed request leaves. Those before the last one were mended, or the next
     refusal would have been theirs; the last one was, where another one is blamed now."""
-    proven = lessons[:-1]
-    if error.remedy is None or not lessons or set(lessons[-1][0]) & set(error.remedy.facts):
+    proven = learned[:-1]
+    if error.remedy is None or not learned or set(learned[-1][0]) & set(error.remedy.facts):
         return proven
-    return lessons
+    return learned
 
 
 def _allowance(error: ApiError, settings: RelaySettings) -> int:
@@ -229,7 +229,7 @@ def _remedy_text(error: ApiError) -> str:
 async def _attempt(
     upstream: BackendClient,
     settings: RelaySettings,
-    order: UpstreamRequest,
+    outgoing: UpstreamRequest,
     body: bytes,
     record: Record,
     accepted: asyncio.Future[None],
@@ -237,7 +237,7 @@ async def _attempt(
     """Send once; wait until there is something to show, or a reason why there is not."""
     record.was_sent = False
     try:
-        reply = await upstream.send(order.target.backend, order.key, body)
+        reply = await upstream.send(outgoing.target.backend, outgoing.key, body)
     except asyncio.CancelledError:
         record.was_sent = has_connected()
         raise
@@ -248,15 +248,15 @@ async def _attempt(
     try:
         if not 200 <= reply.status < 300:
             raw = await reply.read(MAX_ERROR_BYTES)
-            raise from_reply(reply.status, reply.headers, raw, order.asked)
+            raise from_reply(reply.status, reply.headers, raw, outgoing.error_context)
         if not accepted.done():
             accepted.set_result(None)
-        read_ahead = ReadAhead(reply.chunks(), MAX_REPLY_BYTES if order.is_plain else None)
-        options = replace(order.options, sent_max_tokens=order.chat.max_tokens)
-        answer = Answer(options, order.asked, reply.content_type)
-        idle = order.target.backend.idle or settings.idle_timeout
+        read_ahead = ReadAhead(reply.chunks(), MAX_REPLY_BYTES if outgoing.is_plain else None)
+        options = replace(outgoing.options, sent_max_tokens=outgoing.chat.max_tokens)
+        answer = Answer(options, outgoing.error_context, reply.content_type)
+        idle = outgoing.target.backend.idle or settings.idle_timeout
         begun = await _first_events(read_ahead, answer, idle)
-        return OpenReply(reply, read_ahead, answer, begun, idle, order)
+        return OpenReply(reply, read_ahead, answer, begun, idle, outgoing)
     except BaseException:
         if read_ahead is not None:
             await read_ahead.aclose()
@@ -264,36 +264,41 @@ async def _attempt(
         raise
 
 
-async def _written(order: UpstreamRequest, record: Record, prefixes: Prefixes | None) -> bytes:
+async def _written(outgoing: UpstreamRequest, record: Record, prefixes: Prefixes | None) -> bytes:
     """The body to send. A large one is written in a thread."""
-    if order.chat.size > LARGE:
-        return await asyncio.to_thread(_content, order, record, prefixes)
-    return _content(order, record, prefixes)
+    if outgoing.chat.size > LARGE:
+        return await asyncio.to_thread(_content, outgoing, record, prefixes)
+    return _content(outgoing, record, prefixes)
 
 
-def _content(order: UpstreamRequest, record: Record, prefixes: Prefixes | None) -> bytes:
+def _content(outgoing: UpstreamRequest, record: Record, prefixes: Prefixes | None) -> bytes:
     """What is sent. Its long parts become JSON once, in the order in which a prefix cache sees
     them: the tools, then the messages."""
-    chat = order.chat
+    chat = outgoing.chat
     names = ("tools", "messages") if "tools" in chat.body else ("messages",)
     parts = {name: Raw(encode(chat.body[name])) for name in names}
     if prefixes is not None:
         prompt = memoryview(b"".join(parts.values()))[:-1]  # the last bracket ends no prompt
         record.prompt_bytes = len(prompt)
-        record.repeated_bytes = prefixes.repeated(order.conversation, prompt)
+        record.repeated_bytes = prefixes.repeated(outgoing.conversation, prompt)
     body = encode(chat.body | parts)
     if debug.isEnabledFor(logging.DEBUG):
-        debug.debug("%s: %s", order.options.request_id, _outline(order, chat, len(body)))
+        debug.debug("%s: %s", outgoing.options.request_id, _outline(outgoing, chat, len(body)))
     return body
 
 
-def _outline(order: UpstreamRequest, chat: ChatRequest, size: int) -> str:
+def _outline(outgoing: UpstreamRequest, chat: ChatRequest, size: int) -> str:
     """What is sent, without a word of it."""
     left_out = ("messages", "tools", "response_format", "stop", "user")
     fields = {name: value for name, value in chat.body.items() if name not in left_out}
     roles = [message["role"] for message in chat.body["messages"]]
     tools = [tool["function"]["name"] for tool in chat.body.get("tools", ())]
-    outline = {"backend": order.target.backend.name, "bytes": size, "roles": roles, "tools": tools}
+    outline = {
+        "backend": outgoing.target.backend.name,
+        "bytes": size,
+        "roles": roles,
+        "tools": tools,
+    }
     return encode_text(outline | fields)
 
 

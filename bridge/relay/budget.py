@@ -52,13 +52,13 @@ def estimate(
     return QuotaUsage(max((cost or 0 for cost in costs), default=0), chat.prompt_tokens + output)
 
 
-def countable(route: Route, prices: Prices, key: IssuedKey | None, asked: str) -> Route:
+def countable(route: Route, prices: Prices, key: IssuedKey | None, model: str) -> Route:
     """The route as far as this key's budget can count it. Raises a 403 where nothing is left."""
     if key is None or not key.limits.refuses_unpriced:
         return route
     kept = tuple(target for target in route.targets if is_priced(target, prices))
     if not kept:
-        raise ApiError(403, UNPRICED.format(model=asked[:200]))
+        raise ApiError(403, UNPRICED.format(model=model[:200]))
     gone = [target for target in route.targets if target not in kept]
     names = (f"{target.backend.name}: {target.model}" for target in gone)
     steps = (*route.steps, *(LEFT_OUT.format(name=name) for name in names))

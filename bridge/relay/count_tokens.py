@@ -78,11 +78,11 @@ async def count_tokens(parts: RelayParts, target: Target, chat: ChatRequest, key
 async def _by_backend(
     parts: RelayParts, target: Target, body: dict[str, JSON], key: str
 ) -> int | None:
-    asked = {name: body[name] for name in ("model", "messages", "tools") if name in body}
+    counted = {name: body[name] for name in ("model", "messages", "tools") if name in body}
     path = target.backend.profile.count_path
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
-            reply = await parts.upstream.post(target.backend, key, path, encode(asked))
+            reply = await parts.upstream.post(target.backend, key, path, encode(counted))
             try:
                 return _number(decode(await reply.read(MAX_BYTES)))
             finally:

@@ -92,9 +92,9 @@ class Exchange:
     # --- on the way ---
 
     @property
-    def order(self) -> UpstreamRequest | None:
-        """What was last asked of a backend, or is to be asked."""
-        return self.targets.order if self.targets else None
+    def outgoing(self) -> UpstreamRequest | None:
+        """The upstream request that was sent last, or is to be sent."""
+        return self.targets.outgoing if self.targets else None
 
     def identified(self, caller: Caller) -> None:
         self.caller = caller
@@ -112,8 +112,8 @@ class Exchange:
         record = self.record
         record.key, record.key_id, record.key_four = issued.name, issued.id, issued.four
 
-    async def admitted(self, routed: RoutedRequest) -> UpstreamRequest:
-        """The order for the first target that may be called. Raises ApiError."""
+    async def choose_target(self, routed: RoutedRequest) -> UpstreamRequest:
+        """The upstream request for the first target that may be called. Raises ApiError."""
         self.record.route, self.record.alias = routed.route.steps, routed.route.alias
         self.targets = Failover(self.parts, routed, self.record)
         return await self.targets.advance()
@@ -123,21 +123,21 @@ class Exchange:
         """Seconds that a whole answer may take."""
         return self.targets.longest_wait if self.targets else 0.0
 
-    async def counted_in(self, routed: RoutedRequest, order: UpstreamRequest) -> None:
+    async def reserve(self, routed: RoutedRequest, outgoing: UpstreamRequest) -> None:
         """Take a place within the key's limits. Raises a 429."""
         issued = self.caller.issued if self.caller else None
         if issued is None or issued.limits.is_empty:
             return
-        whole, tokens = QuotaUsage(), order.chat.prompt_tokens
+        whole, tokens = QuotaUsage(), outgoing.chat.prompt_tokens
         if issued.limits.quotas:
             prices, targets = self.parts.snapshot.prices, routed.route.targets
-            whole = budget.estimate(prices, targets, order.chat, routed.asked)
+            whole = budget.estimate(prices, targets, outgoing.chat, routed.requested_tokens)
         now, limiter = self.parts.clocks.wall(), self.parts.limiter
         self.decision = await limiter.admit(issued.id, issued.limits, tokens, now, whole)
         if not self.decision.is_allowed:
             raise _over_limit(self.decision)
 
-    def begin(self) -> asyncio.Task[OpenReply]:
+    def start(self) -> asyncio.Task[OpenReply]:
         """Start to open the backend's answer."""
         assert self.targets is not None
         loop = asyncio.get_running_loop()
@@ -145,7 +145,7 @@ class Exchange:
         self._opening = loop.create_task(self.targets.open(self._accepted))
         return self._opening
 
-    async def grace(self, opening: asyncio.Task[OpenReply]) -> None:
+    async def wait_for_headers(self, opening: asyncio.Task[OpenReply]) -> None:
         """Wait for the answer to begin, as long as the client may be kept without a byte."""
         assert self._accepted is not None
         either: set[asyncio.Future[Any]] = {opening, self._accepted}
@@ -155,9 +155,9 @@ class Exchange:
             await asyncio.wait({opening}, timeout=self.parts.settings.first_chunk_grace)
 
     async def open(self) -> OpenReply:
-        return await self.opened(self.begin())
+        return await self.reply(self.start())
 
-    async def opened(self, opening: asyncio.Task[OpenReply]) -> OpenReply:
+    async def reply(self, opening: asyncio.Task[OpenReply]) -> OpenReply:
         """The begun answer. Raises ApiError."""
         if not opening.done():
             await asyncio.wait({opening})
@@ -175,10 +175,10 @@ class Exchange:
         headers = {**headers, "request-id": self.call.request_id}
         if self.decision is not None:
             headers = limits.headers(self.decision) | headers
-        if order := self.order:
-            headers["x-gateway-model"] = _header_text(order.target.model)
-            if order.chat.dropped:
-                headers["x-gateway-dropped"] = _header_text(",".join(order.chat.dropped))
+        if outgoing := self.outgoing:
+            headers["x-gateway-model"] = _header_text(outgoing.target.model)
+            if outgoing.chat.dropped:
+                headers["x-gateway-dropped"] = _header_text(",".join(outgoing.chat.dropped))
         return Head(status, headers)
 
     def interrupt(self) -> None:
@@ -193,58 +193,58 @@ class Exchange:
 
     def seen(self) -> Running:
         """What watchers see of it."""
-        record, order, opened = self.record, self.order, self._open_answer()
-        prompt, output = (order.chat.prompt_tokens if order else 0), 0
+        record, outgoing, opened = self.record, self.outgoing, self._open_answer()
+        prompt, output = (outgoing.chat.prompt_tokens if outgoing else 0), 0
         if opened is not None:
-            usage = opened.answer.machine.usage()
+            usage = opened.answer.usage
             cached = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
             prompt, output = usage.input_tokens + cached, usage.output_tokens
         return Running(
-            record.request_id,
-            record.elapsed(),
-            record.key,
-            record.key_id or 0,
-            record.fingerprint,
-            record.model or record.asked_model,
-            record.backend,
-            record.session,
-            record.streamed,
-            opened is None,
-            prompt,
-            output,
+            id=record.request_id,
+            age=record.elapsed(),
+            key=record.key,
+            key_id=record.key_id or 0,
+            fingerprint=record.fingerprint,
+            model=record.model or record.asked_model,
+            backend=record.backend,
+            session=record.session,
+            streamed=record.streamed,
+            waiting=opened is None,
+            input_tokens=prompt,
+            output_tokens=output,
         )
 
     # --- at the end ---
 
     def answered(self, answer: Answer) -> None:
         """The answer is over, well or in an error event."""
-        machine, reported = answer.machine, answer.machine.reported
+        reported = answer.reported
         self._count(answer)
-        self.record.repaired, self.record.tools = answer.repaired, machine.tools
-        if machine.error is not None:
-            self.failed(machine.error)
+        self.record.repaired, self.record.tools = answer.repaired, answer.tools
+        if answer.error is not None:
+            self.failed(answer.error)
             return
-        if answer.calls_natively and self.order is not None:
-            self.parts.learned.called_natively(self.order.target)
-        self.record.stop_reason = machine.stop_reason
+        if answer.calls_natively and self.outgoing is not None:
+            self.parts.learned.called_natively(self.outgoing.target)
+        self.record.stop_reason = answer.stop_reason
         self.record.status = self.record.status or 200
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.succeeded()
-        order, lessons = self.order, self.parts.learned
-        if order is not None:
-            lessons.count(order.target, order.chat.learnt)
-        if order is not None:
-            _learn_reasoning_field(lessons, order, answer.reasoning_field)
-        if order is not None and order.trial is not None:
-            lessons.tried(order.trial, still_true=False)
-        if order is not None and reported.prompt and not order.chat.media:
-            lessons.counted(order.target, order.chat.text_bytes, reported.prompt)
+        outgoing, learned = self.outgoing, self.parts.learned
+        if outgoing is not None:
+            learned.count(outgoing.target, outgoing.chat.learnt)
+        if outgoing is not None:
+            _learn_reasoning_field(learned, outgoing, answer.reasoning_field)
+        if outgoing is not None and outgoing.trial is not None:
+            learned.tried(outgoing.trial, still_true=False)
+        if outgoing is not None and reported.prompt and not outgoing.chat.media:
+            learned.counted(outgoing.target, outgoing.chat.text_bytes, reported.prompt)
 
     def _count(self, answer: Answer) -> None:
         """What was used so far, as reported, or else as estimated."""
-        reported = answer.machine.reported
+        reported = answer.reported
         known = reported.prompt is not None and reported.completion is not None
-        self.record.count(answer.machine.usage(), estimated=not known)
+        self.record.count(answer.usage, estimated=not known)
         self.record.reported_cost_nano_usd = reported.cost_nano
 
     def failed(self, error: ApiError) -> None:
@@ -280,7 +280,7 @@ class Exchange:
         reported = self.record.reported_cost_nano_usd
         if reported is None:
             return priced
-        prefers = self.order is not None and self.order.target.backend.prefers_own_cost
+        prefers = self.outgoing is not None and self.outgoing.target.backend.prefers_own_cost
         return reported if prefers or priced is None else priced
 
     def _open_answer(self) -> OpenReply | None:
@@ -294,8 +294,8 @@ class Exchange:
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.abandoned()
         await self._stop_opening()
-        if not self.record.stop_reason and not self.record.error_type and self.order:
-            self._count_abandoned(self.order)
+        if not self.record.stop_reason and not self.record.error_type and self.outgoing:
+            self._count_abandoned(self.outgoing)
         self.record.status = self.record.status or ABANDONED
         await self.account()
         if opened := self._open_answer():
@@ -306,22 +306,22 @@ class Exchange:
             self._opening.cancel()
             await asyncio.wait({self._opening})
 
-    def _count_abandoned(self, order: UpstreamRequest) -> None:
+    def _count_abandoned(self, outgoing: UpstreamRequest) -> None:
         """The client left: its answer counts as far as it went, and its prompt once it was sent."""
         if opened := self._open_answer():
             self._count(opened.answer)
         elif self.record.was_sent:
-            self.record.count(events.Usage(order.chat.prompt_tokens, 0), estimated=True)
+            self.record.count(events.Usage(outgoing.chat.prompt_tokens, 0), estimated=True)
         if self._opening is not None:
             self.record.status = ABANDONED
 
 
-def _learn_reasoning_field(learned: LearnedFacts, order: UpstreamRequest, field: str) -> None:
+def _learn_reasoning_field(learned: LearnedFacts, outgoing: UpstreamRequest, field: str) -> None:
     """What a server of an unknown kind sends as reasoning, it may want back in the same field."""
-    known = with_facts(order.profile, order.facts).reasoning_history
-    decided = value(order.facts.learnt, REASONING_FIELD) is not None
+    known = with_facts(outgoing.profile, outgoing.facts).reasoning_history
+    decided = value(outgoing.facts.learnt, REASONING_FIELD) is not None
     if field in ("reasoning_content", "reasoning") and not known and not decided:
-        learned.learn(order.target, (Fact(REASONING_FIELD, field),), SEEN_IN_ANSWERS)
+        learned.learn(outgoing.target, (Fact(REASONING_FIELD, field),), SEEN_IN_ANSWERS)
 
 
 def _over_limit(decision: Decision) -> ApiError:

@@ -16,7 +16,7 @@ from functools import partial
 
 from bridge.backends.health import Permit
 from bridge.ledger.record import Record
-from bridge.relay.attempt import Lessons, OpenReply, UpstreamRequest, open_answer
+from bridge.relay.attempt import LearnedFromErrors, OpenReply, UpstreamRequest, open_answer
 from bridge.relay.parts import RelayParts
 from bridge.relay.prepare import RoutedRequest, clamped, forwarded_key, upstream_request
 from bridge.routing.resolve import Target
@@ -31,12 +31,12 @@ NOBODY_LEFT = "No backend of this route can be called"
 
 @dataclass(slots=True)
 class Failover:
-    """What is left of a route. `order` and `permit` are those of the target last tried."""
+    """What is left of a route. `outgoing` and `permit` are those of the target last tried."""
 
     parts: RelayParts
     routed: RoutedRequest
     record: Record
-    order: UpstreamRequest | None = None
+    outgoing: UpstreamRequest | None = None
     permit: Permit | None = None
     _left: deque[Target] = field(default_factory=deque)
     _deferred: list[tuple[float, Target]] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Failover:
         can be expected to answer at once."""
         if not self._deferred:
             return False
-        return self.order is None or self._deferred[0][0] < math.inf
+        return self.outgoing is None or self._deferred[0][0] < math.inf
 
     def _rest_name(self, target: Target) -> str:
         """What rests when this target has had enough: the model, for this caller alone where it
@@ -98,64 +98,64 @@ class Failover:
         permit = self.parts.health.admit(target.backend)
         permit.rest_name = self._rest_name(target)
         try:
-            order = await upstream_request(self.parts, self.routed, target)
+            outgoing = await upstream_request(self.parts, self.routed, target)
         except BaseException:
             permit.abandoned()
             raise
         self.permit = permit
         self.record.backend, self.record.model = target.backend.name, target.model
-        self._placed(order)
+        self._placed(outgoing)
         self.record.translated_after = self.record.elapsed()
-        return order
+        return outgoing
 
     async def open(self, accepted: asyncio.Future[None]) -> OpenReply:
         """The first answer that begins, from the current target on. Raises ApiError."""
-        assert self.order is not None and self.permit is not None
+        assert self.outgoing is not None and self.permit is not None
         while True:
-            order, permit = self.order, self.permit
+            outgoing, permit = self.outgoing, self.permit
             try:
                 opened = await open_answer(
                     self.parts.upstream,
                     self.parts.settings,
-                    order,
+                    outgoing,
                     self.record,
                     accepted,
-                    partial(self._mended, order.target),
+                    partial(self._rebuild, outgoing.target),
                     prefixes=self.parts.prefixes,
                     others_left=bool(self._left),
                 )
             except ApiError as error:
-                self._learn(order.target, error.lessons)
-                await self._go_on(order, permit, error)
+                self._learn(outgoing.target, error.learned)
+                await self._go_on(outgoing, permit, error)
             else:
-                self._learn(order.target, opened.lessons)
-                if opened.answer.machine.error is None:
+                self._learn(outgoing.target, opened.learned)
+                if opened.answer.error is None:
                     permit.began()
                 return opened
 
-    async def _mended(self, target: Target, remedy: Remedy) -> UpstreamRequest:
-        """The current order once more, as its refusal wants it."""
-        before = self.order
-        order = await upstream_request(self.parts, self.routed, target, remedy)
-        self._placed(order)
+    async def _rebuild(self, target: Target, remedy: Remedy) -> UpstreamRequest:
+        """The current upstream request, built again with a remedy."""
+        before = self.outgoing
+        outgoing = await upstream_request(self.parts, self.routed, target, remedy)
+        self._placed(outgoing)
         if before is not None and before.trial and before.trial.fact in remedy.facts:
             self.parts.learned.tried(before.trial, still_true=True)
-        return order
+        return outgoing
 
-    def _placed(self, order: UpstreamRequest) -> None:
+    def _placed(self, outgoing: UpstreamRequest) -> None:
         """This is what is sent; the record says how it differs from what was asked for."""
-        self.order = order
-        self.record.dropped = order.chat.dropped
-        self.record.clamped = clamped(self.routed.asked, order.chat)
-        self.record.learnt = [str(fact) for fact in order.chat.learnt]
+        self.outgoing = outgoing
+        self.record.dropped = outgoing.chat.dropped
+        self.record.clamped = clamped(self.routed.requested_tokens, outgoing.chat)
+        self.record.learnt = [str(fact) for fact in outgoing.chat.learnt]
 
-    def _learn(self, target: Target, lessons: Lessons) -> None:
+    def _learn(self, target: Target, learned: LearnedFromErrors) -> None:
         """What the second try proved serves the next request."""
-        for facts, sentence in lessons:
+        for facts, sentence in learned:
             self.record.refused += [fact.value for fact in facts if fact.what == REFUSES]
             self.parts.learned.learn(target, facts, sentence)
 
-    async def _go_on(self, order: UpstreamRequest, permit: Permit, error: ApiError) -> None:
+    async def _go_on(self, outgoing: UpstreamRequest, permit: Permit, error: ApiError) -> None:
         """To the next target. Raises the error that is the answer where there is none.
 
         The refusal of a last resort is no news; the error that led to it says more.
@@ -165,7 +165,7 @@ class Failover:
         if self._earlier is None and not (has_next and may_go_on):
             raise error
         permit.failed(error)
-        self._note(order.target, error.for_operators)
+        self._note(outgoing.target, error.for_operators)
         if self._earlier is not None:
             raise self._earlier from None
         if not self._left:

@@ -95,21 +95,21 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     if parts.settings.server_tools == "auto" and web_search.only_searches(request):
         answer = _not_searched(exchange, routed)
     else:
-        answer = await _asked(exchange, routed, request)
+        answer = await _relayed(exchange, routed, request)
     async with aclosing(answer) as pieces:
         async for piece in pieces:
             yield piece
 
 
-async def _asked(
+async def _relayed(
     exchange: Exchange, routed: RoutedRequest, request: MessagesRequest
 ) -> AsyncGenerator[Part]:
     """The answer of a backend, or one that needs none of it."""
-    order = await exchange.admitted(routed)
-    await exchange.counted_in(routed, order)
+    outgoing = await exchange.choose_target(routed)
+    await exchange.reserve(routed, outgoing)
     if request.max_tokens == 0:
-        return _warmed_up(exchange, order, request)
-    return _streamed(exchange, order) if request.stream else _plain(exchange)
+        return _warmed_up(exchange, outgoing, request)
+    return _streamed(exchange, outgoing) if request.stream else _plain(exchange)
 
 
 def _authenticated(exchange: Exchange) -> Caller:
@@ -147,8 +147,8 @@ async def _plain(exchange: Exchange) -> AsyncGenerator[Part]:
                     exchange.sample.add(batch)
     except TimeoutError:
         raise did_not_answer(timeout) from None
-    if opened.answer.machine.error is not None:
-        raise opened.answer.machine.error
+    if opened.answer.error is not None:
+        raise opened.answer.error
     message = folding.message
     exchange.answered(opened.answer)
     await exchange.account()
@@ -163,21 +163,21 @@ async def _collected(opened: OpenReply, parts: RelayParts) -> AsyncGenerator[lis
         yield batch
 
 
-async def _streamed(exchange: Exchange, order: UpstreamRequest) -> AsyncGenerator[Part]:
+async def _streamed(exchange: Exchange, outgoing: UpstreamRequest) -> AsyncGenerator[Part]:
     """Server-sent events. A failure before the first one is raised, for a reply with a status."""
-    opening, parts = exchange.begin(), exchange.parts
-    await exchange.grace(opening)
+    opening, parts = exchange.start(), exchange.parts
+    await exchange.wait_for_headers(opening)
     early: list[Event] = []
     if opening.done():
-        await exchange.opened(opening)
+        await exchange.reply(opening)
     else:
-        early = MessageStream(order.options).open()
+        early = MessageStream(outgoing.options).open()
     yield exchange.head(200, STREAM_HEADERS)
     if early:
         yield to_bytes(early)
         async for ping in _pings_until(opening, parts.settings.ping_interval):
             yield ping
-    opened = await exchange.opened(opening)
+    opened = await exchange.reply(opening)
     await _over(exchange, opened, opened.events)
     if shown := opened.events[len(early) :]:
         yield to_bytes(shown)
@@ -205,12 +205,12 @@ async def _pings_until(opening: asyncio.Task[object], interval: float) -> AsyncG
 
 
 async def _warmed_up(
-    exchange: Exchange, order: UpstreamRequest, request: MessagesRequest
+    exchange: Exchange, outgoing: UpstreamRequest, request: MessagesRequest
 ) -> AsyncGenerator[Part]:
     """`max_tokens: 0` asks to warm a cache and generate nothing: answered here."""
     # The client gets what the prompt would count, but no backend was asked: nothing is spent.
-    usage = events.Usage(order.chat.prompt_tokens, 0)
-    shell = events.Message(order.options.message_id, request.model, usage)
+    usage = events.Usage(outgoing.chat.prompt_tokens, 0)
+    shell = events.Message(outgoing.options.message_id, request.model, usage)
     end = events.MessageDelta(events.Stop("max_tokens"), usage)
     answer_events: list[Event] = [
         events.MessageStart(shell),
@@ -251,16 +251,16 @@ async def _explained(exchange: Exchange, error: ApiError) -> ApiError:
 
     Where the list still names the model, it is the backend's words that explain its answer.
     """
-    order = exchange.order
-    if error.status != 404 or not error.backend_text or order is None or exchange.head_sent:
+    outgoing = exchange.outgoing
+    if error.status != 404 or not error.backend_text or outgoing is None or exchange.head_sent:
         return error
-    await exchange.parts.discovery.recheck(order.target.backend, order.key)
+    await exchange.parts.discovery.recheck(outgoing.target.backend, outgoing.key)
     routes = exchange.parts.snapshot.routes
-    backend = routes.backend(order.target.backend.name)
-    if backend is not None and order.target.model in (backend.models or {}):
+    backend = routes.backend(outgoing.target.backend.name)
+    if backend is not None and outgoing.target.model in (backend.models or {}):
         return ApiError(404, f"{error.message} ({error.backend_text})")
     allows = partial(authentication.may_use, exchange.caller) if exchange.caller else None
-    return resolve.unknown_model(routes, order.asked.model, allows)
+    return resolve.unknown_model(routes, outgoing.error_context.model, allows)
 
 
 async def _refused(exchange: Exchange, error: ApiError) -> AsyncGenerator[Part]:

@@ -1,4 +1,4 @@
-"""Making an order: a checked request, a caller and a target -> what is sent, where, as whom.
+"""Builds the upstream request: from a checked request, a caller and a target to body, URL and key.
 
 One `RoutedRequest` for a request; one `UpstreamRequest` for each of its targets that is tried.
 """
@@ -42,8 +42,8 @@ NO_REMEDY = Remedy()
 
 @dataclass(frozen=True, slots=True)
 class RoutedRequest:
-    """One request and where it may go. `request` is as the operator wants it to be, `asked` the
-    length of answer that the client wanted, in tokens."""
+    """One request and where it may go. `request` has the alias' overrides applied;
+    `requested_tokens` is the client's own `max_tokens`."""
 
     route: Route
     request: MessagesRequest
@@ -51,7 +51,7 @@ class RoutedRequest:
     request_id: str
     message_id: str
     session: str
-    asked: int
+    requested_tokens: int
 
 
 async def read(body: bytes, limits: RequestLimits, *, counting: bool = False) -> MessagesRequest:
@@ -138,7 +138,7 @@ def family_of(facts: ModelFacts, target: Target) -> Profile:
 async def upstream_request(
     parts: RelayParts, routed: RoutedRequest, target: Target, remedy: Remedy = NO_REMEDY
 ) -> UpstreamRequest:
-    """The order for one target, with the changes that a refusal made necessary. ApiError."""
+    """The request for one target, with the changes of a remedy. Raises ApiError."""
     facts = parts.learned.applied(target, remedy.facts)
     chat = await translate(parts, routed, target, facts)
     trial = None if remedy.facts else parts.learned.trial(target, chat.learnt)
@@ -147,16 +147,16 @@ async def upstream_request(
         chat = await translate(parts, routed, target, facts)
     if remedy.max_tokens is not None:
         chat = chat.with_max_tokens(remedy.max_tokens)
-    order = _order(parts, routed, target, chat, facts)
-    return replace(order, trial=trial) if trial else order
+    outgoing = _upstream_request(parts, routed, target, chat, facts)
+    return replace(outgoing, trial=trial) if trial else outgoing
 
 
-def _order(
+def _upstream_request(
     parts: RelayParts, routed: RoutedRequest, target: Target, chat: ChatRequest, facts: ModelFacts
 ) -> UpstreamRequest:
     request = routed.request
     key, operators = authentication.credential(routed.caller, target.backend, parts.keys)
-    asked = ErrorContext(
+    error_context = ErrorContext(
         model=request.model,
         prompt_tokens=chat.prompt_tokens,
         max_tokens=request.max_tokens,
@@ -177,7 +177,7 @@ def _order(
         target=target,
         chat=chat,
         options=terms,
-        asked=asked,
+        error_context=error_context,
         key=key,
         conversation=conversation,
         is_plain=not request.stream,
@@ -186,10 +186,10 @@ def _order(
     )
 
 
-def clamped(asked: int, chat: ChatRequest) -> list[str]:
+def clamped(requested: int, chat: ChatRequest) -> list[str]:
     """What was lowered on the way to the backend: the longest answer, where it did not fit."""
-    sent = chat.max_tokens or asked
-    return [f"max_tokens {asked} to {sent}"] if sent < asked else []
+    sent = chat.max_tokens or requested
+    return [f"max_tokens {requested} to {sent}"] if sent < requested else []
 
 
 def _written_calls(

@@ -8,7 +8,7 @@ from typing import Any
 from bridge import process_settings
 from bridge.backends.client import BackendClient
 from bridge.process_settings import RelaySettings
-from bridge.relay.attempt import Mend, UpstreamRequest
+from bridge.relay.attempt import Rebuild, UpstreamRequest
 from bridge.routing.resolve import BackendConfig, Target
 from bridge.translation.errors.api_error import Remedy
 from bridge.translation.errors.from_backend import ErrorContext
@@ -79,19 +79,19 @@ def options(**fields: Any) -> StreamOptions:
     return StreamOptions(mint=lambda: "m" * 24, **{**known, **fields})
 
 
-def mend_of(backend: BackendConfig, **fields: Any) -> Mend:
+def rebuild_of(backend: BackendConfig, **fields: Any) -> Rebuild:
     """Makes the order of the same arguments once more, as a remedy wants it."""
 
-    async def mend(remedy: Remedy) -> UpstreamRequest:
-        order = an_order(backend, learnt=frozenset(remedy.facts), **fields)
+    async def rebuild(remedy: Remedy) -> UpstreamRequest:
+        outgoing = an_upstream_request(backend, learnt=frozenset(remedy.facts), **fields)
         if remedy.max_tokens is None:
-            return order
-        return replace(order, chat=order.chat.with_max_tokens(remedy.max_tokens))
+            return outgoing
+        return replace(outgoing, chat=outgoing.chat.with_max_tokens(remedy.max_tokens))
 
-    return mend
+    return rebuild
 
 
-def an_order(
+def an_upstream_request(
     backend: BackendConfig, key: str = SECRET, learnt: frozenset[Fact] = NOTHING, **fields: Any
 ) -> UpstreamRequest:
     """An order for a small request; `fields` go into the request."""

@@ -12,7 +12,6 @@ from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.json import decode, encode
 from bridge.translation.response.events import Event, frames
 from bridge.translation.response.fold import fold
-from bridge.translation.response.stream_options import Phase
 from bridge.translation.response.translate import Answer
 from tests.grammar import check_stream
 from tests.shapes import CUT, Json, check_error, check_message
@@ -71,7 +70,7 @@ def listen(body: Iterable[bytes], content_type: str = SSE, **terms: Any) -> Hear
         produced += answer.finish()
     except ApiError as error:
         return Heard(produced, error)
-    assert answer.machine.phase in (Phase.DONE, Phase.FAILED)
+    assert answer.over
     return Heard(produced, None)
 
 

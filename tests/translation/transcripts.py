@@ -124,7 +124,7 @@ def replay(transcript: Transcript, size: int = 0) -> Outcome:
         produced += answer.finish()
     except ApiError as error:
         return Outcome(produced, error, None)
-    return Outcome(produced, None, answer.machine.error)
+    return Outcome(produced, None, answer.error)
 
 
 def _pieces(raw: bytes, size: int) -> Iterable[bytes]:

@@ -79,7 +79,7 @@ class ApiError(Exception):
     cause             what operators read beside the message; no client ever does
     backend_text      the backend's own sentence, where the message is ours
     unreachable       no connection to the backend came about
-    lessons           what earlier tries of the same request taught, each with its sentence
+    learned           what earlier tries of the same request taught, each with its sentence
     """
 
     status: int
@@ -92,7 +92,7 @@ class ApiError(Exception):
     blames_backend: bool = False
     retryable: bool = False
     remedy: Remedy | None = None
-    lessons: list[tuple[tuple[Fact, ...], str]] = field(default_factory=list)
+    learned: list[tuple[tuple[Fact, ...], str]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     rest_seconds: int | None = None
     cause: str = ""

@@ -94,44 +94,48 @@ _STREAM_TYPES: dict[int, str] = {
 """The backend's code -> the type of an ``error`` event; any other is an `api_error`."""
 
 
-def from_reply(status: int, headers: dict[str, str], raw: bytes, asked: ErrorContext) -> ApiError:
+def from_reply(
+    status: int, headers: dict[str, str], raw: bytes, error_context: ErrorContext
+) -> ApiError:
     """A reply with an error status. Header names are lower case."""
     try:
         body = decode(raw)
     except ValueError:
         body = raw.decode("utf-8", "replace")
-    refusal = _taken_apart(status, headers, body, asked)
-    return _by_meaning(refusal, asked) or _by_status(refusal, asked)
+    refusal = _taken_apart(status, headers, body, error_context)
+    return _by_meaning(refusal, error_context) or _by_status(refusal, error_context)
 
 
-def from_fault(status: int, body: JSON, asked: ErrorContext) -> ApiError:
+def from_fault(status: int, body: JSON, error_context: ErrorContext) -> ApiError:
     """An error object inside a 200 answer; `status` is 0 when it carries no usable code."""
-    refusal = _taken_apart(status or 502, {}, body, asked)
-    if error := _by_meaning(refusal, asked):
+    refusal = _taken_apart(status or 502, {}, body, error_context)
+    if error := _by_meaning(refusal, error_context):
         return error
-    error = _by_status(refusal, asked)
+    error = _by_status(refusal, error_context)
     error.stream_type = _STREAM_TYPES.get(status, "api_error")
     error.retryable = error.retryable and bool(status)
     return error
 
 
 def _taken_apart(
-    status: int, headers: dict[str, str], body: JSON, asked: ErrorContext
+    status: int, headers: dict[str, str], body: JSON, error_context: ErrorContext
 ) -> BackendRefusal:
     found = read_error(body)
-    text = redact(found.text[: 4 * MAX_TEXT], asked.secrets)[:MAX_TEXT].strip()
-    everything = redact(found.everything[:MAX_READ], asked.secrets)
+    text = redact(found.text[: 4 * MAX_TEXT], error_context.secrets)[:MAX_TEXT].strip()
+    everything = redact(found.everything[:MAX_READ], error_context.secrets)
     return BackendRefusal(
         status, text or f"status {status}", body, headers, everything, found.codes, found.fields
     )
 
 
-def _by_meaning(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
-    found = (meaning(refusal, asked) for meaning in _MEANINGS) if refusal.status >= 400 else ()
+def _by_meaning(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
+    found = (
+        (meaning(refusal, error_context) for meaning in _MEANINGS) if refusal.status >= 400 else ()
+    )
     return next((error for error in found if error), None)
 
 
-def _by_status(refusal: BackendRefusal, asked: ErrorContext) -> ApiError:
+def _by_status(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError:
     status = refusal.status
     row = _ROWS.get(status) or _UNLISTED.get(status // 100, _BROKEN)
     retry_after = retry_after_seconds(refusal.headers)
@@ -148,20 +152,22 @@ def _by_status(refusal: BackendRefusal, asked: ErrorContext) -> ApiError:
 # --- meanings, looked for in this order -------------------------------------------------------
 
 
-def _unauthorized(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
+def _unauthorized(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     if refusal.status != 401:
         return None
-    if asked.operator_key:
+    if error_context.operator_key:
         # The user's own key is fine; telling them to log in would be wrong.
         return ApiError.bad_gateway("Gateway credentials were rejected by the backend")
     return ApiError(401, "Backend rejected the credentials")
 
 
-def _overflow(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
-    found = context_overflow.recognise(refusal.everything, refusal.body, asked.max_tokens)
+def _overflow(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
+    found = context_overflow.recognise(refusal.everything, refusal.body, error_context.max_tokens)
     if found is None or (refusal.status in _NO_OVERFLOW and not found.context):
         return None
-    sizes = found.filled(asked.prompt_tokens, asked.context, asked.max_tokens)
+    sizes = found.filled(
+        error_context.prompt_tokens, error_context.context, error_context.max_tokens
+    )
     return context_overflow.to_error(sizes)
 
 
@@ -197,10 +203,10 @@ def _quota(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
     return None
 
 
-def _unknown_model(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
+def _unknown_model(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     # Most servers say 404; a router in front of llama-server and transformers say 400.
     if refusal.status in (400, 404) and _NO_MODEL.search(refusal.everything):
-        return ApiError(404, f"model: {asked.model}", backend_text=refusal.text)
+        return ApiError(404, f"model: {error_context.model}", backend_text=refusal.text)
     return None
 
 

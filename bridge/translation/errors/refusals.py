@@ -52,9 +52,9 @@ def _rejected(refusal: BackendRefusal, *learnt: Fact) -> ApiError:
 _BOTH_NAMES = ("max_tokens", "max_completion_tokens")
 
 
-def token_field(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
+def token_field(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     """The field that limits the answer has another name here."""
-    sent = next((name for name in _BOTH_NAMES if name in asked.sent), "")
+    sent = next((name for name in _BOTH_NAMES if name in error_context.sent), "")
     other = next(name for name in _BOTH_NAMES if name != sent)
     text = refusal.everything
     if not sent or refusal.status not in FIXABLE or not re.search(rf"\b{sent}\b", text):
@@ -68,18 +68,18 @@ def token_field(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None
     instead = re.search(rf"\b{other}\b", text) and re.search(
         r"instead|\buse\b|replaced|renamed|rather than|请使用|改用", text, re.I
     )
-    if not (instead or misnamed) or output_limit.limit(text, asked.max_tokens):
+    if not (instead or misnamed) or output_limit.limit(text, error_context.max_tokens):
         return None
     return _rejected(refusal, Fact(facts.MAX_TOKENS_FIELD, other))
 
 
-def answer_length(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
+def answer_length(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     """The answer may not be as long as `max_tokens` allows."""
     if refusal.status not in FIXABLE:
         return None
     if not output_limit.recognise(refusal.everything, refusal.fields):
         return None
-    limit = output_limit.limit(refusal.everything, asked.max_tokens)
+    limit = output_limit.limit(refusal.everything, error_context.max_tokens)
     return _rejected(refusal, *([Fact(facts.MAX_OUTPUT, str(limit))] if limit else ()))
 
 
@@ -110,25 +110,25 @@ _SPOILT_IMAGE = re.compile(
 _PDF = re.compile("does not support (pdf|file)|pdf (input )?is not supported", re.I)
 
 
-def image(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
+def image(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     """A model that reads no images, or not this one. Claude Code strips images on the wording."""
     text = refusal.everything
     if _PDF.search(text):
         return ApiError.invalid("Could not process PDF: this model does not support PDF input")
-    blind = bool(_SURELY_IMAGE.search(text)) or _is_blind(refusal, asked)
-    if not blind and not _spoilt(refusal, asked):
+    blind = bool(_SURELY_IMAGE.search(text)) or _is_blind(refusal, error_context)
+    if not blind and not _spoilt(refusal, error_context):
         return None
-    learnt = blind and asked.has_images and asked.images_may_go
+    learnt = blind and error_context.has_images and error_context.images_may_go
     remedy = Remedy(facts=(Fact(facts.VISION, "no"),)) if learnt else None
     return ApiError(400, f"Could not process image: {refusal.text}", remedy=remedy)
 
 
-def _is_blind(refusal: BackendRefusal, asked: ErrorContext) -> bool:
+def _is_blind(refusal: BackendRefusal, error_context: ErrorContext) -> bool:
     text = refusal.everything
-    if not asked.has_images or refusal.status not in FIXABLE or not refuses(text):
+    if not error_context.has_images or refusal.status not in FIXABLE or not refuses(text):
         return False
     about_content = _ABOUT_CONTENT.search(text) or {"content", "image_url"} & refusal.fields
-    about_others = asked.added.intersection(_words(text))
+    about_others = error_context.added.intersection(_words(text))
     if (
         about_content
         and not about_others
@@ -139,10 +139,10 @@ def _is_blind(refusal: BackendRefusal, asked: ErrorContext) -> bool:
     return bool(_ABOUT_IMAGE.search(text)) and not _SPOILT_IMAGE.search(without_names)
 
 
-def _spoilt(refusal: BackendRefusal, asked: ErrorContext) -> bool:
+def _spoilt(refusal: BackendRefusal, error_context: ErrorContext) -> bool:
     """Not this image, or not so many of them: leaving them out is the client's to decide."""
     text = refusal.everything
-    about = refusal.status in FIXABLE and asked.has_images and _ABOUT_IMAGE.search(text)
+    about = refusal.status in FIXABLE and error_context.has_images and _ABOUT_IMAGE.search(text)
     return bool(about and _SPOILT_IMAGE.search(text))
 
 
@@ -157,19 +157,19 @@ _DEMANDING = re.compile(
 )
 
 
-def reasoning(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
+def reasoning(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     """Earlier reasoning is demanded back, or not taken."""
     text = refusal.everything
     named = re.search(r"\b(reasoning_content|reasoning_details)\b", text)
     field = named[1] if named else _named_field(refusal)
-    if not field or refusal.status not in FIXABLE or not asked.has_history:
+    if not field or refusal.status not in FIXABLE or not error_context.has_history:
         return None
-    if asked.history_field == field and refuses(text) and not _DEMANDING.search(text):
+    if error_context.history_field == field and refuses(text) and not _DEMANDING.search(text):
         return _rejected(refusal, Fact(facts.REASONING_FIELD, ""))
     if not _DEMANDING.search(text):
         return None
     field = "reasoning_content" if field in ("thinking", "reasoning_details") else field
-    if asked.demanded_field == field:
+    if error_context.demanded_field == field:
         # The field is there already, and it is not enough: this once without thinking.
         return _rejected(refusal, Fact(facts.THINKING, "off"))
     return _rejected(refusal, Fact(facts.REASONING_DEMANDED, field))
@@ -188,26 +188,31 @@ def _named_field(refusal: BackendRefusal) -> str:
 _THINKS = re.compile(r"thinking|reasoning|思考|推理", re.I)
 
 
-def forced_choice(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
+def forced_choice(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     """A forced tool choice is refused, mostly because the model thinks."""
     text = refusal.everything
     speaks = "tool_choice" in text or "tool choice" in text or "tool_choice" in refusal.fields
-    if not speaks or not asked.is_forced or refusal.status not in FIXABLE or not refuses(text):
+    if (
+        not speaks
+        or not error_context.is_forced
+        or refusal.status not in FIXABLE
+        or not refuses(text)
+    ):
         return None
-    by_thinking = _THINKS.search(text) and asked.may_stop_thinking
+    by_thinking = _THINKS.search(text) and error_context.may_stop_thinking
     return _rejected(refusal, Fact(facts.FORCED_CHOICE, "unthinking" if by_thinking else "auto"))
 
 
 _NONE_INSTEAD = re.compile(r"(set|use|to|be)\b.{0,40}?[`'\"]?\bnone\b", re.I)
 
 
-def effort(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
+def effort(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     """An effort beside tools is refused unless it is "none"."""
     text = refusal.everything
-    sent = asked.sent.get("reasoning_effort")
+    sent = error_context.sent.get("reasoning_effort")
     if sent in (None, "none") or "reasoning_effort" not in text or refusal.status not in FIXABLE:
         return None
-    if not asked.sent.get("tools") or not _NONE_INSTEAD.search(text) or not refuses(text):
+    if not error_context.sent.get("tools") or not _NONE_INSTEAD.search(text) or not refuses(text):
         return None
     return _rejected(refusal, Fact(facts.EFFORT_BESIDE_TOOLS, "none"))
 
@@ -222,9 +227,9 @@ _STREAMS_ONLY = re.compile(
 )
 
 
-def stream_only(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
+def stream_only(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     """A model that only streams: it is asked for a stream, which is folded."""
-    whole = asked.sent.get("stream") is False and refusal.status in FIXABLE
+    whole = error_context.sent.get("stream") is False and refusal.status in FIXABLE
     about_options = "stream_options" in refusal.everything
     if not whole or about_options or not _STREAMS_ONLY.search(refusal.everything):
         return None
@@ -242,11 +247,11 @@ _GRAMMAR = re.compile(
 )
 
 
-def grammar(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
+def grammar(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     """A grammar compiler that cannot take the schemas: once more with narrowed ones."""
     if not _GRAMMAR.search(refusal.everything) or refusal.status not in FIXABLE | {502}:
         return None
-    learnt = (Fact(facts.NARROW_SCHEMAS),) if asked.can_narrow else ()
+    learnt = (Fact(facts.NARROW_SCHEMAS),) if error_context.can_narrow else ()
     return _rejected(refusal, *learnt)
 
 
@@ -255,7 +260,7 @@ def grammar(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
 SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 
 
-def refused_field(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | None:
+def refused_field(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     """A 400 that refuses a field which may go: the same request without it will do.
 
     The field is named by place (`param`, `loc`) or, as a whole word, in a sentence that refuses
@@ -264,12 +269,12 @@ def refused_field(refusal: BackendRefusal, asked: ErrorContext) -> ApiError | No
     if refusal.status not in (400, 422):
         return None
     words = set(_words(refusal.everything))
-    named = asked.added & refusal.fields
+    named = error_context.added & refusal.fields
     if _REFUSING_A_FIELD.search(refusal.everything):
-        named |= asked.added & words
+        named |= error_context.added & words
     elif refuses(refusal.everything):
         # Of the client's own fields the value may be refused, and nobody can change it there.
-        named |= asked.added & words & SAMPLING
+        named |= error_context.added & words & SAMPLING
     return _rejected(refusal, *facts.refuses(*sorted(named))) if named else None
 
 

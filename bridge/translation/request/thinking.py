@@ -30,7 +30,7 @@ class ThinkingRequest:
     budget: int
 
 
-def read_wish(request: MessagesRequest) -> ThinkingRequest:
+def read_thinking(request: MessagesRequest) -> ThinkingRequest:
     """What the request says, the last word of its messages included."""
     thinking = request.body.get("thinking") or {}
     kind = thinking.get("type")
@@ -47,11 +47,11 @@ def read_wish(request: MessagesRequest) -> ThinkingRequest:
 
 
 def unsent(request: MessagesRequest) -> str:
-    """The field that goes unheard where no switch is sent; "" where nothing was asked for."""
-    wish = read_wish(request)
-    if wish.on:
+    """The field that has no effect where no switch is sent; "" where the request sets none."""
+    thinking = read_thinking(request)
+    if thinking.on:
         return "thinking"
-    return "output_config.effort" if wish.effort and wish.on is None else ""
+    return "output_config.effort" if thinking.effort and thinking.on is None else ""
 
 
 def display(request: MessagesRequest) -> str:
@@ -69,20 +69,20 @@ def switches(request: MessagesRequest, profile: Profile, facts: ModelFacts) -> d
     """The fields to send; empty when nothing was asked or nothing can be."""
     if habits.value(facts.learnt, habits.THINKING) == "off":
         return off(profile, facts) or dict(_SWITCHED_OFF)
-    wish = read_wish(request)
+    thinking = read_thinking(request)
     if is_forced(request) and profile.forced_choice == "unthinking":
-        wish = replace(wish, on=False)
-    if facts.reasoning is False or (wish.on is None and not _sets_effort(wish, profile)):
+        thinking = replace(thinking, on=False)
+    if facts.reasoning is False or (thinking.on is None and not _sets_effort(thinking, profile)):
         return {}
-    wish = replace(wish, effort=_clamped(wish.effort, profile))
-    fields = _FORMS[profile.thinking](wish, facts)
+    thinking = replace(thinking, effort=_clamped(thinking.effort, profile))
+    fields = _FORMS[profile.thinking](thinking, facts)
     if profile.effort_beside_tools and request.tools and "reasoning_effort" in fields:
         fields["reasoning_effort"] = profile.effort_beside_tools
     return fields
 
 
-def _sets_effort(wish: ThinkingRequest, profile: Profile) -> bool:
-    return bool(wish.effort) and profile.always_reasons
+def _sets_effort(thinking: ThinkingRequest, profile: Profile) -> bool:
+    return bool(thinking.effort) and profile.always_reasons
 
 
 def off(profile: Profile, facts: ModelFacts) -> dict[str, JSON]:
@@ -105,61 +105,59 @@ def _clamped(effort: str, profile: Profile) -> str:
     return folded[effort]
 
 
-def _nothing(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+def _nothing(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     return {}
 
 
-def _effort(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    if wanted_thinking.on is False:
+def _effort(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    if thinking.on is False:
         return {"reasoning_effort": "none"}
-    return {"reasoning_effort": wanted_thinking.effort or "medium"}
+    return {"reasoning_effort": thinking.effort or "medium"}
 
 
-def _effort_if_known(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    return _effort(wanted_thinking, facts) if facts.reasoning else {}
+def _effort_if_known(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    return _effort(thinking, facts) if facts.reasoning else {}
 
 
-def _vllm(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    if wanted_thinking.budget:
-        return _effort(wanted_thinking, facts) | {"thinking_token_budget": wanted_thinking.budget}
-    return _effort(wanted_thinking, facts)
+def _vllm(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    if thinking.budget:
+        return _effort(thinking, facts) | {"thinking_token_budget": thinking.budget}
+    return _effort(thinking, facts)
 
 
-def _template(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+def _template(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     # Two names for one switch: Qwen and GLM templates read the first, DeepSeek and Kimi the other.
-    on = wanted_thinking.on is not False
+    on = thinking.on is not False
     fields: dict[str, JSON] = {"chat_template_kwargs": {"enable_thinking": on, "thinking": on}}
-    if on and wanted_thinking.effort:
-        fields["reasoning_effort"] = wanted_thinking.effort
+    if on and thinking.effort:
+        fields["reasoning_effort"] = thinking.effort
     return fields
 
 
-def _openrouter(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    if wanted_thinking.on is False:
+def _openrouter(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    if thinking.on is False:
         return {"reasoning": {"enabled": False}}
-    if wanted_thinking.budget:
-        return {"reasoning": {"max_tokens": wanted_thinking.budget}}
-    return {
-        "reasoning": {"effort": wanted_thinking.effort}
-        if wanted_thinking.effort
-        else {"enabled": True}
-    }
+    if thinking.budget:
+        return {"reasoning": {"max_tokens": thinking.budget}}
+    return {"reasoning": {"effort": thinking.effort} if thinking.effort else {"enabled": True}}
 
 
-def _deepseek(wanted_thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    if wanted_thinking.on is False:
+def _deepseek(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    if thinking.on is False:
         return {"thinking": {"type": "disabled"}}
-    effort = {"reasoning_effort": wanted_thinking.effort} if wanted_thinking.effort else {}
+    effort = {"reasoning_effort": thinking.effort} if thinking.effort else {}
     return {"thinking": {"type": "enabled"}, **effort}
 
 
-def _switch(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    return {"thinking": {"type": "disabled" if wish.on is False else "enabled"}}
+def _switch(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    return {"thinking": {"type": "disabled" if thinking.on is False else "enabled"}}
 
 
-def _enable_thinking(wish: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    fields: dict[str, JSON] = {"enable_thinking": wish.on is not False}
-    return fields | ({"thinking_budget": wish.budget} if wish.budget and wish.on else {})
+def _enable_thinking(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    fields: dict[str, JSON] = {"enable_thinking": thinking.on is not False}
+    return fields | (
+        {"thinking_budget": thinking.budget} if thinking.budget and thinking.on else {}
+    )
 
 
 _SWITCHED_OFF: dict[str, JSON] = {"thinking": {"type": "disabled"}}

@@ -20,6 +20,7 @@ from bridge.translation.response.deltas import (
     ContentDelta,
     Delta,
     Reasoning,
+    ReportedUsage,
     Text,
     ToolCall,
 )
@@ -27,7 +28,7 @@ from bridge.translation.response.dialects.chat import ChunkReader, read_reply
 from bridge.translation.response.dialects.harmony import HarmonyChannels
 from bridge.translation.response.dialects.prefill_echo import PrefillEcho
 from bridge.translation.response.dialects.think_tags import StrayCloser, ThinkTags
-from bridge.translation.response.events import Event
+from bridge.translation.response.events import Event, Usage
 from bridge.translation.response.message_stream import MessageStream
 from bridge.translation.response.sse import BOM, SseReader
 from bridge.translation.response.stop_sequences import StopStage
@@ -80,8 +81,10 @@ def _thinking_stage(inline: str) -> Stage:
 class Answer:
     """One backend answer of either kind. While nothing has come out, a failure raises ApiError."""
 
-    def __init__(self, options: StreamOptions, asked: ErrorContext, content_type: str) -> None:
-        self._asked = asked
+    def __init__(
+        self, options: StreamOptions, error_context: ErrorContext, content_type: str
+    ) -> None:
+        self._error_context = error_context
         self._streamed = EVENT_STREAM in content_type.lower()
         self._sniffed = False
         self._unread = b""
@@ -94,7 +97,7 @@ class Answer:
         self._stages = self._stages_of(options)
         self._written = False
         self.calls_natively = False
-        self.machine = MessageStream(options)
+        self._message = MessageStream(options)
 
     def _stages_of(self, options: StreamOptions) -> list[Stage]:
         stages: list[Stage | None] = [
@@ -110,7 +113,31 @@ class Answer:
     def repaired(self) -> list[str]:
         """What the backend did not say correctly and the client got correctly."""
         written = ["calls written as text"] if self._written else []
-        return written + self.machine.repaired
+        return written + self._message.repaired
+
+    @property
+    def error(self) -> ApiError | None:
+        """Why it failed; None while it has not."""
+        return self._message.error
+
+    @property
+    def stop_reason(self) -> str:
+        return self._message.stop_reason
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens so far, as reported, or else as estimated."""
+        return self._message.usage()
+
+    @property
+    def reported(self) -> ReportedUsage:
+        """Tokens and cost as the backend reports them."""
+        return self._message.reported
+
+    @property
+    def tools(self) -> list[str]:
+        """Names of the tools that were called."""
+        return self._message.tools
 
     @property
     def reasoning_field(self) -> str:
@@ -125,21 +152,21 @@ class Answer:
     @property
     def begun(self) -> bool:
         """Whether anything may have been shown to the client."""
-        return self.machine.phase is not Phase.NEW
+        return self._message.phase is not Phase.NEW
 
     @property
     def complete(self) -> bool:
         """Nothing that matters can still come, so there is no need to wait for the end."""
-        return self.stopped or self.machine.said_all
+        return self.stopped or self._message.said_all
 
     @property
     def finishing(self) -> bool:
         """The backend has named its reason to stop; only usage may still come."""
-        return self.machine.is_finishing
+        return self._message.is_finishing
 
     @property
     def over(self) -> bool:
-        return self.machine.phase in (Phase.DONE, Phase.FAILED)
+        return self._message.phase in (Phase.DONE, Phase.FAILED)
 
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes of the body."""
@@ -160,8 +187,8 @@ class Answer:
         yield from self._run(self._last_deltas())
         produced: list[Event] = []
         for item in self._let_go():
-            produced += self.machine.feed(item)
-        yield produced + self.machine.finish()
+            produced += self._message.feed(item)
+        yield produced + self._message.finish()
 
     def _sniff(self, data: bytes) -> bytes:
         """The first characters tell a stream from a document; servers mislabel both.
@@ -184,8 +211,8 @@ class Answer:
         produced: list[Event] = []
         if self.begun and self._calls is not None:
             for item in self._calls.release():
-                produced += self.machine.feed(item)
-        return produced + self.machine.fail(error)
+                produced += self._message.feed(item)
+        return produced + self._message.fail(error)
 
     def _run(self, deltas: Iterable[Delta]) -> Iterator[list[Event]]:
         """Feed the machine. What came out before a failure stays in front of it."""
@@ -206,13 +233,13 @@ class Answer:
     def _fed(self, delta: Delta) -> list[Event]:
         """Feed one delta through all stages."""
         if isinstance(delta, BackendFault):
-            raise from_fault(delta.status, delta.body, self._asked)
+            raise from_fault(delta.status, delta.body, self._error_context)
         if isinstance(delta, ToolCall):
             self.calls_natively = True
         staged = self._staged(delta)
         if len(staged) == 1:
-            return self.machine.feed(staged[0])
-        return [event for item in staged for event in self.machine.feed(item)]
+            return self._message.feed(staged[0])
+        return [event for item in staged for event in self._message.feed(item)]
 
     def _staged(self, delta: ContentDelta) -> list[ContentDelta]:
         """The delta behind all stages."""

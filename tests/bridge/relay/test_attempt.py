@@ -14,7 +14,7 @@ from bridge.relay.attempt import OpenReply, open_answer
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import refuses
-from tests.bridge.making import an_order, mend_of, relay_settings
+from tests.bridge.making import an_upstream_request, rebuild_of, relay_settings
 from tests.bridge.ports import closed_port
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import failure, finish, role, text, usage
@@ -41,10 +41,10 @@ class Sender:
 
     async def open(self, backend: BackendConfig | None = None, **fields: Any) -> OpenReply:
         given = {"stream": True, **fields}
-        order = an_order(backend or self._main, **given)
-        mend = mend_of(backend or self._main, **given)
+        outgoing = an_upstream_request(backend or self._main, **given)
+        rebuild = rebuild_of(backend or self._main, **given)
         opened = await open_answer(
-            self._upstream, self.settings, order, self.record, self.accepted, mend
+            self._upstream, self.settings, outgoing, self.record, self.accepted, rebuild
         )
         self._opened.append(opened)
         return opened
@@ -139,7 +139,7 @@ async def test_refused_field_is_left_out(sender: Sender, backend: FakeBackend) -
     first, second = (call.body for call in backend.calls)
     assert first.pop("stream_options") == {"include_usage": True}
     assert second == first
-    assert [facts for facts, _ in opened.lessons] == [refuses("stream_options")]
+    assert [facts for facts, _ in opened.learned] == [refuses("stream_options")]
     assert sender.record.remedies == ["without stream_options"]
 
 
@@ -161,7 +161,7 @@ async def test_field_counts_as_refused_when_it_was_not_blamed_again(
     choice = {"type": "auto", "disable_parallel_tool_use": True}
     error = await sender.failure(tools=[tool], tool_choice=choice)
     assert (error.status, len(backend.calls)) == (400, calls)
-    assert [facts for facts, _ in error.lessons] == learnt
+    assert [facts for facts, _ in error.learned] == learnt
 
 
 async def test_answer_that_does_not_fit_is_asked_for_shorter(
@@ -227,14 +227,14 @@ async def test_no_second_try_while_others_are_left(
 ) -> None:
     """targets.py: the next target is the better second try; a remedy stays where it belongs."""
     backend.on(ALPHA).error(503).error(400, "Unknown field: stream_options").answer(*GOOD)
-    order = an_order(main, stream=True)
+    outgoing = an_upstream_request(main, stream=True)
     asked = (
         upstream,
         sender.settings,
-        order,
+        outgoing,
         sender.record,
         sender.accepted,
-        mend_of(main, stream=True),
+        rebuild_of(main, stream=True),
     )
     with pytest.raises(ApiError):
         await open_answer(*asked, others_left=True)
@@ -261,11 +261,11 @@ async def test_input_is_not_changed_by_a_second_try(
 ) -> None:
     """design, Layout: inputs are not mutated, since a retry translates again."""
     backend.on(ALPHA).error(400, "Unknown field: stream_options").answer(*GOOD)
-    order = an_order(main, stream=True)
-    before = dict(order.chat.body)
-    mend = mend_of(main, stream=True)
+    outgoing = an_upstream_request(main, stream=True)
+    before = dict(outgoing.chat.body)
+    rebuild = rebuild_of(main, stream=True)
     opened = await open_answer(
-        upstream, sender.settings, order, sender.record, sender.accepted, mend
+        upstream, sender.settings, outgoing, sender.record, sender.accepted, rebuild
     )
     await opened.aclose()
-    assert order.chat.body == before
+    assert outgoing.chat.body == before

@@ -11,7 +11,7 @@ from bridge.relay.tokenizer import count_tokens as estimated
 from bridge.routing.resolve import Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import PROFILES
-from tests.bridge.making import SECRET, an_order
+from tests.bridge.making import SECRET, an_upstream_request
 from tests.bridge.ports import closed_port
 from tests.bridge.roads import configure
 from tests.fakes.backend import FakeBackend
@@ -29,15 +29,15 @@ def target(engine: Gateway, dialect: str = "vllm", **fields: Any) -> Target:
     """The only backend, as a member of this family."""
     (known,) = engine.snapshot.routes.backends
     backend = replace(known, profile=PROFILES[dialect], **fields)
-    return an_order(backend).target
+    return an_upstream_request(backend).target
 
 
 async def count(engine: Gateway, goal: Target) -> int:
-    return await count_tokens(engine.relay, goal, an_order(goal.backend).chat, SECRET)
+    return await count_tokens(engine.relay, goal, an_upstream_request(goal.backend).chat, SECRET)
 
 
 async def guess(goal: Target) -> int:
-    return await estimated(an_order(goal.backend).chat.body)
+    return await estimated(an_upstream_request(goal.backend).chat.body)
 
 
 @pytest.mark.parametrize(

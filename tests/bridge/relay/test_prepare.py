@@ -30,7 +30,7 @@ def routed(
     return route_request(engine.relay, a_request(**fields), caller, "req_1", session)
 
 
-async def order(engine: Gateway, **fields: Any) -> UpstreamRequest:
+async def outgoing(engine: Gateway, **fields: Any) -> UpstreamRequest:
     """The order for the first target."""
     made = routed(engine, **fields)
     return await upstream_request(engine.relay, made, made.route.targets[0])
@@ -53,7 +53,7 @@ async def test_plan_holds_the_request_as_the_operator_wants_it(engine: Gateway) 
     found = await upstream_request(engine.relay, made, made.route.targets[0])
     assert found.chat.body["model"] == BETA
     assert found.chat.body["messages"][0] == {"role": "system", "content": "P"}
-    assert (found.asked.max_tokens, found.options.max_tokens, found.options.model) == (
+    assert (found.error_context.max_tokens, found.options.max_tokens, found.options.model) == (
         20,
         20,
         "fast",
@@ -83,9 +83,9 @@ async def test_session_or_else_the_key_says_where_it_sticks(pair: Gateway) -> No
 async def test_message_has_one_id_wherever_it_comes_from(pair: Gateway) -> None:
     """A reply that has begun is finished by the next target under the same id."""
     made = routed(pair)
-    orders = [await upstream_request(pair.relay, made, target) for target in made.route.targets]
-    assert len(orders) == 2
-    assert len({found.options.message_id for found in orders}) == 1
+    outgoings = [await upstream_request(pair.relay, made, target) for target in made.route.targets]
+    assert len(outgoings) == 2
+    assert len({found.options.message_id for found in outgoings}) == 1
 
 
 # --- what an operator said of a model ----------------------------------------------------------
@@ -97,7 +97,7 @@ async def test_model_may_be_of_another_family_than_its_backend(
 ) -> None:
     """backends.py, dialect of a model."""
     with_main(engine, profile=PROFILES["openai"], models=facts(ALPHA, dialect=dialect))
-    assert ("top_k" in (await order(engine, top_k=5)).chat.body) is sent
+    assert ("top_k" in (await outgoing(engine, top_k=5)).chat.body) is sent
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ async def test_written_calls_are_read_as_the_model_or_else_the_setting_says(
     """backends.py, written_calls: empty, as TEXT_TOOL_CALLS says."""
     configure(engine, text_tool_calls=setting)
     with_main(engine, models=facts(ALPHA, written_calls=said))
-    assert (set((await order(engine, tools=[TOOL])).options.written_calls) == {"f"}) is read
+    assert (set((await outgoing(engine, tools=[TOOL])).options.written_calls) == {"f"}) is read
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_h2_backend_that_reads_calls_itself_leaves_only_quotes(
     """H2: nothing is read from the text of these, unless the model's row says so."""
     models = facts(ALPHA, written_calls=said, tools=tools)
     with_main(engine, profile=PROFILES[family], models=models)
-    assert bool((await order(engine, tools=[TOOL])).options.written_calls) is read
+    assert bool((await outgoing(engine, tools=[TOOL])).options.written_calls) is read
 
 
 @pytest.mark.parametrize("said", [None, True])
@@ -141,9 +141,9 @@ async def test_h2_call_of_the_backends_own_ends_the_reading_of_text(
 ) -> None:
     """H2: learnt from the first answer that has one, for this model alone."""
     with_main(engine, models=facts(ALPHA, written_calls=said))
-    before = await order(engine, tools=[TOOL])
+    before = await outgoing(engine, tools=[TOOL])
     engine.learned.called_natively(before.target)
-    after = await order(engine, tools=[TOOL])
+    after = await outgoing(engine, tools=[TOOL])
     assert bool(before.options.written_calls)
     assert bool(after.options.written_calls) is bool(said)
 
@@ -152,14 +152,14 @@ async def test_h2_nothing_is_read_where_no_tool_may_be_called(engine: Gateway) -
     """H2: tool_choice none."""
     with_main(engine)
     for kind, read in (("none", False), ("auto", True)):
-        options = (await order(engine, tools=[TOOL], tool_choice={"type": kind})).options
+        options = (await outgoing(engine, tools=[TOOL], tool_choice={"type": kind})).options
         assert bool(options.written_calls) is read
 
 
 async def test_h1_limit_that_was_sent_is_known_to_the_reading_side(engine: Gateway) -> None:
     """H1: what was lowered on the way counts, not what the client asked for."""
     with_main(engine, models=facts(ALPHA, max_output=100))
-    options = (await order(engine, max_tokens=5000)).options
+    options = (await outgoing(engine, max_tokens=5000)).options
     assert (options.max_tokens, options.sent_max_tokens) == (5000, 100)
 
 
@@ -169,14 +169,14 @@ async def test_thinking_in_the_text_is_read_as_the_model_says(
 ) -> None:
     """backends.py, inline_thinking."""
     with_main(engine, models=facts(ALPHA, inline_thinking=said))
-    assert (await order(engine)).options.inline_thinking == told
+    assert (await outgoing(engine)).options.inline_thinking == told
 
 
 async def test_window_of_the_model_bounds_the_answer(engine: Gateway) -> None:
     """wire F58: clamped to what the model can write."""
     with_main(engine, models=facts(ALPHA, context=4096, max_output=50))
-    found = await order(engine, max_tokens=100)
-    assert (found.chat.body["max_tokens"], found.asked.context) == (50, 4096)
+    found = await outgoing(engine, max_tokens=100)
+    assert (found.chat.body["max_tokens"], found.error_context.context) == (50, 4096)
 
 
 # --- as whom -----------------------------------------------------------------------------------
@@ -189,6 +189,6 @@ async def test_each_target_gets_its_own_credential(pair: Gateway, backend: FakeB
     main, other = [
         await upstream_request(pair.relay, made, target) for target in made.route.targets
     ]
-    assert (main.key, main.asked.operator_key) == ("cpk_operators", True)
-    assert (other.key, other.asked.operator_key) == (SECRET, False)
-    assert main.asked.secrets == ("cpk_operators", main_of(pair).host)
+    assert (main.key, main.error_context.operator_key) == ("cpk_operators", True)
+    assert (other.key, other.error_context.operator_key) == (SECRET, False)
+    assert main.error_context.secrets == ("cpk_operators", main_of(pair).host)

@@ -13,7 +13,14 @@ from bridge.relay.read_ahead import ReadAhead
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.events import Event
 from bridge.translation.response.fold import fold
-from tests.bridge.making import Clock, a_backend, an_answer, an_order, relay_settings, wire
+from tests.bridge.making import (
+    Clock,
+    a_backend,
+    an_answer,
+    an_upstream_request,
+    relay_settings,
+    wire,
+)
 from tests.fakes.chunks import finish, text, usage
 from tests.grammar import parse_sse
 
@@ -58,8 +65,8 @@ def begun(clock: Clock, *items: Item, idle: float = 310.0, **options: Any) -> Op
     answer = an_answer(**options)
     events = answer.feed(wire(text("Hi")))
     read_ahead = cast(ReadAhead, Script(clock, *items))
-    order = an_order(a_backend())
-    return OpenReply(cast(Reply, None), read_ahead, answer, events, idle, order)
+    outgoing = an_upstream_request(a_backend())
+    return OpenReply(cast(Reply, None), read_ahead, answer, events, idle, outgoing)
 
 
 async def pumped(opened: OpenReply, clock: Clock) -> list[list[Event]]:
@@ -111,7 +118,7 @@ async def test_backend_that_goes_silent_ends_in_a_timeout(clock: Clock) -> None:
     """wire D7: idle longer than IDLE_TIMEOUT, `timeout_error`."""
     opened = begun(clock)
     batches = await pumped(opened, clock)
-    error = opened.answer.machine.error
+    error = opened.answer.error
     assert error is not None
     assert (error.stream_type, error.blames_backend) == ("timeout_error", True)
     assert error.message == "Backend did not answer within 310 seconds"
@@ -123,8 +130,8 @@ async def test_backend_has_a_patience_of_its_own(clock: Clock) -> None:
     """backends.py: idle_seconds in place of IDLE_TIMEOUT."""
     opened = begun(clock, idle=20.0)
     batches = await pumped(opened, clock)
-    assert opened.answer.machine.error is not None
-    assert opened.answer.machine.error.message == "Backend did not answer within 20 seconds"
+    assert opened.answer.error is not None
+    assert opened.answer.error.message == "Backend did not answer within 20 seconds"
     assert names(batches).count("ping") == 1
 
 
@@ -140,7 +147,7 @@ async def test_backend_that_forgets_to_end_is_ended(clock: Clock) -> None:
     start = clock.now
     opened = begun(clock, wire(finish("stop")))
     assert names(await pumped(opened, clock))[-1] == "message_stop"
-    assert opened.answer.machine.stop_reason == "end_turn"
+    assert opened.answer.stop_reason == "end_turn"
     assert clock.now - start == pytest.approx(5.0, abs=0.1)
 
 
@@ -169,7 +176,7 @@ async def test_late_usage_is_taken_within_the_grace(clock: Clock) -> None:
     """wire D2: keep reading for usage."""
     opened = begun(clock, wire(finish("stop")), (4.0, wire(usage(7, 3))))
     await pumped(opened, clock)
-    counted = opened.answer.machine.usage()
+    counted = opened.answer.usage
     assert (counted.input_tokens, counted.output_tokens) == (7, 3)
 
 
@@ -180,7 +187,7 @@ async def test_end_after_the_finish_reason_is_a_normal_one(clock: Clock, end: It
     """wire D7: EOF without `[DONE]` after a finish reason is a normal end."""
     opened = begun(clock, wire(finish("stop")), end)
     assert names(await pumped(opened, clock))[-1] == "message_stop"
-    assert opened.answer.machine.error is None
+    assert opened.answer.error is None
 
 
 @pytest.mark.parametrize(
@@ -191,7 +198,7 @@ async def test_end_before_a_finish_reason_is_an_error(clock: Clock, end: Item) -
     opened = begun(clock, end)
     batches = await pumped(opened, clock)
     assert names(batches) == ["error"]
-    error = opened.answer.machine.error
+    error = opened.answer.error
     assert error is not None
     assert (error.stream_type, error.message) == ("api_error", CUT_SHORT)
 
@@ -201,7 +208,7 @@ async def test_silence_after_the_finish_reason_is_a_normal_end(clock: Clock) -> 
     start = clock.now
     opened = begun(clock, wire(finish("stop")), idle=4.0)
     assert names(await pumped(opened, clock))[-1] == "message_stop"
-    assert opened.answer.machine.error is None
+    assert opened.answer.error is None
     assert clock.now - start == pytest.approx(4.0, abs=0.1)
 
 
@@ -224,7 +231,7 @@ async def test_answer_that_met_its_stop_sequence_ends_at_once(clock: Clock) -> N
     batches = await pumped(opened, clock)
     assert text_of(opened, batches).rstrip() == "Hi"
     assert clock.now == start
-    assert opened.answer.machine.stop_reason == "stop_sequence"
+    assert opened.answer.stop_reason == "stop_sequence"
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,10 @@ class Running:
     """A request under way, which ends when it is told to, or is interrupted."""
 
     def __init__(self, engine: Gateway, deaf: bool = False) -> None:
-        self._journeys: set[ActiveRequest] = engine.exchanges
+        self._exchanges: set[ActiveRequest] = engine.exchanges
         self._deaf = deaf
         self.interruptions = 0
-        self._journeys.add(self)
+        self._exchanges.add(self)
 
     def interrupt(self) -> None:
         self.interruptions += 1
@@ -45,7 +45,7 @@ class Running:
         return messages.Running("req_running", 0.0)
 
     def end(self) -> None:
-        self._journeys.discard(self)
+        self._exchanges.discard(self)
 
 
 async def test_idle_gateway_is_drained_at_once(engine: Gateway) -> None:

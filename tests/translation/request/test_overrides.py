@@ -11,7 +11,7 @@ import pytest
 from bridge.translation.profiles import PROFILES, ModelFacts
 from bridge.translation.request import thinking
 from bridge.translation.request.overrides import NONE, THINKING, Overrides, applied
-from bridge.translation.request.thinking import ThinkingRequest, read_wish
+from bridge.translation.request.thinking import ThinkingRequest, read_thinking
 from bridge.translation.request.translate import ChatRequest, TranslationOptions, to_chat
 from tests.shapes import Json
 from tests.translation.asking import ask, assistant, system, text, user
@@ -54,7 +54,7 @@ def test_given_request_stays_as_it_is(overrides: Overrides) -> None:
 
 @pytest.mark.parametrize("asked", [{}, HIGH, BUDGET, DISABLED, BY_MESSAGE])
 @pytest.mark.parametrize(
-    ("said", "wanted_thinking"),
+    ("said", "expected"),
     [
         ("off", ThinkingRequest(False, "", 0)),
         ("on", ThinkingRequest(True, "", 0)),
@@ -65,10 +65,10 @@ def test_given_request_stays_as_it_is(overrides: Overrides) -> None:
     ],
 )
 def test_thinking_is_as_the_operator_says_whatever_was_asked(
-    said: str, wanted_thinking: ThinkingRequest, asked: Json
+    said: str, expected: ThinkingRequest, asked: Json
 ) -> None:
     """routes.py: whether and how hard, whatever was asked; also in a message of the system."""
-    assert read_wish(applied(ask(**asked), Overrides(thinking=said))) == wanted_thinking
+    assert read_thinking(applied(ask(**asked), Overrides(thinking=said))) == expected
 
 
 CLAUDE_CODE = "claude-cli/2.1.328 (external, cli)"
@@ -92,15 +92,15 @@ def test_absent_thinking_means_what_the_client_means(
     """H3: Claude Code leaves it away where its user switched it off; an alias may say otherwise."""
     overrides = Overrides(thinking_when_absent=said)
     request = applied(ask(output_config={"effort": "high"}), overrides, client)
-    assert read_wish(request).on is on
-    assert read_wish(applied(ask(**BUDGET), overrides, client)).on is True
+    assert read_thinking(request).on is on
+    assert read_thinking(applied(ask(**BUDGET), overrides, client)).on is True
 
 
 @pytest.mark.parametrize("said", ["on", "max"])
 def test_alias_that_switches_thinking_on_does_so_for_a_silent_client(said: str) -> None:
     """H3: what is said of every request wins."""
     overrides = Overrides(thinking=said, thinking_when_absent="off")
-    assert read_wish(applied(ask(), overrides, CLAUDE_CODE)).on is True
+    assert read_thinking(applied(ask(), overrides, CLAUDE_CODE)).on is True
 
 
 def test_every_choice_of_the_operator_is_tested() -> None:

@@ -11,7 +11,7 @@ from bridge.translation.request.thinking import (
     FIELDS,
     ThinkingRequest,
     display,
-    read_wish,
+    read_thinking,
     switches,
 )
 from tests.shapes import Json
@@ -34,7 +34,7 @@ def effort(word: Any) -> Json:
 SET_LOW = {"role": "system", "output_config": effort("low")}
 SET_MAX = system("s", output_config=effort("max"))
 SET_HUGE = system("s", output_config=effort("huge"))
-WISHES: list[tuple[str, Json, ThinkingRequest]] = [
+THINKING_REQUESTS: list[tuple[str, Json, ThinkingRequest]] = [
     ("nothing", {}, ThinkingRequest(None, "", 0)),
     ("null", {"thinking": None, "output_config": None}, ThinkingRequest(None, "", 0)),
     ("adaptive", {"thinking": ADAPTIVE}, ThinkingRequest(True, "", 0)),
@@ -78,11 +78,13 @@ WISHES: list[tuple[str, Json, ThinkingRequest]] = [
 
 
 @pytest.mark.parametrize(
-    ("fields", "wanted_thinking"), [w[1:] for w in WISHES], ids=[w[0] for w in WISHES]
+    ("fields", "expected"),
+    [w[1:] for w in THINKING_REQUESTS],
+    ids=[w[0] for w in THINKING_REQUESTS],
 )
-def test_wish_is_read(fields: Json, wanted_thinking: ThinkingRequest) -> None:
+def test_thinking_is_read(fields: Json, expected: ThinkingRequest) -> None:
     """The specification, C7."""
-    assert read_wish(ask(**fields)) == wanted_thinking
+    assert read_thinking(ask(**fields)) == expected
 
 
 def kwargs(on: bool, **more: Any) -> Json:
