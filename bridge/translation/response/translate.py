@@ -262,7 +262,7 @@ class Answer:
     def _held_by(self, stage: Stage) -> list[ContentDelta]:
         """What a stage holds at the end. Where the answer broke off nobody knows what the model
         would have written behind a call, so that nothing written counts as one."""
-        if stage is self._calls and self._calls is not None and self.machine.broke_off():
+        if stage is self._calls and self._calls is not None and self._message.broke_off():
             return self._calls.release()
         return stage.finish()
 
