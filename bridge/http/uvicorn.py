@@ -6,8 +6,10 @@ here is what it does not bound, and the end of a connection whose body nobody wa
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+import httptools
 from django.conf import settings
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -17,6 +19,7 @@ from bridge.http.connections import Connection, Connections
 from bridge.translation.errors.api_error import ApiError
 
 HEADER_OVERHEAD = len(b": \r\n")
+_BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class UvicornTransport:
@@ -71,6 +74,8 @@ class Protocol(HttpToolsProtocol):
     _began = False
     _head_bytes = 0
     _fields_bytes = 0
+    _piece = _rest = memoryview(b"")
+    _skips_head = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -90,8 +95,10 @@ class Protocol(HttpToolsProtocol):
         if self._discards:
             self._discard(len(data))
             return
-        self._began = False
-        super().data_received(data)
+        self._began, self._rest = False, memoryview(data)
+        while self._rest and not self._discards:
+            self._piece, self._rest = self._rest, memoryview(b"")
+            super().data_received(self._piece)  # type: ignore[arg-type]
         if self._in_head and not self._discards:
             self.connection.waits_for_head()
             # of a header block that began within this piece nobody knows where
@@ -100,15 +107,21 @@ class Protocol(HttpToolsProtocol):
                 self.refuse(heads.TOO_LARGE)
 
     def on_message_begin(self) -> None:
+        if self._skips_head:
+            return
         self._in_head = self._began = True
         self._head_bytes = self._fields_bytes = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
+        if self._skips_head:
+            return
         self._measure(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._skips_head:
+            return
         self._measure(len(name) + len(value) + HEADER_OVERHEAD)
         super().on_header(name, value)
 
@@ -118,11 +131,41 @@ class Protocol(HttpToolsProtocol):
             raise heads.TOO_LARGE  # ends the parser's work; the answer follows in send_400_response
 
     def on_headers_complete(self) -> None:
+        if self._skips_head:
+            return
         self._in_head = False
         self.connection.has_head()
         super().on_headers_complete()
         if self.open.is_draining and self.cycle is not None:
             self.cycle.keep_alive = False
+
+    def _should_upgrade(self) -> bool:
+        """A handshake is a GET without a body. Behind anything else uvicorn would answer nothing,
+        for ever; such a wish is ignored, as HTTP allows."""
+        is_handshake = self.scope["method"] == "GET" and not self._framing()
+        return is_handshake and super()._should_upgrade()
+
+    def _framing(self) -> list[bytes]:
+        """The header lines that announce a body."""
+        return [b"%b: %b\r\n" % each for each in self.headers if each[0] in _BODY_HEADERS]
+
+    def on_message_complete(self) -> None:
+        """The parser calls that a whole request which wishes for another protocol, and leaves out
+        its body: of such a request it counts only where no body is announced."""
+        wishes = self._skips_head or self.parser.should_upgrade()
+        if not wishes or bool(self._framing()) is self._skips_head:
+            super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """A wish that is not granted (`h2c` of Java's client, mostly): read the body all the same,
+        by a parser to which nobody wished anything."""
+        error = sys.exception()
+        self._rest = self._piece[error.args[0] :] if error else self._rest
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._skips_head = True
+        self.parser.feed_data(b"".join((b"POST / HTTP/1.1\r\n", *self._framing(), b"\r\n")))
+        self._skips_head = False
 
     def send_400_response(self, msg: str) -> None:
         too_large = self._fields_bytes > heads.MAX_HEAD_BYTES

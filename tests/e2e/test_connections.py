@@ -232,6 +232,26 @@ def socket_upgrade() -> bytes:
     )
 
 
+@SERVERS
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+def test_wish_for_another_protocol_behind_which_a_body_comes_is_ignored(
+    served: Served, launcher: str, protocol: str
+) -> None:
+    """Java's client wishes for h2c with every request. On uvicorn such a body was lost, and one
+    that wished for a websocket held its connection for ever, without a key."""
+    body = json.dumps(ask()).encode()
+    wish = {"connection": "upgrade", "upgrade": protocol, "sec_websocket_key": "dGhl"}
+    sized = head("POST", MESSAGES, x_api_key=KEY, content_length=str(len(body)), **wish) + body
+    chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    chunked = head("POST", MESSAGES, x_api_key=KEY, transfer_encoding="chunked", **wish) + chunk
+    with Wire(served(launcher).port) as wire:
+        for request in (sized, chunked, sized):
+            wire.send(request)
+            assert wire.answer().status == 200
+        wire.send(head("POST", MESSAGES, x_api_key=KEY, content_length="0", **wish))
+        assert wire.answer().status in (400, 405)
+
+
 # --- status lines ---
 
 
