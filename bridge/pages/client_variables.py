@@ -143,6 +143,10 @@ def _extras(connection: ClientSetup) -> tuple[Variable, ...]:
 Condition = Callable[[ClientSetup], bool]
 
 
+def _always(connection: ClientSetup) -> bool:
+    return True
+
+
 def _is_named(pattern: str) -> Condition:
     return lambda connection: re.search(pattern, connection.model, re.I) is not None
 
@@ -153,9 +157,14 @@ def _has_window_below(tokens: int) -> Condition:
 
 _SWITCHES: tuple[tuple[Condition, str, str], ...] = (
     (
-        _is_named("claude|anthropic"),
+        _always,
         "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
-        "/model lists the gateway's names that contain claude or anthropic.",
+        "/model lists the models of this gateway.",
+    ),
+    (
+        _always,
+        "CLAUDE_CODE_GATEWAY_HINT_HEADERS",
+        "Each request says what it is for: your words, a sub-agent, a summary, a title.",
     ),
     (
         _has_window_below(SAFETY_CHECK),

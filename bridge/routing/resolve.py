@@ -7,8 +7,9 @@ The first rule that fits decides:
        characters, not counting what all Claude names share)
     3. a model that backends listed, spelled exactly so, else the only one that differs by case
     4. the alias ``*``, which catches what nobody knows
-    5. a backend whose list is not known takes any name
-    6. 404, with the closest names
+    5. a name of Claude, where there is a single model: that one
+    6. a backend whose list is not known takes any name
+    7. 404, with the closest names
 
 Names are also looked up without the ``[1m]`` that Claude Code appends for a large window and
 without a leading ``anthropic/``. There is no other guessing: a request for one model is never
@@ -41,6 +42,7 @@ MAX_COMPARED = 2_000
 """Known names that are compared with an unknown one."""
 CATCH_ALL = "*"
 _COMMON = re.compile("anthropic/|claude|-")
+_CLAUDE = "claude-"
 NO_BACKEND = "No backend is enabled in this gateway"
 _WINDOW_SUFFIX = re.compile(r"\[\d+[km]\]$", re.I)
 
@@ -222,7 +224,7 @@ class _Search:
                 self.steps.append(f"looked up as {spelling}")
             if route := self._by_alias(spelling) or self._by_list(spelling):
                 return route
-        if route := self._caught() or self._unlisted(name):
+        if route := self._caught() or self._only_model() or self._unlisted(name):
             return route
         self.steps.append("no alias and no listed model has this name")
         raise unknown_model(self.routes, name, self.allows)
@@ -260,6 +262,20 @@ class _Search:
                 )
                 return self._route(targets)
         return None
+
+    def _only_model(self) -> Route | None:
+        """Claude Code asks for names of Claude beside the one that it was set up with."""
+        if not self.spelling.lower().startswith(_CLAUDE):
+            return None
+        if any(backend.models is None for backend in self.routes.backends):
+            return None
+        models = {name for backend in self.routes.backends for name in backend.models or ()}
+        if len(models) != 1:
+            return None
+        self.steps.append("a name of Claude; there is only one model")
+        backends = ranked(self.routes.backends, self.sticky)
+        found = [_listed(backend, *models, False) for backend in backends]
+        return self._route([target for target in found if target])
 
     def _unlisted(self, name: str) -> Route | None:
         self.spelling = model = _WINDOW_SUFFIX.sub("", name)

@@ -87,3 +87,31 @@ def test_context_is_counted_without_the_backend(
     assert len(counted) >= 20
     assert set(counted) == {"200"}
     assert backend.calls == []
+
+
+def test_search_without_an_engine_ends_in_one_turn(
+    claude_code: ClaudeCode, backend: FakeBackend
+) -> None:
+    """Observed client: its WebSearch is a request of its own, which a 400 would repeat."""
+    backend.on(MODEL).stream(
+        *turn(fragments(0, "call_1", "WebSearch", {"query": "zebras"}))
+    ).stream(*last_words("I could not search."))
+    session = claude_code.run("Search for zebras.")
+    assert session.result["result"] == "I could not search."
+    assert session.retries == []
+    (result,) = session.blocks("user", "tool_result")
+    assert "unavailable" in json.dumps(result)
+    assert len(backend.calls) == 2
+
+
+def test_picker_lists_open_models(gateway: Gateway, tmp_path: Path, backend: FakeBackend) -> None:
+    """Observed client: keeps what it read of the list in a file of its own."""
+    claude_code = settle(gateway, tmp_path)
+    backend.on(MODEL).stream(*last_words("Hello."))
+    switches = {
+        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "",
+    }
+    claude_code.run("Hello.", **switches).check_smooth_end("Hello.")
+    kept = claude_code.home / ".claude" / "cache" / "gateway-models.json"
+    assert f"anthropic/{MODEL}" in kept.read_text("utf-8")

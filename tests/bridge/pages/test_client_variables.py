@@ -11,6 +11,7 @@ ACCESS = ["ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"]
 FAMILIES = [f"ANTHROPIC_DEFAULT_{name}_MODEL" for name in ("OPUS", "SONNET", "FABLE", "HAIKU")]
 WINDOW, OUTPUT = "CLAUDE_CODE_MAX_CONTEXT_TOKENS", "CLAUDE_CODE_MAX_OUTPUT_TOKENS"
 DISCOVERY = "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"
+HINTS = "CLAUDE_CODE_GATEWAY_HINT_HEADERS"
 TRAFFIC = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"
 
 
@@ -24,7 +25,7 @@ def values(model: str = "test/alpha", small: str = "", **facts: Any) -> dict[str
 
 def test_unknown_model_gets_access_and_names_only() -> None:
     """Ours: where nothing is known, nothing is invented."""
-    assert list(values()) == [*ACCESS, "ANTHROPIC_MODEL", *FAMILIES]
+    assert list(values()) == [*ACCESS, "ANTHROPIC_MODEL", *FAMILIES, DISCOVERY, HINTS]
 
 
 def test_key_is_sent_as_a_bearer_alone() -> None:
@@ -106,13 +107,10 @@ def test_reason_of_a_cap_is_the_true_one() -> None:
     assert "quarter" in why(context=32768)
 
 
-@pytest.mark.parametrize(
-    ("model", "is_set"),
-    [("claude-glm", True), ("Anthropic/GLM", True), ("my-Claude", True), ("test/alpha", False)],
-)
-def test_discovery_is_on_where_the_name_would_be_listed(model: str, is_set: bool) -> None:
-    """Observed client: /model shows names with claude or anthropic in them, however written."""
-    assert (values(model).get(DISCOVERY) == "1") is is_set
+@pytest.mark.parametrize("model", ["claude-glm", "test/alpha"])
+def test_picker_and_hints_are_on(model: str) -> None:
+    """Observed client: fills its picker and says what a request is for only where that is set."""
+    assert (values(model)[DISCOVERY], values(model)[HINTS]) == ("1", "1")
 
 
 @pytest.mark.parametrize(("context", "is_set"), [(None, False), (32768, True), (65536, False)])
@@ -124,7 +122,7 @@ def test_command_checks_are_off_where_they_cannot_fit(context: int | None, is_se
 def test_every_line_has_one_reason() -> None:
     """Ours: a settings block that nobody understands is not kept up."""
     variables = claude_code(a_connection("claude-x", "tiny", context=32768, max_output=4096))
-    assert len({v.name for v in variables}) == len(variables) == 13
+    assert len({v.name for v in variables}) == len(variables) == 14
     assert len({v.why for v in variables}) == len(variables)
     for variable in variables:
         assert variable.why.endswith(".") and "\n" not in variable.why

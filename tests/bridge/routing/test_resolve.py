@@ -234,3 +234,36 @@ def test_gateway_without_a_backend_says_so() -> None:
     with pytest.raises(ApiError) as caught:
         resolve(Routes(), "any")
     assert (caught.value.status, caught.value.message) == (503, NO_BACKEND)
+
+
+# --- a single model ----------------------------------------------------------------------------
+
+SOLE = a_backend(models=facts("only/model"))
+NAMES_OF_CLAUDE = ["claude-sonnet-5", "claude-haiku-5-5[1m]", "anthropic/claude-opus-4-8"]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_CLAUDE)
+def test_single_model_serves_the_names_of_claude(name: str) -> None:
+    """Observed client: asks for such names for sub-agents and titles, whatever was chosen."""
+    assert found(routes(SOLE), name) == ("main", "only/model")
+    everywhere = resolve(
+        routes(SOLE, a_backend(name="two", id=2, models=facts("only/model"))), name
+    )
+    assert {target.backend.name for target in everywhere.targets} == {"main", "two"}
+
+
+@pytest.mark.parametrize("name", ["gpt-5", "claude", "not-claude-x"])
+def test_single_model_serves_no_other_name(name: str) -> None:
+    with pytest.raises(ApiError):
+        resolve(routes(SOLE), name)
+
+
+def test_of_several_models_none_serves_the_names_of_claude() -> None:
+    """Ours: a request for one model is never answered by another that somebody may not mean."""
+    with pytest.raises(ApiError):
+        resolve(routes(SOLE, a_backend(name="two", id=2, models=facts("another"))), "claude-x")
+
+
+def test_alias_goes_before_the_single_model() -> None:
+    alias = Alias("claude-*", (WeightedTarget("main", "tuned/model"),))
+    assert found(Routes((SOLE,), (alias,)), "claude-x") == ("main", "tuned/model")
