@@ -274,7 +274,8 @@ class _Search:
             return None
         self.steps.append("a name of Claude; there is only one model")
         backends = ranked(self.routes.backends, self.sticky)
-        found = [_listed(backend, *models, False) for backend in backends]
+        (model,) = models
+        found = [_listed(backend, model, False) for backend in backends]
         return self._route([target for target in found if target])
 
     def _unlisted(self, name: str) -> Route | None:
