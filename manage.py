@@ -6,13 +6,18 @@ from __future__ import annotations
 import os
 import sys
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+
+from proxysite.importing import lasting
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
     try:
+        with lasting():
+            django.setup()
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"Configuration error. {error}")

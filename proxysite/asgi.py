@@ -16,16 +16,19 @@ from channels.sessions import SessionMiddlewareStack
 from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
-pages: Any = get_asgi_application()
+from proxysite.importing import lasting
 
-from bridge import process_settings  # noqa: E402 - Django must be set up before the apps
-from bridge.api import endpoints  # noqa: E402
-from bridge.api.entrance import bounded, entrance, unknown  # noqa: E402
-from bridge.pages.login_queue import LoginQueue  # noqa: E402
-from dashboard.live import consumers  # noqa: E402
-from dashboard.live.origins import OwnOrigin  # noqa: E402
-from proxysite import lifespan  # noqa: E402
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
+with lasting():
+    pages: Any = get_asgi_application()
+
+from bridge import process_settings
+from bridge.api import endpoints
+from bridge.api.entrance import bounded, entrance, unknown
+from bridge.pages.login_queue import LoginQueue
+from dashboard.live import consumers
+from dashboard.live.origins import OwnOrigin
+from proxysite import lifespan
 
 # Typed for views; here they route to ASGI applications.
 _path: Any = path

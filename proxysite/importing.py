@@ -1,0 +1,23 @@
+"""Imports without the garbage collector.
+
+A start makes some hundred thousand objects that live as long as the process. The collector would
+look through them again and again while they are made, at each full collection afterwards, and once
+more at the end; that is a third of the processor time of a start and a stop.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def lasting() -> Iterator[None]:
+    """What is made meanwhile, and all that was there before, is not looked at by the collector."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
