@@ -33,11 +33,13 @@ TAGGED = st.lists(
 class Stage(Protocol):
     def feed(self, delta: ContentDelta) -> list[ContentDelta]: ...
 
+    def finish(self) -> list[ContentDelta]: ...
+
 
 def through(stage: Stage, deltas: Iterable[ContentDelta]) -> list[ContentDelta]:
     """What comes out, the end of the answer included."""
     ending: tuple[ContentDelta, ...] = (Finish("stop"), Reasoning(""), Text(""))
-    return [out for delta in (*deltas, *ending) for out in stage.feed(delta)]
+    return [out for delta in (*deltas, *ending) for out in stage.feed(delta)] + stage.finish()
 
 
 def texts(text: str, cuts: list[int]) -> list[ContentDelta]:

@@ -33,6 +33,8 @@ class StopStage:
     def feed(self, delta: ContentDelta) -> list[ContentDelta]:
         if self.stopped or isinstance(delta, ReportedUsage):
             return [delta] if isinstance(delta, ReportedUsage) else []
+        if isinstance(delta, Finish):
+            return [delta]  # some servers name a reason with every chunk of text
         if not isinstance(delta, Text):
             return [*self.finish(), delta]
         visible = Text(self._matcher.feed(delta.text))

@@ -17,6 +17,7 @@ ECHOES: list[tuple[str, list[ContentDelta], str]] = [
     ("begun alike, then over", [Text("The ans")], "The ans"),
     ("begun alike, usage between", [Text("The"), ReportedUsage(1, 1), Text(" answer is 5")], " 5"),
     ("begun alike, then thinking", [Text("The"), Reasoning("r"), Text(" 5")], "The 5"),
+    ("U10 repeated, with a reason each time", [Text("The"), STOP, Text(" answer is 5")], " 5"),
     ("repeated twice", [Text("The answer is"), Text("The answer is")], "The answer is"),
     ("nothing", [], ""),
 ]
@@ -26,7 +27,7 @@ ECHOES: list[tuple[str, list[ContentDelta], str]] = [
 def test_client_gets_what_comes_behind_its_own_words(deltas: list[ContentDelta], text: str) -> None:
     """llama-server observed, C4.9."""
     echo = PrefillEcho("The answer is")
-    said = [out for delta in [*deltas, STOP] for out in echo.feed(delta)]
+    said = [out for delta in [*deltas, STOP] for out in echo.feed(delta)] + echo.finish()
     assert "".join(d.text for d in said if isinstance(d, Text)) == text
     assert [d for d in said if not isinstance(d, Text)] == [
         d for d in [*deltas, STOP] if not isinstance(d, Text)

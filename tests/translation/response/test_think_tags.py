@@ -20,8 +20,7 @@ STOP = Finish("stop")
 def run(deltas: list[ContentDelta], opened: bool) -> tuple[str, str]:
     """(thinking, text) that come out."""
     tags = ThinkTags(opened)
-    said = [out for delta in [*deltas, STOP] for out in tags.feed(delta)]
-    assert said[-1] == STOP
+    said = [out for delta in [*deltas, STOP] for out in tags.feed(delta)] + tags.finish()
     thinking = "".join(d.text for d in said if isinstance(d, Reasoning))
     return thinking, "".join(d.text for d in said if isinstance(d, Text))
 
@@ -104,3 +103,9 @@ def test_thought_goes_out_as_it_comes() -> None:
         [Text("c")],
     ]
     assert said == expected
+
+
+def test_finish_reason_inside_a_tag_ends_nothing() -> None:
+    """U10: servers that name a reason with every chunk, gcli2api#403."""
+    pieces = [Text("<thi"), STOP, Text("nk>a</th"), STOP, Text("ink>b")]
+    assert run(pieces, opened=False) == ("a", "b")

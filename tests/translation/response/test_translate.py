@@ -194,7 +194,6 @@ def test_f86_stop_sequence_ends_the_answer_here() -> None:
 
 
 HELD: list[tuple[str, bytes]] = [
-    ("a finish", chunk("stop")),
     ("a call", chunk(tool_calls=[{"index": 0, "function": {"name": "A", "arguments": "{}"}}])),
     ("reasoning", chunk(reasoning="r")),
     ("the end mark", DONE),
@@ -207,6 +206,18 @@ def test_held_text_goes_out_in_front_of_what_follows(data: bytes) -> None:
     answer = make(**STOPS)
     assert briefs(answer.feed(chunk(content="a EN"))) == [*START, "open 0 text", "add 0 a "]
     assert briefs(answer.feed(data))[0] == "add 0 EN"
+
+
+def test_finish_reason_on_every_chunk_hides_no_stop_sequence() -> None:
+    """U10, C8: only what follows it shows whether the text was over."""
+    answer = make(**STOPS)
+    said = answer.feed(chunk("stop", content="a E") + chunk("stop", content="ND c"))
+    assert briefs(said + answer.finish())[3:] == [
+        "add 0 a ",
+        "close 0",
+        "end stop_sequence END",
+        "stop",
+    ]
 
 
 def test_usage_does_not_release_held_text() -> None:

@@ -5,7 +5,7 @@ The client already has those words; it gets what comes behind them.
 
 from __future__ import annotations
 
-from bridge.translation.response.deltas import ContentDelta, ReportedUsage, Text
+from bridge.translation.response.deltas import ContentDelta, Finish, ReportedUsage, Text
 
 
 class PrefillEcho:
@@ -17,7 +17,7 @@ class PrefillEcho:
         self._awaited = bool(prefill)
 
     def feed(self, delta: ContentDelta) -> list[ContentDelta]:
-        if not self._awaited or isinstance(delta, ReportedUsage):
+        if not self._awaited or isinstance(delta, (ReportedUsage, Finish)):
             return [delta]
         if not isinstance(delta, Text):
             return [*self.finish(), delta]

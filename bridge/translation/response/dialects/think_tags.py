@@ -30,6 +30,8 @@ def _begins_alike(one: str, other: str) -> bool:
     return one[:shorter] == other[:shorter]
 
 
+_BESIDE_TEXT = (ReportedUsage, Finish)
+"""What ends no text: some servers name a finish reason with every chunk."""
 LONGEST_COPY = 64 * 1024
 """Characters of thinking that are compared with their copy between tags."""
 
@@ -62,12 +64,14 @@ class ThinkTags:
             return self._passed(self._text(delta.text))
         if isinstance(delta, Reasoning):
             return self._reasoned(delta)
-        if isinstance(delta, ReportedUsage):
+        if isinstance(delta, _BESIDE_TEXT):
             return [delta]
-        if not isinstance(delta, Finish):
-            self._guess = None if isinstance(delta, ToolCall) else self._guess
-            return [*self._passed(self.finish()), delta]
-        return [*self._passed(self.finish()), *self._guessed_wrong(), delta]
+        self._guess = None if isinstance(delta, ToolCall) else self._guess
+        return [*self._passed(self._released()), delta]
+
+    def finish(self) -> list[ContentDelta]:
+        """The answer is over."""
+        return [*self._passed(self._released()), *self._guessed_wrong()]
 
     def _passed(self, deltas: list[ContentDelta]) -> list[ContentDelta]:
         """Keep what is thinking by a guess alone, as long as it is all there is."""
@@ -86,11 +90,11 @@ class ThinkTags:
         """Reasoning in a field of its own. What follows in tags may be the same once more."""
         self._guess = None if delta.text else self._guess
         if not delta.text and self._copy is None:
-            return [*self.finish(), delta]
+            return [*self._released(), delta]
         self._field = (self._field + delta.text)[:LONGEST_COPY]
         if self._at is _Position.START or self._copy is not None:
             return [delta] if delta.text else [*self._not_a_copy(), delta]
-        released = self.finish()
+        released = self._released()
         self._at = _Position.TEXT
         return [*released, delta]
 
@@ -110,7 +114,7 @@ class ThinkTags:
         text, self._copy, self._at = self._copy, None, _Position.TEXT
         return [Text(OPENER + text)] if text is not None else []
 
-    def finish(self) -> list[ContentDelta]:
+    def _released(self) -> list[ContentDelta]:
         """What was held as the possible beginning of a tag is none."""
         if self._copy is not None:
             return self._not_a_copy()
@@ -203,7 +207,8 @@ class StrayCloser:
             self._over = self._over or (isinstance(delta, Text) and bool(delta.text.strip()))
             return [delta]
         if not isinstance(delta, Text):
-            return [delta] if isinstance(delta, (ReportedUsage, Reasoning)) else self._end(delta)
+            passes = isinstance(delta, (*_BESIDE_TEXT, Reasoning))
+            return [delta] if passes else self._end(delta)
         return self._text(delta.text)
 
     def _text(self, text: str) -> list[ContentDelta]:
