@@ -107,5 +107,5 @@ def test_thought_goes_out_as_it_comes() -> None:
 
 def test_finish_reason_inside_a_tag_ends_nothing() -> None:
     """U10: servers that name a reason with every chunk, gcli2api#403."""
-    pieces = [Text("<thi"), STOP, Text("nk>a</th"), STOP, Text("ink>b")]
+    pieces: list[ContentDelta] = [Text("<thi"), STOP, Text("nk>a</th"), STOP, Text("ink>b")]
     assert run(pieces, opened=False) == ("a", "b")
