@@ -26,6 +26,7 @@ from prometheus_client.utils import floatToGoString
 
 from bridge.backends.breaker import State
 from bridge.keys.authentication import KeyPolicy, is_loopback, presented
+from bridge.keys.limits import NANO
 from bridge.ledger.totals import Total, Totals, added_up
 from bridge.models import UsageHour
 from bridge.models.latency import BOUNDS
@@ -37,7 +38,7 @@ from bridge.translation.errors.api_error import ApiError
 OFF = "Metrics are off in this gateway (setting METRICS_ACCESS)"
 ONLY_LOCAL = "Metrics are served to loopback addresses only (setting METRICS_ACCESS)"
 UNAUTHORIZED = "Metrics need the token of this gateway: send Authorization: Bearer (METRICS_TOKEN)"
-NANO = 1e-9
+DOLLARS = 1 / NANO
 MILLI = 1e-3
 _EDGES = [*map(floatToGoString, BOUNDS), "+Inf"]
 
@@ -138,7 +139,7 @@ _COUNTERS = (
         "claude_bridge_cost_usd",
         "Cost at the prices of the moment, in US dollars",
         "cost_nano_usd",
-        NANO,
+        DOLLARS,
     ),
     _Counter(
         "claude_bridge_unpriced_requests",

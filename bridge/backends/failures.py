@@ -23,11 +23,11 @@ import httpx
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.redaction import redact
+from bridge.translation.response.message_stream import CUT_SHORT
 
 UNREACHABLE = "Could not reach the backend"
 CONNECT_TIMEOUT = "Backend connection timed out"
 UNREADABLE = "Backend returned an unreadable reply"
-CUT_SHORT = "Backend closed the stream before finishing"
 SHORTAGE = "Gateway could not open a connection to the backend"
 MAX_DETAIL = 120
 """Characters of an exception's own text that are kept."""

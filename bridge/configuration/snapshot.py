@@ -17,7 +17,7 @@ from django.db.models import Prefetch
 
 from bridge.keys import encryption
 from bridge.keys.authentication import IssuedKey
-from bridge.ledger.pricing import OperatorPrice, Prices, Rates, price_list
+from bridge.ledger.pricing import Prices, listed_rates, operator_price, price_list
 from bridge.models import (
     AliasTarget,
     ApiKey,
@@ -335,17 +335,9 @@ def _choice(target: Any) -> resolve.WeightedTarget:
 def _prices(faults: list[Fault]) -> Prices:
     priced = DiscoveredModel.objects.exclude(prices={}).select_related("backend")
     readable = (row for row in priced if isinstance(row.prices, dict))
-    listed = {(row.backend.name, row.name): Rates.read(row.prices) for row in readable}
-    known = {place: rates for place, rates in listed.items() if rates is not None}
+    known = listed_rates((row.backend.name, row.name, row.prices) for row in readable)
     rows = Price.objects.select_related("backend")
-    return price_list(_checked(rows, _operator_price, faults), known)
-
-
-def _operator_price(row: Price) -> OperatorPrice:
-    rates = Rates.of(
-        row.input_per_mtok, row.output_per_mtok, row.cache_read_per_mtok, row.cache_write_per_mtok
-    )
-    return OperatorPrice(row.model, rates, row.backend_name)
+    return price_list(_checked(rows, operator_price, faults), known)
 
 
 def _tool_name(row: ToolNameMap) -> resolve.ToolName:

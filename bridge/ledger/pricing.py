@@ -11,12 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Any, Protocol
 
 MEMBERS = ("input", "output", "cache_read", "cache_write")
-NANO = 10**9
-"""Billionths in a dollar."""
-
 _FINEST = Decimal("0.000001")
 _PER_NANO = 1000
 
@@ -114,6 +111,33 @@ class Prices:
         """What this used, in billionths of a US dollar; None when no price is known."""
         rates = self.rates(used.backend, used.model)
         return None if rates is None else cost(rates, used)
+
+
+class PriceRow(Protocol):
+    """A price as an operator's row has it, in US dollars per million tokens."""
+
+    model: Any
+    input_per_mtok: Any
+    output_per_mtok: Any
+    cache_read_per_mtok: Any
+    cache_write_per_mtok: Any
+
+    @property
+    def backend_name(self) -> str: ...
+
+
+def operator_price(row: PriceRow) -> OperatorPrice:
+    """ValueError: the row holds no price."""
+    rates = Rates.of(
+        row.input_per_mtok, row.output_per_mtok, row.cache_read_per_mtok, row.cache_write_per_mtok
+    )
+    return OperatorPrice(row.model, rates, row.backend_name)
+
+
+def listed_rates(rows: Iterable[tuple[str, str, Any]]) -> dict[tuple[str, str], Rates]:
+    """From backend, model and what the backend's list says of its price; unreadable ones less."""
+    found = {(backend, model): Rates.read(prices) for backend, model, prices in rows}
+    return {place: rates for place, rates in found.items() if rates is not None}
 
 
 def price_list(

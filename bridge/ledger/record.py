@@ -13,12 +13,13 @@ from typing import Protocol
 import msgspec
 
 from bridge.ledger.spool_file import MAX_LINE
+from bridge.models import usage as usage_rows
 from bridge.translation.json import JSON, encode
 from bridge.translation.response import events
 
 logger = logging.getLogger(__name__)
 
-ABANDONED = 499
+ABANDONED = usage_rows.ABANDONED
 WIDTHS = {
     "request_id": 64,
     "path": 200,

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Max, Q, QuerySet, Sum
 
-from bridge.ledger.pricing import NANO
+from bridge.keys.limits import NANO
 from bridge.models import UsageHour, UsageSession
 from bridge.models.usage import key_names
 

@@ -12,10 +12,9 @@ from zoneinfo import ZoneInfo
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from bridge.keys.limits import NANO
 from dashboard.display import formatting
 from dashboard.display.formatting import Figure
-
-NANO = 10**9
 
 
 @dataclass(frozen=True, slots=True)

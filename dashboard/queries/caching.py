@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.ledger.pricing import OperatorPrice, Prices, Rates, price_list
+from bridge.ledger.pricing import Prices, Rates, listed_rates, operator_price, price_list
 from bridge.models import DiscoveredModel, Price, UsageHour
 from dashboard.queries.hours import Sums, sums
 from dashboard.queries.keys import IDENTITY, Identity, KnownKeys, age
@@ -33,15 +33,8 @@ class CacheUse:
 def prices() -> Prices:
     """Today's prices. Two queries."""
     rows = DiscoveredModel.objects.exclude(prices={}).values_list("backend__name", "name", "prices")
-    listed = {(backend, name): Rates.read(listed_prices) for backend, name, listed_prices in rows}
-    known = {place: rates for place, rates in listed.items() if rates is not None}
-    return price_list(map(_price, Price.objects.select_related("backend")), known)
-
-
-def _price(row: Price) -> OperatorPrice:
-    cache_rates = row.cache_read_per_mtok, row.cache_write_per_mtok
-    rates = Rates.of(row.input_per_mtok, row.output_per_mtok, *cache_rates)
-    return OperatorPrice(row.model, rates, row.backend_name)
+    operators = map(operator_price, Price.objects.select_related("backend"))
+    return price_list(operators, listed_rates(rows))
 
 
 def used(span: Range, known: KnownKeys, prices: Prices) -> list[CacheUse]:

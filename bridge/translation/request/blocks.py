@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import JSON, decode, encode_text
@@ -226,11 +226,9 @@ def _tool_input(value: JSON) -> dict[str, JSON]:
 
 
 def _tool_result(block: Block, context: BlockContext) -> list[Part]:
-    context.in_result = True
-    path, pieces = context.path, list[Part]()
+    path, pieces, within = context.path, list[Part](), replace(context, in_result=True)
     for inner in inner_blocks(block.get("content")):
-        pieces += IN_RESULT.get(inner.get("type", ""), _unknown)(inner, context)
-    context.in_result = False
+        pieces += IN_RESULT.get(inner.get("type", ""), _unknown)(inner, within)
     text = "\n".join(piece.text for piece in pieces if isinstance(piece, TextPart))
     pictures = tuple(piece for piece in pieces if isinstance(piece, ImagePart))
     if block.get("is_error") is True:

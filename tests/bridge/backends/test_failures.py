@@ -15,6 +15,7 @@ from bridge.backends.client import BackendClient
 from bridge.backends.failures import CONNECT_TIMEOUT, SHORTAGE, UNREACHABLE, UNREADABLE
 from bridge.routing.resolve import BackendConfig
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.response.message_stream import CUT_SHORT
 from tests.bridge.making import SECRET, a_backend, send
 from tests.bridge.ports import answering_port, closed_port, deaf_port, no_descriptor_left
 from tests.fakes.backend import ALPHA, FakeBackend
@@ -186,7 +187,7 @@ async def test_body_that_breaks_off_has_its_cause(
 ) -> None:
     async with answering_port(b"HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\nabc") as port:
         error = await failure(upstream, f"http://127.0.0.1:{port}/v1")
-    assert error.message == failures.CUT_SHORT
+    assert error.message == CUT_SHORT
     assert error.cause.startswith("body is incomplete: Not enough data")
     backend.on(ALPHA).drop()
     assert (await failure(upstream, main.url)).cause == "connection was closed without a reply"

@@ -6,13 +6,13 @@ from typing import Any, cast
 import pytest
 
 from bridge.backends.client import Reply
-from bridge.backends.failures import CUT_SHORT
 from bridge.relay.attempt import OpenReply
 from bridge.relay.pump import StreamTimers, pump, to_bytes
 from bridge.relay.read_ahead import ReadAhead
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.events import Event
 from bridge.translation.response.fold import fold
+from bridge.translation.response.message_stream import CUT_SHORT
 from tests.bridge.making import (
     Clock,
     a_backend,
