@@ -221,7 +221,7 @@ def _safeguard_results(settings: RelaySettings, routed: RoutedRequest) -> JSON:
     chosen = routed.route.overrides.safeguards or settings.safeguards
     if chosen == safeguards.OFF or not safeguards.are_asked_for(routed.request.body):
         return None
-    return safeguards.unavailable(safeguards.DISABLED)
+    return safeguards.unavailable(safeguards.NO_JUDGE)
 
 
 def _terms(

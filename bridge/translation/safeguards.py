@@ -12,7 +12,8 @@ from __future__ import annotations
 from bridge.translation.json import JSON
 
 DANGEROUS_TOOL_USE = "dangerous_tool_use"
-DISABLED = "disabled"
+NO_JUDGE = "error"
+"""The reason. Of `disabled` Claude Code 2.1.332 makes the same notice as of no answer at all."""
 UNAVAILABLE, OFF = "unavailable", "off"
 CHOICES = (UNAVAILABLE, OFF)
 """How such a request is answered: that there are no verdicts, or not at all."""

@@ -121,7 +121,7 @@ def test_backend_that_refuses_a_model_of_its_own_list_is_quoted(
 
 ASKS: list[Json] = [{"type": "dangerous_tool_use", "classifier_context": {"v": 1}}]
 UNAVAILABLE: list[Json] = [
-    {"type": "dangerous_tool_use", "status": {"type": "unavailable", "reason": "disabled"}}
+    {"type": "dangerous_tool_use", "status": {"type": "unavailable", "reason": "error"}}
 ]
 
 
