@@ -14,6 +14,7 @@ import msgspec
 
 from bridge.ledger.spool_file import MAX_LINE
 from bridge.models import usage as usage_rows
+from bridge.translation.errors.redaction import redact_credentials
 from bridge.translation.json import JSON, encode
 from bridge.translation.response import events
 
@@ -36,6 +37,8 @@ WIDTHS = {
     "stop_reason": 40,
 }
 """Characters that are kept of each text; where the ledger has a column, as many as it takes."""
+CHOSEN = ("path", "client", "session", "asked_model", "error")
+"""Texts that a client chooses, or that repeat what it chose."""
 LISTS = ("route", "dropped", "refused", "remedies", "repaired", "clamped", "tools")
 MAX_WORDS = 100
 """Entries that are kept of each list, of MAX_WORD characters each."""
@@ -154,6 +157,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
         self.written = True
         self.seconds = self.elapsed()
         self._cut()
+        self._redact()
         loud = logger.isEnabledFor(logging.INFO)
         if spool is None and not loud:
             return
@@ -177,6 +181,13 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
             words = getattr(self, name)
             if words:
                 setattr(self, name, type(words)(word[:MAX_WORD] for word in words[:MAX_WORDS]))
+
+    def _redact(self) -> None:
+        """A key may stand where the name of a model belongs, or of a client."""
+        for name in CHOSEN:
+            if text := getattr(self, name):
+                setattr(self, name, redact_credentials(text)[: WIDTHS[name]])
+        self.route = type(self.route)(redact_credentials(step) for step in self.route)
 
     def _shorten(self) -> None:
         """Characters that JSON escapes take up to six bytes: what is left fits in any case."""

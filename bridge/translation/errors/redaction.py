@@ -118,6 +118,11 @@ def redact_text(text: str) -> str:
     return _replaced(text, (*_OF_CREDENTIALS, *_OF_PATHS))
 
 
+def redact_credentials(text: str) -> str:
+    """A name that somebody chose, without credentials: some put their key where a name belongs."""
+    return _replaced(text, _OF_CREDENTIALS)
+
+
 def is_secret(member: str) -> bool:
     """Whether a member of this name holds a secret, wherever it stands."""
     return len(member) <= 120 and _SECRET_MEMBER.fullmatch(member) is not None

@@ -6,7 +6,7 @@ import logging
 import msgspec
 import pytest
 
-from bridge.ledger.record import LISTS, MAX_WORDS, WIDTHS, Record
+from bridge.ledger.record import CHOSEN, LISTS, MAX_WORDS, WIDTHS, Record
 from bridge.ledger.spool_file import MAX_LINE
 from bridge.models import UsageRecord
 from bridge.translation.response import events
@@ -80,6 +80,20 @@ def test_spool_gets_the_line_of_the_log_however_quiet_the_log_is(
     read = msgspec.json.decode(line, type=Record)
     assert (read.request_id, read.key, len(read.error)) == ("req_1", "team", WIDTHS["error"])
     assert read.started_at == record.started_at
+
+
+def test_key_in_the_place_of_a_name_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """Clients are set up wrongly: the key as the model, or in the name of the program."""
+    kept, record = Kept(), a_record()
+    key = "cpk_9f8e7d6c5b4a.0123456789abcdef"
+    for name in CHOSEN:
+        setattr(record, name, f"a {key}")
+    record.route = (f"no backend lists {key}",)
+    with caplog.at_level(logging.INFO, "bridge.ledger.record"):
+        record.write(kept)
+    assert "9f8e7d6c5b4a" not in kept.lines[0].decode() + caplog.text
+    read = msgspec.json.decode(kept.lines[0], type=Record)
+    assert {getattr(read, name) for name in CHOSEN} == {"a [redacted]"}
 
 
 def test_record_is_written_once() -> None:
