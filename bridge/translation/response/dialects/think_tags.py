@@ -16,6 +16,7 @@ from enum import Enum, auto
 from bridge.translation.response.deltas import (
     ContentDelta,
     Finish,
+    Lost,
     Reasoning,
     ReportedUsage,
     Text,
@@ -30,8 +31,8 @@ def _begins_alike(one: str, other: str) -> bool:
     return one[:shorter] == other[:shorter]
 
 
-_BESIDE_TEXT = (ReportedUsage, Finish)
-"""What ends no text: some servers name a finish reason with every chunk."""
+_BESIDE_TEXT = (ReportedUsage, Finish, Lost)
+"""What ends no text: a finish reason may come with every chunk, and a lost one may be noise."""
 LONGEST_COPY = 64 * 1024
 """Characters of thinking that are compared with their copy between tags."""
 
