@@ -199,9 +199,12 @@ class StrayCloser:
     def __init__(self) -> None:
         self._reasoned = False
         self._over = False
+        self._trims = False
         self._held = ""
 
     def feed(self, delta: ContentDelta) -> list[ContentDelta]:
+        if self._trims and isinstance(delta, Text):
+            return self._trimmed(delta.text)
         if isinstance(delta, Reasoning):
             self._reasoned = self._reasoned or bool(delta.text)
         if self._over or not self._reasoned:
@@ -219,7 +222,12 @@ class StrayCloser:
             self._held = text
             return []
         self._over = True
-        rest = start[len(CLOSER) :].lstrip("\r\n") if start.startswith(CLOSER) else text
+        return self._trimmed(start[len(CLOSER) :]) if start.startswith(CLOSER) else [Text(text)]
+
+    def _trimmed(self, text: str) -> list[ContentDelta]:
+        """Text behind the tag, without the blank lines between them."""
+        rest = text.lstrip("\r\n")
+        self._trims = not rest
         return [Text(rest)] if rest else []
 
     def _end(self, delta: ContentDelta) -> list[ContentDelta]:
