@@ -25,6 +25,7 @@ _ESCAPED_NUL = b"\\u0000"
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.S)
 """A string of a document, or what is left of one at its end: each byte is looked at once."""
+_QUOTE = re.compile(r'\\.|["\\]', re.S)
 _BEHIND = (b",", b"[", b"{")
 """Each value but the first stands behind one of these."""
 
@@ -124,3 +125,23 @@ def depth_exceeds(value: JSON, limit: int) -> bool:
             if type(child) is dict or type(child) is list
         ]
     return bool(level)
+
+
+class QuotedText:
+    """Where a string of JSON ends that comes in pieces. Its quotes are the first ones."""
+
+    def __init__(self) -> None:
+        self._quotes = 0
+        self._escaped = False
+
+    def end(self, text: str, position: int) -> int:
+        """The position behind the closing quote, in the piece that brings it; else 0."""
+        if self._quotes > 1:
+            return 0
+        begin, self._escaped = position + self._escaped, False
+        for found in _QUOTE.finditer(text, begin):
+            self._escaped = found[0] == "\\"
+            self._quotes += found[0] == '"'
+            if self._quotes > 1:
+                return found.end()
+        return 0

@@ -33,8 +33,7 @@ THINKING = (*THINKING_FIELDS, "details", "parts", "field and closer", "tags", "c
 CONTENT = ("text", "parts", "strings", "object")
 IDENTITY = ("index", "one index", "no id", "no index", "numbers", "text index", "repeated")
 WHOLE_CALLS = ("one index", "no id")
-"""Nothing but whole calls can be told apart so; and of a document in quotes only the end of the
-answer shows that it is whole."""
+"""Nothing but whole calls can be told apart so."""
 DECORATED = ("{}", "functions.{}", "functions.{}:0", "{}<|channel|>commentary", " {}\n")
 ARGUMENTS = ("text", "object", "text of text", "text inside")
 USAGE = ("own chunk", "choice", "x_groq", "zeros behind", "every chunk")
@@ -173,8 +172,7 @@ def _arguments(given: Json, manners: Manners) -> str:
     if manners.arguments == "text inside":
         given = {k: json.dumps(v) if k in ("todos", "opts") else v for k, v in given.items()}
     text = json.dumps(given, ensure_ascii=False)
-    quoted = manners.arguments == "text of text" and manners.identity not in WHOLE_CALLS
-    return json.dumps(text) if quoted else text
+    return json.dumps(text) if manners.arguments == "text of text" else text
 
 
 def _fragments(number: int, name: str, given: Json, manners: Manners) -> Iterator[Json]:

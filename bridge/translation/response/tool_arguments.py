@@ -11,6 +11,7 @@ mends on the way what can be mended without looking back:
     a comma before a closer              dropped
     text or code fences before ``{``     dropped
     anything after the closing brace     dropped (a second document, a closing fence)
+    a text in quotes that spells it      the object that it spells, whole at the closing quote
 
 What decides later is held back: the opening brace until the next character shows that an object
 really begins, a comma until something follows it, a literal until it is whole. A document that
@@ -28,7 +29,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from bridge.translation.json import JSON, decode, encode_text
+from bridge.translation.json import JSON, QuotedText, decode, encode_text
 
 
 class _At(Enum):
@@ -54,14 +55,8 @@ _RUN = {'"': re.compile(r'[^"\\\x00-\x1f]*'), "'": re.compile(r"[^'\"\\\x00-\x1f
 _ATOM_RUN = re.compile(r"[A-Za-z0-9+\-.]*")
 _SPACE_RUN = re.compile(r"[ \t\r\n]+")
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
-_LITERALS = {
-    "true": "true",
-    "false": "false",
-    "null": "null",
-    "True": "true",
-    "False": "false",
-    "None": "null",
-}
+_PYTHON = {"True": "true", "False": "false", "None": "null"}
+_LITERALS = _PYTHON | {word: word for word in _PYTHON.values()}
 _HALF = "\\ufffd"
 _HEX = frozenset("0123456789abcdefABCDEF")
 _CONTROL = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
@@ -81,14 +76,11 @@ class ArgumentStream:
         self._stack: list[str] = []
         self._raw: list[str] = []
         self._out: list[str] = []
-        self._sent = False
-        self._held = ""
-        self._atom = ""
+        self._sent = self._is_key = False
+        self._held = self._atom = self._first = self._high = ""
         self._quote = '"'
-        self._is_key = False
-        self._first = ""
+        self._quoted = QuotedText()
         self._space: list[str] = []
-        self._high = ""
         self.unread = ""
 
     @property
@@ -191,13 +183,24 @@ class ArgumentStream:
 
     def _before(self, text: str, position: int) -> int:
         self._first = self._first or text[position:].strip()[:1]
+        if self._first == '"':
+            return self._in_quotes(text, position)
         brace = text.find("{", position)
-        if brace < 0 or self._first in ("[", '"'):
-            # An array or a string is a whole document of its own: it is wrapped at the end.
-            return len(text)
+        if brace < 0 or self._first == "[":
+            return len(text)  # an array is a whole document of its own: it is wrapped at the end
         self._held, self._at = "{", _At.FIRST_KEY
         self._stack.append("{")
         return brace + 1
+
+    def _in_quotes(self, text: str, position: int) -> int:
+        """What spells no object is wrapped at the end, with what stands behind its quotes."""
+        end = self._quoted.end(text, position)
+        found = object_in("".join([*self._raw[:-1], text[:end]]).strip()) if end else None
+        if found is None:
+            return len(text)
+        self._emit(encode_text(found))
+        self._at = _At.END
+        return end
 
     def _token(self, text: str, position: int, character: str) -> int:
         """A character outside strings and literals that is not white space."""
@@ -257,13 +260,13 @@ class ArgumentStream:
         character = text[end]
         if character == "\\":
             self._at = _At.ESCAPE
-        elif character == self._quote:
-            if character == '"':
+        elif character == '"':
+            if self._quote == '"':
                 self._end_string()
             else:
-                self._at = _At.QUOTE
-        elif character == '"':
-            self._emit('\\"')
+                self._emit('\\"')
+        elif character == self._quote:
+            self._at = _At.QUOTE
         else:
             self._emit(_CONTROL.get(character) or f"\\u{ord(character):04x}")
         return end + 1
@@ -335,17 +338,13 @@ class ArgumentStream:
         found = _ATOM_RUN.match(text, position)
         end = min(found.end() if found else position, position + LONGEST_ATOM)
         self._atom += text[position:end]
-        if len(self._atom) < LONGEST_ATOM:
-            if end == len(text):
-                return end
-            if self._end_atom():
-                return end
+        if len(self._atom) < LONGEST_ATOM and (end == len(text) or self._end_atom()):
+            return end
         return self._break(text, end)
 
     def _end_atom(self) -> bool:
-        literal = _LITERALS.get(self._atom)
-        if literal is None and _NUMBER.fullmatch(self._atom):
-            literal = self._atom
+        atom = self._atom
+        literal = atom if _NUMBER.fullmatch(atom) else _LITERALS.get(atom)
         if literal is None:
             self._at = _At.BROKEN
             return False
@@ -370,12 +369,15 @@ def as_object(raw: str) -> dict[str, object]:
         value = decode(raw.encode("utf-8", "replace"))
     except ValueError:
         return unparsed(raw)
-    inner = value
-    for _ in range(MOST_LAYERS):
-        inner = spelled(inner) if isinstance(inner, str) else inner
-    if isinstance(inner, dict):
-        return inner
-    return {"value": value}
+    found = object_in(value)
+    return {"value": value} if found is None else found
+
+
+def object_in(value: JSON) -> dict[str, object] | None:
+    """The object that a value is, or that a text spells."""
+    for _ in range(MOST_LAYERS + 1):
+        value = spelled(value) if isinstance(value, str) else value
+    return value if isinstance(value, dict) else None
 
 
 def spelled(text: str) -> JSON:

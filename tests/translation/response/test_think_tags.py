@@ -12,7 +12,7 @@ from bridge.translation.response.deltas import (
     Text,
     ToolCall,
 )
-from bridge.translation.response.dialects.think_tags import ThinkTags
+from bridge.translation.response.dialects.think_tags import StrayCloser, ThinkTags
 
 STOP = Finish("stop")
 
@@ -109,3 +109,15 @@ def test_finish_reason_inside_a_tag_ends_nothing() -> None:
     """U10: servers that name a reason with every chunk, gcli2api#403."""
     pieces: list[ContentDelta] = [Text("<thi"), STOP, Text("nk>a</th"), STOP, Text("ink>b")]
     assert run(pieces, opened=False) == ("a", "b")
+
+
+@pytest.mark.parametrize("cuts", [(), (8,), (9,), (3, 8, 9), (8, 9, 10)])
+def test_stray_closing_tag_goes_with_the_blank_lines_behind_it(cuts: tuple[int, ...]) -> None:
+    """U15: they are no part of the answer, however its chunks are cut."""
+    text = "</think>\n\nb\n\nc"
+    places = [0, *cuts, len(text)]
+    stage = StrayCloser()
+    fed: list[ContentDelta] = [Reasoning("r")]
+    fed += [Text(text[a:b]) for a, b in zip(places, places[1:], strict=False)]
+    said = [out for delta in [*fed, STOP] for out in stage.feed(delta)]
+    assert "".join(d.text for d in said if isinstance(d, Text)) == "b\n\nc"

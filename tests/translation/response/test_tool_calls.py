@@ -78,6 +78,16 @@ FRAGMENTS: list[tuple[str, list[ToolCall], list[Shown]]] = [
         [("", "A", "{}"), ("", "B", "{}")],
     ),
     (
+        "no index, no id, a name behind arguments in quotes",
+        [ToolCall(None, "", "A", r'"{\"a\":\"\\\"\"}"'), ToolCall(None, "", "A", '"{}"')],
+        [("", "A", '{"a":"\\""}'), ("", "A", "{}")],
+    ),
+    (
+        "one index, no id, a name behind arguments in quotes",
+        [ToolCall(0, "", "A", '"{}'), ToolCall(0, "", "", '"'), ToolCall(0, "", "B", '"{}"')],
+        [("", "A", "{}"), ("", "B", "{}")],
+    ),
+    (
         "no index, no id, a name behind an open call",
         [ToolCall(None, "", "A", '{"a":'), ToolCall(None, "", "A", "1}")],
         [("", "A", '{"a":1}')],
