@@ -103,9 +103,23 @@ def _is_overflow(found: list[Token]) -> bool:
         return False
     if any(_is_of_prompt(found, i) for i in comparisons) or _bounds_prompt(found):
         return True
-    if not comparisons or not every & Meaning.TOKENS or every & (Meaning.OUTPUT | Meaning.OTHER):
+    if not every & Meaning.TOKENS or every & (Meaning.OUTPUT | Meaning.OTHER):
         return False
+    if not comparisons:
+        return _counts_beyond_bound(found)
     return bool(every & Meaning.LIMIT) or len(numbers) > 1
+
+
+def _counts_beyond_bound(found: list[Token]) -> bool:
+    """Two numbers of tokens and no comparison: the bound is the smaller one."""
+    counts = [
+        i
+        for i, token in enumerate(found)
+        if token.kind is Kind.NUMBER and _united(list(ahead(found, i, 2))) & Meaning.TOKENS
+    ]
+    bounds = [found[i].number for i in counts if is_limit(found, i)]
+    sent = [found[i].number for i in counts if not is_limit(found, i)]
+    return bool(bounds and sent) and min(sent) > max(bounds)
 
 
 def _united(found: list[Token]) -> Meaning:

@@ -106,6 +106,11 @@ WORDINGS: list[tuple[str, str, tuple[int, int, int]]] = [
     ("Kimi", "Your request exceeded model token limit: 4096", (0, 0, 4096)),
     ("others 1", "Input token length too long", (0, 0, 0)),
     ("others 2", "input tokens exceed the configured limit", (0, 0, 0)),
+    (
+        "two counts and a bound",
+        "The request is 5000 tokens long, but this deployment takes no more than 4096 tokens.",
+        (5000, 0, 4096),
+    ),
     ("others 3", "This exceeds the maximum prompt length", (0, 0, 0)),
     ("others 4", "Prompt exceeds max length", (0, 0, 0)),
     ("others 5", "context window exceeds limit", (0, 0, 0)),
