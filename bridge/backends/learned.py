@@ -75,6 +75,8 @@ class LearnedFacts:
     def learn(self, target: Target, facts: Iterable[Fact], sentence: str) -> None:
         """A request went through with these facts respected, and not before."""
         for fact in facts:
+            if fact.what == habits.FAMILY and not target.learns_family:
+                continue
             whole = fact in OF_THE_SERVER or fact.what == habits.FAMILY
             model = "" if whole else target.model
             key = (target.backend.name, model)

@@ -249,6 +249,7 @@ def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> res
         idle=float(row.idle_seconds) if row.idle_seconds else None,
         breaker=row.breaker_mode,
         prefers_own_cost=row.prefers_own_cost,
+        sets_family=row.dialect in PROFILES,
     )
 
 

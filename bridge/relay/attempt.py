@@ -30,6 +30,7 @@ from bridge.process_settings import RelaySettings
 from bridge.relay.read_ahead import ReadAhead
 from bridge.routing.resolve import LearntRow, Target
 from bridge.translation import facts as habits
+from bridge.translation.errors import family_signs
 from bridge.translation.errors.api_error import ApiError, Remedy
 from bridge.translation.errors.from_backend import ErrorContext, from_reply
 from bridge.translation.facts import Fact
@@ -72,6 +73,7 @@ class UpstreamRequest:
 
 
 PAUSE_RANGE = (0.3, 0.8)
+SEEN_IN_HEADERS = "The headers of its replies name this family."
 MAX_REMEDIES = 3
 """How many refusals of one request are mended, each by another change."""
 
@@ -111,6 +113,8 @@ class SecondChances:
     tried: list[Fact] = field(default_factory=list)
     learned: LearnedFromErrors = field(default_factory=list)
     remedied: ApiError | None = None
+    seen: LearnedFromErrors = field(default_factory=list)
+    """What replies gave away of the server, whether or not they helped this request."""
 
     def first_refusal(self, error: ApiError) -> ApiError:
         """The refusal that could not be mended, where this one only says the same once more:
@@ -164,7 +168,9 @@ async def open_answer(
         except ApiError as error:
             outgoing = await _second_try(error, outgoing, record, chances)
         else:
-            opened.outgoing, opened.learned = outgoing, chances.learned
+            family = family_signs.by_headers(opened.reply.headers)
+            seen = chances.seen + _family(family, SEEN_IN_HEADERS)
+            opened.outgoing, opened.learned = outgoing, chances.learned + seen
             return opened
 
 
@@ -173,10 +179,11 @@ async def _second_try(
 ) -> UpstreamRequest:
     """What to send after this error. Raises it when there is nothing to try."""
     record.was_sent = False
+    chances.seen += _family(error.family, error.message)
     remedy = chances.remedy_for(error, outgoing)
     if remedy is None and not chances.may_wait(error):
         error = chances.first_refusal(error)
-        error.learned = _past_the_first(chances.learned, error)
+        error.learned = _past_the_first(chances.learned, error) + chances.seen
         raise error
     record.remedies.append(_remedy_text(error))
     logger.info("%s: second try after: %s", outgoing.options.request_id, error.for_operators)
@@ -188,6 +195,11 @@ async def _second_try(
     chances.tried += remedy.facts
     chances.learned.append((remedy.facts, error.message))
     return await chances.rebuild(Remedy(tuple(chances.tried), remedy.max_tokens))
+
+
+def _family(name: str, sentence: str) -> LearnedFromErrors:
+    """The fact that the backend belongs to this family; nothing where none is known."""
+    return [((Fact(habits.FAMILY, name),), sentence)] if name else []
 
 
 def _past_the_first(learned: LearnedFromErrors, error: ApiError) -> LearnedFromErrors:

@@ -26,7 +26,7 @@ from bridge.relay.parts import RelayParts
 from bridge.relay.prepare import RoutedRequest
 from bridge.relay.sampling import BodySample, is_chosen
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.facts import REASONING_FIELD, Fact, value
+from bridge.translation.facts import FAMILY, REASONING_FIELD, Fact, value
 from bridge.translation.profiles import with_facts
 from bridge.translation.response import events
 from bridge.translation.response.translate import Answer
@@ -223,6 +223,7 @@ class Exchange:
         self.record.repaired, self.record.tools = answer.repaired, answer.tools
         if answer.error is not None:
             self.failed(answer.error)
+            self._learn_family(answer.error)
             return
         if answer.calls_natively and self.outgoing is not None:
             self.parts.learned.called_natively(self.outgoing.target)
@@ -239,6 +240,12 @@ class Exchange:
             learned.tried(outgoing.trial, still_true=False)
         if outgoing is not None and reported.prompt and not outgoing.chat.media:
             learned.counted(outgoing.target, outgoing.chat.text_bytes, reported.prompt)
+
+    def _learn_family(self, error: ApiError) -> None:
+        """An error in a begun answer may give away whose server it is."""
+        if error.family and self.outgoing is not None:
+            fact = Fact(FAMILY, error.family)
+            self.parts.learned.learn(self.outgoing.target, (fact,), error.message)
 
     def _count(self, answer: Answer) -> None:
         """What was used so far, as reported, or else as estimated."""

@@ -128,11 +128,11 @@ def _translate(
 
 
 def family_of(facts: ModelFacts, target: Target) -> Profile:
-    """The family as the operator set it for the model, else its backend's, else what errors gave
+    """The family as the operator set it for the model, else its backend's, else what replies gave
     away of a server of which nothing is known."""
-    family = PROFILES.get(facts.dialect, target.backend.profile)
-    learnt = habits.value(facts.learnt, habits.FAMILY)
-    return PROFILES.get(learnt or "", family) if family.name == "generic" else family
+    learnt = habits.value(facts.learnt, habits.FAMILY) if target.learns_family else None
+    name = facts.dialect or learnt or ""
+    return PROFILES.get(name, target.backend.profile)
 
 
 async def upstream_request(
@@ -200,7 +200,7 @@ def _written_calls(
     None where a quoted call could be taken for one: where no tool may be called, and where the
     backend reads calls itself. What the operator says of the model comes first.
     """
-    profile = PROFILES.get(facts.dialect, target.backend.profile)
+    profile = family_of(facts, target)
     allowed = facts.written_calls
     if allowed is None:
         native = facts.calls_natively or parses_calls(profile, facts)

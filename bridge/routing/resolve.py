@@ -66,6 +66,7 @@ class BackendConfig:
     breaker  "automatic", or "open" or "closed" when its operator forced it
     broken   why it cannot be called as it is configured; "" when it can
     prefers_own_cost   what it reports as a request's cost goes before any price
+    sets_family  the operator named its family, so that nothing learnt changes it
     learnt   what its answers taught, by model; "" for the whole server
     """
 
@@ -84,6 +85,7 @@ class BackendConfig:
     breaker: str = "automatic"
     broken: str = ""
     prefers_own_cost: bool = False
+    sets_family: bool = False
     learnt: Mapping[str, tuple[LearntRow, ...]] = field(default_factory=dict)
 
     @property
@@ -153,6 +155,11 @@ class Target:
     backend: BackendConfig
     model: str
     facts: ModelFacts
+
+    @property
+    def learns_family(self) -> bool:
+        """Whether the backend's family is neither set for it nor known by its address or list."""
+        return not self.backend.sets_family and self.backend.profile.name == "generic"
 
 
 @dataclass(frozen=True, slots=True)

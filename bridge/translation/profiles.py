@@ -261,7 +261,9 @@ _UNKNOWN_SERVER_QUIRKS: tuple[tuple[re.Pattern[str], dict[str, Any]], ...] = (
     (re.compile(r"kimi-?k[2-9]|kimi-(for-coding|thinking)", re.I), _DEMANDS),
     (re.compile(r"deepseek[-_]?(v3\.[2-9]|v[4-9]|reasoner)", re.I), _DEMANDS),
 )
-"""What a model's vendor demands: for servers of which nothing is known, which pass it on."""
+"""What a model's vendor demands: for servers that may pass it on."""
+_PASSES_ON = frozenset({"generic", "litellm"})
+"""Proxies, and servers of which nothing is known."""
 
 _REASONS_AT_OPENAI = re.compile(r"(openai/)?(o\d|gpt-[5-9])", re.I)
 
@@ -282,7 +284,7 @@ def for_model(profile: Profile, model: str) -> Profile:
     for pattern, changes in _MODEL_QUIRKS:
         if pattern.search(model):
             profile = replace(profile, **changes)
-    if profile.name == "generic":
+    if profile.name in _PASSES_ON:
         for pattern, changes in _UNKNOWN_SERVER_QUIRKS:
             if pattern.search(model):
                 profile = replace(profile, **changes)

@@ -78,6 +78,7 @@ class ApiError(Exception):
     rest_seconds      how long the backend asks to be left alone with this model
     cause             what operators read beside the message; no client ever does
     backend_text      the backend's own sentence, where the message is ours
+    family            the family of backends that the reply gives away, see `family_signs.py`
     unreachable       no connection to the backend came about
     learned           what earlier tries of the same request taught, each with its sentence
     """
@@ -98,6 +99,7 @@ class ApiError(Exception):
     cause: str = ""
     unreachable: bool = False
     backend_text: str = ""
+    family: str = ""
 
     def __post_init__(self) -> None:
         Exception.__init__(self, self.message)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.translation.errors import context_overflow, refusals
+from bridge.translation.errors import context_overflow, family_signs, refusals
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.context import BackendRefusal, ErrorContext
 from bridge.translation.errors.error_body import (
@@ -103,17 +103,20 @@ def from_reply(
     except ValueError:
         body = raw.decode("utf-8", "replace")
     refusal = _taken_apart(status, headers, body, error_context)
-    return _by_meaning(refusal, error_context) or _by_status(refusal, error_context)
+    error = _by_meaning(refusal, error_context) or _by_status(refusal, error_context)
+    error.family = family_signs.by_headers(headers) or family_signs.by_sentence(refusal.text)
+    return error
 
 
 def from_fault(status: int, body: JSON, error_context: ErrorContext) -> ApiError:
     """An error object inside a 200 answer; `status` is 0 when it carries no usable code."""
     refusal = _taken_apart(status or 502, {}, body, error_context)
-    if error := _by_meaning(refusal, error_context):
-        return error
-    error = _by_status(refusal, error_context)
-    error.stream_type = _STREAM_TYPES.get(status, "api_error")
-    error.retryable = error.retryable and bool(status)
+    error = _by_meaning(refusal, error_context)
+    if error is None:
+        error = _by_status(refusal, error_context)
+        error.stream_type = _STREAM_TYPES.get(status, "api_error")
+        error.retryable = error.retryable and bool(status)
+    error.family = family_signs.by_sentence(refusal.text)
     return error
 
 

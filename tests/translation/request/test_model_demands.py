@@ -22,3 +22,11 @@ def test_only_the_reference_api_renamed_the_token_limit(
 ) -> None:
     """C1: never both; two open servers ignore the newer name and run for minutes (G20)."""
     assert for_model(PROFILES[family], model).max_tokens_field == field
+
+
+@pytest.mark.parametrize(
+    ("family", "demands"), [("generic", True), ("litellm", True), ("mistral", False)]
+)
+def test_demand_of_a_vendor_reaches_through_proxies(family: str, demands: bool) -> None:
+    """A6: LiteLLM passes Kimi's refusals on, as a server of which nothing is known may."""
+    assert for_model(PROFILES[family], "kimi-k2-thinking").demands_reasoning is demands
