@@ -113,7 +113,7 @@ def test_finish_reason_inside_a_tag_ends_nothing() -> None:
 
 @pytest.mark.parametrize("cuts", [(), (8,), (9,), (3, 8, 9), (8, 9, 10)])
 def test_stray_closing_tag_goes_with_the_blank_lines_behind_it(cuts: tuple[int, ...]) -> None:
-    """U15: they are no part of the answer, however its chunks are cut."""
+    """Ours: they are no part of the answer, however its chunks are cut."""
     text = "</think>\n\nb\n\nc"
     places = [0, *cuts, len(text)]
     stage = StrayCloser()
