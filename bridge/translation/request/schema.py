@@ -267,6 +267,8 @@ def _check_block(block: JSON, path: str) -> None:
         raise fault(f"{path}.type", "Input should be a valid string")
     for name, types in _BLOCK_FIELDS.get(kind, {}).items():
         _require(block, name, types, path)
+    if kind == "tool_use" and not block["name"]:
+        raise fault(f"{path}.name", "String should have at least 1 character")
     if kind == "tool_result" and block.get("content") is not None:
         inner = block["content"]
         _content([inner] if isinstance(inner, dict) else inner, f"{path}.content")
