@@ -11,6 +11,7 @@ from bridge.translation.response.deltas import (
     ContentDelta,
     Done,
     Finish,
+    Lost,
     Reasoning,
     Refusal,
     ReportedUsage,
@@ -26,6 +27,7 @@ START = ("start", "ping")
 END = ("end end_turn", "stop")
 STOP = Finish("stop")
 ONE = ToolCall(0, "c1", "A", '{"a":1}')
+QUOTED = ToolCall(0, "c1", "A", r'"{\"a\":1}"')
 
 
 # --- why it ended -----------------------------------------------------------------------------
@@ -40,6 +42,8 @@ REASONS: list[tuple[str, list[ContentDelta], str, str | None]] = [
     ("F80 tool_calls without a call", [Text("a"), Finish("tool_calls")], "end_turn", None),
     ("F80 stop with a call", [ONE, STOP], "tool_use", None),
     ("tool_calls with a call", [ONE, Finish("tool_calls")], "tool_use", None),
+    ("a chunk that is lost behind a call", [ONE, Lost(), STOP], "tool_use", None),
+    ("a chunk that is lost behind a quoted one", [QUOTED, Lost(), STOP], "tool_use", None),
     ("length", [Text("a"), CUT], "max_tokens", None),
     ("max_tokens", [Text("a"), Finish("max_tokens")], "max_tokens", None),
     ("model_length", [Text("a"), Finish("model_length")], "max_tokens", None),
