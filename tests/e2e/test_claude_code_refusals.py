@@ -64,7 +64,7 @@ def bash_call() -> list[Json]:
 def test_overflow_in_any_words_is_compacted(
     claude_code: ClaudeCode, backend: FakeBackend, sentence: str
 ) -> None:
-    """reports A3: the client compacts at one wording only; the session goes on."""
+    """U3: the client compacts at one wording only; the session goes on."""
     backend.on(MODEL).stream(*bash_call()).json(refusal(sentence), 400).stream(
         *last_words("<summary>One file was asked for and written.</summary>")
     ).stream(*last_words("All done."))
@@ -78,7 +78,7 @@ def test_overflow_in_any_words_is_compacted(
 def test_refused_length_of_the_answer_is_mended(
     claude_code: ClaudeCode, backend: FakeBackend, sentence: str
 ) -> None:
-    """reports A1: the turn goes on, and later turns ask for what is taken."""
+    """U1: the turn goes on, and later turns ask for what is taken."""
     backend.on(MODEL).json(refusal(sentence), 400).stream(*bash_call()).stream(
         *last_words("All done.")
     )
@@ -92,7 +92,7 @@ def test_refused_length_of_the_answer_is_mended(
 def test_refused_history_without_reasoning_is_mended(
     claude_code: ClaudeCode, backend: FakeBackend, sentence: str
 ) -> None:
-    """reports A6: the second turn of every session on such a backend."""
+    """U6: the second turn of every session on such a backend."""
     backend.on(MODEL).stream(*bash_call()).json(refusal(sentence), 400).stream(
         *last_words("All done.")
     )
@@ -106,7 +106,7 @@ def test_refused_history_without_reasoning_is_mended(
 def test_refused_image_is_left_out(
     claude_code: ClaudeCode, backend: FakeBackend, sentence: str
 ) -> None:
-    """reports A2: the model is told that an image was there, and the session goes on."""
+    """U2: the model is told that an image was there, and the session goes on."""
     picture = claude_code.folder / "red.png"
     picture.write_bytes(red_square())
     read = fragments(0, "call_read", "Read", {"file_path": str(picture)})
