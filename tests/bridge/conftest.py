@@ -30,6 +30,13 @@ from tests.fakes.backend import ALPHA, FakeBackend
 CONNECT_SECONDS = 5.0
 
 
+@pytest.fixture(scope="session")
+def session_backend() -> Iterator[FakeBackend]:
+    """A backend of their own: running gateways of other tests read the list of theirs at times."""
+    with FakeBackend() as backend:
+        yield backend
+
+
 @pytest.fixture
 async def upstream() -> AsyncIterator[BackendClient]:
     """The client, on the loop of the test."""
