@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,9 +84,11 @@ class Server:
 
     def _signal(self, number: int) -> None:
         parent = int((self._home / "postmaster.pid").read_text().split()[0])
+        os.kill(parent, number)  # First: a parent that stands still starts no further process.
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-        for pid in (parent, *map(int, children.split())):
-            os.kill(pid, number)
+        for pid in map(int, children.split()):
+            with suppress(ProcessLookupError):  # It may have ended since it was listed.
+                os.kill(pid, number)
 
     def _run(self, program: str, *arguments: str) -> None:
         bin_folder = programs()
