@@ -17,7 +17,7 @@ from bridge.routing.resolve import BackendConfig, LearntRow, Target
 from bridge.translation import facts as habits
 from bridge.translation.facts import Fact
 from bridge.translation.profiles import ModelFacts
-from bridge.translation.request.tokens import BYTES_PER_TOKEN
+from bridge.translation.tokens import BYTES_PER_TOKEN
 
 OF_THE_SERVER = frozenset({Fact(habits.REFUSES, "stream_options")})
 """Facts of a whole server, whatever the model; and every `FAMILY` is."""

@@ -32,11 +32,11 @@ from bridge.translation import web_search
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import encode
 from bridge.translation.request.schema import MessagesRequest
-from bridge.translation.request.tokens import estimate
 from bridge.translation.response import events
 from bridge.translation.response.events import Event
 from bridge.translation.response.fold import Fold, fold
 from bridge.translation.response.message_stream import MessageStream
+from bridge.translation.tokens import estimate
 
 logger = logging.getLogger(__name__)
 

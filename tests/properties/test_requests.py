@@ -14,8 +14,8 @@ from bridge.translation.json import decode, encode
 from bridge.translation.profiles import PROFILES, ModelFacts, Profile, for_model
 from bridge.translation.request.schema import MessagesRequest, RequestLimits, has_pdf, read_request
 from bridge.translation.request.thinking import display
-from bridge.translation.request.tokens import count
 from bridge.translation.request.translate import ChatRequest, TranslationOptions, to_chat
+from bridge.translation.tokens import count
 from tests.fakes.strict import check_chat_request
 from tests.properties.chat_rules import check_chat
 from tests.properties.conversations import WORD, requests

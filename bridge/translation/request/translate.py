@@ -22,8 +22,8 @@ from bridge.translation.request.optional import Translated, made_a_difference
 from bridge.translation.request.overrides import merged
 from bridge.translation.request.parts import ChatTurn, Part, SummaryPart, TextPart, join_texts
 from bridge.translation.request.schema import InputMessage, MessagesRequest
-from bridge.translation.request.tokens import BYTES_PER_TOKEN, estimate, measure
 from bridge.translation.request.tools import ToolNames, narrowed, to_toolbox
+from bridge.translation.tokens import BYTES_PER_TOKEN, estimate, measure
 
 SMALLEST_CLAMP = 256
 CONTEXT_MARGIN = 32

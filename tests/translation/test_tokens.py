@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.translation.json import encode
-from bridge.translation.request.tokens import count, estimate, measure
+from bridge.translation.tokens import count, estimate, measure
 from tests.shapes import Json
 from tests.translation.asking import (
     PNG,
