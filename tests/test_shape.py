@@ -31,7 +31,7 @@ LAYERS: dict[str, str] = {
     "keys": f"cluster {T} routing",
     # rows, and what this process knows of them
     "models": f"cluster {T} routing keys",
-    "ledger": f"cluster {T} keys models",
+    "ledger": f"cluster {T} routing keys models",
     "configuration": f"{T} routing keys models ledger",
     "live": "cluster models ledger",
     "accounts": f"{T} routing keys models configuration",

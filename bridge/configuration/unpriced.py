@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from fnmatch import fnmatchcase
 
 from django.utils import timezone
 
 from bridge.configuration import snapshot
 from bridge.configuration.snapshot import Snapshot
 from bridge.models import ApiKey, ConfigVersion, UsageHour
+from bridge.routing import globs
 
 RECENTLY = timedelta(days=7)
 SHOWN = 3
@@ -81,7 +81,7 @@ def _used(rows: list[ApiKey], built: Snapshot) -> dict[int, set[str]]:
 
 
 def _may_use(row: ApiKey, name: str) -> bool:
-    return not row.patterns or any(fnmatchcase(name.lower(), p.lower()) for p in row.patterns)
+    return not row.patterns or globs.matches_any(row.patterns, name)
 
 
 def _is_priced(built: Snapshot, place: Place) -> bool:

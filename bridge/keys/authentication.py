@@ -14,11 +14,11 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from bridge.keys.client_address import Address, Network, is_within
 from bridge.keys.limits import Limits
+from bridge.routing import globs
 from bridge.routing.resolve import BackendConfig, spellings
 from bridge.translation.errors.api_error import ApiError
 
@@ -191,8 +191,7 @@ def check_address(caller: Caller, address: Address | None) -> None:
 def may_use(caller: Caller, model: str) -> bool:
     """Whether this caller may ask for a model by this name."""
     allowed = caller.issued.allowed if caller.issued else ()
-    name = model.lower()
-    return not allowed or any(fnmatchcase(name, pattern.lower()) for pattern in allowed)
+    return not allowed or globs.matches_any(allowed, model)
 
 
 def check_model(caller: Caller, model: str, found: str = "") -> None:

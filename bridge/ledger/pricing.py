@@ -6,12 +6,12 @@ the cost of a request is one exact sum, rounded once, to billionths of a dollar.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
-from fnmatch import fnmatchcase
 from typing import Any, Protocol
+
+from bridge.routing.globs import fixed, is_glob, matches
 
 MEMBERS = ("input", "output", "cache_read", "cache_write")
 _FINEST = Decimal("0.000001")
@@ -84,7 +84,7 @@ class PricesOf:
     def rates(self, name: str) -> Rates | None:
         if found := self.exact.get(name):
             return found
-        return next((rates for glob, rates in self.globs if fnmatchcase(name, glob)), None)
+        return next((rates for glob, rates in self.globs if matches(glob, name)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +151,8 @@ def price_list(
 
 
 def _prices_of(rows: list[tuple[str, Rates]]) -> PricesOf:
-    globs = sorted((row for row in rows if _is_glob(row[0])), key=_specificity, reverse=True)
-    return PricesOf(dict(row for row in rows if not _is_glob(row[0])), tuple(globs))
+    globs = sorted((row for row in rows if is_glob(row[0])), key=_specificity, reverse=True)
+    return PricesOf(dict(row for row in rows if not is_glob(row[0])), tuple(globs))
 
 
 def cost(rates: Rates, used: Priced) -> int:
@@ -173,13 +173,9 @@ def usd(nano: int) -> Decimal:
     return Decimal(nano).scaleb(-9)
 
 
-def _is_glob(pattern: str) -> bool:
-    return any(mark in pattern for mark in "*?[")
-
-
 def _specificity(row: tuple[str, Rates]) -> tuple[int, str]:
     """How many characters are fixed; among equals the order is at least always the same."""
-    return len(re.sub(r"\[[^\]]*\]|[*?]", "", row[0])), row[0]
+    return len(fixed(row[0])), row[0]
 
 
 def _price(value: object) -> Decimal | None:

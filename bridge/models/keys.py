@@ -20,6 +20,7 @@ from bridge.keys.client_address import Network, networks_of
 from bridge.keys.limits import Limits
 from bridge.models.base import ConfigRow, Document
 from bridge.models.ended_keys import EndedKey, EndReason
+from bridge.routing import globs
 
 REVOKED = "This key is revoked for good. Rotate makes a new one."
 
@@ -57,20 +58,8 @@ class UnpricedPolicy(models.TextChoices):
 def usable_globs(value: str) -> None:
     """Each line a name or a glob. A bracket that is never closed would be taken literally."""
     for line in value.splitlines():
-        if line.strip() and _open_bracket(line):
+        if line.strip() and globs.has_open_bracket(line):
             raise ValidationError(f"{line.strip()} is no glob: a [ is never closed.")
-
-
-def _open_bracket(glob: str) -> bool:
-    start = glob.find("[")
-    while start >= 0:
-        # As fnmatch reads it: a ] right behind the [, or behind [!, is one of the characters.
-        inner = start + 2 if glob[start + 1 : start + 2] == "!" else start + 1
-        end = glob.find("]", inner + 1)
-        if end < 0:
-            return True
-        start = glob.find("[", end)
-    return False
 
 
 def _tokens(period: str) -> models.PositiveBigIntegerField[Any, Any]:

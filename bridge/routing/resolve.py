@@ -25,10 +25,10 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from itertools import islice
 from urllib.parse import urlsplit
 
+from bridge.routing import globs
 from bridge.routing.rendezvous import ranked
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import Fact
@@ -127,7 +127,7 @@ class Alias:
 
     @property
     def is_glob(self) -> bool:
-        return any(mark in self.pattern for mark in "*?[")
+        return globs.is_glob(self.pattern)
 
     @property
     def precision(self) -> tuple[int, int]:
@@ -135,7 +135,7 @@ class Alias:
 
         So `*haiku*` is more specific than `claude-*`.
         """
-        fixed = re.sub(r"\[[^\]]*\]|[*?]", "", self.pattern.lower())
+        fixed = globs.fixed(self.pattern)
         return len(_COMMON.sub("", fixed)), len(fixed)
 
 
@@ -238,9 +238,9 @@ class _Search:
 
     def _by_alias(self, name: str) -> Route | None:
         exact = [a for a in self.routes.aliases if a.pattern == name]
-        globs = [a for a in self.routes.aliases if a.is_glob and a.pattern != CATCH_ALL]
-        globs.sort(key=lambda a: a.precision, reverse=True)
-        fitting = exact + [a for a in globs if fnmatchcase(name.lower(), a.pattern.lower())]
+        wide = [a for a in self.routes.aliases if a.is_glob and a.pattern != CATCH_ALL]
+        wide.sort(key=lambda a: a.precision, reverse=True)
+        fitting = exact + [a for a in wide if globs.matches(a.pattern, name)]
         return next((route for a in fitting if (route := self._aliased(a))), None)
 
     def _caught(self) -> Route | None:
@@ -334,7 +334,7 @@ def _listed(backend: BackendConfig, name: str, repair_case: bool) -> Target | No
 def tool_names(routes: Routes, model: str) -> dict[str, str]:
     """Backend tool name -> client tool name, for one model; a narrower pattern wins."""
     rows = sorted(routes.tool_names, key=lambda row: len(row.model_pattern.replace("*", "")))
-    fits = (row for row in rows if fnmatchcase(model.lower(), row.model_pattern.lower()))
+    fits = (row for row in rows if globs.matches(row.model_pattern, model))
     return {row.backend_name: row.client_name for row in fits}
 
 
