@@ -24,6 +24,7 @@ from bridge.keys import authentication
 from bridge.keys.authentication import Caller, IssuedKey
 from bridge.models import ApiKey, UsageHour
 from bridge.routing import resolve
+from bridge.routing.types import Routes
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import ModelFacts
 
@@ -149,7 +150,7 @@ def offers(holder: KeyHolder) -> list[Offer]:
     return [o for o in (*_patterns(routes), *named) if authentication.may_use(caller, o.name)]
 
 
-def _patterns(routes: resolve.Routes) -> Iterable[Offer]:
+def _patterns(routes: Routes) -> Iterable[Offer]:
     for alias in routes.aliases:
         if alias.is_glob:
             try:

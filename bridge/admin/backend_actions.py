@@ -19,7 +19,7 @@ from bridge.cluster import announcements
 from bridge.configuration import snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 from bridge.runtime.gateway import running
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.redaction import redact

@@ -9,7 +9,7 @@ from bridge.backends.status import BackendStatus, of_row
 from bridge.configuration import snapshot
 from bridge.models import Backend, ConfigVersion
 from bridge.routing import resolve
-from bridge.routing.resolve import Route, Target
+from bridge.routing.types import Route, Routes, Target
 from bridge.translation.profiles import ModelFacts
 
 
@@ -60,7 +60,7 @@ def _all(answers: Iterable[bool | None]) -> bool | None:
     return None if None in verdicts else True
 
 
-def decide(routes: resolve.Routes, name: str, session: str = "") -> RouteExplanation:
+def decide(routes: Routes, name: str, session: str = "") -> RouteExplanation:
     """Where a request for this name would go now."""
     steps, found = resolve.explain(routes, name, session)
     if not isinstance(found, Route):
@@ -73,6 +73,6 @@ def decide(routes: resolve.Routes, name: str, session: str = "") -> RouteExplana
     return RouteExplanation(tuple(steps), stops, found.alias, found.overrides.labels())
 
 
-def current_routes() -> resolve.Routes:
+def current_routes() -> Routes:
     """The routes by the rows as they are."""
     return snapshot.build(ConfigVersion.current()).routes

@@ -15,7 +15,7 @@ from bridge.backends.breaker import State
 from bridge.backends.status import BackendStatus, Overall, of_backend, overall
 from bridge.ledger.pricing import Prices
 from bridge.routing import resolve
-from bridge.routing.resolve import BackendConfig, Routes, Target
+from bridge.routing.types import BackendConfig, Routes, Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import REFUSES, Fact, values

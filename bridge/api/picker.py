@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from bridge.ledger.pricing import Prices
-from bridge.routing.resolve import Target
+from bridge.routing.types import Target
 from bridge.translation.profiles import ModelFacts
 
 PREFIX = "anthropic/"

@@ -23,7 +23,7 @@ from bridge.backends.status import identity_of_row
 from bridge.clocks import Clock
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend, BreakerState
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 
 logger = logging.getLogger(__name__)
 

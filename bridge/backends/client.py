@@ -28,7 +28,7 @@ from httpx_aiohttp import AiohttpTransport
 from bridge.backends import demo, encoding, failures
 from bridge.backends.encoding import TooLargeError, UndecodableError
 from bridge.backends.failures import UNREADABLE, translated
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.message_stream import CUT_SHORT
 from bridge.translation.response.translate import MAX_REPLY_BYTES, TOO_LARGE

@@ -28,7 +28,7 @@ from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import DiscoveredModel
 from bridge.process_settings import BackendSettings
 from bridge.routing import resolve
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig, Route
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import decode
 
@@ -180,7 +180,7 @@ class Discovery:
             return self._unknown()
         return self._leading(route)
 
-    def _leading(self, route: resolve.Route) -> list[BackendConfig]:
+    def _leading(self, route: Route) -> list[BackendConfig]:
         """Those of unknown list that would be called first."""
         backends = (target.backend for target in route.targets)
         leading = takewhile(lambda b: b.models is None, backends)

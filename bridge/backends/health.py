@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from bridge.backends.breaker import Breaker, State
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 
 logger = logging.getLogger(__name__)

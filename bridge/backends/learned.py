@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from bridge.routing.resolve import BackendConfig, LearntRow, Target
+from bridge.routing.types import BackendConfig, LearntRow, Target
 from bridge.translation import facts as habits
 from bridge.translation.facts import Fact
 from bridge.translation.profiles import ModelFacts

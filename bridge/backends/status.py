@@ -18,7 +18,7 @@ from bridge.backends.breaker import State
 from bridge.backends.health import Health, identity
 from bridge.configuration import snapshot
 from bridge.models import Backend, BreakerMode, BreakerState
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 
 
 class ServingState(Enum):

@@ -34,7 +34,7 @@ from bridge.models import (
 )
 from bridge.models.backends import ENV
 from bridge.models.ended_keys import EndReason
-from bridge.routing import resolve
+from bridge.routing.types import Alias, BackendConfig, LearntRow, Routes, ToolName, WeightedTarget
 from bridge.translation.profiles import PROFILES, ModelFacts, Profile
 from bridge.translation.request.overrides import Overrides
 
@@ -112,7 +112,7 @@ class Snapshot:
     """The whole configuration at one version. `keys` is by digest, ended ones included."""
 
     version: int = -1
-    routes: resolve.Routes = field(default_factory=resolve.Routes)
+    routes: Routes = field(default_factory=Routes)
     keys: Mapping[str, IssuedKey] = field(default_factory=dict)
     prices: Prices = field(default_factory=Prices)
     operator_key_in_use: bool = False
@@ -140,19 +140,17 @@ def build(version: int, last: Snapshot | None = None) -> Snapshot:
     return Snapshot(version, found, issued, _prices(faults), in_use, tuple(faults))
 
 
-def routes(last: Snapshot, faults: list[Fault]) -> resolve.Routes:
+def routes(last: Snapshot, faults: list[Fault]) -> Routes:
     """What routing reads, from the rows as they are; broken ones are added to the faults."""
     backends = _backends(last, faults)
     if demo := not Backend.objects.exclude(origin=Origin.ENVIRONMENT, enabled=False).exists():
         backends = [_demo()]
     aliases = _aliases(last, faults)
     if demo:
-        target = resolve.WeightedTarget(DEMO_NAME, DEMO_MODEL)
-        aliases.append(resolve.Alias("claude-*", (target,)))
+        target = WeightedTarget(DEMO_NAME, DEMO_MODEL)
+        aliases.append(Alias("claude-*", (target,)))
     tools = _checked(ToolNameMap.objects.all(), _tool_name, faults)
-    return resolve.Routes(
-        tuple(backends), tuple(aliases), tuple(tools), settings.AUTO_FIX_MODEL_CASE
-    )
+    return Routes(tuple(backends), tuple(aliases), tuple(tools), settings.AUTO_FIX_MODEL_CASE)
 
 
 def _checked(
@@ -190,16 +188,16 @@ def _reason(error: Exception) -> str:
 # --- backends ---------------------------------------------------------------------------------
 
 
-def _backends(last: Snapshot, faults: list[Fault]) -> list[resolve.BackendConfig]:
+def _backends(last: Snapshot, faults: list[Fault]) -> list[BackendConfig]:
     models = _models(faults)
     known = {backend.id: backend for backend in last.routes.backends}
 
-    def last_good(row: Backend) -> resolve.BackendConfig:
+    def last_good(row: Backend) -> BackendConfig:
         return known.get(row.pk) or _broken(row, models.get(row.pk, []))
 
     learnt = _learnt(faults)
 
-    def make(row: Backend) -> resolve.BackendConfig:
+    def make(row: Backend) -> BackendConfig:
         return replace(backend_of(row, models.get(row.pk, [])), learnt=learnt.get(row.pk, {}))
 
     return _checked(Backend.objects.filter(enabled=True), make, faults, last_good)
@@ -218,23 +216,23 @@ def _models(faults: list[Fault]) -> dict[int, list[DiscoveredModel]]:
     return models
 
 
-def _learnt(faults: list[Fault]) -> dict[int, dict[str, tuple[resolve.LearntRow, ...]]]:
+def _learnt(faults: list[Fault]) -> dict[int, dict[str, tuple[LearntRow, ...]]]:
     """What answers taught, by backend and model."""
-    learnt: dict[int, dict[str, tuple[resolve.LearntRow, ...]]] = {}
+    learnt: dict[int, dict[str, tuple[LearntRow, ...]]] = {}
     rows = LearnedFact.objects.select_related("backend")
     for row in _checked(rows, lambda row: row, faults):
         of_backend = learnt.setdefault(row.backend_id, {})
         known = of_backend.get(row.model, ())
-        of_backend[row.model] = (*known, resolve.LearntRow(row.pk, row.fact))
+        of_backend[row.model] = (*known, LearntRow(row.pk, row.fact))
     return learnt
 
 
-def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> resolve.BackendConfig:
+def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> BackendConfig:
     """A backend as the data plane knows it. Raises `UnsealError`, a ValueError."""
     rows = list(row.models.all()) if models is None else models
     facts = {model.name: facts_of(model) for model in rows}
     listed = {model.name: facts[model.name] for model in rows if model.listed}
-    return resolve.BackendConfig(
+    return BackendConfig(
         id=row.pk,
         name=row.name,
         url=row.url.rstrip("/"),
@@ -253,10 +251,10 @@ def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> res
     )
 
 
-def _broken(row: Backend, models: list[DiscoveredModel]) -> resolve.BackendConfig:
+def _broken(row: Backend, models: list[DiscoveredModel]) -> BackendConfig:
     """A backend that cannot be called. It stays known, so that requests fail with the reason."""
     facts = {model.name: facts_of(model) for model in models if model.listed}
-    return resolve.BackendConfig(
+    return BackendConfig(
         row.pk, row.name, "", PROFILES["generic"], models=facts or None, broken=NOT_CONFIGURED
     )
 
@@ -296,24 +294,22 @@ def facts_of(row: DiscoveredModel) -> ModelFacts:
     )
 
 
-def _demo() -> resolve.BackendConfig:
+def _demo() -> BackendConfig:
     facts = ModelFacts(DEMO_MODEL, context=DEMO_CONTEXT, vision=True, tools=True, reasoning=True)
-    return resolve.BackendConfig(
-        0, DEMO_NAME, DEMO_URL, PROFILES["generic"], models={DEMO_MODEL: facts}
-    )
+    return BackendConfig(0, DEMO_NAME, DEMO_URL, PROFILES["generic"], models={DEMO_MODEL: facts})
 
 
 # --- the others -------------------------------------------------------------------------------
 
 
-def _aliases(last: Snapshot, faults: list[Fault]) -> list[resolve.Alias]:
+def _aliases(last: Snapshot, faults: list[Fault]) -> list[Alias]:
     targets = AliasTarget.objects.select_related("backend")
     rows = ModelAlias.objects.filter(enabled=True).prefetch_related(Prefetch("targets", targets))
     known = {alias.id: alias for alias in last.routes.aliases}
     return _checked(rows, _alias, faults, lambda row: known.get(row.pk))
 
 
-def _alias(row: ModelAlias) -> resolve.Alias:
+def _alias(row: ModelAlias) -> Alias:
     targets: list[ConfigRow] = list(row.targets.all())
     if not targets:
         raise ValidationError(NO_TARGET)
@@ -326,11 +322,11 @@ def _alias(row: ModelAlias) -> resolve.Alias:
         row.extra or {},
         row.safeguards,
     )
-    return resolve.Alias(row.pattern, tuple(map(_choice, targets)), overrides, row.pk)
+    return Alias(row.pattern, tuple(map(_choice, targets)), overrides, row.pk)
 
 
-def _choice(target: Any) -> resolve.WeightedTarget:
-    return resolve.WeightedTarget(target.backend.name, target.model, target.weight, target.position)
+def _choice(target: Any) -> WeightedTarget:
+    return WeightedTarget(target.backend.name, target.model, target.weight, target.position)
 
 
 def _prices(faults: list[Fault]) -> Prices:
@@ -341,8 +337,8 @@ def _prices(faults: list[Fault]) -> Prices:
     return price_list(_checked(rows, operator_price, faults), known)
 
 
-def _tool_name(row: ToolNameMap) -> resolve.ToolName:
-    return resolve.ToolName(row.backend_name, row.client_name, row.model_pattern)
+def _tool_name(row: ToolNameMap) -> ToolName:
+    return ToolName(row.backend_name, row.client_name, row.model_pattern)
 
 
 def _keys(row: ApiKey) -> list[tuple[str, IssuedKey]]:

@@ -19,7 +19,8 @@ from functools import lru_cache
 from bridge.keys.client_address import Address, Network, is_within
 from bridge.keys.limits import Limits
 from bridge.routing import globs
-from bridge.routing.resolve import BackendConfig, spellings
+from bridge.routing.resolve import spellings
+from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 
 MISSING = "Missing API key: send x-api-key or Authorization: Bearer"

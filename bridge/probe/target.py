@@ -11,7 +11,7 @@ from django.utils import timezone
 from bridge.configuration.snapshot import backend_of
 from bridge.models import Backend, DiscoveredModel
 from bridge.probe.check import Finding, Subject, known_facts
-from bridge.routing import resolve
+from bridge.routing.types import BackendConfig
 from bridge.translation.profiles import PROFILES, ModelFacts, for_model
 
 MAX_NAME = 300
@@ -26,7 +26,7 @@ class ProbeError(Exception):
 class ProbeTarget:
     """One model of one backend. `key` is what the backend gets to see."""
 
-    backend: resolve.BackendConfig
+    backend: BackendConfig
     subject: Subject
     key: str = field(repr=False)
 

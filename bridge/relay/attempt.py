@@ -28,7 +28,7 @@ from bridge.backends.prefix_cache import Conversation, Prefixes
 from bridge.ledger.record import Record
 from bridge.process_settings import RelaySettings
 from bridge.relay.read_ahead import ReadAhead
-from bridge.routing.resolve import LearntRow, Target
+from bridge.routing.types import LearntRow, Target
 from bridge.translation import facts as habits
 from bridge.translation.errors import family_signs
 from bridge.translation.errors.api_error import ApiError, Remedy

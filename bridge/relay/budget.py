@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from bridge.keys.authentication import IssuedKey
 from bridge.keys.limits import QuotaUsage
 from bridge.ledger.pricing import Prices
-from bridge.routing.resolve import Route, Target
+from bridge.routing.types import Route, Target
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.translate import ChatRequest
 

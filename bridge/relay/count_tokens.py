@@ -17,7 +17,7 @@ from bridge.keys.limits import Limits
 from bridge.places import FullError
 from bridge.relay import tokenizer
 from bridge.relay.parts import RelayParts
-from bridge.routing.resolve import Target
+from bridge.routing.types import Target
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import JSON, decode, encode
 from bridge.translation.request.translate import ChatRequest

@@ -19,7 +19,7 @@ from bridge.ledger.record import Record
 from bridge.relay.attempt import LearnedFromErrors, OpenReply, UpstreamRequest, open_answer
 from bridge.relay.parts import RelayParts
 from bridge.relay.prepare import RoutedRequest, clamped, forwarded_key, upstream_request
-from bridge.routing.resolve import Target
+from bridge.routing.types import Target
 from bridge.translation.errors.api_error import ApiError, Remedy
 from bridge.translation.facts import REFUSES
 

@@ -17,7 +17,7 @@ from bridge.relay import pdf
 from bridge.relay.attempt import UpstreamRequest
 from bridge.relay.parts import RelayParts
 from bridge.routing import resolve
-from bridge.routing.resolve import BackendConfig, Route, Target
+from bridge.routing.types import BackendConfig, Route, Target
 from bridge.translation import facts as habits
 from bridge.translation import safeguards
 from bridge.translation.errors.api_error import ApiError, Remedy

@@ -23,192 +23,71 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from urllib.parse import urlsplit
 
 from bridge.routing import globs
+from bridge.routing.conditions import RequestTraits
+from bridge.routing.fitting import fitting, overflow
+from bridge.routing.groups import taking
 from bridge.routing.rendezvous import ranked
+from bridge.routing.types import Alias, BackendConfig, Route, Routes, Target, WeightedTarget
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.facts import Fact
-from bridge.translation.profiles import ModelFacts, Profile
-from bridge.translation.request import overrides
-from bridge.translation.request.overrides import Overrides
+from bridge.translation.profiles import ModelFacts
 from bridge.translation.sizes import LONGEST_NAME
 
 MAX_SUGGESTIONS = 20
 MAX_COMPARED = 2_000
 """Known names that are compared with an unknown one."""
 CATCH_ALL = "*"
-_COMMON = re.compile("anthropic/|claude|-")
 _CLAUDE = "claude-"
 NO_BACKEND = "No backend is enabled in this gateway"
+NO_TARGET = "model: {name} has no target that takes a request like this one"
+ONLY_FOR = "leaves out {name}, which is only for {labels}"
+TOO_SMALL = "leaves out {name}: {why}"
+COMES_LAST = "{name} comes last, with a shorter answer: {why}"
+FITS_NOWHERE = "the prompt fits no window"
 _WINDOW_SUFFIX = re.compile(r"\[\d+[km]\]$", re.I)
 
 
-@dataclass(frozen=True, slots=True)
-class LearntRow:
-    """A fact that a backend's answers taught, and the row that keeps it."""
+class NoRouteError(ApiError):
+    """No target may be asked; `steps` is how that was decided."""
 
-    id: int
-    fact: Fact
-
-
-@dataclass(frozen=True, slots=True)
-class BackendConfig:
-    """One OpenAI-compatible server. `url` ends in its version folder, without a slash.
-
-    models   what its list holds, or None while the list is unknown
-    model_facts  what is known of models, listed or not
-    key      the operator's credential, or "" where the caller's is used
-    idle     longest silence in a running stream, None for the general limit
-    breaker  "automatic", or "open" or "closed" when its operator forced it
-    broken   why it cannot be called as it is configured; "" when it can
-    prefers_own_cost   what it reports as a request's cost goes before any price
-    sets_family  the operator named its family, so that nothing learnt changes it
-    learnt   what its answers taught, by model; "" for the whole server
-    """
-
-    id: int
-    name: str
-    url: str
-    profile: Profile
-    key: str = field(default="", repr=False)
-    auth_header: str = "authorization"
-    timeout: float = 600.0
-    models: Mapping[str, ModelFacts] | None = None
-    model_facts: Mapping[str, ModelFacts] = field(default_factory=dict)
-    position: int = 0
-    weight: int = 1
-    idle: float | None = None
-    breaker: str = "automatic"
-    broken: str = ""
-    prefers_own_cost: bool = False
-    sets_family: bool = False
-    learnt: Mapping[str, tuple[LearntRow, ...]] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        return self.name
-
-    @property
-    def host(self) -> str:
-        """Host and port, which no message to a client may name."""
-        return urlsplit(self.url).netloc
-
-    @property
-    def is_demo(self) -> bool:
-        return self.url.startswith("demo:")
-
-
-@dataclass(frozen=True, slots=True)
-class WeightedTarget:
-    """One of the models that an alias stands for."""
-
-    backend: str
-    model: str
-    weight: int = 1
-    position: int = 0
-
-    @property
-    def label(self) -> str:
-        return f"{self.backend} {self.model}"
-
-
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """A name, or a glob over names, and the models that it stands for."""
-
-    pattern: str
-    choices: tuple[WeightedTarget, ...]
-    overrides: Overrides = overrides.NONE
-    id: int = 0
-
-    @property
-    def is_glob(self) -> bool:
-        return globs.is_glob(self.pattern)
-
-    @property
-    def precision(self) -> tuple[int, int]:
-        """How specific a glob is: its fixed characters, first without what every name shares.
-
-        So `*haiku*` is more specific than `claude-*`.
-        """
-        fixed = globs.fixed(self.pattern)
-        return len(_COMMON.sub("", fixed)), len(fixed)
-
-
-@dataclass(frozen=True, slots=True)
-class ToolName:
-    """A backend's name for a tool and the client's, for models that fit the pattern."""
-
-    backend_name: str
-    client_name: str
-    model_pattern: str = "*"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a request goes: a backend, the name that it knows, and what is known of the model."""
-
-    backend: BackendConfig
-    model: str
-    facts: ModelFacts
-
-    @property
-    def learns_family(self) -> bool:
-        """Whether the backend's family is neither set for it nor known by its address or list."""
-        return not self.backend.sets_family and self.backend.profile.name == "generic"
-
-
-@dataclass(frozen=True, slots=True)
-class Routes:
-    """All that routing reads. Backends in the order in which they are asked."""
-
-    backends: tuple[BackendConfig, ...] = ()
-    aliases: tuple[Alias, ...] = ()
-    tool_names: tuple[ToolName, ...] = ()
-    repair_case: bool = True
-
-    def backend(self, name: str) -> BackendConfig | None:
-        return next((b for b in self.backends if b.name == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The answer: `targets`, best first and at least one, and how it was found.
-
-    name    the spelling of the requested name that decided
-    alias   pattern of the alias that decided, "" for none
-    steps   what was decided, one short sentence each
-    """
-
-    targets: tuple[Target, ...]
-    steps: tuple[str, ...]
-    alias: str = ""
-    overrides: Overrides = overrides.NONE
-    name: str = ""
+    def __init__(self, error: ApiError, steps: Iterable[str]) -> None:
+        super().__init__(error.status, error.message)
+        self.steps = tuple(steps)
 
 
 def resolve(
-    routes: Routes, name: str, sticky: str = "", allows: Callable[[str], bool] | None = None
+    routes: Routes,
+    name: str,
+    sticky: str = "",
+    allows: Callable[[str], bool] | None = None,
+    traits: RequestTraits | None = None,
 ) -> Route:
-    """Where a model name leads. Raises a 404 that names what there is and the caller may use.
+    """Where a model name leads. Raises NoRouteError, a 404 that names what there is and the caller
+    may use, or the 400 of a prompt that fits no window.
 
     `sticky` names the conversation: the same one is served by the same target. `allows` says
-    whether the caller may use a name; None for one that may use all.
+    whether the caller may use a name; None for one that may use all. Without `traits` neither
+    conditions nor windows count.
     """
-    return _Search(routes, sticky, allows).find(name)
-
-
-def explain(routes: Routes, name: str, sticky: str = "") -> tuple[list[str], Route | ApiError]:
-    """The steps of the decision, and the route, or the error that a client would get."""
-    search = _Search(routes, sticky)
+    search = _Search(routes, sticky, allows, traits)
     try:
-        route = search.find(name)
+        return search.find(name)
     except ApiError as error:
-        return search.steps, error
+        raise NoRouteError(error, search.steps) from None
+
+
+def explain(
+    routes: Routes, name: str, sticky: str = "", traits: RequestTraits | None = None
+) -> tuple[list[str], Route | ApiError]:
+    """The steps of the decision, and the route, or the error that a client would get."""
+    try:
+        route = resolve(routes, name, sticky, None, traits)
+    except NoRouteError as error:
+        return list(error.steps), error
     return list(route.steps), route
 
 
@@ -219,8 +98,10 @@ class _Search:
     routes: Routes
     sticky: str
     allows: Callable[[str], bool] | None = None
+    traits: RequestTraits | None = None
     steps: list[str] = field(default_factory=list)
     spelling: str = ""
+    has_unmet: bool = False
 
     def find(self, name: str) -> Route:
         if not self.routes.backends:
@@ -233,6 +114,8 @@ class _Search:
                 return route
         if route := self._caught() or self._only_model() or self._unlisted(name):
             return route
+        if self.has_unmet:
+            raise ApiError(404, NO_TARGET.format(name=name))
         self.steps.append("no alias and no listed model has this name")
         raise unknown_model(self.routes, name, self.allows)
 
@@ -251,8 +134,13 @@ class _Search:
         self.steps.append(f"alias {alias.pattern} fits")
         if labels := alias.overrides.labels():
             self.steps.append(f"it sets {', '.join(labels)}")
+        takes = taking(alias.choices, self.traits, self.sticky)
+        for choice, unmet in takes.passed:
+            name = f"{choice.backend}: {choice.model}"
+            self.steps.append(ONLY_FOR.format(name=name, labels=", ".join(unmet)))
+        self.has_unmet = self.has_unmet or not takes.taken
         targets = []
-        for choice in ranked(alias.choices, self.sticky):
+        for choice in takes.taken:
             if target := _chosen(self.routes, choice):
                 targets.append(target)
             else:
@@ -292,12 +180,28 @@ class _Search:
         self.steps.append("not listed; a backend whose list is not known takes any name")
         return self._route([_unheard_of(b, model) for b in ranked(backends, self.sticky)])
 
-    def _route(self, targets: list[Target], alias: Alias | None = None) -> Route:
-        names = ", then ".join(f"{t.backend.name}: {t.model}" for t in targets)
+    def _route(self, targets: Sequence[Target], alias: Alias | None = None) -> Route:
+        if self.traits is not None:
+            targets = self._fitting(targets, self.traits)
+        names = ", then ".join(map(_named, targets))
         steps = (*self.steps, f"goes to {names}")
         if alias is None:
             return Route(tuple(targets), steps, name=self.spelling)
         return Route(tuple(targets), steps, alias.pattern, alias.overrides, self.spelling)
+
+    def _fitting(self, targets: Sequence[Target], traits: RequestTraits) -> Sequence[Target]:
+        """The targets whose window the prompt fits. Raises the 400 where it fits none."""
+        found = fitting(traits, targets)
+        self.steps += [TOO_SMALL.format(name=_named(t), why=why) for t, why in found.passed]
+        self.steps += [COMES_LAST.format(name=_named(t), why=why) for t, why in found.last]
+        if not found.targets:
+            self.steps.append(FITS_NOWHERE)
+            raise overflow(traits, targets)
+        return found.targets
+
+
+def _named(target: Target) -> str:
+    return f"{target.backend.name}: {target.model}"
 
 
 def spellings(name: str) -> Iterator[str]:

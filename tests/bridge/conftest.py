@@ -16,7 +16,7 @@ from bridge.ledger.record import Record
 from bridge.ledger.spool import Spool
 from bridge.models import Backend as Row
 from bridge.relay import attempt
-from bridge.routing.resolve import BackendConfig, Routes
+from bridge.routing.types import BackendConfig, Routes
 from bridge.runtime.gateway import Gateway
 from tests.bridge.found import Found
 from tests.bridge.history import forget

@@ -5,7 +5,7 @@ from bridge.backends.client import BackendClient
 from bridge.backends.discovery import Discovery
 from bridge.backends.health import Health
 from bridge.configuration.snapshot_store import SnapshotStore
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 from tests.bridge.making import Clock
 from tests.fakes.backend import MODELS, FakeBackend
 

@@ -9,7 +9,7 @@ from bridge import process_settings
 from bridge.backends.client import BackendClient
 from bridge.process_settings import RelaySettings
 from bridge.relay.attempt import Rebuild, UpstreamRequest
-from bridge.routing.resolve import BackendConfig, Target
+from bridge.routing.types import BackendConfig, Target
 from bridge.translation.errors.api_error import Remedy
 from bridge.translation.errors.from_backend import ErrorContext
 from bridge.translation.facts import Fact

@@ -14,7 +14,7 @@ from bridge.backends.breaker_sync import BreakerRows
 from bridge.backends.health import Health
 from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
-from bridge.routing.resolve import BackendConfig, Routes
+from bridge.routing.types import BackendConfig, Routes
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import Clock
 

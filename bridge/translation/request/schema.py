@@ -297,12 +297,12 @@ def inner_blocks(content: JSON) -> tuple[Block, ...]:
 
 
 def _check_content_size(messages: tuple[InputMessage, ...], limits: RequestLimits) -> None:
-    size = sum(_block_size(block) for message in messages for block in message.content)
+    size = sum(block_size(block) for message in messages for block in message.content)
     if size > limits.max_content_bytes:
         raise ApiError(413, too_large(size, limits.max_content_bytes))
 
 
-def _block_size(block: Block) -> int:
+def block_size(block: Block) -> int:
     """Bytes of text, tool input and tool results; media do not count."""
     match block.get("type"):
         case "text":
@@ -310,7 +310,7 @@ def _block_size(block: Block) -> int:
         case "tool_use":
             return len(encode(block.get("input")))
         case "tool_result":
-            return sum(_block_size(inner) for inner in inner_blocks(block.get("content")))
+            return sum(block_size(inner) for inner in inner_blocks(block.get("content")))
     return 0
 
 

@@ -17,7 +17,7 @@ from bridge.keys.client_address import networks_of
 from bridge.ledger.record import Record
 from bridge.places import Places
 from bridge.relay import tokenizer
-from bridge.routing.resolve import Alias, WeightedTarget
+from bridge.routing.types import Alias, WeightedTarget
 from bridge.runtime import gateway
 from bridge.runtime.gateway import Gateway
 from tests.bridge.api.test_endpoints import Connection

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.api import models
 from bridge.configuration.snapshot import NOT_CONFIGURED, Snapshot
-from bridge.routing.resolve import Alias, BackendConfig, LearntRow, Routes, WeightedTarget
+from bridge.routing.types import Alias, BackendConfig, LearntRow, Routes, WeightedTarget
 from bridge.runtime.background import Trouble
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError

@@ -8,7 +8,7 @@ import pytest
 from bridge.api import models, picker
 from bridge.ledger.pricing import OperatorPrice, Prices, Rates, price_list
 from bridge.routing import resolve
-from bridge.routing.resolve import Alias, Routes, WeightedTarget
+from bridge.routing.types import Alias, Routes, WeightedTarget
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import ModelFacts
 from tests.bridge.making import a_backend

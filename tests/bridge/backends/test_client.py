@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import pytest
 
 from bridge.backends.client import BackendClient, Reply
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.message_stream import CUT_SHORT
 from tests.bridge.making import CHAT_BODY, SECRET, SOME, a_backend, send

@@ -17,7 +17,7 @@ from bridge.backends.client import BackendClient
 from bridge.backends.failures import UNREACHABLE
 from bridge.ledger.record import Record
 from bridge.relay import attempt
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import CHAT_BODY, SECRET, SOME, a_backend, send

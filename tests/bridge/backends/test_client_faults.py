@@ -6,7 +6,7 @@ import pytest
 
 from bridge.backends.client import BackendClient
 from bridge.backends.failures import CONNECT_TIMEOUT, UNREACHABLE
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import a_backend, send
 from tests.bridge.ports import closed_port, deaf_port

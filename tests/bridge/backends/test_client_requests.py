@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from bridge.backends.client import BackendClient
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import CHAT_BODY, SECRET, SOME, a_backend, send
 from tests.fakes.backend import ALPHA, MODELS, FakeBackend

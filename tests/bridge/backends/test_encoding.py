@@ -11,7 +11,7 @@ from bridge.backends import client, encoding
 from bridge.backends.client import BackendClient
 from bridge.backends.encoding import PIECE, TooLargeError, UndecodableError, decoded
 from bridge.backends.failures import UNREADABLE
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.translate import TOO_LARGE
 from tests.bridge.making import send

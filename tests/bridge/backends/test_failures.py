@@ -13,7 +13,7 @@ import pytest
 from bridge.backends import failures
 from bridge.backends.client import BackendClient
 from bridge.backends.failures import CONNECT_TIMEOUT, SHORTAGE, UNREACHABLE, UNREADABLE
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.message_stream import CUT_SHORT
 from tests.bridge.making import SECRET, a_backend, send

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.backends.learned import MOST_FACTS, LearnedFacts
-from bridge.routing.resolve import LearntRow
+from bridge.routing.types import LearntRow
 from bridge.translation.facts import MAX_OUTPUT, THINKING, Fact, refuses
 from bridge.translation.tokens import BYTES_PER_TOKEN
 from tests.bridge.making import a_target

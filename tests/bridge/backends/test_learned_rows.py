@@ -14,7 +14,7 @@ from bridge.backends.learned import LearnedFacts
 from bridge.backends.learned_rows import LearnedRows
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend, LearnedFact
-from bridge.routing.resolve import Target
+from bridge.routing.types import Target
 from bridge.translation.facts import MAX_OUTPUT, Fact, refuses
 from bridge.translation.profiles import ModelFacts
 

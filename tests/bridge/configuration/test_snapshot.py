@@ -8,6 +8,7 @@ import pytest
 from bridge.configuration.snapshot import DEMO_MODEL, build, profile_of
 from bridge.models import ApiKey, Backend, DiscoveredModel, LearnedFact, Origin, ToolNameMap
 from bridge.routing import resolve
+from bridge.routing.types import Alias, ToolName, WeightedTarget
 from bridge.translation.facts import Fact
 from bridge.translation.request.overrides import Overrides
 from tests.bridge.rows import a_row, an_alias
@@ -102,10 +103,10 @@ def test_aliases_and_tool_names_come_along() -> None:
     made.targets.filter(model="n").update(position=1, weight=3)
     ToolNameMap.objects.create(backend_name="shell", client_name="Bash", model_pattern="*x*")
     routes = build(1).routes
-    choices = (resolve.WeightedTarget("main", "m"), resolve.WeightedTarget("main", "n", 3, 1))
+    choices = (WeightedTarget("main", "m"), WeightedTarget("main", "n", 3, 1))
     said = Overrides(temperature=0.5)
-    assert routes.aliases == (resolve.Alias("fast", choices, said, made.pk),)
-    assert routes.tool_names == (resolve.ToolName("shell", "Bash", "*x*"),)
+    assert routes.aliases == (Alias("fast", choices, said, made.pk),)
+    assert routes.tool_names == (ToolName("shell", "Bash", "*x*"),)
 
 
 @with_rows

@@ -30,6 +30,7 @@ from bridge.models import (
     ToolNameMap,
 )
 from bridge.routing import resolve
+from bridge.routing.types import Alias, BackendConfig
 from bridge.runtime.gateway import Gateway
 from tests.bridge.making import SECRET
 from tests.bridge.roads import send
@@ -84,11 +85,11 @@ def good() -> Snapshot:
     return build(1)
 
 
-def by_name(snapshot: Snapshot) -> dict[str, resolve.BackendConfig]:
+def by_name(snapshot: Snapshot) -> dict[str, BackendConfig]:
     return {backend.name: backend for backend in snapshot.routes.backends}
 
 
-def aliases(snapshot: Snapshot) -> dict[str, resolve.Alias]:
+def aliases(snapshot: Snapshot) -> dict[str, Alias]:
     return {alias.pattern: alias for alias in snapshot.routes.aliases}
 
 

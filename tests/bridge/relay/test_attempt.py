@@ -11,7 +11,7 @@ from bridge.backends.client import BackendClient
 from bridge.ledger.record import Record
 from bridge.relay import attempt
 from bridge.relay.attempt import OpenReply, open_answer
-from bridge.routing.resolve import BackendConfig
+from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import refuses
 from tests.bridge.making import an_upstream_request, rebuild_of, relay_settings

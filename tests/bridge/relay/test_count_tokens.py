@@ -8,7 +8,7 @@ import pytest
 from bridge.relay import count_tokens as counting
 from bridge.relay.count_tokens import count_tokens
 from bridge.relay.tokenizer import count_tokens as estimated
-from bridge.routing.resolve import Target
+from bridge.routing.types import Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import PROFILES
 from tests.bridge.making import SECRET, an_upstream_request

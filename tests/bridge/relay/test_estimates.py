@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.ledger.record import Record
-from bridge.routing.resolve import Target
+from bridge.routing.types import Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import ModelFacts
 from tests.bridge.roads import send

@@ -12,7 +12,7 @@ from bridge.backends.breaker import State
 from bridge.ledger.pricing import OperatorPrice, Rates, price_list
 from bridge.ledger.record import ABANDONED, Record
 from bridge.relay.exchange import RESTARTING, Call, Exchange, Head
-from bridge.routing.resolve import Routes, Target
+from bridge.routing.types import Routes, Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import ModelFacts
 from tests.bridge.making import BETA, SECRET, Clock, wire

@@ -11,7 +11,7 @@ import pytest
 from bridge.backends.health import BREAKER_OPEN
 from bridge.configuration.snapshot import NOT_CONFIGURED
 from bridge.ledger.record import Record
-from bridge.routing.resolve import Alias, WeightedTarget
+from bridge.routing.types import Alias, WeightedTarget
 from bridge.runtime.gateway import Gateway
 from tests.bridge.making import BETA
 from tests.bridge.pairs import LISTED, change, failures, well, with_main

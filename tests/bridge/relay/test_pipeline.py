@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.ledger.record import Record
-from bridge.routing.resolve import Alias, WeightedTarget
+from bridge.routing.types import Alias, WeightedTarget
 from bridge.runtime.gateway import Gateway
 from tests.bridge.making import BETA, facts
 from tests.bridge.roads import answer_to, breaker, call, configure, send

@@ -10,7 +10,7 @@ import pytest
 from bridge.keys.authentication import Caller
 from bridge.relay.attempt import UpstreamRequest
 from bridge.relay.prepare import RoutedRequest, route_request, upstream_request
-from bridge.routing.resolve import Alias, BackendConfig, WeightedTarget
+from bridge.routing.types import Alias, BackendConfig, WeightedTarget
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import PROFILES

@@ -4,20 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.routing.resolve import (
-    MAX_COMPARED,
-    NO_BACKEND,
-    Alias,
-    BackendConfig,
-    Routes,
-    Target,
-    ToolName,
-    WeightedTarget,
-    resolve,
-    suggestions,
-    tool_names,
-)
+from bridge.routing.resolve import MAX_COMPARED, NO_BACKEND, resolve, suggestions, tool_names
 from bridge.routing.resolve import names as known_names
+from bridge.routing.types import Alias, BackendConfig, Routes, Target, ToolName, WeightedTarget
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import a_backend, facts
 

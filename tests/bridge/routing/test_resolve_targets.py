@@ -7,16 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.routing.resolve import (
-    NO_BACKEND,
-    Alias,
-    BackendConfig,
-    Route,
-    Routes,
-    WeightedTarget,
-    explain,
-    resolve,
-)
+from bridge.routing.resolve import NO_BACKEND, explain, resolve
+from bridge.routing.types import Alias, BackendConfig, Route, Routes, WeightedTarget
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.overrides import NONE, Overrides
 from tests.bridge.making import a_backend, facts

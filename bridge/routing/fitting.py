@@ -1,0 +1,138 @@
+"""Which targets a prompt fits, by the window that is known of each. Pure.
+
+What is compared is an estimate, so each step of it errs towards serving:
+
+- Clients ask for room that they hardly ever use; Claude Code asks for 32,000 tokens with every
+  request. Room for an answer means what was asked for, but not more than MOST_OUTPUT: else a model
+  with a window of 32,000 would never serve Claude Code beside one with a larger window.
+- A target with less room than that serves with a shorter answer. It comes behind those with room,
+  so that the longest answer is trimmed only where nobody else can give it.
+- One that the prompt alone fills is left out while any other may serve.
+- Where the prompt fits nobody, the target with the largest window is tried nevertheless, and its
+  backend has the last word. The request is refused here only where the prompt would be too long
+  even if each of its tokens stood for many more bytes than expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Generic, Protocol, TypeVar
+
+from bridge.routing.conditions import RequestTraits
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.profiles import ModelFacts
+from bridge.translation.tokens import BYTES_PER_TOKEN
+
+MOST_OUTPUT = 8192
+"""Tokens of an answer that room is kept for at most."""
+SMALLEST_ANSWER = 256
+"""Tokens; a shorter one is not worth having."""
+KNOWN_RATIO_MARGIN = 1.25
+UNKNOWN_RATIO_MARGIN = 2.0
+"""How many times more bytes a token may hold than expected: where a model's replies have taught
+what to expect, and where they have not."""
+
+
+class Fit(IntEnum):
+    """How a prompt fits a window, the best first."""
+
+    WHOLE = 0
+    SHORTER_ANSWER = 1
+    DOUBTFUL = 2
+    NOT = 3
+
+
+class Place(Protocol):
+    """Where a request may go."""
+
+    @property
+    def backend_name(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def facts(self) -> ModelFacts: ...
+
+
+T = TypeVar("T", bound=Place)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting(Generic[T]):
+    """Targets in the order in which they are asked, and those passed over; each with a reason.
+
+    last   those that serve with a shorter answer and had to let others go first
+    """
+
+    targets: tuple[T, ...]
+    passed: tuple[tuple[T, str], ...] = ()
+    last: tuple[tuple[T, str], ...] = ()
+
+
+def fit(traits: RequestTraits, place: Place) -> Fit:
+    """How a request fits one target; WHOLE where no window is known."""
+    window = place.facts.context
+    if not window:
+        return Fit.WHOLE
+    tokens = traits.tokens(place.backend_name, place.model)
+    room = answer_room(traits, place)
+    if tokens + room <= window:
+        return Fit.WHOLE
+    if tokens + min(room, SMALLEST_ANSWER) <= window:
+        return Fit.SHORTER_ANSWER
+    return Fit.NOT if _fewest_tokens(traits, place) > window else Fit.DOUBTFUL
+
+
+def answer_room(traits: RequestTraits, place: Place) -> int:
+    """Tokens that are kept for the answer."""
+    return min(traits.max_tokens, place.facts.longest_answer or MOST_OUTPUT, MOST_OUTPUT)
+
+
+def _fewest_tokens(traits: RequestTraits, place: Place) -> int:
+    """As few as the prompt's text can reasonably be; images may be left out on the way."""
+    ratio = traits.ratio(place.backend_name, place.model)
+    margin = UNKNOWN_RATIO_MARGIN if ratio is None else KNOWN_RATIO_MARGIN
+    return round(traits.prompt.text_bytes / (ratio or BYTES_PER_TOKEN) / margin)
+
+
+def fitting(traits: RequestTraits, targets: Sequence[T]) -> Fitting[T]:
+    """The targets that a request fits. None: it clearly fits none of them."""
+    fits = [(fit(traits, target), target) for target in targets]
+    best = min((how for how, _ in fits), default=Fit.NOT)
+    if best is Fit.NOT:
+        kept: list[T] = []
+    elif best is Fit.DOUBTFUL:
+        kept = [target for how, target in fits if how is Fit.DOUBTFUL]
+        kept.sort(key=_window, reverse=True)
+    else:
+        shorter = [target for how, target in fits if how is Fit.SHORTER_ANSWER]
+        shorter.sort(key=_window, reverse=True)
+        kept = [target for how, target in fits if how is Fit.WHOLE] + shorter
+    passed = tuple((t, reason(traits, t)) for how, t in fits if t not in kept)
+    moved = [t for how, t in fits if how is Fit.SHORTER_ANSWER] if best is Fit.WHOLE else []
+    return Fitting(tuple(kept), passed, tuple((t, reason(traits, t)) for t in moved))
+
+
+def overflow(traits: RequestTraits, targets: Sequence[T]) -> ApiError:
+    """The answer on which Claude Code compacts: the sentence with numbers, then the token."""
+    widest = max(targets, key=_window)
+    tokens = traits.tokens(widest.backend_name, widest.model)
+    return ApiError(
+        400,
+        f"prompt is too long: {tokens} tokens > {_window(widest)} maximum "
+        "(capability_rejected: prompt_too_long)",
+    )
+
+
+def _window(place: Place) -> int:
+    return place.facts.context or 0
+
+
+def reason(traits: RequestTraits, place: Place) -> str:
+    """Why a target does not fit, or not well."""
+    tokens, room = traits.tokens(place.backend_name, place.model), answer_room(traits, place)
+    return (
+        f"about {tokens:,} tokens and {room:,} for the answer exceed its window of "
+        f"{_window(place):,}"
+    )
