@@ -40,6 +40,7 @@ from bridge.runtime.body_memory import Share
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import JSON, encode
+from bridge.translation.request.purpose import read_purpose
 
 logger = logging.getLogger(__name__)
 
@@ -196,9 +197,20 @@ async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 async def _counted(parts: RelayParts, call: Call, caller: authentication.Caller) -> JSON:
     request = await prepare.read(call.body, parts.limits, counting=True)
     authentication.check_model(caller, request.model)
-    await prepare.wait_for_lists(parts, request.model, caller, call.session)
+    purpose = read_purpose(call.headers, request.size, has_tools=bool(request.tools))
+    traits = await prepare.request_traits(parts, request, purpose)
+    traits = replace(traits, must_fit=False)
+    sticky = parts.sessions.sticky(caller.fingerprint, call.session)
+    await prepare.wait_for_lists(parts, request.model, caller, sticky, traits)
     routed = prepare.route_request(
-        parts, request, caller, call.request_id, call.session, call.headers.get("user-agent", "")
+        parts,
+        request,
+        caller,
+        call.request_id,
+        call.session,
+        call.headers.get("user-agent", ""),
+        sticky=sticky,
+        traits=traits,
     )
     authentication.check_model(caller, request.model, routed.route.name)
     target = routed.route.targets[0]

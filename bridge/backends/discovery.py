@@ -28,6 +28,7 @@ from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import DiscoveredModel
 from bridge.process_settings import BackendSettings
 from bridge.routing import resolve
+from bridge.routing.conditions import RequestTraits
 from bridge.routing.types import BackendConfig, Route
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import decode
@@ -142,7 +143,9 @@ class Discovery:
 
     # --- before a request is routed ---
 
-    async def prepare(self, name: str, sticky: str, key_for: KeyFor) -> None:
+    async def prepare(
+        self, name: str, sticky: str, key_for: KeyFor, traits: RequestTraits | None = None
+    ) -> None:
         """Give the lists that decide where this name leads a moment to arrive.
 
         A list that needs a key is read with the caller's only where the request itself would go:
@@ -150,9 +153,9 @@ class Discovery:
         """
         if not self._unknown():
             return
-        await self._first_tries(self._deciding(name, sticky))
+        await self._first_tries(self._deciding(name, sticky, traits))
         tried = set[str]()
-        while backend := self._next_locked(name, sticky, tried):
+        while backend := self._next_locked(name, sticky, tried, traits):
             tried.add(identity(backend))
             if key := key_for(backend):
                 progress = await self.refresh(backend, key, only_if_due=True)
@@ -172,10 +175,12 @@ class Discovery:
     def _unknown(self) -> list[BackendConfig]:
         return [b for b in self._backends() if b.models is None]
 
-    def _deciding(self, name: str, sticky: str) -> list[BackendConfig]:
+    def _deciding(
+        self, name: str, sticky: str, traits: RequestTraits | None
+    ) -> list[BackendConfig]:
         """The backends of unknown list of which one may turn out to be where the name leads."""
         routes = self._store.current.routes
-        route = resolve.explain(routes, name, sticky)[1]
+        route = resolve.explain(routes, name, sticky, traits)[1]
         if isinstance(route, ApiError) or route.alias == resolve.CATCH_ALL:
             return self._unknown()
         return self._leading(route)
@@ -186,9 +191,11 @@ class Discovery:
         leading = takewhile(lambda b: b.models is None, backends)
         return [b for b in leading if not (b.is_demo or b.broken)]
 
-    def _next_locked(self, name: str, sticky: str, tried: set[str]) -> BackendConfig | None:
+    def _next_locked(
+        self, name: str, sticky: str, tried: set[str], traits: RequestTraits | None
+    ) -> BackendConfig | None:
         """The next backend on the name's route whose list needs a key."""
-        route = resolve.explain(self._store.current.routes, name, sticky)[1]
+        route = resolve.explain(self._store.current.routes, name, sticky, traits)[1]
         if isinstance(route, ApiError):
             return None
         locked = (b for b in self._leading(route) if self.progress(b).needs_key)

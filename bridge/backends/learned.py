@@ -122,7 +122,11 @@ class LearnedFacts:
         self._native.add((target.backend.name, target.model))
 
     def bytes_per_token(self, target: Target) -> float:
-        return self._ratios.get((target.backend.name, target.model), BYTES_PER_TOKEN)
+        return self.ratio(target.backend.name, target.model) or BYTES_PER_TOKEN
+
+    def ratio(self, backend: str, model: str) -> float | None:
+        """Bytes of prompt per token; None where no reply has reported its tokens."""
+        return self._ratios.get((backend, model))
 
     def counted(self, target: Target, text_bytes: int, prompt_tokens: int) -> None:
         """A backend reported the tokens of a prompt of that many bytes."""

@@ -326,7 +326,9 @@ def _alias(row: ModelAlias) -> Alias:
 
 
 def _choice(target: Any) -> WeightedTarget:
-    return WeightedTarget(target.backend.name, target.model, target.weight, target.position)
+    return WeightedTarget(
+        target.backend.name, target.model, target.weight, target.position, target.conditions
+    )
 
 
 def _prices(faults: list[Fault]) -> Prices:

@@ -18,14 +18,14 @@ from django.db import transaction
 
 from bridge.configuration.documents import KINDS, find, put
 from bridge.keys import encryption
-from bridge.models import ApiKey, Backend, Change, ConfigRow, Document, Origin
+from bridge.models import AliasTarget, ApiKey, Backend, Change, ConfigRow, Document, Origin
 from bridge.models.changes import recorded
 
 SECTIONS = {kind: model for kind, model in KINDS.items() if model is not ApiKey}
 PARTS = {"aliases": {"targets"}}
 """Members of a document that are rows of their own."""
 SEALED_ELSEWHERE = "expected a key or env:NAME; a sealed key can be read by its own database alone"
-_TARGET = {"backend", "model", "weight", "position"}
+_TARGET = {"backend", *AliasTarget.MEMBERS}
 
 HEADING = """\
 # Written by `manage.py export_config`; read it back with `manage.py import_config FILE`.

@@ -5,13 +5,14 @@ in the admin) or an operator. `base` has what they share, `changes` their histor
 rows of the requests themselves, and their sums.
 """
 
-from bridge.models.aliases import AliasTarget, ModelAlias, Price, ToolNameMap
+from bridge.models.aliases import AliasTarget, ModelAlias, ToolNameMap
 from bridge.models.backends import Backend, BreakerMode, BreakerState, DiscoveredModel
 from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
 from bridge.models.ended_keys import EndedKey, KeyUse
 from bridge.models.keys import ApiKey
 from bridge.models.learned import LearnedFact
+from bridge.models.prices import Price
 from bridge.models.processes import GatewayProcess
 from bridge.models.usage import (
     KeyLabel,

@@ -1,4 +1,4 @@
-"""Names: which backend's model an alias stands for, what tools are called, what tokens cost."""
+"""Names: which backends' models an alias stands for, and what tools are called."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from django.db import models
 
 from bridge.models.backends import Backend
 from bridge.models.base import ConfigRow, Document, Origin
+from bridge.routing.conditions import Conditions
 from bridge.translation import safeguards
 from bridge.translation.request.overrides import ABSENT_THINKING, NOT_EXTRA, THINKING
+from bridge.translation.request.purpose import REQUEST_CLASSES, WORD
 
 NO_OBJECT = 'A JSON object, such as {"min_p": 0.1}.'
 
@@ -137,17 +139,47 @@ class ModelAlias(ConfigRow):
         if backend is None:
             raise ValidationError({place: f"no backend is called {document['backend']}"})
         row = AliasTarget(alias=self, backend=backend)
-        row.fill(document)
         try:
+            row.fill(document)
             row.full_clean()
         except ValidationError as error:
-            wrong = error.message_dict.items()
+            members = {column: member for member, column in AliasTarget.MEMBERS.items()}
+            wrong = [(members.get(name, name), v) for name, v in error.message_dict.items()]
             raise ValidationError({f"{place}.{name}": texts for name, texts in wrong}) from None
         return row
 
 
+def check_words(value: str) -> None:
+    """Words with commas between them, each as a header may have it. ValidationError."""
+    for word in words(value):
+        if not WORD.fullmatch(word):
+            raise ValidationError(f"{word[:40]}: no such word can stand in a request.")
+
+
+def words(value: str) -> tuple[str, ...]:
+    """The words of a list that is written with commas."""
+    return tuple(filter(None, (word.strip() for word in value.split(","))))
+
+
+def _condition(label: str, help_text: str) -> models.CharField[Any, Any]:
+    return models.CharField(
+        label,
+        max_length=200,
+        blank=True,
+        default="",
+        validators=[check_words],
+        help_text=help_text,
+    )
+
+
+def _tokens(label: str, help_text: str) -> models.PositiveIntegerField[Any, Any]:
+    return models.PositiveIntegerField(
+        label, null=True, blank=True, validators=[MinValueValidator(1)], help_text=help_text
+    )
+
+
 class AliasTarget(ConfigRow):
-    """One of the models that an alias stands for.
+    """One of the models that an alias stands for, and which requests it takes.
 
     Those of the lowest position share the requests by weight; the next ones are for when they fail.
     """
@@ -156,7 +188,15 @@ class AliasTarget(ConfigRow):
         "model": "model",
         "weight": "weight",
         "position": "position",
+        "classes": "request_classes",
+        "agent_types": "agent_types",
+        "has_image": "has_image",
+        "asks_to_think": "asks_to_think",
+        "prompt_above": "prompt_above",
+        "prompt_below": "prompt_below",
     }
+    LISTS = ("request_classes", "agent_types")
+    """Columns that hold words with commas between them; a list in the document."""
 
     alias = models.ForeignKey(ModelAlias, on_delete=models.CASCADE, related_name="targets")
     backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="targets")
@@ -167,6 +207,32 @@ class AliasTarget(ConfigRow):
     position = models.PositiveIntegerField(
         default=0, help_text="0 comes first; higher ones when those before cannot answer."
     )
+    request_classes = _condition(
+        "only for classes",
+        f"Of {', '.join(REQUEST_CLASSES)}; with commas between several. Empty: for all.",
+    )
+    agent_types = _condition(
+        "only for agent types",
+        "Kinds of sub-agents, such as Explore or general-purpose. Empty: for all.",
+    )
+    has_image = models.BooleanField(
+        "image",
+        null=True,
+        blank=True,
+        choices=((True, "only with an image"), (False, "only without")),
+        help_text="Whether the conversation holds an image.",
+    )
+    asks_to_think = models.BooleanField(
+        "thinking",
+        null=True,
+        blank=True,
+        choices=((True, "only with thinking"), (False, "only without")),
+        help_text="Whether the client asks the model to think.",
+    )
+    prompt_above = _tokens(
+        "prompt above", "Only prompts of this many tokens or more, as the gateway estimates them."
+    )
+    prompt_below = _tokens("prompt below", "Only prompts of fewer tokens than this.")
 
     class Meta:
         ordering = ["position", "-weight", "pk"]
@@ -175,14 +241,42 @@ class AliasTarget(ConfigRow):
     def __str__(self) -> str:
         return f"{self.backend}: {self.model}"
 
+    @property
+    def conditions(self) -> Conditions:
+        """What a request must be for this target to take it."""
+        return Conditions(
+            words(self.request_classes),
+            words(self.agent_types),
+            self.has_image,
+            self.asks_to_think,
+            self.prompt_above,
+            self.prompt_below,
+        )
+
+    def clean(self) -> None:
+        above, below = self.prompt_above, self.prompt_below
+        if above is not None and below is not None and above >= below:
+            raise ValidationError({"prompt_below": "No prompt is above the one and below this."})
+
     def affected(self) -> Iterable[ConfigRow]:
         return (self.alias,)
 
     def document(self) -> Document:
-        return {"backend": self.backend.name, **super().document()}
+        members = super().document()
+        lists = {name for name in members if self.MEMBERS[name] in self.LISTS}
+        shown = {name: list(words(v)) if name in lists else v for name, v in members.items()}
+        return {"backend": self.backend.name, **shown}
 
     def fill(self, document: Document) -> None:
         super().fill({name: value for name, value in document.items() if name != "backend"})
+
+    def take(self, column: str, value: Any) -> None:
+        if column in self.LISTS:
+            items = [value] if isinstance(value, str) else value
+            if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+                raise ValidationError({column: "Expected a list of words."})
+            value = ", ".join(words(",".join(items)))
+        super().take(column, value)
 
 
 class ToolNameMap(ConfigRow):
@@ -216,106 +310,3 @@ class ToolNameMap(ConfigRow):
 
     def __str__(self) -> str:
         return f"{self.backend_name} -> {self.client_name}"
-
-
-def _per_mtok(label: str) -> models.DecimalField[Any, Any]:
-    return models.DecimalField(
-        label,
-        max_digits=12,
-        decimal_places=6,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text="USD per million tokens.",
-    )
-
-
-class Price(ConfigRow):
-    """What a model's tokens cost, at one backend or at all of them.
-
-    What is left empty costs as input does, as most backends bill.
-    """
-
-    KIND = "prices"
-    NATURAL_KEY = 2
-    OPTIONAL = frozenset({"backend"})
-    MEMBERS = {
-        "model": "model",
-        "backend": "backend_name",
-        "input_per_mtok": "input_per_mtok",
-        "output_per_mtok": "output_per_mtok",
-        "cache_read_per_mtok": "cache_read_per_mtok",
-        "cache_write_per_mtok": "cache_write_per_mtok",
-    }
-
-    model = models.CharField(
-        max_length=300, help_text="The model's name at the backend, or a glob."
-    )
-    backend = models.ForeignKey(
-        Backend,
-        on_delete=models.CASCADE,
-        related_name="operator_prices",
-        null=True,
-        blank=True,
-        help_text="Empty: at every backend that has no price of its own for the model.",
-    )
-    input_per_mtok = models.DecimalField(
-        "input",
-        max_digits=12,
-        decimal_places=6,
-        validators=[MinValueValidator(0)],
-        help_text="USD per million tokens.",
-    )
-    output_per_mtok = models.DecimalField(
-        "output",
-        max_digits=12,
-        decimal_places=6,
-        validators=[MinValueValidator(0)],
-        help_text="USD per million tokens.",
-    )
-    cache_read_per_mtok = _per_mtok("cache read")
-    cache_write_per_mtok = _per_mtok("cache write")
-
-    class Meta:
-        ordering = ["model", "backend__name"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["model"],
-                condition=models.Q(backend=None),
-                name="one_price_per_model",
-            ),
-            models.UniqueConstraint(
-                fields=["model", "backend"],
-                name="one_price_per_model_and_backend",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.model} at {self.backend}" if self.backend else self.model
-
-    def clean(self) -> None:
-        same = Price.objects.filter(model=self.model, backend=self.backend).exclude(pk=self.pk)
-        if same.exists():
-            raise ValidationError({"model": "Price with this Model already exists."})
-
-    @property
-    def backend_name(self) -> str:
-        """ "" for all backends."""
-        return self.backend.name if self.backend else ""
-
-    @classmethod
-    def default(cls, column: str) -> Any:
-        return "" if column == "backend_name" else super().default(column)
-
-    @classmethod
-    def lookup(cls, document: Document) -> dict[str, Any]:
-        model, backend = cls.key_of(document)
-        return {"model": model, **({"backend__name": backend} if backend else {"backend": None})}
-
-    def take(self, column: str, value: Any) -> None:
-        if column != "backend_name":
-            super().take(column, value)
-            return
-        self.backend = Backend.objects.filter(name=value).first() if value else None
-        if value and self.backend is None:
-            raise ValidationError({"backend": f"no backend is called {value}"})

@@ -94,8 +94,16 @@ def _shown(name: str, value: Any) -> str:
     return str(value)
 
 
+def _value(value: Any) -> str:
+    """A condition of a target."""
+    if isinstance(value, list):
+        return " or ".join(map(str, value))
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+
+
 def _target(item: dict[str, Any]) -> str:
     usual = {"weight": 1, "position": 0}
     rest = [f"{k} {item[k]}" for k, default in usual.items() if item.get(k, default) != default]
+    rest += [f"{k} {_value(v)}" for k, v in item.items() if k not in (*usual, "backend", "model")]
     shown_lines = f" ({', '.join(rest)})" if rest else ""
     return f"{item.get('backend')}: {item.get('model')}{shown_lines}"

@@ -9,15 +9,13 @@ from dataclasses import dataclass, replace
 from bridge.keys.authentication import IssuedKey
 from bridge.keys.limits import QuotaUsage
 from bridge.ledger.pricing import Prices
+from bridge.routing.fitting import MOST_OUTPUT
 from bridge.routing.types import Route, Target
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.translate import ChatRequest
 
 logger = logging.getLogger(__name__)
 
-MOST_OUTPUT = 8192
-"""Tokens of an answer that are reserved at most. Clients ask for room that they hardly ever use:
-Claude Code for 32,000 tokens, where its answers have some hundreds."""
 UNPRICED = (
     "model: no price is known for {model}, and the budget of this API key counts priced models"
 )
@@ -41,7 +39,7 @@ def estimate(
 ) -> QuotaUsage:
     """What prompt and answer may use, at the dearest of the targets that may come to answer.
 
-    `longest`: the answer that the client asked for, in tokens.
+    `longest`: the answer that the client asked for, in tokens, of which MOST_OUTPUT are reserved.
     """
     sent = chat.body.get("max_tokens") or chat.body.get("max_completion_tokens") or longest
     output = min(int(sent), longest, MOST_OUTPUT)

@@ -25,6 +25,7 @@ from bridge.relay.failover import Failover
 from bridge.relay.parts import RelayParts
 from bridge.relay.prepare import RoutedRequest
 from bridge.relay.sampling import BodySample, is_chosen
+from bridge.routing.resolve import NoRouteError
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import FAMILY, REASONING_FIELD, Fact, value
 from bridge.translation.profiles import with_facts
@@ -260,6 +261,8 @@ class Exchange:
         self.record.error_type, self.record.error = error.type, error.message
         self.record.cause = error.cause
         self.record.status = error.status
+        if isinstance(error, NoRouteError):
+            self.record.route = error.steps
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.failed(error)
 

@@ -20,6 +20,7 @@ from bridge.ledger.spool import Spool
 from bridge.live.publisher import ActivityPublisher, RunningExchange
 from bridge.places import Places
 from bridge.process_settings import RelaySettings
+from bridge.routing.sessions import Sessions
 from bridge.translation.request.schema import RequestLimits
 
 STARTING = "Gateway is starting: its configuration is not loaded yet"
@@ -55,6 +56,7 @@ class RelayParts:
     spool: Spool
     counting: Places
     activity: ActivityPublisher
+    sessions: Sessions = field(default_factory=Sessions)
     ready: Callable[[], Awaitable[None]]
     exchanges: set[ActiveRequest] = field(default_factory=set)
 

@@ -25,12 +25,19 @@ from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.exchange import Call, Exchange, Head
 from bridge.relay.parts import STARTING, RelayParts
-from bridge.relay.prepare import RoutedRequest, read, route_request, wait_for_lists
+from bridge.relay.prepare import (
+    RoutedRequest,
+    read,
+    request_traits,
+    route_request,
+    wait_for_lists,
+)
 from bridge.relay.pump import pump, to_bytes
 from bridge.routing import resolve
 from bridge.translation import web_search
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import encode
+from bridge.translation.request.purpose import read_purpose
 from bridge.translation.request.schema import MessagesRequest
 from bridge.translation.response import events
 from bridge.translation.response.events import Event
@@ -85,10 +92,7 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     request = await read(call.body, parts.limits)
     record.asked_model, record.streamed = request.model, request.stream
     authentication.check_model(caller, request.model)
-    await wait_for_lists(parts, request.model, caller, call.session)
-    routed = route_request(
-        parts, request, caller, call.request_id, call.session, exchange.record.client
-    )
+    routed = await _routed(exchange, caller, request)
     authentication.check_model(caller, request.model, routed.route.name)
     route = budget.countable(routed.route, parts.snapshot.prices, caller.issued, request.model)
     routed = replace(routed, route=route)
@@ -99,6 +103,27 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     async with aclosing(answer) as pieces:
         async for piece in pieces:
             yield piece
+
+
+async def _routed(exchange: Exchange, caller: Caller, request: MessagesRequest) -> RoutedRequest:
+    """Where this request goes, by its model's name and by what it is for. Raises ApiError."""
+    parts, call = exchange.parts, exchange.call
+    purpose = read_purpose(call.headers, request.size, has_tools=bool(request.tools))
+    traits = await request_traits(parts, request, purpose)
+    sticky = parts.sessions.sticky(
+        caller.fingerprint, call.session, compacted=bool(purpose.compacted)
+    )
+    await wait_for_lists(parts, request.model, caller, sticky, traits)
+    return route_request(
+        parts,
+        request,
+        caller,
+        call.request_id,
+        call.session,
+        exchange.record.client,
+        sticky=sticky,
+        traits=traits,
+    )
 
 
 async def _relayed(

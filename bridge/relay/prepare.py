@@ -17,6 +17,7 @@ from bridge.relay import pdf
 from bridge.relay.attempt import UpstreamRequest
 from bridge.relay.parts import RelayParts
 from bridge.routing import resolve
+from bridge.routing.conditions import RequestTraits
 from bridge.routing.types import BackendConfig, Route, Target
 from bridge.translation import facts as habits
 from bridge.translation import safeguards
@@ -31,7 +32,9 @@ from bridge.translation.profiles import (
     inline_thinking,
     parses_calls,
 )
+from bridge.translation.prompt_size import prompt_size
 from bridge.translation.request import overrides, thinking
+from bridge.translation.request.purpose import RequestPurpose
 from bridge.translation.request.schema import MessagesRequest, RequestLimits, has_pdf, read_request
 from bridge.translation.request.translate import ChatRequest, TranslationOptions, to_chat
 from bridge.translation.response.stream_options import StreamOptions
@@ -70,10 +73,32 @@ def forwarded_key(parts: RelayParts, caller: Caller, backend: BackendConfig) -> 
     return "" if is_operators else key
 
 
-async def wait_for_lists(parts: RelayParts, model: str, caller: Caller, session: str) -> None:
+async def request_traits(
+    parts: RelayParts, request: MessagesRequest, purpose: RequestPurpose
+) -> RequestTraits:
+    """What routing looks at. A large prompt is measured in a thread."""
+    is_large = request.size > LARGE
+    size = await asyncio.to_thread(prompt_size, request) if is_large else prompt_size(request)
+    return RequestTraits(
+        request_class=purpose.request_class,
+        agent_type=purpose.agent_type,
+        asks_to_think=bool(thinking.read_thinking(request).on),
+        prompt=size,
+        max_tokens=request.max_tokens,
+        ratio=parts.learned.ratio,
+    )
+
+
+async def wait_for_lists(
+    parts: RelayParts,
+    model: str,
+    caller: Caller,
+    sticky: str,
+    traits: RequestTraits | None = None,
+) -> None:
     """Let the model lists arrive that decide where this name leads."""
     key_for = partial(forwarded_key, parts, caller)
-    await parts.discovery.prepare(model, session or caller.fingerprint, key_for)
+    await parts.discovery.prepare(model, sticky or caller.fingerprint, key_for, traits)
 
 
 def route_request(
@@ -83,13 +108,18 @@ def route_request(
     request_id: str,
     session: str,
     client: str = "",
+    *,
+    sticky: str = "",
+    traits: RequestTraits | None = None,
 ) -> RoutedRequest:
-    """Find the route; `client` is the User-Agent. Raises ApiError: nothing has this name."""
+    """Find the route; `client` is the User-Agent. Raises ApiError: nothing has this name, or
+    nothing takes a request like this one."""
     route = resolve.resolve(
         parts.snapshot.routes,
         request.model,
-        session or caller.fingerprint,
+        sticky or session or caller.fingerprint,
         partial(authentication.may_use, caller),
+        traits,
     )
     wanted = overrides.applied(request, route.overrides, client)
     message_id = f"msg_{mint()}"

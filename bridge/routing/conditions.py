@@ -24,6 +24,7 @@ class RequestTraits:
     request_class, agent_type   as `RequestPurpose` has them
     max_tokens   the longest answer that the client asks for
     ratio        what is known of tokens at each target
+    must_fit     windows count; they do not where a prompt is only measured
     """
 
     request_class: str = ""
@@ -32,6 +33,7 @@ class RequestTraits:
     prompt: PromptSize = PromptSize()
     max_tokens: int = 0
     ratio: Ratio = no_ratio
+    must_fit: bool = True
 
     @property
     def has_image(self) -> bool:

@@ -2,9 +2,8 @@
 
 What is compared is an estimate, so each step of it errs towards serving:
 
-- Clients ask for room that they hardly ever use; Claude Code asks for 32,000 tokens with every
-  request. Room for an answer means what was asked for, but not more than MOST_OUTPUT: else a model
-  with a window of 32,000 would never serve Claude Code beside one with a larger window.
+- Room for an answer means what was asked for, but not more than MOST_OUTPUT: else a model with a
+  window of 32,000 would never serve Claude Code beside one with a larger window.
 - A target with less room than that serves with a shorter answer. It comes behind those with room,
   so that the longest answer is trimmed only where nobody else can give it.
 - One that the prompt alone fills is left out while any other may serve.
@@ -26,7 +25,8 @@ from bridge.translation.profiles import ModelFacts
 from bridge.translation.tokens import BYTES_PER_TOKEN
 
 MOST_OUTPUT = 8192
-"""Tokens of an answer that room is kept for at most."""
+"""Tokens of an answer that room is kept for, and a budget reserves, at most. Clients ask for room
+that they hardly ever use: Claude Code for 32,000 tokens, where its answers have some hundreds."""
 SMALLEST_ANSWER = 256
 """Tokens; a shorter one is not worth having."""
 KNOWN_RATIO_MARGIN = 1.25

@@ -181,7 +181,7 @@ class _Search:
         return self._route([_unheard_of(b, model) for b in ranked(backends, self.sticky)])
 
     def _route(self, targets: Sequence[Target], alias: Alias | None = None) -> Route:
-        if self.traits is not None:
+        if self.traits is not None and self.traits.must_fit:
             targets = self._fitting(targets, self.traits)
         names = ", then ".join(map(_named, targets))
         steps = (*self.steps, f"goes to {names}")

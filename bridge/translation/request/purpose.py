@@ -29,7 +29,7 @@ gave no tools has 17 KB or more, for it carries the whole system prompt."""
 MAX_TOOLS = 32
 MAX_DURATIONS_LENGTH = 4096
 LONGEST_TOOL_NAME = 128
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}")
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}")
 _ID = re.compile(r"[!-~]{1,64}")
 _QUOTED_BYTE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _MILLISECONDS = re.compile(r"[0-9]{1,9}")
@@ -68,18 +68,18 @@ def read_purpose(
     `size` is that of its body in bytes; leave both facts out where the body cannot be read.
     """
     agent_id = _matching(_ID, headers, "agent-id")
-    compaction = _matching(_WORD, headers, "compaction")
+    compaction = _matching(WORD, headers, "compaction")
     return RequestPurpose(
         request_class=(
-            _matching(_WORD, headers, "request-class")
+            _matching(WORD, headers, "request-class")
             or _class_of(headers, agent_id, compaction, 0 < size <= SMALL_REQUEST and not has_tools)
         ),
-        agent_type=_matching(_WORD, headers, "agent-type"),
+        agent_type=_matching(WORD, headers, "agent-type"),
         agent_id=agent_id,
         parent_agent_id=_matching(_ID, headers, "parent-agent-id"),
         prompt_id=_matching(_ID, headers, "prompt-id"),
         compaction=compaction,
-        compacted=_matching(_WORD, headers, "context-compacted"),
+        compacted=_matching(WORD, headers, "context-compacted"),
         tool_milliseconds=_durations(headers.get("x-claude-code-prev-tool-durations", "")),
     )
 
