@@ -12,7 +12,7 @@ from bridge.keys.authentication import IssuedKey, digest
 from bridge.keys.limits import Limits, QuotaUsage
 from bridge.ledger.pricing import OperatorPrice, Rates, price_list
 from bridge.ledger.record import Record
-from bridge.relay.budget import MOST_OUTPUT
+from bridge.routing.fitting import MOST_OUTPUT
 from bridge.routing.types import Alias, Routes, WeightedTarget
 from bridge.runtime.gateway import Gateway
 from tests.bridge.making import BETA
