@@ -23,7 +23,8 @@ RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r r
 COPY . .
 # The settings create a secret key in DATA_DIR; the one of this step must not stay in the image.
 RUN DATA_DIR=/tmp/build python manage.py collectstatic --noinput \
-    && rm -rf /tmp/build
+    && rm -rf /tmp/build \
+    && python -m compileall -q bridge dashboard proxysite
 
 USER 10001:10001
 VOLUME /data

@@ -3,7 +3,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-all soak check format cov lock clean
@@ -63,3 +62,4 @@ lock: $(VENV)/stamp-dev ## Write requirements.lock: the packages of requirements
 
 clean: ## Remove what make made (not data/)
 	@rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -not -path './data/*' -prune -exec rm -rf {} +

@@ -10,12 +10,20 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 import pytest
+from django.test.utils import override_settings
 
 from tests.fakes.backend import FakeBackend
 from tests.fakes.gateway import Gateway, Ready, launch
 
 Start = Callable[..., Gateway]
 RESTING_MODEL = "test/beta"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """In this process a password is hashed at once: the tests make hundreds of users."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -56,12 +64,13 @@ def starting(backend: FakeBackend, folders: pytest.TempPathFactory) -> Iterator[
         ready: Ready = Ready.INFORMED,
         demo: bool = False,
         after: Gateway | None = None,
+        is_fresh: bool = False,
         **variables: str,
     ) -> Gateway:
         """`after`: the gateway that was here before, whose folder is taken over."""
         address = None if demo else backend.chat_url
         folder = after.log_path.parent if after else folders.mktemp(launcher)
-        running.append(launch(launcher, folder, address, variables, ready))
+        running.append(launch(launcher, folder, address, variables, ready, is_fresh=is_fresh))
         return running[-1]
 
     yield start

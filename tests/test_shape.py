@@ -8,6 +8,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -112,11 +113,19 @@ def _files(*folders: str) -> list[Path]:
     return [path for path in found if "migrations" not in path.parts]
 
 
-TREES = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for path in [*_files(*PRODUCT, "tests"), ROOT / "manage.py"]
-}
-OWN = {name: tree for name, tree in TREES.items() if not name.startswith("tests/")}
+@cache
+def _trees() -> dict[str, ast.Module]:
+    """Every file by its path. Read by the first test: each process of a run imports this module."""
+    paths = [*_files(*PRODUCT, "tests"), ROOT / "manage.py"]
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in paths
+    }
+
+
+@cache
+def _own() -> dict[str, ast.Module]:
+    return {name: tree for name, tree in _trees().items() if not name.startswith("tests/")}
 
 
 def _imports(name: str, tree: ast.AST) -> Iterator[str]:
@@ -140,7 +149,7 @@ def _importing(within: str, forbidden: Callable[[str], bool]) -> list[str]:
     """`file imports name` for every forbidden import of the files under this path."""
     return [
         f"{name} imports {imported}"
-        for name, tree in OWN.items()
+        for name, tree in _own().items()
         if name.startswith(within)
         for imported in _imports(name, tree)
         if forbidden(imported)
@@ -151,7 +160,7 @@ def _importing(within: str, forbidden: Callable[[str], bool]) -> list[str]:
 def test_modules_import_only_what_their_row_names(root: str, table: dict[str, str]) -> None:
     """A module may import only what stands above its row."""
     wrong = []
-    for name in (name for name in OWN if name.startswith(f"{root}/")):
+    for name in (name for name in _own() if name.startswith(f"{root}/")):
         layer = name.removesuffix(".py").split("/")[1]
         if layer == "__init__":
             continue
@@ -174,7 +183,9 @@ def test_rows_of_a_table_name_only_rows_above_them(table: dict[str, str]) -> Non
 
 def test_folders_hold_at_most_13_modules() -> None:
     """A newcomer sees a folder at a glance."""
-    folders = Counter(name.rpartition("/")[0] for name in OWN if not name.endswith("__init__.py"))
+    folders = Counter(
+        name.rpartition("/")[0] for name in _own() if not name.endswith("__init__.py")
+    )
     assert {folder: size for folder, size in folders.items() if size > MOST_MODULES} == {}
 
 
@@ -235,7 +246,7 @@ def test_only_upstream_knows_an_http_client() -> None:
 
 
 def _environment_readers() -> Iterator[tuple[str, str]]:
-    for name, tree in OWN.items():
+    for name, tree in _own().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"):
                 yield name, f"os.{node.attr}"
@@ -265,7 +276,7 @@ def test_data_plane_gets_its_settings_as_values() -> None:
     """`process_settings` reads them once; the other parts are handed what they need."""
     found = {
         name
-        for name, tree in OWN.items()
+        for name, tree in _own().items()
         if name.startswith(DATA_PLANE) and "django.conf.settings" in _imports(name, tree)
     }
     assert found == CONTROL_PLANE_TOO
@@ -273,12 +284,14 @@ def test_data_plane_gets_its_settings_as_values() -> None:
 
 def test_files_are_at_most_400_lines() -> None:
     """style 5.1; the way out is a split by topic."""
-    lengths = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in TREES}
+    lengths = {
+        name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in _trees()
+    }
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
 def _functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for name, tree in TREES.items():
+    for name, tree in _trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield f"{name}:{node.lineno} {node.name}", node
@@ -310,7 +323,7 @@ def test_statements_are_nested_at_most_4_deep() -> None:
 
 def _classes() -> Iterator[tuple[str, str]]:
     """Name and place of every class; `Meta` and a command's `Command` are Django's names."""
-    for file, tree in OWN.items():
+    for file, tree in _own().items():
         django_names = {"Meta", "Command"} if "/management/commands/" in file else {"Meta"}
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and node.name not in django_names:
@@ -327,13 +340,13 @@ def test_one_class_name_means_one_class() -> None:
 
 def test_modules_are_named_after_what_they_are() -> None:
     """style 5.3."""
-    words = {name: set(re.split(r"[/_.]", name)) for name in TREES}
+    words = {name: set(re.split(r"[/_.]", name)) for name in _trees()}
     assert [name for name, parts in words.items() if parts & EMPTY_WORDS] == []
 
 
 def test_every_module_says_what_it_is() -> None:
     """style 5.2."""
-    silent = [n for n, tree in OWN.items() if tree.body and not ast.get_docstring(tree)]
+    silent = [n for n, tree in _own().items() if tree.body and not ast.get_docstring(tree)]
     assert silent == []
 
 
@@ -341,7 +354,7 @@ def test_everything_is_caught_only_by_the_outermost_guards() -> None:
     """style 5.12: the guard of a request, and the one of background work."""
     found = {
         name
-        for name, tree in OWN.items()
+        for name, tree in _own().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.ExceptHandler) and _is_broad(node)
     }

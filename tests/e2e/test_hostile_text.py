@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,12 +91,12 @@ def test_line_of_a_stream_without_end(watched: Watched, backend: FakeBackend) ->
     watched.gateway.client.messages(stream=True)
 
 
-BODIES: dict[str, dict[str, Any]] = {
-    "a name of a megabyte": {"model": 1_000_000 * "m"},
-    "a million stop sequences": {"stop_sequences": 1_000_000 * ["x"]},
-    "tools": {"tools": [{"name": f"t{n}", "input_schema": {}} for n in range(100_000)]},
-    "nodes": {"metadata": {"user_id": "u", "more": 3_000_000 * [[]]}},
-    "one id for all calls": {
+BODIES: dict[str, Callable[[], dict[str, Any]]] = {
+    "a name of a megabyte": lambda: {"model": 1_000_000 * "m"},
+    "a million stop sequences": lambda: {"stop_sequences": 1_000_000 * ["x"]},
+    "tools": lambda: {"tools": [{"name": f"t{n}", "input_schema": {}} for n in range(100_000)]},
+    "nodes": lambda: {"metadata": {"user_id": "u", "more": 3_000_000 * [[]]}},
+    "one id for all calls": lambda: {
         "messages": [
             {"role": "user", "content": "go"},
             {
@@ -109,7 +109,7 @@ BODIES: dict[str, dict[str, Any]] = {
             {"role": "user", "content": "on"},
         ]
     },
-    "results in reverse order": {
+    "results in reverse order": lambda: {
         "messages": [
             {"role": "user", "content": "go"},
             {
@@ -128,7 +128,7 @@ BODIES: dict[str, dict[str, Any]] = {
             },
         ]
     },
-    "blocks": {
+    "blocks": lambda: {
         "messages": [
             {"role": "user", "content": [{"type": "text", "text": "x"}] * 1000} for _ in range(300)
         ]
@@ -137,9 +137,9 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("fields", BODIES.values(), ids=list(BODIES))
-def test_body_of_a_client(watched: Watched, fields: dict[str, Any]) -> None:
+def test_body_of_a_client(watched: Watched, fields: Callable[[], dict[str, Any]]) -> None:
     """Refused or served, never a fault of the gateway."""
-    assert watched.gateway.client.messages(**fields).status < 500
+    assert watched.gateway.client.messages(**fields()).status < 500
 
 
 @pytest.mark.parametrize("depth", [480, 990, 100_000])

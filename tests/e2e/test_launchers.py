@@ -26,7 +26,7 @@ def served(
     """A gateway started by the product's launcher; one process per server for this file."""
     gateway = RUNNING.get(request.param)
     if gateway is None or gateway.process.poll() is not None:
-        gateway = RUNNING[request.param] = launch_gateway(request.param)
+        gateway = RUNNING[request.param] = launch_gateway(request.param, is_fresh=True)
     yield gateway
     if gateway.process.poll() is None:
         let_rest(gateway, backend)

@@ -1,4 +1,4 @@
-"""The gateway as its users start it: a process of its own, on its own port, its data in a folder.
+"""The gateway: a process of its own, on its own port, its data in a folder.
 
 The child sees no variable of the shell that runs the tests, except where to find programs.
 """
@@ -22,7 +22,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.fakes import forked
 from tests.fakes.client import KEY, RawClient
+from tests.fakes.forked import Forked
 from tests.fakes.ports import reserve_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,7 @@ STOP_SECONDS = 10.0
 POLL_SECONDS = 0.05
 DATABASE = "db.sqlite3"
 PYTHON = (sys.executable,)
+Process = subprocess.Popen[bytes] | Forked
 # how the product can be started; every way is an argument of the launcher
 LAUNCHERS: dict[str, dict[str, str]] = {
     "daphne": {},
@@ -56,7 +59,7 @@ class Gateway:
     """
 
     port: int
-    process: subprocess.Popen[bytes]
+    process: Process
     log_path: Path
     forced: bool = False
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -80,16 +83,8 @@ class Gateway:
 
     def manage(self, *arguments: str, said: str = "") -> str:
         """Run `manage.py` as the operator of this gateway would; what it wrote."""
-        command = [*PYTHON, "manage.py", *arguments]
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=dict(self.environment),
-            input=said,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-        )
+        command = ["manage.py", *arguments]
+        done = forked.run(command, self.environment, said, START_SECONDS)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -176,8 +171,12 @@ def launch(
     variables: Mapping[str, str],
     ready: Ready = Ready.INFORMED,
     seconds: float = START_SECONDS,
+    is_fresh: bool = False,
 ) -> Gateway:
-    """Start a gateway and return when it is ready, within these seconds."""
+    """Start a gateway and return when it is ready, within these seconds.
+
+    `is_fresh`: from an interpreter that has nothing imported, as its users start it.
+    """
     port = reserve_port()
     environment = _environment(folder, port, backend_url) | LAUNCHERS[launcher] | dict(variables)
     log_path = folder / "gateway.log"
@@ -189,7 +188,7 @@ def launch(
     else:
         command = ["manage.py", "serve"]
     with log_path.open("ab") as log:
-        process = _spawn(command, environment, log.fileno())
+        process = _spawn(command, environment, log.fileno(), is_fresh)
     gateway = Gateway(port, process, log_path, environment=environment)
     try:
         _wait_until_ready(gateway, ready, seconds)
@@ -214,8 +213,12 @@ def _environment(folder: Path, port: int, backend_url: str | None) -> dict[str, 
 
 
 def _spawn(
-    command: Sequence[str], environment: Mapping[str, str], log: int
-) -> subprocess.Popen[bytes]:
+    command: Sequence[str], environment: Mapping[str, str], log: int, is_fresh: bool = False
+) -> Process:
+    """Start a program of the project. `is_fresh`: with an interpreter of its own, from nothing."""
+    if not is_fresh:
+        with open(os.devnull, "rb") as nothing:
+            return Forked(command, environment, (nothing.fileno(), log, log))
     return subprocess.Popen(
         [*PYTHON, *command],
         cwd=ROOT,

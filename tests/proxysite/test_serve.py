@@ -84,7 +84,7 @@ def log_in(gateway: Gateway, password: str) -> Response:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     folder = tmp_path_factory.mktemp("home")
-    first = launch("serve", folder, None, {}, Ready.HEALTHY)
+    first = launch("serve", folder, None, {}, Ready.HEALTHY, is_fresh=True)
     try:
         log = first.log
         found = re.search(r"user admin, password (\S+) \(shown only now\)", log)

@@ -1,0 +1,152 @@
+"""The process that `forked` starts: imports packages once, and forks a program at each order.
+
+An order comes with four files: input, output and errors of the program, and one into which its exit
+code is written.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+from importlib import import_module
+from pathlib import Path
+from select import select
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+LENGTH = 8
+FILES = 4
+PACKAGES = (
+    "aiohttp",
+    "asgiref.server",
+    "asgiref.sync",
+    "autobahn.twisted.websocket",
+    "cryptography.fernet",
+    "django.contrib.postgres.fields",
+    "django.core.asgi",
+    "django.core.management",
+    "django.core.paginator",
+    "django.core.serializers.json",
+    "django.core.validators",
+    "django.db.backends.sqlite3.base",
+    "django.db.migrations.executor",
+    "django.db.models",
+    "django.forms.models",
+    "django.template.defaultfilters",
+    "django.template.defaulttags",
+    "django.template.loader_tags",
+    "django.views.generic",
+    "httptools",
+    "httpx",
+    "httpx_aiohttp",
+    "logging.config",
+    "msgspec",
+    "multiprocessing",
+    "psycopg",
+    "sqlparse",
+    "twisted.internet.asyncioreactor",
+    "twisted.web.http",
+    "uvicorn.config",
+    "whitenoise.base",
+)
+UNTOUCHED = ("daphne.server", "twisted.internet.reactor", "uvicorn.protocols.http.httptools_impl")
+"""What the gateway looks for to know which server runs it."""
+
+
+def load() -> None:
+    """Nothing of the project itself: the program that starts runs all of its code anew."""
+    gc.disable()
+    for name in PACKAGES:
+        import_module(name)
+    gc.freeze()
+    assert not any(name in sys.modules for name in UNTOUCHED)
+
+
+class Parent:
+    """Forks, and passes on how its children end."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self.line = line
+        self.endings: dict[int, int] = {}
+        self.woken, self.waker = os.pipe()
+        for end in (self.woken, self.waker):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(self.waker)
+
+    def next_program(self) -> dict[str, Any]:
+        """Returns in each new process, with its order. In the parent it ends the process."""
+        while True:
+            ready, _, _ = select([self.line.fileno(), self.woken], [], [])
+            if self.woken in ready:
+                os.read(self.woken, 1024)
+                self.report_endings()
+            if self.line.fileno() in ready:
+                head, files, _, _ = socket.recv_fds(self.line, LENGTH, FILES)
+                if not head:
+                    os._exit(0)
+                order = json.loads(self.read(int.from_bytes(head, "big")))
+                if self.fork(files) == 0:
+                    return dict(order)
+
+    def read(self, length: int) -> bytes:
+        data = b""
+        while len(data) < length:
+            data += self.line.recv(length - len(data))
+        return data
+
+    def fork(self, files: list[int]) -> int:
+        process = os.fork()
+        if process == 0:
+            self.become_program(files)
+        else:
+            *streams, self.endings[process] = files
+            for file in streams:
+                os.close(file)
+            self.line.sendall(process.to_bytes(LENGTH, "big"))
+        return process
+
+    def become_program(self, files: list[int]) -> None:
+        """Nothing of the parent stays open in it."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for stream, file in enumerate(files[:-1]):
+            os.dup2(file, stream)
+        for file in (*files, self.woken, self.waker, *self.endings.values()):
+            os.close(file)
+        self.line.close()
+
+    def report_endings(self) -> None:
+        while self.endings:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if not process:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            ending = self.endings.pop(process)
+            os.write(ending, str(code).encode())
+            os.close(ending)
+
+
+def run(args: list[str]) -> None:
+    """As `python ARGS`: `-m module ...`, or a file."""
+    if args[0] == "-m":
+        sys.argv = args[1:]
+        runpy.run_module(args[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = args
+        runpy.run_path(args[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    load()
+    sys.path[0] = str(ROOT)
+    order = Parent(socket.socket(fileno=int(sys.argv[1]))).next_program()
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    gc.enable()
+    run(order["args"])
