@@ -35,6 +35,7 @@ class RelaySettings:
     pdf_text_extraction: bool
     server_tools: str
     safeguards: str
+    judge_seconds: float
     exact_token_counts: bool
     count_tokens_rpm: int
     client_addresses: str

@@ -18,6 +18,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from bridge.routing import addresses
+from bridge.translation.safeguards import EXPECTED, normalized
 
 env = environ.Env()
 
@@ -83,6 +84,14 @@ def choice(name: str, default: str, options: tuple[str, ...]) -> str:
     if value not in options:
         raise _wrong(name, " or ".join([", ".join(options[:-1]), options[-1]]))
     return value
+
+
+def safeguards(name: str, default: str) -> str:
+    """How requests for verdicts on tool calls are answered."""
+    try:
+        return normalized(text(name, default))
+    except ValueError:
+        raise _wrong(name, EXPECTED) from None
 
 
 def names(name: str, default: str = "") -> list[str]:

@@ -152,7 +152,8 @@ PDF_TEXT_EXTRACTION = read.flag("PDF_TEXT_EXTRACTION", False)
 if PDF_TEXT_EXTRACTION and find_spec("pypdf") is None:
     raise ImproperlyConfigured("PDF_TEXT_EXTRACTION: expected pypdf to be installed")
 EXACT_TOKEN_COUNTS = read.flag("EXACT_TOKEN_COUNTS", False)
-SAFEGUARDS = read.choice("SAFEGUARDS", "unavailable", ("unavailable", "off"))
+SAFEGUARDS = read.safeguards("SAFEGUARDS", "unavailable")
+JUDGE_SECONDS = read.seconds("JUDGE_SECONDS", 15, least=0.1)
 SERVER_TOOLS = read.choice("SERVER_TOOLS", "auto", ("auto", "drop", "error"))
 
 # --- logging ----------------------------------------------------------------------------------

@@ -60,7 +60,6 @@ class ModelAliasAdmin(ConfigAdmin):
     unset = {
         "thinking": "As in the request",
         "thinking_when_absent": "By client",
-        "safeguards": "As the setting says",
     }
     empty = (
         "No alias yet: clients name models as the backends do. An alias gives them another name, "
@@ -112,7 +111,7 @@ class ModelAliasAdmin(ConfigAdmin):
         labels += [f"at most {formatting.number(row.max_tokens)} tokens" if row.max_tokens else ""]
         labels += ["system prefix" if row.system_prefix else ""]
         labels += [f"extra {', '.join(row.extra)}" if row.extra else ""]
-        labels += [f"verdicts {row.safeguards}" if row.safeguards else ""]
+        labels += [f"verdicts: {row.safeguards}" if row.safeguards else ""]
         return ", ".join(filter(None, labels)) or "-"
 
     def panel(self, request: HttpRequest, row: ModelAlias) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -115,6 +115,11 @@ class Limits:
     def periods(self) -> tuple[Period, ...]:
         """Those of the quotas, each once."""
         return tuple(dict.fromkeys(quota.period for quota in self.quotas))
+
+    @property
+    def without_rates(self) -> Limits:
+        """The budget and the quotas alone."""
+        return replace(self, rpm=None, tpm=None, concurrent=None)
 
     @property
     def is_empty(self) -> bool:

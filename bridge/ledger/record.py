@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 ABANDONED = usage_rows.ABANDONED
 WIDTHS = {
     "request_id": 64,
+    "parent_id": 64,
     "path": 200,
     "key": 100,
     "fingerprint": 64,
@@ -43,12 +44,29 @@ LISTS = ("route", "dropped", "refused", "remedies", "repaired", "clamped", "tool
 MAX_WORDS = 100
 """Entries that are kept of each list, of MAX_WORD characters each."""
 MAX_WORD = 500
+MAX_TOOL_NAME = 128
 
 
 class Lines(Protocol):
     """Where written records go. Must neither raise nor wait."""
 
     def append(self, line: bytes) -> None: ...
+
+
+class CallVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the judging of one tool call ended; no word of the call, and none of the judge.
+
+    reason  why there is no verdict, or why none was needed, as one code
+    rule    the kind of danger that a flagged call is
+    ms      how long the judge took
+    """
+
+    call: str
+    tool: str
+    outcome: str
+    reason: str = ""
+    rule: str = ""
+    ms: int = 0
 
 
 class Record(msgspec.Struct, omit_defaults=True, dict=True):
@@ -69,11 +87,14 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     learnt    habits of the backend, learnt before, that the request respected
     tools     names of the tools that were called
     repeated_bytes  how many of the prompt's bytes the turn before had too
+    parent_id  the request whose tool calls this one judges
+    verdicts   how the judging of its tool calls ended
 
     Written as one line of JSON, less the members that say nothing.
     """
 
     request_id: str
+    parent_id: str = ""
     path: str = ""
     key: str = ""
     key_id: int | None = None
@@ -109,6 +130,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     repaired: list[str] = msgspec.field(default_factory=list)
     clamped: list[str] = msgspec.field(default_factory=list)
     tools: list[str] = msgspec.field(default_factory=list)
+    verdicts: list[CallVerdict] = msgspec.field(default_factory=list)
     sample: dict[str, JSON] | None = None
     prompt_bytes: int = 0
     repeated_bytes: int = 0
@@ -123,6 +145,8 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     def __post_init__(self) -> None:
         self.clock = time.monotonic()
         self.written = False
+        self.quotes_backends = True
+        """Whether the words of a backend that fails may be kept."""
         self.was_sent = False
         """Whether a backend has the request and has not answered it yet."""
 
@@ -181,6 +205,8 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
             words = getattr(self, name)
             if words:
                 setattr(self, name, type(words)(word[:MAX_WORD] for word in words[:MAX_WORDS]))
+        if self.verdicts:
+            self.verdicts = [_short(verdict) for verdict in self.verdicts[:MAX_WORDS]]
 
     def _redact(self) -> None:
         """A key may stand where the name of a model belongs, or of a client."""
@@ -192,9 +218,17 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     def _shorten(self) -> None:
         """Characters that JSON escapes take up to six bytes: what is left fits in any case."""
         self.sample = None
+        self.verdicts = self.verdicts[:1]
         for name in LISTS:
             words = getattr(self, name)
             setattr(self, name, type(words)(words[:1]))
 
     def _silent(self) -> Record:
         return msgspec.structs.replace(self, sample=None)
+
+
+def _short(verdict: CallVerdict) -> CallVerdict:
+    """Models choose the names of calls."""
+    printable = "".join(c if c.isprintable() else " " for c in verdict.tool[:MAX_TOOL_NAME])
+    tool = redact_credentials(printable)[:MAX_TOOL_NAME]
+    return msgspec.structs.replace(verdict, tool=tool, call=verdict.call[:64])

@@ -34,6 +34,7 @@ DETAIL = (
     "learnt",
     "repaired",
     "tools",
+    "verdicts",
     "sample",
     "auth_after",
     "translated_after",
@@ -73,6 +74,7 @@ class UsageRow(msgspec.Struct, gc=False):
     repeated_bytes: int
     first_token_ms: int | None
     duration_ms: int
+    parent_id: str
     detail: str
 
 
@@ -113,6 +115,7 @@ def row_of(record: Record) -> UsageRow:
         repeated_bytes=_whole(record.repeated_bytes),
         first_token_ms=_milliseconds(record.first_token_after),
         duration_ms=_milliseconds(record.seconds) or 0,
+        parent_id=_text(record.parent_id, _WIDTHS["parent_id"]),
         detail=_detail(record),
     )
 
@@ -131,6 +134,8 @@ def _text(text: str, width: int) -> str:
 
 def _detail(record: Record) -> str:
     detail = {name: found for name in DETAIL if (found := getattr(record, name)) not in _NOTHING}
+    if record.verdicts:
+        detail["verdicts"] = msgspec.to_builtins(record.verdicts)
     text = encode_text(detail)
     if "\\" in text or not text.isprintable():
         return encode_text({name: _cleaned(value) for name, value in detail.items()})
@@ -145,7 +150,7 @@ def _cleaned(value: Any) -> Any:
         return {
             name: clean(item) if isinstance(item, str) else item for name, item in value.items()
         }
-    return [_printable(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return [_cleaned(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _printable(text: str) -> str:

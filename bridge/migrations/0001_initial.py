@@ -135,7 +135,7 @@ class Migration(migrations.Migration):
                 ('max_tokens', models.PositiveIntegerField(blank=True, help_text='Tokens. A request that asks for more gets this many. Empty: as in the request.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='longest answer')),
                 ('system_prefix', models.TextField(blank=True, default='', help_text='Put in front of every system prompt.')),
                 ('extra', models.JSONField(blank=True, default=dict, help_text='A JSON object whose members are added to every request to the backend, such as {"min_p": 0.1, "chat_template_kwargs": {"preserve_thinking": true}}.', validators=[bridge.models.aliases.check_extra], verbose_name='extra fields')),
-                ('safeguards', models.CharField(blank=True, choices=[('unavailable', 'unavailable'), ('off', 'off')], default='', help_text="What Claude Code's auto mode is answered when it asks for verdicts on tool calls: that they are unavailable, so that it checks by itself, or nothing. Empty: as the setting SAFEGUARDS says.", max_length=12, verbose_name='verdicts for auto mode')),
+                ('safeguards', models.CharField(blank=True, default='', help_text="What Claude Code's auto mode is answered when it asks for verdicts on tool calls: unavailable, so that it checks by itself; off for nothing; or judge: MODEL, so that this model, a name that clients could use, judges each call. Empty: as the setting SAFEGUARDS says.", max_length=300, validators=[bridge.models.aliases.check_safeguards], verbose_name='verdicts for auto mode')),
                 ('enabled', models.BooleanField(default=True)),
                 ('origin', models.CharField(choices=[('environment', 'Environment'), ('operator', 'Operator')], default='operator', editable=False, max_length=12)),
             ],
@@ -377,11 +377,12 @@ class Migration(migrations.Migration):
                 ('repeated_bytes', models.BigIntegerField(default=0)),
                 ('first_token_ms', models.PositiveIntegerField(null=True)),
                 ('duration_ms', models.PositiveIntegerField(default=0)),
+                ('parent_id', models.CharField(blank=True, default='', help_text='The request whose tool calls it judges.', max_length=64)),
                 ('detail', models.JSONField(default=dict, help_text='The rest, by the names of the record.')),
             ],
             options={
                 'ordering': ['-time', '-pk'],
-                'indexes': [models.Index(fields=['time'], name='record_by_time'), models.Index(fields=['key_id', 'fingerprint', 'time'], name='record_by_key'), models.Index(fields=['model', 'time'], name='record_by_model'), models.Index(fields=['session', 'time'], name='record_by_session'), models.Index(fields=['status', 'time'], name='record_by_status')],
+                'indexes': [models.Index(fields=['time'], name='record_by_time'), models.Index(fields=['key_id', 'fingerprint', 'time'], name='record_by_key'), models.Index(fields=['model', 'time'], name='record_by_model'), models.Index(fields=['session', 'time'], name='record_by_session'), models.Index(fields=['status', 'time'], name='record_by_status'), models.Index(condition=models.Q(('parent_id', ''), _negated=True), fields=['parent_id'], name='record_by_parent')],
             },
         ),
         migrations.CreateModel(

@@ -27,6 +27,14 @@ def check_extra(fields: Any) -> None:
         raise ValidationError(f"The gateway sets these itself: {', '.join(refused)}.")
 
 
+def check_safeguards(chosen: str) -> None:
+    """Raises ValidationError."""
+    try:
+        safeguards.normalized(chosen)
+    except ValueError as error:
+        raise ValidationError(f"{error}".capitalize() + ".") from None
+
+
 class ModelAlias(ConfigRow):
     """A model name that clients use. Its targets say which backends' models are behind it."""
 
@@ -90,13 +98,14 @@ class ModelAlias(ConfigRow):
     )
     safeguards = models.CharField(
         "verdicts for auto mode",
-        max_length=12,
+        max_length=300,
         blank=True,
         default="",
-        choices=[(name, name) for name in safeguards.CHOICES],
+        validators=[check_safeguards],
         help_text="What Claude Code's auto mode is answered when it asks for verdicts on tool "
-        "calls: that they are unavailable, so that it checks by itself, or nothing. Empty: as the "
-        "setting SAFEGUARDS says.",
+        "calls: unavailable, so that it checks by itself; off for nothing; or judge: MODEL, so "
+        "that this model, a name that clients could use, judges each call. Empty: as the setting "
+        "SAFEGUARDS says.",
     )
     enabled = models.BooleanField(default=True)
     origin = models.CharField(
@@ -115,6 +124,8 @@ class ModelAlias(ConfigRow):
         # A field's validators do not see an empty value, and [] is one.
         if not isinstance(self.extra, dict):
             raise ValidationError({"extra": NO_OBJECT})
+        if self.safeguards:
+            self.safeguards = safeguards.normalized(self.safeguards)
 
     def document(self) -> Document:
         pattern, *rest = super().document().items()

@@ -122,6 +122,12 @@ class UsageRecord(Identified):
     repeated_bytes = _count()
     first_token_ms = models.PositiveIntegerField(null=True)
     duration_ms = models.PositiveIntegerField(default=0)
+    parent_id = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="The request whose tool calls it judges.",
+    )
     detail = models.JSONField(default=dict, help_text="The rest, by the names of the record.")
 
     class Meta:
@@ -132,6 +138,9 @@ class UsageRecord(Identified):
             models.Index(fields=["model", "time"], name="record_by_model"),
             models.Index(fields=["session", "time"], name="record_by_session"),
             models.Index(fields=["status", "time"], name="record_by_status"),
+            models.Index(
+                fields=["parent_id"], condition=~models.Q(parent_id=""), name="record_by_parent"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge.backends.learned import LearnedFacts
 from bridge.ids import mint
@@ -31,6 +31,9 @@ from bridge.translation.facts import FAMILY, REASONING_FIELD, Fact, value
 from bridge.translation.profiles import with_facts
 from bridge.translation.response import events
 from bridge.translation.response.translate import Answer
+
+if TYPE_CHECKING:
+    from bridge.relay.judging.verdicts import Judging
 
 SEEN_IN_ANSWERS = "Its answers carry their reasoning in this field."
 RESTARTING = "Gateway is restarting"
@@ -86,6 +89,7 @@ class Exchange:
         self.sample: BodySample | None = None
         self.decision: Decision | None = None
         self.targets: Failover | None = None
+        self.judging: Judging | None = None
         self._opening: asyncio.Task[OpenReply] | None = None
         self._accepted: asyncio.Future[None] | None = None
         self._interrupted = False
@@ -124,17 +128,25 @@ class Exchange:
         """Seconds that a whole answer may take."""
         return self.targets.longest_wait if self.targets else 0.0
 
-    async def reserve(self, routed: RoutedRequest, outgoing: UpstreamRequest) -> None:
-        """Take a place within the key's limits. Raises a 429."""
+    async def reserve(
+        self, routed: RoutedRequest, outgoing: UpstreamRequest, *, with_rates: bool = True
+    ) -> None:
+        """Take a place within the key's limits, or only `with_rates` within all of them.
+
+        Raises a 429.
+        """
         issued = self.caller.issued if self.caller else None
-        if issued is None or issued.limits.is_empty:
+        if issued is None:
+            return
+        own = issued.limits if with_rates else issued.limits.without_rates
+        if own.is_empty:
             return
         whole, tokens = QuotaUsage(), outgoing.chat.prompt_tokens
-        if issued.limits.quotas:
+        if own.quotas:
             prices, targets = self.parts.snapshot.prices, routed.route.targets
             whole = budget.estimate(prices, targets, outgoing.chat, routed.requested_tokens)
         now, limiter = self.parts.clocks.wall(), self.parts.limiter
-        self.decision = await limiter.admit(issued.id, issued.limits, tokens, now, whole)
+        self.decision = await limiter.admit(issued.id, own, tokens, now, whole)
         if not self.decision.is_allowed:
             raise _over_limit(self.decision)
 
@@ -185,6 +197,8 @@ class Exchange:
     def interrupt(self) -> None:
         """The process must end: finish with an error that clients retry."""
         self._interrupted = True
+        if self.judging is not None:
+            self.judging.interrupt()
         if self._opening is None:
             return
         if opened := self._open_answer():
@@ -299,8 +313,17 @@ class Exchange:
             return None
         return opening.result()
 
+    async def give_up(self, error: ApiError) -> None:
+        """Nobody waits for the answer any more: what it used so far counts."""
+        await self._stop_opening()
+        if self.outgoing is not None:
+            self._count_abandoned(self.outgoing)
+        self.failed(error)
+
     async def settle(self) -> None:
         """Give everything back. Called once, last, also when the client has gone."""
+        if self.judging is not None:
+            await self.judging.aclose()
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.abandoned()
         await self._stop_opening()

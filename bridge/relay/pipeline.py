@@ -24,6 +24,7 @@ from bridge.keys.authentication import Caller, KeyEndedError
 from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.exchange import Call, Exchange, Head
+from bridge.relay.judging import verdicts
 from bridge.relay.parts import STARTING, RelayParts
 from bridge.relay.prepare import (
     RoutedRequest,
@@ -40,7 +41,7 @@ from bridge.translation.json import encode
 from bridge.translation.request.purpose import read_purpose
 from bridge.translation.request.schema import MessagesRequest
 from bridge.translation.response import events
-from bridge.translation.response.events import Event
+from bridge.translation.response.events import PING, Event
 from bridge.translation.response.fold import Fold, fold
 from bridge.translation.response.message_stream import MessageStream
 from bridge.translation.tokens import estimate
@@ -134,6 +135,7 @@ async def _relayed(
     await exchange.reserve(routed, outgoing)
     if request.max_tokens == 0:
         return _warmed_up(exchange, outgoing, request)
+    exchange.judging = verdicts.begin(exchange, routed)
     return _streamed(exchange, outgoing) if request.stream else _plain(exchange)
 
 
@@ -166,7 +168,7 @@ async def _plain(exchange: Exchange) -> AsyncGenerator[Part]:
         async with asyncio.timeout(timeout):
             opened = await exchange.open()
             folding = Fold()
-            async for batch in _collected(opened, exchange.parts):
+            async for batch in _collected(opened, exchange):
                 folding.feed(batch)
                 if exchange.sample is not None:
                     exchange.sample.add(batch)
@@ -176,16 +178,29 @@ async def _plain(exchange: Exchange) -> AsyncGenerator[Part]:
         raise opened.answer.error
     message = folding.message
     exchange.answered(opened.answer)
+    if (judging := exchange.judging) is not None:
+        judging.conclude(opened.answer.stop_reason)
+        async for _ in judging.wait(exchange.parts.settings.ping_interval):
+            pass  # a plain reply has no pings
+        message.safeguard_results = judging.results()
     await exchange.account()
     for part in _document(exchange, 200, JSON_HEADERS, encode(message)):
         yield part
 
 
-async def _collected(opened: OpenReply, parts: RelayParts) -> AsyncGenerator[list[Event]]:
-    """All events of an answer."""
+async def _collected(opened: OpenReply, exchange: Exchange) -> AsyncGenerator[list[Event]]:
+    """All events of an answer; an empty list is a ping. A judge sees its calls on the way."""
+    parts, judging = exchange.parts, exchange.judging
+    if judging is not None:
+        judging.feed(opened.events)
     yield opened.events
-    async for batch in pump(opened, parts.settings, parts.clocks.steady):
-        yield batch
+    finishing = judging.finish_is_known if judging else None
+    batches = pump(opened, parts.settings, parts.clocks.steady, finishing)
+    async with aclosing(batches):
+        async for batch in batches:
+            if judging is not None:
+                judging.feed(batch)
+            yield batch
 
 
 async def _streamed(exchange: Exchange, outgoing: UpstreamRequest) -> AsyncGenerator[Part]:
@@ -203,22 +218,35 @@ async def _streamed(exchange: Exchange, outgoing: UpstreamRequest) -> AsyncGener
         async for ping in _pings_until(opening, parts.settings.ping_interval):
             yield ping
     opened = await exchange.reply(opening)
-    await _over(exchange, opened, opened.events)
-    if shown := opened.events[len(early) :]:
-        yield to_bytes(shown)
-    async with aclosing(pump(opened, parts.settings, parts.clocks.steady)) as batches:
+    async with aclosing(_collected(opened, exchange)) as batches:
         async for batch in batches:
-            await _over(exchange, opened, batch)
-            yield to_bytes(batch)
+            if exchange.sample is not None:
+                exchange.sample.add(batch)
+            shown = batch[len(early) :] if batch is opened.events else batch
+            if opened.answer.over:
+                async with aclosing(_last(exchange, opened, shown)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            elif shown or batch is not opened.events:
+                yield to_bytes(shown)
 
 
-async def _over(exchange: Exchange, opened: OpenReply, batch: list[Event]) -> None:
-    """Before a batch goes out: when it is the last one, everything is settled first."""
-    if exchange.sample is not None:
-        exchange.sample.add(batch)
-    if opened.answer.over:
-        exchange.answered(opened.answer)
-        await exchange.account()
+async def _last(exchange: Exchange, opened: OpenReply, batch: list[Event]) -> AsyncGenerator[bytes]:
+    """The last batch. Before it goes out its calls are judged and everything is settled."""
+    exchange.answered(opened.answer)
+    judging = exchange.judging
+    if judging is not None and opened.answer.error is None:
+        judging.conclude(opened.answer.stop_reason)
+        calls, batch = events.at_its_end(batch)
+        if calls:
+            yield to_bytes(calls)
+        async with aclosing(judging.wait(exchange.parts.settings.ping_interval)) as pings:
+            async for _ in pings:
+                yield PING
+        batch = events.with_safeguard_results(batch, judging.results())
+    await exchange.account()
+    if batch:
+        yield to_bytes(batch)
 
 
 async def _pings_until(opening: asyncio.Task[object], interval: float) -> AsyncGenerator[bytes]:

@@ -246,8 +246,17 @@ def _schemas(chat: ChatRequest) -> dict[str, JSON]:
     return {function["name"]: function["parameters"] for function in functions}
 
 
+def judge_model(settings: RelaySettings, routed: RoutedRequest) -> str:
+    """The model that judges the tool calls of the answer; "" where none is to."""
+    model = safeguards.judge_model(routed.route.overrides.safeguards or settings.safeguards)
+    return model if model and safeguards.are_asked_for(routed.request.body) else ""
+
+
 def _safeguard_results(settings: RelaySettings, routed: RoutedRequest) -> JSON:
-    """What is answered to a request for verdicts on tool calls; None for nothing."""
+    """What is answered to a request for verdicts on tool calls; None for nothing.
+
+    A judge's verdicts come in its place at the end of the answer.
+    """
     chosen = routed.route.overrides.safeguards or settings.safeguards
     if chosen == safeguards.OFF or not safeguards.are_asked_for(routed.request.body):
         return None

@@ -8,7 +8,7 @@ FINISH_GRACE    the backend named its reason to stop and then sent nothing that 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from bridge.backends.client import did_not_answer
@@ -59,12 +59,20 @@ class StreamTimers:
 
 
 async def pump(
-    opened: OpenReply, settings: RelaySettings, clock: Clock
+    opened: OpenReply,
+    settings: RelaySettings,
+    clock: Clock,
+    finishing: Callable[[], None] | None = None,
 ) -> AsyncGenerator[list[Event]]:
-    """What the answer brings, as it comes; an empty list means that a ping is due."""
+    """What the answer brings, as it comes; an empty list means that a ping is due.
+
+    `finishing` is called once the backend has named its reason to stop, also more than once.
+    """
     timers, answer = StreamTimers.start(opened.idle, settings, clock), opened.answer
     timers.note(answer.finishing, clock())
     while not answer.over:
+        if finishing is not None and answer.finishing:
+            finishing()
         events = await _next(opened, timers)
         now = clock()
         if events:

@@ -80,7 +80,8 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "HONOUR_THINKING_DISPLAY": (False, "1", True, NO_FLAG),
     "PDF_TEXT_EXTRACTION": (False, "0", False, NO_FLAG),
     "EXACT_TOKEN_COUNTS": (False, "yes", True, NO_FLAG),
-    "SAFEGUARDS": ("unavailable", "off", "off", ["on"]),
+    "SAFEGUARDS": ("unavailable", "Judge:  a/b", "judge: a/b", ["on", "judge:", "judge"]),
+    "JUDGE_SECONDS": (15, "5", 5, [*NO_NUMBER, "0"]),
     "SERVER_TOOLS": ("auto", "drop", "drop", ["keep"]),
     "REDIS_URL": (
         "",

@@ -7,11 +7,12 @@ block start is ignored by clients).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from bridge.translation.json import encode
 from bridge.translation.response.sse import frame
@@ -185,6 +186,23 @@ _NAMES: dict[type, str] = {
     MessageStop: "message_stop",
     Error: "error",
 }
+
+
+def at_its_end(batch: Sequence[Event]) -> tuple[list[Event], list[Event]]:
+    """A batch in two: what comes before the message delta, and the rest."""
+    deltas = (place for place, event in enumerate(batch) if isinstance(event, MessageDelta))
+    end = next(deltas, len(batch))
+    return list(batch[:end]), list(batch[end:])
+
+
+def with_safeguard_results(batch: Iterable[Event], results: list[Any]) -> list[Event]:
+    """The same events, with these results in the message delta."""
+    return [
+        replace(event, delta=replace(event.delta, safeguard_results=results))
+        if isinstance(event, MessageDelta)
+        else event
+        for event in batch
+    ]
 
 
 def frames(events: Iterable[Event]) -> bytes:

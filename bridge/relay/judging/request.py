@@ -1,0 +1,86 @@
+"""One request to a judge model: routed, counted and recorded like any other.
+
+The key's own list of models does not hold for it, nor the minute and the number at once that the
+key has: the operator chose the judge, and a client sends one request. What it costs counts: for
+the key's budget and quotas, and in the ledger, in a record that names the request it belongs to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from bridge.keys.authentication import Caller
+from bridge.relay import budget
+from bridge.relay.exchange import Call, Exchange
+from bridge.relay.prepare import RoutedRequest, read, route_request, wait_for_lists
+from bridge.relay.pump import pump
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.request.schema import MessagesRequest, RequestLimits
+from bridge.translation.response import events
+from bridge.translation.response.fold import Fold
+
+TOO_SLOW = "Judge model did not answer within {:g} seconds (setting JUDGE_SECONDS)"
+NOT_QUOTED = "The judge model's backend failed"
+_KEPT_HEADERS = ("user-agent", "x-claude-code-session-id")
+_LIMITS = RequestLimits()
+
+
+async def ask(parent: Exchange, caller: Caller, body: bytes, seconds: float) -> events.Message:
+    """The judge's answer to the request in `body`. Raises ApiError."""
+    judge = _exchange(parent, caller)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _answer(judge, caller, body)
+    except TimeoutError:
+        slow = ApiError(504, TOO_SLOW.format(seconds))
+        await judge.give_up(slow)
+        raise slow from None
+    except ApiError as error:
+        judge.failed(error)
+        if judge.record.attempts:
+            # A backend may quote what it was sent, and nothing of a judged call is kept.
+            judge.record.error, judge.record.cause = NOT_QUOTED, ""
+        raise
+    finally:
+        await judge.settle()
+
+
+def _exchange(parent: Exchange, caller: Caller) -> Exchange:
+    """A request of its own, which keeps no sample of what is said in it."""
+    call, headers = parent.call, parent.call.headers
+    kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
+    judge = Exchange(parent.parts, Call(call.path, kept, b"", call.address, client=call.client))
+    record, origin = judge.record, parent.record
+    judge.caller, record.parent_id = caller, origin.request_id
+    record.key, record.key_id, record.key_four = origin.key, origin.key_id, origin.key_four
+    record.fingerprint = origin.fingerprint
+    record.quotes_backends = False
+    return judge
+
+
+async def _answer(judge: Exchange, caller: Caller, body: bytes) -> events.Message:
+    request = await read(body, _LIMITS)
+    judge.record.asked_model = request.model
+    routed = await _routed(judge, caller, request)
+    outgoing = await judge.choose_target(routed)
+    await judge.reserve(routed, outgoing, with_rates=False)
+    opened = await judge.open()
+    folding = Fold()
+    folding.feed(opened.events)
+    async for batch in pump(opened, judge.parts.settings, judge.parts.clocks.steady):
+        folding.feed(batch)
+    if opened.answer.error is not None:
+        raise opened.answer.error
+    message = folding.message
+    judge.answered(opened.answer)
+    return message
+
+
+async def _routed(judge: Exchange, caller: Caller, request: MessagesRequest) -> RoutedRequest:
+    parts, session = judge.parts, judge.call.session
+    await wait_for_lists(parts, request.model, caller, session)
+    routed = route_request(parts, request, caller, judge.call.request_id, session)
+    prices = parts.snapshot.prices
+    route = budget.countable(routed.route, prices, caller.issued, request.model)
+    return replace(routed, route=route)

@@ -1,0 +1,107 @@
+"""A judge model behind real servers: what clients get, what the ledger has, what is kept."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import starting
+from tests.fakes import books
+from tests.fakes.backend import ALPHA, FakeBackend
+from tests.fakes.chunks import Json, call, finish, role, usage
+from tests.fakes.client import Response
+from tests.fakes.gateway import Gateway
+from tests.fakes.judge import asks, verdicts
+from tests.grammar import check_stream, parse_sse
+
+JUDGE = "test/beta"
+TARGETS = [{"backend": "main", "model": ALPHA}]
+ALIASES: list[Json] = [
+    {"pattern": "judged", "targets": TARGETS, "safeguards": f"judge: {JUDGE}"},
+    {"pattern": "lost", "targets": TARGETS, "safeguards": "judge: no/such"},
+]
+TOOLS = [{"name": "Bash", "input_schema": {"type": "object"}}]
+PRIVATE = ("zebra-4711", "okapi-8822", "quagga-3344", "tapir-5566")
+COMMAND, PROMPT, CONTEXT, REASON = (f"about {word}" for word in PRIVATE)
+BOTH = pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+
+
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+def judged(
+    request: pytest.FixtureRequest,
+    session_backend: FakeBackend,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Gateway]:
+    with starting(session_backend, tmp_path_factory) as start:
+        gateway = start(request.param)
+        gateway.configure(aliases=ALIASES)
+        yield gateway
+
+
+def ask(gateway: Gateway, streamed: bool, model: str = "judged") -> Response:
+    context = {"v": 1, "live_cwd": CONTEXT, "rules": {"allow": []}}
+    return gateway.client.messages(
+        text=PROMPT, model=model, stream=streamed, tools=TOOLS, safeguards=asks(context)
+    )
+
+
+def script(backend: FakeBackend) -> None:
+    made = call(0, "call_0", "Bash", json.dumps({"command": COMMAND}))
+    flagged = {"outcome": "flagged", "rule": "destruction", "explanation": REASON}
+    backend.on(ALPHA).answer(role(), made, finish("tool_calls"), usage(50, 9))
+    backend.on(JUDGE).each(verdicts(flagged))
+
+
+def results(response: Response, streamed: bool) -> Json:
+    assert response.status == 200
+    holder: Json = response.json if not streamed else {}
+    if streamed:
+        events = parse_sse(response.body)
+        check_stream(events)
+        holder = next(e.data["delta"] for e in events if e.data["type"] == "message_delta")
+    (result,) = holder["safeguard_results"]
+    status: Json = result["status"]
+    return status
+
+
+@BOTH
+def test_verdict_comes_at_the_end_of_the_answer(
+    judged: Gateway, backend: FakeBackend, streamed: bool
+) -> None:
+    """F61: a judge's verdict on each call."""
+    script(backend)
+    verdict = {"type": "evaluated", "outcome": "flagged", "explanation": REASON}
+    expected = {"type": "available", "tool_uses": {"call_0": verdict}}
+    assert results(ask(judged, streamed), streamed) == expected
+
+
+@BOTH
+def test_judge_that_nothing_knows_leaves_the_check_to_the_client(
+    judged: Gateway, backend: FakeBackend, streamed: bool
+) -> None:
+    script(backend)
+    failed = {"type": "unavailable", "reason": "error"}
+    expected = {"type": "available", "tool_uses": {"call_0": failed}}
+    assert results(ask(judged, streamed, "lost"), streamed) == expected
+
+
+@BOTH
+def test_nothing_of_what_was_judged_is_kept(
+    judged: Gateway, backend: FakeBackend, streamed: bool
+) -> None:
+    """Ours: neither in rows nor in the log nor in the spool."""
+    script(backend)
+    request_id = ask(judged, streamed).headers["request-id"]
+    books.until(lambda: of_request(judged, request_id), bool, judged)
+    books.check(judged)
+    folder = judged.log_path.parent
+    kept = b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+    assert b"destruction" in kept, "the verdict is not on record"
+    assert [word for word in PRIVATE if word.encode() in kept] == []
+
+
+def of_request(gateway: Gateway, request_id: str) -> list[Json]:
+    """The rows of a request's judges, once its own is there too."""
+    rows = books.rows(gateway)
+    known = any(row["request_id"] == request_id for row in rows)
+    return [row for row in rows if known and row["parent_id"] == request_id]
