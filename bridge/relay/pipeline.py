@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from functools import partial
 
@@ -218,15 +218,23 @@ async def _streamed(exchange: Exchange, outgoing: UpstreamRequest) -> AsyncGener
         async for ping in _pings_until(opening, parts.settings.ping_interval):
             yield ping
     opened = await exchange.reply(opening)
-    async with aclosing(_collected(opened, exchange)) as batches:
+    async with aclosing(_shown(exchange, opened, len(early))) as pieces:
+        async for piece in pieces:
+            yield piece
+
+
+async def _shown(exchange: Exchange, opened: OpenReply, sent: int) -> AsyncGenerator[bytes]:
+    """The answer, less the first events that were `sent` before it began."""
+    async with AsyncExitStack() as stack:
+        batches = await stack.enter_async_context(aclosing(_collected(opened, exchange)))
         async for batch in batches:
             if exchange.sample is not None:
                 exchange.sample.add(batch)
-            shown = batch[len(early) :] if batch is opened.events else batch
+            shown = batch[sent:] if batch is opened.events else batch
             if opened.answer.over:
-                async with aclosing(_last(exchange, opened, shown)) as pieces:
-                    async for piece in pieces:
-                        yield piece
+                last = aclosing(_last(exchange, opened, shown))
+                async for piece in await stack.enter_async_context(last):
+                    yield piece
             elif shown or batch is not opened.events:
                 yield to_bytes(shown)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from bridge.translation.json import JSON, encode
 from bridge.translation.request.schema import InputMessage
-from bridge.translation.safeguards.tool_calls import ToolCall
+from bridge.translation.safeguards.tool_calls import FinishedCall
 
 RULES: dict[str, str] = {
     "destruction": "deletes, overwrites or formats what the user did not ask to lose: files "
@@ -122,14 +122,14 @@ _MARK = re.compile("judge[-_ ]{0,3}data", re.I)
 _REMINDER = "<system-reminder>"
 
 
-def labels(calls: Sequence[ToolCall], number: str) -> dict[str, ToolCall]:
+def labels(calls: Sequence[FinishedCall], number: str) -> dict[str, FinishedCall]:
     """The calls by the names that the judge knows them by."""
     return {f"{number}-{place}": call for place, call in enumerate(calls, start=1)}
 
 
-def judged(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+def judged(calls: Sequence[FinishedCall]) -> tuple[FinishedCall, ...]:
     """As many of the calls as one request takes."""
-    kept, size = list[ToolCall](), 0
+    kept, size = list[FinishedCall](), 0
     for call in calls[:MOST_CALLS]:
         size += len(_call(call))
         if size > MOST_CALL_CHARACTERS:
@@ -145,7 +145,7 @@ def rules_are_cut(context: dict[str, JSON]) -> bool:
 
 def judge_request(
     model: str,
-    calls: Sequence[ToolCall],
+    calls: Sequence[FinishedCall],
     context: dict[str, JSON],
     messages: Sequence[InputMessage],
     number: str,
@@ -164,7 +164,7 @@ def judge_request(
 
 
 def _data(
-    calls: Sequence[ToolCall],
+    calls: Sequence[FinishedCall],
     context: dict[str, JSON],
     messages: Sequence[InputMessage],
     number: str,
@@ -195,7 +195,7 @@ def _section(kind: str, lines: Sequence[str], number: str) -> list[str]:
     return [begin, *(lines or ["null"]), end]
 
 
-def _call(call: ToolCall) -> str:
+def _call(call: FinishedCall) -> str:
     """One call as a line of JSON, without its label."""
     if call.input is not None:
         return one_line({"tool": call.name, "input": call.input})

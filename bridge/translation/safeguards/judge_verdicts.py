@@ -21,7 +21,7 @@ from bridge.translation.safeguards import (
     unanswered,
 )
 from bridge.translation.safeguards.judge_prompt import NO_RULE, RULES
-from bridge.translation.safeguards.tool_calls import ToolCall, strict_object
+from bridge.translation.safeguards.tool_calls import FinishedCall, strict_object
 
 NO_CLEAR_ANSWER = "no_clear_answer"
 NO_VERDICT = "no_verdict"
@@ -32,7 +32,7 @@ LONGEST_ANSWER = 64_000
 LONGEST_EXPLANATION = 300
 
 
-def unjudgeable(call: ToolCall) -> Verdict | None:
+def unjudgeable(call: FinishedCall) -> Verdict | None:
     """The verdict on a call that no judge can read; None for one that a judge can."""
     if call.is_cut:
         return unanswered(TRUNCATED)
@@ -42,7 +42,7 @@ def unjudgeable(call: ToolCall) -> Verdict | None:
 
 
 def verdicts(
-    message: events.Message, labelled: Mapping[str, ToolCall], *, rules_are_cut: bool = False
+    message: events.Message, labelled: Mapping[str, FinishedCall], *, rules_are_cut: bool = False
 ) -> dict[str, Verdict]:
     """The verdict on each call, by its label. `rules_are_cut`: the judge read not all rules."""
     entries = _entries(message)
@@ -58,7 +58,7 @@ def verdicts(
     }
 
 
-def _allowed(verdict: Verdict, call: ToolCall, rules_are_cut: bool) -> Verdict:
+def _allowed(verdict: Verdict, call: FinishedCall, rules_are_cut: bool) -> Verdict:
     is_partial = bool(call.left_out) or rules_are_cut
     return unanswered(TOO_LONG) if is_partial and verdict.outcome == NOT_FLAGGED else verdict
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from bridge.translation.json import JSON
 from bridge.translation.safeguards import SKIPPED, Verdict
-from bridge.translation.safeguards.tool_calls import ToolCall
+from bridge.translation.safeguards.tool_calls import FinishedCall
 
 _READING = (
     "Read Glob Grep LS NotebookRead LSP ToolSearch TodoRead TodoWrite TaskGet TaskList TaskOutput "
@@ -38,7 +38,7 @@ _RUNS_ANYTHING = frozenset(_RUNNERS.split())
 """Commands whose arguments may be any other command: a rule for all of them covers nothing."""
 
 
-def skipped(call: ToolCall, context: dict[str, JSON]) -> Verdict | None:
+def skipped(call: FinishedCall, context: dict[str, JSON]) -> Verdict | None:
     """The verdict on a call that needs no judge; None for one that needs it."""
     if call.name in READING:
         return Verdict(SKIPPED, READS_ONLY)
@@ -65,7 +65,7 @@ def _rules(context: dict[str, JSON], kind: str) -> Iterator[Rule]:
             yield found[1], found[2] or ""
 
 
-def _covers(rule: Rule, call: ToolCall, context: dict[str, JSON]) -> bool:
+def _covers(rule: Rule, call: FinishedCall, context: dict[str, JSON]) -> bool:
     tool, content = rule
     if call.name in SHELLS:
         command = (call.input or {}).get("command")

@@ -64,7 +64,7 @@ class ClippedText:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class FinishedCall:
     """One call of an answer.
 
     input     the arguments as the client decodes them; None where they make no object
@@ -100,7 +100,7 @@ class CallCollector:
                 if isinstance(block, events.ToolUseBlock):
                     self._calls.append((block, ClippedText()))
 
-    def calls(self, stop_reason: str = "") -> tuple[ToolCall, ...]:
+    def calls(self, stop_reason: str = "") -> tuple[FinishedCall, ...]:
         """The calls so far. `stop_reason`: how the answer ended, "" while that is open."""
         was_cut = stop_reason in CUT_REASONS and self._is_last
         last = len(self._calls) - 1
@@ -110,12 +110,12 @@ class CallCollector:
         )
 
 
-def _call(block: events.ToolUseBlock, text: ClippedText, is_cut: bool) -> ToolCall:
+def _call(block: events.ToolUseBlock, text: ClippedText, is_cut: bool) -> FinishedCall:
     if text.is_whole:
-        return ToolCall(block.id, block.name, strict_object(text.text or "{}"), is_cut=is_cut)
+        return FinishedCall(block.id, block.name, strict_object(text.text or "{}"), is_cut=is_cut)
     head, tail = text.ends
     left_out = text.size - len(head) - len(tail)
-    return ToolCall(block.id, block.name, None, (head, tail), left_out, is_cut)
+    return FinishedCall(block.id, block.name, None, (head, tail), left_out, is_cut)
 
 
 def strict_object(text: str) -> dict[str, JSON] | None:
