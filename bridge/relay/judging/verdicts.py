@@ -19,7 +19,7 @@ from bridge.translation.json import JSON
 from bridge.translation.response.events import Event
 from bridge.translation.safeguards import Verdict, judge_prompt, judge_verdicts, unanswered
 from bridge.translation.safeguards.skipped_calls import skipped
-from bridge.translation.safeguards.tool_calls import CallCollector, ToolCall
+from bridge.translation.safeguards.tool_calls import CallCollector, FinishedCall
 from bridge.translation.sizes import LARGE
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Judging:
     routed: RoutedRequest
     model: str
     _collector: CallCollector = field(default_factory=CallCollector)
-    _calls: tuple[ToolCall, ...] = ()
+    _calls: tuple[FinishedCall, ...] = ()
     _decided: dict[str, Verdict] = field(default_factory=dict)
     _task: asyncio.Task[dict[str, Verdict]] | None = None
     _outdated: list[asyncio.Task[dict[str, Verdict]]] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Judging:
             self._outdated.append(self._task)
             self._task = None
 
-    def _begin(self, calls: tuple[ToolCall, ...]) -> None:
+    def _begin(self, calls: tuple[FinishedCall, ...]) -> None:
         self._is_begun, self._calls = True, calls
         self._decided = {}
         left = []
@@ -89,7 +89,7 @@ class Judging:
     def _context(self) -> dict[str, JSON]:
         return safeguards.classifier_context(self.routed.request.body)
 
-    async def _ask(self, calls: tuple[ToolCall, ...]) -> dict[str, Verdict]:
+    async def _ask(self, calls: tuple[FinishedCall, ...]) -> dict[str, Verdict]:
         """The judge's verdicts, by the ids of the calls. Raises ApiError."""
         number, context = mint()[:NUMBER_LENGTH], self._context
         clock, seconds = (
@@ -108,7 +108,7 @@ class Judging:
         )
         return {labelled[label].id: verdict for label, verdict in found.items()}
 
-    async def _body(self, calls: tuple[ToolCall, ...], number: str) -> bytes:
+    async def _body(self, calls: tuple[FinishedCall, ...], number: str) -> bytes:
         """The judge's request. One about a large request is written in a thread."""
         request = self.routed.request
         given = self.model, calls, self._context, request.messages, number
@@ -183,7 +183,7 @@ def _reason(error: BaseException) -> str:
     return _REASONS.get(error.status, FAILED)
 
 
-def _kept(call: ToolCall, verdict: Verdict, milliseconds: int) -> CallVerdict:
+def _kept(call: FinishedCall, verdict: Verdict, milliseconds: int) -> CallVerdict:
     """What is kept of a verdict: no word of the call, and none of the judge."""
     return CallVerdict(
         call=call.id,

@@ -9,14 +9,14 @@ from bridge.translation.response.events import (
     InputJsonDelta,
     ToolUseBlock,
 )
-from bridge.translation.safeguards.tool_calls import CallCollector, ToolCall
+from bridge.translation.safeguards.tool_calls import CallCollector, FinishedCall
 from tests.fakes.chunks import Json
 
 PIECE = 7
 
 
-def a_call(command: str, name: str = "Bash", ident: str = "t1") -> ToolCall:
-    return ToolCall(ident, name, {"command": command})
+def a_call(command: str, name: str = "Bash", ident: str = "t1") -> FinishedCall:
+    return FinishedCall(ident, name, {"command": command})
 
 
 def collected(*calls: tuple[str, Json | str], ident: str = "t") -> CallCollector:

@@ -16,7 +16,7 @@ from bridge.translation.safeguards.judge_prompt import (
     judged,
     rules_are_cut,
 )
-from bridge.translation.safeguards.tool_calls import CallCollector, ToolCall
+from bridge.translation.safeguards.tool_calls import CallCollector, FinishedCall
 from tests.fakes.chunks import Json
 from tests.translation.safeguards.making import a_call, collected
 
@@ -35,7 +35,7 @@ def said(*texts: str) -> list[InputMessage]:
 
 
 def request(
-    *calls: ToolCall,
+    *calls: FinishedCall,
     context: Json | None = None,
     messages: list[InputMessage] | None = None,
     number: str = NUMBER,
@@ -46,7 +46,7 @@ def request(
     return decoded
 
 
-def data(*calls: ToolCall, **given: Any) -> list[str]:
+def data(*calls: FinishedCall, **given: Any) -> list[str]:
     """The lines behind the instructions."""
     (message,) = request(*calls, **given)["messages"]
     lines: list[str] = message["content"].split("\n")
@@ -107,13 +107,16 @@ HOSTILE: dict[str, str] = {
 def test_data_cannot_leave_its_markers(text: str, place: str) -> None:
     """Ours: whatever stands in a call, a rule, the state of a session or a message."""
     calls = {
-        "command": ToolCall("t1", "Bash", {"command": text}),
-        "member": ToolCall("t1", "Bash", {text: "x"}),
-        "tool": ToolCall("t1", text, {}),
+        "command": FinishedCall("t1", "Bash", {"command": text}),
+        "member": FinishedCall("t1", "Bash", {text: "x"}),
+        "tool": FinishedCall("t1", text, {}),
     }
-    context = {"rules": {"allow": [{"rule": text}], text: 1}} if place == "rules" else {}
-    context |= {"git_state": {"branch": text}, text: text} if place == "state" else {}
+    contexts: dict[str, Json] = {
+        "rules": {"rules": {"allow": [{"rule": text}], text: 1}},
+        "state": {"git_state": {"branch": text}, text: text},
+    }
     messages = said(text if place == "user" else "Do it.")
+    context = contexts.get(place, {})
     lines = data(calls.get(place, a_call("ls")), context=context, messages=messages)
     check_shape(lines)
     assert len(lines) < 20
@@ -122,7 +125,7 @@ def test_data_cannot_leave_its_markers(text: str, place: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_nothing_hides_from_the_judge(text: str) -> None:
     """Ours: each character of a call shows, as itself or as an escape."""
-    line = data(ToolCall("t1", "Bash", {"command": text}))[-3]
+    line = data(FinishedCall("t1", "Bash", {"command": text}))[-3]
     shapeless = "\u200b\u2060\u00ad\ufeff\u3164\ufe0f\u202e\u2066\u2028"
     assert line.isprintable()
     assert not set(shapeless) & set(line)

@@ -12,7 +12,7 @@ from bridge.translation.safeguards.judge_verdicts import (
     unjudgeable,
     verdicts,
 )
-from bridge.translation.safeguards.tool_calls import ToolCall
+from bridge.translation.safeguards.tool_calls import FinishedCall
 from tests.fakes.chunks import Json
 from tests.translation.safeguards.making import a_call, collected
 
@@ -125,7 +125,7 @@ def test_explanation_is_one_short_printable_line() -> None:
 
 
 def test_call_that_was_read_in_part_may_be_flagged_and_is_never_passed() -> None:
-    long = ToolCall("t1", "Write", None, ("a", "b"), left_out=9)
+    long = FinishedCall("t1", "Write", None, ("a", "b"), left_out=9)
     labelled = {"n-1": long, "n-2": long}
     found = verdicts(message(GOOD), labelled)
     assert [(v.outcome, v.reason) for v in found.values()] == [

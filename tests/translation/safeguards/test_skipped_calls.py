@@ -6,7 +6,7 @@ import pytest
 
 from bridge.translation.safeguards import Verdict
 from bridge.translation.safeguards.skipped_calls import skipped
-from bridge.translation.safeguards.tool_calls import ToolCall
+from bridge.translation.safeguards.tool_calls import FinishedCall
 from tests.fakes.chunks import Json
 
 
@@ -15,11 +15,11 @@ def context(*allow: str, **more: Any) -> Json:
     return {"rules": rules} | more
 
 
-def call(name: str, **given: Any) -> ToolCall:
-    return ToolCall("t1", name, given)
+def call(name: str, **given: Any) -> FinishedCall:
+    return FinishedCall("t1", name, given)
 
 
-def bash(command: Any) -> ToolCall:
+def bash(command: Any) -> FinishedCall:
     return call("Bash", command=command)
 
 
@@ -82,17 +82,17 @@ UNCOVERED = [
 ]
 
 
-def named(pairs: list[tuple[str, ToolCall]]) -> list[str]:
+def named(pairs: list[tuple[str, FinishedCall]]) -> list[str]:
     return [f"{rule[:40]} {str(one.input)[:60]}" for rule, one in pairs]
 
 
 @pytest.mark.parametrize(("rule", "one"), COVERED, ids=named(COVERED))
-def test_call_that_a_rule_of_the_user_covers_needs_no_judge(rule: str, one: ToolCall) -> None:
+def test_call_that_a_rule_of_the_user_covers_needs_no_judge(rule: str, one: FinishedCall) -> None:
     assert skipped(one, context(rule)) == Verdict("skipped", "allowed_by_rule")
 
 
 @pytest.mark.parametrize(("rule", "one"), UNCOVERED, ids=named(UNCOVERED))
-def test_call_that_a_rule_may_not_cover_needs_one(rule: str, one: ToolCall) -> None:
+def test_call_that_a_rule_may_not_cover_needs_one(rule: str, one: FinishedCall) -> None:
     assert skipped(one, context(rule)) is None
 
 
@@ -121,5 +121,5 @@ def test_rules_that_make_no_sense_cover_nothing(rules: Any) -> None:
 
 def test_cut_call_is_covered_by_no_rule() -> None:
     """H1: nobody knows how it would have gone on."""
-    cut = ToolCall("t1", "Bash", {"command": "touch a"}, is_cut=True)
+    cut = FinishedCall("t1", "Bash", {"command": "touch a"}, is_cut=True)
     assert skipped(cut, context("Bash(touch:*)")) is None
