@@ -49,10 +49,12 @@ LAYERS: dict[str, str] = {
         f"places clocks process_settings cluster {T} http keys ledger configuration live backends "
         "relay"
     ),
-    "management": "cluster keys models ledger configuration backends probe runtime",
     # what the servers call
     "api": f"ids process_settings {T} routing keys models ledger backends relay runtime",
-    "pages": f"ids places {T} configuration accounts runtime api",
+    "pages": f"ids places {T} routing keys configuration accounts runtime api",
+    "management": (
+        "cluster routing keys models ledger configuration accounts backends probe runtime pages"
+    ),
     "admin": (
         f"process_settings cluster {T} routing keys models ledger configuration live accounts "
         "backends probe runtime pages"

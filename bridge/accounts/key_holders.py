@@ -142,12 +142,30 @@ class Offer:
     is_pattern: bool = False
 
 
-def offers(holder: KeyHolder) -> list[Offer]:
-    """Every name that this holder may ask for, aliases first."""
-    routes = snapshot.routes(Snapshot(), [])
-    caller = _caller(holder)
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """Every name that a holder may ask for, aliases first, and the routes that say so."""
+
+    routes: Routes
+    names: tuple[Offer, ...]
+
+
+def current_routes() -> Routes:
+    """What names lead to, from the rows as they are."""
+    return snapshot.routes(Snapshot(), [])
+
+
+def offers(holder: KeyHolder) -> Offers:
+    """What this holder may ask for at this moment."""
+    routes = current_routes()
     named = [Offer(name, facts) for name, facts in resolve.names(routes).items()]
-    return [o for o in (*_patterns(routes), *named) if authentication.may_use(caller, o.name)]
+    known = (*_patterns(routes), *named)
+    return Offers(routes, tuple(offer for offer in known if may_use(holder, offer.name)))
+
+
+def may_use(holder: KeyHolder, name: str) -> bool:
+    """Whether the holder's key may ask for a model by this name."""
+    return authentication.may_use(_caller(holder), name)
 
 
 def _patterns(routes: Routes) -> Iterable[Offer]:

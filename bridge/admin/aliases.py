@@ -18,7 +18,7 @@ from bridge.admin import formatting, route_explanation
 from bridge.admin.base import ConfigAdmin, actor, page_of
 from bridge.models import AliasTarget, DiscoveredModel, ModelAlias
 from bridge.models.changes import recorded
-from bridge.pages.client_settings import client_settings_context
+from bridge.pages import client_settings
 from bridge.routing import resolve
 
 COPY = "{} copy"
@@ -174,19 +174,16 @@ class ModelAliasAdmin(ConfigAdmin):
         )
 
     def client_view(self, request: HttpRequest) -> HttpResponse:
-        """Ready settings for clients that ask for this name."""
-        name = request.GET.get("model", "").strip()
+        """Ready settings for clients, by default for the main model."""
+        name, small = (request.GET.get(field, "").strip() for field in ("model", "small"))
         routes = route_explanation.current_routes()
+        page: dict[str, Any] = {"known": list(resolve.names(routes)), "asked": name, "small": small}
         decision = route_explanation.decide(routes, name) if name else None
-        context: dict[str, Any] = {"known": list(resolve.names(routes)), "asked": name}
-        if decision is not None and decision.facts is not None:
-            small = request.GET.get("small", "").strip()
-            context |= client_settings_context(request, name, decision.facts, small) | {
-                "small": small
-            }
-        elif decision is not None:
-            context["error"] = decision.error
-        return self._page(request, "bridge/admin/client.html", title="Client settings", **context)
+        if decision is not None and decision.facts is None:
+            page["error"] = decision.error
+        else:
+            page |= client_settings.context(request, routes, name=name, small=small)
+        return self._page(request, "bridge/admin/client.html", title="Client settings", **page)
 
 
 def _share(target: AliasTarget) -> str:

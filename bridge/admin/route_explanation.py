@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bridge.backends.status import BackendStatus, of_row
 from bridge.configuration import snapshot
 from bridge.models import Backend, ConfigVersion
 from bridge.routing import resolve
+from bridge.routing.promised_facts import promised_facts
 from bridge.routing.types import Route, Routes, Target
 from bridge.translation.profiles import ModelFacts
 
@@ -37,27 +37,8 @@ class RouteExplanation:
 
     @property
     def facts(self) -> ModelFacts | None:
-        """What a client may rely on, whichever target answers: of sizes the smallest known."""
-        known = [stop.target.facts for stop in self.stops]
-        if not known:
-            return None
-        contexts = [facts.context for facts in known if facts.context]
-        outputs = [facts.max_output for facts in known if facts.max_output]
-        return replace(
-            known[0],
-            context=min(contexts, default=None),
-            max_output=min(outputs, default=None),
-            vision=_all(facts.vision for facts in known),
-            tools=_all(facts.tools for facts in known),
-        )
-
-
-def _all(answers: Iterable[bool | None]) -> bool | None:
-    """No if one says no, yes if all say yes."""
-    verdicts = list(answers)
-    if False in verdicts:
-        return False
-    return None if None in verdicts else True
+        """What a client may rely on, whichever target answers."""
+        return promised_facts([stop.target for stop in self.stops])
 
 
 def decide(routes: Routes, name: str, session: str = "") -> RouteExplanation:

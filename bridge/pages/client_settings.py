@@ -11,7 +11,20 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bridge.pages.client_variables import ClientSetup, Variable, claude_code, known, remarks
+from bridge.pages.client_variables import (
+    YOUR_KEY,
+    YOUR_MODEL,
+    ClientSetup,
+    Variable,
+    claude_code,
+    known,
+    remarks,
+)
+from bridge.routing import main_model, resolve
+from bridge.routing.main_model import Allows
+from bridge.routing.promised_facts import promised_facts
+from bridge.routing.types import Routes
+from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import ModelFacts
 
 if TYPE_CHECKING:
@@ -19,6 +32,8 @@ if TYPE_CHECKING:
 
 SNIPPET_OUTPUT, SNIPPET_THINKING = 1024, 4096
 """Tokens for a short answer, and for one with thinking before it."""
+ANY_KEY = "any-key"
+"""The demo backend takes every key."""
 
 
 # --- Claude Code ------------------------------------------------------------------------------
@@ -110,6 +125,7 @@ class SettingsPage:
     """What `bridge/client_settings.html` shows."""
 
     connection: ClientSetup
+    before_start: str
     known: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...]
     variables: tuple[Variable, ...]
@@ -119,11 +135,20 @@ class SettingsPage:
     """(key of the tab, its title, the snippet)"""
 
 
+def _before_start(connection: ClientSetup) -> str:
+    """What the reader has to put in, "" for nothing."""
+    key = f"your key in place of {YOUR_KEY}" if connection.key == YOUR_KEY else ""
+    model = f"a model's name in place of {YOUR_MODEL}" if connection.is_placeholder else ""
+    places = [text for text in (key, model) if text]
+    return f"Put {' and '.join(places)}" if places else ""
+
+
 def page(connection: ClientSetup) -> SettingsPage:
     """Everything about one connection, ready to be shown."""
     variables = claude_code(connection)
     return SettingsPage(
         connection=connection,
+        before_start=_before_start(connection),
         known=known(connection.facts),
         remarks=remarks(connection),
         variables=variables,
@@ -137,9 +162,33 @@ def page(connection: ClientSetup) -> SettingsPage:
     )
 
 
-def client_settings_context(
-    request: HttpRequest, name: str, facts: ModelFacts, small: str = ""
-) -> dict[str, Any]:
-    """What the template needs; `name` is what clients ask for, the address that of the request."""
+def setup(
+    routes: Routes, base_url: str, name: str = "", small: str = "", allows: Allows | None = None
+) -> ClientSetup:
+    """The connection of a caller who asks for `name`; for "" the main model of this gateway.
+
+    A model that is not known stands there as `YOUR_MODEL`.
+    """
+    allowed = allows or (lambda _: True)
+    caught = main_model.caught_families(routes, allowed)
+    key = ANY_KEY if any(backend.is_demo for backend in routes.backends) else YOUR_KEY
+    chosen = name or _main(routes, allowed)
+    return ClientSetup(base_url, chosen, _facts(routes, chosen), small, key, caught)
+
+
+def _main(routes: Routes, allows: Allows) -> str:
+    usable = main_model.main_model(routes, allows)
+    return usable.name if usable else YOUR_MODEL
+
+
+def _facts(routes: Routes, name: str) -> ModelFacts:
+    try:
+        return promised_facts(resolve.resolve(routes, name).targets) or ModelFacts(name)
+    except ApiError:
+        return ModelFacts(name)
+
+
+def context(request: HttpRequest, routes: Routes, **choice: Any) -> dict[str, Any]:
+    """What the template needs; the address is that of the request. `choice` as for `setup`."""
     base_url = f"{request.scheme}://{request.get_host()}"
-    return {"client_settings": page(ClientSetup(base_url, name, facts, small))}
+    return {"client_settings": page(setup(routes, base_url, **choice))}

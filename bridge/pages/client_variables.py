@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bridge.translation.profiles import ModelFacts
 
-YOUR_KEY = "YOUR_KEY"
+YOUR_KEY, YOUR_MODEL = "YOUR_KEY", "YOUR_MODEL"
 
 # What Claude Code does with a model that it does not know, in tokens.
 LONGEST_OUTPUT = 128_000
@@ -35,6 +35,7 @@ class ClientSetup:
     model     the name that clients ask for: an alias, or a model of a backend
     small     another such name for small jobs, or ""
     key       stands where the reader puts a key; never a real one
+    caught    the families of Claude Code's own names (`main_model.FAMILIES`) that lead somewhere
     """
 
     base_url: str
@@ -42,6 +43,12 @@ class ClientSetup:
     facts: ModelFacts
     small: str = ""
     key: str = YOUR_KEY
+    caught: frozenset[str] = frozenset()
+
+    @property
+    def is_placeholder(self) -> bool:
+        """No model is known yet: the reader puts in a name."""
+        return self.model == YOUR_MODEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +84,23 @@ def _access(connection: ClientSetup) -> tuple[Variable, ...]:
     )
 
 
-_FAMILIES = (
-    ("OPUS", "What opus stands for, in /model and wherever it is written."),
-    ("SONNET", "What sonnet stands for; auto mode checks commands with it."),
-    ("FABLE", "What fable stands for."),
-    ("HAIKU", "What haiku stands for: sub-agents that ask for it, and small jobs."),
-)
+_FAMILY_REASONS = {
+    "opus": "What opus stands for, in /model and wherever it is written.",
+    "sonnet": "What sonnet stands for; auto mode checks commands with it.",
+    "fable": "What fable stands for.",
+    "haiku": "What haiku stands for: sub-agents that ask for it, and small jobs.",
+}
 
 
 def _names(connection: ClientSetup) -> tuple[Variable, ...]:
-    """The main model, and what Claude Code's built-in names are to mean."""
+    """The main model, and what built-in names mean where the gateway does not know them."""
     model, small = connection.model, connection.small
-    stands_for = {"HAIKU": small or model}
+    caught = connection.caught - {"haiku"} if small else connection.caught
+    stands_for = {"haiku": small or model}
     families = (
-        Variable(f"ANTHROPIC_DEFAULT_{family}_MODEL", stands_for.get(family, model), why)
-        for family, why in _FAMILIES
+        Variable(f"ANTHROPIC_DEFAULT_{family.upper()}_MODEL", stands_for.get(family, model), why)
+        for family, why in _FAMILY_REASONS.items()
+        if family not in caught
     )
     why = "Session titles and fetched web pages; older versions know no other name for it."
     jobs = (Variable("ANTHROPIC_SMALL_FAST_MODEL", small, why),) if small else ()

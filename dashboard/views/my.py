@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -19,10 +20,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from bridge.accounts import key_holders
-from bridge.accounts.key_holders import KeyHolder, Offer
+from bridge.accounts.key_holders import KeyHolder, Offers
 from bridge.keys.limits import LimitKind, Quota
 from bridge.models import KeyLabel
-from bridge.pages.client_settings import client_settings_context
+from bridge.pages import client_settings
 from dashboard.display import cards, chart_builders, formatting
 from dashboard.display.cards import Card
 from dashboard.display.cells import Meter
@@ -97,17 +98,17 @@ def _show(request: HttpRequest, holder: KeyHolder) -> HttpResponse:
     table = _models(frame, used)
     if file := exports.answer(table):
         return file
-    offered = key_holders.offers(holder)
+    offers = key_holders.offers(holder)
     context = {
         "frame": frame,
         "holder": holder,
         "name": _name(holder),
         "limits": list(_limits(holder, frame)),
         "table": table,
-        "offers": offered,
+        "offers": offers.names,
         "patterns": holder.row.patterns if holder.row else (),
         **_numbers(frame, used),
-        **_settings(request, offered),
+        **_settings(request, holder, offers),
     }
     return render(request, "dashboard/my.html", context)
 
@@ -212,13 +213,11 @@ def _tone(left: usage.Left) -> str:
 # --- its client -----------------------------------------------------------------------------------
 
 
-def _settings(request: HttpRequest, offered: Sequence[Offer]) -> dict[str, Any]:
-    """For the name that the address asks for, if it is one of these; else for the first."""
+def _settings(request: HttpRequest, holder: KeyHolder, offers: Offers) -> dict[str, Any]:
+    """For the name that the address asks for, if it is one of these; else for the main model."""
     asked = request.GET.get("model", "")
-    chosen = next((one for one in offered if one.name == asked), None)
-    plain = [one for one in offered if not one.is_pattern]
-    offer = chosen or next(iter(plain or offered), None)
-    if offer is None:
-        return {"chosen": ""}
-    context = client_settings_context(request, offer.name, offer.facts)
-    return {"chosen": offer.name, **context}
+    name = asked if any(offer.name == asked for offer in offers.names) else ""
+    allows = partial(key_holders.may_use, holder)
+    context = client_settings.context(request, offers.routes, name=name, allows=allows)
+    connection = context["client_settings"].connection
+    return context | {"chosen": "" if connection.is_placeholder else connection.model}

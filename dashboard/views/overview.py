@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from bridge.accounts import key_holders
 from bridge.models import UsageRecord
+from bridge.pages import client_settings
 from dashboard.display import cards, chart_builders
 from dashboard.display.ranking import Group, ranked
 from dashboard.pages.access import for_readers
@@ -29,6 +31,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     by_key, by_model = keys.folded(known, groups), models.folded(groups)
     newest = UsageRecord.objects.order_by("-time").values_list("time", flat=True).first()
     slots = span.slots()
+    is_new = newest is None and not total.total.requests
     return page(
         request,
         "overview",
@@ -41,9 +44,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         concerns=concerns(frame, by_model, known, total.total),
         keys_href=frame.to("keys"),
         models_href=frame.to("models"),
-        base=f"{request.scheme}://{request.get_host()}",
         is_empty=not total.total.requests,
         newest=newest,
+        is_new=is_new,
+        **(client_settings.context(request, key_holders.current_routes()) if is_new else {}),
     )
 
 

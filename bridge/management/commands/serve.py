@@ -11,17 +11,22 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from bridge.accounts.key_holders import current_routes
 from bridge.configuration.environment import MAIN
-from bridge.configuration.snapshot import DEMO_CONTEXT, DEMO_MODEL
 from bridge.keys.authentication import is_loopback
 from bridge.management.preparing import FIRST_ADMIN, prepare
 from bridge.models import Backend, Origin
+from bridge.pages.client_settings import setup, shell_exports
+from bridge.pages.client_variables import claude_code
+from bridge.routing.types import Routes
 from bridge.runtime import servers
 from bridge.runtime.listening import listen
 
 RETRY_SECONDS = 1.0
+LISTS_SECONDS, LISTS_PAUSE = 4.0, 0.1
+"""How long the client's settings wait for the first model lists, and how often they look."""
 AWAY = "The database is away, and requests get a 529 until it is reachable"
 ANY_HOST = (
     "ALLOWED_HOSTS is *: requests for any name are served. Where others can reach this address, "
@@ -45,9 +50,31 @@ class Command(BaseCommand):
         servers.run(sockets)
 
     def _prepare(self) -> None:
-        password = prepare()
-        self.stdout.write(banner(password))
+        self._show(banner(prepare()))
+        routes = current_routes()
+        if _waits_for_lists(routes):
+            threading.Thread(target=self._show_settings_in_time, daemon=True).start()
+        else:
+            self._show(client_lines(routes))
+
+    def _show(self, text: str) -> None:
+        self.stdout.write(text)
         self.stdout.flush()
+
+    def _show_settings_in_time(self) -> None:
+        """Print the client's settings once the backends' lists are read. In a thread.
+
+        On a first start no model is known before the server has read them; its rows say when.
+        """
+        end = time.monotonic() + LISTS_SECONDS
+        try:
+            while _waits_for_lists(routes := current_routes()) and time.monotonic() < end:
+                time.sleep(LISTS_PAUSE)
+            self._show(client_lines(routes))
+        except DatabaseError:
+            self._show(client_lines(Routes()))
+        finally:
+            connection.close()
 
     def _prepare_in_time(self) -> None:
         """The same, as soon as there is a database. In a thread, beside the server."""
@@ -76,34 +103,35 @@ def base_url() -> str:
 def banner(password: str) -> str:
     """What an operator wants to see at the start."""
     base = base_url()
-    goals = _goals()
     lines = [
         "",
         f"  Claude bridge {settings.VERSION} on {base} ({settings.SERVER})",
-        "",
-        "  Point Claude Code at it:",
-        f"    export ANTHROPIC_BASE_URL={base}",
-        *(_OF_A_MODEL if goals else _OF_THE_DEMO),
         "",
         f"  Admin:     {base}/admin/",
     ]
     if password:
         lines.append(f"             user {FIRST_ADMIN}, password {password} (shown only now)")
-    return "\n".join([*lines, f"  Requests:  {', '.join(goals) or DEMO}", ""])
+    return "\n".join([*lines, f"  Requests:  {', '.join(_goals()) or DEMO}", ""])
 
 
-_OF_THE_DEMO = (
-    "    export ANTHROPIC_AUTH_TOKEN=any-key",
-    "    export ANTHROPIC_API_KEY=''",
-    f"    export ANTHROPIC_MODEL={DEMO_MODEL}",
-    f"    export CLAUDE_CODE_MAX_CONTEXT_TOKENS={DEMO_CONTEXT}",
-)
-_OF_A_MODEL = (
-    "    export ANTHROPIC_AUTH_TOKEN=YOUR_KEY",
-    "    export ANTHROPIC_API_KEY=''",
-    "    export ANTHROPIC_MODEL=YOUR_MODEL",
-    "    export CLAUDE_CODE_MAX_CONTEXT_TOKENS=ITS_CONTEXT_WINDOW",
-)
+def client_lines(routes: Routes) -> str:
+    """The settings for Claude Code, for the main model."""
+    connection = setup(routes, base_url())
+    exports = shell_exports(claude_code(connection)).splitlines()
+    lines = [
+        "",
+        "  Point Claude Code at it:",
+        *(f"    {line}" for line in exports),
+        "    claude",
+        "",
+    ]
+    if connection.is_placeholder:
+        lines.append(f"  {base_url()}/ makes them for each model of your key.\n")
+    return "\n".join(lines)
+
+
+def _waits_for_lists(routes: Routes) -> bool:
+    return any(backend.models is None and not backend.broken for backend in routes.backends)
 
 
 def _goals() -> list[str]:

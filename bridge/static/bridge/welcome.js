@@ -5,19 +5,12 @@ const form = document.getElementById("model-form");
 const hint = document.getElementById("model-hint");
 const list = document.getElementById("model-list");
 
-function choose(model) {
-  for (const place of document.querySelectorAll("[data-model]")) place.textContent = model.id;
-  const window = document.querySelector("[data-window]");
-  window.textContent = model.max_input_tokens ?? "ITS_CONTEXT_WINDOW";
-  hint.textContent = `${model.id} now stands in the lines above.`;
-}
-
 function row(model) {
   const item = document.createElement("li");
-  const pick = document.createElement("button");
-  pick.type = "button";
+  const pick = document.createElement("a");
+  const choice = new URLSearchParams({ model: model.id, window: model.max_input_tokens ?? "" });
   pick.textContent = model.id;
-  pick.addEventListener("click", () => choose(model));
+  pick.href = `?${choice}#use`;
   item.append(pick);
   if (model.max_input_tokens) {
     const fact = document.createElement("span");
@@ -40,7 +33,7 @@ form.addEventListener("submit", async (event) => {
     if (!answer.ok) throw new Error(`${body.error.message} (${body.request_id})`);
     list.replaceChildren(...body.data.map(row));
     hint.textContent = body.data.length
-      ? `${body.data.length} ${body.data.length === 1 ? "model" : "models"}. Choose one to put it into the lines above.`
+      ? `${body.data.length} ${body.data.length === 1 ? "model" : "models"}. Choose one for the settings above.`
       : "No model is known yet: any name is passed on to the backend.";
   } catch (error) {
     hint.textContent = `No list: ${error.message}`;
