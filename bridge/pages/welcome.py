@@ -39,7 +39,7 @@ async def welcome(request: HttpRequest) -> HttpResponse:
         "shade": shade,
         "state": word,
         "demo": parts.snapshot.is_demo,
-        "client_settings": page(_connection(request, parts.snapshot)),
+        "client_settings": page(settings_for(request, parts.snapshot)),
         "backends": health["backends"],
         "version": settings.VERSION,
     }
@@ -48,7 +48,7 @@ async def welcome(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _connection(request: HttpRequest, snapshot: Snapshot) -> ClientSetup:
+def settings_for(request: HttpRequest, snapshot: Snapshot) -> ClientSetup:
     """For the model that the visitor chose, else the main one.
 
     A list of models needs a key, so its best name is shown to visitors of this machine only.

@@ -10,12 +10,15 @@ import httpx
 import pytest
 
 from tests.conftest import Start, let_rest
+from tests.fakes import books
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
 from tests.fakes.client import MESSAGES, ask, leave, text_of
 from tests.fakes.gateway import Gateway
 from tests.fakes.replies import End, Gate
 
+LARGEST = "zai-org/GLM-4.5-Air"
+"""Of the backend's models the one with the largest window."""
 RUNNING: dict[str, Gateway] = {}
 
 
@@ -34,8 +37,15 @@ def served(
 
 def test_banner_shows_the_way(served: Gateway, backend: FakeBackend) -> None:
     """Ours: what to type next is on the screen."""
+    books.wait_for_line(served, "Point Claude Code at it")
     key = "ANTHROPIC_AUTH_TOKEN=YOUR_KEY"
-    for line in (served.url, f"ANTHROPIC_BASE_URL={served.url}", "/admin", key):
+    for line in (
+        served.url,
+        f"ANTHROPIC_BASE_URL={served.url}",
+        "/admin",
+        key,
+        f"ANTHROPIC_MODEL={LARGEST}",
+    ):
         assert line in served.log
     assert f"127.0.0.1:{backend.port}" in served.log
 

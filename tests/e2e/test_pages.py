@@ -1,12 +1,17 @@
 """Addresses beside the messages: probes, health, the start page, and what is not there."""
 
+import html
 import json
+import shlex
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.fakes.backend import FAMILY, FakeBackend
 from tests.fakes.gateway import Gateway
 from tests.shapes import check_error
+
+LARGEST = "zai-org/GLM-4.5-Air"
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
@@ -22,11 +27,26 @@ def test_start_page_says_what_this_is(gateway: Gateway) -> None:
     page = client.get("/")
     assert page.status == 200
     assert page.headers["content-type"].startswith("text/html")
-    for line in (f"ANTHROPIC_BASE_URL={gateway.url}", "ANTHROPIC_AUTH_TOKEN=YOUR_KEY"):
-        assert f"export {line}\n" in page.body.decode()
-    assert "ANTHROPIC_API_KEY=''\n" in page.body.decode()
+    shown = html.unescape(page.body.decode())
+    for line in (
+        f"ANTHROPIC_BASE_URL={gateway.url}",
+        "ANTHROPIC_AUTH_TOKEN=YOUR_KEY",
+        "ANTHROPIC_API_KEY=''",
+        f"ANTHROPIC_MODEL={LARGEST}",
+        "CLAUDE_CODE_GATEWAY_HINT_HEADERS=1",
+    ):
+        assert f"export {line}\n" in shown or f"export {line}</pre>" in shown
     head = client.request("HEAD", "/")
     assert (head.status, head.body) == (200, b"")
+
+
+def test_start_page_makes_settings_for_the_model_that_was_chosen(gateway: Gateway) -> None:
+    """Ours: a name of a backend's list is quoted for a shell, whatever stands in it."""
+    name = "it's $(id)"
+    query = urlencode({"model": name, "window": "4096"})
+    shown = html.unescape(gateway.with_key(None).get(f"/?{query}").body.decode())
+    assert f"ANTHROPIC_MODEL={shlex.quote(name)}" in shown
+    assert "CLAUDE_CODE_MAX_CONTEXT_TOKENS=4096" in shown
 
 
 def test_health_needs_no_key_and_shows_no_address(gateway: Gateway, backend: FakeBackend) -> None:

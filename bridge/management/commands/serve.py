@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from bridge.accounts.key_holders import current_routes
+from bridge.configuration import environment
 from bridge.configuration.environment import MAIN
 from bridge.keys.authentication import is_loopback
 from bridge.management.preparing import FIRST_ADMIN, prepare
@@ -51,6 +52,7 @@ class Command(BaseCommand):
 
     def _prepare(self) -> None:
         self._show(banner(prepare()))
+        environment.apply()
         routes = current_routes()
         if _waits_for_lists(routes):
             threading.Thread(target=self._show_settings_in_time, daemon=True).start()

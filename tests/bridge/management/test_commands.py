@@ -7,8 +7,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
+from bridge.accounts.key_holders import current_routes
 from bridge.keys.authentication import digest
-from bridge.management.commands.serve import banner, base_url
+from bridge.management.commands.serve import banner, base_url, client_lines
 from bridge.management.preparing import first_admin
 from bridge.models import ApiKey, Backend, DiscoveredModel
 
@@ -47,22 +48,48 @@ def test_account_without_rights_is_no_admin() -> None:
 
 
 def test_banner_shows_the_way() -> None:
-    """Ours: base URL, lines for Claude Code, the admin, where requests go.
-
-    Observed client: asks before it uses a key that it finds in ANTHROPIC_API_KEY.
-    """
+    """Ours: the address, the admin, where requests go."""
     shown = banner("s3cret")
     for line in (
         "http://127.0.0.1:8080 (daphne)",
-        "export ANTHROPIC_BASE_URL=http://127.0.0.1:8080\n",
-        "export ANTHROPIC_AUTH_TOKEN=any-key\n",
-        "export ANTHROPIC_API_KEY=''\n",
-        "export ANTHROPIC_MODEL=demo/echo\n",
         "http://127.0.0.1:8080/admin/",
         "user admin, password s3cret (shown only now)",
         "demo backend",
     ):
         assert line in shown
+
+
+def test_lines_for_claude_code_are_those_of_the_pages() -> None:
+    """Observed client: asks before it uses a key that it finds in ANTHROPIC_API_KEY, and assumes
+    a million tokens for a name that it does not know."""
+    assert client_lines(current_routes()).split() == [
+        *("Point", "Claude", "Code", "at", "it:"),
+        *("export", "ANTHROPIC_BASE_URL=http://127.0.0.1:8080"),
+        *("export", "ANTHROPIC_AUTH_TOKEN=any-key"),
+        *("export", "ANTHROPIC_API_KEY=''"),
+        *("export", "ANTHROPIC_MODEL=demo/echo"),
+        *("export", "CLAUDE_CODE_MAX_CONTEXT_TOKENS=200000"),
+        *("export", "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY=1"),
+        *("export", "CLAUDE_CODE_GATEWAY_HINT_HEADERS=1"),
+        "claude",
+    ]
+
+
+def test_lines_name_the_model_of_the_backend() -> None:
+    """Observed: ANTHROPIC_MODEL=YOUR_MODEL, where discovery knew the model."""
+    row = Backend.objects.create(name="mine", url="https://mine.example/v1")
+    DiscoveredModel.objects.create(backend=row, name="vendor/one", context=65536)
+    lines = client_lines(current_routes())
+    assert "export ANTHROPIC_MODEL=vendor/one\n" in lines
+    assert "export CLAUDE_CODE_MAX_CONTEXT_TOKENS=65536\n" in lines
+    assert "YOUR_KEY" in lines and "YOUR_MODEL" not in lines
+
+
+def test_lines_lead_to_the_pages_where_no_model_is_known() -> None:
+    Backend.objects.create(name="mine", url="https://mine.example/v1")
+    lines = client_lines(current_routes())
+    assert "export ANTHROPIC_MODEL=YOUR_MODEL\n" in lines
+    assert "http://127.0.0.1:8080/ makes them for each model of your key" in lines
 
 
 def test_banner_without_a_new_admin_names_no_password() -> None:
@@ -90,11 +117,6 @@ def test_banner_names_every_backend(place: Any) -> None:
     place.BACKEND_URL = "https://llm.example.com/v1"
     Backend.objects.create(name="mine", url="https://mine.example/v1")
     assert "https://llm.example.com/v1, mine (https://mine.example/v1)" in banner("")
-
-
-def test_banner_says_how_large_the_window_is() -> None:
-    """Observed client: assumes a million tokens for a name that it does not know."""
-    assert "export CLAUDE_CODE_MAX_CONTEXT_TOKENS=200000\n" in banner("")
 
 
 def test_banner_does_not_speak_of_the_demo_where_an_operator_made_a_backend() -> None:

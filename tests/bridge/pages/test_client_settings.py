@@ -14,8 +14,8 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.test import RequestFactory
 
+from bridge.pages import client_settings
 from bridge.pages.client_settings import (
-    client_settings_context,
     curl,
     page,
     python_sdk,
@@ -24,7 +24,8 @@ from bridge.pages.client_settings import (
     typescript_sdk,
 )
 from bridge.pages.client_variables import ClientSetup, claude_code
-from bridge.translation.profiles import ModelFacts
+from bridge.routing.resolve import BackendConfig, Routes
+from bridge.translation.profiles import PROFILES, ModelFacts
 
 URL = "http://gateway.test:8080"
 SECONDS = 30
@@ -167,7 +168,11 @@ def test_snippets_ask_for_what_the_model_can_give(facts: dict[str, Any], expecte
 
 def shown(model: str, small: str = "", **facts: Any) -> str:
     request = RequestFactory(SERVER_NAME="gateway.test").get("/", secure=True)
-    context = client_settings_context(request, model, ModelFacts(model, **facts), small)
+    facts_of = {model: ModelFacts(model, **facts), "another": ModelFacts("another")}
+    backend = BackendConfig(
+        1, "main", "http://backend.test/v1", PROFILES["generic"], models=facts_of
+    )
+    context = client_settings.context(request, Routes((backend,)), name=model, small=small)
     return render_to_string("bridge/client_settings.html", context)
 
 

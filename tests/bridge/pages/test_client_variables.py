@@ -1,5 +1,6 @@
 """What Claude Code is told about a model: true sizes, its own names, and nothing without use."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +39,14 @@ def test_every_family_stands_for_the_model() -> None:
     """Observed client: uses names of its own for sub-agents and checks, whatever was chosen."""
     found = values("zai-org/GLM-4.5-Air")
     assert {found[name] for name in FAMILIES} == {"zai-org/GLM-4.5-Air"}
+
+
+def test_family_that_leads_somewhere_needs_no_line() -> None:
+    """Ours: an alias in the gateway can be changed for all clients; a line of a shell cannot."""
+    caught = replace(a_connection(), caught=frozenset({"opus", "sonnet", "haiku"}))
+    assert [v.name for v in claude_code(caught) if v.name in FAMILIES] == [FAMILIES[2]]
+    with_small = [v for v in claude_code(replace(caught, small="tiny")) if v.name in FAMILIES]
+    assert {v.name: v.value for v in with_small} == {FAMILIES[2]: "test/alpha", FAMILIES[3]: "tiny"}
 
 
 def test_small_model_does_small_jobs() -> None:

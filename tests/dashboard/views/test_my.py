@@ -245,7 +245,7 @@ def test_models_that_may_be_asked_for_are_listed_with_settings(aliases: None) ->
     assert offers(root) == ["claude-*", "large"]
     assert "Your key is for large, claude-*" in root.text
     settings = root.first("section", class_="client-settings")
-    assert "export ANTHROPIC_MODEL=large" in settings.text
+    assert f"export ANTHROPIC_MODEL=claude-{CODER}" in settings.text
     assert "export ANTHROPIC_BASE_URL=http://testserver" in settings.text
     assert "YOUR_KEY" in settings.text and text not in settings.text
     other = shown(client, model="claude-*").first("section", class_="client-settings")
