@@ -10,6 +10,11 @@ from django.conf import settings
 from django.core.management import get_commands
 
 import proxysite
+from bridge.configuration.snapshot import DEMO_CONTEXT, DEMO_MODEL
+from bridge.pages.client_settings import ANY_KEY, shell_exports
+from bridge.pages.client_variables import ClientSetup, claude_code
+from bridge.routing.main_model import FAMILIES
+from bridge.translation.profiles import ModelFacts
 from proxysite import asgi
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,3 +130,27 @@ def test_the_map_names_where_things_are_decided() -> None:
             assert re.search(rf"\b{name}\b", text(ROOT / path)), row
         for name, path in re.findall(r"`([A-Z]+)` in `(bridge/[\w/]+\.py)`", row):
             assert re.search(rf"^{name}\b", text(ROOT / path), re.M), row
+
+
+# --- lines for Claude Code ----------------------------------------------------------------------
+
+
+def _exports(connection: ClientSetup) -> list[str]:
+    return shell_exports(claude_code(connection)).splitlines()
+
+
+def _blocks(page: Path) -> list[list[str]]:
+    """Every run of `export` lines, in the order of the page."""
+    runs = re.findall(r"(?:^ +export .+\n)+", text(page), re.M)
+    return [[line.strip() for line in run.splitlines()] for run in runs]
+
+
+def test_lines_for_claude_code_are_those_that_the_gateway_prints() -> None:
+    """One function makes them for every page and the banner; the docs show what it makes."""
+    base, glm = "http://127.0.0.1:8080", "zai-org/GLM-4.5-Air"
+    facts = ModelFacts(DEMO_MODEL, context=DEMO_CONTEXT)
+    demo = ClientSetup(base, DEMO_MODEL, facts, key=ANY_KEY, caught=frozenset(FAMILIES))
+    single = ClientSetup(base, glm, ModelFacts(glm, context=131072), caught=frozenset(FAMILIES))
+    two = ClientSetup(base, glm, ModelFacts(glm, context=131072, max_output=98304), "Qwen/Qwen3-8B")
+    assert _blocks(ROOT / "README.md") == [_exports(demo), _exports(single)]
+    assert _blocks(ROOT / "docs/start/clients.md") == [_exports(two)]
