@@ -200,7 +200,9 @@ def offered(allowed: str) -> list[tuple[str, int | None, bool]]:
     row, text = ApiKey.issue("maria", {"allowed": allowed})
     holder = key_holders.holder_of(text)
     assert holder is not None
-    return [(one.name, one.facts.context, one.is_pattern) for one in key_holders.offers(holder)]
+    return [
+        (one.name, one.facts.context, one.is_pattern) for one in key_holders.offers(holder).names
+    ]
 
 
 def test_a_key_without_patterns_may_ask_for_everything(routes: None) -> None:
@@ -229,7 +231,7 @@ def test_a_key_for_nothing_that_exists_is_offered_nothing(routes: None) -> None:
 
 
 def test_a_forwarded_key_is_offered_everything(routes: None) -> None:
-    assert len(key_holders.offers(KeyHolder(0, "abc"))) == 4
+    assert len(key_holders.offers(KeyHolder(0, "abc")).names) == 4
 
 
 def test_what_is_offered_takes_few_queries(

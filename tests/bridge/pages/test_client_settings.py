@@ -24,7 +24,7 @@ from bridge.pages.client_settings import (
     typescript_sdk,
 )
 from bridge.pages.client_variables import ClientSetup, claude_code
-from bridge.routing.resolve import BackendConfig, Routes
+from bridge.routing.types import BackendConfig, Routes
 from bridge.translation.profiles import PROFILES, ModelFacts
 
 URL = "http://gateway.test:8080"

@@ -9,7 +9,7 @@ from django.test import RequestFactory
 
 from bridge.configuration.snapshot import Snapshot
 from bridge.pages.welcome import settings_for
-from bridge.routing.resolve import Routes
+from bridge.routing.types import Routes
 from tests.bridge.making import a_backend, facts
 
 MODEL = "vendor/inner-name"

@@ -6,9 +6,9 @@ import pytest
 
 from bridge.routing.main_model import FAMILIES, caught_families, main_model, usable_names
 from bridge.routing.promised_facts import promised_facts
-from bridge.routing.resolve import Alias, Routes, Target, WeightedTarget
+from bridge.routing.types import Alias, Routes, Target, WeightedTarget
 from bridge.translation.profiles import ModelFacts
-from bridge.translation.request.overrides import Overrides
+from bridge.translation.request.overrides import NONE, Overrides
 from tests.bridge.making import a_backend
 
 SMALL = ModelFacts("a/small", context=32_768, tools=True)
@@ -17,9 +17,9 @@ BLIND = ModelFacts("c/embedding", context=1_000_000, tools=False)
 LISTED = a_backend(models={facts.name: facts for facts in (SMALL, LARGE, BLIND)})
 
 
-def alias(pattern: str, *models: str, overrides: Overrides | None = None) -> Alias:
+def alias(pattern: str, *models: str, overrides: Overrides = NONE) -> Alias:
     targets = tuple(WeightedTarget("main", model) for model in models)
-    return Alias(pattern, targets, *([overrides] if overrides else []))
+    return Alias(pattern, targets, overrides)
 
 
 def suggested(*aliases: Alias, only: str = "") -> str | None:
