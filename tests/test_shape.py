@@ -21,6 +21,7 @@ LAYERS: dict[str, str] = {
     # nothing of ours
     "cluster": "",
     "ids": "",
+    "outcomes": "",
     "places": "",
     "clocks": "",
     "process_settings": "",
@@ -31,10 +32,10 @@ LAYERS: dict[str, str] = {
     "routing": T,
     "keys": f"cluster {T} routing",
     # rows, and what this process knows of them
-    "models": f"cluster {T} routing keys",
-    "ledger": f"cluster {T} routing keys models",
+    "models": f"outcomes cluster {T} routing keys",
+    "ledger": f"outcomes cluster {T} routing keys models",
     "configuration": f"{T} routing keys models ledger",
-    "live": "cluster models ledger",
+    "live": "outcomes cluster models ledger",
     "accounts": f"{T} routing keys models configuration",
     "apps": "accounts",
     # the way to the backends
@@ -42,7 +43,8 @@ LAYERS: dict[str, str] = {
     "probe": f"{T} routing models configuration backends",
     # one request from its target to its record
     "relay": (
-        f"ids places clocks process_settings {T} routing keys ledger configuration live backends"
+        f"ids outcomes places clocks process_settings {T} routing keys ledger configuration live "
+        "backends"
     ),
     # what runs in one process
     "runtime": (
@@ -233,7 +235,7 @@ def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     a live page or a key holder needs."""
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
     known = (
-        r"models|keys\.(limits|periods)|ledger\.(pricing|report)|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
+        r"models|outcomes|keys\.(limits|periods)|ledger\.(pricing|report)|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
         r"|cluster\.(redis|layer_errors)|backends\.status"
     )
     allowed = re.compile(rf"dashboard\b|bridge\.({known})\b|(?!bridge|proxysite)")

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import logging
 import time
+from itertools import islice
 from typing import Protocol
 
 import msgspec
 
 from bridge.ledger.spool_file import MAX_LINE
-from bridge.models import usage as usage_rows
 from bridge.translation.errors.redaction import redact_credentials
 from bridge.translation.json import JSON, encode
+from bridge.translation.request.purpose import RequestPurpose
 from bridge.translation.response import events
 
 logger = logging.getLogger(__name__)
 
-ABANDONED = usage_rows.ABANDONED
 WIDTHS = {
     "request_id": 64,
     "parent_id": 64,
@@ -29,6 +29,13 @@ WIDTHS = {
     "fingerprint": 64,
     "client": 120,
     "session": 64,
+    "request_class": 40,
+    "agent_type": 60,
+    "agent_id": 64,
+    "parent_agent_id": 64,
+    "prompt_id": 64,
+    "compaction": 40,
+    "compacted": 40,
     "asked_model": 300,
     "alias": 200,
     "backend": 50,
@@ -38,12 +45,30 @@ WIDTHS = {
     "stop_reason": 40,
 }
 """Characters that are kept of each text; where the ledger has a column, as many as it takes."""
-CHOSEN = ("path", "client", "session", "asked_model", "error")
+PURPOSE = (
+    "request_class",
+    "agent_type",
+    "agent_id",
+    "parent_agent_id",
+    "prompt_id",
+    "compaction",
+    "compacted",
+)
+CHOSEN = (
+    "path",
+    "client",
+    "session",
+    "asked_model",
+    "error",
+    *PURPOSE,
+)
 """Texts that a client chooses, or that repeat what it chose."""
 LISTS = ("route", "dropped", "refused", "remedies", "repaired", "clamped", "tools")
 MAX_WORDS = 100
 """Entries that are kept of each list, of MAX_WORD characters each."""
 MAX_WORD = 500
+MAX_TOOLS = 32
+"""Tools whose run times are kept."""
 MAX_TOOL_NAME = 128
 
 
@@ -76,6 +101,11 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     key_four        the last four characters of an issued key: a rotated row has two
     address         the client's, whole or hashed, where CLIENT_ADDRESSES says so
     alias           the alias that led to the model, as its pattern
+    request_class   what the request is for: main, subagent, workflow, compaction, auxiliary
+    agent_id, parent_agent_id   the sub-agent that sent it, and the one that started that
+    prompt_id       the user's prompt that it serves
+    compaction, compacted   it summarises the conversation; it is the first one after that
+    tool_milliseconds       how long tools ran before it, by name, as the client reports
     error           the first words of the message, without secrets
     cause           why a backend could not be reached or read, for operators
     cost_nano_usd   what it cost at the price of the moment; None: no price was known
@@ -103,6 +133,14 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     fingerprint: str = ""
     client: str = ""
     session: str = ""
+    request_class: str = ""
+    agent_type: str = ""
+    agent_id: str = ""
+    parent_agent_id: str = ""
+    prompt_id: str = ""
+    compaction: str = ""
+    compacted: str = ""
+    tool_milliseconds: dict[str, int] = msgspec.field(default_factory=dict)
     asked_model: str = ""
     alias: str = ""
     backend: str = ""
@@ -163,6 +201,12 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
         """A moment of the monotonic clock, in seconds since the start."""
         return None if moment is None else round(moment - self.clock, 4)
 
+    def serves(self, purpose: RequestPurpose) -> None:
+        """Take over what the request is for."""
+        for name in PURPOSE:
+            setattr(self, name, getattr(purpose, name))
+        self.tool_milliseconds = dict(purpose.tool_milliseconds)
+
     def count(self, usage: events.Usage, estimated: bool) -> None:
         """Take over the token counts of the answer."""
         self.input_tokens = usage.input_tokens
@@ -207,6 +251,9 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
                 setattr(self, name, type(words)(word[:MAX_WORD] for word in words[:MAX_WORDS]))
         if self.verdicts:
             self.verdicts = [_short(verdict) for verdict in self.verdicts[:MAX_WORDS]]
+        if times := self.tool_milliseconds:
+            few = islice(times.items(), MAX_TOOLS)
+            self.tool_milliseconds = {name[:MAX_TOOL_NAME]: ms for name, ms in few}
 
     def _redact(self) -> None:
         """A key may stand where the name of a model belongs, or of a client."""
@@ -214,6 +261,10 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
             if text := getattr(self, name):
                 setattr(self, name, redact_credentials(text)[: WIDTHS[name]])
         self.route = type(self.route)(redact_credentials(step) for step in self.route)
+        times = self.tool_milliseconds.items()
+        self.tool_milliseconds = {
+            redact_credentials(name)[:MAX_TOOL_NAME]: ms for name, ms in times
+        }
 
     def _shorten(self) -> None:
         """Characters that JSON escapes take up to six bytes: what is left fits in any case."""

@@ -1,4 +1,7 @@
-"""What was used, by key, model, session or day: from the sums alone, so at any size at once."""
+"""What was used, by key, model, class, session or day.
+
+From the sums alone, so at any size at once.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from bridge.models import UsageHour, UsageSession
 from bridge.models.usage import key_names
 
 NOBODY = "(none)"
+UNKNOWN_CLASS = "(not known)"
 COUNTS = (
     "requests",
     "errors",
@@ -125,6 +129,11 @@ def _by_model(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
         yield Line(row["model"] or NOBODY, _counts(row))
 
 
+def _by_class(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
+    for row in _hours(since, chosen).values("request_class").annotate(**_sums()):
+        yield Line(row["request_class"] or UNKNOWN_CLASS, _counts(row))
+
+
 def _by_day(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
     """Hours are few, so it is not left to the database in which zone a day begins."""
     days: dict[str, Line] = {}
@@ -142,6 +151,7 @@ def _by_session(since: datetime, chosen: Q, zone: tzinfo) -> Iterable[Line]:
 BY: dict[str, Callable[[datetime, Q, tzinfo], Iterable[Line]]] = {
     "key": _by_key,
     "model": _by_model,
+    "class": _by_class,
     "session": _by_session,
     "day": _by_day,
 }

@@ -12,12 +12,13 @@ from typing import Any, Protocol
 
 import msgspec
 
-from bridge.ledger.record import ABANDONED
 from bridge.models import UsageHour
 from bridge.models.latency import bucket
+from bridge.models.usage import OTHER_CLASS
+from bridge.outcomes import ABANDONED
+from bridge.translation.request.purpose import REQUEST_CLASSES
 
 UNAUTHORIZED = 401
-
 Amounts = dict[str, int]
 """Column -> how much is added to it; a column that is not named gets nothing."""
 
@@ -31,6 +32,7 @@ class RollupEntry(Protocol):
     key: str
     client: str
     session: str
+    request_class: str
     alias: str
     backend: str
     model: str
@@ -150,6 +152,12 @@ def payer(row: RollupEntry) -> tuple[int, str, str]:
     return row.key_id, row.fingerprint, row.key
 
 
+def summed_class(request_class: str) -> str:
+    """The class under which a request is summed; "" where its client named none."""
+    known = not request_class or request_class in REQUEST_CLASSES
+    return request_class if known else OTHER_CLASS
+
+
 @dataclass(frozen=True, slots=True)
 class Hour:
     """What is added to one row of `UsageHour`. `amounts` also holds the histograms."""
@@ -190,7 +198,8 @@ def hours(rows: Iterable[RollupEntry]) -> Mapping[Group, Hour]:
     for row in rows:
         key_id, fingerprint, _ = payer(row)
         start = row.time.replace(minute=0, second=0, microsecond=0)
-        group = (start, key_id, fingerprint, row.backend, row.model, row.alias)
+        whose = start, key_id, fingerprint
+        group = (*whose, row.backend, row.model, row.alias, summed_class(row.request_class))
         found.setdefault(group, []).append(row)
     return {
         group: Hour(payer(few[-1])[2], amounts(few) | latencies(few))

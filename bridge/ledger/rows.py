@@ -6,6 +6,7 @@ They are no instances of the model: making those takes as long as writing them.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,7 +45,7 @@ DETAIL = (
 
 
 class UsageRow(msgspec.Struct, gc=False):
-    """One row, member by column. `detail` is JSON text."""
+    """One row, member by column. `detail` and `tool_milliseconds` are JSON text."""
 
     request_id: str
     time: datetime
@@ -53,6 +54,14 @@ class UsageRow(msgspec.Struct, gc=False):
     key: str
     client: str
     session: str
+    request_class: str
+    agent_type: str
+    agent_id: str
+    parent_agent_id: str
+    prompt_id: str
+    compaction: str
+    compacted: str
+    tool_milliseconds: str
     asked_model: str
     alias: str
     backend: str
@@ -94,6 +103,14 @@ def row_of(record: Record) -> UsageRow:
         key=_text(record.key, _WIDTHS["key"]),
         client=_text(record.client, _WIDTHS["client"]),
         session=_text(record.session, _WIDTHS["session"]),
+        request_class=_text(record.request_class, _WIDTHS["request_class"]),
+        agent_type=_text(record.agent_type, _WIDTHS["agent_type"]),
+        agent_id=_text(record.agent_id, _WIDTHS["agent_id"]),
+        parent_agent_id=_text(record.parent_agent_id, _WIDTHS["parent_agent_id"]),
+        prompt_id=_text(record.prompt_id, _WIDTHS["prompt_id"]),
+        compaction=_text(record.compaction, _WIDTHS["compaction"]),
+        compacted=_text(record.compacted, _WIDTHS["compacted"]),
+        tool_milliseconds=_tool_milliseconds(record.tool_milliseconds),
         asked_model=_text(record.asked_model, _WIDTHS["asked_model"]),
         alias=_text(record.alias, _WIDTHS["alias"]),
         backend=_text(record.backend, _WIDTHS["backend"]),
@@ -140,6 +157,15 @@ def _detail(record: Record) -> str:
     if "\\" in text or not text.isprintable():
         return encode_text({name: _cleaned(value) for name, value in detail.items()})
     return text
+
+
+def _tool_milliseconds(reported: Mapping[str, int]) -> str:
+    """JSON of names and whole numbers."""
+    if not reported:
+        return "{}"
+    return encode_text(
+        {_printable(name): _whole(ms, MOST_MILLISECONDS) for name, ms in reported.items()}
+    )
 
 
 def _cleaned(value: Any) -> Any:

@@ -32,7 +32,7 @@ from bridge.live.messages import (
     Finished,
     Running,
 )
-from bridge.models.usage import outcome
+from bridge.outcomes import outcome
 
 logger = logging.getLogger(__name__)
 

@@ -19,18 +19,11 @@ from django.utils import timezone
 
 from bridge.models import latency
 from bridge.models.keys import ApiKey
+from bridge.outcomes import outcome
 
-ABANDONED = 499
-"""The status of a request whose client left before the end."""
-
-
-def outcome(status: int) -> str:
-    """What became of a request with this status: answered, refused, abandoned or error."""
-    if status == ABANDONED:
-        return "abandoned"
-    if status < 400:
-        return "answered"
-    return "refused" if status < 500 else "error"
+OTHER_CLASS = "other"
+"""Stands in sums for every class of requests that is not known: clients choose the word, and must
+not choose how many sums there are."""
 
 
 def _count() -> models.BigIntegerField[int, int]:
@@ -101,6 +94,26 @@ class UsageRecord(Identified):
     time = models.DateTimeField(help_text="When it arrived.")
     client = models.CharField(max_length=120, blank=True, default="")
     session = models.CharField(max_length=64, blank=True, default="")
+    request_class = models.CharField(
+        max_length=40, blank=True, default="", help_text="What it was for. Empty: not known."
+    )
+    agent_type = models.CharField(max_length=60, blank=True, default="")
+    agent_id = models.CharField(max_length=64, blank=True, default="", help_text="Of a sub-agent.")
+    parent_agent_id = models.CharField(max_length=64, blank=True, default="")
+    prompt_id = models.CharField(
+        max_length=64, blank=True, default="", help_text="Of the user's prompt that it serves."
+    )
+    compaction = models.CharField(
+        max_length=40, blank=True, default="", help_text="It summarises the conversation, and why."
+    )
+    compacted = models.CharField(
+        max_length=40, blank=True, default="", help_text="It is the first one after a compaction."
+    )
+    tool_milliseconds = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="How long tools ran before it, by name. What is not named is not known.",
+    )
     asked_model = models.CharField(max_length=300, blank=True, default="")
     alias = models.CharField(max_length=200, blank=True, default="", help_text="That matched.")
     backend = models.CharField(max_length=50, blank=True, default="")
@@ -137,6 +150,7 @@ class UsageRecord(Identified):
             models.Index(fields=["key_id", "fingerprint", "time"], name="record_by_key"),
             models.Index(fields=["model", "time"], name="record_by_model"),
             models.Index(fields=["session", "time"], name="record_by_session"),
+            models.Index(fields=["request_class", "time"], name="record_by_class"),
             models.Index(fields=["status", "time"], name="record_by_status"),
             models.Index(
                 fields=["parent_id"], condition=~models.Q(parent_id=""), name="record_by_parent"
@@ -153,13 +167,13 @@ class UsageRecord(Identified):
 
 
 class UsageHour(Identified, SumColumns):
-    """The sums of one hour (UTC), for each key, backend, model and alias.
+    """The sums of one hour (UTC), for each key, backend, model, alias and class of requests.
 
     Below them the histograms of `latency`, one column for each bucket: `first_token_00` and
     following, `duration_00` and following, of answered requests.
     """
 
-    UNIQUE = ("hour", "key_id", "fingerprint", "backend", "model", "alias")
+    UNIQUE = ("hour", "key_id", "fingerprint", "backend", "model", "alias", "request_class")
     FIRST_TOKEN = latency.FIRST_TOKEN
     DURATION = latency.DURATION
 
@@ -167,11 +181,22 @@ class UsageHour(Identified, SumColumns):
     backend = models.CharField(max_length=50, blank=True, default="")
     model = models.CharField(max_length=300, blank=True, default="")
     alias = models.CharField(max_length=200, blank=True, default="")
+    request_class = models.CharField(
+        max_length=40, blank=True, default="", help_text="One that is known, or OTHER_CLASS."
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["hour", "key_id", "fingerprint", "backend", "model", "alias"],
+                fields=[
+                    "hour",
+                    "key_id",
+                    "fingerprint",
+                    "backend",
+                    "model",
+                    "alias",
+                    "request_class",
+                ],
                 name="one_row_per_hour_and_group",
             )
         ]

@@ -17,8 +17,9 @@ from bridge.keys.authentication import Caller, IssuedKey
 from bridge.keys.client_address import Address, recorded
 from bridge.keys.limits import Decision, LimitKind, QuotaUsage
 from bridge.ledger.pricing import usd
-from bridge.ledger.record import ABANDONED, Record
+from bridge.ledger.record import Record
 from bridge.live.messages import Running
+from bridge.outcomes import ABANDONED
 from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.failover import Failover
@@ -29,6 +30,7 @@ from bridge.routing.resolve import NoRouteError
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import FAMILY, REASONING_FIELD, Fact, value
 from bridge.translation.profiles import with_facts
+from bridge.translation.request.purpose import read_purpose
 from bridge.translation.response import events
 from bridge.translation.response.translate import Answer
 
@@ -85,6 +87,7 @@ class Exchange:
                 call.client, parts.settings.client_addresses, parts.settings.secret_key
             ),
         )
+        self.record.serves(read_purpose(call.headers))
         self.caller: Caller | None = None
         self.sample: BodySample | None = None
         self.decision: Decision | None = None

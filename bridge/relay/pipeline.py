@@ -92,6 +92,7 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
         raise call.fault
     request = await read(call.body, parts.limits)
     record.asked_model, record.streamed = request.model, request.stream
+    record.serves(read_purpose(call.headers, len(call.body), has_tools=bool(request.tools)))
     authentication.check_model(caller, request.model)
     routed = await _routed(exchange, caller, request)
     authentication.check_model(caller, request.model, routed.route.name)

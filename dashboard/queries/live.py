@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bridge.models import UsageRecord
-from bridge.models.usage import outcome
+from bridge.outcomes import outcome
 
 SPAN = timedelta(minutes=5)
 BUCKET_SECONDS = 5

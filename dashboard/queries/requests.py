@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from django.db.models import Q, QuerySet
 
 from bridge.models import UsageRecord, UsageSession
-from bridge.models.usage import ABANDONED
+from bridge.outcomes import ABANDONED
 from dashboard.queries.keys import KnownKeys
 from dashboard.usage.key_owners import UNNAMED
 from dashboard.usage.periods import Range

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db.models import F, Q, QuerySet
 
 from bridge.models import UsageRecord, UsageSession
-from bridge.models.usage import outcome
+from bridge.outcomes import outcome
 from dashboard.queries.requests import UNAUTHORIZED
 from dashboard.usage.compactions import Turn
 from dashboard.usage.periods import Range

@@ -11,10 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 
 import django
-from django.apps import apps
-
-if not apps.ready:  # a record imports the tables
-    django.setup()
 
 from bridge.ledger.record import Record
 

@@ -10,7 +10,8 @@ import pytest
 
 from bridge.api import endpoints, models
 from bridge.api.endpoints import Endpoint
-from bridge.ledger.record import ABANDONED, Record
+from bridge.ledger.record import Record
+from bridge.outcomes import ABANDONED
 from bridge.runtime import gateway
 from bridge.runtime.gateway import Gateway
 from tests.bridge.making import SECRET

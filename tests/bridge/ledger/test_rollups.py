@@ -11,7 +11,8 @@ from bridge.ledger.record import Record
 from bridge.ledger.rows import UsageRow, row_of
 from bridge.models import UsageHour, UsageRecord
 from bridge.models.latency import BOUNDS, BUCKETS, bucket, percentile
-from bridge.models.usage import SumColumns, outcome
+from bridge.models.usage import SumColumns
+from bridge.outcomes import outcome
 
 NOON = datetime(2026, 11, 22, 12, 30, 15, 250000, tzinfo=UTC)
 

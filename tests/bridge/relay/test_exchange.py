@@ -10,7 +10,8 @@ import pytest
 
 from bridge.backends.breaker import State
 from bridge.ledger.pricing import OperatorPrice, Rates, price_list
-from bridge.ledger.record import ABANDONED, Record
+from bridge.ledger.record import Record
+from bridge.outcomes import ABANDONED
 from bridge.relay.exchange import RESTARTING, Call, Exchange, Head
 from bridge.routing.types import Routes, Target
 from bridge.runtime.gateway import Gateway

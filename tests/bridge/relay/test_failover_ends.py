@@ -11,7 +11,8 @@ import pytest
 from bridge.backends.breaker import State
 from bridge.backends.health import BREAKER_OPEN
 from bridge.configuration.snapshot import NOT_CONFIGURED
-from bridge.ledger.record import ABANDONED, Record
+from bridge.ledger.record import Record
+from bridge.outcomes import ABANDONED
 from bridge.relay.exchange import RESTARTING
 from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import PROFILES
