@@ -40,9 +40,9 @@ def rows(gateway: Gateway) -> list[Row]:
 
 
 def _row(columns: Row) -> Row:
-    detail = columns.pop("detail")
-    told: Row = json.loads(detail) if isinstance(detail, str) else detail
-    return columns | told
+    documents = {name: columns.pop(name) for name in ("detail", "tool_milliseconds")}
+    told = {n: json.loads(d) if isinstance(d, str) else d for n, d in documents.items()}
+    return columns | {"tool_milliseconds": told["tool_milliseconds"]} | told["detail"]
 
 
 def wait_for_rows(gateway: Gateway, count: int) -> list[Row]:

@@ -19,6 +19,7 @@ BACKENDS = ("main", "second")
 STATUSES = (200,) * 30 + (400, 401, 429, 499, 499, 500, 529)
 BATCH = 2000
 DAY = 86_400
+CLASSES = ("main",) * 5 + ("subagent", "subagent", "auxiliary", "compaction", "")
 
 
 def records(
@@ -45,6 +46,7 @@ def _record(chance: random.Random, request_id: str, number: int, started_at: flo
         client="claude-cli/2.1.200 (external, cli)",
         session=f"session-{key}-{number // 800}" if chance.random() < 0.9 else "",
         asked_model="claude-sonnet-5",
+        request_class=CLASSES[number % len(CLASSES)],
         alias="claude-*" if status != 401 else "",
         backend=chance.choice(BACKENDS) if status != 401 else "",
         model=chance.choice(MODELS) if status != 401 else "",

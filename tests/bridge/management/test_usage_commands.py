@@ -120,6 +120,17 @@ def test_models_come_dearest_first() -> None:
     assert [row["model"] for row in rows("--by", "model")] == ["dear", "cheap", "(none)"]
 
 
+def test_classes_come_dearest_first_and_add_up() -> None:
+    used("1", request_class="main", cost_nano_usd=9)
+    used("2", request_class="subagent", cost_nano_usd=5)
+    used("3", request_class="subagent", cost_nano_usd=6)
+    used("4", cost_nano_usd=1)
+    used("5", request_class="of-tomorrow", cost_nano_usd=2)
+    found = rows("--by", "class")
+    assert [row["class"] for row in found] == ["subagent", "main", "other", "(not known)"]
+    assert sum(row["requests"] for row in found) == rows("--by", "key")[0]["requests"] == 5
+
+
 def test_days_come_in_order_and_end_where_the_reader_lives() -> None:
     """field, case 133: buckets in the wrong time zone."""
     start = datetime(2026, 3, 10, tzinfo=UTC)
@@ -265,6 +276,13 @@ def more_tokens(hour: datetime) -> str:
     return f"hour {row.hour:%Y-%m-%d %H:%M}"
 
 
+def other_class(hour: datetime) -> str:
+    """The sum of all classes stays right, and that of two of them is wrong."""
+    row = busy(hour)
+    UsageHour.objects.filter(pk=row.pk).update(request_class="workflow")
+    return f"request_class {row.request_class}: requests is 0, its rows add up to {row.requests}"
+
+
 def other_bucket(hour: datetime) -> str:
     UsageHour.objects.filter(pk=busy(hour).pk).update(duration_24=99)
     return "duration_24 is 99"
@@ -301,6 +319,7 @@ def session_gone(hour: datetime) -> str:
     "tamper",
     [
         more_tokens,
+        other_class,
         other_bucket,
         hour_gone,
         hour_too_many,
