@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -141,6 +141,40 @@ def names(values: tuple[str, ...], _: Clock | None = None) -> SafeString:
     return format_html_join(", ", "{}", ((name,) for name in values))
 
 
+DEEPEST = 6
+"""Levels of a tree that are drawn apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A line of a tree. `title`: all of what `text` shortens."""
+
+    text: str
+    depth: int
+    title: str = ""
+
+    def __str__(self) -> str:
+        return self.title or self.text
+
+
+def branch(value: Branch, _: Clock | None = None) -> SafeString:
+    return format_html(
+        '<span class="branch depth-{}" title="{}">{}</span>',
+        min(value.depth, DEEPEST),
+        value.title,
+        value.text,
+    )
+
+
+def tool_times(times: Mapping[str, int], _: Clock | None = None) -> SafeString:
+    """How long each tool ran, by name."""
+    return format_html_join(
+        ", ",
+        '<span class="together">{} {}</span>',
+        ((name, written(formatting.duration(ms))) for name, ms in times.items()),
+    )
+
+
 SHOWN_OF_ID = 16
 _UUID = re.compile(r"(?P<first>[0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{17}", re.I)
 
@@ -186,11 +220,13 @@ KINDS: dict[str, Callable[[Any, Clock], SafeString]] = {
     "state": state,
     "meter": meter,
     "spark": spark,
+    "branch": branch,
+    "tool_times": tool_times,
 }
 
 # --- exports ------------------------------------------------------------------------------------
 
-UNITS = {"money": "_usd", "ms": "_ms", "bytes": "_bytes"}
+UNITS = {"money": "_usd", "ms": "_ms", "bytes": "_bytes", "tool_times": "_ms"}
 """Kind -> what is put behind a column's name in an export."""
 
 
@@ -214,6 +250,8 @@ _PLAIN: dict[str, Callable[[Any, ZoneInfo], Any]] = {
     "names": lambda values, _: ", ".join(values),
     "models": lambda values, _: ", ".join(values),
     "meter": lambda value, _: round(value.part, 6),
+    "branch": lambda value, _: str(value),
+    "tool_times": lambda times, _: dict(times),
     "text": lambda value, _: str(value),
     "name": lambda value, _: str(value),
     "spark": lambda trend, _: list(trend.values),

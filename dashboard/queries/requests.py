@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from django.db.models import Q, QuerySet
 
 from bridge.models import UsageRecord, UsageSession
+from bridge.models.usage import OTHER_CLASS
 from bridge.outcomes import ABANDONED
+from dashboard.display.purposes import CLASSES, UNKNOWN_CLASS
 from dashboard.queries.keys import KnownKeys
 from dashboard.usage.key_owners import UNNAMED
 from dashboard.usage.periods import Range
@@ -31,6 +33,15 @@ def within(span: Range) -> QuerySet[UsageRecord]:
 def of_outcome(word: str) -> Q:
     """Nothing for a word that is no outcome."""
     return OUTCOMES.get(word, Q(pk__in=()))
+
+
+def of_class(word: str) -> Q:
+    """The requests that sums have under this class, or that name none."""
+    if word == UNKNOWN_CLASS:
+        return Q(request_class="")
+    if word == OTHER_CLASS:
+        return ~Q(request_class__in=list(CLASSES))
+    return Q(request_class=word)
 
 
 def of_key(known: KnownKeys, name: str) -> Q:

@@ -11,8 +11,8 @@ from django.db.models import F, Q, QuerySet
 from bridge.models import UsageRecord, UsageSession
 from bridge.outcomes import outcome
 from dashboard.queries.requests import UNAUTHORIZED
-from dashboard.usage.compactions import Turn
 from dashboard.usage.periods import Range
+from dashboard.usage.turns import Turn
 
 MOST_TURNS = 2000
 """The newest turns of a session that its page is made of."""
@@ -31,6 +31,14 @@ _COLUMNS = (
     "repeated_bytes",
     "first_token_ms",
     "duration_ms",
+    "request_class",
+    "agent_type",
+    "agent_id",
+    "parent_agent_id",
+    "prompt_id",
+    "compaction",
+    "compacted",
+    "tool_milliseconds",
 )
 _PROMPT = F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens")
 
@@ -100,7 +108,21 @@ def _share(name: str, turns: Sequence[Turn]) -> ModelShare:
     )
 
 
-def tools(turns: Iterable[Turn]) -> list[tuple[str, int]]:
-    """(name, calls), the most called first."""
-    counted = Counter(name for turn in turns for name in turn.tools)
-    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """`longest`: milliseconds between two turns, as reported; None: nothing is known of it."""
+
+    tool: str
+    calls: int
+    longest: int | None
+
+
+def tools(turns: Sequence[Turn]) -> list[ToolUse]:
+    """The most called first."""
+    calls = Counter(name for turn in turns for name in turn.tools)
+    longest: dict[str, int] = {}
+    for turn in turns:
+        for name, ms in turn.tool_milliseconds.items():
+            longest[name] = max(ms, longest.get(name, 0))
+    found = [ToolUse(name, calls[name], longest.get(name)) for name in {**calls, **longest}]
+    return sorted(found, key=lambda use: (-use.calls, use.tool))

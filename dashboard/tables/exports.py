@@ -53,6 +53,8 @@ def _value(table: Table[Any], column: Column, row: Any) -> Any:
 
 
 def _safe(value: Any) -> Any:
+    if isinstance(value, dict):
+        value = ";".join(f"{name}={each}" for name, each in value.items())
     if isinstance(value, list):
         return " ".join(str(item) for item in value)
     return csv_text(value) if isinstance(value, str) else value

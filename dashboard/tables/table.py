@@ -20,7 +20,7 @@ from django.db.models import Q
 from dashboard.pages.page import Frame, Link
 
 PAGE = 50
-TEXTS = ("text", "state", "names", "name", "id", "model", "models")
+TEXTS = ("text", "state", "names", "name", "id", "model", "models", "branch", "tool_times")
 """The kinds of cells that are not numbers."""
 Row = TypeVar("Row")
 

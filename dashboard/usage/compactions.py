@@ -1,4 +1,6 @@
-"""The turns of one session, and where its context shrank. Pure.
+"""Where the context of a session shrank. Pure.
+
+Claude Code reports it where its hint headers are on: then that counts. Without them it is guessed.
 
 A session of Claude Code is not one conversation: beside the main one there are small side calls
 (titles, checks of commands) and sub-agents with conversations of their own. So turns are first
@@ -10,9 +12,11 @@ beside it, as the main conversation does beside a sub-agent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+
+from dashboard.usage.agents import SIDE_CLASSES
+from dashboard.usage.turns import Turn
 
 CHANGED = (0.03, 1536)
 """Part of the last prompt, and bytes, that a turn which goes on may have otherwise at its end."""
@@ -28,60 +32,20 @@ SHRUNK = 0.7
 """A strand that begins with less than this part of the one before is a compacted one."""
 SMALL = 16_000
 """Bytes of a prompt. Below it nothing is worth compacting."""
-BYTES_PER_TOKEN = 4
 DELEGATING = frozenset({"Agent", "Task"})
 """Tools of Claude Code that start a sub-agent; the conversation that called one waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One request of a session. `context`: tokens of its prompt and its answer.
-
-    number   from 1, in order of arrival
-    """
-
-    number: int
-    request_id: str
-    time: datetime
-    status: int
-    outcome: str
-    asked_model: str
-    model: str
-    input_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    output_tokens: int
-    cost_nano_usd: int | None
-    prompt_bytes: int
-    repeated_bytes: int
-    first_token_ms: int | None
-    duration_ms: int
-    tools: tuple[str, ...] = ()
-
-    @property
-    def prompt(self) -> int:
-        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
-
-    @property
-    def context(self) -> int:
-        return self.prompt + self.output_tokens
-
-    @property
-    def size(self) -> int:
-        """Bytes of its prompt, also where it failed and nobody counted tokens."""
-        return self.prompt_bytes or self.prompt * BYTES_PER_TOKEN
-
-    @property
-    def cached_share(self) -> float | None:
-        return self.cache_read_tokens / self.prompt if self.prompt else None
-
-
-@dataclass(frozen=True, slots=True)
 class Compaction:
-    """The context became smaller between two turns of one conversation."""
+    """The context became smaller between two turns of one conversation.
+
+    why   auto, manual or reactive, as the client reports; "" where it is guessed
+    """
 
     before: Turn
     after: Turn
+    why: str = ""
 
     @property
     def saved(self) -> int:
@@ -116,12 +80,31 @@ class _Strand:
 
 def compactions(turns: Sequence[Turn]) -> list[Compaction]:
     """Where the context shrank sharply, in order. `turns` in order of arrival."""
+    silent = [turn for turn in turns if not turn.prompt_id]
+    found = {one.after.number: one for one in (*_guessed(silent), *_reported(turns))}
+    return [found[number] for number in sorted(found)]
+
+
+def _reported(turns: Iterable[Turn]) -> Iterator[Compaction]:
+    """What the client says; a turn whose conversation has none before it is left out."""
+    latest: dict[str, Turn] = {}
+    for turn in turns:
+        before = latest.get(turn.agent_id)
+        if turn.compacted and before is not None:
+            yield Compaction(before, turn, turn.compacted)
+        if turn.status < 400 and turn.context and turn.request_class not in SIDE_CLASSES:
+            latest[turn.agent_id] = turn
+
+
+def _guessed(turns: Sequence[Turn]) -> list[Compaction]:
     strands = _strands([turn for turn in turns if turn.size])
     found = []
     for strand in strands:
         before = strand.before
         if before is not None and _is_compacted(before, strand, strands):
-            found.append(Compaction(before.counted[-1], strand.counted[0]))
+            last, first = before.counted[-1], strand.counted[0]
+            if last.agent_id == first.agent_id:
+                found.append(Compaction(last, first))
     return found
 
 

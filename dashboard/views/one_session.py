@@ -11,19 +11,20 @@ from django.views.decorators.http import require_safe
 from bridge.models import UsageSession
 from dashboard.display import cards, formatting
 from dashboard.display.cards import Card, Compared
-from dashboard.display.cells import StateCell
 from dashboard.display.charts import Chart, Series, leading, tone
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, missing, page
 from dashboard.queries import sessions
 from dashboard.queries.keys import KnownKeys
-from dashboard.queries.sessions import ModelShare
+from dashboard.queries.sessions import ModelShare, ToolUse
 from dashboard.tables import exports
-from dashboard.tables.row_columns import TONES, totals
+from dashboard.tables.row_columns import totals
+from dashboard.tables.session_tables import agents_table, prompts_table, turns_table
 from dashboard.tables.table import Column, InMemory, Table
-from dashboard.usage.compactions import Compaction, Turn, compactions
+from dashboard.usage.compactions import Compaction, compactions
 from dashboard.usage.periods import Slot
 from dashboard.usage.totals import Totals
+from dashboard.usage.turns import Turn
 
 MOST_BARS = 120
 """Turns that are drawn as bars; more of them are a line."""
@@ -38,7 +39,13 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     if row is None:
         return missing(request, frame, "session", "sessions")
     turns = sessions.turns(row)
-    tables: list[Table[Any]] = [_turns(frame, turns), _models(frame, turns), _tools(frame, turns)]
+    tables: list[Table[Any]] = [
+        turns_table(frame, turns),
+        _models(frame, turns),
+        _tools(frame, turns),
+        prompts_table(frame, row, turns),
+        agents_table(frame, row, turns),
+    ]
     return exports.answer(*tables) or page(
         request,
         "session",
@@ -134,36 +141,6 @@ def _shape(turns: Sequence[Turn]) -> str:
 # --- tables ---------------------------------------------------------------------------------------
 
 
-def _turns(frame: Frame, turns: Sequence[Turn]) -> Table[Turn]:
-    def to_request(turn: Turn) -> str:
-        return frame.to("request", turn.request_id)
-
-    return Table(
-        frame,
-        "Turns",
-        [
-            Column("number", "Turn", "count", link=to_request),
-            Column("time", "Time", "time"),
-            Column("outcome", "Outcome", "state", _outcome, filter=True),
-            Column("model", "Model", "model", filter=True),
-            Column("context", "Context", "tokens", hint="Tokens of the prompt with its answer"),
-            Column("cached_share", "Cached", "share"),
-            Column("output", "Answer", "tokens", lambda turn: turn.output_tokens),
-            Column("cost", "Cost", "money", lambda turn: turn.cost_nano_usd),
-            Column("first_token", "First token", "ms", lambda turn: turn.first_token_ms),
-            Column("duration", "In all", "ms", lambda turn: turn.duration_ms),
-            Column("tools", "Tools", "names", lambda turn: turn.tools or None),
-        ],
-        InMemory(turns, lambda turn: turn.request_id),
-        "-number",
-        empty="Its single turns are older than what is kept; the sums above stay.",
-    )
-
-
-def _outcome(turn: Turn) -> StateCell:
-    return StateCell(turn.outcome, TONES[turn.outcome])
-
-
 def _models(frame: Frame, turns: Sequence[Turn]) -> Table[ModelShare]:
     def to_model(share: ModelShare) -> str:
         return frame.to("model", share.name) if share.name else ""
@@ -185,15 +162,21 @@ def _models(frame: Frame, turns: Sequence[Turn]) -> Table[ModelShare]:
     )
 
 
-def _tools(frame: Frame, turns: Sequence[Turn]) -> Table[tuple[str, int]]:
+def _tools(frame: Frame, turns: Sequence[Turn]) -> Table[ToolUse]:
     return Table(
         frame,
         "Tools called",
         [
-            Column("tool", "Tool", "name", lambda item: item[0]),
-            Column("calls", "Calls", "count", lambda item: item[1]),
+            Column("tool", "Tool", "name"),
+            Column("calls", "Calls", "count"),
+            Column(
+                "longest",
+                "Longest between turns",
+                "ms",
+                hint="The longest time that its client reports between two turns",
+            ),
         ],
-        InMemory(sessions.tools(turns), lambda item: item[0]),
+        InMemory(sessions.tools(turns), lambda use: use.tool),
         "-calls",
         "tools",
         empty="No tool was called.",

@@ -13,10 +13,12 @@ from dashboard.display.ranking import Group, ranked
 from dashboard.pages.access import for_readers
 from dashboard.pages.concerns import concerns
 from dashboard.pages.page import Frame, page
-from dashboard.queries import hours, keys, models
+from dashboard.queries import classes, hours, keys, models
+from dashboard.tables import exports
+from dashboard.tables.class_table import classes_table
 from dashboard.usage.totals import USE, WAITING
 
-GROUPED = (*keys.IDENTITY, "key", "model")
+GROUPED = (*keys.IDENTITY, "key", "request_class", "model")
 SUMMED = (*USE, *WAITING)
 
 
@@ -29,10 +31,11 @@ def overview(request: HttpRequest) -> HttpResponse:
     total = hours.total(span, hours.LATENCY, compared=frame.compares)
     groups = hours.sums(span, GROUPED, SUMMED, compared=frame.compares, sliced=False)
     by_key, by_model = keys.folded(known, groups), models.folded(groups)
+    purposes = classes_table(frame, classes.folded(groups))
     newest = UsageRecord.objects.order_by("-time").values_list("time", flat=True).first()
     slots = span.slots()
     is_new = newest is None and not total.total.requests
-    return page(
+    return exports.answer(purposes) or page(
         request,
         "overview",
         frame,
@@ -42,6 +45,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         keys=ranked(_key(frame, use) for use in by_key),
         models=ranked(_model(frame, use) for use in by_model),
         concerns=concerns(frame, by_model, known, total.total),
+        purposes=purposes,
+        purposes_known=any(use.request_class for use in purposes.page.rows),
         keys_href=frame.to("keys"),
         models_href=frame.to("models"),
         is_empty=not total.total.requests,

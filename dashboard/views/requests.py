@@ -71,6 +71,36 @@ def _whose(known: KnownKeys) -> list[Column]:
         Column("model", "Model", "model", filter=True, sorts=False),
         Column("backend", "Backend", filter=True, sorts=False),
         Column("session", "Session", "id", filter=True, sorts=False),
+        Column(
+            "request_class",
+            "Class",
+            value=lambda row: row.request_class or None,
+            hint="What it was for",
+            filter=True,
+            where=requests.of_class,
+            sorts=False,
+        ),
+        *_purpose(),
+    ]
+
+
+def _purpose() -> list[Column]:
+    """What files have and links filter by, and the page has no room for."""
+    return [
+        Column("agent_type", "Agent type", filter=True, sorts=False, shown=False),
+        Column("agent_id", "Agent", filter=True, sorts=False, shown=False),
+        Column("parent_agent_id", "Parent agent", sorts=False, shown=False),
+        Column("prompt_id", "Prompt", filter=True, sorts=False, shown=False),
+        Column("compaction", "Compaction", filter=True, sorts=False, shown=False),
+        Column("compacted", "Compacted", filter=True, sorts=False, shown=False),
+        Column(
+            "tool_milliseconds",
+            "Ran before",
+            "tool_times",
+            lambda row: row.tool_milliseconds or None,
+            sorts=False,
+            shown=False,
+        ),
     ]
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.usage.compactions import Turn, compactions
+from dashboard.usage.compactions import compactions
+from dashboard.usage.turns import Turn
 
 BASE = 60_000
 """Bytes of instructions and tools, which all conversations of a client begin with."""
