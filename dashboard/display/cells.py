@@ -226,7 +226,7 @@ KINDS: dict[str, Callable[[Any, Clock], SafeString]] = {
 
 # --- exports ------------------------------------------------------------------------------------
 
-UNITS = {"money": "_usd", "ms": "_ms", "bytes": "_bytes", "tool_times": "_ms"}
+UNITS = {"money": "_usd", "ms": "_ms", "bytes": "_bytes"}
 """Kind -> what is put behind a column's name in an export."""
 
 

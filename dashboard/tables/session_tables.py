@@ -118,9 +118,7 @@ def prompts_table(frame: Frame, row: UsageSession, turns: Sequence[Turn]) -> Tab
                 link=lambda prompt: to_requests(prompt_id=prompt.prompt_id),
             ),
             Column("agents", "Sub-agents", "count", lambda prompt: prompt.agents or None),
-            Column(
-                "compactions", "Compactions", "count", lambda prompt: prompt.compactions or None
-            ),
+            Column("compactions", "Compacted", "count", lambda prompt: prompt.compactions or None),
             Column("tokens", "Tokens", "tokens", lambda prompt: prompt.sums.tokens),
             Column("cost", "Cost", "money", lambda prompt: prompt.sums.cost),
             Column("prompt_id", "Prompt id", shown=False, sorts=False),
@@ -201,8 +199,10 @@ def _to_turns(frame: Frame, **filters: str) -> str:
     return frame.here(*others, **filters) + "#table"
 
 
-def requests_of(frame: Frame, row: UsageSession) -> Callable[..., str]:
+def requests_of(frame: Frame, row: UsageSession | None) -> Callable[..., str]:
     """Addresses of the list of requests, for this session from its first to its last day."""
+    if row is None:
+        return _nowhere
     first, last = (frame.range.local(at).date().isoformat() for at in (row.first_at, row.last_at))
     whole = {"range": "", "from": first, "to": last, "session": row.session}
 
@@ -210,3 +210,7 @@ def requests_of(frame: Frame, row: UsageSession) -> Callable[..., str]:
         return frame.to("requests", **whole, **filters) if all(filters.values()) else ""
 
     return to_requests
+
+
+def _nowhere(**filters: str) -> str:
+    return ""

@@ -6,10 +6,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from bridge.models import UsageRecord
+from bridge.models import UsageRecord, UsageSession
 from dashboard.display import formatting
 from dashboard.display.cards import Card
 from dashboard.display.formatting import NOTHING, Figure
+from dashboard.display.purposes import class_name
 from dashboard.display.request_explanations import STOPS, explained
 from dashboard.display.request_samples import sample
 from dashboard.display.request_timing import WIDTH, timing
@@ -18,6 +19,7 @@ from dashboard.pages.page import Frame, page
 from dashboard.queries import requests
 from dashboard.queries.keys import KnownKeys
 from dashboard.tables.row_columns import outcome
+from dashboard.tables.session_tables import requests_of
 
 
 @require_safe
@@ -28,6 +30,7 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
     row = requests.one(request_id) if "\x00" not in request_id else None
     if row is None:
         return _not_there(request, frame, request_id)
+    session = requests.session_of(row)
     owner = KnownKeys.read().owner(row.key_id, row.fingerprint, row.key)
     took = timing(_moments(row), row.duration_ms)
     return page(
@@ -46,7 +49,8 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
         error=row.detail.get("error", ""),
         cause=row.detail.get("cause", ""),
         sample=sample(row.detail.get("sample")),
-        session=requests.session_of(row),
+        session=session,
+        purpose=_purpose(frame, row, session),
         facts=_facts(row),
         links=_links(frame, row, owner.slug),
     )
@@ -131,6 +135,26 @@ def _facts(row: UsageRecord) -> list[tuple[str, str]]:
         ("Prompt sent", formatting.size(row.prompt_bytes).text if row.prompt_bytes else ""),
     )
     return [(title, text.strip()) for title, text in facts if text.strip()]
+
+
+def _purpose(
+    frame: Frame, row: UsageRecord, session: UsageSession | None
+) -> list[tuple[str, str, str]]:
+    """What the request was for: title, text, and the address of all requests that share it."""
+    to_requests = requests_of(frame, session)
+    agent = f"{row.agent_type or 'sub-agent'} {row.agent_id}" if row.agent_id else row.agent_type
+    times = row.tool_milliseconds.items()
+    ran = ", ".join(f"{name} {formatting.duration(ms).text}" for name, ms in times)
+    found = (
+        ("For", class_name(row.request_class) if row.request_class else "", ""),
+        ("Agent", agent, to_requests(agent_id=row.agent_id)),
+        ("Started by agent", row.parent_agent_id, to_requests(agent_id=row.parent_agent_id)),
+        ("Prompt of the user", row.prompt_id, to_requests(prompt_id=row.prompt_id)),
+        ("Summarises", f"a compaction ({row.compaction})" if row.compaction else "", ""),
+        ("Context before it", f"was compacted ({row.compacted})" if row.compacted else "", ""),
+        ("Tools ran before", ran, ""),
+    )
+    return [line for line in found if line[1]]
 
 
 def _links(frame: Frame, row: UsageRecord, slug: str) -> dict[str, str]:

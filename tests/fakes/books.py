@@ -40,9 +40,13 @@ def rows(gateway: Gateway) -> list[Row]:
 
 
 def _row(columns: Row) -> Row:
-    documents = {name: columns.pop(name) for name in ("detail", "tool_milliseconds")}
-    told = {n: json.loads(d) if isinstance(d, str) else d for n, d in documents.items()}
-    return columns | {"tool_milliseconds": told["tool_milliseconds"]} | told["detail"]
+    columns["tool_milliseconds"] = _document(columns["tool_milliseconds"])
+    return columns | _document(columns.pop("detail"))
+
+
+def _document(value: str | Row) -> Row:
+    told: Row = json.loads(value) if isinstance(value, str) else value
+    return told
 
 
 def wait_for_rows(gateway: Gateway, count: int) -> list[Row]:
