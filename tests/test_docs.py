@@ -11,10 +11,12 @@ from django.core.management import get_commands
 
 import proxysite
 from bridge.configuration.snapshot import DEMO_CONTEXT, DEMO_MODEL
+from bridge.ledger.record import Record
 from bridge.pages.client_settings import ANY_KEY, shell_exports
 from bridge.pages.client_variables import ClientSetup, claude_code
 from bridge.routing.main_model import FAMILIES
 from bridge.translation.profiles import ModelFacts
+from bridge.translation.request.purpose import REQUEST_CLASSES
 from proxysite import asgi
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,3 +156,17 @@ def test_lines_for_claude_code_are_those_that_the_gateway_prints() -> None:
     two = ClientSetup(base, glm, ModelFacts(glm, context=131072, max_output=98304), "Qwen/Qwen3-8B")
     assert _blocks(ROOT / "README.md") == [_exports(demo), _exports(single)]
     assert _blocks(ROOT / "docs/start/clients.md") == [_exports(two)]
+
+
+# --- usage records --------------------------------------------------------------------------------
+
+
+def test_every_member_of_a_usage_record_is_documented() -> None:
+    page = text(ROOT / "docs/reference/usage-records.md")
+    assert {*Record.__struct_fields__} - {*re.findall(r"`(\w+)`", page)} == set()
+
+
+def test_every_class_of_requests_is_documented() -> None:
+    page = text(ROOT / "docs/reference/usage-records.md")
+    named = re.findall(r"^\| `(\w+)` \| [^|]+ \|$", page, re.M)
+    assert tuple(named) == REQUEST_CLASSES
