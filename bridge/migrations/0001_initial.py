@@ -289,6 +289,7 @@ class Migration(migrations.Migration):
                 ('backend', models.CharField(blank=True, default='', max_length=50)),
                 ('model', models.CharField(blank=True, default='', max_length=300)),
                 ('alias', models.CharField(blank=True, default='', max_length=200)),
+                ('request_class', models.CharField(blank=True, default='', help_text='One that is known, or OTHER_CLASS.', max_length=40)),
                 ('first_token_00', models.IntegerField(default=0)),
                 ('first_token_01', models.IntegerField(default=0)),
                 ('first_token_02', models.IntegerField(default=0)),
@@ -342,7 +343,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(fields=['key_id', 'fingerprint', 'hour'], name='hour_by_key'), models.Index(fields=['model', 'hour'], name='hour_by_model')],
-                'constraints': [models.UniqueConstraint(fields=('hour', 'key_id', 'fingerprint', 'backend', 'model', 'alias'), name='one_row_per_hour_and_group')],
+                'constraints': [models.UniqueConstraint(fields=('hour', 'key_id', 'fingerprint', 'backend', 'model', 'alias', 'request_class'), name='one_row_per_hour_and_group')],
             },
         ),
         migrations.CreateModel(
@@ -356,6 +357,14 @@ class Migration(migrations.Migration):
                 ('time', models.DateTimeField(help_text='When it arrived.')),
                 ('client', models.CharField(blank=True, default='', max_length=120)),
                 ('session', models.CharField(blank=True, default='', max_length=64)),
+                ('request_class', models.CharField(blank=True, default='', help_text='What it was for. Empty: not known.', max_length=40)),
+                ('agent_type', models.CharField(blank=True, default='', max_length=60)),
+                ('agent_id', models.CharField(blank=True, default='', help_text='Of a sub-agent.', max_length=64)),
+                ('parent_agent_id', models.CharField(blank=True, default='', max_length=64)),
+                ('prompt_id', models.CharField(blank=True, default='', help_text="Of the user's prompt that it serves.", max_length=64)),
+                ('compaction', models.CharField(blank=True, default='', help_text='It summarises the conversation, and why.', max_length=40)),
+                ('compacted', models.CharField(blank=True, default='', help_text='It is the first one after a compaction.', max_length=40)),
+                ('tool_milliseconds', models.JSONField(blank=True, default=dict, help_text='How long tools ran before it, by name. What is not named is not known.')),
                 ('asked_model', models.CharField(blank=True, default='', max_length=300)),
                 ('alias', models.CharField(blank=True, default='', help_text='That matched.', max_length=200)),
                 ('backend', models.CharField(blank=True, default='', max_length=50)),
@@ -382,7 +391,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-time', '-pk'],
-                'indexes': [models.Index(fields=['time'], name='record_by_time'), models.Index(fields=['key_id', 'fingerprint', 'time'], name='record_by_key'), models.Index(fields=['model', 'time'], name='record_by_model'), models.Index(fields=['session', 'time'], name='record_by_session'), models.Index(fields=['status', 'time'], name='record_by_status'), models.Index(condition=models.Q(('parent_id', ''), _negated=True), fields=['parent_id'], name='record_by_parent')],
+                'indexes': [models.Index(fields=['time'], name='record_by_time'), models.Index(fields=['key_id', 'fingerprint', 'time'], name='record_by_key'), models.Index(fields=['model', 'time'], name='record_by_model'), models.Index(fields=['session', 'time'], name='record_by_session'), models.Index(fields=['request_class', 'time'], name='record_by_class'), models.Index(fields=['status', 'time'], name='record_by_status'), models.Index(condition=models.Q(('parent_id', ''), _negated=True), fields=['parent_id'], name='record_by_parent')],
             },
         ),
         migrations.CreateModel(
