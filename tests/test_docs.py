@@ -12,6 +12,7 @@ from django.core.management import get_commands
 import proxysite
 from bridge.configuration.snapshot import DEMO_CONTEXT, DEMO_MODEL
 from bridge.ledger.record import Record
+from bridge.models.usage import JUDGE_CLASS
 from bridge.pages.client_settings import ANY_KEY, shell_exports
 from bridge.pages.client_variables import ClientSetup, claude_code
 from bridge.routing.main_model import FAMILIES
@@ -169,4 +170,4 @@ def test_every_member_of_a_usage_record_is_documented() -> None:
 def test_every_class_of_requests_is_documented() -> None:
     page = text(ROOT / "docs/reference/usage-records.md")
     named = re.findall(r"^\| `(\w+)` \| [^|]+ \|$", page, re.M)
-    assert tuple(named) == REQUEST_CLASSES
+    assert tuple(named) == (*REQUEST_CLASSES, JUDGE_CLASS)

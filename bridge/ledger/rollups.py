@@ -14,11 +14,12 @@ import msgspec
 
 from bridge.models import UsageHour
 from bridge.models.latency import bucket
-from bridge.models.usage import OTHER_CLASS
+from bridge.models.usage import JUDGE_CLASS, OTHER_CLASS
 from bridge.outcomes import ABANDONED
 from bridge.translation.request.purpose import REQUEST_CLASSES
 
 UNAUTHORIZED = 401
+_KNOWN_CLASSES = {*REQUEST_CLASSES, JUDGE_CLASS, ""}
 Amounts = dict[str, int]
 """Column -> how much is added to it; a column that is not named gets nothing."""
 
@@ -154,8 +155,7 @@ def payer(row: RollupEntry) -> tuple[int, str, str]:
 
 def summed_class(request_class: str) -> str:
     """The class under which a request is summed; "" where its client named none."""
-    known = not request_class or request_class in REQUEST_CLASSES
-    return request_class if known else OTHER_CLASS
+    return request_class if request_class in _KNOWN_CLASSES else OTHER_CLASS
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,9 @@ from django.utils import timezone
 from bridge.models import latency
 from bridge.models.keys import ApiKey
 from bridge.outcomes import outcome
+from bridge.translation.request import purpose
 
+JUDGE_CLASS = purpose.JUDGE
 OTHER_CLASS = "other"
 """Stands in sums for every class of requests that is not known: clients choose the word, and must
 not choose how many sums there are."""

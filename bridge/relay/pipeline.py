@@ -38,7 +38,7 @@ from bridge.routing import resolve
 from bridge.translation import web_search
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import encode
-from bridge.translation.request.purpose import read_purpose
+from bridge.translation.request.purpose import RequestPurpose, read_purpose
 from bridge.translation.request.schema import MessagesRequest
 from bridge.translation.response import events
 from bridge.translation.response.events import PING, Event
@@ -92,9 +92,10 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
         raise call.fault
     request = await read(call.body, parts.limits)
     record.asked_model, record.streamed = request.model, request.stream
-    record.serves(read_purpose(call.headers, len(call.body), has_tools=bool(request.tools)))
+    purpose = read_purpose(call.headers, request.size, has_tools=bool(request.tools))
+    record.serves(purpose)
     authentication.check_model(caller, request.model)
-    routed = await _routed(exchange, caller, request)
+    routed = await _routed(exchange, caller, request, purpose)
     authentication.check_model(caller, request.model, routed.route.name)
     route = budget.countable(routed.route, parts.snapshot.prices, caller.issued, request.model)
     routed = replace(routed, route=route)
@@ -107,10 +108,11 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
             yield piece
 
 
-async def _routed(exchange: Exchange, caller: Caller, request: MessagesRequest) -> RoutedRequest:
+async def _routed(
+    exchange: Exchange, caller: Caller, request: MessagesRequest, purpose: RequestPurpose
+) -> RoutedRequest:
     """Where this request goes, by its model's name and by what it is for. Raises ApiError."""
     parts, call = exchange.parts, exchange.call
-    purpose = read_purpose(call.headers, request.size, has_tools=bool(request.tools))
     traits = await request_traits(parts, request, purpose)
     sticky = parts.sessions.sticky(
         caller.fingerprint, call.session, compacted=bool(purpose.compacted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.models.usage import OTHER_CLASS
+from bridge.models.usage import JUDGE_CLASS, OTHER_CLASS
 from dashboard.display.cells import Branch
 from dashboard.usage.agents import AgentUse
 from dashboard.usage.turns import Turn
@@ -15,6 +15,7 @@ CLASSES = {
     "workflow": "Workflows",
     "compaction": "Compaction",
     "auxiliary": "Titles and other side calls",
+    JUDGE_CLASS: "Verdicts for auto mode",
     OTHER_CLASS: "Other",
     "": "Not known",
 }

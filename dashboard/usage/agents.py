@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bridge.models.usage import JUDGE_CLASS
 from dashboard.usage.turns import Turn, TurnSums
 
-SIDE_CLASSES = ("auxiliary", "compaction", "workflow")
+SIDE_CLASSES = ("auxiliary", "compaction", "workflow", JUDGE_CLASS)
 """Classes that are told apart from the main conversation, where no agent sent the request."""
 
 Place = tuple[str, str]

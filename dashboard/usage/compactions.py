@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from bridge.models.usage import JUDGE_CLASS
 from dashboard.usage.agents import SIDE_CLASSES
 from dashboard.usage.turns import Turn
 
@@ -80,7 +81,7 @@ class _Strand:
 
 def compactions(turns: Sequence[Turn]) -> list[Compaction]:
     """Where the context shrank sharply, in order. `turns` in order of arrival."""
-    silent = [turn for turn in turns if not turn.prompt_id]
+    silent = [t for t in turns if not t.prompt_id and t.request_class != JUDGE_CLASS]
     found = {one.after.number: one for one in (*_guessed(silent), *_reported(turns))}
     return [found[number] for number in sorted(found)]
 

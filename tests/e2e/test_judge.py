@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from types import MappingProxyType
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.conftest import starting
 from tests.fakes import books
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import Json, call, finish, role, usage
-from tests.fakes.client import Response
+from tests.fakes.client import Headers, Response
 from tests.fakes.gateway import Gateway
 from tests.fakes.judge import asks, verdicts
 from tests.grammar import check_stream, parse_sse
@@ -38,10 +39,12 @@ def judged(
         yield gateway
 
 
-def ask(gateway: Gateway, streamed: bool, model: str = "judged") -> Response:
+def ask(
+    gateway: Gateway, streamed: bool, model: str = "judged", headers: Headers = MappingProxyType({})
+) -> Response:
     context = {"v": 1, "live_cwd": CONTEXT, "rules": {"allow": []}}
     return gateway.client.messages(
-        text=PROMPT, model=model, stream=streamed, tools=TOOLS, safeguards=asks(context)
+        headers, text=PROMPT, model=model, stream=streamed, tools=TOOLS, safeguards=asks(context)
     )
 
 
@@ -98,6 +101,20 @@ def test_nothing_of_what_was_judged_is_kept(
     kept = b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
     assert b"destruction" in kept, "the verdict is not on record"
     assert [word for word in PRIVATE if word.encode() in kept] == []
+
+
+@BOTH
+def test_judges_are_a_class_of_their_own_and_serve_the_same_prompt(
+    judged: Gateway, backend: FakeBackend, streamed: bool
+) -> None:
+    """What verdicts cost is in no other class, and in what the user's prompt led to."""
+    script(backend)
+    hints = {"session-id": "s1", "agent-id": "a1", "prompt-id": "p1", "request-class": "subagent"}
+    headers = {f"x-claude-code-{name}": value for name, value in hints.items()}
+    request_id = ask(judged, streamed, headers=headers).headers["request-id"]
+    (row,) = books.until(lambda: of_request(judged, request_id), bool, judged)
+    members = ("request_class", "session", "agent_id", "prompt_id")
+    assert [row[name] for name in members] == ["judge", "s1", "a1", "p1"]
 
 
 def of_request(gateway: Gateway, request_id: str) -> list[Json]:

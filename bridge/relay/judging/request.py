@@ -16,12 +16,15 @@ from bridge.relay.exchange import Call, Exchange
 from bridge.relay.prepare import RoutedRequest, read, route_request, wait_for_lists
 from bridge.relay.pump import pump
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.request.purpose import JUDGE
 from bridge.translation.request.schema import MessagesRequest, RequestLimits
 from bridge.translation.response import events
 from bridge.translation.response.fold import Fold
 
 TOO_SLOW = "Judge model did not answer within {:g} seconds (setting JUDGE_SECONDS)"
 NOT_QUOTED = "The judge model's backend failed"
+SHARED = ("agent_type", "agent_id", "parent_agent_id", "prompt_id")
+"""What a judge's record says of the request that it belongs to."""
 _KEPT_HEADERS = ("user-agent", "x-claude-code-session-id")
 _LIMITS = RequestLimits()
 
@@ -56,6 +59,9 @@ def _exchange(parent: Exchange, caller: Caller) -> Exchange:
     record.key, record.key_id, record.key_four = origin.key, origin.key_id, origin.key_four
     record.fingerprint = origin.fingerprint
     record.quotes_backends = False
+    for name in SHARED:
+        setattr(record, name, getattr(origin, name))
+    record.request_class = JUDGE
     return judge
 
 

@@ -17,6 +17,8 @@ SUBAGENT = "subagent"
 WORKFLOW = "workflow"
 COMPACTION = "compaction"
 AUXILIARY = "auxiliary"
+JUDGE = "judge"
+"""The class of the gateway's own requests to a judge model; no client is meant to name it."""
 REQUEST_CLASSES = (MAIN, SUBAGENT, WORKFLOW, COMPACTION, AUXILIARY)
 AGENT_TYPES = ("Explore", "Plan", "general-purpose", "custom", "teammate", "fork")
 COMPACTIONS = ("auto", "manual", "reactive")
