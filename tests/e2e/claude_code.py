@@ -78,15 +78,16 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class ClaudeCode:
-    """The client, its home, and the folder that it works in."""
+    """The client, its home, and the folder that it works in; `permissions` are its options."""
 
     gateway: Gateway
     home: Path
     folder: Path
+    permissions: tuple[str, ...] = ("--dangerously-skip-permissions",)
 
     def run(self, prompt: str, *options: str, model: str = MODEL, **environment: str) -> Session:
         assert PROGRAM is not None
-        fixed = ("--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions")
+        fixed = ("--output-format", "stream-json", "--verbose", *self.permissions)
         ended = subprocess.run(
             [PROGRAM, "-p", prompt, "--model", model, *fixed, *options],
             cwd=self.folder,
