@@ -40,7 +40,7 @@ LAYERS: dict[str, str] = {
     "apps": "accounts",
     # the way to the backends
     "backends": f"clocks process_settings {T} routing models configuration",
-    "probe": f"{T} routing models configuration backends",
+    "probe": f"ids {T} routing models configuration backends",
     # one request from its target to its record
     "relay": (
         f"ids outcomes places clocks process_settings {T} routing keys ledger configuration live "
@@ -211,7 +211,7 @@ def test_checks_of_the_probe_are_as_pure_as_the_translation() -> None:
         return bool(impure.match(dotted)) or dotted.split(".")[0] not in pure | {"bridge"}
 
     found = _importing("bridge/probe/", foreign)
-    shells = ("bridge/probe/target.py", "bridge/probe/run.py", "bridge/probe/progress.py")
+    shells = tuple(f"bridge/probe/{name}" for name in ("target", "run", "progress", "judging/"))
     assert [line for line in found if not line.startswith(shells)] == []
 
 

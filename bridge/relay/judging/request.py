@@ -13,10 +13,16 @@ from dataclasses import replace
 from bridge.keys.authentication import Caller
 from bridge.relay import budget
 from bridge.relay.exchange import Call, Exchange
-from bridge.relay.prepare import RoutedRequest, read, route_request, wait_for_lists
+from bridge.relay.prepare import (
+    RoutedRequest,
+    read,
+    request_traits,
+    route_request,
+    wait_for_lists,
+)
 from bridge.relay.pump import pump
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.request.purpose import JUDGE
+from bridge.translation.request.purpose import JUDGE, RequestPurpose
 from bridge.translation.request.schema import MessagesRequest, RequestLimits
 from bridge.translation.response import events
 from bridge.translation.response.fold import Fold
@@ -85,8 +91,9 @@ async def _answer(judge: Exchange, caller: Caller, body: bytes) -> events.Messag
 
 async def _routed(judge: Exchange, caller: Caller, request: MessagesRequest) -> RoutedRequest:
     parts, session = judge.parts, judge.call.session
-    await wait_for_lists(parts, request.model, caller, session)
-    routed = route_request(parts, request, caller, judge.call.request_id, session)
+    traits = await request_traits(parts, request, RequestPurpose(request_class=JUDGE))
+    await wait_for_lists(parts, request.model, caller, session, traits)
+    routed = route_request(parts, request, caller, judge.call.request_id, session, traits=traits)
     prices = parts.snapshot.prices
     route = budget.countable(routed.route, prices, caller.issued, request.model)
     return replace(routed, route=route)

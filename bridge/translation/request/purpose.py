@@ -18,7 +18,7 @@ WORKFLOW = "workflow"
 COMPACTION = "compaction"
 AUXILIARY = "auxiliary"
 JUDGE = "judge"
-"""The class of the gateway's own requests to a judge model; no client is meant to name it."""
+"""The gateway's own requests to a judge model. No client's request is of this class."""
 REQUEST_CLASSES = (MAIN, SUBAGENT, WORKFLOW, COMPACTION, AUXILIARY)
 AGENT_TYPES = ("Explore", "Plan", "general-purpose", "custom", "teammate", "fork")
 COMPACTIONS = ("auto", "manual", "reactive")
@@ -73,7 +73,7 @@ def read_purpose(
     compaction = _matching(WORD, headers, "compaction")
     return RequestPurpose(
         request_class=(
-            _matching(WORD, headers, "request-class")
+            _named_class(headers)
             or _class_of(headers, agent_id, compaction, 0 < size <= SMALL_REQUEST and not has_tools)
         ),
         agent_type=_matching(WORD, headers, "agent-type"),
@@ -90,6 +90,11 @@ def _matching(pattern: re.Pattern[str], headers: Mapping[str, str], name: str) -
     """The value of one of Claude Code's headers; "" where it is absent or does not fit."""
     value = headers.get(f"x-claude-code-{name}", "").strip()
     return value if pattern.fullmatch(value) else ""
+
+
+def _named_class(headers: Mapping[str, str]) -> str:
+    name = _matching(WORD, headers, "request-class")
+    return "" if name == JUDGE else name
 
 
 def _class_of(
