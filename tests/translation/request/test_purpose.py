@@ -29,6 +29,11 @@ def test_a_named_class_wins_over_what_the_request_looks_like() -> None:
     assert read_purpose(headers, 100, has_tools=False).request_class == "main"
 
 
+def test_no_client_is_taken_for_the_gateways_own_judge() -> None:
+    """Ours: what judging costs stays apart from what clients use."""
+    assert read_purpose({"x-claude-code-request-class": "judge"}).request_class == ""
+
+
 def test_a_class_that_a_later_client_names_is_kept() -> None:
     assert read_purpose(hinted(request_class="review-v2")).request_class == "review-v2"
 
