@@ -18,6 +18,7 @@ from dashboard.views import (
     requests,
     sessions,
 )
+from dashboard.views.judging import auto_mode
 
 app_name = "dashboard"
 urlpatterns = [
@@ -26,6 +27,7 @@ urlpatterns = [
     path("keys/<slug:slug>/", one_key.one, name="key"),
     path("keys/<slug:slug>/name/", one_key.name, name="key_name"),
     path("cache/", cache.cache, name="cache"),
+    path("auto-mode/", auto_mode.auto_mode, name="auto_mode"),
     path("models/", models.every, name="models"),
     path("models/<path:name>/", one_model.one, name="model"),
     path("sessions/", sessions.every, name="sessions"),

@@ -50,6 +50,10 @@ class RollupEntry(Protocol):
     cost_nano_usd: int | None
     prompt_bytes: int
     repeated_bytes: int
+    calls_flagged: int
+    calls_not_flagged: int
+    calls_skipped: int
+    calls_unanswered: int
     first_token_ms: int | None
     duration_ms: int
 
@@ -80,6 +84,10 @@ class Added(msgspec.Struct, gc=False):
     retried: int
     prompt_bytes: int
     repeated_bytes: int
+    calls_flagged: int
+    calls_not_flagged: int
+    calls_skipped: int
+    calls_unanswered: int
     duration_ms: int = 0
     first_tokens: int = 0
     first_token_ms: int = 0
@@ -109,6 +117,10 @@ def added(row: RollupEntry) -> Added:
         retried=row.attempts > 1,
         prompt_bytes=row.prompt_bytes,
         repeated_bytes=row.repeated_bytes,
+        calls_flagged=row.calls_flagged,
+        calls_not_flagged=row.calls_not_flagged,
+        calls_skipped=row.calls_skipped,
+        calls_unanswered=row.calls_unanswered,
     )
     if status < 400:
         _add_times(sums, row)

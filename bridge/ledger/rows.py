@@ -15,6 +15,7 @@ import msgspec
 from bridge.ledger.record import Record
 from bridge.models import UsageRecord
 from bridge.translation.json import clean, encode_text
+from bridge.translation.safeguards import FLAGGED, NOT_FLAGGED, SKIPPED, UNAVAILABLE
 
 MOST = 2**40
 """More tokens, bytes or milliseconds than this are nonsense, and would spoil every sum."""
@@ -81,6 +82,10 @@ class UsageRow(msgspec.Struct, gc=False):
     cost_nano_usd: int | None
     prompt_bytes: int
     repeated_bytes: int
+    calls_flagged: int
+    calls_not_flagged: int
+    calls_skipped: int
+    calls_unanswered: int
     first_token_ms: int | None
     duration_ms: int
     parent_id: str
@@ -130,6 +135,10 @@ def row_of(record: Record) -> UsageRow:
         cost_nano_usd=_known(record.cost_nano_usd, MOST_COST),
         prompt_bytes=_whole(record.prompt_bytes),
         repeated_bytes=_whole(record.repeated_bytes),
+        calls_flagged=_judged(record, FLAGGED),
+        calls_not_flagged=_judged(record, NOT_FLAGGED),
+        calls_skipped=_judged(record, SKIPPED),
+        calls_unanswered=_judged(record, UNAVAILABLE),
         first_token_ms=_milliseconds(record.first_token_after),
         duration_ms=_milliseconds(record.seconds) or 0,
         parent_id=_text(record.parent_id, _WIDTHS["parent_id"]),
@@ -181,6 +190,11 @@ def _cleaned(value: Any) -> Any:
 
 def _printable(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text)
+
+
+def _judged(record: Record, outcome: str) -> int:
+    """How many of its tool calls ended so before a judge."""
+    return sum(verdict.outcome == outcome for verdict in record.verdicts)
 
 
 def _whole(number: int, most: int = MOST) -> int:

@@ -53,6 +53,7 @@ class SumColumns(models.Model):
     estimated    token counts are ours, since the backend reported none
     repaired     something in the answer was mended;  retried: more than one attempt
     prompt_bytes, repeated_bytes    size of prompts, and how much of it the turn before had too
+    calls_*      tool calls of the answers, by what became of them before a judge (see `safeguards`)
     duration_ms, first_token_ms     summed over answered requests; `first_tokens` counts the latter
     generated_tokens, generation_ms output and time after the first token, for tokens per second
     """
@@ -74,6 +75,10 @@ class SumColumns(models.Model):
     retried = _count()
     prompt_bytes = _count()
     repeated_bytes = _count()
+    calls_flagged = _count()
+    calls_not_flagged = _count()
+    calls_skipped = _count()
+    calls_unanswered = _count()
     duration_ms = _count()
     first_tokens = _count()
     first_token_ms = _count()
@@ -135,6 +140,10 @@ class UsageRecord(Identified):
     cost_nano_usd = models.BigIntegerField(null=True, help_text="Empty: no price was known.")
     prompt_bytes = _count()
     repeated_bytes = _count()
+    calls_flagged = _count()
+    calls_not_flagged = _count()
+    calls_skipped = _count()
+    calls_unanswered = _count()
     first_token_ms = models.PositiveIntegerField(null=True)
     duration_ms = models.PositiveIntegerField(default=0)
     parent_id = models.CharField(

@@ -29,6 +29,7 @@ NAVIGATION = (
     ("keys", "Keys"),
     ("models", "Models"),
     ("cache", "Cache"),
+    ("auto_mode", "Auto mode"),
     ("sessions", "Sessions"),
     ("requests", "Requests"),
     ("live", "Live"),

@@ -18,12 +18,14 @@ USE = (*OUTCOMES, *TOKENS, *COST, "estimated")
 """What nearly every page shows. The fewer columns are summed, the sooner a page is there."""
 WAITING = ("first_tokens", "first_token_ms")
 SPEED = ("generated_tokens", "generation_ms")
+JUDGED = ("calls_flagged", "calls_not_flagged", "calls_skipped", "calls_unanswered")
 PREFIXES = ("prompt_bytes", "repeated_bytes")
 COUNTED = (
     *USE,
     *WAITING,
     *SPEED,
     *PREFIXES,
+    *JUDGED,
     "streamed",
     "thinking_tokens",
     "repaired",
@@ -100,6 +102,11 @@ class Totals:
     @property
     def retried_share(self) -> float | None:
         return _ratio(self["retried"], self.requests)
+
+    @property
+    def checks(self) -> int:
+        """Tool calls of which a client in auto mode asked for a verdict, where a judge is set."""
+        return sum(self[name] for name in JUDGED)
 
     @property
     def cached_share(self) -> float | None:

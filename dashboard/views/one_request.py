@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from bridge.models import UsageRecord, UsageSession
 from dashboard.display import formatting
+from dashboard.display.call_verdicts import judged_calls
 from dashboard.display.cards import Card
 from dashboard.display.formatting import NOTHING, Figure
 from dashboard.display.purposes import class_name
@@ -17,6 +18,7 @@ from dashboard.display.request_timing import WIDTH, timing
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
 from dashboard.queries import requests
+from dashboard.queries.judging import judges_of
 from dashboard.queries.keys import KnownKeys
 from dashboard.tables.row_columns import outcome
 from dashboard.tables.session_tables import requests_of
@@ -25,13 +27,14 @@ from dashboard.tables.session_tables import requests_of
 @require_safe
 @for_readers
 def one(request: HttpRequest, request_id: str) -> HttpResponse:
-    """Eight queries at most, with the three of the login."""
+    """Nine queries at most, with the three of the login."""
     frame = Frame(request, comparing=False)
     row = requests.one(request_id) if "\x00" not in request_id else None
     if row is None:
         return _not_there(request, frame, request_id)
     session = requests.session_of(row)
     owner = KnownKeys.read().owner(row.key_id, row.fingerprint, row.key)
+    judges = judges_of(row)
     took = timing(_moments(row), row.duration_ms)
     return page(
         request,
@@ -50,6 +53,9 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
         cause=row.detail.get("cause", ""),
         sample=sample(row.detail.get("sample")),
         session=session,
+        verdicts=judged_calls(row.detail.get("verdicts")),
+        judges=judges,
+        judges_cost=_judges_cost(judges),
         purpose=_purpose(frame, row, session),
         facts=_facts(row),
         links=_links(frame, row, owner.slug),
@@ -111,6 +117,14 @@ def _cost(row: UsageRecord) -> Card:
     return Card("Cost", formatting.money(row.cost_nano_usd))
 
 
+def _judges_cost(judges: list[UsageRecord]) -> str:
+    """What judging took in all: tokens, and money where prices are known."""
+    tokens = sum(j.input_tokens + j.cache_read_tokens + j.output_tokens for j in judges)
+    costs = [j.cost_nano_usd for j in judges if j.cost_nano_usd is not None]
+    money = f", {formatting.money(sum(costs)).text}" if costs else ""
+    return f"{formatting.tokens(tokens).text} tokens{money}"
+
+
 def _cached(row: UsageRecord) -> Card:
     prompt = row.input_tokens + row.cache_read_tokens + row.cache_write_tokens
     share = formatting.share(row.cache_read_tokens / prompt) if prompt else NOTHING
@@ -162,4 +176,5 @@ def _links(frame: Frame, row: UsageRecord, slug: str) -> dict[str, str]:
         "every": frame.to("requests"),
         "key": frame.to("key", slug),
         "model": frame.to("model", row.model) if row.model else "",
+        "parent": frame.to("request", row.parent_id) if row.parent_id else "",
     }

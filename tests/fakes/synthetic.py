@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 
 import django
 
-from bridge.ledger.record import Record
+from bridge.ledger.record import CallVerdict, Record
+from bridge.translation.safeguards import OUTCOMES
 
 MODELS = ("vendor/large", "vendor/small", "other/coder")
 BACKENDS = ("main", "second")
@@ -69,6 +70,10 @@ def _record(chance: random.Random, request_id: str, number: int, started_at: flo
         route=("alias claude-*", "main vendor/large"),
         prompt_bytes=chance.randrange(500_000),
         repeated_bytes=chance.randrange(400_000),
+        verdicts=[
+            CallVerdict(f"call_{place}", "Bash", chance.choice(OUTCOMES), ms=chance.randrange(9000))
+            for place in range(chance.choice((0, 0, 0, 1, 3)))
+        ],
         started_at=started_at,
         headers_after=0.2,
         first_token_after=seconds * 0.3 if answered else None,

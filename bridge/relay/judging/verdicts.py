@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 NUMBER_LENGTH = 12
 """Characters of the number that a judge's prompt is marked with: 71 bits."""
-_REASONS = {402: "over_budget", 403: "not_priced", 404: "no_such_model", 504: safeguards.TIMEOUT}
+_REASONS = {403: "not_allowed", 404: "no_such_model", 504: safeguards.TIMEOUT}
 """Status of a judge's request that failed -> the reason on record."""
 LIMITED, BACKEND_AWAY, FAILED = "over_limit", "backend_away", "judge_failed"
 ENDED = "ended"

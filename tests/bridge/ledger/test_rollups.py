@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.ledger import rollups
-from bridge.ledger.record import Record
+from bridge.ledger.record import CallVerdict, Record
 from bridge.ledger.rows import UsageRow, row_of
 from bridge.models import UsageHour, UsageRecord
 from bridge.models.latency import BOUNDS, BUCKETS, bucket, percentile
@@ -59,6 +59,10 @@ def test_answered_request_adds_everything() -> None:
         repaired=["x", "y"],
         prompt_bytes=100,
         repeated_bytes=60,
+        verdicts=[
+            CallVerdict(f"call_{place}", "Bash", outcome)
+            for place, outcome in enumerate(["flagged", "skipped", "skipped", "unavailable"])
+        ],
         first_token_after=0.5,
         seconds=2.0,
     )
@@ -73,6 +77,9 @@ def test_answered_request_adds_everything() -> None:
         "retried": 1,
         "prompt_bytes": 100,
         "repeated_bytes": 60,
+        "calls_flagged": 1,
+        "calls_skipped": 2,
+        "calls_unanswered": 1,
         "duration_ms": 2000,
         "first_tokens": 1,
         "first_token_ms": 500,
