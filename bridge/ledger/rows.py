@@ -6,6 +6,7 @@ They are no instances of the model: making those takes as long as writing them.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -135,10 +136,7 @@ def row_of(record: Record) -> UsageRow:
         cost_nano_usd=_known(record.cost_nano_usd, MOST_COST),
         prompt_bytes=_whole(record.prompt_bytes),
         repeated_bytes=_whole(record.repeated_bytes),
-        calls_flagged=_judged(record, FLAGGED),
-        calls_not_flagged=_judged(record, NOT_FLAGGED),
-        calls_skipped=_judged(record, SKIPPED),
-        calls_unanswered=_judged(record, UNAVAILABLE),
+        **_judged(record),
         first_token_ms=_milliseconds(record.first_token_after),
         duration_ms=_milliseconds(record.seconds) or 0,
         parent_id=_text(record.parent_id, _WIDTHS["parent_id"]),
@@ -151,6 +149,13 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _WIDTHS: dict[str, int] = {
     field.name: field.max_length for field in UsageRecord._meta.fields if field.max_length
 }
+_JUDGED = {
+    FLAGGED: "calls_flagged",
+    NOT_FLAGGED: "calls_not_flagged",
+    SKIPPED: "calls_skipped",
+    UNAVAILABLE: "calls_unanswered",
+}
+_NONE_JUDGED = dict.fromkeys(_JUDGED.values(), 0)
 _NOTHING: tuple[Any, ...] = (None, "", (), [])
 
 
@@ -192,9 +197,12 @@ def _printable(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text)
 
 
-def _judged(record: Record, outcome: str) -> int:
-    """How many of its tool calls ended so before a judge."""
-    return sum(verdict.outcome == outcome for verdict in record.verdicts)
+def _judged(record: Record) -> dict[str, int]:
+    """How many of its tool calls ended how before a judge, by column."""
+    if not record.verdicts:
+        return _NONE_JUDGED
+    counts = Counter(verdict.outcome for verdict in record.verdicts)
+    return {column: counts[outcome] for outcome, column in _JUDGED.items()}
 
 
 def _whole(number: int, most: int = MOST) -> int:

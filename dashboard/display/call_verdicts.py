@@ -28,8 +28,8 @@ REASONS: dict[str, str] = {
     "contradiction": "The judge passed the call and named a danger all the same.",
     "over_budget": "The key’s budget is used up.",
     "over_limit": "A quota of the key, or the judge’s backend, took no further request.",
-    "not_allowed": "The judge’s backend refused the key, or no price is known for the judge and the "
-    "key’s budget counts priced models.",
+    "not_allowed": "The judge’s backend refused the key, or no price is known for the judge and "
+    "the key’s budget counts priced models.",
     "no_such_model": "Nothing has the judge’s name.",
     "backend_away": "The judge’s backend could not be reached, failed, or is left alone for now.",
     "judge_failed": "The judge’s backend refused the request.",

@@ -78,7 +78,8 @@ def judging(span: Range, known: KnownKeys) -> JudgingReport:
 def _by_key(
     known: KnownKeys, calls: Mapping[Group, Sums], judges: Mapping[Group, Sums]
 ) -> list[KeyJudging]:
-    names = {group[:2]: group[2] for group, _ in sorted((calls | judges).items(), key=age)}
+    groups = sorted([*calls.items(), *judges.items()], key=age)
+    names = {(key_id, fingerprint): name for (key_id, fingerprint, name, *_), _ in groups}
     asked = _by(calls, lambda group: group[:2])
     used = _by(judges, lambda group: group[:2])
     return [
