@@ -135,5 +135,5 @@ def test_report_is_a_file_too(auditor: Client, some: list[UsageRecord]) -> None:
     answer = auditor.get(f"{AUTO_MODE}?range=7d&tz=UTC&format=csv&table=keys")
     text = b"".join(getattr(answer, "streaming_content", [answer.content])).decode()
     head, *lines = text.splitlines()
-    assert {"checks", *CALLS, "cost"} <= set(head.replace('"', "").split(","))
+    assert {"checks", *CALLS, "cost_usd"} <= set(head.replace('"', "").split(","))
     assert len(lines) == 2
