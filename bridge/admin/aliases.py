@@ -16,12 +16,17 @@ from unfold.decorators import display
 
 from bridge.admin import formatting, route_explanation
 from bridge.admin.base import ConfigAdmin, actor, page_of
+from bridge.admin.fields.verdicts import HELP, VerdictsField
 from bridge.models import AliasTarget, DiscoveredModel, ModelAlias
 from bridge.models.changes import recorded
 from bridge.pages import client_settings
 from bridge.routing import resolve
+from bridge.translation import safeguards
 
 COPY = "{} copy"
+NO_JUDGE = (
+    "The judge “{}” leads nowhere now: until it does, tool calls are answered as not checked."
+)
 
 
 class TargetInline(TabularInline):
@@ -88,6 +93,18 @@ class ModelAliasAdmin(ConfigAdmin):
         targets = AliasTarget.objects.select_related("backend")
         return rows.prefetch_related(Prefetch("targets", targets))
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "safeguards":
+            return VerdictsField(label="Verdicts for auto mode", help_text=HELP)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        judge = safeguards.judge_model(form.instance.safeguards)
+        routes = route_explanation.current_routes()
+        if judge and route_explanation.decide(routes, judge).error:
+            messages.warning(request, NO_JUDGE.format(judge))
+
     @display(description="leads to")
     def leads_to(self, row: ModelAlias) -> str:
         shown = [(t.backend.name, t.model, _share(t)) for t in row.targets.all()]
@@ -122,6 +139,7 @@ class ModelAliasAdmin(ConfigAdmin):
     ) -> Any:
         listed = DiscoveredModel.objects.filter(listed=True, backend__enabled=True)
         context["models"] = listed.values_list("name", "backend__name").order_by("name")
+        context["judges"] = sorted(resolve.names(route_explanation.current_routes()))
         return super().render_change_form(request, context, *args, **kwargs)
 
     def duplicate(self, request: HttpRequest, row: ModelAlias) -> HttpResponse:

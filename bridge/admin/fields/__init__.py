@@ -1,0 +1,1 @@
+"""Fields of forms that no row of a model makes by itself."""
