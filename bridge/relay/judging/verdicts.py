@@ -46,6 +46,7 @@ class Judging:
     _task: asyncio.Task[dict[str, Verdict]] | None = None
     _outdated: list[asyncio.Task[dict[str, Verdict]]] = field(default_factory=list)
     _is_begun: bool = False
+    _is_finishing: bool = False
     _milliseconds: int = 0
 
     def feed(self, batch: Iterable[Event]) -> None:
@@ -53,8 +54,9 @@ class Judging:
 
     def finish_is_known(self) -> None:
         """The backend named its reason to stop: what is complete may be judged already."""
-        if self._is_begun:
+        if self._is_finishing:
             return
+        self._is_finishing = True
         calls = self._collector.calls()
         if calls and all(judge_verdicts.unjudgeable(call) is None for call in calls):
             self._begin(calls)

@@ -12,12 +12,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from bridge.translation.json import JSON
+from bridge.translation.json import JSON, depth_exceeds
 from bridge.translation.response import events
 
 LONGEST_CALL = 32_000
 """Characters of arguments that a judge reads whole. Of longer ones it reads both ends."""
 HEAD = TAIL = 8_000
+MOST_READ = 64
+"""Calls of one answer whose arguments are decoded. No judge gets more."""
+DEEPEST = 50
 CUT_REASONS = frozenset({"max_tokens", "model_context_window_exceeded"})
 """Stop reasons of an answer that may have ended in the middle of its last call."""
 
@@ -105,12 +108,16 @@ class CallCollector:
         was_cut = stop_reason in CUT_REASONS and self._is_last
         last = len(self._calls) - 1
         return tuple(
-            _call(block, text, was_cut and place == last)
+            _call(block, text, was_cut and place == last, place < MOST_READ)
             for place, (block, text) in enumerate(self._calls)
         )
 
 
-def _call(block: events.ToolUseBlock, text: ClippedText, is_cut: bool) -> FinishedCall:
+def _call(
+    block: events.ToolUseBlock, text: ClippedText, is_cut: bool, is_read: bool
+) -> FinishedCall:
+    if not is_read:
+        return FinishedCall(block.id, block.name, None, left_out=max(1, text.size), is_cut=is_cut)
     if text.is_whole:
         return FinishedCall(block.id, block.name, strict_object(text.text or "{}"), is_cut=is_cut)
     head, tail = text.ends
@@ -119,7 +126,7 @@ def _call(block: events.ToolUseBlock, text: ClippedText, is_cut: bool) -> Finish
 
 
 def strict_object(text: str) -> dict[str, JSON] | None:
-    """The JSON object that a text is; None for anything else.
+    """The JSON object that a text is; None for anything else, and for one that is nested too deep.
 
     A member that stands there twice makes it none: two readers may take two different values.
     """
@@ -127,7 +134,8 @@ def strict_object(text: str) -> dict[str, JSON] | None:
         value = json.loads(text, object_pairs_hook=_members, parse_constant=_no_json)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    is_readable = isinstance(value, dict) and not depth_exceeds(value, DEEPEST)
+    return value if is_readable else None
 
 
 def _members(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:

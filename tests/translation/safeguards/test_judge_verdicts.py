@@ -7,12 +7,13 @@ import pytest
 
 from bridge.translation.response import events
 from bridge.translation.safeguards import Verdict
+from bridge.translation.safeguards.judge_prompt import MOST_CALLS, judged
 from bridge.translation.safeguards.judge_verdicts import (
     LONGEST_EXPLANATION,
     unjudgeable,
     verdicts,
 )
-from bridge.translation.safeguards.tool_calls import FinishedCall
+from bridge.translation.safeguards.tool_calls import MOST_READ, FinishedCall
 from tests.fakes.chunks import Json
 from tests.translation.safeguards.making import a_call, collected
 
@@ -149,17 +150,13 @@ def test_nothing_is_passed_by_rules_that_were_read_in_part() -> None:
         ('{"command": "ls", "command": "rm"}', "tool_use", "input_unparsed"),
         ('["rm"]', "tool_use", "input_unparsed"),
         ('{"command": NaN}', "tool_use", "input_unparsed"),
-        ('{"a":' * 9_000, "tool_use", "input_unparsed"),
     ],
     ids=["open", "whole at the limit", "at the window", "open and not cut", "a member twice",
-         "no object", "no JSON", "brackets without end"],
+         "no object", "no JSON"],
 )  # fmt: skip
 def test_call_that_no_judge_can_read_goes_to_none(raw: str, stop: str, reason: str) -> None:
     """H1: a cut or open call is never passed."""
     (call,) = collected(("Bash", raw)).calls(stop)
-    if len(raw) > 32_000:
-        assert call.left_out
-        return
     assert unjudgeable(call) == Verdict("unavailable", reason)
 
 
@@ -171,3 +168,19 @@ def test_call_without_arguments_is_an_empty_object() -> None:
 def test_only_the_last_call_of_a_cut_answer_is_cut() -> None:
     first, last = collected(("Bash", {}), ("Bash", {})).calls("max_tokens")
     assert (first.is_cut, last.is_cut) == (False, True)
+
+
+@pytest.mark.parametrize("depth", [51, 400, 900, 5_000])
+def test_call_that_is_nested_too_deep_goes_to_no_judge(depth: int) -> None:
+    """Ours: and no depth at all breaks the answer that it stands in."""
+    raw = '{"a":' * depth + "1" + "}" * depth
+    (call,) = collected(("Bash", raw)).calls("tool_use")
+    assert unjudgeable(call) == Verdict("unavailable", "input_unparsed")
+
+
+def test_no_more_calls_are_decoded_than_a_judge_gets() -> None:
+    """Ours: an answer of thousands of calls holds nobody up."""
+    many = collected(*[("Bash", {"command": "ls"})] * 500)
+    calls = many.calls("tool_use")
+    assert sum(call.input is not None for call in calls) == MOST_READ
+    assert len(judged(calls)) == MOST_CALLS
