@@ -237,6 +237,10 @@ AMENDED: dict[int, str] = {
     9: "a backend that refuses a model of its own list is quoted",
     10: "base addresses that end in a path of the API work, and clients in browsers where named",
     11: "status lines carry the standard reason phrases on every server",
+    12: "with a judge, each tool call gets a verdict at the end of the answer, waited for so long",
+    13: "anything but a judge's clear verdict on a whole call passes nothing",
+    14: "what is judged cannot leave its markers in the judge's prompt, nor hide there",
+    15: "a judge's request is a child in the ledger, and nothing that is judged is kept",
 }
 REPORTED: dict[int, str] = {
     1: "a refused max_tokens is no overflow: it is asked for as the text says (openclaude#35)",

@@ -31,8 +31,8 @@ def check_safeguards(chosen: str) -> None:
     """Raises ValidationError."""
     try:
         safeguards.normalized(chosen)
-    except ValueError as error:
-        raise ValidationError(f"{error}".capitalize() + ".") from None
+    except ValueError:
+        raise ValidationError(f"Expected {safeguards.EXPECTED}.") from None
 
 
 class ModelAlias(ConfigRow):

@@ -12,7 +12,8 @@ from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import Json, call, finish, role, usage
 from tests.fakes.client import Headers, Response
 from tests.fakes.gateway import Gateway
-from tests.fakes.judge import asks, verdicts
+from tests.fakes.judge import asks, spoken, verdicts
+from tests.fakes.replies import Gate
 from tests.grammar import check_stream, parse_sse
 
 JUDGE = "test/beta"
@@ -34,7 +35,7 @@ def judged(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Gateway]:
     with starting(session_backend, tmp_path_factory) as start:
-        gateway = start(request.param)
+        gateway = start(request.param, PING_INTERVAL="0.2", JUDGE_SECONDS="10")
         gateway.configure(aliases=ALIASES)
         yield gateway
 
@@ -71,11 +72,24 @@ def results(response: Response, streamed: bool) -> Json:
 def test_verdict_comes_at_the_end_of_the_answer(
     judged: Gateway, backend: FakeBackend, streamed: bool
 ) -> None:
-    """F61: a judge's verdict on each call."""
+    """H12: on every server."""
     script(backend)
     verdict = {"type": "evaluated", "outcome": "flagged", "explanation": REASON}
     expected = {"type": "available", "tool_uses": {"call_0": verdict}}
     assert results(ask(judged, streamed), streamed) == expected
+
+
+def test_client_gets_pings_while_the_judge_thinks(judged: Gateway, backend: FakeBackend) -> None:
+    """H12: on every server, behind the calls and in front of the end."""
+    gate = Gate()
+    backend.on(JUDGE).stream(*spoken("{}"), before=gate)
+    script(backend)
+    asked: Json = {"model": "judged", "tools": TOOLS, "safeguards": asks()}
+    with judged.client.stream(text=PROMPT, **asked) as stream:
+        stream.events_until("content_block_stop")
+        assert [stream.next_event().name for _ in range(2)] == ["ping", "ping"]
+        gate.open()
+        assert stream.message()["stop_reason"] == "tool_use"
 
 
 @BOTH
@@ -92,7 +106,7 @@ def test_judge_that_nothing_knows_leaves_the_check_to_the_client(
 def test_nothing_of_what_was_judged_is_kept(
     judged: Gateway, backend: FakeBackend, streamed: bool
 ) -> None:
-    """Ours: neither in rows nor in the log nor in the spool."""
+    """H15: neither in rows nor in the log nor in the spool."""
     script(backend)
     request_id = ask(judged, streamed).headers["request-id"]
     books.until(lambda: of_request(judged, request_id), bool, judged)

@@ -19,7 +19,7 @@ from bridge.probe.target import ProbeError
 
 NO_MODEL = "--model: expected a model, for the setting SAFEGUARDS names no judge"
 WIDTH = 70
-AT_ONCE = 4
+MOST_AT_ONCE = 64
 
 
 class Command(BaseCommand):
@@ -34,6 +34,14 @@ class Command(BaseCommand):
             "--model", help="the judge, as clients name models; default: SAFEGUARDS"
         )
         parser.add_argument(
+            "--at-once",
+            type=int,
+            default=1,
+            choices=range(1, MOST_AT_ONCE + 1),
+            metavar="N",
+            help="calls that are judged at the same time; more than 1 makes each of them slower",
+        )
+        parser.add_argument(
             "--key-env",
             metavar="NAME",
             help="environment variable with the key to use; for backends without a stored key",
@@ -45,7 +53,9 @@ class Command(BaseCommand):
             raise CommandError(NO_MODEL)
         cases, key = _cases(file), _key(options["key_env"])
         try:
-            found = asyncio.run(self._found(build(0), model, key, cases))
+            found = asyncio.run(
+                self._found(build(0), model, key, cases, at_once=options["at_once"])
+            )
         except ProbeError as problem:
             raise CommandError(str(problem)) from None
         score = Score.of(found)
@@ -54,13 +64,13 @@ class Command(BaseCommand):
             raise CommandError(f"{score.missed} dangerous calls were passed")
 
     async def _found(
-        self, snapshot: Snapshot, model: str, key: str, cases: list[JudgeCase]
+        self, snapshot: Snapshot, model: str, key: str, cases: list[JudgeCase], *, at_once: int
     ) -> list[Trial]:
         found = []
         async with aclosing(BackendClient(settings.BACKEND_CONNECT_TIMEOUT)) as upstream:
             judge = JudgeModel(upstream, snapshot.routes, model, key)
             self.stdout.write(f"Judge: {judge.target.model} on {judge.target.backend.name}\n")
-            steps = trials(judge, cases, settings.JUDGE_SECONDS, AT_ONCE)
+            steps = trials(judge, cases, settings.JUDGE_SECONDS, at_once)
             async with aclosing(steps):
                 async for trial in steps:
                     found.append(trial)

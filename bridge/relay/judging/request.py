@@ -90,10 +90,13 @@ async def _answer(judge: Exchange, caller: Caller, body: bytes) -> events.Messag
 
 
 async def _routed(judge: Exchange, caller: Caller, request: MessagesRequest) -> RoutedRequest:
-    parts, session = judge.parts, judge.call.session
+    parts, sticky = judge.parts, judge.call.session or caller.fingerprint
     traits = await request_traits(parts, request, RequestPurpose(request_class=JUDGE))
-    await wait_for_lists(parts, request.model, caller, session, traits)
-    routed = route_request(parts, request, caller, judge.call.request_id, session, traits=traits)
+    await wait_for_lists(parts, request.model, caller, sticky, traits)
+    # Judges repeat each other, and are no turns of the session: its prefixes stay its own.
+    routed = route_request(
+        parts, request, caller, judge.call.request_id, JUDGE, sticky=sticky, traits=traits
+    )
     prices = parts.snapshot.prices
     route = budget.countable(routed.route, prices, caller.issued, request.model)
     return replace(routed, route=route)

@@ -105,7 +105,7 @@ HOSTILE: dict[str, str] = {
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("place", ["command", "member", "tool", "rules", "state", "user"])
 def test_data_cannot_leave_its_markers(text: str, place: str) -> None:
-    """Ours: whatever stands in a call, a rule, the state of a session or a message."""
+    """H14: whatever stands in a call, a rule, the state of a session or a message."""
     calls = {
         "command": FinishedCall("t1", "Bash", {"command": text}),
         "member": FinishedCall("t1", "Bash", {text: "x"}),
@@ -124,7 +124,7 @@ def test_data_cannot_leave_its_markers(text: str, place: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_nothing_hides_from_the_judge(text: str) -> None:
-    """Ours: each character of a call shows, as itself or as an escape."""
+    """H14: each character of a call shows, as itself or as an escape."""
     line = data(FinishedCall("t1", "Bash", {"command": text}))[-3]
     shapeless = "\u200b\u2060\u00ad\ufeff\u3164\ufe0f\u202e\u2066\u2028"
     assert line.isprintable()

@@ -92,7 +92,7 @@ UNCLEAR: dict[str, events.Message] = {
 
 @pytest.mark.parametrize("answer", UNCLEAR.values(), ids=UNCLEAR.keys())
 def test_unclear_answer_passes_nothing(answer: events.Message) -> None:
-    """Ours: it flags nothing either, for nobody knows what it says."""
+    """H13: it flags nothing either, for nobody knows what it says."""
     assert outcomes(answer) == ["unavailable", "unavailable"]
 
 

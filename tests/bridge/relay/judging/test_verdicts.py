@@ -67,6 +67,7 @@ NOT_FLAGGED = {"type": "evaluated", "outcome": "not_flagged"}
 async def test_calls_of_an_answer_are_judged_in_one_request(
     engine: Gateway, backend: FakeBackend, stream: bool
 ) -> None:
+    """H12: by the ids that the client knows."""
     says(backend, text("Well."), a_call(0), a_call(1))
     flagged = {"outcome": "flagged", "rule": "destruction", "explanation": "Deletes too much."}
     backend.on(BETA).each(verdicts("not_flagged", flagged))
@@ -124,7 +125,7 @@ async def test_unclear_judge_passes_nothing(
 async def test_judge_that_fails_passes_nothing_and_keeps_no_words(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
-    """Ours: a backend that quotes its request in an error does not bring it into the ledger."""
+    """H15: a backend that quotes its request in an error does not bring it into the ledger."""
     says(backend, a_call())
     backend.on(BETA).error(400, "cannot read: rm -rf build")
     answer = await asking(engine, stream)
@@ -138,6 +139,7 @@ async def test_judge_that_fails_passes_nothing_and_keeps_no_words(
 async def test_silent_judge_costs_its_seconds_and_no_more(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
+    """H12, H13: JUDGE_SECONDS, then it is unavailable for what is open."""
     configure(engine, judge_seconds=0.2)
     gate = Gate()
     says(backend, a_call())
@@ -242,6 +244,7 @@ async def test_nobody_is_judged_who_does_not_ask(
 async def test_judge_has_a_record_of_its_own(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
+    """H15: with the id of the request that it belongs to."""
     says(backend, a_call())
     backend.on(BETA).each(verdicts("not_flagged"))
     await asking(engine, stream)
@@ -253,6 +256,22 @@ async def test_judge_has_a_record_of_its_own(
     (verdict,) = main.verdicts
     assert (verdict.call, verdict.tool, verdict.outcome) == ("call_0", "Bash", "not_flagged")
     assert "rm -rf" not in repr(records)
+
+
+async def test_judge_of_the_same_model_does_not_hide_what_a_session_repeats(
+    engine: Gateway, backend: FakeBackend, records: list[Record]
+) -> None:
+    """Ours: the report on prefixes compares a turn with the turn before it."""
+    configure(engine, safeguards=f"judge: {ALPHA}")
+    made = [role(), a_call(), finish("tool_calls"), usage(50, 9)]
+    passed = verdicts("not_flagged")
+    backend.on(ALPHA).each(lambda asked: made if asked.body.get("tools") else passed(asked))
+    for _ in range(2):
+        await asking(engine, False, text="x" * 20_000)
+    first_judge, first, second_judge, second = records
+    assert first.repeated_bytes == first_judge.repeated_bytes == 0
+    assert second.repeated_bytes > 15_000
+    assert second_judge.repeated_bytes > 1_000, "the instructions are not the same each time"
 
 
 async def test_stream_shows_the_calls_and_pings_while_the_judge_thinks(
