@@ -183,8 +183,6 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     def __post_init__(self) -> None:
         self.clock = time.monotonic()
         self.written = False
-        self.quotes_backends = True
-        """Whether the words of a backend that fails may be kept."""
         self.was_sent = False
         """Whether a backend has the request and has not answered it yet."""
 

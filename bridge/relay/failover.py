@@ -165,8 +165,7 @@ class Failover:
         if self._earlier is None and not (has_next and may_go_on):
             raise error
         permit.failed(error)
-        quoted = error.for_operators if self.record.quotes_backends else f"status {error.status}"
-        self._note(outgoing.target, quoted)
+        self._note(outgoing.target, error.for_operators)
         if self._earlier is not None:
             raise self._earlier from None
         if not self._left:

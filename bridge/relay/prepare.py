@@ -46,7 +46,8 @@ NO_REMEDY = Remedy()
 @dataclass(frozen=True, slots=True)
 class RoutedRequest:
     """One request and where it may go. `request` has the alias' overrides applied;
-    `requested_tokens` is the client's own `max_tokens`."""
+    `requested_tokens` is the client's own `max_tokens`. `may_quote`: errors may have the words of
+    a backend, which may repeat the request."""
 
     route: Route
     request: MessagesRequest
@@ -55,6 +56,7 @@ class RoutedRequest:
     message_id: str
     session: str
     requested_tokens: int
+    may_quote: bool = True
 
 
 async def read(body: bytes, limits: RequestLimits, *, counting: bool = False) -> MessagesRequest:
@@ -197,6 +199,7 @@ def _upstream_request(
         images_may_go=parts.settings.images_on_text_model != "error",
         may_stop_thinking=chat.may_stop_thinking,
         can_narrow=chat.can_narrow,
+        may_quote=routed.may_quote,
         secrets=(key, target.backend.host),
     )
     conversation = (routed.caller.fingerprint, routed.session, target.backend.name, target.model)

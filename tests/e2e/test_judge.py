@@ -49,11 +49,12 @@ def ask(
     )
 
 
-def script(backend: FakeBackend) -> None:
+def script(backend: FakeBackend, *, judges: bool = True) -> None:
     made = call(0, "call_0", "Bash", json.dumps({"command": COMMAND}))
     flagged = {"outcome": "flagged", "rule": "destruction", "explanation": REASON}
     backend.on(ALPHA).answer(role(), made, finish("tool_calls"), usage(50, 9))
-    backend.on(JUDGE).each(verdicts(flagged))
+    if judges:
+        backend.on(JUDGE).each(verdicts(flagged))
 
 
 def results(response: Response, streamed: bool) -> Json:
@@ -111,10 +112,8 @@ def test_nothing_of_what_was_judged_is_kept(
     request_id = ask(judged, streamed).headers["request-id"]
     books.until(lambda: of_request(judged, request_id), bool, judged)
     books.check(judged)
-    folder = judged.log_path.parent
-    kept = b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
-    assert b"destruction" in kept, "the verdict is not on record"
-    assert [word for word in PRIVATE if word.encode() in kept] == []
+    assert b"destruction" in everything(judged), "the verdict is not on record"
+    assert kept_words(judged) == []
 
 
 @BOTH
@@ -129,6 +128,44 @@ def test_judges_are_a_class_of_their_own_and_serve_the_same_prompt(
     (row,) = books.until(lambda: of_request(judged, request_id), bool, judged)
     members = ("request_class", "session", "agent_id", "prompt_id")
     assert [row[name] for name in members] == ["judge", "s1", "a1", "p1"]
+
+
+@BOTH
+@pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
+def test_judge_that_quotes_its_request_in_an_error_leaves_no_word(
+    judged: Gateway, backend: FakeBackend, streamed: bool, status: int
+) -> None:
+    """H15: backends quote what they were sent; logs and rows of a judge do not."""
+    script(backend, judges=False)
+    words = " ".join(PRIVATE)
+    backend.on(JUDGE).error(status, f"context length exceeded near {words}: max_tokens")
+    request_id = ask(judged, streamed).headers["request-id"]
+    (row,) = books.until(lambda: of_request(judged, request_id), bool, judged)
+    assert row["status"] >= 400
+    assert kept_words(judged) == []
+
+
+@BOTH
+def test_judge_that_fails_in_its_answer_leaves_no_word(
+    judged: Gateway, backend: FakeBackend, streamed: bool
+) -> None:
+    """H15: the same for an error inside a good status."""
+    script(backend, judges=False)
+    backend.on(JUDGE).json({"error": {"message": " ".join(PRIVATE), "code": 500}})
+    request_id = ask(judged, streamed).headers["request-id"]
+    books.until(lambda: of_request(judged, request_id), bool, judged)
+    assert kept_words(judged) == []
+
+
+def everything(gateway: Gateway) -> bytes:
+    """All files that a gateway writes: database, spool and log."""
+    files = sorted(gateway.log_path.parent.rglob("*"))
+    return b"".join(path.read_bytes() for path in files if path.is_file())
+
+
+def kept_words(gateway: Gateway) -> list[str]:
+    kept = everything(gateway)
+    return [word for word in PRIVATE if word.encode() in kept]
 
 
 def of_request(gateway: Gateway, request_id: str) -> list[Json]:

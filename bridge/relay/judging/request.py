@@ -28,7 +28,6 @@ from bridge.translation.response import events
 from bridge.translation.response.fold import Fold
 
 TOO_SLOW = "Judge model did not answer within {:g} seconds (setting JUDGE_SECONDS)"
-NOT_QUOTED = "The judge model's backend failed"
 SHARED = ("agent_type", "agent_id", "parent_agent_id", "prompt_id")
 """What a judge's record says of the request that it belongs to."""
 _KEPT_HEADERS = ("user-agent", "x-claude-code-session-id")
@@ -47,9 +46,6 @@ async def ask(parent: Exchange, caller: Caller, body: bytes, seconds: float) -> 
         raise slow from None
     except ApiError as error:
         judge.failed(error)
-        if judge.record.attempts:
-            # A backend may quote what it was sent, and nothing of a judged call is kept.
-            judge.record.error, judge.record.cause = NOT_QUOTED, ""
         raise
     finally:
         await judge.settle()
@@ -64,7 +60,6 @@ def _exchange(parent: Exchange, caller: Caller) -> Exchange:
     judge.caller, record.parent_id = caller, origin.request_id
     record.key, record.key_id, record.key_four = origin.key, origin.key_id, origin.key_four
     record.fingerprint = origin.fingerprint
-    record.quotes_backends = False
     for name in SHARED:
         setattr(record, name, getattr(origin, name))
     record.request_class = JUDGE
@@ -99,4 +94,4 @@ async def _routed(judge: Exchange, caller: Caller, request: MessagesRequest) -> 
     )
     prices = parts.snapshot.prices
     route = budget.countable(routed.route, prices, caller.issued, request.model)
-    return replace(routed, route=route)
+    return replace(routed, route=route, may_quote=False)  # nothing of a judged call is kept

@@ -21,6 +21,7 @@ class ErrorContext:
     images_may_go      the operator lets images become placeholders
     may_stop_thinking  thinking can still be switched off for this request
     can_narrow         the schemas can still be narrowed
+    may_quote          the backend's words, which may repeat the request, may be passed on
     """
 
     model: str = ""
@@ -34,6 +35,7 @@ class ErrorContext:
     images_may_go: bool = True
     may_stop_thinking: bool = False
     can_narrow: bool = False
+    may_quote: bool = True
 
     @property
     def has_images(self) -> bool:

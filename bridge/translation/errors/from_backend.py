@@ -25,6 +25,7 @@ from bridge.translation.errors.error_body import (
 from bridge.translation.errors.redaction import redact
 from bridge.translation.json import JSON, decode
 
+NOT_QUOTED = "Backend answered with status {}; its words are not kept"
 MAX_TEXT = 1000
 """Characters of a sentence that are passed on."""
 LONGEST_REST = 7 * 24 * 3600
@@ -105,7 +106,7 @@ def from_reply(
     refusal = _taken_apart(status, headers, body, error_context)
     error = _by_meaning(refusal, error_context) or _by_status(refusal, error_context)
     error.family = family_signs.by_headers(headers) or family_signs.by_sentence(refusal.text)
-    return error
+    return error if error_context.may_quote else _unquoted(error, refusal)
 
 
 def from_fault(status: int, body: JSON, error_context: ErrorContext) -> ApiError:
@@ -117,6 +118,14 @@ def from_fault(status: int, body: JSON, error_context: ErrorContext) -> ApiError
         error.stream_type = _STREAM_TYPES.get(status, "api_error")
         error.retryable = error.retryable and bool(status)
     error.family = family_signs.by_sentence(refusal.text)
+    return error if error_context.may_quote else _unquoted(error, refusal)
+
+
+def _unquoted(error: ApiError, refusal: BackendRefusal) -> ApiError:
+    """The same error without a word of the backend."""
+    error.message = NOT_QUOTED.format(refusal.status)
+    error.cause = error.backend_text = ""
+    error.args = (error.message,)
     return error
 
 
