@@ -8,7 +8,6 @@ operator takes over a row of the environment.
 from __future__ import annotations
 
 import logging
-from functools import cache
 
 from django.conf import settings
 from django.db import transaction
@@ -44,7 +43,7 @@ def _backend() -> Backend | None:
     taken_over: Backend | None
     if taken_over := Backend.objects.filter(name=MAIN, origin=Origin.OPERATOR).first():
         if taken_over.url != base_url(settings.BACKEND_URL):
-            _warn_once("BACKEND_URL is not used: backend %s is an operator's", MAIN)
+            logger.warning("BACKEND_URL is not used: backend %s is an operator's", MAIN)
         return taken_over  # type: ignore[no-any-return]
     row = row or Backend(name=MAIN, origin=Origin.ENVIRONMENT)
     wanted = {
@@ -61,12 +60,6 @@ def _backend() -> Backend | None:
             setattr(row, name, value)
         row.save()
     return row
-
-
-@cache
-def _warn_once(text: str, name: str) -> None:
-    """`manage.py serve` applies the environment before the server in the same process does."""
-    logger.warning(text, name)
 
 
 def _without(own: Backend | None) -> Backend | None:
