@@ -19,7 +19,6 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from bridge.accounts.login_throttle import client_address
 from bridge.configuration import snapshot
-from bridge.configuration.snapshot import Snapshot
 from bridge.keys import authentication
 from bridge.keys.authentication import Caller, IssuedKey
 from bridge.models import ApiKey, UsageHour
@@ -150,14 +149,9 @@ class Offers:
     names: tuple[Offer, ...]
 
 
-def current_routes() -> Routes:
-    """What names lead to, from the rows as they are."""
-    return snapshot.routes(Snapshot(), [])
-
-
 def offers(holder: KeyHolder) -> Offers:
     """What this holder may ask for at this moment."""
-    routes = current_routes()
+    routes = snapshot.current_routes()
     named = [Offer(name, facts) for name, facts in resolve.names(routes).items()]
     known = (*_patterns(routes), *named)
     return Offers(routes, tuple(offer for offer in known if may_use(holder, offer.name)))

@@ -17,6 +17,7 @@ from unfold.decorators import display
 from bridge.admin import formatting, route_explanation
 from bridge.admin.base import ConfigAdmin, actor, page_of
 from bridge.admin.fields.verdicts import HELP, VerdictsField
+from bridge.configuration.snapshot import current_routes
 from bridge.models import AliasTarget, DiscoveredModel, ModelAlias
 from bridge.models.changes import recorded
 from bridge.pages import client_settings
@@ -101,7 +102,7 @@ class ModelAliasAdmin(ConfigAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         judge = safeguards.judge_model(form.instance.safeguards)
-        routes = route_explanation.current_routes()
+        routes = current_routes()
         if judge and route_explanation.decide(routes, judge).error:
             messages.warning(request, NO_JUDGE.format(judge))
 
@@ -139,7 +140,7 @@ class ModelAliasAdmin(ConfigAdmin):
     ) -> Any:
         listed = DiscoveredModel.objects.filter(listed=True, backend__enabled=True)
         context["models"] = listed.values_list("name", "backend__name").order_by("name")
-        context["judges"] = sorted(resolve.names(route_explanation.current_routes()))
+        context["judges"] = sorted(resolve.names(current_routes()))
         return super().render_change_form(request, context, *args, **kwargs)
 
     def duplicate(self, request: HttpRequest, row: ModelAlias) -> HttpResponse:
@@ -176,7 +177,7 @@ class ModelAliasAdmin(ConfigAdmin):
         """What a model name would route to, step by step."""
         name = request.GET.get("model", "").strip()
         session = request.GET.get("session", "").strip()
-        routes = route_explanation.current_routes()
+        routes = current_routes()
         context: dict[str, Any] = {
             "known": list(resolve.names(routes)),
             "asked": name,
@@ -194,7 +195,7 @@ class ModelAliasAdmin(ConfigAdmin):
     def client_view(self, request: HttpRequest) -> HttpResponse:
         """Ready settings for clients, by default for the main model."""
         name, small = (request.GET.get(field, "").strip() for field in ("model", "small"))
-        routes = route_explanation.current_routes()
+        routes = current_routes()
         page: dict[str, Any] = {"known": list(resolve.names(routes)), "asked": name, "small": small}
         decision = route_explanation.decide(routes, name) if name else None
         if decision is not None and decision.facts is None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.backends.status import BackendStatus, of_row
-from bridge.configuration import snapshot
-from bridge.models import Backend, ConfigVersion
+from bridge.models import Backend
 from bridge.routing import resolve
 from bridge.routing.promised_facts import promised_facts
 from bridge.routing.types import Route, Routes, Target
@@ -52,8 +51,3 @@ def decide(routes: Routes, name: str, session: str = "") -> RouteExplanation:
         for t in found.targets
     )
     return RouteExplanation(tuple(steps), stops, found.alias, found.overrides.labels())
-
-
-def current_routes() -> Routes:
-    """The routes by the rows as they are."""
-    return snapshot.build(ConfigVersion.current()).routes

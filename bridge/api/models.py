@@ -6,7 +6,7 @@ path on its disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,6 +15,7 @@ from bridge.backends.breaker import State
 from bridge.backends.status import BackendStatus, Overall, of_backend, overall
 from bridge.ledger.pricing import Prices
 from bridge.routing import resolve
+from bridge.routing.main_model import Allows, everything
 from bridge.routing.types import BackendConfig, Routes, Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
@@ -75,15 +76,7 @@ def _condition(gateway: Gateway, backend: BackendConfig, status: BackendStatus) 
     return shown
 
 
-Allows = Callable[[str], bool]
-"""Whether a caller may use a model of this name."""
-
-
-def _everything(name: str) -> bool:
-    return True
-
-
-def schemas(routes: Routes, allows: Allows = _everything) -> JSON:
+def schemas(routes: Routes, allows: Allows = everything) -> JSON:
     """What discovery knows of each model that the caller may use, by backend; null: not known.
 
     A backend whose list holds none of them is not named.
@@ -138,7 +131,7 @@ def model_info(name: str, facts: ModelFacts) -> dict[str, JSON]:
     }
 
 
-def model(routes: Routes, name: str, allows: Allows = _everything) -> JSON:
+def model(routes: Routes, name: str, allows: Allows = everything) -> JSON:
     """One model by its id, a 404 when there is none."""
     check_name(name)
     route = resolve.resolve(routes, name, "", allows)
@@ -148,7 +141,7 @@ def model(routes: Routes, name: str, allows: Allows = _everything) -> JSON:
 
 
 def models(
-    routes: Routes, query: str, allows: Allows = _everything, picker_prices: Prices | None = None
+    routes: Routes, query: str, allows: Allows = everything, picker_prices: Prices | None = None
 ) -> JSON:
     """One page of all names, aliases first; with prices it is made for Claude Code's picker."""
     params = {name: values[-1] for name, values in parse_qs(query).items()}

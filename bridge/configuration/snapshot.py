@@ -153,6 +153,11 @@ def routes(last: Snapshot, faults: list[Fault]) -> Routes:
     return Routes(tuple(backends), tuple(aliases), tuple(tools), settings.AUTO_FIX_MODEL_CASE)
 
 
+def current_routes() -> Routes:
+    """What routing would read now. Broken rows are left out."""
+    return routes(Snapshot(), [])
+
+
 def _checked(
     rows: Iterable[Any],
     make: Callable[[Any], T],

@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bridge.configuration.snapshot import current_routes
 from bridge.pages.client_variables import (
     YOUR_KEY,
     YOUR_MODEL,
@@ -21,7 +22,7 @@ from bridge.pages.client_variables import (
     remarks,
 )
 from bridge.routing import main_model, resolve
-from bridge.routing.main_model import Allows
+from bridge.routing.main_model import Allows, everything
 from bridge.routing.promised_facts import promised_facts
 from bridge.routing.types import Routes
 from bridge.translation.errors.api_error import ApiError
@@ -163,16 +164,15 @@ def page(connection: ClientSetup) -> SettingsPage:
 
 
 def setup(
-    routes: Routes, base_url: str, name: str = "", small: str = "", allows: Allows | None = None
+    routes: Routes, base_url: str, name: str = "", small: str = "", allows: Allows = everything
 ) -> ClientSetup:
     """The connection of a caller who asks for `name`; for "" the main model of this gateway.
 
     A model that is not known stands there as `YOUR_MODEL`.
     """
-    allowed = allows or (lambda _: True)
-    caught = main_model.caught_families(routes, allowed)
+    caught = main_model.caught_families(routes, allows)
     key = ANY_KEY if any(backend.is_demo for backend in routes.backends) else YOUR_KEY
-    chosen = name or _main(routes, allowed)
+    chosen = name or _main(routes, allows)
     return ClientSetup(base_url, chosen, _facts(routes, chosen), small, key, caught)
 
 
@@ -192,3 +192,8 @@ def context(request: HttpRequest, routes: Routes, **choice: Any) -> dict[str, An
     """What the template needs; the address is that of the request. `choice` as for `setup`."""
     base_url = f"{request.scheme}://{request.get_host()}"
     return {"client_settings": page(setup(routes, base_url, **choice))}
+
+
+def main_context(request: HttpRequest) -> dict[str, Any]:
+    """The same for the main model, by the rows as they are."""
+    return context(request, current_routes())

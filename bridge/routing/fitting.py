@@ -21,6 +21,7 @@ from typing import Generic, Protocol, TypeVar
 
 from bridge.routing.conditions import RequestTraits
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.errors.context_overflow import TOO_LONG_CODE, too_long
 from bridge.translation.profiles import ModelFacts
 from bridge.translation.tokens import BYTES_PER_TOKEN
 
@@ -118,11 +119,7 @@ def overflow(traits: RequestTraits, targets: Sequence[T]) -> ApiError:
     """The answer on which Claude Code compacts: the sentence with numbers, then the token."""
     widest = max(targets, key=_window)
     tokens = traits.tokens(widest.backend_name, widest.model)
-    return ApiError(
-        400,
-        f"prompt is too long: {tokens} tokens > {_window(widest)} maximum "
-        "(capability_rejected: prompt_too_long)",
-    )
+    return ApiError(400, f"{too_long(tokens, _window(widest))} {TOO_LONG_CODE}")
 
 
 def _window(place: Place) -> int:

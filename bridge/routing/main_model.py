@@ -25,6 +25,7 @@ ALIAS, MODEL, MADE = 2, 1, 0
 """An alias, or a glob that adds to its model; a model's own name; a name made for a plain glob."""
 
 Allows = Callable[[str], bool]
+"""Whether a caller may use a model of this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,12 @@ class UsableName:
         return self.target.facts
 
 
-def _everything(name: str) -> bool:
+def everything(name: str) -> bool:
+    """What a caller without limits may use."""
     return True
 
 
-def main_model(routes: Routes, allows: Allows = _everything) -> UsableName | None:
+def main_model(routes: Routes, allows: Allows = everything) -> UsableName | None:
     """The name for a client's conversation; None where no name is known that the caller may use.
 
     A model that cannot call tools comes last. Before all others comes what the operator's alias for
@@ -68,7 +70,7 @@ def main_model(routes: Routes, allows: Allows = _everything) -> UsableName | Non
     return max(usable_names(routes, allows), key=rank, default=None)
 
 
-def usable_names(routes: Routes, allows: Allows = _everything) -> Iterator[UsableName]:
+def usable_names(routes: Routes, allows: Allows = everything) -> Iterator[UsableName]:
     """Every plain name that the caller may ask for: aliases, models, then a name for each glob."""
     exact = {alias.pattern for alias in routes.aliases if not alias.is_glob}
     for name, target in resolve.listing(routes).items():
@@ -79,7 +81,7 @@ def usable_names(routes: Routes, allows: Allows = _everything) -> Iterator[Usabl
             yield named
 
 
-def caught_families(routes: Routes, allows: Allows = _everything) -> frozenset[str]:
+def caught_families(routes: Routes, allows: Allows = everything) -> frozenset[str]:
     """The families whose names lead somewhere by an alias, or since there is only one model."""
     return frozenset(family for family in FAMILIES if _family_route(routes, family, allows))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.errors.context_overflow import TOO_LONG_CODE, too_long
 from bridge.translation.json import JSON
 
 _BYTES_PER_TOKEN = 4
@@ -39,10 +40,9 @@ def is_said(role: str, content: Sequence[dict[str, JSON]]) -> bool:
 
 def too_large(size: int, limit: int) -> str:
     """The wording and the token on which Claude Code compacts its conversation, then the reason."""
-    tokens = int(limit / _BYTES_PER_TOKEN)
+    sentence = too_long(int(size / _BYTES_PER_TOKEN), int(limit / _BYTES_PER_TOKEN))
     return (
-        f"prompt is too long: {max(int(size / _BYTES_PER_TOKEN), tokens + 1)} tokens > {tokens} "
-        f"maximum (capability_rejected: prompt_too_long). The content of all messages exceeds "
+        f"{sentence} {TOO_LONG_CODE}. The content of all messages exceeds "
         f"{limit} bytes (setting MAX_CONTENT_BYTES)"
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from bridge.accounts import key_holders
 from bridge.models import UsageRecord
 from bridge.pages import client_settings
 from dashboard.display import cards, chart_builders
@@ -52,7 +51,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         is_empty=not total.total.requests,
         newest=newest,
         is_new=is_new,
-        **(client_settings.context(request, key_holders.current_routes()) if is_new else {}),
+        **(client_settings.main_context(request) if is_new else {}),
     )
 
 

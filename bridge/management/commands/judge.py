@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from bridge.backends.client import BackendClient
 from bridge.configuration.snapshot import Snapshot, build
+from bridge.management import key_option
 from bridge.probe.judging.cases import CasesError, JudgeCase, read_cases
 from bridge.probe.judging.trial import JudgeModel, Score, Trial, chosen_model, trials
 from bridge.probe.target import ProbeError
@@ -41,17 +42,13 @@ class Command(BaseCommand):
             metavar="N",
             help="calls that are judged at the same time; more than 1 makes each of them slower",
         )
-        parser.add_argument(
-            "--key-env",
-            metavar="NAME",
-            help="environment variable with the key to use; for backends without a stored key",
-        )
+        key_option.add_to(parser)
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         model = options["model"] or chosen_model(settings.SAFEGUARDS)
         if not model:
             raise CommandError(NO_MODEL)
-        cases, key = _cases(file), _key(options["key_env"])
+        cases, key = _cases(file), key_option.value_of(options["key_env"])
         try:
             found = asyncio.run(
                 self._found(build(0), model, key, cases, at_once=options["at_once"])
@@ -84,15 +81,6 @@ def _cases(file: Path) -> list[JudgeCase]:
         return read_cases(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, CasesError) as error:
         raise CommandError(f"{file}: {error}") from None
-
-
-def _key(variable: str | None) -> str:
-    if not variable:
-        return ""
-    key = str(settings.BACKEND_SECRET(variable))
-    if not key:
-        raise CommandError(f"--key-env: {variable} is not set")
-    return key
 
 
 def line(trial: Trial) -> str:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from bridge.backends.client import BackendClient
+from bridge.management import key_option
 from bridge.models import Backend
 from bridge.probe.check import Finding, known_facts
 from bridge.probe.run import ProbeProgress, run
@@ -26,16 +27,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("backend", help="name of the backend, as in the admin")
         parser.add_argument("model", help="name of the model, as the backend spells it")
-        parser.add_argument(
-            "--key-env",
-            metavar="NAME",
-            help="environment variable with the key to use; for backends without a stored key",
-        )
+        key_option.add_to(parser)
 
     def handle(self, *args: Any, backend: str, model: str, **options: Any) -> None:
         row = _row(backend)
         try:
-            target = resolve_target(row, model, _key(options["key_env"]))
+            target = resolve_target(row, model, key_option.value_of(options["key_env"]))
             self.stdout.write(f"Probing {model} of {row.name} ({target.subject.profile.name})")
             findings = asyncio.run(self._findings(target))
         except ProbeError as problem:
@@ -62,15 +59,6 @@ def _row(name: str) -> Backend:
         known = ", ".join(Backend.objects.values_list("name", flat=True))
         raise CommandError(f"backend: no {name!r} is configured; there is {known or 'none at all'}")
     return row
-
-
-def _key(variable: str | None) -> str:
-    if not variable:
-        return ""
-    key = str(settings.BACKEND_SECRET(variable))
-    if not key:
-        raise CommandError(f"--key-env: {variable} is not set")
-    return key
 
 
 def progress_line(step: ProbeProgress) -> str:

@@ -13,9 +13,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
-from bridge.accounts.key_holders import current_routes
 from bridge.configuration import environment
 from bridge.configuration.environment import MAIN
+from bridge.configuration.snapshot import current_routes
 from bridge.keys.authentication import is_loopback
 from bridge.management.preparing import FIRST_ADMIN, prepare
 from bridge.models import Backend, Origin

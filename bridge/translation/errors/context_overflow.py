@@ -23,6 +23,8 @@ MARGIN = 32
 SMALLEST_USEFUL = 256
 """Below this a cut `max_tokens` would not give an answer worth having."""
 BYTES_PER_TOKEN = 4
+TOO_LONG_CODE = "(capability_rejected: prompt_too_long)"
+"""Says the same as the sentence, independent of its wording."""
 
 _SUBJECTS = Meaning.PROMPT | Meaning.CONTEXT | Meaning.OUTPUT
 _PART_OF_PROMPT = re.compile(r"(?<!\d)(\d{1,10}) of \w{1,20} input")
@@ -87,7 +89,12 @@ def to_error(sizes: Sizes) -> ApiError:
         remedy = Remedy(max_tokens=room) if room >= SMALLEST_USEFUL else None
         return ApiError(400, message, remedy=remedy)
     m = m or max(n - 1, 1)
-    return ApiError(400, f"prompt is too long: {max(n, m + 1)} tokens > {m} maximum")
+    return ApiError(400, too_long(n, m))
+
+
+def too_long(tokens: int, maximum: int) -> str:
+    """The sentence on which Claude Code compacts. It always states more tokens than the maximum."""
+    return f"prompt is too long: {max(tokens, maximum + 1)} tokens > {maximum} maximum"
 
 
 # --- whether it is one ------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
-from bridge.accounts.key_holders import current_routes
+from bridge.configuration.snapshot import current_routes
 from bridge.keys.authentication import digest
 from bridge.management.commands.serve import banner, base_url, client_lines
 from bridge.management.preparing import first_admin
