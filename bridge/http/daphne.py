@@ -13,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import io
 import socket
+from contextlib import suppress
 from typing import Any
 
 import daphne.cli
 import daphne.server
+from autobahn.exception import Disconnected
 from daphne.http_protocol import HTTPFactory, WebRequest
 from django.conf import settings
 from twisted.internet import reactor as installed_reactor
@@ -339,6 +341,11 @@ class Server(daphne.server.Server):
         for connection in idle:
             del self.connections[connection]
         return super().kill_all_applications()
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Between a page's leaving and the news of it, what is sent to its socket is dropped."""
+        with suppress(Disconnected):
+            await super().handle_reply(protocol, message)
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if not isinstance(protocol, Request):
