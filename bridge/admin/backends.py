@@ -25,7 +25,7 @@ KEEP = "•" * 8
 """Stands in the form for a stored key, which is never shown; sent back, it means "as it is"."""
 FIELDSETS: Any = (
     (None, {"fields": ("name", "url", "credential", "enabled")}),
-    ("How to talk to it", {"fields": ("dialect", "auth_header")}),
+    ("How to talk to it", {"fields": ("family", "auth_header")}),
     ("How much it gets", {"fields": ("position", "weight", "prefers_own_cost")}),
     ("How long to wait", {"fields": ("timeout_seconds", "idle_seconds", "breaker_mode")}),
 )
@@ -60,8 +60,8 @@ class BackendForm(ModelForm):  # type: ignore[type-arg]
 @admin.register(Backend)
 class BackendAdmin(ConfigAdmin):
     form = BackendForm
-    list_display = ("place", "state", "model_count", "family", "key", "share", "source")
-    list_filter = ("enabled", "breaker_mode", "dialect", "origin")
+    list_display = ("place", "state", "model_count", "family_name", "key", "share", "source")
+    list_filter = ("enabled", "breaker_mode", "family", "origin")
     list_select_related = ("breaker",)
     search_fields = ("name", "url")
     actions = ("force_open", "force_closed", "automatic", "reset")
@@ -94,9 +94,9 @@ class BackendAdmin(ConfigAdmin):
         status = of_row(row)
         return formatting.state(formatting.colour(status.tone), status.word)
 
-    @display(description="dialect", ordering="dialect")
-    def family(self, row: Backend) -> str:
-        return "detected" if row.dialect == "auto" else row.get_dialect_display()
+    @display(description="family", ordering="family")
+    def family_name(self, row: Backend) -> str:
+        return "detected" if row.family == "auto" else row.get_family_display()
 
     @display(description="models", ordering="listed_models")
     def model_count(self, row: Any) -> str:

@@ -51,7 +51,7 @@ class DiscoveredModelAdmin(ConfigAdmin):
         "vision_override": "As found",
         "tools_override": "As found",
         "reasoning_override": "As found",
-        "dialect": "As its backend",
+        "family": "As its backend",
         "inline_thinking": "Known from its name",
         "written_calls": "As TEXT_TOOL_CALLS says",
         "reasoning_turns": "As its family",
@@ -71,7 +71,7 @@ class DiscoveredModelAdmin(ConfigAdmin):
         ),
         (
             "How it is to be read",
-            {"fields": ("dialect", "inline_thinking", "written_calls", "reasoning_turns")},
+            {"fields": ("family", "inline_thinking", "written_calls", "reasoning_turns")},
         ),
     )
 

@@ -66,7 +66,7 @@ def _condition(gateway: Gateway, backend: BackendConfig, status: BackendStatus) 
         "circuit_breaker": breaker.value,
         "consecutive_failures": status.failures,
         "reachable": condition.reachable,
-        "dialect": backend.profile.name,
+        "family": backend.profile.name,
         "models": None if backend.models is None else len(backend.models),
     }
     if backend.broken:
@@ -88,7 +88,7 @@ def schemas(routes: Routes, allows: Allows = everything) -> JSON:
             name: _schema(backend, name, facts) for name, facts in listed.items() if allows(name)
         }
         if models or not listed:
-            backends[backend.name] = {"dialect": backend.profile.name, "models": models}
+            backends[backend.name] = {"family": backend.profile.name, "models": models}
     aliases = (alias for alias in routes.aliases if allows(alias.pattern))
     return {
         "backends": backends,

@@ -48,7 +48,7 @@ def _backend() -> Backend | None:
     row = row or Backend(name=MAIN, origin=Origin.ENVIRONMENT)
     wanted = {
         "url": base_url(settings.BACKEND_URL),
-        "dialect": settings.BACKEND_DIALECT,
+        "family": settings.BACKEND_DIALECT,
         "credential": CREDENTIAL if settings.CHUTES_API_KEY else "",
         "enabled": True,
         "timeout_seconds": max(1, round(settings.BACKEND_TIMEOUT_SECS)),

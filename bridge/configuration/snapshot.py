@@ -252,7 +252,7 @@ def backend_of(row: Backend, models: list[DiscoveredModel] | None = None) -> Bac
         idle=float(row.idle_seconds) if row.idle_seconds else None,
         breaker=row.breaker_mode,
         prefers_own_cost=row.prefers_own_cost,
-        sets_family=row.dialect in PROFILES,
+        sets_family=row.family in PROFILES,
     )
 
 
@@ -273,8 +273,8 @@ def credential(row: Backend) -> str:
 
 def profile_of(backend: Backend, rows: list[DiscoveredModel]) -> Profile:
     """The family as configured, else from what the address and the model list give away."""
-    if backend.dialect in PROFILES:
-        return PROFILES[backend.dialect]
+    if backend.family in PROFILES:
+        return PROFILES[backend.family]
     address = backend.url.partition("://")[2]
     by_host = next((name for mark, name in _HOSTS if mark in address.split("/")[0]), None)
     owners = (family_of(row) for row in rows if row.listed)
@@ -291,7 +291,7 @@ def facts_of(row: DiscoveredModel) -> ModelFacts:
     return ModelFacts(
         name=row.name,
         **{name: row.fact(name) for name in DiscoveredModel.FACTS},
-        dialect=row.dialect,
+        family=row.family,
         inline_thinking=row.inline_thinking,
         written_calls=row.written_calls,
         reasoning_turns=row.reasoning_turns,

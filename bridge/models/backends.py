@@ -20,11 +20,11 @@ LONGEST_KEY = 1400
 """Characters. Sealed, it still fits into its column."""
 
 
-def dialects() -> list[tuple[str, str]]:
+def families() -> list[tuple[str, str]]:
     return [("auto", "Detect"), *((name, name) for name in PROFILES)]
 
 
-def model_dialects() -> list[tuple[str, str]]:
+def model_families() -> list[tuple[str, str]]:
     return [(name, name) for name in PROFILES]
 
 
@@ -55,7 +55,7 @@ class Backend(ConfigRow):
     MEMBERS = {
         "name": "name",
         "url": "url",
-        "dialect": "dialect",
+        "family": "family",
         "api_key": "credential",
         "auth_header": "auth_header",
         "timeout_seconds": "timeout_seconds",
@@ -74,9 +74,9 @@ class Backend(ConfigRow):
         validators=[usable_address],
         help_text="With its version folder, e.g. https://llm.example.com/v1.",
     )
-    dialect = models.CharField(
+    family = models.CharField(
         max_length=20,
-        choices=dialects,
+        choices=families,
         default="auto",
         help_text="The server's family. Detected from its model list and address when left alone.",
     )
@@ -196,7 +196,7 @@ class DiscoveredModel(ConfigRow):
         "vision": "vision_override",
         "tools": "tools_override",
         "reasoning": "reasoning_override",
-        "dialect": "dialect",
+        "family": "family",
         "inline_thinking": "inline_thinking",
         "written_calls": "written_calls",
         "reasoning_turns": "reasoning_turns",
@@ -223,9 +223,9 @@ class DiscoveredModel(ConfigRow):
     vision_override = models.BooleanField("images", null=True, blank=True)
     tools_override = models.BooleanField("tools", null=True, blank=True)
     reasoning_override = models.BooleanField("thinking", null=True, blank=True)
-    dialect = models.CharField(
+    family = models.CharField(
         max_length=20,
-        choices=model_dialects,
+        choices=model_families,
         blank=True,
         default="",
         help_text="The family of this model alone, where it differs from its backend's.",

@@ -46,7 +46,7 @@ def resolve_target(row: Backend, model: str, key: str = "") -> ProbeTarget:
     facts = ModelFacts(model)
     if row_of_model is not None:
         facts = replace(facts, context=row_of_model.context, max_output=row_of_model.max_output)
-    family = PROFILES.get(row_of_model.dialect if row_of_model else "", backend.profile)
+    family = PROFILES.get(row_of_model.family if row_of_model else "", backend.profile)
     return ProbeTarget(backend, Subject(model, for_model(family, model), facts), key or backend.key)
 
 

@@ -163,7 +163,7 @@ def family_of(facts: ModelFacts, target: Target) -> Profile:
     """The family as the operator set it for the model, else its backend's, else what replies gave
     away of a server of which nothing is known."""
     learnt = habits.value(facts.learnt, habits.FAMILY) if target.learns_family else None
-    name = facts.dialect or learnt or ""
+    name = facts.family or learnt or ""
     return PROFILES.get(name, target.backend.profile)
 
 

@@ -82,7 +82,7 @@ class ModelFacts:
 
     learnt           what its own answers taught, see `facts.py`
     fixed            names of facts that the operator set: nothing learnt changes them
-    dialect          a profile of its own, where it differs from its backend's
+    family           a profile of its own, where it differs from its backend's
     reasoning_turns  the operator's choice, "" leaves it to the family, "none" sends nothing back
     inline_thinking  "off", "tags" or "open"; "" leaves it to the model's name
     written_calls    whether tool calls in its text are read; None leaves it to the operator, the
@@ -96,7 +96,7 @@ class ModelFacts:
     vision: bool | None = None
     tools: bool | None = None
     reasoning: bool | None = None
-    dialect: str = ""
+    family: str = ""
     inline_thinking: str = ""
     written_calls: bool | None = None
     calls_natively: bool = False

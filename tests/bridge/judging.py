@@ -15,8 +15,8 @@ BY_NAME = {check.name: check for check in CHECKS}
 LISBON = '{"city": "Lisbon"}'
 
 
-def subject(dialect: str = "generic", model: str = "m", **facts: Any) -> Subject:
-    return Subject(model, for_model(PROFILES[dialect], model), ModelFacts(model, **facts))
+def subject(family: str = "generic", model: str = "m", **facts: Any) -> Subject:
+    return Subject(model, for_model(PROFILES[family], model), ModelFacts(model, **facts))
 
 
 def knowing(works: bool | None, *checks: str, **facts: Any) -> Subject:

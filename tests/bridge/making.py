@@ -45,10 +45,10 @@ def a_backend(
     url: str = "http://backend.test/v1",
     name: str = "main",
     models: Mapping[str, ModelFacts] | None = None,
-    dialect: str = "generic",
+    family: str = "generic",
     **fields: Any,
 ) -> BackendConfig:
-    return BackendConfig(fields.pop("id", 1), name, url, PROFILES[dialect], models=models, **fields)
+    return BackendConfig(fields.pop("id", 1), name, url, PROFILES[family], models=models, **fields)
 
 
 def facts(*names: str, **fields: Any) -> dict[str, ModelFacts]:

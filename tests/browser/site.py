@@ -20,7 +20,7 @@ FURNITURE: dict[str, list[dict[str, Any]]] = {
          "position": 2, "weight": 5, "enabled": False},
     ],
     "models": [
-        {"backend": "main", "model": LONG, "context": 202752, "vision": True, "dialect": "vllm"}
+        {"backend": "main", "model": LONG, "context": 202752, "vision": True, "family": "vllm"}
     ],
     "aliases": [
         {

@@ -32,7 +32,7 @@ def gateways(
     For one module: what a gateway learns of a backend must not reach other tests.
     """
     with starting(session_backend, tmp_path_factory) as start:
-        yield cache(lambda dialect: start(BACKEND_DIALECT=dialect))
+        yield cache(lambda family: start(BACKEND_DIALECT=family))
 
 
 @pytest.fixture

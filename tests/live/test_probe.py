@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 async def probed(server: Server, context: int | None = None) -> dict[str, Finding]:
-    backend = a_backend(f"{server.url}/v1", dialect="llamacpp")
+    backend = a_backend(f"{server.url}/v1", family="llamacpp")
     facts = ModelFacts(server.model, context=context)
     aim = ProbeTarget(backend, Subject(server.model, PROFILES["llamacpp"], facts), "")
     upstream = BackendClient(connect_timeout=5.0)

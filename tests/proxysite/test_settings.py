@@ -180,7 +180,7 @@ def test_every_variable_is_documented_with_its_default() -> None:
         assert told == expected, name
 
 
-def test_every_dialect_is_a_choice(load: Load) -> None:
+def test_every_family_is_a_choice(load: Load) -> None:
     """wire G14; the settings may not import the core, so they repeat its names."""
     for name in PROFILES:
         assert load(BACKEND_DIALECT=name)["BACKEND_DIALECT"] == name

@@ -103,7 +103,7 @@ class JudgeModel:
         asked = read_request(body, RequestLimits())
         wanted = overrides.applied(asked, self.route.overrides)
         facts, profile = LearnedFacts().applied(self.target), self.target.backend.profile
-        family = facts.dialect or habits.value(facts.learnt, habits.FAMILY) or ""
+        family = facts.family or habits.value(facts.learnt, habits.FAMILY) or ""
         options = TranslationOptions(extra=self.route.overrides.extra)
         chat = to_chat(wanted, self.target.model, PROFILES.get(family, profile), facts, options)
         context = self._error_context(chat)

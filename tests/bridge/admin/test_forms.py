@@ -20,7 +20,7 @@ STORED = "cpk_stored_0123456789"
 BACKEND = {
     "name": "main",
     "url": URL,
-    "dialect": "auto",
+    "family": "auto",
     "auth_header": "authorization",
     "position": 0,
     "weight": 1,
@@ -50,7 +50,7 @@ def client() -> Client:
         ("backend", BACKEND, {"url": "ftp://x"}, ["url"]),
         ("backend", BACKEND, {"credential": "env:not a name"}, ["credential"]),
         ("backend", BACKEND, {"credential": "schlüssel"}, ["credential"]),
-        ("backend", BACKEND, {"dialect": "latin"}, ["dialect"]),
+        ("backend", BACKEND, {"family": "latin"}, ["family"]),
         ("backend", BACKEND, {"auth_header": "a: b"}, ["auth_header"]),
         ("backend", BACKEND, {"timeout_seconds": 0}, ["timeout_seconds"]),
         ("backend", BACKEND, {"idle_seconds": 0}, ["idle_seconds"]),

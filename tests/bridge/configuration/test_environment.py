@@ -52,7 +52,7 @@ def test_backend_of_the_environment_becomes_a_row(environment: Any) -> None:
     environment.CHUTES_API_KEY = "cpk_operators"
     apply()
     row = Backend.objects.get()
-    assert (row.name, row.url, row.dialect) == ("main", "https://llm.example.com/v1", "vllm")
+    assert (row.name, row.url, row.family) == ("main", "https://llm.example.com/v1", "vllm")
     assert (row.timeout_seconds, row.origin) == (1, Origin.ENVIRONMENT)
     assert row.credential == "env:CHUTES_API_KEY"
 

@@ -28,7 +28,7 @@ def test_backend_is_what_its_row_says(settings: Any) -> None:
         credential="env:KEY",
         auth_header="X-Api-Key",
         timeout_seconds=7,
-        dialect="vllm",
+        family="vllm",
     )
     (backend,) = build(1).routes.backends
     assert (backend.name, backend.url, backend.timeout) == ("main", "https://h/v1", 7.0)
@@ -52,7 +52,7 @@ def test_operators_word_on_a_model_goes_first_and_needs_no_list() -> None:
     row = a_row()
     told = {"context": 100, "vision": False, "probed": {"context": 200, "tools": True}}
     row.models.create(name="m", **told, context_override=300)
-    said = {"dialect": "vllm", "inline_thinking": "open", "written_calls": False}
+    said = {"family": "vllm", "inline_thinking": "open", "written_calls": False}
     row.models.create(name="unlisted", listed=False, vision_override=True, **said)
     (backend,) = build(1).routes.backends
     assert set(backend.models or ()) == {"m"}
@@ -162,7 +162,7 @@ def test_demo_plays_again_when_the_environment_names_no_backend_any_more() -> No
 
 
 @pytest.mark.parametrize(
-    ("url", "owner", "dialect", "profile"),
+    ("url", "owner", "family", "profile"),
     [
         ("https://openrouter.ai/api/v1", "", "auto", "openrouter"),
         ("https://api.deepseek.com/v1", "", "auto", "deepseek"),
@@ -194,8 +194,8 @@ def test_demo_plays_again_when_the_environment_names_no_backend_any_more() -> No
     ],
 )
 def test_family_is_told_by_the_row_the_address_or_the_list(
-    url: str, owner: str, dialect: str, profile: str
+    url: str, owner: str, family: str, profile: str
 ) -> None:
     """wire G14: `auto` looks at what `/v1/models` and the base URL give away."""
     rows = [DiscoveredModel(name="a", entry={}), DiscoveredModel(entry={"owned_by": owner})]
-    assert profile_of(Backend(url=url, dialect=dialect), rows).name == profile
+    assert profile_of(Backend(url=url, family=family), rows).name == profile

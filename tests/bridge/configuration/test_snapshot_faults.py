@@ -51,7 +51,7 @@ BACKENDS: list[tuple[dict[str, Any], str]] = [
         "url: Expected an address without credentials, query or fragment.",
     ),
     ({"url": ""}, "url: This field cannot be blank."),
-    ({"dialect": "claude"}, "dialect: Value 'claude' is not a valid choice."),
+    ({"family": "claude"}, "family: Value 'claude' is not a valid choice."),
     ({"auth_header": "x y"}, "auth_header: Not a header name."),
     (
         {"timeout_seconds": 0},
@@ -62,8 +62,8 @@ BACKENDS: list[tuple[dict[str, Any], str]] = [
     ({"credential": HIDDEN}, UNREADABLE_KEY),
     ({"credential": f"two {HIDDEN}"}, "credential: A key is printable ASCII without spaces."),
     (
-        {"url": "", "dialect": ""},
-        "url: This field cannot be blank.; dialect: This field cannot be blank.",
+        {"url": "", "family": ""},
+        "url: This field cannot be blank.; family: This field cannot be blank.",
     ),
 ]
 ALIASES: list[tuple[dict[str, Any], str]] = [
@@ -282,7 +282,7 @@ async def test_fault_is_logged_once_and_without_secrets(
 
 PLAIN = {
     "url": URL,
-    "dialect": "auto",
+    "family": "auto",
     "auth_header": "authorization",
     "timeout_seconds": 600,
     "breaker_mode": "automatic",

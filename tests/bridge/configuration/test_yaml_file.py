@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 STORED = "cpk_stored_0123456789"
 FILE = """\
 backends:
-  - {name: chutes, url: 'https://a.example/v1', dialect: chutes, api_key: env:A_KEY, enabled: true}
+  - {name: chutes, url: 'https://a.example/v1', family: chutes, api_key: env:A_KEY, enabled: true}
   - {name: local, url: 'http://10.0.0.5:8000/v1', enabled: false}
 aliases:
   - pattern: claude-*
@@ -65,7 +65,7 @@ def test_file_of_the_issue_becomes_rows() -> None:
         "added prices zai-org/GLM-4.6",
     ]
     chutes = Backend.objects.get(name="chutes")
-    assert (chutes.dialect, chutes.credential, chutes.enabled) == ("chutes", "env:A_KEY", True)
+    assert (chutes.family, chutes.credential, chutes.enabled) == ("chutes", "env:A_KEY", True)
     assert Backend.objects.get(name="local").enabled is False
     targets = ModelAlias.objects.get().targets.values_list("backend__name", "model", "weight")
     assert list(targets) == [("chutes", "zai-org/GLM-4.6", 3), ("local", "qwen3-30b", 1)]
@@ -78,7 +78,7 @@ def test_what_is_written_can_be_read_and_changes_nothing() -> None:
     an_alias("b", (Backend.objects.get(name="local"), "m"), thinking="off", temperature=0.5,
              max_tokens=9, system_prefix="Two\nlines: yes", enabled=False)  # fmt: skip
     DiscoveredModel.objects.create(
-        backend=Backend.objects.get(name="local"), name="m", vision_override=False, dialect="vllm"
+        backend=Backend.objects.get(name="local"), name="m", vision_override=False, family="vllm"
     )
     Price.objects.create(model="p", input_per_mtok="0.000001", output_per_mtok="12345.5")
     before, written = state(), yaml_file.export()

@@ -89,7 +89,7 @@ def faults(**fields: Any) -> set[str]:
         ("credential", ["", "env:KEY", "env:_K2", "sk-plain"], ["env:", "env:two words"]),
         ("credential", ["k" * 1400, "~!"], ["k" * 1401, "two words", "schl\u00fcssel", "a\nb"]),
         ("auth_header", ["authorization", "X-Api-Key"], ["", "a b", "a:b", "a\nb"]),
-        ("dialect", ["auto", "vllm", "chutes"], ["", "claude"]),
+        ("family", ["auto", "vllm", "chutes"], ["", "claude"]),
         ("timeout_seconds", [1, 600], [0, -1, None]),
     ],
 )

@@ -28,10 +28,10 @@ def test_there_are_about_twenty_requests_and_names_are_unique() -> None:
     assert 18 <= sum(check.build is not None for check in CHECKS) <= 24
 
 
-@pytest.mark.parametrize("dialect", PROFILES)
+@pytest.mark.parametrize("family", PROFILES)
 @pytest.mark.parametrize("check", [c for c in CHECKS if c.build], ids=lambda check: check.name)
-def test_requests_are_small_and_in_the_familys_spelling(check: Check, dialect: str) -> None:
-    about = subject(dialect, "gpt-5" if dialect == "openai" else "m")
+def test_requests_are_small_and_in_the_familys_spelling(check: Check, family: str) -> None:
+    about = subject(family, "gpt-5" if family == "openai" else "m")
     body = asked(check, about)
     limit = about.profile.max_tokens_field
     assert body["model"] == about.model
@@ -63,7 +63,7 @@ def test_model_that_thinks_gets_room_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "on", "off"),
+    ("family", "on", "off"),
     [
         ("generic", {"reasoning_effort": "medium"}, {"reasoning_effort": "none"}),
         (
@@ -75,10 +75,10 @@ def test_model_that_thinks_gets_room_for_it() -> None:
         ("deepseek", {"thinking": {"type": "enabled"}}, {"thinking": {"type": "disabled"}}),
     ],
 )
-def test_thinking_is_switched_as_the_gateway_does_it(dialect: str, on: Json, off: Json) -> None:
+def test_thinking_is_switched_as_the_gateway_does_it(family: str, on: Json, off: Json) -> None:
     """wire C7: six ways to say it."""
     for name, fields in (("reasoning", on), ("reasoning_off", off)):
-        body = asked(BY_NAME[name], subject(dialect))
+        body = asked(BY_NAME[name], subject(family))
         assert {key: body.get(key) for key in fields} == fields
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 def row(backend: FakeBackend) -> Backend:
     backend.on(ALPHA).each(Model(images=False))
     row: Backend = Backend.objects.create(
-        name="main", url=f"{backend.base_url}/v1", dialect="llamacpp"
+        name="main", url=f"{backend.base_url}/v1", family="llamacpp"
     )
     return row
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 async def row(backend: FakeBackend) -> Backend:
     backend.on(ALPHA).each(Model())
     row: Backend = await Backend.objects.acreate(
-        name="main", url=f"{backend.base_url}/v1", dialect="llamacpp"
+        name="main", url=f"{backend.base_url}/v1", family="llamacpp"
     )
     return row
 

@@ -44,9 +44,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "PAUSE_SECONDS", 0.0)
 
 
-def an_aim(url: str, key: str = SECRET, dialect: str = "llamacpp") -> ProbeTarget:
-    backend = a_backend(url, dialect=dialect)
-    return ProbeTarget(backend, Subject(ALPHA, PROFILES[dialect], ModelFacts(ALPHA)), key)
+def an_aim(url: str, key: str = SECRET, family: str = "llamacpp") -> ProbeTarget:
+    backend = a_backend(url, family=family)
+    return ProbeTarget(backend, Subject(ALPHA, PROFILES[family], ModelFacts(ALPHA)), key)
 
 
 async def probe(

@@ -37,7 +37,7 @@ def listed(row: Backend, **fields: Any) -> DiscoveredModel:
 
 
 def test_aim_is_the_backend_as_the_gateway_knows_it(row: Backend) -> None:
-    Backend.objects.filter(pk=row.pk).update(dialect="vllm", timeout_seconds=7)
+    Backend.objects.filter(pk=row.pk).update(family="vllm", timeout_seconds=7)
     row.refresh_from_db()
     target = resolve_target(row, "m")
     assert (target.backend.url, target.backend.timeout) == ("https://llm.example.com/v1", 7.0)
@@ -45,7 +45,7 @@ def test_aim_is_the_backend_as_the_gateway_knows_it(row: Backend) -> None:
 
 
 def test_family_of_the_model_alone_goes_before_its_backends(row: Backend) -> None:
-    listed(row, dialect="deepseek")
+    listed(row, family="deepseek")
     assert resolve_target(row, "m").subject.profile.name == "deepseek"
 
 

@@ -25,10 +25,10 @@ def exact_counts(engine: Gateway) -> None:
     configure(engine, exact_token_counts=True)
 
 
-def target(engine: Gateway, dialect: str = "vllm", **fields: Any) -> Target:
+def target(engine: Gateway, family: str = "vllm", **fields: Any) -> Target:
     """The only backend, as a member of this family."""
     (known,) = engine.snapshot.routes.backends
-    backend = replace(known, profile=PROFILES[dialect], **fields)
+    backend = replace(known, profile=PROFILES[family], **fields)
     return an_upstream_request(backend).target
 
 
@@ -41,7 +41,7 @@ async def guess(goal: Target) -> int:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "path", "answer"),
+    ("family", "path", "answer"),
     [
         ("vllm", TOKENIZE, {"count": 4242, "max_model_len": 8192}),
         ("sglang", TOKENIZE, {"count": 4242}),
@@ -49,11 +49,11 @@ async def guess(goal: Target) -> int:
     ],
 )
 async def test_backend_that_can_count_is_asked(
-    engine: Gateway, backend: FakeBackend, dialect: str, path: str, answer: Any
+    engine: Gateway, backend: FakeBackend, family: str, path: str, answer: Any
 ) -> None:
     """wire B10 and C9."""
     backend.route("POST", path).json(answer)
-    assert await count(engine, target(engine, dialect)) == 4242
+    assert await count(engine, target(engine, family)) == 4242
     (request,) = backend.requests_for(path)
     assert request.header("authorization") == f"Bearer {SECRET}"
     assert set(request.body) == {"model", "messages"}
@@ -101,12 +101,12 @@ async def test_backend_that_is_down_is_counted_for(engine: Gateway) -> None:
         assert await count(engine, goal) == await guess(goal)
 
 
-@pytest.mark.parametrize(("dialect", "exact"), [("vllm", False), ("generic", True)])
+@pytest.mark.parametrize(("family", "exact"), [("vllm", False), ("generic", True)])
 async def test_backend_is_not_asked_unless_it_can_and_the_operator_wants(
-    engine: Gateway, backend: FakeBackend, dialect: str, exact: bool
+    engine: Gateway, backend: FakeBackend, family: str, exact: bool
 ) -> None:
     """wire F129: no backend call in estimate mode."""
     configure(engine, exact_token_counts=exact)
-    goal = target(engine, dialect)
+    goal = target(engine, family)
     assert await count(engine, goal) == await guess(goal)
     assert backend.requests == []

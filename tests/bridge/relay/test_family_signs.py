@@ -108,7 +108,7 @@ async def test_family_that_is_set_or_known_stays(
         case "backend":
             with_main(engine, sets_family=True)
         case "model":
-            with_main(engine, models=facts(ALPHA, dialect="generic"))
+            with_main(engine, models=facts(ALPHA, family="generic"))
         case _:
             with_main(engine, profile=PROFILES["mistral"])
     backend.on(ALPHA).error(400, SENTENCE, HEADERS).answer(*GOOD)
@@ -117,11 +117,11 @@ async def test_family_that_is_set_or_known_stays(
     assert earlier_reasoning(backend) is None
 
 
-@pytest.mark.parametrize(("dialect", "is_set"), [("auto", False), ("generic", True)])
+@pytest.mark.parametrize(("family", "is_set"), [("auto", False), ("generic", True)])
 def test_setting_of_a_backend_reaches_the_configuration(
-    row: Backend, dialect: str, is_set: bool
+    row: Backend, family: str, is_set: bool
 ) -> None:
-    row.dialect = dialect
+    row.family = family
     assert backend_of(row).sets_family is is_set
 
 

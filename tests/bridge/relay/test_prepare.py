@@ -91,12 +91,12 @@ async def test_message_has_one_id_wherever_it_comes_from(pair: Gateway) -> None:
 # --- what an operator said of a model ----------------------------------------------------------
 
 
-@pytest.mark.parametrize(("dialect", "sent"), [("", False), ("vllm", True)])
+@pytest.mark.parametrize(("family", "sent"), [("", False), ("vllm", True)])
 async def test_model_may_be_of_another_family_than_its_backend(
-    engine: Gateway, dialect: str, sent: bool
+    engine: Gateway, family: str, sent: bool
 ) -> None:
-    """backends.py, dialect of a model."""
-    with_main(engine, profile=PROFILES["openai"], models=facts(ALPHA, dialect=dialect))
+    """backends.py, family of a model."""
+    with_main(engine, profile=PROFILES["openai"], models=facts(ALPHA, family=family))
     assert ("top_k" in (await outgoing(engine, top_k=5)).chat.body) is sent
 
 

@@ -30,21 +30,21 @@ def adaptive(effort: str) -> Json:
     return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
 
 
-def sent(serve: Serve, backend: FakeBackend, dialect: str, **fields: Any) -> Json:
+def sent(serve: Serve, backend: FakeBackend, family: str, **fields: Any) -> Json:
     """What the backend of this family got for this request."""
-    taken(serve, dialect, **fields)
+    taken(serve, family, **fields)
     body: Json = backend.calls[-1].body
     return body
 
 
-def taken(serve: Serve, dialect: str, **fields: Any) -> Response:
-    response = serve(dialect).client.messages(**fields)
+def taken(serve: Serve, family: str, **fields: Any) -> Response:
+    response = serve(family).client.messages(**fields)
     assert response.status == 200, response.body
     return response
 
 
 @pytest.mark.parametrize(
-    ("dialect", "asked", "switches"),
+    ("family", "asked", "switches"),
     [
         ("vllm", {}, {}),
         ("vllm", OFF, {"reasoning_effort": "none"}),
@@ -75,10 +75,10 @@ def taken(serve: Serve, dialect: str, **fields: Any) -> Response:
     ],
 )
 def test_thinking_is_switched_in_the_words_of_the_family(
-    serve: Serve, backend: FakeBackend, dialect: str, asked: Json, switches: Json
+    serve: Serve, backend: FakeBackend, family: str, asked: Json, switches: Json
 ) -> None:
     """wire B6, C7, F52 to F54. S15."""
-    body = sent(serve, backend, dialect, max_tokens=4000, **asked)
+    body = sent(serve, backend, family, max_tokens=4000, **asked)
     assert {name: body[name] for name in SWITCHES & body.keys()} == switches
 
 
@@ -95,28 +95,28 @@ def test_last_word_about_effort_counts(serve: Serve, backend: FakeBackend) -> No
     assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
 
 
-@pytest.mark.parametrize("dialect", ["vllm", "sglang", "llamacpp", "openrouter", "chutes"])
-def test_top_k_is_sent_where_it_is_known(serve: Serve, backend: FakeBackend, dialect: str) -> None:
+@pytest.mark.parametrize("family", ["vllm", "sglang", "llamacpp", "openrouter", "chutes"])
+def test_top_k_is_sent_where_it_is_known(serve: Serve, backend: FakeBackend, family: str) -> None:
     """wire C1, F56."""
-    assert sent(serve, backend, dialect, top_k=40)["top_k"] == 40
-    assert "top_k" not in sent(serve, backend, dialect, top_k=0)
+    assert sent(serve, backend, family, top_k=40)["top_k"] == 40
+    assert "top_k" not in sent(serve, backend, family, top_k=0)
 
 
-@pytest.mark.parametrize("dialect", ["generic", "openai", "ollama", "deepseek"])
+@pytest.mark.parametrize("family", ["generic", "openai", "ollama", "deepseek"])
 def test_top_k_is_named_as_dropped_elsewhere(
-    serve: Serve, backend: FakeBackend, dialect: str
+    serve: Serve, backend: FakeBackend, family: str
 ) -> None:
     """wire F56: nothing goes missing unsaid."""
-    response = taken(serve, dialect, top_k=40)
+    response = taken(serve, family, top_k=40)
     assert "top_k" not in backend.only_call.body
     assert "top_k" in response.headers["x-gateway-dropped"].split(",")
 
 
 @pytest.mark.parametrize(
-    ("dialect", "member"), [("vllm", "stop_reason"), ("sglang", "matched_stop")]
+    ("family", "member"), [("vllm", "stop_reason"), ("sglang", "matched_stop")]
 )
 def test_stops_are_split_between_backend_and_gateway(
-    serve: Serve, backend: FakeBackend, dialect: str, member: str
+    serve: Serve, backend: FakeBackend, family: str, member: str
 ) -> None:
     """wire C8, F57, F85: at most four are sent, and the backend says which one matched."""
     stops = ["S1", "S2", "S3", "S4", "S5", "S6"]
@@ -124,7 +124,7 @@ def test_stops_are_split_between_backend_and_gateway(
     backend.on(ALPHA).stream(role(), text("so"), {"choices": [matched]}, usage(5, 1)).stream(
         role(), text("one S"), text("6 two"), finish("stop"), usage(5, 1)
     )
-    client = serve(dialect).client
+    client = serve(family).client
     for said, stop in (("so", "S2"), ("one ", "S6")):
         with client.stream(stop_sequences=stops) as stream:
             message = stream.message()
@@ -133,24 +133,24 @@ def test_stops_are_split_between_backend_and_gateway(
     assert backend.calls[0].body["stop"] == stops[:4]
 
 
-@pytest.mark.parametrize("dialect", ["generic", "llamacpp", "openrouter", "deepseek"])
+@pytest.mark.parametrize("family", ["generic", "llamacpp", "openrouter", "deepseek"])
 def test_stops_are_found_by_the_gateway_where_the_backend_cannot_tell(
-    serve: Serve, backend: FakeBackend, dialect: str
+    serve: Serve, backend: FakeBackend, family: str
 ) -> None:
     """wire C8: these only say that they stopped."""
     backend.on(ALPHA).answer(role(), text("one EN"), text("D two"), finish("stop"), usage(5, 1))
-    message = taken(serve, dialect, stop_sequences=["END", "\n\n"]).json
+    message = taken(serve, family, stop_sequences=["END", "\n\n"]).json
     assert message["content"] == [{"type": "text", "text": "one "}]
     assert (message["stop_reason"], message["stop_sequence"]) == ("stop_sequence", "END")
     assert "stop" not in backend.only_call.body
 
 
-@pytest.mark.parametrize("dialect", ["generic", "vllm", "deepseek", "openrouter"])
-def test_named_choice_is_an_object(serve: Serve, backend: FakeBackend, dialect: str) -> None:
+@pytest.mark.parametrize("family", ["generic", "vllm", "deepseek", "openrouter"])
+def test_named_choice_is_an_object(serve: Serve, backend: FakeBackend, family: str) -> None:
     """wire C6, F49; backends 1.3: such an answer may end with "stop"."""
     backend.on(ALPHA).answer(role(), call(0, "c1", "beta", "{}"), finish("stop"), usage(5, 1))
     choice = {"type": "tool", "name": "beta"}
-    message = taken(serve, dialect, tools=TOOLS, tool_choice=choice).json
+    message = taken(serve, family, tools=TOOLS, tool_choice=choice).json
     assert (message["stop_reason"], message["content"][0]["name"]) == ("tool_use", "beta")
     body = backend.only_call.body
     assert body["tool_choice"] == {"type": "function", "function": {"name": "beta"}}
@@ -165,12 +165,12 @@ def test_named_choice_is_the_only_tool_for_llamacpp(serve: Serve, backend: FakeB
     assert body["tool_choice"] == "required"
 
 
-@pytest.mark.parametrize("dialect", ["generic", "vllm", "sglang", "llamacpp", "openrouter"])
+@pytest.mark.parametrize("family", ["generic", "vllm", "sglang", "llamacpp", "openrouter"])
 def test_schema_of_the_answer_is_a_response_format(
-    serve: Serve, backend: FakeBackend, dialect: str
+    serve: Serve, backend: FakeBackend, family: str
 ) -> None:
     """wire C1, F55."""
-    body = sent(serve, backend, dialect, output_config={"format": FORMAT})
+    body = sent(serve, backend, family, output_config={"format": FORMAT})
     assert body["response_format"]["type"] == "json_schema"
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA
 
@@ -205,7 +205,7 @@ CLAUDE_CODE = {"user-agent": "claude-cli/2.1.328 (external, cli)"}
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize(
-    ("dialect", "off"),
+    ("family", "off"),
     [
         ("vllm", {"reasoning_effort": "none"}),
         ("deepseek", OFF),
@@ -213,11 +213,11 @@ CLAUDE_CODE = {"user-agent": "claude-cli/2.1.328 (external, cli)"}
     ],
 )
 def test_silence_of_claude_code_switches_thinking_off(
-    serve: Serve, backend: FakeBackend, dialect: str, off: Json, streamed: bool
+    serve: Serve, backend: FakeBackend, family: str, off: Json, streamed: bool
 ) -> None:
     """H3: other clients' silence leaves it to the model."""
     asked: Json = {"output_config": {"effort": "high"}, "stream": streamed}
     for headers, switches in ((CLAUDE_CODE, off), ({}, {})):
-        assert serve(dialect).client.messages(headers, **asked).status == 200
+        assert serve(family).client.messages(headers, **asked).status == 200
         body = backend.calls[-1].body
         assert {name: body[name] for name in SWITCHES & body.keys()} == switches

@@ -32,7 +32,7 @@ def placed(field: str) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "model", "asked", "field", "refusal"),
+    ("family", "model", "asked", "field", "refusal"),
     [
         ("vllm", ALPHA, ADAPTIVE, "reasoning_effort", named),
         ("vllm", BETA, BUDGET, "thinking_token_budget", named),
@@ -48,7 +48,7 @@ def placed(field: str) -> Json:
 def test_refused_field_is_left_out_and_remembered(
     serve: Serve,
     backend: FakeBackend,
-    dialect: str,
+    family: str,
     model: str,
     asked: Json,
     field: str,
@@ -56,7 +56,7 @@ def test_refused_field_is_left_out_and_remembered(
 ) -> None:
     """wire C7, E2, F126: one retry, and the next request does not send it."""
     backend.on(model).json(refusal(field), 400).answer(*HELLO)
-    client = serve(dialect).client
+    client = serve(family).client
     for _ in range(2):
         assert client.messages(model=model, **asked).status == 200
     first, mended, later = (call.body for call in backend.calls)
@@ -96,7 +96,7 @@ def test_fields_that_are_refused_one_by_one_are_learned_one_by_one(
 
 
 @pytest.mark.parametrize(
-    ("dialect", "asked", "said"),
+    ("family", "asked", "said"),
     [
         ("generic", {"tools": TOOLS}, "Access to this content is restricted"),
         (
@@ -107,12 +107,12 @@ def test_fields_that_are_refused_one_by_one_are_learned_one_by_one(
     ],
 )
 def test_word_that_only_sounds_like_a_field_is_no_refusal_of_it(
-    serve: Serve, backend: FakeBackend, dialect: str, asked: Json, said: str
+    serve: Serve, backend: FakeBackend, family: str, asked: Json, said: str
 ) -> None:
     """Observed backends say these; what is learned from them by mistake would stay for good."""
     model = "zai-org/GLM-4.5-Air"
     backend.on(model).error(400, said).answer(*HELLO)
-    client = serve(dialect).client
+    client = serve(family).client
     assert client.messages(model=model, **asked).status == 400
     assert client.messages(model=model, **asked).status == 200
     first, later = backend.calls

@@ -41,7 +41,7 @@ HISTORY: list[Json] = [
 
 
 @pytest.mark.parametrize(
-    ("dialect", "field", "kept"),
+    ("family", "field", "kept"),
     [
         ("vllm", "reasoning_content", {"t1": "old", "t2": "new"}),
         ("llamacpp", "reasoning_content", {"t1": "old", "t2": "new"}),
@@ -51,11 +51,11 @@ HISTORY: list[Json] = [
     ],
 )
 def test_thinking_of_tool_turns_goes_back_in_the_field_of_the_family(
-    serve: Serve, backend: FakeBackend, dialect: str, field: str, kept: Json
+    serve: Serve, backend: FakeBackend, family: str, field: str, kept: Json
 ) -> None:
     """wire B6, C3, F38: since the last question, or all where a template decides what it keeps;
     DeepSeek refuses any tool turn without it."""
-    assert serve(dialect).client.messages(messages=HISTORY, tools=CALL_TOOLS).status == 200
+    assert serve(family).client.messages(messages=HISTORY, tools=CALL_TOOLS).status == 200
     messages = backend.only_call.body["messages"]
     turns = {m["tool_calls"][0]["id"]: m for m in messages if m.get("tool_calls")}
     assert {key: turn[field] for key, turn in turns.items() if field in turn} == kept
