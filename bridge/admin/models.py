@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,9 @@ from bridge.admin import formatting
 from bridge.admin.base import ConfigAdmin, post_only
 from bridge.models import DiscoveredModel, LearnedFact
 from bridge.probe import progress
+
+LONGEST_ENTRY = 20_000
+"""Characters of a backend's own entry that a page shows."""
 
 _LABELS = {
     "context": "Context window",
@@ -126,6 +130,7 @@ class DiscoveredModelAdmin(ConfigAdmin):
             "template": "bridge/admin/model_panel.html",
             "model": row,
             "facts": list(_facts(row)),
+            "entry": _entry(row),
             "settings_for": row.name,
         }
 
@@ -145,6 +150,12 @@ class DiscoveredModelAdmin(ConfigAdmin):
         answer = StreamingHttpResponse(lines, content_type="application/x-ndjson")
         answer["Cache-Control"] = "no-store"
         return answer
+
+
+def _entry(row: DiscoveredModel) -> str:
+    """The backend's own entry, indented, as far as a page can hold it."""
+    text = json.dumps(row.entry, indent=2, ensure_ascii=False) if row.entry else ""
+    return text if len(text) <= LONGEST_ENTRY else f"{text[:LONGEST_ENTRY]} …"
 
 
 def _facts(row: DiscoveredModel) -> Iterator[ModelFactRow]:

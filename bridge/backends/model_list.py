@@ -17,8 +17,7 @@ from bridge.translation.json import JSON
 class ListedModel:
     """One model of a list. None (and empty) is "not listed"; sizes in tokens.
 
-    modalities   what it can be shown;  features   what it can do, as the list names it
-    prices       input, output, cache_read, cache_write: US dollars per million tokens, as text
+    prices   input, output, cache_read, cache_write: US dollars per million tokens, as text
     """
 
     name: str
@@ -27,8 +26,6 @@ class ListedModel:
     vision: bool | None
     tools: bool | None
     reasoning: bool | None
-    modalities: list[str]
-    features: list[str]
     prices: dict[str, str]
     raw: dict[str, JSON]
 
@@ -46,8 +43,6 @@ class ListedModel:
             "vision": self.vision,
             "tools": self.tools,
             "reasoning": self.reasoning,
-            "modalities": self.modalities,
-            "features": self.features,
             "prices": self.prices,
             "entry": self.raw,
             "listed": True,
@@ -120,8 +115,6 @@ def read_entry(item: object) -> ListedModel | None:
         vision="image" in modalities if modalities else None,
         tools="tools" in features if lists_features else None,
         reasoning="reasoning" in features if lists_features else None,
-        modalities=list(dict.fromkeys(modalities)),
-        features=list(dict.fromkeys(features)),
         prices=_prices(item),
         raw={key: value for key, value in item.items() if key not in _VOLATILE},
     )

@@ -40,11 +40,10 @@ def _backend() -> Backend | None:
     row: Backend | None = Backend.objects.filter(origin=Origin.ENVIRONMENT).first()
     if not settings.BACKEND_URL:
         return _without(row)
-    taken_over: Backend | None
     if taken_over := Backend.objects.filter(name=MAIN, origin=Origin.OPERATOR).first():
         if taken_over.url != base_url(settings.BACKEND_URL):
             logger.warning("BACKEND_URL is not used: backend %s is an operator's", MAIN)
-        return taken_over  # type: ignore[no-any-return]
+        return taken_over
     row = row or Backend(name=MAIN, origin=Origin.ENVIRONMENT)
     wanted = {
         "url": base_url(settings.BACKEND_URL),

@@ -120,7 +120,7 @@ def _problems(entry: ConfigEntry) -> Iterator[str]:
         yield f"{place}: expected a mapping"
         return
     parts = PARTS.get(model.KIND, set())
-    for name in list(model.MEMBERS)[: model.NATURAL_KEY]:
+    for name in model.NATURAL_KEY:
         if name in model.OPTIONAL and isinstance(document.get(name, ""), str):
             continue
         if not isinstance(document.get(name), str) or not document[name]:

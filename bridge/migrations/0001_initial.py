@@ -457,8 +457,6 @@ class Migration(migrations.Migration):
                 ('vision', models.BooleanField(blank=True, null=True)),
                 ('tools', models.BooleanField(blank=True, null=True)),
                 ('reasoning', models.BooleanField(blank=True, null=True)),
-                ('modalities', models.JSONField(blank=True, default=list, help_text='What it can be shown.')),
-                ('features', models.JSONField(blank=True, default=list, help_text='As its list names them.')),
                 ('prices', models.JSONField(blank=True, default=dict, help_text='USD per million tokens, as its list tells them.')),
                 ('context_override', models.PositiveIntegerField(blank=True, null=True, verbose_name='context')),
                 ('max_output_override', models.PositiveIntegerField(blank=True, null=True, verbose_name='longest answer')),
@@ -474,8 +472,6 @@ class Migration(migrations.Migration):
                 ('probed_at', models.DateTimeField(blank=True, null=True)),
                 ('entry', models.JSONField(blank=True, default=dict, help_text="The backend's own entry, as last seen.")),
                 ('listed', models.BooleanField(default=True, help_text="In the backend's list when last read.")),
-                ('first_seen', models.DateTimeField(auto_now_add=True)),
-                ('last_change', models.DateTimeField(auto_now=True)),
                 ('backend', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='models', to='bridge.backend')),
             ],
             options={

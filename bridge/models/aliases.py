@@ -39,6 +39,7 @@ class ModelAlias(ConfigRow):
     """A model name that clients use. Its targets say which backends' models are behind it."""
 
     KIND = "aliases"
+    NATURAL_KEY = ("pattern",)
     MEMBERS = {
         "pattern": "pattern",
         "thinking": "thinking",
@@ -294,7 +295,7 @@ class ToolNameMap(ConfigRow):
     """A tool that the backend's model calls by another name than the client."""
 
     KIND = "tool_names"
-    NATURAL_KEY = 2
+    NATURAL_KEY = ("model", "backend_name")
     MEMBERS = {
         "model": "model_pattern",
         "backend_name": "backend_name",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -52,6 +52,7 @@ class Backend(ConfigRow):
     """One OpenAI-compatible server."""
 
     KIND = "backends"
+    NATURAL_KEY = ("name",)
     MEMBERS = {
         "name": "name",
         "url": "url",
@@ -187,7 +188,7 @@ class DiscoveredModel(ConfigRow):
     """
 
     KIND = "models"
-    NATURAL_KEY = 2
+    NATURAL_KEY = ("backend", "model")
     MEMBERS = {
         "backend": "backend_name",
         "model": "name",
@@ -212,8 +213,6 @@ class DiscoveredModel(ConfigRow):
     vision = models.BooleanField(null=True, blank=True)
     tools = models.BooleanField(null=True, blank=True)
     reasoning = models.BooleanField(null=True, blank=True)
-    modalities = models.JSONField(default=list, blank=True, help_text="What it can be shown.")
-    features = models.JSONField(default=list, blank=True, help_text="As its list names them.")
     prices = models.JSONField(
         default=dict, blank=True, help_text="USD per million tokens, as its list tells them."
     )
@@ -269,8 +268,6 @@ class DiscoveredModel(ConfigRow):
         default=dict, blank=True, help_text="The backend's own entry, as last seen."
     )
     listed = models.BooleanField(default=True, help_text="In the backend's list when last read.")
-    first_seen = models.DateTimeField(auto_now_add=True)
-    last_change = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering = ["name"]
@@ -287,10 +284,15 @@ class DiscoveredModel(ConfigRow):
         return self.backend.name
 
     @classmethod
+    def _overrides(cls) -> Iterator[tuple[str, str]]:
+        """What the operator may set: member of the document, column."""
+        return ((m, column) for m, column in cls.MEMBERS.items() if m not in cls.NATURAL_KEY)
+
+    @classmethod
     def with_overrides(cls) -> models.Q:
         """Those that the operator has set something of."""
         overridden = models.Q(pk__in=())
-        for column in list(cls.MEMBERS.values())[cls.NATURAL_KEY :]:
+        for _, column in cls._overrides():
             is_text = isinstance(cls._meta.get_field(column), models.CharField)
             overridden |= ~models.Q(**{column: ""}) if is_text else ~models.Q(**{column: None})
         return overridden
@@ -305,7 +307,7 @@ class DiscoveredModel(ConfigRow):
     def document(self) -> Document:
         """What the operator set; empty when that is nothing."""
         overrides = {}
-        for member, column in list(self.MEMBERS.items())[self.NATURAL_KEY :]:
+        for member, column in self._overrides():
             value = getattr(self, column)
             if value not in (None, ""):
                 overrides[member] = value
@@ -320,7 +322,7 @@ class DiscoveredModel(ConfigRow):
             self.backend = backend
             self.name = document["model"]
             self.listed = False
-        for member, column in list(self.MEMBERS.items())[self.NATURAL_KEY :]:
+        for member, column in self._overrides():
             setattr(self, column, document.get(member, self.default(column)))
 
     def remove(self) -> None:

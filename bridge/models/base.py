@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db import models, transaction
 
@@ -46,7 +46,10 @@ class ConfigVersion(models.Model):
         return row.number if row else 0
 
 
-class ConfigQuerySet(models.QuerySet[Any]):
+Row = TypeVar("Row", bound="ConfigRow")
+
+
+class ConfigQuerySet(models.QuerySet[Row]):
     """Writing many rows at once is a change of the configuration too."""
 
     def delete(self) -> tuple[int, dict[str, int]]:
@@ -64,7 +67,7 @@ class ConfigQuerySet(models.QuerySet[Any]):
             ConfigVersion.bump()
         return count
 
-    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+    def bulk_create(self, objs: Iterable[Row], *args: Any, **kwargs: Any) -> list[Row]:
         rows = list(objs)
         with changes.step(owner for row in rows for owner in row.affected()):
             made = super().bulk_create(rows, *args, **kwargs)
@@ -76,14 +79,15 @@ class ConfigRow(models.Model):
     """Base of all rows that make up the configuration.
 
     KIND     its section in the configuration file; "" for rows that are part of another's document
-    MEMBERS  member of the document -> column; the first ones, KEYS many, tell one row from another
-    OPTIONAL those of the first ones that may be left out
+    MEMBERS  member of the document -> column
+    NATURAL_KEY  the members that tell one row from another
+    OPTIONAL members of the natural key that may be left out
     LOOKUPS  how to ask the database for a column, where that is not its name
     """
 
     KIND: ClassVar[str] = ""
-    NATURAL_KEY: ClassVar[int] = 1
     MEMBERS: ClassVar[dict[str, str]] = {}
+    NATURAL_KEY: ClassVar[tuple[str, ...]] = ()
     OPTIONAL: ClassVar[frozenset[str]] = frozenset()
     LOOKUPS: ClassVar[dict[str, str]] = {}
 
@@ -115,11 +119,11 @@ class ConfigRow(models.Model):
 
     def document(self) -> Document:
         """This row as plain data."""
-        keys = list(self.MEMBERS)[: self.NATURAL_KEY]
+        required = set(self.NATURAL_KEY) - self.OPTIONAL
         members = {}
         for member, column in self.MEMBERS.items():
             value = getattr(self, column)
-            if (member in keys and member not in self.OPTIONAL) or value != self.default(column):
+            if member in required or value != self.default(column):
                 members[member] = _plain(value)
         return members
 
@@ -137,13 +141,15 @@ class ConfigRow(models.Model):
     @classmethod
     def key_of(cls, document: Document) -> tuple[Any, ...]:
         """What tells this row from another of its kind."""
-        names = list(cls.MEMBERS)[: cls.NATURAL_KEY]
-        return tuple(document.get(n, "") if n in cls.OPTIONAL else document[n] for n in names)
+        return tuple(
+            document.get(name, "") if name in cls.OPTIONAL else document[name]
+            for name in cls.NATURAL_KEY
+        )
 
     @classmethod
     def lookup(cls, document: Document) -> dict[str, Any]:
         """How to ask the database for the row of a document."""
-        columns = list(cls.MEMBERS.values())[: cls.NATURAL_KEY]
+        columns = [cls.MEMBERS[name] for name in cls.NATURAL_KEY]
         found = zip(columns, cls.key_of(document), strict=True)
         return {cls.LOOKUPS.get(column, column): value for column, value in found}
 

@@ -80,6 +80,7 @@ class ApiKey(ConfigRow):
     """
 
     KIND = "keys"
+    NATURAL_KEY = ("name",)
     MEMBERS = {
         name: name
         for name in (

@@ -31,7 +31,7 @@ class Price(ConfigRow):
     """
 
     KIND = "prices"
-    NATURAL_KEY = 2
+    NATURAL_KEY = ("model", "backend")
     OPTIONAL = frozenset({"backend"})
     MEMBERS = {
         "model": "model",

@@ -15,7 +15,7 @@ from bridge.routing.types import BackendConfig
 from bridge.translation.profiles import PROFILES, ModelFacts, for_model
 
 MAX_NAME = 300
-COLUMNS = ("probed", "evidence", "probed_at", "last_change")
+COLUMNS = ("probed", "evidence", "probed_at")
 
 
 class ProbeError(Exception):

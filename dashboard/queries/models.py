@@ -60,7 +60,7 @@ def known(name: str) -> list[DiscoveredModel]:
 def windows() -> Mapping[str, int]:
     """Model -> its context window in tokens; the smallest, where backends differ. One query."""
     found: dict[str, int] = {}
-    for row in DiscoveredModel.objects.defer("entry", "evidence", "features", "prices"):
+    for row in DiscoveredModel.objects.defer("entry", "evidence", "prices"):
         window = row.fact("context")
         if window:
             found[row.name] = min(window, found.get(row.name, window))

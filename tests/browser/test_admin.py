@@ -19,7 +19,7 @@ from tests.fakes.chunks import Json
 from tests.fakes.replies import Call, Gate, Loose, Reply, streamed
 
 BACKENDS, ALIASES = "/admin/bridge/backend/", "/admin/bridge/modelalias/"
-MODELS, NATURAL_KEY = "/admin/bridge/discoveredmodel/", "/admin/bridge/apikey/"
+MODELS, KEYS = "/admin/bridge/discoveredmodel/", "/admin/bridge/apikey/"
 
 
 def add_alias(page: Page, pattern: str, *models: str) -> None:
@@ -153,7 +153,7 @@ def test_trial_of_a_backend_is_told_on_its_page(page: Page, backend: FakeBackend
 def test_issued_key_is_shown_once_copied_used_and_revoked(page: Page, site: Site) -> None:
     """design, Secrets: issued keys are shown once."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.goto(f"{NATURAL_KEY}add/")
+    page.goto(f"{KEYS}add/")
     page.fill("#id_name", "browser")
     press(page, "Save")
     expect(page.locator("h1")).to_have_text("Key for browser")

@@ -22,7 +22,7 @@ from tests.fakes.replies import Gate
 from tests.shapes import check_error
 
 MOMENT = "%Y-%m-%dT%H:%M:%S%z"
-NATURAL_KEY: dict[str, dict[str, Any]] = {
+KEYS: dict[str, dict[str, Any]] = {
     "rpm": {"rpm": 20},
     "places": {"concurrent": 4},
     "plain-places": {"concurrent": 1},
@@ -39,7 +39,7 @@ def limited(
 ) -> Iterator[tuple[Gateway, dict[str, str]]]:
     with starting(session_backend, tmp_path_factory) as start:
         gateway = start("serve")
-        yield gateway, issue(gateway, **NATURAL_KEY)
+        yield gateway, issue(gateway, **KEYS)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.fakes.gateway import Gateway
 from tests.fakes.issuing import issue
 from tests.fakes.redis import RedisServer
 
-NATURAL_KEY: dict[str, dict[str, Any]] = {
+KEYS: dict[str, dict[str, Any]] = {
     "rpm": {"rpm": 20},
     "places": {"concurrent": 4},
     "roomy": {"rpm": 10_000, "tpm": 10**9, "concurrent": 100},
@@ -52,7 +52,7 @@ def two(
     shared = {"DATABASE_URL": database_url, "REDIS_URL": redis.url, "SECRET_KEY": "s" * 50}
     first = start_gateway("serve", **shared, LOG_LEVEL="warning")
     second = start_gateway("uvicorn", **shared, LOG_LEVEL="warning")
-    keys = issue(first, **NATURAL_KEY)
+    keys = issue(first, **KEYS)
     last = second.with_key(keys["again"])
     books.until(lambda: last.get("/v1/models").status, lambda status: status == 200, second)
     return first, second, keys

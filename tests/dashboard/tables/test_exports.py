@@ -19,7 +19,7 @@ from tests.dashboard.making import CODER, NOW, enter, issue_keys, month, record
 
 pytestmark = pytest.mark.django_db
 
-NATURAL_KEY, MODELS, CACHE = (reverse(f"dashboard:{name}") for name in ("keys", "models", "cache"))
+KEYS, MODELS, CACHE = (reverse(f"dashboard:{name}") for name in ("keys", "models", "cache"))
 MARIA = reverse("dashboard:key", args=["2"])
 BERLIN = ZoneInfo("Europe/Berlin")
 QUERY = "range=90d&tz=Europe/Berlin"
@@ -69,7 +69,7 @@ WRITTEN = {
     ("path", "anchor", "titles"),
     [
         (
-            NATURAL_KEY,
+            KEYS,
             "table",
             {
                 "key": "Key",
@@ -125,7 +125,7 @@ def test_files_hold_the_rows_that_are_shown(
 
 
 def test_json_holds_the_same_with_numbers_as_numbers(auditor: Client) -> None:
-    told = files(auditor, page(auditor, NATURAL_KEY))
+    told = files(auditor, page(auditor, KEYS))
     rows, saved = json.loads(told["JSON"].content), lines(told["CSV"])
     assert [row["key"] for row in rows] == [line["key"] for line in saved]
     assert all(isinstance(row["tokens"], int) for row in rows)
@@ -135,7 +135,7 @@ def test_json_holds_the_same_with_numbers_as_numbers(auditor: Client) -> None:
 
 
 def test_order_and_filter_hold_for_files_too(auditor: Client) -> None:
-    root = page(auditor, NATURAL_KEY, f"{QUERY}&sort=key&kind=issued")
+    root = page(auditor, KEYS, f"{QUERY}&sort=key&kind=issued")
     saved = lines(files(auditor, root)["CSV"])
     assert [line["key"] for line in saved] == ["batch-summaries-of-the-night", "ci", "maria"]
     assert {line["kind"] for line in saved} == {"issued"}
@@ -170,7 +170,7 @@ def test_a_name_cannot_become_a_formula(auditor: Client) -> None:
     """A spreadsheet runs what begins with these."""
     for number, name in enumerate(("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1")):
         enter([record(NOW, 20_000 + number, key_id=50 + number, key=name, model=CODER)])
-    told = files(auditor, page(auditor, NATURAL_KEY))
+    told = files(auditor, page(auditor, KEYS))
     names = [line["key"] for line in lines(told["CSV"]) if "deleted" in line["key"]]
     assert names and not any(name.startswith(tuple("=+-@\t\r")) for name in names)
     plain = [row["key"] for row in json.loads(told["JSON"].content)]
@@ -178,7 +178,7 @@ def test_a_name_cannot_become_a_formula(auditor: Client) -> None:
 
 
 def test_a_file_says_what_it_is(auditor: Client) -> None:
-    answer = files(auditor, page(auditor, NATURAL_KEY))["CSV"]
+    answer = files(auditor, page(auditor, KEYS))["CSV"]
     assert answer["Content-Disposition"] == (
         'attachment; filename="keys-2024122100-2025032016.csv"'
     )
@@ -186,5 +186,5 @@ def test_a_file_says_what_it_is(auditor: Client) -> None:
 
 
 def test_an_unknown_kind_of_file_is_the_page(auditor: Client) -> None:
-    assert page(auditor, NATURAL_KEY, f"{QUERY}&format=xlsx").first("h1").text == "Keys"
+    assert page(auditor, KEYS, f"{QUERY}&format=xlsx").first("h1").text == "Keys"
     assert page(auditor, MARIA, f"{QUERY}&format=csv&table=none").first("h1").text == "maria"

@@ -19,11 +19,11 @@ from tests.dashboard.making import CODER, FORWARDED, NOW, enter, issue_keys, mon
 pytestmark = pytest.mark.django_db
 
 OVERVIEW = reverse("dashboard:overview")
-NATURAL_KEY, MODELS, CACHE = (reverse(f"dashboard:{name}") for name in ("keys", "models", "cache"))
+KEYS, MODELS, CACHE = (reverse(f"dashboard:{name}") for name in ("keys", "models", "cache"))
 MARIA = reverse("dashboard:key", args=["2"])
 TEAM = reverse("dashboard:key", args=[f"f-{FORWARDED}"])
 ONE_MODEL = reverse("dashboard:model", args=[CODER])
-PAGES = (OVERVIEW, NATURAL_KEY, MARIA, TEAM, MODELS, ONE_MODEL, CACHE)
+PAGES = (OVERVIEW, KEYS, MARIA, TEAM, MODELS, ONE_MODEL, CACHE)
 MOST_QUERIES = 10
 
 
@@ -68,7 +68,7 @@ def test_pages_take_ten_queries_however_many_requests(
     assert max(many.values()) <= MOST_QUERIES, many
 
 
-@pytest.mark.parametrize("path", [OVERVIEW, NATURAL_KEY, MODELS, ONE_MODEL])
+@pytest.mark.parametrize("path", [OVERVIEW, KEYS, MODELS, ONE_MODEL])
 def test_reports_do_not_add_up_single_requests(
     auditor: Client, some: list[UsageRecord], path: str
 ) -> None:
@@ -80,7 +80,7 @@ def test_reports_do_not_add_up_single_requests(
 # --- nothing yet ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [OVERVIEW, NATURAL_KEY, MODELS, CACHE])
+@pytest.mark.parametrize("path", [OVERVIEW, KEYS, MODELS, CACHE])
 def test_with_nothing_a_page_says_what_will_come_and_how(auditor: Client, path: str) -> None:
     main = get(auditor, path).first("main")
     assert main.all("p", class_="empty")
@@ -124,19 +124,19 @@ def test_what_is_not_there_is_said_with_a_way_back(auditor: Client, path: str) -
 
 def test_the_page_names_its_time_zone(auditor: Client) -> None:
     auditor.cookies["zone"] = "Asia/Kolkata"
-    told = get(auditor, NATURAL_KEY, "").first("div", class_="spoken").text
+    told = get(auditor, KEYS, "").first("div", class_="spoken").text
     assert "Asia/Kolkata" in told and "Sums are kept by the hour of UTC" in told
-    assert "Europe/Berlin" in get(auditor, NATURAL_KEY, "tz=Europe/Berlin").text
+    assert "Europe/Berlin" in get(auditor, KEYS, "tz=Europe/Berlin").text
 
 
 def test_links_carry_all_that_the_page_shows(auditor: Client, some: list[UsageRecord]) -> None:
     """A link that is shared shows the same: range, zone, comparison, order and filter."""
     query = "from=2025-03-01&to=2025-03-10&compare=off&sort=-cost&kind=issued&tz=Asia/Kolkata"
-    body = get(auditor, NATURAL_KEY, query).first("body")
+    body = get(auditor, KEYS, query).first("body")
     address = body.attrs["data-address"]
     assert set(address.partition("?")[2].split("&")) == set(query.split("&"))
     again = reading.page(auditor.get(address))
-    assert again.first("main").text == get(auditor, NATURAL_KEY, query).first("main").text
+    assert again.first("main").text == get(auditor, KEYS, query).first("main").text
 
 
 def test_a_bad_range_is_told_and_the_page_shows_the_last_day(auditor: Client) -> None:
@@ -165,7 +165,7 @@ def test_every_page_takes_every_range(
 )
 def test_names_that_clients_choose_are_only_text(auditor: Client, name: str) -> None:
     enter([record(NOW, 1, key_id=5, key=name, model=name, session=name, backend=name[:50])])
-    for path in (OVERVIEW, NATURAL_KEY, MODELS, CACHE, reverse("dashboard:key", args=["5"])):
+    for path in (OVERVIEW, KEYS, MODELS, CACHE, reverse("dashboard:key", args=["5"])):
         root = get(auditor, path)
         sources = {one.attrs["src"] for one in root.all("script") if "src" in one.attrs}
         plain = [one for one in root.all("script") if "src" not in one.attrs]

@@ -27,7 +27,7 @@ from tests.dashboard.making import (
 pytestmark = pytest.mark.django_db
 
 OVERVIEW = reverse("dashboard:overview")
-NATURAL_KEY, MODELS = reverse("dashboard:keys"), reverse("dashboard:models")
+KEYS, MODELS = reverse("dashboard:keys"), reverse("dashboard:models")
 MARIA = reverse("dashboard:key", args=["2"])
 INTERN = reverse("dashboard:key", args=["4"])
 TEAM = reverse("dashboard:key", args=[f"f-{FORWARDED}"])
@@ -121,7 +121,7 @@ def test_there_is_a_place_for_what_is_live(auditor: Client) -> None:
 
 
 def test_every_key_has_a_line(auditor: Client, some: list[UsageRecord]) -> None:
-    rows = {row["Key"].text: row for row in reading.table(get(auditor, NATURAL_KEY))}
+    rows = {row["Key"].text: row for row in reading.table(get(auditor, KEYS))}
     assert set(rows) == {
         "ci",
         "maria",
@@ -138,13 +138,13 @@ def test_every_key_has_a_line(auditor: Client, some: list[UsageRecord]) -> None:
 
 def test_keys_that_were_not_used_are_shown_as_such(auditor: Client) -> None:
     issue_keys()
-    rows = reading.table(get(auditor, NATURAL_KEY))
+    rows = reading.table(get(auditor, KEYS))
     assert [row["Requests"].text for row in rows] == ["0", "0", "0"]
     assert all(row["Last used"].text == "–" for row in rows)
 
 
 def test_keys_are_filtered_by_a_click(auditor: Client, some: list[UsageRecord]) -> None:
-    row = reading.table(get(auditor, NATURAL_KEY))[0]
+    row = reading.table(get(auditor, KEYS))[0]
     href = row["Kind"].first("a").attrs["href"]
     kind = row["Kind"].text
     narrowed = reading.page(auditor.get(href))
@@ -154,9 +154,9 @@ def test_keys_are_filtered_by_a_click(auditor: Client, some: list[UsageRecord]) 
 
 def test_the_keys_of_one_owner_are_compared(auditor: Client, some: list[UsageRecord]) -> None:
     """Field 128: compare several keys of one user over time."""
-    assert "Owner" not in reading.table(get(auditor, NATURAL_KEY))[0]
+    assert "Owner" not in reading.table(get(auditor, KEYS))[0]
     ApiKey.objects.filter(pk__in=(1, 3)).update(owner="Platform team")
-    rows = {row["Key"].text: row for row in reading.table(get(auditor, NATURAL_KEY))}
+    rows = {row["Key"].text: row for row in reading.table(get(auditor, KEYS))}
     chosen = reading.page(auditor.get(rows["ci"]["Owner"].first("a").attrs["href"]))
     assert {row["Key"].text for row in reading.table(chosen)} == {
         "ci",
