@@ -23,6 +23,7 @@ from bridge.keys import authentication
 from bridge.keys.authentication import Caller, IssuedKey
 from bridge.models import ApiKey, UsageHour
 from bridge.routing import resolve
+from bridge.routing.promised_facts import promised
 from bridge.routing.types import Routes
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import ModelFacts
@@ -169,7 +170,7 @@ def _patterns(routes: Routes) -> Iterable[Offer]:
                 found = resolve.resolve(routes, alias.pattern)
             except ApiError:
                 continue
-            yield Offer(alias.pattern, found.targets[0].facts, is_pattern=True)
+            yield Offer(alias.pattern, promised(found.targets).facts, is_pattern=True)
 
 
 def _caller(holder: KeyHolder) -> Caller:

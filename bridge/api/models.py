@@ -16,7 +16,8 @@ from bridge.backends.status import BackendStatus, Overall, of_backend, overall
 from bridge.ledger.pricing import Prices
 from bridge.routing import resolve
 from bridge.routing.main_model import Allows, everything
-from bridge.routing.types import BackendConfig, Routes, Target
+from bridge.routing.promised_facts import promised
+from bridge.routing.types import Alias, BackendConfig, Routes, Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import REFUSES, Fact, values
@@ -89,11 +90,13 @@ def schemas(routes: Routes, allows: Allows = everything) -> JSON:
         }
         if models or not listed:
             backends[backend.name] = {"family": backend.profile.name, "models": models}
-    aliases = (alias for alias in routes.aliases if allows(alias.pattern))
-    return {
-        "backends": backends,
-        "aliases": {alias.pattern: alias.choices[0].model for alias in aliases},
-    }
+    aliases = {a.pattern: _main_model(routes, a) for a in routes.aliases if allows(a.pattern)}
+    return {"backends": backends, "aliases": aliases}
+
+
+def _main_model(routes: Routes, alias: Alias) -> str:
+    target = resolve.main_target(routes, alias)
+    return target.model if target else alias.choices[0].model
 
 
 def _schema(backend: BackendConfig, name: str, facts: ModelFacts) -> JSON:
@@ -137,7 +140,7 @@ def model(routes: Routes, name: str, allows: Allows = everything) -> JSON:
     route = resolve.resolve(routes, name, "", allows)
     if not allows(name) and not allows(route.name):
         raise resolve.unknown_model(routes, name, allows)
-    return model_info(name, route.targets[0].facts)
+    return model_info(name, promised(route.targets).facts)
 
 
 def models(

@@ -2,8 +2,9 @@
 
 What is compared is an estimate, so each step of it errs towards serving:
 
-- Room for an answer means what was asked for, but not more than MOST_OUTPUT: else a model with a
-  window of 32,000 would never serve Claude Code beside one with a larger window.
+- Room for an answer means what was asked for, but not more than MOST_OUTPUT, and not more than half
+  of the window: else a model with a window of 32,000 would seldom serve Claude Code beside one with
+  a larger window, and one with 8,000 never.
 - A target with less room than that serves with a shorter answer. It comes behind those with room,
   so that the longest answer is trimmed only where nobody else can give it.
 - One that the prompt alone fills is left out while any other may serve.
@@ -86,8 +87,9 @@ def fit(traits: RequestTraits, place: Place) -> Fit:
 
 
 def answer_room(traits: RequestTraits, place: Place) -> int:
-    """Tokens that are kept for the answer."""
-    return min(traits.max_tokens, place.facts.longest_answer or MOST_OUTPUT, MOST_OUTPUT)
+    """Tokens that are kept for the answer in a window that is known."""
+    longest = place.facts.longest_answer or MOST_OUTPUT
+    return min(traits.max_tokens, longest, MOST_OUTPUT, _window(place) // 2)
 
 
 def _fewest_tokens(traits: RequestTraits, place: Place) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.routing import resolve
+from bridge.routing.promised_facts import promised
 from bridge.routing.types import Alias, Route, Routes, Target
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import ModelFacts
@@ -116,14 +117,16 @@ def _fitting(routes: Routes, alias: Alias) -> UsableName | None:
     """A readable name that fits a glob and leads by it: `claude-GLM-4.5-Air` for `claude-*`."""
     if not alias.is_glob or re.search(r"[?[]", alias.pattern) or alias.pattern == resolve.CATCH_ALL:
         return None
+    if (target := resolve.main_target(routes, alias)) is None:
+        return None
     before, _, after = alias.pattern.partition("*")
-    model = alias.choices[0].model.rpartition("/")[2]
+    model = target.model.rpartition("/")[2]
     name = _joined(_joined(before, model), after.replace("*", ""))
     route = _route(routes, name)
     if route is None or route.alias != alias.pattern:
         return None
     adds = len(alias.choices) > 1 or alias.overrides != NO_OVERRIDES
-    return UsableName(name, route.targets[0], ALIAS if adds else MADE)
+    return UsableName(name, promised(route.targets), ALIAS if adds else MADE)
 
 
 def _joined(left: str, right: str) -> str:

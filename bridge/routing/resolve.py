@@ -24,13 +24,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from bridge.routing import globs
 from bridge.routing.conditions import RequestTraits
 from bridge.routing.fitting import fitting, overflow
 from bridge.routing.groups import taking
+from bridge.routing.promised_facts import promised
 from bridge.routing.rendezvous import ranked
 from bridge.routing.types import Alias, BackendConfig, Route, Routes, Target, WeightedTarget
 from bridge.translation.errors.api_error import ApiError
@@ -215,7 +216,7 @@ def _chosen(routes: Routes, choice: WeightedTarget) -> Target | None:
     if backend is None:
         return None
     found = _listed(backend, choice.model, routes.repair_case)
-    return found or _unheard_of(backend, choice.model)
+    return replace(found or _unheard_of(backend, choice.model), choice=choice)
 
 
 def _unheard_of(backend: BackendConfig, model: str) -> Target:
@@ -243,21 +244,26 @@ def tool_names(routes: Routes, model: str) -> dict[str, str]:
 
 
 def names(routes: Routes) -> dict[str, ModelFacts]:
-    """Every name that a client may ask for, aliases first, with what is known of its model."""
+    """Every name that a client may ask for, aliases first, with what a client may rely on."""
     return {name: target.facts for name, target in listing(routes).items()}
 
 
 def listing(routes: Routes) -> dict[str, Target]:
-    """The same, with where each leads first."""
-    known: dict[str, Target] = {}
-    for alias in routes.aliases:
-        targets = (_chosen(routes, choice) for choice in alias.choices)
-        if not alias.is_glob and (target := next(filter(None, targets), None)):
-            known[alias.pattern] = target
+    """The same, with where the main conversation of each leads first."""
+    listed: dict[str, list[Target]] = {}
     for backend in routes.backends:
         for model, facts in (backend.models or {}).items():
-            known.setdefault(model, Target(backend, model, facts))
-    return known
+            listed.setdefault(model, []).append(Target(backend, model, facts))
+    names = ((a.pattern, main_target(routes, a)) for a in routes.aliases if not a.is_glob)
+    known = {name: target for name, target in names if target}
+    return known | {name: promised(t) for name, t in listed.items() if name not in known}
+
+
+def main_target(routes: Routes, alias: Alias) -> Target | None:
+    """Where main conversations go first; None where no target's backend is enabled."""
+    found = (_chosen(routes, choice) for choice in alias.choices)
+    targets = [target for target in found if target]
+    return promised(targets) if targets else None
 
 
 def unknown_model(

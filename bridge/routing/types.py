@@ -121,15 +121,31 @@ class ToolName:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a request goes: a backend, the name that it knows, and what is known of the model."""
+    """Where a request goes: a backend, the name that it knows, and what is known of the model.
+
+    choice   what the alias says of it; None where no alias led here
+    """
 
     backend: BackendConfig
     model: str
     facts: ModelFacts
+    choice: WeightedTarget | None = None
 
     @property
     def backend_name(self) -> str:
         return self.backend.name
+
+    @property
+    def weight(self) -> int:
+        return (self.choice or self.backend).weight
+
+    @property
+    def position(self) -> int:
+        return (self.choice or self.backend).position
+
+    @property
+    def conditions(self) -> Conditions:
+        return self.choice.conditions if self.choice else ALWAYS
 
     @property
     def is_listed(self) -> bool:

@@ -54,6 +54,13 @@ def test_the_room_that_claude_code_asks_for_by_habit_moves_nothing() -> None:
     assert asked(where, traits(32_000 - MOST_OUTPUT + 1, 32_000)) == ["dear", "usual"]
 
 
+def test_half_of_a_small_window_is_room_enough() -> None:
+    """An answer that may be as long as the window would leave it no prompt at all."""
+    where = windows(small=8_192, large=100_000)
+    assert asked(where, traits(4_096, 32_000)) == ["small", "large"]
+    assert asked(where, traits(4_097, 32_000)) == ["large", "small"]
+
+
 def test_the_longest_answer_of_a_model_bounds_its_room() -> None:
     short = a_backend(name="short", id=1, models=facts("m", context=8_000, max_output=1_000))
     large = a_backend(name="large", id=2, models=facts("m", context=100_000), position=1)
@@ -115,7 +122,8 @@ def test_where_a_prompt_is_only_measured_windows_do_not_count() -> None:
 def test_the_steps_say_what_was_passed_over_and_why() -> None:
     where = windows(tiny=4_000, small=21_000, large=100_000)
     steps, _ = explain(where, "fast", traits=traits(20_000, 4_000))
-    sizes = "about 20,000 tokens and 4,000 for the answer exceed its window of"
-    assert f"leaves out tiny: m: {sizes} 4,000" in steps
-    assert f"small: m comes last, with a shorter answer: {sizes} 21,000" in steps
+    sizes = "about 20,000 tokens and {} for the answer exceed its window of {}"
+    assert f"leaves out tiny: m: {sizes.format('2,000', '4,000')}" in steps
+    last = "small: m comes last, with a shorter answer: "
+    assert last + sizes.format("4,000", "21,000") in steps
     assert steps[-1] == "goes to large: m, then small: m"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.routing.conditions import Conditions
 from bridge.routing.main_model import FAMILIES, caught_families, main_model, usable_names
-from bridge.routing.promised_facts import promised_facts
-from bridge.routing.types import Alias, Routes, Target, WeightedTarget
+from bridge.routing.types import Alias, Routes, WeightedTarget
 from bridge.translation.profiles import ModelFacts
 from bridge.translation.request.overrides import NONE, Overrides
 from tests.bridge.making import a_backend
@@ -66,6 +66,12 @@ def test_key_for_a_glob_gets_a_name_that_fits_it(pattern: str, name: str) -> Non
     assert suggested(alias(pattern, LARGE.name), only=word) == name
 
 
+def test_name_for_a_glob_is_made_of_its_main_model() -> None:
+    side = WeightedTarget("main", SMALL.name, conditions=Conditions(("auxiliary",)))
+    glob = Alias("claude-*", (side, WeightedTarget("main", LARGE.name, position=1)))
+    assert suggested(glob) == "claude-Large"
+
+
 def test_no_name_is_made_that_another_rule_would_catch() -> None:
     globs = (alias("claude-*", SMALL.name), alias("claude-s*", LARGE.name))
     names = [usable.name for usable in usable_names(Routes((LISTED,), globs))]
@@ -103,13 +109,3 @@ def test_single_model_serves_every_family_and_an_unknown_list_none() -> None:
 def test_key_that_may_not_use_a_family_gets_no_use_of_it() -> None:
     routes = Routes((LISTED,), (alias("claude-*", SMALL.name),))
     assert caught_families(routes, lambda name: name == "a/small") == frozenset()
-
-
-def test_promise_is_what_every_target_keeps() -> None:
-    """Of sizes the smallest known, of abilities those of all."""
-    small = ModelFacts("s", context=1000, tools=True, vision=False)
-    large = ModelFacts("l", max_output=500, tools=True, vision=None)
-    facts = promised_facts([Target(LISTED, "s", small), Target(LISTED, "l", large)])
-    assert facts is not None
-    assert (facts.context, facts.max_output, facts.tools, facts.vision) == (1000, 500, True, False)
-    assert promised_facts([]) is None
