@@ -93,6 +93,8 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _rows("API keys", "key", "apikey"),
+                    _rows("Teams", "groups", "team"),
+                    _rows("Limits of people", "speed", "personlimits"),
                     _item(
                         "Client settings",
                         "terminal",

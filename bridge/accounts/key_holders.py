@@ -7,8 +7,9 @@ number or the fingerprint, and for our keys a mark that ends with the key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings
 from django.core.cache import cache
@@ -18,9 +19,9 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from bridge.accounts.login_throttle import client_address
-from bridge.configuration import snapshot
+from bridge.configuration import callers, snapshot
 from bridge.keys import authentication
-from bridge.keys.authentication import Caller, IssuedKey
+from bridge.keys.authentication import Caller
 from bridge.models import ApiKey, UsageHour
 from bridge.routing import resolve
 from bridge.routing.promised_facts import promised
@@ -61,11 +62,11 @@ def holder_of(text: str) -> KeyHolder | None:
 def revalidate(key_id: int, fingerprint: str, mark: str) -> KeyHolder | None:
     """The same holder later. None when the key was revoked, has expired or was rotated away.
 
-    At most one query.
+    At most one query, two for a key of a person without a team of its own.
     """
     if not key_id:
         return KeyHolder(0, fingerprint) if fingerprint else None
-    row = ApiKey.objects.filter(pk=key_id).first()
+    row = ApiKey.objects.select_related("person", "team").filter(pk=key_id).first()
     if row is None:
         return None
     good = (digest for digest in _digests(row) if constant_time_compare(_mark(digest), mark))
@@ -92,6 +93,9 @@ def _digests(row: ApiKey) -> list[str]:
     """The digests by which a row's key is good at this moment."""
     now = timezone.now()
     if not row.enabled or (row.expires_at is not None and row.expires_at <= now):
+        return []
+    team = row.counted_team()
+    if (row.person and not row.person.is_active) or (team and not team.enabled):
         return []
     overlaps = row.former_until is not None and row.former_until > now
     return [row.digest, row.former_digest] if row.former_digest and overlaps else [row.digest]
@@ -154,13 +158,14 @@ def offers(holder: KeyHolder) -> Offers:
     """What this holder may ask for at this moment."""
     routes = snapshot.current_routes()
     named = [Offer(name, facts) for name, facts in resolve.names(routes).items()]
+    may_use = allows(holder)
     known = (*_patterns(routes), *named)
-    return Offers(routes, tuple(offer for offer in known if may_use(holder, offer.name)))
+    return Offers(routes, tuple(offer for offer in known if may_use(offer.name)))
 
 
-def may_use(holder: KeyHolder, name: str) -> bool:
-    """Whether the holder's key may ask for a model by this name."""
-    return authentication.may_use(_caller(holder), name)
+def allows(holder: KeyHolder) -> Callable[[str], bool]:
+    """Whether the holder's key may ask for a model by a name."""
+    return partial(authentication.may_use, _caller(holder))
 
 
 def _patterns(routes: Routes) -> Iterable[Offer]:
@@ -176,5 +181,4 @@ def _patterns(routes: Routes) -> Iterable[Offer]:
 def _caller(holder: KeyHolder) -> Caller:
     if holder.row is None:
         return Caller(holder.fingerprint)
-    row = holder.row
-    return Caller("", IssuedKey(row.pk, row.name, allowed=row.patterns))
+    return Caller("", callers.of_row(holder.row))

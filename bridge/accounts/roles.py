@@ -18,8 +18,8 @@ ADMIN = "admin"
 GROUPS = (OPERATOR, AUDITOR)
 MEANINGS = {
     AUDITOR: "Reads the reports and the history of changes. Sees no routing, changes nothing.",
-    OPERATOR: "Runs the gateway: backends, models, aliases, tool names, prices and keys; and reads "
-    "what an auditor reads.",
+    OPERATOR: "Runs the gateway: backends, models, aliases, tool names, prices, keys and teams; "
+    "and reads what an auditor reads.",
     ADMIN: "May do everything, and alone makes users and groups.",
 }
 
@@ -35,6 +35,9 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "bridge.aliastarget": {OPERATOR: _ALL},
     "bridge.toolnamemap": {OPERATOR: _ALL},
     "bridge.price": {OPERATOR: _ALL},
+    "bridge.team": {OPERATOR: _ALL},
+    "bridge.teammember": {OPERATOR: _ALL},
+    "bridge.personlimits": {OPERATOR: _ALL},
     "bridge.apikey": {OPERATOR: _ALL},
     "bridge.change": {OPERATOR: _VIEW, AUDITOR: _VIEW},
 }

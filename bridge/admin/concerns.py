@@ -13,7 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bridge.configuration import unpriced
-from bridge.configuration.snapshot import BROKEN, Snapshot
+from bridge.configuration.row_faults import BROKEN
+from bridge.configuration.snapshot import Snapshot
 from bridge.keys.limiter import SEVERAL
 from bridge.live import processes
 from bridge.models import ApiKey, LostRecords

@@ -11,6 +11,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from bridge.backends.status import BAD, GOOD, QUIET, WARN
+from bridge.keys.limits import LimitKind, Quota, dollars
+from bridge.ledger.pricing import usd
+from bridge.models.people.limit_columns import LimitColumns
 
 THIN = "\u202f"
 """Between groups of three digits; no line ends there."""
@@ -75,3 +78,26 @@ def moment(at: datetime | None) -> str:
 def two_lines(first: Any, second: Any) -> SafeString:
     """A value, and what explains it in small letters below."""
     return format_html('{}<span class="gw-below">{}</span>', first, second)
+
+
+def limits(row: LimitColumns) -> str:
+    """What a key, a person or a team may use, in one line."""
+    labels = [f"{number(row.rpm)} requests/min" if row.rpm else ""]
+    labels += [f"{number(row.tpm)} tokens/min" if row.tpm else ""]
+    labels += [f"{row.concurrent} at once" if row.concurrent else ""]
+    labels += _quotas(row)
+    return ", ".join(filter(None, labels)) or "-"
+
+
+def _quotas(row: LimitColumns) -> list[str]:
+    try:
+        return [*map(_quota, row.limits().quotas)]
+    except ValueError:
+        return []  # named as a fault of the configuration
+
+
+def _quota(quota: Quota) -> str:
+    when = "in all" if quota.period == "total" else f"a {quota.period}"
+    if quota.kind is LimitKind.BUDGET:
+        return f"{dollars(usd(quota.most))} {when}"
+    return f"{number(quota.most)} tokens {when}"

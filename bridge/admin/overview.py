@@ -26,6 +26,7 @@ from bridge.backends.status import (
 )
 from bridge.configuration import snapshot
 from bridge.configuration.documents import KINDS
+from bridge.configuration.row_faults import Fault
 from bridge.ledger.pricing import usd
 from bridge.models import (
     AliasTarget,
@@ -153,11 +154,11 @@ def _concerns(cards: list[OverviewCard]) -> list[AdminConcern]:
     return [*found, *_about_aliases(), *about_ledger(), *about_processes(), *about_limits(built)]
 
 
-def _kind(fault: snapshot.Fault) -> str:
+def _kind(fault: Fault) -> str:
     return capfirst(str(KINDS[fault.kind]._meta.verbose_name))
 
 
-def _page(fault: snapshot.Fault) -> str:
+def _page(fault: Fault) -> str:
     opts = KINDS[fault.kind]._meta
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[fault.id])
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from bridge.backends.breaker import State
 from bridge.backends.health import Health, identity
 from bridge.configuration import snapshot
+from bridge.configuration.row_faults import BROKEN, UNREADABLE_KEY
 from bridge.models import Backend, BreakerMode, BreakerState
 from bridge.routing.types import BackendConfig
 
@@ -202,7 +203,7 @@ def problem_of(row: Backend) -> str:
     try:
         snapshot.credential(row)
     except ValueError:
-        return snapshot.UNREADABLE_KEY
+        return UNREADABLE_KEY
     return ""
 
 
@@ -210,7 +211,7 @@ def identity_of_row(row: Backend) -> str:
     """The identity of a backend as its row stands; "" when the row makes no sense."""
     try:
         return identity(snapshot.backend_of(row, []))
-    except snapshot.BROKEN:
+    except BROKEN:
         return ""
 
 

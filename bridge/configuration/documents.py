@@ -10,13 +10,24 @@ from bridge.models import (
     Document,
     ModelAlias,
     Origin,
+    PersonLimits,
     Price,
+    Team,
     ToolNameMap,
 )
 
 KINDS: dict[str, type[ConfigRow]] = {
     model.KIND: model
-    for model in (Backend, DiscoveredModel, ModelAlias, ToolNameMap, Price, ApiKey)
+    for model in (
+        Backend,
+        DiscoveredModel,
+        ModelAlias,
+        ToolNameMap,
+        Price,
+        Team,
+        PersonLimits,
+        ApiKey,
+    )
 }
 """In the order in which rows can be made: what others name comes first."""
 

@@ -7,25 +7,26 @@ that makes no sense (written past the forms, sealed under another SECRET_KEY) is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import Prefetch
 
+from bridge.configuration import callers
+from bridge.configuration.callers import Callers
+from bridge.configuration.row_faults import BROKEN, Fault, checked, fault_of
 from bridge.keys import encryption
-from bridge.keys.authentication import IssuedKey
+from bridge.keys.authentication import IssuedKey, Principal
 from bridge.ledger.pricing import Prices, listed_rates, operator_price, price_list
 from bridge.models import (
     AliasTarget,
-    ApiKey,
     Backend,
     ConfigRow,
     ConfigVersion,
     DiscoveredModel,
-    EndedKey,
     LearnedFact,
     ModelAlias,
     Origin,
@@ -33,7 +34,6 @@ from bridge.models import (
     ToolNameMap,
 )
 from bridge.models.backends import ENV
-from bridge.models.ended_keys import EndReason
 from bridge.routing.types import Alias, BackendConfig, LearntRow, Routes, ToolName, WeightedTarget
 from bridge.translation.profiles import PROFILES, ModelFacts, Profile
 from bridge.translation.request.overrides import Overrides
@@ -43,14 +43,7 @@ DEMO_URL = "demo://local/v1"
 DEMO_MODEL = "demo/echo"
 DEMO_CONTEXT = 200_000
 
-MOST_ENDED_KEYS = 20_000
-"""The newest ones are known to this process; a use of an older one is that of an unknown key."""
-
 NO_TARGET = "it has no target"
-UNREADABLE_KEY = (
-    "its stored API key cannot be read: SECRET_KEY has changed, or the key was entered for another "
-    "server. Enter the key again, or name the former SECRET_KEY in SECRET_KEY_FALLBACKS"
-)
 NOT_CONFIGURED = "is not configured correctly"
 
 _HOSTS: tuple[tuple[str, str], ...] = (
@@ -91,25 +84,11 @@ _OWNERS: dict[str, str] = {
 }
 """`owned_by` of model entries, in lower case -> family."""
 
-BROKEN = (ValidationError, ImproperlyConfigured, ValueError, TypeError, AttributeError)
-"""What a row may raise that makes no sense."""
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A row that makes no sense as it stands. `kind` as in the configuration file."""
-
-    kind: str
-    id: int
-    name: str
-    reason: str
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole configuration at one version. `keys` is by digest, ended ones included."""
+    """The whole configuration at one version. `keys` is by digest, ended ones included; `people`
+    are those with keys, by number, as teams are."""
 
     version: int = -1
     routes: Routes = field(default_factory=Routes)
@@ -117,6 +96,12 @@ class Snapshot:
     prices: Prices = field(default_factory=Prices)
     operator_key_in_use: bool = False
     faults: tuple[Fault, ...] = ()
+    people: Mapping[int, Principal] = field(default_factory=dict)
+    teams: Mapping[int, Principal] = field(default_factory=dict)
+
+    @property
+    def callers(self) -> Callers:
+        return Callers(self.keys, self.people, self.teams)
 
     @property
     def is_demo(self) -> bool:
@@ -134,10 +119,18 @@ def build(version: int, last: Snapshot | None = None) -> Snapshot:
     last = last or Snapshot()
     faults: list[Fault] = []
     found = routes(last, faults)
-    issued = _ended_keys()
-    issued |= (pair for pairs in _checked(ApiKey.objects.all(), _keys, faults) for pair in pairs)
+    calling = callers.read(last.callers, faults)
     in_use = any(backend.key for backend in found.backends)
-    return Snapshot(version, found, issued, _prices(faults), in_use, tuple(faults))
+    return Snapshot(
+        version,
+        found,
+        calling.keys,
+        _prices(faults),
+        in_use,
+        tuple(faults),
+        calling.people,
+        calling.teams,
+    )
 
 
 def routes(last: Snapshot, faults: list[Fault]) -> Routes:
@@ -149,45 +142,13 @@ def routes(last: Snapshot, faults: list[Fault]) -> Routes:
     if demo:
         target = WeightedTarget(DEMO_NAME, DEMO_MODEL)
         aliases.append(Alias("claude-*", (target,)))
-    tools = _checked(ToolNameMap.objects.all(), _tool_name, faults)
+    tools = checked(ToolNameMap.objects.all(), _tool_name, faults)
     return Routes(tuple(backends), tuple(aliases), tuple(tools), settings.AUTO_FIX_MODEL_CASE)
 
 
 def current_routes() -> Routes:
     """What routing would read now. Broken rows are left out."""
     return routes(Snapshot(), [])
-
-
-def _checked(
-    rows: Iterable[Any],
-    make: Callable[[Any], T],
-    faults: list[Fault],
-    last_good: Callable[[Any], T | None] = lambda row: None,
-) -> list[T]:
-    """What `make` makes of each row; for a broken one a fault, and its last good value."""
-    made = []
-    for row in rows:
-        try:
-            row.clean_fields()
-            made.append(make(row))
-        except BROKEN as error:
-            faults.append(Fault(row.KIND, row.pk, str(row), _reason(error)))
-            if (good := last_good(row)) is not None:
-                made.append(good)
-    return made
-
-
-def _reason(error: Exception) -> str:
-    """In one line and without the values, which may be secret."""
-    if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
-        return "; ".join(
-            f"{column}: {' '.join(texts)}" for column, texts in error.message_dict.items()
-        )
-    if isinstance(error, encryption.UnsealError):
-        return UNREADABLE_KEY
-    if isinstance(error, ImproperlyConfigured):
-        return str(error)
-    return " ".join(error.messages) if isinstance(error, ValidationError) else "it is not readable"
 
 
 # --- backends ---------------------------------------------------------------------------------
@@ -205,7 +166,7 @@ def _backends(last: Snapshot, faults: list[Fault]) -> list[BackendConfig]:
     def make(row: Backend) -> BackendConfig:
         return replace(backend_of(row, models.get(row.pk, [])), learnt=learnt.get(row.pk, {}))
 
-    return _checked(Backend.objects.filter(enabled=True), make, faults, last_good)
+    return checked(Backend.objects.filter(enabled=True), make, faults, last_good)
 
 
 def _models(faults: list[Fault]) -> dict[int, list[DiscoveredModel]]:
@@ -215,7 +176,7 @@ def _models(faults: list[Fault]) -> dict[int, list[DiscoveredModel]]:
         try:
             facts_of(row), family_of(row), dict(row.prices)
         except BROKEN as error:
-            faults.append(Fault(row.KIND, row.pk, row.name, _reason(error)))
+            faults.append(fault_of(row, error))
         else:
             models.setdefault(row.backend_id, []).append(row)
     return models
@@ -225,7 +186,7 @@ def _learnt(faults: list[Fault]) -> dict[int, dict[str, tuple[LearntRow, ...]]]:
     """What answers taught, by backend and model."""
     learnt: dict[int, dict[str, tuple[LearntRow, ...]]] = {}
     rows = LearnedFact.objects.select_related("backend")
-    for row in _checked(rows, lambda row: row, faults):
+    for row in checked(rows, lambda row: row, faults):
         of_backend = learnt.setdefault(row.backend_id, {})
         known = of_backend.get(row.model, ())
         of_backend[row.model] = (*known, LearntRow(row.pk, row.fact))
@@ -311,7 +272,7 @@ def _aliases(last: Snapshot, faults: list[Fault]) -> list[Alias]:
     targets = AliasTarget.objects.select_related("backend")
     rows = ModelAlias.objects.filter(enabled=True).prefetch_related(Prefetch("targets", targets))
     known = {alias.id: alias for alias in last.routes.aliases}
-    return _checked(rows, _alias, faults, lambda row: known.get(row.pk))
+    return checked(rows, _alias, faults, lambda row: known.get(row.pk))
 
 
 def _alias(row: ModelAlias) -> Alias:
@@ -341,53 +302,8 @@ def _prices(faults: list[Fault]) -> Prices:
     readable = (row for row in priced if isinstance(row.prices, dict))
     known = listed_rates((row.backend.name, row.name, row.prices) for row in readable)
     rows = Price.objects.select_related("backend")
-    return price_list(_checked(rows, operator_price, faults), known)
+    return price_list(checked(rows, operator_price, faults), known)
 
 
 def _tool_name(row: ToolNameMap) -> ToolName:
     return ToolName(row.backend_name, row.client_name, row.model_pattern)
-
-
-def _keys(row: ApiKey) -> list[tuple[str, IssuedKey]]:
-    """The digests that this row is known by: its key's, and until the next the one's before it."""
-    ends = row.expires_at.timestamp() if row.expires_at else None
-    key = IssuedKey(
-        row.pk,
-        row.name,
-        row.enabled,
-        ends,
-        row.digest,
-        row.patterns,
-        row.sample_percent,
-        row.limits(),
-        row.networks,
-        row.last_four,
-        EndReason.REVOKED.value if row.revoked_at else "",
-        row.revoked_at.timestamp() if row.revoked_at else 0.0,
-    )
-    if not row.former_digest or row.former_until is None:
-        return [(row.digest, key)]
-    former = replace(
-        key,
-        digest=row.former_digest,
-        four=row.former_four,
-        ended=EndReason.ROTATED.value,
-        ended_at=row.former_until.timestamp(),
-    )
-    return [(row.digest, key), (row.former_digest, former)]
-
-
-def _ended_keys() -> dict[str, IssuedKey]:
-    """The keys of ours that are good no more, so that their use is known for what it is."""
-    rows = EndedKey.objects.all()[:MOST_ENDED_KEYS]
-    return {
-        row.digest: IssuedKey(
-            row.key_id,
-            row.name,
-            digest=row.digest,
-            four=row.last_four,
-            ended=row.why,
-            ended_at=row.ended_at.timestamp(),
-        )
-        for row in rows
-    }

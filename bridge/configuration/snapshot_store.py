@@ -15,6 +15,7 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 
 from bridge.configuration import environment, snapshot
+from bridge.configuration.row_faults import Fault
 from bridge.configuration.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -98,5 +99,5 @@ async def _nothing(found: Snapshot) -> None:
     return None
 
 
-def _named(fault: snapshot.Fault) -> tuple[str, str, str]:
+def _named(fault: Fault) -> tuple[str, str, str]:
     return fault.kind, fault.name, fault.reason

@@ -45,7 +45,7 @@ def of_key(row: ApiKey) -> UnpricedModels | None:
 def of_keys(rows: Iterable[ApiKey], built: Snapshot) -> Iterator[UnpricedModels]:
     """Those of these keys whose budget cannot count everything that they may use, by the lists of
     backends and by the aliases, or have used in these days. One query, none without budgets."""
-    limited = [row for row in rows if row.budget_usd is not None]
+    limited = [row for row in rows if row.has_budget]
     if not limited:
         return
     known = [pair for pair in _listed(built) if not _is_priced(built, pair[1])]

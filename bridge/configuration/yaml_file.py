@@ -22,7 +22,7 @@ from bridge.models import AliasTarget, ApiKey, Backend, Change, ConfigRow, Docum
 from bridge.models.changes import recorded
 
 SECTIONS = {kind: model for kind, model in KINDS.items() if model is not ApiKey}
-PARTS = {"aliases": {"targets"}}
+PARTS = {"aliases": {"targets"}, "teams": {"members"}}
 """Members of a document that are rows of their own."""
 SEALED_ELSEWHERE = "expected a key or env:NAME; a sealed key can be read by its own database alone"
 _TARGET = {"backend", *AliasTarget.MEMBERS}
@@ -206,7 +206,10 @@ def _withdraw(row: ConfigRow) -> None:
     """Aliases go before backends, so that what still leads to one is meant to stay."""
     if isinstance(row, Backend) and (target := row.targets.select_related("alias").first()):
         raise ConfigFileError([f"backends: {row} is not in the file, but {target.alias} needs it"])
-    row.remove()
+    try:
+        row.remove()
+    except ValidationError as error:
+        raise ConfigFileError([f"{row.KIND}: {text}" for text in error.messages]) from None
 
 
 def _key(model: type[ConfigRow], document: Document) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -47,6 +47,21 @@ NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
+class Principal:
+    """A person or a team, as the keys that count for it know it.
+
+    is_active  whether its keys are good: the user is active, the team enabled
+    allowed    globs of model names; empty for all
+    """
+
+    id: int
+    name: str
+    is_active: bool = True
+    allowed: tuple[str, ...] = ()
+    limits: Limits = NO_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedKey:
     """A key of ours, without the key, good or not.
 
@@ -54,6 +69,8 @@ class IssuedKey:
     networks   where its requests may come from; empty for everywhere
     four       its last four characters
     ended      "" or why it is good only until `ended_at`: rotated, revoked or deleted
+    person, team   whose key it is, and the team that it counts for; None for nobody's
+    allow_lists    `allowed` of the key, its person and its team, where they have some
     """
 
     id: int
@@ -68,6 +85,13 @@ class IssuedKey:
     four: str = ""
     ended: str = ""
     ended_at: float = 0.0
+    person: Principal | None = None
+    team: Principal | None = None
+    allow_lists: tuple[tuple[str, ...], ...] = field(init=False, default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        lists = (self.allowed, *(each.allowed for each in (self.person, self.team) if each))
+        object.__setattr__(self, "allow_lists", tuple(filter(None, lists)))
 
     def why_not(self, now: float) -> str:
         """Why this key is not good, as a sentence for its holder; "" for one that is."""
@@ -78,6 +102,10 @@ class IssuedKey:
             return f"{known_as} is switched off. {ASK}"
         if self.expires_at is not None and self.expires_at <= now:
             return f"{known_as} expired at {_moment(self.expires_at)}. {ASK}"
+        if self.person is not None and not self.person.is_active:
+            return f"{known_as} belongs to {self.person.name}, whose account is not active. {ASK}"
+        if self.team is not None and not self.team.is_active:
+            return f"{known_as} belongs to the team {self.team.name}, which is not enabled. {ASK}"
         return ""
 
 
@@ -191,18 +219,27 @@ def check_address(caller: Caller, address: Address | None) -> None:
 
 def may_use(caller: Caller, model: str) -> bool:
     """Whether this caller may ask for a model by this name."""
-    allowed = caller.issued.allowed if caller.issued else ()
-    return not allowed or globs.matches_any(allowed, model)
+    return _is_allowed(caller, (model,))
+
+
+def _is_allowed(caller: Caller, names: Collection[str]) -> bool:
+    """Whether one of these names is allowed by the key, and one by its person and its team."""
+    if caller.issued is None:
+        return True
+    return all(
+        any(globs.matches_any(allowed, name) for name in names)
+        for allowed in caller.issued.allow_lists
+    )
 
 
 def check_model(caller: Caller, model: str, found: str = "") -> None:
-    """Refuse a model that the key is not for.
+    """Refuse a model that the key, its person or its team is not for.
 
-    A name is looked up in several spellings: before the look-up one that the key is for is enough;
+    A name is looked up in several spellings: before the look-up one that is allowed is enough;
     `found` is the one that decided.
     """
-    names = (model, found) if found else spellings(model)
-    if not any(may_use(caller, name) for name in names):
+    names = (model, found) if found else tuple(spellings(model))
+    if not _is_allowed(caller, names):
         raise ApiError(403, f"model: this API key may not use {model}")
 
 

@@ -19,7 +19,7 @@ used to its end, and what is used beyond it is one request, or what answers took
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -78,14 +78,16 @@ class Limits:
     """What one key may use; None is no limit. ValueError: a number below zero.
 
     refuses_unpriced   models without a known price are not served, for a budget cannot count them
-    quotas             the budget, and the quotas of tokens, as the stores count them
+    quotas             budgets (US dollars), then quotas of tokens, as the stores count them
     """
 
     rpm: int | None = None
     tpm: int | None = None
     concurrent: int | None = None
-    budget_usd: Decimal | None = None
-    period: Period = "month"
+    budget_day: Decimal | None = None
+    budget_week: Decimal | None = None
+    budget_month: Decimal | None = None
+    budget_total: Decimal | None = None
     tokens_day: int | None = None
     tokens_week: int | None = None
     tokens_month: int | None = None
@@ -100,14 +102,12 @@ class Limits:
         object.__setattr__(self, "quotas", tuple(self._quotas()))
 
     def _quotas(self) -> Iterator[Quota]:
-        if self.budget_usd is not None:
-            yield Quota(LimitKind.BUDGET, self.period, billionths(self.budget_usd))
-        tokens: Mapping[Period, int | None] = {
-            "day": self.tokens_day,
-            "week": self.tokens_week,
-            "month": self.tokens_month,
-        }
-        for period, most in tokens.items():
+        for period in _BUDGETED:
+            dollars: Decimal | None = getattr(self, f"budget_{period}")
+            if dollars is not None:
+                yield Quota(LimitKind.BUDGET, period, billionths(dollars))
+        for period in _COUNTED:
+            most: int | None = getattr(self, f"tokens_{period}")
             if most is not None:
                 yield Quota(LimitKind.QUOTA, period, most)
 
@@ -126,14 +126,14 @@ class Limits:
         return not self.quotas and (self.rpm, self.tpm, self.concurrent) == (None, None, None)
 
 
+_BUDGETED: tuple[Period, ...] = ("day", "week", "month", "total")
+_COUNTED: tuple[Period, ...] = ("day", "week", "month")
 _NUMBERS = (
     "rpm",
     "tpm",
     "concurrent",
-    "budget_usd",
-    "tokens_day",
-    "tokens_week",
-    "tokens_month",
+    *(f"budget_{period}" for period in _BUDGETED),
+    *(f"tokens_{period}" for period in _COUNTED),
 )
 
 
@@ -237,10 +237,11 @@ def judge(reservation: Reservation, outcome: Outcome) -> Decision:
 
 
 def _spent(limits: Limits, outcome: Outcome) -> Decimal | None:
-    if limits.budget_usd is None:
+    budget = next((each for each in limits.quotas if each.kind is LimitKind.BUDGET), None)
+    if budget is None:
         return None
     used = dict(zip(limits.periods, outcome.used, strict=False))
-    return Decimal(used.get(limits.period, NOTHING).cost) / NANO
+    return Decimal(used.get(budget.period, NOTHING).cost) / NANO
 
 
 def _gauge(limit: int | None, used: int, reset: float) -> Gauge | None:
@@ -249,7 +250,7 @@ def _gauge(limit: int | None, used: int, reset: float) -> Gauge | None:
 
 def _limit(limits: Limits, kind: LimitKind | None, quota: Quota | None) -> int | Decimal | None:
     if quota is not None:
-        return limits.budget_usd if quota.kind is LimitKind.BUDGET else quota.most
+        return Decimal(quota.most) / NANO if quota.kind is LimitKind.BUDGET else quota.most
     return {
         None: None,
         LimitKind.REQUESTS: limits.rpm,

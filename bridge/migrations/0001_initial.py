@@ -3,12 +3,15 @@
 import bridge.models.aliases
 import bridge.models.backends
 import bridge.models.changes
-import bridge.models.keys
 import bridge.models.learned
+import bridge.models.people.keys
+import bridge.models.people.limit_columns
+import bridge.models.people.teams
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.manager
 import django.utils.timezone
+from django.conf import settings
 from django.db import migrations, models
 
 
@@ -17,43 +20,10 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
-        migrations.CreateModel(
-            name='ApiKey',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='As reports call it.', max_length=100, unique=True)),
-                ('owner', models.CharField(blank=True, default='', help_text='Who to ask about it.', max_length=200)),
-                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('last_four', models.CharField(editable=False, max_length=4)),
-                ('minted_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('former_digest', models.CharField(blank=True, default='', editable=False, max_length=64)),
-                ('former_four', models.CharField(blank=True, default='', editable=False, max_length=4)),
-                ('former_until', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('enabled', models.BooleanField(default=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('allowed', models.TextField(blank=True, default='', help_text='Names or globs as clients send them, one a line. Empty: all.', validators=[bridge.models.keys.usable_globs], verbose_name='allowed models')),
-                ('addresses', models.TextField(blank=True, default='', help_text='Addresses or networks of clients (192.0.2.7, 10.0.0.0/8, 2001:db8::/32), one a line. Empty: all.', validators=[bridge.models.keys.usable_networks], verbose_name='allowed addresses')),
-                ('rpm', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests a minute')),
-                ('tpm', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a minute')),
-                ('concurrent', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests at once')),
-                ('budget_usd', models.DecimalField(blank=True, decimal_places=4, help_text='USD. When it is spent, requests are refused until the period ends.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='budget')),
-                ('period', models.CharField(choices=[('day', 'a day (UTC)'), ('week', 'a week (UTC, from Monday)'), ('month', 'a month (UTC)'), ('total', 'in all (prepaid, never begins anew)')], default='month', max_length=5, verbose_name='budget is for')),
-                ('unpriced', models.CharField(blank=True, choices=[('', 'as BUDGET_UNPRICED_MODELS says'), ('allow', 'is served, with a warning to operators'), ('refuse', 'is refused')], default='', help_text='A budget cannot count what has no known price.', max_length=6, verbose_name='a model without a price')),
-                ('tokens_day', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the day is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a day')),
-                ('tokens_week', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the week is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a week')),
-                ('tokens_month', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the month is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a month')),
-                ('sample_percent', models.PositiveSmallIntegerField(default=0, help_text="Percent of the requests whose prompt and answer are kept, credentials removed, for the request's page. Tell the key's holder.", validators=[django.core.validators.MaxValueValidator(100)], verbose_name='keep bodies of')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-            ],
-            options={
-                'verbose_name': 'API key',
-                'ordering': ['name'],
-            },
-        ),
         migrations.CreateModel(
             name='Backend',
             fields=[
@@ -154,6 +124,29 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='Team',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('allowed', models.TextField(blank=True, default='', help_text='Names or globs as clients send them, one a line. Empty: all.', validators=[bridge.models.people.limit_columns.usable_globs], verbose_name='allowed models')),
+                ('rpm', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests a minute')),
+                ('tpm', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a minute')),
+                ('concurrent', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests at once')),
+                ('unpriced', models.CharField(blank=True, choices=[('', 'as BUDGET_UNPRICED_MODELS says'), ('allow', 'is served, with a warning to operators'), ('refuse', 'is refused')], default='', help_text='A budget cannot count what has no known price.', max_length=6, verbose_name='a model without a price')),
+                ('tokens_day', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the day is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a day')),
+                ('tokens_week', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the week is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a week')),
+                ('tokens_month', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the month is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a month')),
+                ('budget_day', models.DecimalField(blank=True, decimal_places=4, help_text='USD; the day is that of UTC.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='budget a day')),
+                ('budget_week', models.DecimalField(blank=True, decimal_places=4, help_text='USD; the week is that of UTC.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='budget a week')),
+                ('budget_month', models.DecimalField(blank=True, decimal_places=4, help_text='USD; the month is that of UTC.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='budget a month')),
+                ('name', models.CharField(help_text='As reports call it.', max_length=100, unique=True)),
+                ('enabled', models.BooleanField(default=True, help_text='The keys of a team that is not enabled are refused.')),
+                ('client_settings', models.JSONField(blank=True, default=dict, help_text='A JSON object: settings of Claude Code for the members of this team.', validators=[bridge.models.people.teams.check_client_settings], verbose_name='client settings')),
+            ],
+            options={
+                'ordering': ['name'],
+            },
+        ),
+        migrations.CreateModel(
             name='UsageHorizon',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -240,6 +233,83 @@ class Migration(migrations.Migration):
                 'verbose_name': 'target',
                 'ordering': ['position', '-weight', 'pk'],
             },
+        ),
+        migrations.CreateModel(
+            name='PersonLimits',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('allowed', models.TextField(blank=True, default='', help_text='Names or globs as clients send them, one a line. Empty: all.', validators=[bridge.models.people.limit_columns.usable_globs], verbose_name='allowed models')),
+                ('rpm', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests a minute')),
+                ('tpm', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a minute')),
+                ('concurrent', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests at once')),
+                ('unpriced', models.CharField(blank=True, choices=[('', 'as BUDGET_UNPRICED_MODELS says'), ('allow', 'is served, with a warning to operators'), ('refuse', 'is refused')], default='', help_text='A budget cannot count what has no known price.', max_length=6, verbose_name='a model without a price')),
+                ('tokens_day', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the day is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a day')),
+                ('tokens_week', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the week is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a week')),
+                ('tokens_month', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the month is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a month')),
+                ('budget_day', models.DecimalField(blank=True, decimal_places=4, help_text='USD; the day is that of UTC.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='budget a day')),
+                ('budget_week', models.DecimalField(blank=True, decimal_places=4, help_text='USD; the week is that of UTC.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='budget a week')),
+                ('budget_month', models.DecimalField(blank=True, decimal_places=4, help_text='USD; the month is that of UTC.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='budget a month')),
+                ('user', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='limits', to=settings.AUTH_USER_MODEL, verbose_name='person')),
+            ],
+            options={
+                'verbose_name': 'limits of a person',
+                'verbose_name_plural': 'limits of people',
+                'ordering': ['user__username'],
+            },
+        ),
+        migrations.CreateModel(
+            name='ApiKey',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('allowed', models.TextField(blank=True, default='', help_text='Names or globs as clients send them, one a line. Empty: all.', validators=[bridge.models.people.limit_columns.usable_globs], verbose_name='allowed models')),
+                ('rpm', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests a minute')),
+                ('tpm', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a minute')),
+                ('concurrent', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests at once')),
+                ('unpriced', models.CharField(blank=True, choices=[('', 'as BUDGET_UNPRICED_MODELS says'), ('allow', 'is served, with a warning to operators'), ('refuse', 'is refused')], default='', help_text='A budget cannot count what has no known price.', max_length=6, verbose_name='a model without a price')),
+                ('tokens_day', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the day is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a day')),
+                ('tokens_week', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the week is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a week')),
+                ('tokens_month', models.PositiveBigIntegerField(blank=True, help_text='Of prompts and answers together; the month is that of UTC.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens a month')),
+                ('name', models.CharField(help_text='As reports call it.', max_length=100, unique=True)),
+                ('owner', models.CharField(blank=True, default='', help_text='Who to ask about it.', max_length=200)),
+                ('kind', models.CharField(choices=[('issued', 'issued'), ('session', 'session')], db_index=True, default='issued', editable=False, max_length=7)),
+                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
+                ('last_four', models.CharField(editable=False, max_length=4)),
+                ('minted_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('former_digest', models.CharField(blank=True, default='', editable=False, max_length=64)),
+                ('former_four', models.CharField(blank=True, default='', editable=False, max_length=4)),
+                ('former_until', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('enabled', models.BooleanField(default=True)),
+                ('expires_at', models.DateTimeField(blank=True, null=True)),
+                ('addresses', models.TextField(blank=True, default='', help_text='Addresses or networks of clients (192.0.2.7, 10.0.0.0/8, 2001:db8::/32), one a line. Empty: all.', validators=[bridge.models.people.keys.usable_networks], verbose_name='allowed addresses')),
+                ('budget_usd', models.DecimalField(blank=True, decimal_places=4, help_text='USD. When it is spent, requests are refused until the period ends.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='budget')),
+                ('period', models.CharField(choices=[('day', 'a day (UTC)'), ('week', 'a week (UTC, from Monday)'), ('month', 'a month (UTC)'), ('total', 'in all (prepaid, never begins anew)')], default='month', max_length=5, verbose_name='budget is for')),
+                ('sample_percent', models.PositiveSmallIntegerField(default=0, help_text="Percent of the requests whose prompt and answer are kept, credentials removed, for the request's page. Tell the key's holder.", validators=[django.core.validators.MaxValueValidator(100)], verbose_name='keep bodies of')),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('person', models.ForeignKey(blank=True, help_text='Whose key it is. The limits of this person hold for it too.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='keys', to=settings.AUTH_USER_MODEL)),
+                ('team', models.ForeignKey(blank=True, help_text='The team whose limits it shares. Empty: the team of its person, where there is exactly one.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='keys', to='bridge.team')),
+            ],
+            options={
+                'verbose_name': 'API key',
+                'ordering': ['name'],
+            },
+        ),
+        migrations.CreateModel(
+            name='TeamMember',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('team', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='bridge.team')),
+                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL, verbose_name='person')),
+            ],
+            options={
+                'verbose_name': 'member',
+                'ordering': ['team__name', 'user__username'],
+            },
+        ),
+        migrations.AddField(
+            model_name='team',
+            name='people',
+            field=models.ManyToManyField(related_name='teams', through='bridge.TeamMember', to=settings.AUTH_USER_MODEL),
         ),
         migrations.CreateModel(
             name='ToolNameMap',
@@ -516,5 +586,9 @@ class Migration(migrations.Migration):
                 'ordering': ['model', 'backend__name'],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('backend', None)), fields=('model',), name='one_price_per_model'), models.UniqueConstraint(fields=('model', 'backend'), name='one_price_per_model_and_backend')],
             },
+        ),
+        migrations.AddConstraint(
+            model_name='teammember',
+            constraint=models.UniqueConstraint(fields=('team', 'user'), name='one_row_per_team_and_member'),
         ),
     ]

@@ -9,9 +9,10 @@ from bridge.models.aliases import AliasTarget, ModelAlias, ToolNameMap
 from bridge.models.backends import Backend, BreakerMode, BreakerState, DiscoveredModel
 from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
-from bridge.models.ended_keys import EndedKey, KeyUse
-from bridge.models.keys import ApiKey
 from bridge.models.learned import LearnedFact
+from bridge.models.people.ended_keys import EndedKey, KeyUse
+from bridge.models.people.keys import ApiKey
+from bridge.models.people.teams import PersonLimits, Team, TeamMember
 from bridge.models.prices import Price
 from bridge.models.processes import GatewayProcess
 from bridge.models.usage import (
@@ -45,8 +46,11 @@ __all__ = [
     "LearnedFact",
     "ModelAlias",
     "Origin",
+    "PersonLimits",
     "Price",
     "SpoolPosition",
+    "Team",
+    "TeamMember",
     "ToolNameMap",
     "UsageHorizon",
     "UsageHour",

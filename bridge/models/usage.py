@@ -18,7 +18,7 @@ from django.db import models
 from django.utils import timezone
 
 from bridge.models import latency
-from bridge.models.keys import ApiKey
+from bridge.models.people.keys import ApiKey
 from bridge.outcomes import outcome
 from bridge.translation.request import purpose
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -217,7 +216,7 @@ def _settings(request: HttpRequest, holder: KeyHolder, offers: Offers) -> dict[s
     """For the name that the address asks for, if it is one of these; else for the main model."""
     asked = request.GET.get("model", "")
     name = asked if any(offer.name == asked for offer in offers.names) else ""
-    allows = partial(key_holders.may_use, holder)
+    allows = key_holders.allows(holder)
     context = client_settings.context(request, offers.routes, name=name, allows=allows)
     connection = context["client_settings"].connection
     return context | {"chosen": "" if connection.is_placeholder else connection.model}

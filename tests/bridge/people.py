@@ -1,4 +1,4 @@
-"""Users of each role, and browsers in which they are logged in."""
+"""Users of each role, teams, and browsers in which they are logged in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from bridge.accounts import roles
+from bridge.models import Team, TeamMember
 
 PASSWORD = "correct horse battery"
 
@@ -17,6 +18,14 @@ def a_user(role: str = "", name: str = "", **fields: object) -> User:
     user = User.objects.create(username=name or role or "nobody", **given)
     user.groups.set(Group.objects.filter(name=role))
     return user
+
+
+def a_team(name: str = "blue", *people: User, **fields: object) -> Team:
+    """A team with these members, saved."""
+    team: Team = Team.objects.create(name=name, **fields)
+    for user in people:
+        TeamMember.objects.create(team=team, user=user)
+    return team
 
 
 def browser(role: str, name: str = "") -> Client:

@@ -26,7 +26,7 @@ RUSHED: dict[int, Limits] = {
     2: Limits(tpm=AT_ONCE * ESTIMATE),
     3: Limits(concurrent=AT_ONCE),
     4: Limits(rpm=AT_ONCE, tpm=AT_ONCE * ESTIMATE, concurrent=AT_ONCE),
-    6: Limits(budget_usd=Decimal(AT_ONCE) / 100),
+    6: Limits(budget_month=Decimal(AT_ONCE) / 100),
     7: Limits(tokens_day=AT_ONCE * ESTIMATE, tokens_week=2 * AT_ONCE * ESTIMATE),
 }
 """Each lets in as many requests as one process makes."""

@@ -12,7 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from bridge.configuration import unpriced
 from bridge.models import ApiKey
 from bridge.models.changes import recorded
-from bridge.models.keys import Period, UnpricedPolicy
+from bridge.models.people.keys import Period
+from bridge.models.people.limit_columns import UnpricedPolicy
 
 ACTOR = "issue_key"
 LIMITS = (

@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from bridge.admin import backend_actions
 from bridge.admin.backend_actions import ActionResult
 from bridge.backends.client import BackendClient
-from bridge.configuration import snapshot
+from bridge.configuration.row_faults import UNREADABLE_KEY
 from bridge.models import Backend, DiscoveredModel
 from bridge.runtime.gateway import Gateway
 from tests.bridge.found import Found, reads
@@ -115,7 +115,7 @@ async def test_key_that_cannot_be_read_stops_both_buttons(
 ) -> None:
     await Backend.objects.aupdate(credential="sealed:nonsense")
     await row.arefresh_from_db()
-    wanted = [ActionResult(False, f"main: {snapshot.UNREADABLE_KEY}")]
+    wanted = [ActionResult(False, f"main: {UNREADABLE_KEY}")]
     assert await tried(row) == wanted
     assert [await sync_to_async(backend_actions.refresh_models)(row)] == wanted
     assert backend.requests == []

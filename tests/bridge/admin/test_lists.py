@@ -27,6 +27,8 @@ def client() -> Client:
         ("toolnamemap", "run_shell for Bash", of("toolnamemap", "add")),
         ("price", "No price yet", of("price", "add")),
         ("apikey", "No key issued yet", of("apikey", "add")),
+        ("team", "No team yet", of("team", "add")),
+        ("personlimits", "Nobody has limits", of("personlimits", "add")),
         ("change", "a button to take it back", ""),
     ],
 )

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from bridge import process_settings
 from bridge.api import metrics
-from bridge.configuration.snapshot import Fault
+from bridge.configuration.row_faults import Fault
 from bridge.keys.authentication import KeyPolicy
 from bridge.ledger.totals import SUMMED, Group, Total
 from bridge.models import UsageHour

@@ -21,7 +21,7 @@ from tests.fakes.redis_several import Cluster, Watched
 from tests.fakes.rival import PATIENCE_SECONDS
 
 WAIT = 20.0
-LIMITS = Limits(10, 1000, 10, Decimal(1), tokens_day=10_000)
+LIMITS = Limits(10, 1000, 10, budget_month=Decimal(1), tokens_day=10_000)
 
 
 @pytest.fixture(scope="module")

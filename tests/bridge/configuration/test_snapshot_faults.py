@@ -10,11 +10,10 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
 
+from bridge.configuration.row_faults import UNREADABLE_KEY, Fault
 from bridge.configuration.snapshot import (
     NO_TARGET,
     NOT_CONFIGURED,
-    UNREADABLE_KEY,
-    Fault,
     Snapshot,
     build,
 )

@@ -31,7 +31,7 @@ def decision(limits: Limits, estimate: int = 100, **outcome: object) -> Decision
 
 @pytest.mark.parametrize(
     "name",
-    ["rpm", "tpm", "concurrent", "budget_usd", "tokens_day", "tokens_week", "tokens_month"],
+    ["rpm", "tpm", "concurrent", "budget_month", "tokens_day", "tokens_week", "tokens_month"],
 )
 def test_limit_below_zero_is_refused_by_its_name(name: str) -> None:
     with pytest.raises(ValueError, match=f"^{name}: expected"):
@@ -39,9 +39,9 @@ def test_limit_below_zero_is_refused_by_its_name(name: str) -> None:
 
 
 def test_limits_without_a_number_are_empty() -> None:
-    assert Limits().is_empty and Limits(period="day").is_empty
+    assert Limits().is_empty
     assert not Limits(rpm=0).is_empty
-    assert not Limits(budget_usd=Decimal(0)).is_empty
+    assert not Limits(budget_month=Decimal(0)).is_empty
 
 
 def test_every_reply_shows_the_limits_that_there_are() -> None:
@@ -60,7 +60,7 @@ def test_every_reply_shows_the_limits_that_there_are() -> None:
 
 
 def test_limits_that_a_key_has_not_are_not_shown() -> None:
-    assert headers(decision(Limits(concurrent=1, budget_usd=Decimal(5)))) == {}
+    assert headers(decision(Limits(concurrent=1, budget_month=Decimal(5)))) == {}
 
 
 def test_more_used_than_allowed_leaves_nothing() -> None:
@@ -84,7 +84,7 @@ def test_more_used_than_allowed_leaves_nothing() -> None:
 )
 def test_refusal_names_the_limit(kind: LimitKind, sentence: str, number: object) -> None:
     """wire E1: per-key rate limit, per-key budget used up."""
-    limits = Limits(10, 1000, 2, Decimal("12.50"))
+    limits = Limits(10, 1000, 2, budget_month=Decimal("12.50"))
     refused = decision(limits, refused=kind, wait=3.2)
     assert not refused.is_allowed
     assert (refused.refused, refused.limit, refused.message) == (kind, number, sentence)
@@ -101,7 +101,7 @@ def test_refusal_says_in_whole_seconds_when_to_come_back(wait: float, seconds: s
 def test_used_up_budget_lasts_until_the_next_period_and_is_no_matter_of_retries() -> None:
     """wire E1: x-should-retry: false, retry-after."""
     refused = decision(
-        Limits(budget_usd=Decimal(1), period="day"),
+        Limits(budget_day=Decimal(1)),
         refused=LimitKind.BUDGET,
         used=(QuotaUsage(2 * 10**9),),
     )

@@ -50,7 +50,7 @@ async def test_many_at_once_cannot_spend_one_budget(
     """Reported: 20 at once on a budget with room for some of them."""
     gate = Gate()
     backend.on(ALPHA).stream(role(), text("Hi"), finish("stop"), usage(10, 1000), before=gate)
-    issue(engine, Limits(budget_usd=Decimal("0.04")), OperatorPrice(ALPHA, PRICE))
+    issue(engine, Limits(budget_month=Decimal("0.04")), OperatorPrice(ALPHA, PRICE))
     asked = [asyncio.create_task(send(engine, max_tokens=1000, stream=stream)) for _ in range(20)]
     while sum(task.done() for task in asked) < 17:
         await asyncio.sleep(0.01)
@@ -71,15 +71,15 @@ async def test_model_without_a_price_is_served_or_refused(
     engine: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
     """Reported: as the key, or BUDGET_UNPRICED_MODELS, says."""
-    issue(engine, Limits(budget_usd=Decimal(1)))
+    issue(engine, Limits(budget_month=Decimal(1)))
     assert (await send(engine, stream=stream)).status == 200
-    issue(engine, Limits(budget_usd=Decimal(1), refuses_unpriced=True))
+    issue(engine, Limits(budget_month=Decimal(1), refuses_unpriced=True))
     refused = await send(engine, stream=stream)
     words = "and the budget of this API key counts priced models"
     told = f"model: no price is known for {ALPHA}, {words}"
     assert refused.error == (403, "permission_error", told)
     assert (len(backend.calls), [record.status for record in records]) == (1, [200, 403])
-    issue(engine, Limits(budget_usd=Decimal(1), refuses_unpriced=True), OperatorPrice("*", PRICE))
+    issue(engine, Limits(budget_month=Decimal(1), refuses_unpriced=True), OperatorPrice("*", PRICE))
     assert (await send(engine, stream=stream)).status == 200
 
 
@@ -88,7 +88,7 @@ async def test_backend_that_reports_its_cost_has_a_price(
 ) -> None:
     (main,) = engine.snapshot.routes.backends
     routes = Routes((replace(main, prefers_own_cost=True),))
-    issue(engine, Limits(budget_usd=Decimal(1), refuses_unpriced=True), routes=routes)
+    issue(engine, Limits(budget_month=Decimal(1), refuses_unpriced=True), routes=routes)
     assert (await send(engine)).status == 200
 
 
@@ -99,7 +99,7 @@ async def test_fallback_without_a_price_is_left_out(
     backend.on(ALPHA).error(500)
     targets = (WeightedTarget("main", ALPHA), WeightedTarget("main", BETA, position=1))
     routes = replace(engine.snapshot.routes, aliases=(Alias("fast", targets),))
-    limits = Limits(budget_usd=Decimal(1), refuses_unpriced=True)
+    limits = Limits(budget_month=Decimal(1), refuses_unpriced=True)
     issue(engine, limits, OperatorPrice(ALPHA, PRICE), routes=routes)
     assert (await send(engine, model="fast")).status == 500
     assert {call.body["model"] for call in backend.calls} == {ALPHA}
@@ -116,7 +116,7 @@ async def test_dearest_target_and_no_endless_answer_is_reserved(
     targets = (WeightedTarget("main", ALPHA), WeightedTarget("main", BETA, position=1))
     routes = replace(engine.snapshot.routes, aliases=(Alias("fast", targets),))
     prices = (OperatorPrice(ALPHA, PRICE), OperatorPrice(BETA, dear))
-    issue(engine, Limits(budget_usd=Decimal(5), tokens_day=10**6), *prices, routes=routes)
+    issue(engine, Limits(budget_month=Decimal(5), tokens_day=10**6), *prices, routes=routes)
     held: list[Any] = []
     admit = engine.limiter.admit
 

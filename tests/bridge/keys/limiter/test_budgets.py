@@ -18,7 +18,7 @@ async def finished(limiter: Limiter) -> None:
 
 async def test_budget_that_is_spent_refuses(ask: Ask) -> None:
     """wire E1: per-key budget used up; until the month ends."""
-    key = ask(budget_usd=Decimal("1.00"))
+    key = ask(budget_month=Decimal("1.00"))
     await key.settle(await key.reservation(), cost="0.999999999")
     await key.settle(await key.reservation(1), cost="0.000000001", at=1)
     kind, wait = await key.refused(2)
@@ -27,20 +27,20 @@ async def test_budget_that_is_spent_refuses(ask: Ask) -> None:
 
 
 async def test_verdict_tells_what_was_spent(ask: Ask) -> None:
-    key = ask(budget_usd=Decimal(10))
+    key = ask(budget_month=Decimal(10))
     await key.settle(await key.reservation(), cost="2.5")
     assert (await key.decision()).spent_usd == Decimal("2.5")
 
 
 async def test_next_period_begins_with_nothing_spent(ask: Ask) -> None:
-    key = ask(budget_usd=Decimal(1), period="day")
+    key = ask(budget_day=Decimal(1))
     await key.settle(await key.reservation(), cost="1")
     assert (await key.refused())[0] is LimitKind.BUDGET
     await key.reservation(12 * 3600)
 
 
 async def test_cost_counts_for_the_period_in_which_it_is_known(ask: Ask) -> None:
-    key = ask(budget_usd=Decimal(1), period="day")
+    key = ask(budget_day=Decimal(1))
     reservation = await key.reservation(12 * 3600 - 1)
     await key.settle(reservation, cost="1", at=12 * 3600 + 1)
     assert (await key.refused(12 * 3600 + 2))[0] is LimitKind.BUDGET
@@ -49,7 +49,7 @@ async def test_cost_counts_for_the_period_in_which_it_is_known(ask: Ask) -> None
 async def test_what_was_spent_before_the_start_counts_for_the_first_request(
     ask: Ask, limiter: Limiter, ledger: Ledger
 ) -> None:
-    key = ask(budget_usd=Decimal(5))
+    key = ask(budget_month=Decimal(5))
     ledger.spent["month"] = Decimal(5)
     await limiter.prime({KEY: key.limits, 8: Limits(rpm=1)}, NOW)
     assert ledger.asked == [(KEY, "month")]
@@ -60,7 +60,7 @@ async def test_request_never_waits_for_the_ledger(
     ask: Ask, limiter: Limiter, ledger: Ledger
 ) -> None:
     """design: never a database query on the request path. It is asked behind the first one."""
-    key = ask(budget_usd=Decimal(5))
+    key = ask(budget_month=Decimal(5))
     ledger.spent["month"] = Decimal(5)
     await key.reservation()
     await finished(limiter)
@@ -73,7 +73,7 @@ DOLLAR = 10**9
 
 async def test_budget_reserves_what_requests_may_cost(ask: Ask) -> None:
     """Reported by operators: 64 at once never get more than the budget has room for."""
-    key = ask(budget_usd=Decimal(1))
+    key = ask(budget_month=Decimal(1))
     whole = QuotaUsage(DOLLAR // 10)
     decisions = await asyncio.gather(*[key.decision(whole=whole) for _ in range(64)])
     passed = [each.reservation for each in decisions if each.reservation is not None]
@@ -92,7 +92,7 @@ async def test_budget_reserves_what_requests_may_cost(ask: Ask) -> None:
 
 async def test_request_alone_passes_on_the_last_cent(ask: Ask) -> None:
     """Ours: an estimate is a guess, so a budget is used to its end, and never by two at once."""
-    key = ask(budget_usd=Decimal(1))
+    key = ask(budget_month=Decimal(1))
     await key.settle(await key.reservation(), cost="0.99")
     last = await key.reservation(1, whole=QuotaUsage(DOLLAR))
     assert (await key.refused(1, whole=QuotaUsage(DOLLAR)))[0] is LimitKind.RESERVED
@@ -117,7 +117,7 @@ async def test_tokens_have_quotas_for_each_period(ask: Ask, period: Period) -> N
 
 
 async def test_prepaid_budget_never_begins_anew(ask: Ask) -> None:
-    key = ask(budget_usd=Decimal(1), period="total")
+    key = ask(budget_total=Decimal(1))
     await key.settle(await key.reservation(), cost="1")
     decision = await key.decision(400 * 86_400)
     assert (decision.refused, decision.retry_after) == (LimitKind.BUDGET, None)
@@ -128,7 +128,7 @@ async def test_prepaid_budget_never_begins_anew(ask: Ask) -> None:
 
 
 async def test_budget_and_quotas_of_other_periods_are_counted_apart(ask: Ask) -> None:
-    key = ask(budget_usd=Decimal(1), period="week", tokens_day=100, tokens_month=500)
+    key = ask(budget_week=Decimal(1), tokens_day=100, tokens_month=500)
     await key.settle(await key.reservation(), tokens=100, cost="0.5")
     day = 86_400
     decision = await key.decision(1)
@@ -157,7 +157,7 @@ async def test_key_with_a_new_quota_or_another_period_is_one_to_look_up(
     ask: Ask, limiter: Limiter
 ) -> None:
     """Reported by operators."""
-    month, day = Limits(budget_usd=Decimal(5)), Limits(budget_usd=Decimal(5), period="day")
+    month, day = Limits(budget_month=Decimal(5)), Limits(budget_day=Decimal(5))
     await limiter.prime({KEY: month}, NOW)
     assert limiter.unknown({KEY: month, 8: Limits(rpm=1)}) == {}
     assert limiter.unknown({KEY: day}) == {KEY: day}
@@ -171,7 +171,7 @@ async def test_processes_that_each_count_alone_ask_the_ledger_often(
     if limiter.is_shared:
         return
     limiter.is_alone = False
-    key = ask(budget_usd=Decimal(5))
+    key = ask(budget_month=Decimal(5))
     await limiter.prime({KEY: key.limits}, NOW)
     ledger.spent["month"] = Decimal(5)
     await key.reservation(SEED_SECONDS_ALONE + 0.1)
@@ -183,7 +183,7 @@ async def test_ledger_is_asked_again_after_a_while(
     ask: Ask, limiter: Limiter, ledger: Ledger
 ) -> None:
     """It may know more than the counters, which a restart of Redis empties."""
-    key = ask(budget_usd=Decimal(5))
+    key = ask(budget_month=Decimal(5))
     await limiter.prime({KEY: key.limits}, NOW)
     ledger.spent["month"] = Decimal(4)
     await key.reservation(SEED_SECONDS)
@@ -196,7 +196,7 @@ async def test_ledger_is_asked_again_after_a_while(
 async def test_ledger_that_lags_behind_takes_nothing_back(
     ask: Ask, limiter: Limiter, ledger: Ledger
 ) -> None:
-    key = ask(budget_usd=Decimal(5))
+    key = ask(budget_month=Decimal(5))
     await key.settle(await key.reservation(), cost="3")
     ledger.spent["month"] = Decimal(2)
     await limiter.prime({KEY: key.limits}, NOW)
@@ -208,8 +208,12 @@ async def test_ledger_that_is_away_does_not_hold_up_the_start(
 ) -> None:
     """It is asked once; keys follow with their first requests."""
     ledger.is_away = True
-    periods: tuple[Period, ...] = ("day", "month", "week")
-    keys = {n: Limits(budget_usd=Decimal(1), period=period) for n, period in enumerate(periods)}
+    keys = {
+        0: Limits(budget_day=Decimal(1)),
+        1: Limits(budget_week=Decimal(1)),
+        2: Limits(budget_month=Decimal(1)),
+        3: Limits(budget_total=Decimal(1)),
+    }
     await limiter.prime(keys, NOW)
     assert len(ledger.asked) == 1
 
@@ -217,7 +221,7 @@ async def test_ledger_that_is_away_does_not_hold_up_the_start(
 async def test_ledger_that_is_away_is_not_asked_by_every_request(
     ask: Ask, limiter: Limiter, ledger: Ledger
 ) -> None:
-    key = ask(budget_usd=Decimal(5))
+    key = ask(budget_month=Decimal(5))
     ledger.is_away = True
     for at in (0.0, 1.0, SEED_RETRY_SECONDS):
         await key.reservation(at)

@@ -87,7 +87,7 @@ async def test_limit_that_is_set_later_counts_from_then_on(ask: Ask) -> None:
 
 async def test_limits_are_looked_at_in_a_fixed_order(ask: Ask) -> None:
     """A used-up budget is told before a minute that would pass, and leads to no retries."""
-    given: dict[str, Any] = {"concurrent": 0, "tpm": 0, "rpm": 0, "budget_usd": FREE}
+    given: dict[str, Any] = {"concurrent": 0, "tpm": 0, "rpm": 0, "budget_month": FREE}
     asked: list[Awaitable[Decision]] = [
         ask(**dict(list(given.items())[:count])).decision(tokens=1) for count in range(1, 5)
     ]

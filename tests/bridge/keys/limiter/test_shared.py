@@ -205,7 +205,7 @@ async def test_request_that_began_without_redis_gives_its_place_back_where_it_to
 async def test_what_is_spent_is_read_anew_for_a_redis_that_forgot_it(
     redis: RedisServer, limiter: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = Limits(budget_usd=Decimal(2))
+    limits = Limits(budget_month=Decimal(2))
     await limiter.settle(await let_in(limiter, limits), 0, Decimal(1), NOW)
     await asyncio.gather(*limiter._errands)
     redis.stop()
@@ -297,7 +297,7 @@ async def test_budget_holds_in_memory_when_redis_goes(
     """What the ledger told is kept here too."""
 
     monkeypatch.setattr(limiter, "_used", two_dollars)
-    limits = Limits(budget_usd=Decimal(2))
+    limits = Limits(budget_month=Decimal(2))
     await limiter.prime({KEY: limits}, NOW)
     assert limiter.is_shared
     redis.stop()
@@ -307,7 +307,7 @@ async def test_budget_holds_in_memory_when_redis_goes(
 async def test_request_that_ends_in_an_outage_costs_something_too(
     redis: RedisServer, limiter: Limiter
 ) -> None:
-    limits = Limits(budget_usd=Decimal(2))
+    limits = Limits(budget_month=Decimal(2))
     first, second = [await let_in(limiter, limits) for _ in range(2)]
     redis.stop()
     await limiter.settle(first, 0, Decimal(0), NOW)
@@ -348,7 +348,7 @@ async def test_counts_agree_again_when_redis_dropped_a_part_of_them(
 
 async def test_nothing_stays_in_redis_for_ever(redis: RedisServer, limiter: Limiter) -> None:
     """Every name has our prefix, and an end."""
-    limits = Limits(10, 1000, 10, Decimal(5), "day", tokens_month=10**6)
+    limits = Limits(10, 1000, 10, budget_day=Decimal(5), tokens_month=10**6)
     reservation = await let_in(limiter, limits, 100)
     await asyncio.gather(*limiter._errands)
     await let_in(limiter, limits, 100)

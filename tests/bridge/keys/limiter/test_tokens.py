@@ -79,7 +79,7 @@ async def test_request_without_an_estimate_is_counted_in_the_end(ask: Ask) -> No
 
 async def test_second_settlement_changes_nothing(ask: Ask) -> None:
     """A request that failed on its way out may be given back twice."""
-    key = ask(tpm=1000, concurrent=1, budget_usd=Decimal(1))
+    key = ask(tpm=1000, concurrent=1, budget_month=Decimal(1))
     reservation = await key.reservation(0, 100)
     for _ in range(2):
         await key.settle(reservation, 600, "0.6", at=1)

@@ -114,7 +114,7 @@ async def test_budget_that_others_used_up_stays_used_up_when_redis_goes(
     redis: RedisServer, limiter: Limiter
 ) -> None:
     """What Redis told last counts at once, before any ledger is asked."""
-    limits, other = Limits(budget_usd=Decimal(2)), Limiter(nothing_used, with_redis=True)
+    limits, other = Limits(budget_month=Decimal(2)), Limiter(nothing_used, with_redis=True)
     await let_in(limiter, limits)
     await other.settle(await let_in(other, limits), 0, Decimal(2), NOW)
     assert (await limiter.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
@@ -128,7 +128,7 @@ async def test_ledger_is_read_at_once_when_redis_goes(
     redis: RedisServer, limiter: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also for keys that this process has not served yet."""
-    limits = Limits(budget_usd=Decimal(2))
+    limits = Limits(budget_month=Decimal(2))
     limiter.follow({KEY: limits, 8: Limits(rpm=1)})
     monkeypatch.setattr(limiter, "_used", two_dollars)
     redis.stop()

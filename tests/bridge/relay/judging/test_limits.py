@@ -58,7 +58,7 @@ async def test_judge_costs_the_keys_budget(
     judged: Gateway, records: list[Record], stream: bool
 ) -> None:
     """Ours: in a record of its own, and in what is left of the budget."""
-    issue(judged, Limits(budget_usd=Decimal(1), refuses_unpriced=True))
+    issue(judged, Limits(budget_month=Decimal(1), refuses_unpriced=True))
     assert (await ask(judged, stream)).status == 200
     judge, main = records
     assert (judge.model, judge.key, judge.key_id) == (BETA, "team", 7)
@@ -72,7 +72,7 @@ async def test_judge_beyond_the_budget_passes_nothing(
     judged: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
     """Ours: the answer itself was paid for, and goes out."""
-    issue(judged, Limits(budget_usd=Decimal("0.0001")))
+    issue(judged, Limits(budget_month=Decimal("0.0001")))
     answer = await ask(judged, stream)
     assert answer.status == 200
     assert b'"call_0":{"type":"unavailable","reason":"error"}' in answer.body
@@ -108,7 +108,7 @@ async def test_keys_list_of_models_does_not_hold_for_the_judge(
 async def test_judge_without_a_price_is_not_asked_for_a_key_that_counts_money(
     judged: Gateway, backend: FakeBackend, records: list[Record], stream: bool
 ) -> None:
-    issue(judged, Limits(budget_usd=Decimal(1), refuses_unpriced=True))
+    issue(judged, Limits(budget_month=Decimal(1), refuses_unpriced=True))
     prices = price_list([OperatorPrice(ALPHA, DEAR)], {})
     judged.store.current = replace(judged.snapshot, prices=prices)
     answer = await ask(judged, stream)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from decimal import Decimal
+from typing import Any, TypeVar
 
-from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator
 from django.db import models, transaction
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
-from bridge.keys import authentication, periods
+from bridge.keys import authentication
 from bridge.keys.client_address import Network, networks_of
-from bridge.keys.limits import Limits
 from bridge.models.base import ConfigRow, Document
-from bridge.models.ended_keys import EndedKey, EndReason
-from bridge.routing import globs
+from bridge.models.people.ended_keys import EndedKey, EndReason
+from bridge.models.people.limit_columns import LimitColumns, dollars_column
+from bridge.models.people.teams import Team, person_called, team_called
+
+T = TypeVar("T")
 
 REVOKED = "This key is revoked for good. Rotate makes a new one."
 
@@ -39,40 +42,14 @@ class Period(models.TextChoices):
     TOTAL = "total", "in all (prepaid, never begins anew)"
 
 
-_PERIODS: dict[str, periods.Period] = {
-    "day": "day",
-    "week": "week",
-    "month": "month",
-    "total": "total",
-}
+class KeyKind(models.TextChoices):
+    """Sessions are keys that a person's sign-in made: no part of the configuration's documents."""
+
+    ISSUED = "issued", "issued"
+    SESSION = "session", "session"
 
 
-class UnpricedPolicy(models.TextChoices):
-    """What becomes of a model that a budget cannot count."""
-
-    DEFAULT = "", "as BUDGET_UNPRICED_MODELS says"
-    ALLOW = "allow", "is served, with a warning to operators"
-    REFUSE = "refuse", "is refused"
-
-
-def usable_globs(value: str) -> None:
-    """Each line a name or a glob. A bracket that is never closed would be taken literally."""
-    for line in value.splitlines():
-        if line.strip() and globs.has_open_bracket(line):
-            raise ValidationError(f"{line.strip()} is no glob: a [ is never closed.")
-
-
-def _tokens(period: str) -> models.PositiveBigIntegerField[Any, Any]:
-    return models.PositiveBigIntegerField(
-        f"tokens a {period}",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(1)],
-        help_text=f"Of prompts and answers together; the {period} is that of UTC.",
-    )
-
-
-class ApiKey(ConfigRow):
+class ApiKey(LimitColumns, ConfigRow):
     """A key that this gateway issued. The key itself is shown once and never stored.
 
     While a rotated key's overlap lasts, the one before it (`former_digest`) is good as well.
@@ -82,30 +59,34 @@ class ApiKey(ConfigRow):
     KIND = "keys"
     NATURAL_KEY = ("name",)
     MEMBERS = {
-        name: name
-        for name in (
-            "name",
-            "owner",
-            "last_four",
-            "minted_at",
-            "former_four",
-            "former_until",
-            "revoked_at",
-            "enabled",
-            "expires_at",
-            "allowed",
-            "addresses",
-            "rpm",
-            "tpm",
-            "concurrent",
-            "budget_usd",
-            "period",
-            "unpriced",
-            "tokens_day",
-            "tokens_week",
-            "tokens_month",
-            "sample_percent",
-        )
+        "name": "name",
+        "owner": "owner",
+        "person": "person_name",
+        "team": "team_name",
+        **{
+            name: name
+            for name in (
+                "last_four",
+                "minted_at",
+                "former_four",
+                "former_until",
+                "revoked_at",
+                "enabled",
+                "expires_at",
+                "allowed",
+                "addresses",
+                "rpm",
+                "tpm",
+                "concurrent",
+                "budget_usd",
+                "period",
+                "unpriced",
+                "tokens_day",
+                "tokens_week",
+                "tokens_month",
+                "sample_percent",
+            )
+        },
     }
     OF_THE_KEY = ("last_four", "minted_at", "former_four", "former_until", "revoked_at")
     """Members that say which key is good; an undo leaves them as they are."""
@@ -113,6 +94,26 @@ class ApiKey(ConfigRow):
     name = models.CharField(max_length=100, unique=True, help_text="As reports call it.")
     owner = models.CharField(
         max_length=200, blank=True, default="", help_text="Who to ask about it."
+    )
+    person = models.ForeignKey(
+        User,
+        on_delete=models.SET_NULL,
+        related_name="keys",
+        null=True,
+        blank=True,
+        help_text="Whose key it is. The limits of this person hold for it too.",
+    )
+    team = models.ForeignKey(
+        Team,
+        on_delete=models.PROTECT,
+        related_name="keys",
+        null=True,
+        blank=True,
+        help_text="The team whose limits it shares. Empty: the team of its person, where there is "
+        "exactly one.",
+    )
+    kind = models.CharField(
+        max_length=7, choices=KeyKind, default=KeyKind.ISSUED, editable=False, db_index=True
     )
     digest = models.CharField(max_length=64, unique=True, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
@@ -123,13 +124,6 @@ class ApiKey(ConfigRow):
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     enabled = models.BooleanField(default=True)
     expires_at = models.DateTimeField(null=True, blank=True)
-    allowed = models.TextField(
-        "allowed models",
-        blank=True,
-        default="",
-        validators=[usable_globs],
-        help_text="Names or globs as clients send them, one a line. Empty: all.",
-    )
     addresses = models.TextField(
         "allowed addresses",
         blank=True,
@@ -138,36 +132,10 @@ class ApiKey(ConfigRow):
         help_text="Addresses or networks of clients (192.0.2.7, 10.0.0.0/8, 2001:db8::/32), one a "
         "line. Empty: all.",
     )
-    rpm = models.PositiveIntegerField(
-        "requests a minute", null=True, blank=True, validators=[MinValueValidator(1)]
-    )
-    tpm = models.PositiveIntegerField(
-        "tokens a minute", null=True, blank=True, validators=[MinValueValidator(1)]
-    )
-    concurrent = models.PositiveIntegerField(
-        "requests at once", null=True, blank=True, validators=[MinValueValidator(1)]
-    )
-    budget_usd = models.DecimalField(
-        "budget",
-        max_digits=12,
-        decimal_places=4,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text="USD. When it is spent, requests are refused until the period ends.",
+    budget_usd = dollars_column(
+        "budget", "USD. When it is spent, requests are refused until the period ends."
     )
     period = models.CharField("budget is for", max_length=5, choices=Period, default=Period.MONTH)
-    unpriced = models.CharField(
-        "a model without a price",
-        max_length=6,
-        choices=UnpricedPolicy,
-        blank=True,
-        default=UnpricedPolicy.DEFAULT,
-        help_text="A budget cannot count what has no known price.",
-    )
-    tokens_day = _tokens("day")
-    tokens_week = _tokens("week")
-    tokens_month = _tokens("month")
     sample_percent = models.PositiveSmallIntegerField(
         "keep bodies of",
         default=0,
@@ -184,30 +152,47 @@ class ApiKey(ConfigRow):
     def __str__(self) -> str:
         return f"{self.name} (…{self.last_four})"
 
+    def budgets(self) -> dict[str, Decimal]:
+        if self.period not in Period.values:
+            raise ValueError(f"period: expected one of {', '.join(Period.values)}")
+        return {} if self.budget_usd is None else {self.period: self.budget_usd}
+
+    def counted_team(self) -> Team | None:
+        """The team whose limits hold for this key: its own, else the only one of its person."""
+        if self.team is not None or self.person is None:
+            return self.team
+        teams = list(self.person.teams.all()[:2])
+        return teams[0] if len(teams) == 1 else None
+
     @property
-    def patterns(self) -> tuple[str, ...]:
-        """The globs of allowed models; empty for all."""
-        return tuple(filter(None, (line.strip() for line in self.allowed.splitlines())))
+    def person_name(self) -> str:
+        return self.person.username if self.person else ""
 
-    def limits(self) -> Limits:
-        """What its holder may use. Raises ValueError: a row that no form has checked."""
-        choice = self.unpriced or settings.BUDGET_UNPRICED_MODELS
-        return Limits(
-            rpm=self.rpm,
-            tpm=self.tpm,
-            concurrent=self.concurrent,
-            budget_usd=self.budget_usd,
-            period=self._period(),
-            tokens_day=self.tokens_day,
-            tokens_week=self.tokens_week,
-            tokens_month=self.tokens_month,
-            refuses_unpriced=self.budget_usd is not None and choice == UnpricedPolicy.REFUSE,
-        )
+    @property
+    def team_name(self) -> str:
+        return self.team.name if self.team else ""
 
-    def _period(self) -> periods.Period:
-        if self.period not in _PERIODS:
-            raise ValueError(f"period: expected one of {', '.join(_PERIODS)}")
-        return _PERIODS[self.period]
+    @classmethod
+    def default(cls, column: str) -> Any:
+        return "" if column in ("person_name", "team_name") else super().default(column)
+
+    def take(self, column: str, value: Any) -> None:
+        if column == "person_name":
+            self.person = self._named("person", person_called, value)
+        elif column == "team_name":
+            self.team = self._named("team", team_called, value)
+        else:
+            super().take(column, value)
+
+    @staticmethod
+    def _named(member: str, find: Callable[[Any], T], name: Any) -> T | None:
+        try:
+            return find(name) if name else None
+        except ValidationError as error:
+            raise ValidationError({member: error.messages}) from None
+
+    def affected(self) -> Iterable[ConfigRow]:
+        return () if self.kind == KeyKind.SESSION else (self,)
 
     def check_new(self) -> None:
         """A new key must be good for something. Raises ValidationError."""
@@ -301,6 +286,20 @@ class ApiKey(ConfigRow):
             raise ValidationError(problems) from None
         row.save()
         return row, text
+
+
+@receiver(pre_delete, sender=User)
+def _person_leaves(sender: type[User], instance: User, **_: Any) -> None:
+    """Keys of a person who is deleted are good no more."""
+    for key in ApiKey.objects.filter(person=instance):
+        if key.kind == KeyKind.SESSION:
+            key.delete()
+            continue
+        key.person = None
+        if key.revoked_at is None:
+            key.revoke()
+        else:
+            key.save()
 
 
 @receiver(pre_delete, sender=ApiKey)

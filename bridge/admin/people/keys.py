@@ -25,8 +25,6 @@ from bridge.admin.base import ConfigAdmin, actor, page_of, post_only
 from bridge.configuration import unpriced
 from bridge.keys.authentication import PREFIX, digest
 from bridge.keys.client_address import client_address
-from bridge.keys.limits import LimitKind, Quota, dollars
-from bridge.ledger.pricing import usd
 from bridge.models import ApiKey, EndedKey, KeyUse
 from bridge.models.changes import recorded
 
@@ -42,20 +40,6 @@ _COLOURS = {
     "revoked": "danger",
 }
 NOT_OURS = "This gateway never issued that key, or has forgotten it."
-
-
-def _quotas(row: ApiKey) -> list[str]:
-    try:
-        return [*map(_quota, row.limits().quotas)]
-    except ValueError:
-        return []  # named as a fault of the configuration
-
-
-def _quota(quota: Quota) -> str:
-    when = "in all" if quota.period == "total" else f"a {quota.period}"
-    if quota.kind is LimitKind.BUDGET:
-        return f"{dollars(usd(quota.most))} {when}"
-    return f"{formatting.number(quota.most)} tokens {when}"
 
 
 class ApiKeyForm(ModelForm):  # type: ignore[type-arg]
@@ -113,11 +97,7 @@ class ApiKeyAdmin(ConfigAdmin):
 
     @display(description="limits")
     def limits(self, row: ApiKey) -> str:
-        labels = [f"{formatting.number(row.rpm)} requests/min" if row.rpm else ""]
-        labels += [f"{formatting.number(row.tpm)} tokens/min" if row.tpm else ""]
-        labels += [f"{row.concurrent} at once" if row.concurrent else ""]
-        labels += _quotas(row)
-        return ", ".join(filter(None, labels)) or "-"
+        return formatting.limits(row)
 
     @display(description="state")
     def state(self, row: ApiKey) -> str:

@@ -1,0 +1,1 @@
+"""Keys, teams, people's limits and users in the admin."""

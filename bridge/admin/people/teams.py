@@ -1,0 +1,122 @@
+"""Teams with their members, and the limits of single people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from bridge.admin import formatting
+from bridge.admin.base import ConfigAdmin
+from bridge.models import PersonLimits, Team, TeamMember
+
+MAY_USE = (
+    "What may be used",
+    {
+        "fields": ("allowed", "rpm", "tpm", "concurrent"),
+        "description": "All keys together. Empty limits are no limits.",
+    },
+)
+HOW_MUCH = (
+    "How much may be used",
+    {
+        "fields": (
+            "budget_day",
+            "budget_week",
+            "budget_month",
+            "unpriced",
+            "tokens_day",
+            "tokens_week",
+            "tokens_month",
+        ),
+        "description": "Where a key, its person and its team have limits, the tightest decides.",
+    },
+)
+
+
+class MemberInline(TabularInline):
+    model = TeamMember
+    extra = 0
+    hide_title = True
+    verbose_name_plural = "Members"
+    fields = ("user",)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A plain choice, read once for all rows."""
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "user":
+            _without_links(field)
+        return field
+
+
+@admin.register(Team)
+class TeamAdmin(ConfigAdmin):
+    list_display = ("name", "state", "members", "keys", "limits")
+    list_filter = ("enabled",)
+    search_fields = ("name", "people__username")
+    inlines = (MemberInline,)
+    empty = (
+        "No team yet. The people of a team share its budget and its limits, whatever key each of "
+        "them uses."
+    )
+    fieldsets = (
+        (None, {"fields": ("name", "enabled")}),
+        MAY_USE,
+        HOW_MUCH,
+        ("Their clients", {"fields": ("client_settings",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
+        rows: QuerySet[Team] = super().get_queryset(request)
+        return rows.prefetch_related("people", "keys")
+
+    @display(description="state")
+    def state(self, row: Team) -> str:
+        word = "enabled" if row.enabled else "disabled"
+        return formatting.state("success" if row.enabled else "default", word)
+
+    @display(description="members")
+    def members(self, row: Team) -> str:
+        return formatting.number(len(row.people.all()))
+
+    @display(description="keys of its own")
+    def keys(self, row: Team) -> str:
+        return formatting.number(len(row.keys.all()))
+
+    @display(description="limits")
+    def limits(self, row: Team) -> str:
+        return formatting.limits(row)
+
+
+@admin.register(PersonLimits)
+class PersonLimitsAdmin(ConfigAdmin):
+    list_display = ("user", "limits")
+    list_select_related = ("user",)
+    search_fields = ("user__username",)
+    empty = "Nobody has limits of their own. Those of a person hold for all keys of that person."
+    fieldsets = ((None, {"fields": ("user",)}), MAY_USE, HOW_MUCH)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "user":
+            _without_links(field)
+        return field
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("user",) if obj else ()
+
+    @display(description="limits")
+    def limits(self, row: PersonLimits) -> str:
+        return formatting.limits(row)
+
+
+def _without_links(field: Any) -> None:
+    """Only admins may open the pages of users."""
+    field.choices = list(field.choices)
+    plain: Any = field.widget
+    plain.can_add_related = plain.can_change_related = False
+    plain.can_delete_related = plain.can_view_related = False

@@ -1,0 +1,153 @@
+"""Rows -> who may call: the issued keys, with the people and teams that they count for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from django.contrib.auth.models import User
+
+from bridge.configuration.row_faults import Fault, checked
+from bridge.keys.authentication import IssuedKey, Principal
+from bridge.models import ApiKey, EndedKey, PersonLimits, Team, TeamMember
+from bridge.models.people.ended_keys import EndReason
+
+MOST_ENDED_KEYS = 20_000
+"""The newest ones are known to this process; a use of an older one is that of an unknown key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Keys by digest, ended ones included; people with keys and teams by number."""
+
+    keys: Mapping[str, IssuedKey] = field(default_factory=dict)
+    people: Mapping[int, Principal] = field(default_factory=dict)
+    teams: Mapping[int, Principal] = field(default_factory=dict)
+
+
+def read(last: Callers, faults: list[Fault]) -> Callers:
+    """All callers; `last` has what serves on for broken teams and limits of people.
+
+    Where that has none either, the keys of the team or the person are refused.
+    """
+    teams = _teams(last, faults)
+    people = _people(last, faults)
+    only_team = _only_teams()
+
+    def make(row: ApiKey) -> list[IssuedKey]:
+        person = people.get(row.person_id or 0)
+        return keys_of(row, person, teams.get(row.team_id or only_team.get(row.person_id or 0, 0)))
+
+    found = _ended_keys()
+    for keys in checked(ApiKey.objects.select_related(None), make, faults):
+        found |= {key.digest: key for key in keys}
+    return Callers(found, people, teams)
+
+
+def of_row(row: ApiKey) -> IssuedKey:
+    """The present key of one row, for pages. Raises ValueError for one that makes no sense."""
+    team = row.counted_team()
+    person = None
+    if row.person is not None:
+        limits = PersonLimits.objects.filter(user=row.person).first()
+        person = _person(row.person, limits)
+    return keys_of(row, person, _team(team) if team else None)[0]
+
+
+def keys_of(row: ApiKey, person: Principal | None, team: Principal | None) -> list[IssuedKey]:
+    """The keys that this row is known by: its own, and until its end the one before it."""
+    ends = row.expires_at.timestamp() if row.expires_at else None
+    key = IssuedKey(
+        row.pk,
+        row.name,
+        row.enabled,
+        ends,
+        row.digest,
+        row.patterns,
+        row.sample_percent,
+        row.limits(),
+        row.networks,
+        row.last_four,
+        EndReason.REVOKED.value if row.revoked_at else "",
+        row.revoked_at.timestamp() if row.revoked_at else 0.0,
+        person,
+        team,
+    )
+    if not row.former_digest or row.former_until is None:
+        return [key]
+    former = replace(
+        key,
+        digest=row.former_digest,
+        four=row.former_four,
+        ended=EndReason.ROTATED.value,
+        ended_at=row.former_until.timestamp(),
+    )
+    return [key, former]
+
+
+# --- people and teams -------------------------------------------------------------------------
+
+
+def _teams(last: Callers, faults: list[Fault]) -> dict[int, Principal]:
+    def last_good(row: Team) -> Principal:
+        return last.teams.get(row.pk) or Principal(row.pk, row.name, is_active=False)
+
+    found = checked(Team.objects.all(), _team, faults, last_good)
+    return {team.id: team for team in found}
+
+
+def _team(row: Team) -> Principal:
+    return Principal(row.pk, row.name, row.enabled, row.patterns, row.limits())
+
+
+def _people(last: Callers, faults: list[Fault]) -> dict[int, Principal]:
+    """Those who have keys."""
+    users = User.objects.filter(pk__in=ApiKey.objects.exclude(person=None).values("person"))
+    found = {user.pk: _person(user) for user in users.only("username", "is_active")}
+
+    def last_good(row: PersonLimits) -> Principal:
+        return last.people.get(row.user_id) or Principal(
+            row.user_id, row.user.username, is_active=False
+        )
+
+    rows = PersonLimits.objects.filter(user__in=list(found)).select_related("user")
+    limited = checked(rows, lambda row: _person(row.user, row), faults, last_good)
+    for person in limited:
+        found[person.id] = replace(
+            person, is_active=person.is_active and found[person.id].is_active
+        )
+    return found
+
+
+def _person(user: User, row: PersonLimits | None = None) -> Principal:
+    if row is None:
+        return Principal(user.pk, user.username, user.is_active)
+    return Principal(user.pk, user.username, user.is_active, row.patterns, row.limits())
+
+
+def _only_teams() -> dict[int, int]:
+    """The team of everybody who is in exactly one."""
+    teams: dict[int, list[int]] = {}
+    for user, team in TeamMember.objects.order_by().values_list("user_id", "team_id"):
+        teams.setdefault(user, []).append(team)
+    return {user: of[0] for user, of in teams.items() if len(of) == 1}
+
+
+# --- keys that are good no more ---------------------------------------------------------------
+
+
+def _ended_keys() -> dict[str, IssuedKey]:
+    """So that their use is known for what it is."""
+    return {key.digest: key for key in _ended()}
+
+
+def _ended() -> Iterator[IssuedKey]:
+    for row in EndedKey.objects.all()[:MOST_ENDED_KEYS]:
+        yield IssuedKey(
+            row.key_id,
+            row.name,
+            digest=row.digest,
+            four=row.last_four,
+            ended=row.why,
+            ended_at=row.ended_at.timestamp(),
+        )
