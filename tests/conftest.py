@@ -10,10 +10,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 import pytest
+from django.test import TransactionTestCase
 from django.test.utils import override_settings
+from pytest_django import DjangoDbBlocker
 
 from tests.fakes.backend import FakeBackend
 from tests.fakes.gateway import Gateway, Ready, launch
+from tests.first_rows import FirstRows
 
 Start = Callable[..., Gateway]
 RESTING_MODEL = "test/beta"
@@ -23,6 +26,15 @@ RESTING_MODEL = "test/beta"
 def quick_passwords() -> Iterator[None]:
     """In this process a password is hashed at once: the tests make hundreds of users."""
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    with django_db_blocker.unblock():
+        rows = FirstRows()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", rows.put_back)
         yield
 
 
