@@ -13,6 +13,7 @@ import asyncio
 import email.utils
 import logging
 import math
+import ssl
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import suppress
@@ -205,12 +206,17 @@ _parsed = lru_cache(maxsize=256)(httpx.URL)
 """Addresses of backends are few, and reading one costs as much as reading the request."""
 
 
+_NO_TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For the transports, which make no connection: without it each reads all certificate authorities,
+although its sessions verify with the context that aiohttp shares among all of its connections."""
+
+
 class BackendClient:
     """The HTTP client of one process. Its connections are made by its first request."""
 
     def __init__(self, connect_timeout: float) -> None:
-        self._kept = AiohttpTransport(client=partial(_session, keeps=True))
-        self._fresh = AiohttpTransport(client=partial(_session, keeps=False))
+        self._kept = AiohttpTransport(_NO_TRUST, client=partial(_session, keeps=True))
+        self._fresh = AiohttpTransport(_NO_TRUST, client=partial(_session, keeps=False))
         self._demo = _DemoTransport()
         self._terms = {"timeout": httpx.Timeout(None, connect=connect_timeout).as_dict()}
 
