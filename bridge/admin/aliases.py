@@ -16,13 +16,17 @@ from unfold.decorators import display
 
 from bridge.admin import formatting, route_explanation
 from bridge.admin.base import ConfigAdmin, actor, page_of
+from bridge.admin.fields.described_request import DescribedRequestForm
 from bridge.admin.fields.verdicts import HELP, VerdictsField
 from bridge.configuration.snapshot import current_routes
 from bridge.models import AliasTarget, DiscoveredModel, ModelAlias
 from bridge.models.changes import recorded
 from bridge.pages import client_settings
 from bridge.routing import resolve
+from bridge.routing.conditions import RequestTraits
 from bridge.translation import safeguards
+from bridge.translation.errors.api_error import ApiError
+from bridge.translation.request.purpose import AGENT_TYPES, JUDGE
 
 COPY = "{} copy"
 NO_JUDGE = (
@@ -103,7 +107,7 @@ class ModelAliasAdmin(ConfigAdmin):
         super().save_related(request, form, formsets, change)
         judge = safeguards.judge_model(form.instance.safeguards)
         routes = current_routes()
-        if judge and route_explanation.decide(routes, judge).error:
+        if judge and route_explanation.decide(routes, judge, RequestTraits(JUDGE)).error:
             messages.warning(request, NO_JUDGE.format(judge))
 
     @display(description="leads to")
@@ -174,17 +178,20 @@ class ModelAliasAdmin(ConfigAdmin):
         return TemplateResponse(request, template, {**shared, **context})
 
     def route_view(self, request: HttpRequest) -> HttpResponse:
-        """What a model name would route to, step by step."""
+        """Where a request for a model name would go, step by step."""
         name = request.GET.get("model", "").strip()
         session = request.GET.get("session", "").strip()
         routes = current_routes()
+        described = DescribedRequestForm(request.GET)
         context: dict[str, Any] = {
             "known": list(resolve.names(routes)),
+            "agent_types": AGENT_TYPES,
             "asked": name,
             "session": session,
+            "described": described,
         }
-        if name:
-            decision = route_explanation.decide(routes, name, session)
+        if described.is_valid() and name:
+            decision = route_explanation.decide(routes, name, described.traits(), session)
             alias = ModelAlias.objects.filter(pattern=decision.alias).first()
             context |= {"decision": decision, "alias": alias}
             context["overrides"] = self.overrides(alias) if alias and decision.overrides else ""
@@ -197,9 +204,9 @@ class ModelAliasAdmin(ConfigAdmin):
         name, small = (request.GET.get(field, "").strip() for field in ("model", "small"))
         routes = current_routes()
         page: dict[str, Any] = {"known": list(resolve.names(routes)), "asked": name, "small": small}
-        decision = route_explanation.decide(routes, name) if name else None
-        if decision is not None and decision.facts is None:
-            page["error"] = decision.error
+        found = resolve.explain(routes, name)[1] if name else None
+        if isinstance(found, ApiError):
+            page["error"] = found.message
         else:
             page |= client_settings.context(request, routes, name=name, small=small)
         return self._page(request, "bridge/admin/client.html", title="Client settings", **page)

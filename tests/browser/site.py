@@ -35,6 +35,17 @@ FURNITURE: dict[str, list[dict[str, Any]]] = {
             "max_tokens": 16000,
             "system_prefix": "Answer in one sentence.",
         },
+        {
+            "pattern": "by-purpose",
+            "targets": [
+                {"backend": "main", "model": "test/small", "classes": ["subagent", "auxiliary"]},
+                {"backend": "main", "model": LONG, "position": 1, "has_image": True},
+                {"backend": "main", "model": "vendor/not-listed", "position": 2,
+                 "agent_types": ["Explore", "Plan"], "asks_to_think": True,
+                 "prompt_above": 50000, "prompt_below": 150000},
+                {"backend": "main", "model": "test/alpha", "position": 3},
+            ],
+        },
         {"pattern": "stranded", "targets": [{"backend": "resting", "model": "m"}]},
     ],
     "tool_names": [{"model": "zai-org/*", "backend_name": "run_shell", "client_name": "Bash"}],

@@ -21,6 +21,8 @@ PAGES = (
     *(f"{BRIDGE}{kind}/add/" for kind in ("backend", "modelalias", "toolnamemap", "price")),
     f"{BRIDGE}apikey/add/",
     f"{BRIDGE}modelalias/route/?model={LONG}",
+    f"{BRIDGE}modelalias/route/?model=by-purpose&image=on&prompt_tokens=20000",
+    f"{BRIDGE}modelalias/route/?model=by-purpose&prompt_tokens=-5&request_class=no",
     f"{BRIDGE}modelalias/route/?model=nobody",
     f"{BRIDGE}modelalias/client/?model={LONG}",
 )
