@@ -40,6 +40,7 @@ LAYERS: dict[str, str] = {
     "apps": "accounts",
     # the way to the backends
     "backends": f"clocks process_settings {T} routing models configuration",
+    "concerns": "keys models configuration live backends",
     "probe": f"ids {T} routing models configuration backends",
     # one request from its target to its record
     "relay": (
@@ -59,7 +60,7 @@ LAYERS: dict[str, str] = {
     ),
     "admin": (
         f"process_settings cluster {T} routing keys models ledger configuration live accounts "
-        "backends probe runtime pages"
+        "backends concerns probe runtime pages"
     ),
     "templatetags": "admin",
 }
@@ -235,7 +236,7 @@ def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     a live page or a key holder needs."""
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
     known = (
-        r"models|outcomes|keys\.(limits|periods)|ledger\.(pricing|report)|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
+        r"models|outcomes|concerns|keys\.(limits|periods)|ledger\.(pricing|report)|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
         r"|cluster\.(redis|layer_errors)|backends\.status"
     )
     allowed = re.compile(rf"dashboard\b|bridge\.({known})\b|(?!bridge|proxysite)")

@@ -15,7 +15,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from bridge.admin.concerns import AdminConcern, about_ledger, about_limits, about_processes
 from bridge.backends.status import (
     BAD,
     BackendStatus,
@@ -24,6 +23,7 @@ from bridge.backends.status import (
     of_row,
     overall,
 )
+from bridge.concerns import Concern, of_budgets, of_every_page
 from bridge.configuration import snapshot
 from bridge.configuration.documents import KINDS
 from bridge.configuration.row_faults import Fault
@@ -130,7 +130,7 @@ def _listed() -> dict[int, int]:
     return dict(rows.annotate(Count("pk")).values_list("backend", "pk__count"))
 
 
-def _verdict(cards: list[OverviewCard], concerns: list[AdminConcern]) -> tuple[str, str]:
+def _verdict(cards: list[OverviewCard], concerns: list[Concern]) -> tuple[str, str]:
     """(colour, words) of the biggest thing on the page."""
     enabled = [card for card in cards if card.row.enabled]
     if not enabled:
@@ -138,20 +138,20 @@ def _verdict(cards: list[OverviewCard], concerns: list[AdminConcern]) -> tuple[s
     whole = overall(card.status.state for card in enabled)
     if whole is Overall.UNHEALTHY:
         return "danger", "Not serving"
-    if whole is Overall.DEGRADED or any(concern.grave for concern in concerns):
+    if whole is Overall.DEGRADED or any(concern.is_grave for concern in concerns):
         return "warning", "Serving, but not everything"
     return "success", "Serving"
 
 
-def _concerns(cards: list[OverviewCard]) -> list[AdminConcern]:
+def _concerns(cards: list[OverviewCard]) -> list[Concern]:
     built = snapshot.build(ConfigVersion.current())
     found = [
-        AdminConcern(f"{_kind(fault)} {fault.name}: {fault.reason}", _page(fault), grave=True)
+        Concern(f"{_kind(fault)} {fault.name}: {fault.reason}", _page(fault), BAD)
         for fault in built.faults
     ]
     for card in cards:
         found += _about_backend(card)
-    return [*found, *_about_aliases(), *about_ledger(), *about_processes(), *about_limits(built)]
+    return [*found, *_about_aliases(), *of_every_page(timezone.now()), *of_budgets(built)]
 
 
 def _kind(fault: Fault) -> str:
@@ -163,7 +163,7 @@ def _page(fault: Fault) -> str:
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[fault.id])
 
 
-def _about_backend(card: OverviewCard) -> list[AdminConcern]:
+def _about_backend(card: OverviewCard) -> list[Concern]:
     row, status = card.row, card.status
     page = reverse("admin:bridge_backend_change", args=[row.pk])
     if status.state in (ServingState.OFF, ServingState.BROKEN):
@@ -172,34 +172,34 @@ def _about_backend(card: OverviewCard) -> list[AdminConcern]:
     if status.needs_attention:
         reason = f": {status.reason}" if status.reason else ""
         text = f"Backend {row} is {status.word.lower()}{reason}"
-        found.append(AdminConcern(text, page, status.tone == BAD))
+        found.append(Concern(text, page, status.tone))
     name = row.credential.removeprefix(ENV)
     if row.credential.startswith(ENV) and not settings.BACKEND_SECRET(name):
         text = f"Backend {row} wants its key from {name}, which is not set: callers' keys are sent"
-        found.append(AdminConcern(text, page))
+        found.append(Concern(text, page))
     if not card.models:
-        found.append(AdminConcern(f"Backend {row} has not listed its models yet", page))
+        found.append(Concern(f"Backend {row} has not listed its models yet", page))
     return found
 
 
-def _about_hosts(request: HttpRequest) -> list[AdminConcern]:
+def _about_hosts(request: HttpRequest) -> list[Concern]:
     """Names under which the gateway is served, seen from the one that this page was asked by."""
     name, _ = split_domain_port(request.get_host())
     if "*" not in settings.ALLOWED_HOSTS or not addresses.is_public(name):
         return []
     text = f"Any name is served here, at a public address: set ALLOWED_HOSTS, such as to {name}"
-    return [AdminConcern(text, reverse("admin:index"))]
+    return [Concern(text, reverse("admin:index"))]
 
 
-def _about_aliases() -> list[AdminConcern]:
+def _about_aliases() -> list[Concern]:
     """Aliases that lead to nothing but backends that are switched off."""
     leading = AliasTarget.objects.filter(backend__enabled=True).values("alias")
     stranded = ModelAlias.objects.filter(enabled=True, targets__isnull=False)
     return [
-        AdminConcern(
+        Concern(
             f"Alias {row} leads to backends that are switched off",
             reverse("admin:bridge_modelalias_change", args=[row.pk]),
-            grave=True,
+            BAD,
         )
         for row in stranded.exclude(pk__in=leading).distinct()
     ]

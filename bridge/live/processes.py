@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from channels.db import database_sync_to_async
 from django.db import Error
@@ -92,9 +92,10 @@ class ProcessRegistry:
         GatewayProcess.objects.filter(name=self._name).delete()
 
 
-def living() -> list[GatewayProcess]:
+def living(now: datetime | None = None) -> list[GatewayProcess]:
     """The processes that serve now."""
-    rows = GatewayProcess.objects.filter(seen_at__gt=timezone.now() - ALIVE).order_by("name")
+    since = (now or timezone.now()) - ALIVE
+    rows = GatewayProcess.objects.filter(seen_at__gt=since).order_by("name")
     host = socket.gethostname()[:80]
     return [row for row in rows if row.host != host or _is_running(row.pid)]
 

@@ -1,17 +1,16 @@
-"""What needs attention: from what a page has read anyway, and one query where keys have budgets."""
+"""What needs attention in a range of time, beside what needs it on every page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
 from bridge.backends.status import BAD, WARN
-from bridge.models import GatewayProcess
-from bridge.models.processes import ALIVE
+from bridge.concerns import Concern, of_every_page
 from dashboard.display import formatting
 from dashboard.pages.page import Frame
 from dashboard.queries.keys import KnownKeys, budgets
@@ -28,24 +27,13 @@ NEARLY_SPENT = 0.8
 SOON = timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True)
-class Concern:
-    """`href`: where it is looked into, `link` what stands there; both "" where nowhere is."""
-
-    tone: str
-    word: str
-    text: str
-    href: str = ""
-    link: str = ""
-
-
 def concerns(
     frame: Frame, models: Sequence[ModelUse], known: KnownKeys, whole: Totals
 ) -> list[Concern]:
     """The grave ones first."""
     found = [
         *_backends(frame),
-        *_processes(frame),
+        *_of_every_page(frame),
         *_errors(frame, models),
         *_slower(frame, models),
         *_refused(whole),
@@ -62,15 +50,14 @@ def _backends(frame: Frame) -> Iterator[Concern]:
         status = backend.status
         text = f"Backend {backend.name} {status.sentence}"
         href = frame.to("backends") if frame.operates else ""
-        yield Concern(status.tone, status.word.lower(), text, href, "Backends" if href else "")
+        yield Concern(text, href, status.tone, status.word.lower(), "Backends" if href else "")
 
 
-def _processes(frame: Frame) -> Iterator[Concern]:
-    """Background work that fails, and what cannot be read."""
-    rows = GatewayProcess.objects.filter(seen_at__gt=frame.now - ALIVE).exclude(troubles="")
-    lines = {line for row in rows for line in row.troubles.splitlines()}
-    for text in sorted(lines):
-        yield Concern(BAD, "failing", text)
+def _of_every_page(frame: Frame) -> Iterator[Concern]:
+    """With links to the admin only for those who may go there."""
+    for concern in of_every_page(frame.now):
+        is_open = frame.operates or not concern.href.startswith(reverse("admin:index"))
+        yield concern if is_open and concern.link else replace(concern, href="", link="")
 
 
 def _page_of(frame: Frame, use: ModelUse) -> str:
@@ -86,7 +73,7 @@ def _errors(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
             count = formatting.whole(total["errors"])
             text = f"{formatting.share(part).text} of {use.shown}’s requests failed ({count})"
             tone = BAD if part >= TOO_MANY_ERRORS else WARN
-            yield Concern(tone, "errors", text, _page_of(frame, use), "Model")
+            yield Concern(text, _page_of(frame, use), tone, "errors", "Model")
 
 
 def _slower(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
@@ -102,7 +89,7 @@ def _slower(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
                 f"{use.shown} takes {formatting.duration(slow).text} to its first token "
                 f"on average, {formatting.duration(was).text} in {frame.range.before_words}"
             )
-            yield Concern(WARN, "slower", text, _page_of(frame, use), "Model")
+            yield Concern(text, _page_of(frame, use), WARN, "slower", "Model")
 
 
 def _refused(whole: Totals) -> Iterator[Concern]:
@@ -112,7 +99,7 @@ def _refused(whole: Totals) -> Iterator[Concern]:
             f"{formatting.share(part).text} of all requests were refused: "
             "bad keys, limits or bodies"
         )
-        yield Concern(WARN, "refused", text)
+        yield Concern(text, tone=WARN, word="refused")
 
 
 def _unpriced(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
@@ -124,7 +111,7 @@ def _unpriced(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
         query = urlencode({"model": names[0]})
         href = f"{reverse('admin:bridge_price_add')}?{query}" if frame.operates else ""
         text = f"No price is known for {names_shown}: its cost is not included"
-        yield Concern("quiet", "no price", text, href, "Add a price" if href else "")
+        yield Concern(text, href, "quiet", "no price", "Add a price" if href else "")
 
 
 def _expiring(frame: Frame, known: KnownKeys) -> Iterator[Concern]:
@@ -134,7 +121,8 @@ def _expiring(frame: Frame, known: KnownKeys) -> Iterator[Concern]:
             gone = row.expires_at <= frame.now
             text = f"Key {row.name} {'expired' if gone else 'expires'} {when}"
             href = reverse("admin:bridge_apikey_change", args=[row.pk]) if frame.operates else ""
-            yield Concern(WARN, "expired" if gone else "expires", text, href, "Key" if href else "")
+            word = "expired" if gone else "expires"
+            yield Concern(text, href, WARN, word, "Key" if href else "")
 
 
 def _budgets(frame: Frame, known: KnownKeys) -> Iterator[Concern]:
@@ -143,7 +131,7 @@ def _budgets(frame: Frame, known: KnownKeys) -> Iterator[Concern]:
             part = formatting.share(meter.part).text
             text = f"Key {known.issued[pk].name} has spent {part} of its budget: {meter.words}"
             tone = BAD if meter.part >= 1 else WARN
-            yield Concern(tone, "budget", text, frame.to("key", pk), "Key")
+            yield Concern(text, frame.to("key", pk), tone, "budget", "Key")
 
 
 def _estimated(whole: Totals) -> Iterator[Concern]:
@@ -152,4 +140,4 @@ def _estimated(whole: Totals) -> Iterator[Concern]:
         text = (
             f"{formatting.share(part).text} of the token counts are estimates: no usage is reported"
         )
-        yield Concern("quiet", "estimated", text)
+        yield Concern(text, tone="quiet", word="estimated")

@@ -33,7 +33,7 @@ def main() -> Backend:
 def concerns(client: Client) -> list[tuple[str, str, bool]]:
     """(text, page, whether it is grave) of each."""
     found = client.get(START).context["concerns"]
-    return [(concern.text, concern.href, concern.grave) for concern in found]
+    return [(concern.text, concern.href, concern.is_grave) for concern in found]
 
 
 def verdict(client: Client) -> str:

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from bridge.models import ApiKey, Backend, BreakerMode, BreakerState, GatewayProcess
+from bridge.models import ApiKey, Backend, BreakerMode, BreakerState, GatewayProcess, LostRecords
 from dashboard.queries import backend_status
 from tests.dashboard import reading
 from tests.dashboard.making import CODER, NOW, SMALL, enter, issue_keys, record
@@ -44,6 +44,16 @@ def test_background_work_that_fails(auditor: Client) -> None:
     row.seen_at = NOW - timedelta(minutes=1)
     row.save()
     assert line not in told(auditor)
+
+
+def test_lost_records_and_limits_apart(auditor: Client, operator: Client) -> None:
+    """As the admin names them; no link that an auditor cannot open."""
+    LostRecords.objects.create(hour=NOW - HOUR, count=3)
+    GatewayProcess.objects.create(name="one", host="here", pid=1, seen_at=NOW, problem="away")
+    ApiKey.issue("limited", {"rpm": 5})
+    assert "3 usage records were lost" in told(auditor)
+    assert "Away Keys" in told(operator)
+    assert "Away" in told(auditor) and "Away Keys" not in told(auditor)
 
 
 def test_a_model_that_fails_often(auditor: Client) -> None:

@@ -1,0 +1,112 @@
+"""What needs attention beside backends and aliases: one query for the admin and the dashboard.
+
+Each face adds what only it knows: the admin the faults of configuration rows, the dashboard what
+the sums of its time range show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db.models import Max, Sum
+from django.urls import reverse
+
+from bridge.backends.status import BAD, WARN
+from bridge.configuration import unpriced
+from bridge.configuration.row_faults import BROKEN
+from bridge.configuration.snapshot import Snapshot
+from bridge.keys.limiter import SEVERAL
+from bridge.live import processes
+from bridge.models import ApiKey, GatewayProcess, LostRecords
+
+LOST_FOR = timedelta(days=7)
+"""So long lost records are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Something that an operator should look at.
+
+    word   one or two words for a badge, in lower case
+    href   where it is looked into or mended, `link` what stands there; both may be ""
+    tone   as the states of backends have it
+    """
+
+    text: str
+    href: str = ""
+    tone: str = WARN
+    word: str = ""
+    link: str = ""
+
+    @property
+    def is_grave(self) -> bool:
+        return self.tone == BAD
+
+
+def of_every_page(now: datetime) -> list[Concern]:
+    """Those that do not depend on a range of time: lost records, failing work, limits apart."""
+    living = processes.living(now)
+    return [*_lost(now), *_failing(living), *_apart(living)]
+
+
+def _lost(now: datetime) -> Iterator[Concern]:
+    """Requests that are in no report."""
+    rows = LostRecords.objects.filter(hour__gte=now - LOST_FOR)
+    lost = rows.aggregate(count=Sum("count"), last=Max("hour"))
+    if lost["count"]:
+        text = (
+            f"{lost['count']} usage records were lost, last at {lost['last']:%Y-%m-%d %H}:00 UTC: "
+            "neither the disk nor memory took them"
+        )
+        yield Concern(text, reverse("dashboard:requests"), BAD, "lost records", "Requests")
+
+
+def _failing(living: Iterable[GatewayProcess]) -> Iterator[Concern]:
+    """Background work that fails, and what cannot be read, each once."""
+    sentences = {line for row in living for line in row.troubles.splitlines()}
+    for text in sorted(sentences):
+        yield Concern(text, reverse("dashboard:overview"), BAD, "failing")
+
+
+def _apart(living: Sequence[GatewayProcess]) -> Iterator[Concern]:
+    """Limits of keys that processes count each for themselves."""
+    if problems := _problems(living):
+        rows = ApiKey.objects.filter(enabled=True)
+        if any(map(_has_limits, rows)):
+            href = reverse("admin:bridge_apikey_changelist")
+            yield from (Concern(text, href, BAD, "limits", "Keys") for text in problems)
+
+
+def _problems(living: Sequence[GatewayProcess]) -> list[str]:
+    """Why processes do not count together, each reason once."""
+    problems = {f"{row.problem[:1].upper()}{row.problem[1:]}" for row in living if row.problem}
+    if not settings.REDIS_URL and max(len(living), settings.WORKERS) > 1:
+        problems.add(f"{SEVERAL[:1].upper()}{SEVERAL[1:]}")
+    return sorted(problems)
+
+
+def _has_limits(row: ApiKey) -> bool:
+    try:
+        return not row.limits().is_empty
+    except BROKEN:
+        return False  # named as a fault of the configuration
+
+
+def of_budgets(built: Snapshot) -> Iterator[Concern]:
+    """Budgets that do not count models without a known price."""
+    keys: Sequence[ApiKey] = [
+        row for row in ApiKey.objects.filter(enabled=True) if _has_limits(row)
+    ]
+    for found in unpriced.of_keys(keys, built):
+        query = urlencode({"model": found.models[0]})
+        yield Concern(
+            found.text,
+            f"{reverse('admin:bridge_price_add')}?{query}",
+            WARN,
+            "budget",
+            "Add a price",
+        )
