@@ -7,9 +7,8 @@ number or the fingerprint, and for our keys a mark that ends with the key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 
 from django.conf import settings
 from django.core.cache import cache
@@ -21,12 +20,11 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from bridge.accounts.login_throttle import client_address
 from bridge.configuration import callers, snapshot
 from bridge.keys import authentication
-from bridge.keys.authentication import Caller
 from bridge.models import ApiKey, UsageHour
-from bridge.routing import resolve
+from bridge.routing import served
 from bridge.routing.promised_facts import promised
+from bridge.routing.served import EVERYTHING, Access
 from bridge.routing.types import Routes
-from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import ModelFacts
 
 LONGEST_KEY = 1400
@@ -156,29 +154,23 @@ class Offers:
 
 def offers(holder: KeyHolder) -> Offers:
     """What this holder may ask for at this moment."""
-    routes = snapshot.current_routes()
-    named = [Offer(name, facts) for name, facts in resolve.names(routes).items()]
-    may_use = allows(holder)
-    known = (*_patterns(routes), *named)
-    return Offers(routes, tuple(offer for offer in known if may_use(offer.name)))
+    routes, allowed = snapshot.current_routes(), access(holder)
+    patterns = [offer for offer in _patterns(routes) if allowed.allows(offer.name)]
+    known = served.exact_names(routes, allowed)
+    if allowed.is_limited:
+        shown = {offer.name for offer in patterns}
+        made = served.made_names(routes, allowed, known)
+        known |= {name: route for name, route in made.items() if route.alias not in shown}
+    names = (Offer(name, promised(route.targets).facts) for name, route in known.items())
+    return Offers(routes, (*patterns, *names))
 
 
-def allows(holder: KeyHolder) -> Callable[[str], bool]:
-    """Whether the holder's key may ask for a model by a name."""
-    return partial(authentication.may_use, _caller(holder))
+def access(holder: KeyHolder) -> Access:
+    """What the holder's key is for."""
+    return Access(callers.of_row(holder.row).allow_lists) if holder.row else EVERYTHING
 
 
 def _patterns(routes: Routes) -> Iterable[Offer]:
     for alias in routes.aliases:
-        if alias.is_glob:
-            try:
-                found = resolve.resolve(routes, alias.pattern)
-            except ApiError:
-                continue
-            yield Offer(alias.pattern, promised(found.targets).facts, is_pattern=True)
-
-
-def _caller(holder: KeyHolder) -> Caller:
-    if holder.row is None:
-        return Caller(holder.fingerprint)
-    return Caller("", callers.of_row(holder.row))
+        if alias.is_glob and (route := served.find(routes, alias.pattern)):
+            yield Offer(alias.pattern, promised(route.targets).facts, is_pattern=True)

@@ -30,8 +30,8 @@ from bridge.api.request_body import (
 )
 from bridge.ids import mint
 from bridge.keys import authentication
+from bridge.relay import budget, prepare
 from bridge.relay import count_tokens as counting
-from bridge.relay import prepare
 from bridge.relay.exchange import Call, Head
 from bridge.relay.parts import RelayParts
 from bridge.relay.pipeline import INTERNAL, JSON_HEADERS, relay
@@ -227,23 +227,26 @@ async def _models(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
     await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway.relay, caller))
     query = scope["query_string"].decode("latin-1")
-    snapshot, allows = gateway.snapshot, partial(authentication.may_use, caller)
+    snapshot = gateway.snapshot
+    access = budget.access(caller, snapshot.prices)
     fills_picker = picker.is_meant(call.headers.get("user-agent", ""))
     prices = snapshot.prices if fills_picker else None
-    return 200, report.models(snapshot.routes, query, allows, prices)
+    return 200, await asyncio.to_thread(report.models, snapshot.routes, query, access, prices)
 
 
 async def _model(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
     name = scope["url_route"]["kwargs"]["name"]
     await prepare.wait_for_lists(gateway.relay, name, caller, call.session)
-    return 200, report.model(gateway.snapshot.routes, name, partial(authentication.may_use, caller))
+    snapshot = gateway.snapshot
+    return 200, report.model(snapshot.routes, name, budget.access(caller, snapshot.prices))
 
 
 async def _schemas(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
     await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway.relay, caller))
-    return 200, report.schemas(gateway.snapshot.routes, partial(authentication.may_use, caller))
+    snapshot = gateway.snapshot
+    return 200, report.schemas(snapshot.routes, budget.access(caller, snapshot.prices))
 
 
 async def _health(gateway: Gateway, call: Call, scope: Scope) -> Answer:

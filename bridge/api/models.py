@@ -14,10 +14,10 @@ from bridge.api import picker
 from bridge.backends.breaker import State
 from bridge.backends.status import BackendStatus, Overall, of_backend, overall
 from bridge.ledger.pricing import Prices
-from bridge.routing import resolve
-from bridge.routing.main_model import Allows, everything
+from bridge.routing import resolve, served
 from bridge.routing.promised_facts import promised
-from bridge.routing.types import Alias, BackendConfig, Routes, Target
+from bridge.routing.served import EVERYTHING, Access
+from bridge.routing.types import Alias, BackendConfig, Route, Routes
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import REFUSES, Fact, values
@@ -77,7 +77,7 @@ def _condition(gateway: Gateway, backend: BackendConfig, status: BackendStatus) 
     return shown
 
 
-def schemas(routes: Routes, allows: Allows = everything) -> JSON:
+def schemas(routes: Routes, access: Access = EVERYTHING) -> JSON:
     """What discovery knows of each model that the caller may use, by backend; null: not known.
 
     A backend whose list holds none of them is not named.
@@ -86,12 +86,17 @@ def schemas(routes: Routes, allows: Allows = everything) -> JSON:
     for backend in routes.backends:
         listed = backend.models or {}
         models = {
-            name: _schema(backend, name, facts) for name, facts in listed.items() if allows(name)
+            name: _schema(backend, name, facts)
+            for name, facts in listed.items()
+            if access.allows(name)
         }
         if models or not listed:
             backends[backend.name] = {"family": backend.profile.name, "models": models}
-    aliases = {a.pattern: _main_model(routes, a) for a in routes.aliases if allows(a.pattern)}
-    return {"backends": backends, "aliases": aliases}
+    aliases = (alias for alias in routes.aliases if access.allows(alias.pattern))
+    return {
+        "backends": backends,
+        "aliases": {alias.pattern: _main_model(routes, alias) for alias in aliases},
+    }
 
 
 def _main_model(routes: Routes, alias: Alias) -> str:
@@ -134,44 +139,55 @@ def model_info(name: str, facts: ModelFacts) -> dict[str, JSON]:
     }
 
 
-def model(routes: Routes, name: str, allows: Allows = everything) -> JSON:
-    """One model by its id, a 404 when there is none."""
+def model(routes: Routes, name: str, access: Access = EVERYTHING) -> JSON:
+    """One model by any name that would be served, a 404 for one that would not be."""
     check_name(name)
-    route = resolve.resolve(routes, name, "", allows)
-    if not allows(name) and not allows(route.name):
-        raise resolve.unknown_model(routes, name, allows)
-    return model_info(name, promised(route.targets).facts)
+    return model_info(name, promised(served.route_of(routes, name, access).targets).facts)
 
 
 def models(
-    routes: Routes, query: str, allows: Allows = everything, picker_prices: Prices | None = None
+    routes: Routes,
+    query: str,
+    access: Access = EVERYTHING,
+    picker_prices: Prices | None = None,
 ) -> JSON:
     """One page of all names, aliases first; with prices it is made for Claude Code's picker."""
     params = {name: values[-1] for name, values in parse_qs(query).items()}
     limit = _limit(params.get("limit"))
-    targets = {name: t for name, t in resolve.listing(routes).items() if allows(name)}
-    infos = [model_info(name, target.facts) for name, target in targets.items()]
-    if picker_prices is not None:
-        infos = _for_picker(targets, picker_prices)
-    known = {info["id"]: info for info in infos}
+    names = served.exact_names(routes, access)
+    if access.is_limited:
+        names |= served.made_names(routes, access, names)
+    known = (
+        _plain(names)
+        if picker_prices is None
+        else _for_picker(routes, names, access, picker_prices)
+    )
     if LIFECYCLE not in parse_qs(query).get("lifecycle[]", [LIFECYCLE]):
         known = {}
-    names, has_more = _page(list(known), limit, params.get("after_id"), params.get("before_id"))
+    ids, has_more = _page(list(known), limit, params.get("after_id"), params.get("before_id"))
     return {
-        "data": [known[name] for name in names],
+        "data": [known[identity] for identity in ids],
         "has_more": has_more,
-        "first_id": names[0] if names else None,
-        "last_id": names[-1] if names else None,
+        "first_id": ids[0] if ids else None,
+        "last_id": ids[-1] if ids else None,
     }
 
 
-def _for_picker(targets: dict[str, Target], prices: Prices) -> list[dict[str, JSON]]:
+def _plain(names: dict[str, Route]) -> dict[str, dict[str, JSON]]:
+    return {name: model_info(name, promised(route.targets).facts) for name, route in names.items()}
+
+
+def _for_picker(
+    routes: Routes, names: dict[str, Route], access: Access, prices: Prices
+) -> dict[str, dict[str, JSON]]:
+    targets = {name: promised(route.targets) for name, route in names.items()}
     shown, lines = picker.display_names(targets), picker.descriptions(targets, prices)
-    return [
-        model_info(picker.identity(name), target.facts)
+    ids = picker.identities(routes, names, access)
+    return {
+        ids[name]: model_info(ids[name], target.facts)
         | {"display_name": shown[name], "description": lines[name]}
         for name, target in targets.items()
-    ]
+    }
 
 
 def _limit(text: str | None) -> int:

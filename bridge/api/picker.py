@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from bridge.ledger.pricing import Prices
-from bridge.routing.types import Target
+from bridge.routing import served
+from bridge.routing.resolve import PREFIX
+from bridge.routing.served import EVERYTHING, Access
+from bridge.routing.types import Route, Routes, Target
 from bridge.translation.profiles import ModelFacts
 
-PREFIX = "anthropic/"
 _CLIENT = "claude-code/"
 
 
@@ -24,9 +26,26 @@ def is_meant(user_agent: str) -> bool:
     return user_agent.startswith(_CLIENT)
 
 
-def identity(name: str) -> str:
-    """The id under which the picker keeps a name."""
+def identities(
+    routes: Routes, names: Mapping[str, Route], access: Access = EVERYTHING
+) -> dict[str, str]:
+    """The id of each name: with the prefix, unless with it the name would lead elsewhere."""
+    ids = {name: _prefixed(name) for name in names}
+    others = {name for name in names if ids[name] != name}
+    for name in others:
+        route = served.find(routes, ids[name], access)
+        if route is None or _place(route) != _place(names[name]):
+            ids[name] = name
+    return ids
+
+
+def _prefixed(name: str) -> str:
     return name if name.startswith(PREFIX) else PREFIX + name
+
+
+def _place(route: Route) -> tuple[str, str, str]:
+    target = route.targets[0]
+    return route.alias, target.backend.name, target.model
 
 
 def display_names(names: Iterable[str]) -> dict[str, str]:

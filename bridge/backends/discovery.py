@@ -29,7 +29,7 @@ from bridge.models import DiscoveredModel
 from bridge.process_settings import BackendSettings
 from bridge.routing import resolve
 from bridge.routing.conditions import RequestTraits
-from bridge.routing.types import BackendConfig, Route
+from bridge.routing.types import CATCH_ALL, BackendConfig, Route
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import decode
 
@@ -181,7 +181,7 @@ class Discovery:
         """The backends of unknown list of which one may turn out to be where the name leads."""
         routes = self._store.current.routes
         route = resolve.explain(routes, name, sticky, traits)[1]
-        if isinstance(route, ApiError) or route.alias == resolve.CATCH_ALL:
+        if isinstance(route, ApiError) or route.alias == CATCH_ALL:
             return self._unknown()
         return self._leading(route)
 

@@ -224,12 +224,7 @@ def may_use(caller: Caller, model: str) -> bool:
 
 def _is_allowed(caller: Caller, names: Collection[str]) -> bool:
     """Whether one of these names is allowed by the key, and one by its person and its team."""
-    if caller.issued is None:
-        return True
-    return all(
-        any(globs.matches_any(allowed, name) for name in names)
-        for allowed in caller.issued.allow_lists
-    )
+    return caller.issued is None or globs.match_each(caller.issued.allow_lists, names)
 
 
 def check_model(caller: Caller, model: str, found: str = "") -> None:

@@ -22,8 +22,8 @@ from bridge.pages.client_variables import (
     remarks,
 )
 from bridge.routing import main_model, resolve
-from bridge.routing.main_model import Allows, everything
 from bridge.routing.promised_facts import promised_facts
+from bridge.routing.served import EVERYTHING, Access
 from bridge.routing.types import Routes
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import ModelFacts
@@ -164,20 +164,20 @@ def page(connection: ClientSetup) -> SettingsPage:
 
 
 def setup(
-    routes: Routes, base_url: str, name: str = "", small: str = "", allows: Allows = everything
+    routes: Routes, base_url: str, name: str = "", small: str = "", access: Access = EVERYTHING
 ) -> ClientSetup:
     """The connection of a caller who asks for `name`; for "" the main model of this gateway.
 
     A model that is not known stands there as `YOUR_MODEL`.
     """
-    caught = main_model.caught_families(routes, allows)
+    caught = main_model.caught_families(routes, access)
     key = ANY_KEY if any(backend.is_demo for backend in routes.backends) else YOUR_KEY
-    chosen = name or _main(routes, allows)
+    chosen = name or _main(routes, access)
     return ClientSetup(base_url, chosen, _facts(routes, chosen), small, key, caught)
 
 
-def _main(routes: Routes, allows: Allows) -> str:
-    usable = main_model.main_model(routes, allows)
+def _main(routes: Routes, access: Access) -> str:
+    usable = main_model.main_model(routes, access)
     return usable.name if usable else YOUR_MODEL
 
 

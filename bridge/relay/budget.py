@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from bridge.keys.authentication import IssuedKey
+from bridge.keys.authentication import Caller, IssuedKey
 from bridge.keys.limits import QuotaUsage
 from bridge.ledger.pricing import Prices
 from bridge.routing.fitting import MOST_OUTPUT
+from bridge.routing.served import Access, every_target
 from bridge.routing.types import Route, Target
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.translate import ChatRequest
@@ -61,6 +63,15 @@ def countable(route: Route, prices: Prices, key: IssuedKey | None, model: str) -
     names = (f"{target.backend.name}: {target.model}" for target in gone)
     steps = (*route.steps, *(LEFT_OUT.format(name=name) for name in names))
     return replace(route, targets=kept, steps=steps) if gone else route
+
+
+def access(caller: Caller, prices: Prices) -> Access:
+    """What this caller may ask for, as far as its budget can count it."""
+    key = caller.issued
+    if key is None:
+        return Access()
+    counts = partial(is_priced, prices=prices) if key.limits.refuses_unpriced else every_target
+    return Access(key.allow_lists, counts)
 
 
 def is_priced(target: Target, prices: Prices) -> bool:

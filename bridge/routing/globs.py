@@ -7,7 +7,7 @@ use.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 
 _SET = re.compile(r"\[[^\]]*\]|[*?]")
@@ -26,6 +26,11 @@ def matches(pattern: str, name: str) -> bool:
 def matches_any(patterns: Iterable[str], name: str) -> bool:
     """Whether one of these names and globs fits a name."""
     return any(matches(pattern, name) for pattern in patterns)
+
+
+def match_each(lists: Iterable[Iterable[str]], names: Collection[str]) -> bool:
+    """Whether each of these lists of names and globs fits one of the names."""
+    return all(any(matches_any(patterns, name) for name in names) for patterns in lists)
 
 
 def fixed(pattern: str) -> str:

@@ -33,7 +33,15 @@ from bridge.routing.fitting import fitting, overflow
 from bridge.routing.groups import taking
 from bridge.routing.promised_facts import promised
 from bridge.routing.rendezvous import ranked
-from bridge.routing.types import Alias, BackendConfig, Route, Routes, Target, WeightedTarget
+from bridge.routing.types import (
+    CATCH_ALL,
+    Alias,
+    BackendConfig,
+    Route,
+    Routes,
+    Target,
+    WeightedTarget,
+)
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import ModelFacts
 from bridge.translation.sizes import LONGEST_NAME
@@ -41,7 +49,8 @@ from bridge.translation.sizes import LONGEST_NAME
 MAX_SUGGESTIONS = 20
 MAX_COMPARED = 2_000
 """Known names that are compared with an unknown one."""
-CATCH_ALL = "*"
+PREFIX = "anthropic/"
+"""Names are looked up without it as well."""
 _CLAUDE = "claude-"
 NO_BACKEND = "No backend is enabled in this gateway"
 NO_TARGET = "model: {name} has no target that takes a request like this one"
@@ -81,6 +90,11 @@ def resolve(
         raise NoRouteError(error, search.steps) from None
 
 
+def lookup(routes: Routes, name: str) -> Route | None:
+    """Where a name leads, whoever asks for it and with what; None for nowhere."""
+    return _Search(routes, "").by_rules(name)
+
+
 def explain(
     routes: Routes, name: str, sticky: str = "", traits: RequestTraits | None = None
 ) -> tuple[list[str], Route | ApiError]:
@@ -107,24 +121,26 @@ class _Search:
     def find(self, name: str) -> Route:
         if not self.routes.backends:
             raise ApiError(503, NO_BACKEND)
-        for spelling in spellings(name):
-            self.spelling = spelling
-            if spelling != name:
-                self.steps.append(f"looked up as {spelling}")
-            if route := self._by_alias(spelling) or self._by_list(spelling):
-                return route
-        if route := self._caught() or self._only_model() or self._unlisted(name):
+        if route := self.by_rules(name):
             return route
         if self.has_unmet:
             raise ApiError(404, NO_TARGET.format(name=name))
         self.steps.append("no alias and no listed model has this name")
         raise unknown_model(self.routes, name, self.allows)
 
+    def by_rules(self, name: str) -> Route | None:
+        """The route that the first fitting rule gives."""
+        for spelling in spellings(name):
+            self.spelling = spelling
+            if spelling != name:
+                self.steps.append(f"looked up as {spelling}")
+            if route := self._by_alias(spelling) or self._by_list(spelling):
+                return route
+        return self._caught() or self._only_model() or self._unlisted(name)
+
     def _by_alias(self, name: str) -> Route | None:
         exact = [a for a in self.routes.aliases if a.pattern == name]
-        wide = [a for a in self.routes.aliases if a.is_glob and a.pattern != CATCH_ALL]
-        wide.sort(key=lambda a: a.precision, reverse=True)
-        fitting = exact + [a for a in wide if globs.matches(a.pattern, name)]
+        fitting = exact + [a for a in self.routes.globs if globs.matches(a.pattern, name)]
         return next((route for a in fitting if (route := self._aliased(a))), None)
 
     def _caught(self) -> Route | None:
@@ -163,14 +179,11 @@ class _Search:
         """Claude Code asks for names of Claude beside the one that it was set up with."""
         if not self.spelling.lower().startswith(_CLAUDE):
             return None
-        if any(backend.models is None for backend in self.routes.backends):
-            return None
-        models = {name for backend in self.routes.backends for name in backend.models or ()}
-        if len(models) != 1:
+        model = only_model(self.routes)
+        if not model:
             return None
         self.steps.append("a name of Claude; there is only one model")
         backends = ranked(self.routes.backends, self.sticky)
-        (model,) = models
         found = [_listed(backend, model, False) for backend in backends]
         return self._route([target for target in found if target])
 
@@ -201,6 +214,14 @@ class _Search:
         return found.targets
 
 
+def only_model(routes: Routes) -> str:
+    """The model that all lists hold and no other; "" where there are several, or may be."""
+    if any(backend.models is None for backend in routes.backends):
+        return ""
+    models = {name for backend in routes.backends for name in backend.models or ()}
+    return models.pop() if len(models) == 1 else ""
+
+
 def _named(target: Target) -> str:
     return f"{target.backend.name}: {target.model}"
 
@@ -208,7 +229,7 @@ def _named(target: Target) -> str:
 def spellings(name: str) -> Iterator[str]:
     """The names under which a requested name is looked up, in this order."""
     plain = _WINDOW_SUFFIX.sub("", name)
-    yield from dict.fromkeys((name, plain, plain.removeprefix("anthropic/")))
+    yield from dict.fromkeys((name, plain, plain.removeprefix(PREFIX)))
 
 
 def _chosen(routes: Routes, choice: WeightedTarget) -> Target | None:
@@ -229,8 +250,7 @@ def _listed(backend: BackendConfig, name: str, repair_case: bool) -> Target | No
     if name in models:
         return Target(backend, name, models[name])
     if repair_case:
-        wanted = name.lower()
-        same = [m for m in models if m.lower() == wanted]
+        same = backend.lower_case.get(name.lower(), ())
         if len(same) == 1:
             return Target(backend, same[0], models[same[0]])
     return None

@@ -14,6 +14,7 @@ from bridge.translation.profiles import ModelFacts, Profile
 from bridge.translation.request import overrides
 from bridge.translation.request.overrides import Overrides
 
+CATCH_ALL = "*"
 _COMMON = re.compile("anthropic/|claude|-")
 
 
@@ -38,6 +39,7 @@ class BackendConfig:
     prefers_own_cost   what it reports as a request's cost goes before any price
     sets_family  the operator named its family, so that nothing learnt changes it
     learnt   what its answers taught, by model; "" for the whole server
+    lower_case   the names in `models` by their lower case
     """
 
     id: int
@@ -57,6 +59,13 @@ class BackendConfig:
     prefers_own_cost: bool = False
     sets_family: bool = False
     learnt: Mapping[str, tuple[LearntRow, ...]] = field(default_factory=dict)
+    lower_case: Mapping[str, list[str]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names: dict[str, list[str]] = {}
+        for name in self.models or ():
+            names.setdefault(name.lower(), []).append(name)
+        object.__setattr__(self, "lower_case", names)
 
     @property
     def label(self) -> str:
@@ -160,12 +169,21 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """All that routing reads. Backends in the order in which they are asked."""
+    """All that routing reads. Backends in the order in which they are asked.
+
+    globs   aliases for many names, the most specific first, without the one for all names
+    """
 
     backends: tuple[BackendConfig, ...] = ()
     aliases: tuple[Alias, ...] = ()
     tool_names: tuple[ToolName, ...] = ()
     repair_case: bool = True
+    globs: tuple[Alias, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        wide = (alias for alias in self.aliases if alias.is_glob and alias.pattern != CATCH_ALL)
+        ordered = sorted(wide, key=lambda alias: alias.precision, reverse=True)
+        object.__setattr__(self, "globs", tuple(ordered))
 
     def backend(self, name: str) -> BackendConfig | None:
         return next((b for b in self.backends if b.name == name), None)

@@ -216,7 +216,7 @@ def _settings(request: HttpRequest, holder: KeyHolder, offers: Offers) -> dict[s
     """For the name that the address asks for, if it is one of these; else for the main model."""
     asked = request.GET.get("model", "")
     name = asked if any(offer.name == asked for offer in offers.names) else ""
-    allows = key_holders.allows(holder)
-    context = client_settings.context(request, offers.routes, name=name, allows=allows)
+    access = key_holders.access(holder)
+    context = client_settings.context(request, offers.routes, name=name, access=access)
     connection = context["client_settings"].connection
     return context | {"chosen": "" if connection.is_placeholder else connection.model}

@@ -7,11 +7,12 @@ import pytest
 
 from bridge.api import models, picker
 from bridge.ledger.pricing import OperatorPrice, Prices, Rates, price_list
-from bridge.routing import resolve
+from bridge.routing import resolve, served
+from bridge.routing.served import Access
 from bridge.routing.types import Alias, Routes, WeightedTarget
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import ModelFacts
-from tests.bridge.making import a_backend
+from tests.bridge.making import a_backend, facts
 
 KNOWN = {
     "zai-org/GLM-4.5-Air": ModelFacts(
@@ -47,9 +48,18 @@ def test_every_name_reaches_the_picker() -> None:
 
 def test_every_id_of_the_picker_is_served_as_its_own_model() -> None:
     """Ours: what is picked is what answers."""
-    for name, target in resolve.listing(ROUTES).items():
-        (found,) = resolve.resolve(ROUTES, picker.identity(name)).targets
-        assert (found.backend.name, found.model) == (target.backend.name, target.model)
+    names = served.exact_names(ROUTES)
+    for name, identity in picker.identities(ROUTES, names).items():
+        (found,) = resolve.resolve(ROUTES, identity).targets
+        assert found.model == names[name].targets[0].model
+
+
+def test_name_that_leads_elsewhere_with_the_prefix_keeps_its_own() -> None:
+    """Two models of which one has the prefix in its name, and an alias over prefixed names."""
+    backend = a_backend(models=facts("x", "anthropic/x", "claude-y"))
+    routes = Routes((backend,), (Alias("anthropic/claude*", (WeightedTarget("main", "x"),)),))
+    found = models.models(routes, "", picker_prices=PRICES)
+    assert [entry["id"] for entry in found["data"]] == ["x", "anthropic/x", "claude-y"]
 
 
 def test_others_see_the_plain_names() -> None:
@@ -116,5 +126,5 @@ def test_model_is_told_under_every_name_that_would_be_served(name: str, window: 
 @pytest.mark.parametrize("name", ["claude-sonnet-4-5", "anthropic/claude-opus"])
 def test_model_that_a_key_may_not_use_is_not_told(name: str) -> None:
     with pytest.raises(ApiError) as caught:
-        models.model(ROUTES, name, lambda asked: asked == "fast")
+        models.model(ROUTES, name, Access((("fast",),)))
     assert caught.value.status == 404
