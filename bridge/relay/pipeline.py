@@ -332,8 +332,7 @@ async def _refused(exchange: Exchange, error: ApiError) -> AsyncGenerator[Part]:
     exchange.failed(error)
     await exchange.account()
     if exchange.head_sent:
-        body = events.ErrorBody(error.stream_type, error.message)
-        yield to_bytes([events.Error(body, exchange.call.request_id)])
+        yield to_bytes([events.Error.of(error, exchange.call.request_id)])
         return
     headers = JSON_HEADERS | error.reply_headers()
     for part in _document(exchange, error.status, headers, error.body(exchange.call.request_id)):

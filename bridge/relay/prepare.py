@@ -154,6 +154,7 @@ def _translate(
         parts.learned.bytes_per_token(target),
         pdf.text_of if settings.pdf_text_extraction else None,
         routed.route.overrides.extra,
+        frozenset({"safeguards"}) if _safeguard_results(settings, routed) else frozenset(),
     )
     profile = for_model(family_of(facts, target), target.model)
     return to_chat(routed.request, target.model, profile, facts, options)

@@ -22,7 +22,7 @@ from typing import Generic, Protocol, TypeVar
 
 from bridge.routing.conditions import RequestTraits
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.errors.context_overflow import TOO_LONG_CODE, too_long
+from bridge.translation.errors.context_overflow import TOO_LONG_IN_WORDS, too_long
 from bridge.translation.profiles import ModelFacts
 from bridge.translation.tokens import BYTES_PER_TOKEN
 
@@ -118,10 +118,10 @@ def fitting(traits: RequestTraits, targets: Sequence[T]) -> Fitting[T]:
 
 
 def overflow(traits: RequestTraits, targets: Sequence[T]) -> ApiError:
-    """The answer on which Claude Code compacts: the sentence with numbers, then the token."""
+    """The answer on which Claude Code compacts, with the numbers of the widest target."""
     widest = max(targets, key=_window)
     tokens = traits.tokens(widest.backend_name, widest.model)
-    return ApiError(400, f"{too_long(tokens, _window(widest))} {TOO_LONG_CODE}")
+    return too_long(tokens, _window(widest), more=TOO_LONG_IN_WORDS)
 
 
 def _window(place: Place) -> int:

@@ -65,7 +65,7 @@ class NoRouteError(ApiError):
     """No target may be asked; `steps` is how that was decided."""
 
     def __init__(self, error: ApiError, steps: Iterable[str]) -> None:
-        super().__init__(error.status, error.message)
+        super().__init__(error.status, error.message, error_code=error.error_code)
         self.steps = tuple(steps)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.errors.context_overflow import TOO_LONG_CODE, too_long
+from bridge.translation.errors.context_overflow import TOO_LONG_IN_WORDS, too_long
 from bridge.translation.json import JSON
 
 _BYTES_PER_TOKEN = 4
@@ -38,13 +38,11 @@ def is_said(role: str, content: Sequence[dict[str, JSON]]) -> bool:
     return work is None or not content or any(block["type"] not in work for block in content)
 
 
-def too_large(size: int, limit: int) -> str:
-    """The wording and the token on which Claude Code compacts its conversation, then the reason."""
-    sentence = too_long(int(size / _BYTES_PER_TOKEN), int(limit / _BYTES_PER_TOKEN))
-    return (
-        f"{sentence} {TOO_LONG_CODE}. The content of all messages exceeds "
-        f"{limit} bytes (setting MAX_CONTENT_BYTES)"
-    )
+def too_large(size: int, limit: int) -> ApiError:
+    """The 413 on which Claude Code compacts its conversation, with the reason."""
+    reason = f". The content of all messages exceeds {limit} bytes (setting MAX_CONTENT_BYTES)"
+    tokens, maximum = int(size / _BYTES_PER_TOKEN), int(limit / _BYTES_PER_TOKEN)
+    return too_long(tokens, maximum, 413, TOO_LONG_IN_WORDS + reason)
 
 
 def check_name(model: str) -> None:

@@ -139,6 +139,7 @@ def test_request_for_verdicts_is_answered_as_unavailable(gateway: Gateway, strea
     """F61: so that Claude Code's auto mode goes on without a notice."""
     response = gateway.client.messages(safeguards=ASKS, stream=streamed)
     assert results(response, streamed) == UNAVAILABLE
+    assert "x-gateway-dropped" not in response.headers
 
 
 @BOTH
@@ -156,7 +157,10 @@ def test_request_for_verdicts_is_answered_as_unavailable(gateway: Gateway, strea
 )
 def test_answer_has_no_verdicts_otherwise(gateway: Gateway, fields: Json, streamed: bool) -> None:
     """F61: nobody gets what was not asked for, nor what the operator switched off."""
-    assert results(gateway.client.messages(stream=streamed, **fields), streamed) is None
+    response = gateway.client.messages(stream=streamed, **fields)
+    assert results(response, streamed) is None
+    dropped = "safeguards" if fields.get("safeguards") is not None else None
+    assert response.headers.get("x-gateway-dropped") == dropped
 
 
 # --- web search --------------------------------------------------------------------------------

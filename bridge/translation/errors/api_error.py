@@ -71,7 +71,7 @@ class ApiError(Exception):
     stream_type       the type that an ``error`` event gives it
     retry_after       seconds, only shown on 429, 503 and 529
     should_retry      False tells SDKs and Claude Code to give up at once
-    error_code        `error.details.error_code`, which selects behaviour in the SDKs
+    error_code        `error.details.error_code`, which selects behaviour in clients
     blames_backend    counts as a failure for the backend's circuit breaker
     retryable         the gateway itself may try once more before the client sees anything
     remedy            a change to the request under which a second try makes sense
@@ -134,11 +134,16 @@ class ApiError(Exception):
         """The message, and the cause where there is one."""
         return f"{self.message} ({self.cause})" if self.cause else self.message
 
+    @property
+    def details(self) -> dict[str, JSON]:
+        """`error.details`; empty where there are none."""
+        return {"error_code": self.error_code} if self.error_code else {}
+
     def envelope(self, request_id: str) -> JSON:
         """The body of the reply."""
         error: dict[str, JSON] = {"type": self.type, "message": self.message}
-        if self.error_code:
-            error["details"] = {"error_code": self.error_code}
+        if self.details:
+            error["details"] = self.details
         return {"type": "error", "error": error, "request_id": request_id}
 
     def body(self, request_id: str) -> bytes:

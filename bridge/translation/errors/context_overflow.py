@@ -23,8 +23,9 @@ MARGIN = 32
 SMALLEST_USEFUL = 256
 """Below this a cut `max_tokens` would not give an answer worth having."""
 BYTES_PER_TOKEN = 4
-TOO_LONG_CODE = "(capability_rejected: prompt_too_long)"
-"""Says the same as the sentence, independent of its wording."""
+TOO_LONG_CODE = "capability_rejected: prompt_too_long"
+"""Says the same as the sentence, independent of its wording, in the contract of Claude Code."""
+TOO_LONG_IN_WORDS = f" ({TOO_LONG_CODE})"
 
 _SUBJECTS = Meaning.PROMPT | Meaning.CONTEXT | Meaning.OUTPUT
 _PART_OF_PROMPT = re.compile(r"(?<!\d)(\d{1,10}) of \w{1,20} input")
@@ -88,13 +89,17 @@ def to_error(sizes: Sizes) -> ApiError:
         room = m - n - MARGIN
         remedy = Remedy(max_tokens=room) if room >= SMALLEST_USEFUL else None
         return ApiError(400, message, remedy=remedy)
-    m = m or max(n - 1, 1)
-    return ApiError(400, too_long(n, m))
+    return too_long(n, m or max(n - 1, 1))
 
 
-def too_long(tokens: int, maximum: int) -> str:
-    """The sentence on which Claude Code compacts. It always states more tokens than the maximum."""
-    return f"prompt is too long: {max(tokens, maximum + 1)} tokens > {maximum} maximum"
+def too_long(tokens: int, maximum: int, status: int = 400, more: str = "") -> ApiError:
+    """The error on which Claude Code compacts: the sentence, then the token in its details.
+
+    The sentence always states more tokens than the maximum. A backend's overflow ends with it, for
+    clients that read it as a whole; `more` is what the gateway says of its own limits.
+    """
+    sentence = f"prompt is too long: {max(tokens, maximum + 1)} tokens > {maximum} maximum"
+    return ApiError(status, sentence + more, error_code=TOO_LONG_CODE)
 
 
 # --- whether it is one ------------------------------------------------------------------------

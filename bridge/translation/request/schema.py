@@ -299,7 +299,7 @@ def inner_blocks(content: JSON) -> tuple[Block, ...]:
 def _check_content_size(messages: tuple[InputMessage, ...], limits: RequestLimits) -> None:
     size = sum(block_size(block) for message in messages for block in message.content)
     if size > limits.max_content_bytes:
-        raise ApiError(413, too_large(size, limits.max_content_bytes))
+        raise too_large(size, limits.max_content_bytes)
 
 
 def block_size(block: Block) -> int:

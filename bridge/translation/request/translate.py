@@ -82,6 +82,7 @@ class TranslationOptions:
     pdf_text        reads a PDF, see `blocks.Site`
     extra           fields that the operator adds to the chat request
     bytes_per_token what this model's reports taught so far
+    answered        top-level fields that the gateway itself answers: these are not dropped
     """
 
     images_on_text_model: str = "placeholder"
@@ -91,6 +92,7 @@ class TranslationOptions:
     bytes_per_token: float = BYTES_PER_TOKEN
     pdf_text: Callable[[str], str] | None = None
     extra: Mapping[str, JSON] = field(default_factory=dict)
+    answered: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ def to_chat(
     context = BlockContext(profile, facts, refuses, names.to_backend, options.pdf_text)
     messages = _messages(request, profile, context, options.strict_tool_pairing)
     body: dict[str, JSON] = {"model": model, "messages": messages, **tool_fields.fields}
-    dropped = [*_unsent(request), *tool_fields.dropped, *context.dropped]
+    dropped = [*_unsent(request, options.answered), *tool_fields.dropped, *context.dropped]
     sent_stops, own_stops = _split_stops(request.stop_sequences, profile)
     if sent_stops:
         body["stop"] = list(sent_stops)
@@ -221,9 +223,10 @@ def _may_stop_thinking(body: dict[str, JSON], profile: Profile, facts: ModelFact
     return any(body.get(name) != value for name, value in thinking.off(profile, facts).items())
 
 
-def _unsent(request: MessagesRequest) -> list[str]:
-    """Names of what the request holds and no backend takes."""
-    names = [name for name in _DROPPED if request.body.get(name) is not None]
+def _unsent(request: MessagesRequest, answered: frozenset[str]) -> list[str]:
+    """Names of what the request holds, no backend takes and the gateway does not answer."""
+    dropped = (name for name in _DROPPED if name not in answered)
+    names = [name for name in dropped if request.body.get(name) is not None]
     unknown = [n for n, v in request.body.items() if n not in _KNOWN and v is not None]
     names += [name[:_LONGEST_NAME] for name in unknown[:_MOST_NAMES]]
     if (request.body.get("output_config") or {}).get("task_budget") is not None:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import encode
 from bridge.translation.response.sse import frame
 
@@ -158,11 +159,16 @@ class MessageStop(msgspec.Struct, frozen=True, tag="message_stop"):
 class ErrorBody(msgspec.Struct, frozen=True):
     type: str
     message: str
+    details: dict[str, Any] | UnsetType = UNSET
 
 
 class Error(msgspec.Struct, frozen=True, tag="error"):
     error: ErrorBody
     request_id: str
+
+    @classmethod
+    def of(cls, error: ApiError, request_id: str) -> Error:
+        return cls(ErrorBody(error.stream_type, error.message, error.details or UNSET), request_id)
 
 
 Event = (

@@ -142,8 +142,7 @@ class MessageStream:
         nothing_sent, self.phase, self.error = self.phase is Phase.NEW, Phase.FAILED, error
         if nothing_sent:
             raise error
-        body = events.ErrorBody(error.stream_type, error.message)
-        self._events.append(events.Error(body, self._terms.request_id))
+        self._events.append(events.Error.of(error, self._terms.request_id))
         return self._take()
 
     def _note_finish(self, finish: deltas.Finish) -> None:

@@ -102,6 +102,7 @@ def test_the_refusal_makes_claude_code_compact() -> None:
     assert error.message == (
         "prompt is too long: 90000 tokens > 10000 maximum (capability_rejected: prompt_too_long)"
     )
+    assert error.error_code == "capability_rejected: prompt_too_long"
     sizes = recognise(error.message, {})
     assert sizes is not None and (sizes.prompt, sizes.context) == (90_000, 10_000)
     assert error.steps[-1] == "the prompt fits no window"

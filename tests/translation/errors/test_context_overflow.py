@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from bridge.translation.errors.api_error import Remedy
-from bridge.translation.errors.context_overflow import Sizes, recognise, to_error
+from bridge.translation.errors.context_overflow import Sizes, recognise, to_error, too_long
+from bridge.translation.json import decode, encode
+from bridge.translation.response.events import Error
 
 # who says it, the sentence, (prompt, completion, context)
 WORDINGS: list[tuple[str, str, tuple[int, int, int]]] = [
@@ -226,3 +228,17 @@ def test_sentence_is_the_one_that_claude_code_acts_on(
     error = to_error(sizes)
     assert (error.status, error.type, error.message) == (400, "invalid_request_error", message)
     assert error.remedy == remedy
+    token = "capability_rejected: prompt_too_long" if message.startswith("prompt") else None
+    assert error.error_code == token
+
+
+def test_token_of_the_contract_stands_behind_the_sentence_in_both_forms() -> None:
+    """Contract 2, and the specification, E4: the sentence alone is the whole message."""
+    error = too_long(9000, 4096)
+    message = "prompt is too long: 9000 tokens > 4096 maximum"
+    details = {"error_code": "capability_rejected: prompt_too_long"}
+    body = {"type": "invalid_request_error", "message": message, "details": details}
+    assert decode(error.body("req_1"))["error"] == body
+    event = decode(encode(Error.of(error, "req_1")))
+    assert event == {"type": "error", "error": body, "request_id": "req_1"}
+    assert list(event["error"]) == ["type", "message", "details"]
