@@ -31,7 +31,7 @@ from bridge.api.request_body import (
 from bridge.ids import mint
 from bridge.keys import authentication
 from bridge.relay import budget, prepare
-from bridge.relay import count_tokens as counting
+from bridge.relay.counting import count_tokens as counting
 from bridge.relay.exchange import Call, Head
 from bridge.relay.parts import RelayParts
 from bridge.relay.pipeline import INTERNAL, JSON_HEADERS, relay

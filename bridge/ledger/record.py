@@ -183,8 +183,6 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     def __post_init__(self) -> None:
         self.clock = time.monotonic()
         self.written = False
-        self.was_sent = False
-        """Whether a backend has the request and has not answered it yet."""
 
     def elapsed(self) -> float:
         return round(time.monotonic() - self.clock, 4)

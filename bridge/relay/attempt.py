@@ -25,9 +25,9 @@ from bridge.backends.client import (
     has_connected,
 )
 from bridge.backends.prefix_cache import Conversation, Prefixes
-from bridge.ledger.record import Record
 from bridge.process_settings import RelaySettings
 from bridge.relay.read_ahead import ReadAhead
+from bridge.relay.trace import Trace
 from bridge.routing.types import LearntRow, Target
 from bridge.translation import facts as habits
 from bridge.translation.errors import family_signs
@@ -145,8 +145,7 @@ async def open_answer(
     upstream: BackendClient,
     settings: RelaySettings,
     outgoing: UpstreamRequest,
-    record: Record,
-    accepted: asyncio.Future[None],
+    trace: Trace,
     rebuild: Rebuild,
     *,
     prefixes: Prefixes | None = None,
@@ -154,19 +153,18 @@ async def open_answer(
 ) -> OpenReply:
     """The begun answer. Raises ApiError when there is none, also after the second chance.
 
-    `accepted` is done once the backend's headers say that an answer will come. Where there are
-    `others_left` to ask, this one is not waited for and not asked the same thing twice.
+    Where there are `others_left` to ask, this one is not waited for and not asked the same thing
+    twice.
     """
     chances = SecondChances(settings, rebuild, others_left)
     while True:
-        record.attempts += 1
-        record.connected_after = record.headers_after = None
+        trace.begin_attempt()
         try:
-            body = await _written(outgoing, record, prefixes)
+            body = await _written(outgoing, trace, prefixes)
             prefixes = None  # a second try is the same turn
-            opened = await _attempt(upstream, settings, outgoing, body, record, accepted)
+            opened = await _attempt(upstream, settings, outgoing, body, trace)
         except ApiError as error:
-            outgoing = await _second_try(error, outgoing, record, chances)
+            outgoing = await _second_try(error, outgoing, trace, chances)
         else:
             family = family_signs.by_headers(opened.reply.headers)
             seen = chances.seen + _family(family, SEEN_IN_HEADERS)
@@ -175,17 +173,17 @@ async def open_answer(
 
 
 async def _second_try(
-    error: ApiError, outgoing: UpstreamRequest, record: Record, chances: SecondChances
+    error: ApiError, outgoing: UpstreamRequest, trace: Trace, chances: SecondChances
 ) -> UpstreamRequest:
     """What to send after this error. Raises it when there is nothing to try."""
-    record.was_sent = False
+    trace.is_unanswered = False
     chances.seen += _family(error.family, error.message)
     remedy = chances.remedy_for(error, outgoing)
     if remedy is None and not chances.may_wait(error):
         error = chances.first_refusal(error)
         error.learned = _past_the_first(chances.learned, error) + chances.seen
         raise error
-    record.remedies.append(_remedy_text(error))
+    trace.remedies.append(_remedy_text(error))
     logger.info("%s: second try after: %s", outgoing.options.request_id, error.for_operators)
     if remedy is None:
         chances.retries += 1
@@ -243,26 +241,21 @@ async def _attempt(
     settings: RelaySettings,
     outgoing: UpstreamRequest,
     body: bytes,
-    record: Record,
-    accepted: asyncio.Future[None],
+    trace: Trace,
 ) -> OpenReply:
     """Send once; wait until there is something to show, or a reason why there is not."""
-    record.was_sent = False
     try:
         reply = await upstream.send(outgoing.target.backend, outgoing.key, body)
     except asyncio.CancelledError:
-        record.was_sent = has_connected()
+        trace.is_unanswered = has_connected()
         raise
-    record.was_sent = True
-    record.headers_after = record.elapsed()
-    record.connected_after = record.at(reply.connected_at)
+    trace.answer_headers(reply.connected_at)
     read_ahead: ReadAhead | None = None
     try:
         if not 200 <= reply.status < 300:
             raw = await reply.read(MAX_ERROR_BYTES)
             raise from_reply(reply.status, reply.headers, raw, outgoing.error_context)
-        if not accepted.done():
-            accepted.set_result(None)
+        trace.accept()
         read_ahead = ReadAhead(reply.chunks(), MAX_REPLY_BYTES if outgoing.is_plain else None)
         options = replace(outgoing.options, sent_max_tokens=outgoing.chat.max_tokens)
         answer = Answer(options, outgoing.error_context, reply.content_type)
@@ -276,14 +269,14 @@ async def _attempt(
         raise
 
 
-async def _written(outgoing: UpstreamRequest, record: Record, prefixes: Prefixes | None) -> bytes:
+async def _written(outgoing: UpstreamRequest, trace: Trace, prefixes: Prefixes | None) -> bytes:
     """The body to send. A large one is written in a thread."""
     if outgoing.chat.size > LARGE:
-        return await asyncio.to_thread(_content, outgoing, record, prefixes)
-    return _content(outgoing, record, prefixes)
+        return await asyncio.to_thread(_content, outgoing, trace, prefixes)
+    return _content(outgoing, trace, prefixes)
 
 
-def _content(outgoing: UpstreamRequest, record: Record, prefixes: Prefixes | None) -> bytes:
+def _content(outgoing: UpstreamRequest, trace: Trace, prefixes: Prefixes | None) -> bytes:
     """What is sent. Its long parts become JSON once, in the order in which a prefix cache sees
     them: the tools, then the messages."""
     chat = outgoing.chat
@@ -291,8 +284,8 @@ def _content(outgoing: UpstreamRequest, record: Record, prefixes: Prefixes | Non
     parts = {name: Raw(encode(chat.body[name])) for name in names}
     if prefixes is not None:
         prompt = memoryview(b"".join(parts.values()))[:-1]  # the last bracket ends no prompt
-        record.prompt_bytes = len(prompt)
-        record.repeated_bytes = prefixes.repeated(outgoing.conversation, prompt)
+        trace.prompt_bytes = len(prompt)
+        trace.repeated_bytes = prefixes.repeated(outgoing.conversation, prompt)
     body = encode(chat.body | parts)
     if debug.isEnabledFor(logging.DEBUG):
         debug.debug("%s: %s", outgoing.options.request_id, _outline(outgoing, chat, len(body)))

@@ -26,6 +26,7 @@ from bridge.relay.failover import Failover
 from bridge.relay.parts import RelayParts
 from bridge.relay.prepare import RoutedRequest
 from bridge.relay.sampling import BodySample, is_chosen
+from bridge.relay.trace import Trace
 from bridge.routing.resolve import NoRouteError
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import FAMILY, REASONING_FIELD, Fact, value
@@ -94,7 +95,6 @@ class Exchange:
         self.targets: Failover | None = None
         self.judging: Judging | None = None
         self._opening: asyncio.Task[OpenReply] | None = None
-        self._accepted: asyncio.Future[None] | None = None
         self._interrupted = False
 
     # --- on the way ---
@@ -122,8 +122,9 @@ class Exchange:
 
     async def choose_target(self, routed: RoutedRequest) -> UpstreamRequest:
         """The upstream request for the first target that may be called. Raises ApiError."""
-        self.record.route, self.record.alias = routed.route.steps, routed.route.alias
-        self.targets = Failover(self.parts, routed, self.record)
+        self.record.alias = routed.route.alias
+        trace = Trace(self.parts.clocks.steady, routed.route.steps)
+        self.targets = Failover(self.parts, routed, trace)
         return await self.targets.advance()
 
     @property
@@ -156,18 +157,17 @@ class Exchange:
     def start(self) -> asyncio.Task[OpenReply]:
         """Start to open the backend's answer."""
         assert self.targets is not None
-        loop = asyncio.get_running_loop()
-        self._accepted = loop.create_future()
-        self._opening = loop.create_task(self.targets.open(self._accepted))
+        self._opening = asyncio.create_task(self.targets.open())
         return self._opening
 
     async def wait_for_headers(self, opening: asyncio.Task[OpenReply]) -> None:
         """Wait for the answer to begin, as long as the client may be kept without a byte."""
-        assert self._accepted is not None
-        either: set[asyncio.Future[Any]] = {opening, self._accepted}
+        assert self.targets is not None
+        accepted = self.targets.trace.accepted
+        either: set[asyncio.Future[Any]] = {opening, accepted}
         first = asyncio.FIRST_COMPLETED
         await asyncio.wait(either, timeout=self.parts.settings.headers_grace, return_when=first)
-        if self._accepted.done() and not opening.done():
+        if accepted.done() and not opening.done():
             await asyncio.wait({opening}, timeout=self.parts.settings.first_chunk_grace)
 
     async def open(self) -> OpenReply:
@@ -212,6 +212,7 @@ class Exchange:
     def seen(self) -> Running:
         """What watchers see of it."""
         record, outgoing, opened = self.record, self.outgoing, self._open_answer()
+        target = outgoing.target if outgoing else None
         prompt, output = (outgoing.chat.prompt_tokens if outgoing else 0), 0
         if opened is not None:
             usage = opened.answer.usage
@@ -223,8 +224,8 @@ class Exchange:
             key=record.key,
             key_id=record.key_id or 0,
             fingerprint=record.fingerprint,
-            model=record.model or record.asked_model,
-            backend=record.backend,
+            model=target.model if target else record.asked_model,
+            backend=target.backend.name if target else "",
             session=record.session,
             streamed=record.streamed,
             waiting=opened is None,
@@ -291,6 +292,8 @@ class Exchange:
         record = self.record
         if record.written:
             return
+        if self.targets is not None:
+            self.targets.trace.put_on(record)
         record.cost_nano_usd = self._cost()
         if self.sample is not None:
             record.sample = self.sample.document()
@@ -346,7 +349,7 @@ class Exchange:
         """The client left: its answer counts as far as it went, and its prompt once it was sent."""
         if opened := self._open_answer():
             self._count(opened.answer)
-        elif self.record.was_sent:
+        elif self.targets is not None and self.targets.trace.is_unanswered:
             self.record.count(events.Usage(outgoing.chat.prompt_tokens, 0), estimated=True)
         if self._opening is not None:
             self.record.status = ABANDONED

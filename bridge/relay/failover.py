@@ -3,22 +3,21 @@
 A target is left for the next one before the client has seen a token, never after: two models must
 not speak in one message. A target that asked to be left alone for a while comes behind the others,
 and one whose backend could not be reached is called only where no other may be. Each step is noted
-in the request's record.
+in the request's trace.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 
 from bridge.backends.health import Permit
-from bridge.ledger.record import Record
 from bridge.relay.attempt import LearnedFromErrors, OpenReply, UpstreamRequest, open_answer
 from bridge.relay.parts import RelayParts
 from bridge.relay.prepare import RoutedRequest, clamped, forwarded_key, upstream_request
+from bridge.relay.trace import Trace
 from bridge.routing.types import Target
 from bridge.translation.errors.api_error import ApiError, Remedy
 from bridge.translation.facts import REFUSES
@@ -35,7 +34,7 @@ class Failover:
 
     parts: RelayParts
     routed: RoutedRequest
-    record: Record
+    trace: Trace
     outgoing: UpstreamRequest | None = None
     permit: Permit | None = None
     _left: deque[Target] = field(default_factory=deque)
@@ -59,7 +58,7 @@ class Failover:
             try:
                 return await self._take(target)
             except ApiError as error:
-                self._note(target, error.for_operators)
+                self.trace.step(target, error.for_operators)
                 refusal = refusal or error
         raise refusal or ApiError(503, NOBODY_LEFT)
 
@@ -72,7 +71,7 @@ class Failover:
             return
         self._deferred.append((seconds, target))
         if not self._left:
-            self._note(target, reason)
+            self.trace.step(target, reason)
 
     def _next(self) -> Target | None:
         if self._left:
@@ -103,12 +102,11 @@ class Failover:
             permit.abandoned()
             raise
         self.permit = permit
-        self.record.backend, self.record.model = target.backend.name, target.model
-        self._placed(outgoing)
-        self.record.translated_after = self.record.elapsed()
+        self._place(outgoing)
+        self.trace.take(target)
         return outgoing
 
-    async def open(self, accepted: asyncio.Future[None]) -> OpenReply:
+    async def open(self) -> OpenReply:
         """The first answer that begins, from the current target on. Raises ApiError."""
         assert self.outgoing is not None and self.permit is not None
         while True:
@@ -118,8 +116,7 @@ class Failover:
                     self.parts.upstream,
                     self.parts.settings,
                     outgoing,
-                    self.record,
-                    accepted,
+                    self.trace,
                     partial(self._rebuild, outgoing.target),
                     prefixes=self.parts.prefixes,
                     others_left=bool(self._left),
@@ -137,22 +134,20 @@ class Failover:
         """The current upstream request, built again with a remedy."""
         before = self.outgoing
         outgoing = await upstream_request(self.parts, self.routed, target, remedy)
-        self._placed(outgoing)
+        self._place(outgoing)
         if before is not None and before.trial and before.trial.fact in remedy.facts:
             self.parts.learned.tried(before.trial, still_true=True)
         return outgoing
 
-    def _placed(self, outgoing: UpstreamRequest) -> None:
-        """This is what is sent; the record says how it differs from what was asked for."""
+    def _place(self, outgoing: UpstreamRequest) -> None:
+        """This is what is sent."""
         self.outgoing = outgoing
-        self.record.dropped = outgoing.chat.dropped
-        self.record.clamped = clamped(self.routed.requested_tokens, outgoing.chat)
-        self.record.learnt = [str(fact) for fact in outgoing.chat.learnt]
+        self.trace.place(outgoing.chat, clamped(self.routed.requested_tokens, outgoing.chat))
 
     def _learn(self, target: Target, learned: LearnedFromErrors) -> None:
         """What the second try proved serves the next request."""
         for facts, sentence in learned:
-            self.record.refused += [fact.value for fact in facts if fact.what == REFUSES]
+            self.trace.refused += [fact.value for fact in facts if fact.what == REFUSES]
             self.parts.learned.learn(target, facts, sentence)
 
     async def _go_on(self, outgoing: UpstreamRequest, permit: Permit, error: ApiError) -> None:
@@ -165,7 +160,7 @@ class Failover:
         if self._earlier is None and not (has_next and may_go_on):
             raise error
         permit.failed(error)
-        self._note(outgoing.target, error.for_operators)
+        self.trace.step(outgoing.target, error.for_operators)
         if self._earlier is not None:
             raise self._earlier from None
         if not self._left:
@@ -174,7 +169,3 @@ class Failover:
             await self.advance()
         except ApiError:
             raise error from None
-
-    def _note(self, target: Target, text: str) -> None:
-        step = f"{target.backend.name}: {text}"
-        self.record.route = (*self.record.route, step if len(step) < 200 else f"{step[:200]}…")

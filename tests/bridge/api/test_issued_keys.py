@@ -16,7 +16,7 @@ from bridge.keys.authentication import IssuedKey, digest
 from bridge.keys.client_address import networks_of
 from bridge.ledger.record import Record
 from bridge.places import Places
-from bridge.relay import tokenizer
+from bridge.relay.counting import tokenizer
 from bridge.routing.types import Alias, WeightedTarget
 from bridge.runtime import gateway
 from bridge.runtime.gateway import Gateway

@@ -1,6 +1,7 @@
 """Sending an order to a real backend, with the one second chance. wire E2 column R, E7."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 import pytest
 
 from bridge.backends.client import BackendClient
-from bridge.ledger.record import Record
 from bridge.relay import attempt
 from bridge.relay.attempt import OpenReply, open_answer
+from bridge.relay.trace import Trace
 from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import refuses
@@ -36,16 +37,13 @@ class Sender:
         self._upstream, self._main = upstream, main
         self._opened: list[OpenReply] = []
         self.settings = relay_settings()
-        self.record = Record("req_1")
-        self.accepted = asyncio.get_running_loop().create_future()
+        self.trace = Trace(time.monotonic)
 
     async def open(self, backend: BackendConfig | None = None, **fields: Any) -> OpenReply:
         given = {"stream": True, **fields}
         outgoing = an_upstream_request(backend or self._main, **given)
         rebuild = rebuild_of(backend or self._main, **given)
-        opened = await open_answer(
-            self._upstream, self.settings, outgoing, self.record, self.accepted, rebuild
-        )
+        opened = await open_answer(self._upstream, self.settings, outgoing, self.trace, rebuild)
         self._opened.append(opened)
         return opened
 
@@ -74,13 +72,13 @@ async def test_answer_is_open_once_there_is_something_to_show(
     backend.on(ALPHA).stream(role(), gate, *GOOD[1:])
     opening = asyncio.create_task(sender.open())
     await asyncio.to_thread(gate.wait_reached)
-    await asyncio.wait_for(sender.accepted, 5.0)
+    await asyncio.wait_for(sender.trace.accepted, 5.0)
     assert not opening.done()
     gate.open()
     opened = await opening
     assert opened.events
-    assert sender.record.attempts == 1
-    assert sender.record.headers_after is not None
+    assert sender.trace.attempts == 1
+    assert sender.trace.headers_at is not None
 
 
 @pytest.mark.parametrize("status", [408, 409, 424, 425, 502, 503])
@@ -90,8 +88,8 @@ async def test_passing_failure_is_tried_once_more(
     """wire E2, column R."""
     backend.on(ALPHA).error(status).answer(*GOOD)
     await sender.open()
-    assert (len(backend.calls), sender.record.attempts) == (2, 2)
-    assert len(sender.record.remedies) == 1
+    assert (len(backend.calls), sender.trace.attempts) == (2, 2)
+    assert len(sender.trace.remedies) == 1
     assert backend.calls[0].raw == backend.calls[1].raw
 
 
@@ -129,7 +127,7 @@ async def test_backend_that_cannot_be_reached_is_tried_twice(
         gone = BackendConfig(1, "main", url, main.profile)
         with pytest.raises(ApiError):
             await sender.open(gone)
-    assert sender.record.attempts == 2
+    assert sender.trace.attempts == 2
 
 
 async def test_refused_field_is_left_out(sender: Sender, backend: FakeBackend) -> None:
@@ -140,7 +138,7 @@ async def test_refused_field_is_left_out(sender: Sender, backend: FakeBackend) -
     assert first.pop("stream_options") == {"include_usage": True}
     assert second == first
     assert [facts for facts, _ in opened.learned] == [refuses("stream_options")]
-    assert sender.record.remedies == ["without stream_options"]
+    assert sender.trace.remedies == ["without stream_options"]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +173,7 @@ async def test_answer_that_does_not_fit_is_asked_for_shorter(
     backend.on(ALPHA).error(400, message).answer(*GOOD)
     await sender.open(max_tokens=2000)
     assert [call.body["max_tokens"] for call in backend.calls] == [2000, 1064]
-    assert sender.record.remedies == ["max_tokens 1064"]
+    assert sender.trace.remedies == ["max_tokens 1064"]
 
 
 async def test_error_as_the_first_chunk_counts_as_a_refusal(
@@ -232,8 +230,7 @@ async def test_no_second_try_while_others_are_left(
         upstream,
         sender.settings,
         outgoing,
-        sender.record,
-        sender.accepted,
+        sender.trace,
         rebuild_of(main, stream=True),
     )
     with pytest.raises(ApiError):
@@ -264,8 +261,6 @@ async def test_input_is_not_changed_by_a_second_try(
     outgoing = an_upstream_request(main, stream=True)
     before = dict(outgoing.chat.body)
     rebuild = rebuild_of(main, stream=True)
-    opened = await open_answer(
-        upstream, sender.settings, outgoing, sender.record, sender.accepted, rebuild
-    )
+    opened = await open_answer(upstream, sender.settings, outgoing, sender.trace, rebuild)
     await opened.aclose()
     assert outgoing.chat.body == before

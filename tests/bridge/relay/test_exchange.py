@@ -120,7 +120,8 @@ async def test_prompt_that_never_left_costs_nothing(engine: Gateway, records: li
 
 
 def _attempts(engine: Gateway) -> int:
-    return sum(one.record.attempts for one in engine.exchanges if isinstance(one, Exchange))
+    exchanges = (one for one in engine.exchanges if isinstance(one, Exchange))
+    return sum(one.targets.trace.attempts for one in exchanges if one.targets)
 
 
 @pytest.mark.parametrize(

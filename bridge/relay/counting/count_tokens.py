@@ -15,7 +15,7 @@ from decimal import Decimal
 from bridge.keys.authentication import Caller
 from bridge.keys.limits import Limits
 from bridge.places import FullError
-from bridge.relay import tokenizer
+from bridge.relay.counting import tokenizer
 from bridge.relay.parts import RelayParts
 from bridge.routing.types import Target
 from bridge.translation.errors.api_error import ApiError

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bridge.relay import count_tokens as counting
-from bridge.relay.count_tokens import count_tokens
-from bridge.relay.tokenizer import count_tokens as estimated
+from bridge.relay.counting import count_tokens as counting
+from bridge.relay.counting.count_tokens import count_tokens
+from bridge.relay.counting.tokenizer import count_tokens as estimated
 from bridge.routing.types import Target
 from bridge.runtime.gateway import Gateway
 from bridge.translation.profiles import PROFILES

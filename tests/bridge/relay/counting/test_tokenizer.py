@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.relay.tokenizer import count_text, count_tokens
+from bridge.relay.counting.tokenizer import count_text, count_tokens
 
 
 @pytest.mark.parametrize(
