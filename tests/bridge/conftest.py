@@ -48,7 +48,7 @@ async def upstream() -> AsyncIterator[BackendClient]:
 @pytest.fixture
 def main(backend: FakeBackend) -> BackendConfig:
     """The scriptable backend, as routing knows it."""
-    return a_backend(f"{backend.base_url}/v1", timeout=5.0)
+    return a_backend(f"{backend.base_url}/v1", timeout=60.0)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def engine(
 def pair(engine: Gateway, spare: FakeBackend) -> Gateway:
     """That gateway before two backends that list the same models: `main`, then `spare`."""
     other = a_backend(
-        f"{spare.base_url}/v1", "spare", facts(ALPHA, BETA), id=2, position=1, timeout=5.0
+        f"{spare.base_url}/v1", "spare", facts(ALPHA, BETA), id=2, position=1, timeout=60.0
     )
     change(engine, backends=(*engine.snapshot.routes.backends, other))
     return engine

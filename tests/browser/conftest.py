@@ -21,7 +21,7 @@ from tests.fakes.backend import FakeBackend
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WIDE: ViewportSize = {"width": 1280, "height": 900}
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 @pytest.fixture(scope="package")

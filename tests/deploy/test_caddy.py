@@ -27,7 +27,7 @@ from tests.fakes.ports import reserve_port
 from tests.fakes.replies import Gate
 
 CADDYFILE = Path(__file__).resolve().parents[2] / "deploy" / "Caddyfile"
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 
 
 def caddy() -> str:

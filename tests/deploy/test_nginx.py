@@ -26,7 +26,7 @@ from tests.grammar import parse_sse
 
 CONF = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
 NAME = "claude.example.org"
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.05
 PLACES = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
 MAIN = """

@@ -50,7 +50,7 @@ def test_every_worker_listens_and_a_command_is_heard(
             env={"PATH": os.environ["PATH"], **shared},
             check=True,
             stdout=subprocess.DEVNULL,
-            timeout=30,
+            timeout=60,
         )
         other.wait_for_more()
 

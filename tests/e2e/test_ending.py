@@ -132,7 +132,7 @@ def test_kept_connection_gets_one_more_answer(
     gate = Gate()
     backend.on(ALPHA).stream(role(), text("one "), gate, text("two"), finish("stop"), usage(5, 2))
     kept, health = (
-        http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10) for _ in range(2)
+        http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60) for _ in range(2)
     )
     for connection in (kept, health):
         assert request(connection, "/api/hello").getheader("connection") != "close"
@@ -153,7 +153,7 @@ def test_kept_connection_gets_one_more_answer(
 @EVERY_WAY
 def test_idle_connection_keeps_no_process_from_ending(way: str, start_gateway: Start) -> None:
     gateway = start_gateway("serve", DRAIN_SECONDS="300", **WAYS[way])
-    with closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)) as idle:
+    with closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)) as idle:
         request(idle, "/api/hello")
         assert gateway.stop() == 0
 

@@ -155,7 +155,7 @@ def test_passing_error_may_be_retried(sdk: Anthropic, backend: FakeBackend, give
 def test_sdk_retries_its_way_to_the_answer(gateway: Gateway, backend: FakeBackend) -> None:
     """Observed client: two more tries after a failure that may pass."""
     backend.on(ALPHA).error(500).error(500).json(fold([text("Hello"), finish("stop")], ALPHA))
-    with Anthropic(api_key=KEY, base_url=gateway.url, max_retries=2, timeout=10) as patient:
+    with Anthropic(api_key=KEY, base_url=gateway.url, max_retries=2, timeout=60) as patient:
         message = patient.messages.create(
             model=ALPHA, max_tokens=100, messages=[{"role": "user", "content": "hi"}]
         )

@@ -33,7 +33,7 @@ def issue(variables: dict[str, str], *arguments: str) -> str:
         capture_output=True,
         check=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     return told.stdout.strip()
 

@@ -11,7 +11,7 @@ import psycopg
 
 from tests.fakes.gateway import Gateway
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.05
 SQLITE = "sqlite:///"
 ROWS = "SELECT * FROM bridge_usagerecord ORDER BY time, id"

@@ -3,6 +3,7 @@
 The packages that a gateway imports cost as much processor time as all the rest of its start. None
 of those named here looks at the environment or at Django's settings, so one process imports them
 once, and each program starts as a fork of it, with an environment, arguments and a log of its own.
+What else it imports is compiled once, even where the shell asks for no files of bytecode.
 """
 
 from __future__ import annotations
@@ -99,8 +100,13 @@ class _Parent:
         self._lock = threading.Lock()
         self._line, other = socket.socketpair()
         command = [sys.executable, "-u", str(PARENT), str(other.fileno())]
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=[other.fileno()]
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[other.fileno()],
         )
         other.close()
         atexit.register(self._leave)

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 
 
 class Listener:

@@ -19,7 +19,7 @@ import redis
 
 from tests.fakes.ports import reserve_port
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.01
 
 

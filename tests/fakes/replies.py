@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.fakes.chunks import Json, frame
 
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 25.0
 SSE = "text/event-stream; charset=utf-8"
 DONE = b"data: [DONE]\n\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import forked
-from tests.fakes.forking import UNTOUCHED
+from tests.fakes.forking import PURE, UNTOUCHED
 
 SECONDS = 60.0
 
@@ -54,13 +54,15 @@ def test_no_file_of_another_process_is_open(program: Path) -> None:
     assert (code, int(output)) == (0, 4)  # three streams, and the listing itself
 
 
-def test_servers_and_the_project_are_not_imported_before(program: Path) -> None:
+def test_servers_and_what_reads_settings_are_not_imported_before(program: Path) -> None:
     """By their modules the gateway knows which server runs it, and its settings are read anew."""
     text = "import sys; print(*sys.modules, sep='\\n')"
     _, output, _ = run(program, text)
     loaded = set(output.splitlines())
-    assert "django.db.models" in loaded
-    assert loaded.isdisjoint([*UNTOUCHED, "proxysite", "bridge", "dashboard", "daphne"])
+    assert {"django.db.models", "bridge.translation.profiles"} <= loaded
+    assert loaded.isdisjoint([*UNTOUCHED, "proxysite", "dashboard", "daphne"])
+    ours = {".".join(name.split(".")[:2]) for name in loaded if name.startswith("bridge.")}
+    assert ours == set(PURE)
 
 
 def test_signal_ends_it_with_its_number(program: Path) -> None:

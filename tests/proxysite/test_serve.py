@@ -42,7 +42,7 @@ def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.Comple
         env=environment | variables,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 

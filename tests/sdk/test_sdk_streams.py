@@ -54,7 +54,7 @@ def test_there_are_streams_of_every_kind() -> None:
 
 def test_python_helper_reads_what_was_meant(server: FakeBackend) -> None:
     """F105: the helper of the Python SDK, over a real socket."""
-    with Anthropic(api_key="k", base_url=serve_all(server), max_retries=0, timeout=10) as client:
+    with Anthropic(api_key="k", base_url=serve_all(server), max_retries=0, timeout=60) as client:
         assert_same({name: _read(client) for name in streams()})
 
 
