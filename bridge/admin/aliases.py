@@ -11,11 +11,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
-from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from bridge.admin import formatting, route_explanation
 from bridge.admin.base import ConfigAdmin, actor, page_of
+from bridge.admin.fields import alias_targets
+from bridge.admin.fields.alias_targets import TargetInline
 from bridge.admin.fields.described_request import DescribedRequestForm
 from bridge.admin.fields.verdicts import HELP, VerdictsField
 from bridge.configuration.snapshot import current_routes
@@ -32,30 +33,6 @@ COPY = "{} copy"
 NO_JUDGE = (
     "The judge “{}” leads nowhere now: until it does, tool calls are answered as not checked."
 )
-
-
-class TargetInline(TabularInline):
-    model = AliasTarget
-    extra = 0
-    min_num = 1
-    hide_title = True
-    verbose_name_plural = "Where it leads"
-    fields = ("backend", "model", "position", "weight")
-
-    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        """An alias without a target would lead nowhere."""
-        return super().get_formset(request, obj, validate_min=True, **kwargs)
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """A plain choice of the backend, read once for all rows; model names are suggested."""
-        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "backend":
-            field.choices = list(field.choices)
-            plain: Any = field.widget
-            plain.can_add_related = plain.can_change_related = plain.can_view_related = False
-        elif db_field.name == "model":
-            field.widget.attrs |= {"list": "gw-models", "autocomplete": "off"}
-        return field
 
 
 @admin.register(ModelAlias)
@@ -105,8 +82,11 @@ class ModelAliasAdmin(ConfigAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
-        judge = safeguards.judge_model(form.instance.safeguards)
         routes = current_routes()
+        saved = (alias for alias in routes.aliases if alias.id == form.instance.pk)
+        for text in (text for alias in saved for text in alias_targets.warnings(routes, alias)):
+            messages.warning(request, text)
+        judge = safeguards.judge_model(form.instance.safeguards)
         if judge and route_explanation.decide(routes, judge, RequestTraits(JUDGE)).error:
             messages.warning(request, NO_JUDGE.format(judge))
 
@@ -215,5 +195,7 @@ class ModelAliasAdmin(ConfigAdmin):
 def _share(target: AliasTarget) -> str:
     labels = [f"weight {target.weight}" if target.weight != 1 else ""]
     labels += [f"position {target.position}" if target.position else ""]
+    conditions = ", ".join(target.conditions.labels())
+    labels += [f"only for {conditions}" if conditions else ""]
     shown = ", ".join(filter(None, labels))
     return f" ({shown})" if shown else ""

@@ -281,9 +281,14 @@ def listing(routes: Routes) -> dict[str, Target]:
 
 def main_target(routes: Routes, alias: Alias) -> Target | None:
     """Where main conversations go first; None where no target's backend is enabled."""
-    found = (_chosen(routes, choice) for choice in alias.choices)
-    targets = [target for target in found if target]
+    targets = targets_of(routes, alias)
     return promised(targets) if targets else None
+
+
+def targets_of(routes: Routes, alias: Alias) -> list[Target]:
+    """The alias' targets at backends that are enabled, as they are stored."""
+    found = (_chosen(routes, choice) for choice in alias.choices)
+    return [target for target in found if target]
 
 
 def unknown_model(

@@ -78,6 +78,28 @@ def test_second_target_is_added_in_the_form(page: Page, site: Site) -> None:
     assert {"test/alpha", "test/beta"} <= set(names)
 
 
+def test_conditions_of_a_target_are_set_in_the_form(
+    page: Page, site: Site, backend: FakeBackend
+) -> None:
+    """Also of one that was just added: its fields have names of their own."""
+    page.goto(f"{ALIASES}add/")
+    page.fill("#id_pattern", "by-class")
+    for number, model in enumerate(("test/alpha", "test/beta")):
+        if number:
+            page.get_by_role("link", name="Add another Target").click()
+        page.select_option(f"#id_targets-{number}-backend", label="main")
+        page.fill(f"#id_targets-{number}-model", model)
+    page.locator(".gw-conditions").nth(1).locator("summary").click()
+    page.locator("#id_targets-1-request_classes").get_by_label("auxiliary").check()
+    press(page, "Save")
+    row = page.locator("#result_list tr", has_text="by-class")
+    expect(row).to_contain_text("main: test/beta (only for class auxiliary)")
+    within(AT_ONCE, lambda: served(site, backend, "by-class") == "test/alpha")
+    hint = {"x-claude-code-request-class": "auxiliary"}
+    assert site.gateway.client.messages(hint, model="by-class").status == 200
+    assert backend.calls[-1].model == "test/beta"
+
+
 def test_refused_form_keeps_what_was_written(page: Page) -> None:
     page.goto(f"{ALIASES}add/")
     page.fill("#id_pattern", "half")
