@@ -40,6 +40,7 @@ class Failover:
     _left: deque[Target] = field(default_factory=deque)
     _deferred: list[tuple[float, Target]] = field(default_factory=list)
     _earlier: ApiError | None = None
+    _overflow: ApiError | None = None
 
     def __post_init__(self) -> None:
         for target in self.routed.route.targets:
@@ -153,19 +154,30 @@ class Failover:
     async def _go_on(self, outgoing: UpstreamRequest, permit: Permit, error: ApiError) -> None:
         """To the next target. Raises the error that is the answer where there is none.
 
-        The refusal of a last resort is no news; the error that led to it says more.
+        The refusal of a last resort is no news; the error that led to it says more. And where a
+        prompt was too long, its client can do something about that.
         """
-        may_go_on = error.status in ELSEWHERE or error.status >= 500
+        if error.context_limit:
+            self._overflow = error
+            self._leave_out_windows_up_to(error.context_limit)
+        may_go_on = error.status in ELSEWHERE or error.status >= 500 or error.context_limit
         has_next = bool(self._left) or self._has_last_resort
-        if self._earlier is None and not (has_next and may_go_on):
+        is_last = self._earlier is not None or not (has_next and may_go_on)
+        answer = self._overflow or self._earlier or error
+        if is_last and answer is error:
             raise error
         permit.failed(error)
         self.trace.step(outgoing.target, error.for_operators)
-        if self._earlier is not None:
-            raise self._earlier from None
+        if is_last:
+            raise answer from None
         if not self._left:
             self._earlier = error
         try:
             await self.advance()
         except ApiError:
-            raise error from None
+            raise answer from None
+
+    def _leave_out_windows_up_to(self, tokens: int) -> None:
+        """The prompt fits none of them. Nor is one tried whose window is not known."""
+        self._left = deque(t for t in self._left if (t.facts.context or 0) > tokens)
+        self._deferred = [e for e in self._deferred if (e[1].facts.context or 0) > tokens]

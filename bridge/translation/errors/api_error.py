@@ -81,6 +81,7 @@ class ApiError(Exception):
     family            the family of backends that the reply gives away, see `family_signs.py`
     unreachable       no connection to the backend came about
     learned           what earlier tries of the same request taught, each with its sentence
+    context_limit     tokens of a window that the prompt does not fit; 0 for any other error
     """
 
     status: int
@@ -100,6 +101,7 @@ class ApiError(Exception):
     unreachable: bool = False
     backend_text: str = ""
     family: str = ""
+    context_limit: int = 0
 
     def __post_init__(self) -> None:
         Exception.__init__(self, self.message)

@@ -88,7 +88,7 @@ def to_error(sizes: Sizes) -> ApiError:
         )
         room = m - n - MARGIN
         remedy = Remedy(max_tokens=room) if room >= SMALLEST_USEFUL else None
-        return ApiError(400, message, remedy=remedy)
+        return ApiError(400, message, remedy=remedy, context_limit=m)
     return too_long(n, m or max(n - 1, 1))
 
 
@@ -99,7 +99,7 @@ def too_long(tokens: int, maximum: int, status: int = 400, more: str = "") -> Ap
     clients that read it as a whole; `more` is what the gateway says of its own limits.
     """
     sentence = f"prompt is too long: {max(tokens, maximum + 1)} tokens > {maximum} maximum"
-    return ApiError(status, sentence + more, error_code=TOO_LONG_CODE)
+    return ApiError(status, sentence + more, error_code=TOO_LONG_CODE, context_limit=maximum)
 
 
 # --- whether it is one ------------------------------------------------------------------------
