@@ -11,7 +11,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from bridge.backends.status import BAD, GOOD, QUIET, WARN
-from bridge.keys.limits import LimitKind, Quota, dollars
+from bridge.keys.decisions import dollars
+from bridge.keys.limits import LimitKind, Quota
 from bridge.ledger.pricing import usd
 from bridge.models.people.limit_columns import LimitColumns
 

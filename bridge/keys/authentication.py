@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from bridge.keys.client_address import Address, Network, is_within
-from bridge.keys.limits import Limits
+from bridge.keys.limits import Account, AccountKind, AccountRef, Limits
 from bridge.routing import globs
 from bridge.routing.resolve import spellings
 from bridge.routing.types import BackendConfig
@@ -71,6 +71,7 @@ class IssuedKey:
     ended      "" or why it is good only until `ended_at`: rotated, revoked or deleted
     person, team   whose key it is, and the team that it counts for; None for nobody's
     allow_lists    `allowed` of the key, its person and its team, where they have some
+    accounts       the key, its person and its team, where they have limits
     """
 
     id: int
@@ -88,10 +89,26 @@ class IssuedKey:
     person: Principal | None = None
     team: Principal | None = None
     allow_lists: tuple[tuple[str, ...], ...] = field(init=False, default=(), compare=False)
+    accounts: tuple[Account, ...] = field(init=False, default=(), compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "accounts", tuple(self._accounts()))
         lists = (self.allowed, *(each.allowed for each in (self.person, self.team) if each))
         object.__setattr__(self, "allow_lists", tuple(filter(None, lists)))
+
+    def _accounts(self) -> Iterator[Account]:
+        whose = (
+            (AccountKind.KEY, self),
+            (AccountKind.PERSON, self.person),
+            (AccountKind.TEAM, self.team),
+        )
+        for kind, each in whose:
+            if each is not None and not each.limits.is_empty:
+                yield Account(AccountRef(kind, each.id), each.name, each.limits)
+
+    def accounts_without_rates(self) -> tuple[Account, ...]:
+        """Those with budgets and quotas, and nothing else of them."""
+        return tuple(each.without_rates for each in self.accounts if each.limits.quotas)
 
     def why_not(self, now: float) -> str:
         """Why this key is not good, as a sentence for its holder; "" for one that is."""

@@ -1,14 +1,14 @@
-"""Who may go on: the limits of keys, counted in this process or, with REDIS_URL, in all of them.
+"""Who may go on: limits, counted in this process or, with REDIS_URL, in all of them.
 
-    decision = await limiter.admit(key_id, limits, estimate_tokens, now)
+    decision = await limiter.admit(accounts, estimate_tokens, now)
     ...
     await limiter.settle(decision.reservation, tokens, cost, now)
 
 While Redis cannot be used each process counts for itself: users are not refused because a cache is
 away. The log says so once, and `state` for as long as it lasts. Requests never wait for the
-database either. What a key has used is read from the ledger behind their backs: at the start, when
-a key gets a quota or another period (`follow`), every few minutes, and every few seconds while
-several processes each count for themselves.
+database either. What an account (a key, a person, a team) has used is read from the ledger behind
+their backs: at the start, when it gets a quota or another period (`follow`), every few minutes, and
+every few seconds while several processes each count for themselves.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from django.db import Error
 
+from bridge.keys.decisions import Decision, judge
 from bridge.keys.limits import (
     NOTHING,
-    Decision,
+    Account,
+    AccountRef,
     Limits,
     Outcome,
     QuotaUsage,
     Reservation,
     billionths,
-    judge,
 )
 from bridge.keys.memory_limiter import MemoryLimiter
 from bridge.keys.periods import Period
@@ -48,7 +49,7 @@ LEASE_SECONDS = 15.0
 """After so long the places of a killed process are free; they are renewed three times as often."""
 AWAY_PAUSE_SECONDS = 1.0
 SEED_SECONDS = 300.0
-"""Between two looks into the ledger, for each key with a quota."""
+"""Between two looks into the ledger, for each account with a quota."""
 SEED_SECONDS_ALONE = 2.0
 """The same while several processes each count for themselves: the ledger is all that they share."""
 SEED_RETRY_SECONDS = 10.0
@@ -61,9 +62,9 @@ SEVERAL = (
     "several processes serve without REDIS_URL: the limits of keys count for each process alone"
 )
 
-Used = Callable[[Collection[int], Period], Awaitable[Mapping[int, QuotaUsage]]]
-"""What the ledger knows of these keys in the current period. Keys that used nothing may be left
-out."""
+Used = Callable[[Collection[AccountRef], Period], Awaitable[Mapping[AccountRef, QuotaUsage]]]
+"""What the ledger knows of these accounts in the current period. Those that used nothing may be
+left out."""
 
 
 T = TypeVar("T")
@@ -76,7 +77,9 @@ class Store(Protocol):
 
     async def settle(self, reservation: Reservation, usage: QuotaUsage, now: float) -> None: ...
 
-    async def seed(self, key_id: int, period: Period, usage: QuotaUsage, now: float) -> None: ...
+    async def seed(
+        self, ref: AccountRef, period: Period, usage: QuotaUsage, now: float
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +107,9 @@ class Limiter:
         self._outage: Outage | None = None
         self._away: tuple[type[Exception], ...] = ()
         self._open: dict[str, Store] = {}
-        self._asked: dict[tuple[Store, int], float] = {}
-        self._known: Mapping[int, Limits] = {}
-        self._seeded: set[tuple[int, Period]] = set()
+        self._asked: dict[tuple[Store, AccountRef], float] = {}
+        self._known: Mapping[AccountRef, Limits] = {}
+        self._seeded: set[tuple[AccountRef, Period]] = set()
         self._errands: set[asyncio.Task[Any]] = set()
         if with_redis:
             from bridge.cluster import redis
@@ -133,26 +136,25 @@ class Limiter:
 
     async def admit(
         self,
-        key_id: int,
-        limits: Limits,
+        accounts: tuple[Account, ...],
         estimate_tokens: int,
         now: float,
         whole: QuotaUsage = NOTHING,
     ) -> Decision:
         """Let a request in, or say which limit is in the way. `now` in Unix seconds.
 
-        One that was let in holds one request, the estimated tokens of its prompt, one place among
-        the concurrent ones, and `whole` of each quota, until it is settled.
+        One that was let in holds of each account one request, the estimated tokens of its prompt,
+        one place among the concurrent ones, and `whole` of each quota, until it is settled.
+        Accounts without limits may be left out.
         """
         tokens = max(0, estimate_tokens)
-        reservation = Reservation(secrets.token_hex(8), key_id, now, tokens, limits, whole)
-        if limits.is_empty:
+        reservation = Reservation(secrets.token_hex(8), accounts, now, tokens, whole)
+        if all(account.limits.is_empty for account in accounts):
             return judge(reservation, Outcome())
         outcome, store = await self._decide(reservation)
         if outcome.refused is None:
             self._open[reservation.id] = store
-        if limits.quotas and now - outcome.seeded > self._seed_seconds:
-            self._look_up(store, key_id, limits, now)
+        self._look_up(store, reservation, outcome)
         return judge(reservation, outcome)
 
     async def settle(
@@ -214,48 +216,54 @@ class Limiter:
         counts_alone = not self.is_shared and (self._shared is not None or not self.is_alone)
         return SEED_SECONDS_ALONE if counts_alone else SEED_SECONDS
 
-    def unknown(self, limits: Mapping[int, Limits]) -> dict[int, Limits]:
-        """Those of these keys that got a quota, or another period for it, since `prime`."""
+    def unknown(self, limits: Mapping[AccountRef, Limits]) -> dict[AccountRef, Limits]:
+        """Those of these accounts that got a quota, or another period for it, since `prime`."""
         return {
-            key_id: each
-            for key_id, each in limits.items()
-            if any((key_id, period) not in self._seeded for period in each.periods)
+            ref: each
+            for ref, each in limits.items()
+            if any((ref, period) not in self._seeded for period in each.periods)
         }
 
-    def follow(self, limits: Mapping[int, Limits]) -> None:
-        """These are all keys that there are."""
+    def follow(self, limits: Mapping[AccountRef, Limits]) -> None:
+        """These are all accounts that there are."""
         self._known = limits
 
-    async def prime(self, limits: Mapping[int, Limits], now: float) -> None:
-        """Look into the ledger for every key with a quota, so that the first request counts."""
-        keys: dict[Period, list[int]] = {}
-        for key_id, each in limits.items():
+    async def prime(self, limits: Mapping[AccountRef, Limits], now: float) -> None:
+        """Look into the ledger for each account with a quota, so that the first request counts."""
+        accounts: dict[Period, list[AccountRef]] = {}
+        for ref, each in limits.items():
             for period in each.periods:
-                keys.setdefault(period, []).append(key_id)
-        for period, some in keys.items():
+                accounts.setdefault(period, []).append(ref)
+        for period, some in accounts.items():
             if not await self._seed(some, period, now):
                 return  # the rest is looked up with their first requests
 
-    def _look_up(self, store: Store, key_id: int, limits: Limits, now: float) -> None:
-        """The same for one key, while its requests go on."""
-        pause = min(SEED_RETRY_SECONDS, self._seed_seconds)
-        if now - self._asked.get((store, key_id), -math.inf) > pause:
-            self._asked[store, key_id] = now
-            self._errand(self.prime({key_id: limits}, now))
+    def _look_up(self, store: Store, reservation: Reservation, outcome: Outcome) -> None:
+        """The same for the accounts of one request, where that was long ago."""
+        pause, now = min(SEED_RETRY_SECONDS, self._seed_seconds), reservation.at
+        due: dict[AccountRef, Limits] = {}
+        for account, counts in zip(reservation.accounts, outcome.counts, strict=True):
+            ref, asked = account.ref, self._asked.get((store, account.ref), -math.inf)
+            is_old = account.limits.quotas and now - counts.seeded > self._seed_seconds
+            if is_old and now - asked > pause:
+                self._asked[store, ref] = now
+                due[ref] = account.limits
+        if due:
+            self._errand(self.prime(due, now))
 
-    async def _seed(self, keys: Collection[int], period: Period, now: float) -> bool:
+    async def _seed(self, accounts: Collection[AccountRef], period: Period, now: float) -> bool:
         """Whether the ledger could be asked."""
         try:
-            found = await self._used(keys, period)
+            found = await self._used(accounts, period)
         except Error as error:
-            logger.warning("what keys have used is not known: %s", type(error).__name__)
+            logger.warning("what was used is not known: %s", type(error).__name__)
             return False
-        for key_id in keys:
-            await self._local.seed(key_id, period, found.get(key_id, NOTHING), now)
-            self._seeded.add((key_id, period))
+        for ref in accounts:
+            await self._local.seed(ref, period, found.get(ref, NOTHING), now)
+            self._seeded.add((ref, period))
             if self._shared is not None and self.is_shared:
-                usage = self._local.used(key_id, period, now)
-                await self._unless_away(self._shared.seed(key_id, period, usage, now))
+                usage = self._local.used(ref, period, now)
+                await self._unless_away(self._shared.seed(ref, period, usage, now))
         return True
 
     # --- the life of the process ---

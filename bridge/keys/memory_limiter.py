@@ -1,17 +1,22 @@
 """The counters of limits in the memory of one process. Pure: the time is an argument.
 
-`redis_counters` counts the same for several processes; what one decides, the other does.
+`redis_limiter` counts the same for several processes; what one decides, the other does.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bridge.keys.limits import (
     WINDOW_SECONDS,
+    AccountRef,
+    Counts,
     LimitKind,
+    Limits,
     Outcome,
     QuotaUsage,
     Reservation,
@@ -92,7 +97,7 @@ class UsedInPeriod:
 
 @dataclass(slots=True)
 class Book:
-    """The counts of one key."""
+    """The counts of one account."""
 
     requests: SlidingWindow = field(default_factory=SlidingWindow)
     tokens: SlidingWindow = field(default_factory=SlidingWindow)
@@ -121,110 +126,123 @@ class Book:
         return self.periods[period]
 
 
+class OpenBook(NamedTuple):
+    """The book of one of a request's accounts, at the time that counts for it."""
+
+    limits: Limits
+    book: Book
+    now: float
+
+
 class MemoryLimiter:
-    """One process's counters of all keys."""
+    """One process's counters of all accounts."""
 
     def __init__(self) -> None:
-        self._books: dict[int, Book] = {}
+        self._books: dict[AccountRef, Book] = {}
 
-    def _book(self, key_id: int) -> Book:
-        return self._books.setdefault(key_id, Book())
+    def _book(self, ref: AccountRef) -> Book:
+        return self._books.setdefault(ref, Book())
 
     async def admit(self, reservation: Reservation) -> Outcome:
-        """Let the request in, and count it, if no limit is in the way."""
-        limits, book = reservation.limits, self._book(reservation.key_id)
-        now = book.turn(reservation.at)
-        used = [book.used_at(reservation.at, period) for period in limits.periods]
-        refused, quota, wait = _obstacle(reservation, book, now)
-        if refused is None:
-            _count(reservation, book, now)
-        return Outcome(
-            refused,
-            quota,
-            wait,
-            requests=book.requests.total,
-            requests_reset=book.requests.reset(now),
-            tokens=book.tokens.total,
-            tokens_reset=book.tokens.reset(now),
-            used=tuple(each.usage for each in used),
-            seeded=min((each.seeded for each in used), default=0.0),
-        )
+        """Let the request in, and count it for all accounts, if no limit is in the way."""
+        books = []
+        for account in reservation.accounts:
+            book = self._book(account.ref)
+            books.append(OpenBook(account.limits, book, book.turn(reservation.at)))
+        obstacle = _obstacle(reservation, books)
+        if obstacle.kind is None:
+            for each in books:
+                _count(reservation, each)
+        counts = tuple(_counts(reservation, each) for each in books)
+        return Outcome(obstacle.kind, obstacle.account, obstacle.quota, obstacle.wait, counts)
 
     async def settle(self, reservation: Reservation, usage: QuotaUsage, now: float) -> None:
         """Put what was used in place of the estimate."""
-        limits, book = reservation.limits, self._book(reservation.key_id)
-        book.running.discard(reservation.id)
-        book.held.pop(reservation.id, None)
         self.spend(reservation, usage, now)
-        if limits.tpm is not None:
-            now = book.turn(now)
-            book.tokens.lower(reservation.id, max(0, reservation.tokens - usage.tokens))
-            book.tokens.add(f"{reservation.id}+", now, usage.tokens - reservation.tokens)
+        for account in reservation.accounts:
+            book = self._book(account.ref)
+            book.running.discard(reservation.id)
+            book.held.pop(reservation.id, None)
+            if account.limits.tpm is not None:
+                at = book.turn(now)
+                book.tokens.lower(reservation.id, max(0, reservation.tokens - usage.tokens))
+                book.tokens.add(f"{reservation.id}+", at, usage.tokens - reservation.tokens)
 
     def spend(self, reservation: Reservation, usage: QuotaUsage, now: float) -> None:
         """Count this for the quotas alone."""
-        book = self._book(reservation.key_id)
-        for period in reservation.limits.periods:
-            book.used_at(now, period).add(usage)
+        for account in reservation.accounts:
+            for period in account.limits.periods:
+                self._book(account.ref).used_at(now, period).add(usage)
 
-    async def seed(self, key_id: int, period: Period, usage: QuotaUsage, now: float) -> None:
+    async def seed(self, ref: AccountRef, period: Period, usage: QuotaUsage, now: float) -> None:
         """The ledger knows of so much used in the period of `now`."""
-        used = self._book(key_id).used_at(now, period)
+        used = self._book(ref).used_at(now, period)
         used.raise_to(usage)
         used.seeded = now
 
     def follow(self, reservation: Reservation, outcome: Outcome) -> None:
         """What other counters know of the quotas is known here too, should they go away."""
-        book = self._book(reservation.key_id)
-        for period, usage in zip(reservation.limits.periods, outcome.used, strict=True):
-            book.used_at(reservation.at, period).raise_to(usage)
+        for account, counts in zip(reservation.accounts, outcome.counts, strict=True):
+            book = self._book(account.ref)
+            for period, usage in zip(account.limits.periods, counts.used, strict=True):
+                book.used_at(reservation.at, period).raise_to(usage)
 
-    def used(self, key_id: int, period: Period, now: float) -> QuotaUsage:
+    def used(self, ref: AccountRef, period: Period, now: float) -> QuotaUsage:
         """What is counted in the period of `now`."""
-        return self._book(key_id).used_at(now, period).usage
+        return self._book(ref).used_at(now, period).usage
 
 
-Obstacle = tuple[LimitKind | None, int, float]
-"""The limit in the way, which of the quotas it is, and seconds until the request could pass it."""
+class Obstacle(NamedTuple):
+    """The limit in the way, whose it is, which of the quotas it is, and seconds until the request
+    could pass it. The places are those of an `Outcome`."""
+
+    kind: LimitKind | None = None
+    account: int = 0
+    quota: int = 0
+    wait: float = 0.0
 
 
-def _obstacle(reservation: Reservation, book: Book, now: float) -> Obstacle:
-    """Of two minutes in the way, the one that takes longer: a client that waits it is let in."""
-    limits = reservation.limits
-    for place, quota in enumerate(limits.quotas):
-        if quota.of(book.used_at(reservation.at, quota.period).usage) >= quota.most:
-            return quota.kind, place, 0.0
-    windows = (
-        (LimitKind.REQUESTS, limits.rpm, book.requests, 1),
-        (LimitKind.TOKENS, limits.tpm, book.tokens, reservation.tokens),
-    )
-    waits = {
-        kind: window.wait(now, amount, limit)
-        for kind, limit, window, amount in windows
-        if limit is not None and not window.fits(amount, limit)
-    }
-    if waits:
-        longest = max(waits, key=lambda kind: waits[kind])
-        return longest, 0, waits[longest]
-    if limits.concurrent is not None and len(book.running) >= limits.concurrent:
-        return LimitKind.CONCURRENT, 0, SHORT_WAIT
-    return _reserved(reservation, book)
+def _obstacle(reservation: Reservation, books: Sequence[OpenBook]) -> Obstacle:
+    """Of several minutes in the way, the one that takes longest: who waits that long is let in."""
+    for place, (account, quota) in enumerate(reservation.quotas):
+        used = books[account].book.used_at(reservation.at, quota.period).usage
+        if quota.of(used) >= quota.most:
+            return Obstacle(quota.kind, account, place)
+    if waits := [*_minutes(reservation, books)]:
+        return max(waits, key=lambda each: each.wait)
+    for account, (limits, book, _) in enumerate(books):
+        if limits.concurrent is not None and len(book.running) >= limits.concurrent:
+            return Obstacle(LimitKind.CONCURRENT, account, wait=SHORT_WAIT)
+    return _reserved(reservation, books)
 
 
-def _reserved(reservation: Reservation, book: Book) -> Obstacle:
+def _minutes(reservation: Reservation, books: Sequence[OpenBook]) -> Iterable[Obstacle]:
+    """The limits of a minute that are in the way."""
+    for account, (limits, book, now) in enumerate(books):
+        if limits.rpm is not None and not book.requests.fits(1, limits.rpm):
+            wait = book.requests.wait(now, 1, limits.rpm)
+            yield Obstacle(LimitKind.REQUESTS, account, wait=wait)
+        tokens = reservation.tokens
+        if limits.tpm is not None and not book.tokens.fits(tokens, limits.tpm):
+            wait = book.tokens.wait(now, tokens, limits.tpm)
+            yield Obstacle(LimitKind.TOKENS, account, wait=wait)
+
+
+def _reserved(reservation: Reservation, books: Sequence[OpenBook]) -> Obstacle:
     """Whether the estimate fits on top of what running requests have reserved."""
-    if not book.held:
-        return None, 0, 0.0
-    for place, quota in enumerate(reservation.limits.quotas):
+    for place, (account, quota) in enumerate(reservation.quotas):
+        book = books[account].book
+        if not book.held:
+            continue
         used = quota.of(book.used_at(reservation.at, quota.period).usage)
         held = sum(map(quota.of, book.held.values()))
         if used + held + quota.of(reservation.whole) > quota.most:
-            return LimitKind.RESERVED, place, SHORT_WAIT
-    return None, 0, 0.0
+            return Obstacle(LimitKind.RESERVED, account, place, SHORT_WAIT)
+    return Obstacle()
 
 
-def _count(reservation: Reservation, book: Book, now: float) -> None:
-    limits = reservation.limits
+def _count(reservation: Reservation, opened: OpenBook) -> None:
+    limits, book, now = opened
     if limits.rpm is not None:
         book.requests.add(reservation.id, now, 1)
     if limits.tpm is not None:
@@ -233,3 +251,16 @@ def _count(reservation: Reservation, book: Book, now: float) -> None:
         book.running.add(reservation.id)
     if limits.quotas:
         book.held[reservation.id] = reservation.whole
+
+
+def _counts(reservation: Reservation, opened: OpenBook) -> Counts:
+    limits, book, now = opened
+    used = [book.used_at(reservation.at, period) for period in limits.periods]
+    return Counts(
+        requests=book.requests.total,
+        requests_reset=book.requests.reset(now),
+        tokens=book.tokens.total,
+        tokens_reset=book.tokens.reset(now),
+        used=tuple(each.usage for each in used),
+        seeded=min((each.seeded for each in used), default=0.0),
+    )

@@ -1,6 +1,7 @@
 """The counters of limits in Redis, for all processes that share it.
 
-One script decides on a request and counts it, so no two processes can both take the last place.
+One script decides on a request and counts it for all its accounts, so no two processes can both
+take the last place.
 A place among the concurrent requests is a lease that its process renews while the request runs:
 the places of a process that was killed are free again after LEASE_SECONDS.
 
@@ -13,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,18 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, NoScriptError, ReadOnlyError, ResponseError
 
 from bridge.cluster import redis
-from bridge.keys.limits import WINDOW_SECONDS, LimitKind, Limits, Outcome, QuotaUsage, Reservation
+from bridge.keys.limits import (
+    WINDOW_SECONDS,
+    Account,
+    AccountQuota,
+    AccountRef,
+    Counts,
+    LimitKind,
+    Limits,
+    Outcome,
+    QuotaUsage,
+    Reservation,
+)
 from bridge.keys.periods import Period, period_end, period_name
 
 CONNECTIONS = 16
@@ -31,6 +44,8 @@ KEPT_SECONDS = 3600
 """How much longer than its period a sum is kept."""
 LONGEST_KEPT_SECONDS = 31 * 86_400
 
+BOOKS = ("state", "requests", "tokens", "running", "held")
+"""What is kept of each account, beside the sums of periods."""
 _SCRIPTS = Path(__file__).parent / "lua"
 
 
@@ -65,7 +80,7 @@ def _is_unknown(error: ResponseError) -> bool:
 
 
 class RedisLimiter:
-    """The counters of all keys. Create it inside the running event loop, and close it there."""
+    """The counters of all accounts. Create it inside the running event loop, and close it there."""
 
     def __init__(self, lease_seconds: float) -> None:
         self._lease = lease_seconds
@@ -84,50 +99,49 @@ class RedisLimiter:
             return await script(keys, args)
 
     async def admit(self, reservation: Reservation) -> Outcome:
-        """Let the request in, and count it, if no limit is in the way."""
-        limits = reservation.limits
-        numbers = (limits.rpm, limits.tpm, limits.concurrent)
+        """Let the request in, and count it for all accounts, if no limit is in the way."""
+        accounts = reservation.accounts
         args = (
             reservation.at,
             reservation.id,
             reservation.tokens,
-            *("" if number is None else number for number in numbers),
             WINDOW_SECONDS,
             self._lease,
             *reservation.whole,
-            *_quotas(limits),
+            len(accounts),
+            *chain.from_iterable(_limits(account.limits) for account in accounts),
+            *chain.from_iterable(_quota(reservation, each) for each in reservation.quotas),
         )
-        keys = _keys(reservation.key_id, limits, reservation.at)
-        outcome = _outcome(await self._run(self._admit, keys, args))
-        if outcome.refused is None and (limits.concurrent is not None or limits.quotas):
+        keys = _keys(accounts, reservation.at)
+        outcome = _outcome(reservation, await self._run(self._admit, keys, args))
+        if outcome.refused is None and any(map(_is_leased, accounts)):
             self._leased[reservation.id] = reservation
         return outcome
 
     async def settle(self, reservation: Reservation, usage: QuotaUsage, now: float) -> None:
         """Put what was used in place of the estimate."""
         self.let_go(reservation)
-        limits = reservation.limits
+        accounts = reservation.accounts
         args = (
             now,
             reservation.id,
             reservation.tokens,
             usage.tokens,
             usage.cost,
-            int(limits.tpm is not None),
             WINDOW_SECONDS,
             *reservation.whole,
-            *(_kept(period, now) for period in limits.periods),
+            len(accounts),
+            *chain.from_iterable(_counted(account.limits, now) for account in accounts),
         )
-        keys = _keys(reservation.key_id, limits, now)
-        await self._run(self._settle, keys, args)
+        await self._run(self._settle, _keys(accounts, now), args)
 
     def let_go(self, reservation: Reservation) -> None:
         """Renew its place no more."""
         self._leased.pop(reservation.id, None)
 
-    async def seed(self, key_id: int, period: Period, usage: QuotaUsage, now: float) -> None:
+    async def seed(self, ref: AccountRef, period: Period, usage: QuotaUsage, now: float) -> None:
         """The ledger knows of so much used in the period of `now`."""
-        key = usage_key(key_id, period, now)
+        key = usage_key(ref, period, now)
         await self._run(self._seed, [key], (*usage, now, _kept(period, now)))
 
     async def renew(self, now: float) -> bool:
@@ -138,10 +152,11 @@ class RedisLimiter:
         until = now + self._lease
         places: dict[str, dict[str, float]] = {}
         for each in self._leased.values():
-            if each.limits.concurrent is not None:
-                places.setdefault(_name(each.key_id, "running"), {})[each.id] = until
-            if each.limits.quotas:
-                places.setdefault(_name(each.key_id, "held"), {})[_held(each)] = until
+            for account in each.accounts:
+                if account.limits.concurrent is not None:
+                    places.setdefault(_name(account.ref, "running"), {})[each.id] = until
+                if account.limits.quotas:
+                    places.setdefault(_name(account.ref, "held"), {})[_held(each)] = until
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._write(places)
@@ -171,20 +186,38 @@ class RedisLimiter:
         await self._redis.aclose()
 
 
-def _keys(key_id: int, limits: Limits, now: float) -> list[str]:
-    names = ("state", "requests", "tokens", "running", "held")
-    periods = (usage_key(key_id, period, now) for period in limits.periods)
-    return [*(_name(key_id, name) for name in names), *periods]
+def _keys(accounts: Iterable[Account], now: float) -> list[str]:
+    """The names of all books, account by account."""
+    names = []
+    for account in accounts:
+        names += [_name(account.ref, name) for name in BOOKS]
+        names += [usage_key(account.ref, period, now) for period in account.limits.periods]
+    return names
 
 
-def _quotas(limits: Limits) -> list[Any]:
-    """Each quota as the script reads it. Places begin with 1 there."""
-    places = {period: place for place, period in enumerate(limits.periods, 1)}
-    args: list[Any] = []
-    for quota in limits.quotas:
-        unit = "spent" if quota.kind is LimitKind.BUDGET else "used"
-        args += [quota.kind.value, unit, places[quota.period], quota.most]
-    return args
+def _limits(limits: Limits) -> tuple[Any, ...]:
+    """An account's limits as admit.lua reads them."""
+    numbers = (limits.rpm, limits.tpm, limits.concurrent)
+    return *("" if number is None else number for number in numbers), len(limits.periods)
+
+
+def _quota(reservation: Reservation, each: AccountQuota) -> tuple[Any, ...]:
+    """A quota as admit.lua reads it. Places begin with 1 there."""
+    place, quota = each
+    periods = reservation.accounts[place].limits.periods
+    unit = "spent" if quota.kind is LimitKind.BUDGET else "used"
+    return quota.kind.value, unit, place + 1, periods.index(quota.period) + 1, quota.most
+
+
+def _counted(limits: Limits, now: float) -> tuple[Any, ...]:
+    """An account as settle.lua reads it."""
+    kept = [_kept(period, now) for period in limits.periods]
+    return int(limits.tpm is not None), len(kept), *kept
+
+
+def _is_leased(account: Account) -> bool:
+    """Whether a request of this account holds a place or a part of a quota."""
+    return account.limits.concurrent is not None or bool(account.limits.quotas)
 
 
 def _held(reservation: Reservation) -> str:
@@ -192,14 +225,15 @@ def _held(reservation: Reservation) -> str:
     return f"{reservation.id}:{reservation.whole.cost}:{reservation.whole.tokens}"
 
 
-def usage_key(key_id: int, period: Period, now: float) -> str:
+def usage_key(ref: AccountRef, period: Period, now: float) -> str:
     """Where a period's sums are kept: a hash with `spent`, in billionths, and `used`, in tokens."""
-    return _name(key_id, f"usage:{period_name(now, period)}")
+    return _name(ref, f"usage:{period_name(now, period)}")
 
 
-def _name(key_id: int, name: str) -> str:
-    # In braces: what a Redis cluster keeps on one node, as a script demands.
-    return f"{redis.PREFIX}limits:{{{key_id}}}:{name}"
+def _name(ref: AccountRef, name: str) -> str:
+    # In braces: what a Redis cluster keeps on one node, as a script demands. A script counts for
+    # several accounts at once, so it is the same word for all.
+    return f"{redis.PREFIX}limits:{{all}}:{ref.kind}:{ref.id}:{name}"
 
 
 def _kept(period: Period, now: float) -> int:
@@ -208,19 +242,27 @@ def _kept(period: Period, now: float) -> int:
     return math.ceil(left) + KEPT_SECONDS
 
 
-def _outcome(answer: Sequence[Any]) -> Outcome:
-    refused, quota, wait, requests, requests_reset, tokens, tokens_reset, seeded, *sums = answer
+def _outcome(reservation: Reservation, answer: Sequence[Any]) -> Outcome:
+    refused, account, quota, wait, *rest = answer
+    numbers = iter(rest)
     return Outcome(
         refused=LimitKind(refused.decode()) if refused else None,
+        account=int(account),
         quota=int(quota),
         wait=float(wait),
+        counts=tuple(_counts(each.limits, numbers) for each in reservation.accounts),
+    )
+
+
+def _counts(limits: Limits, numbers: Iterator[Any]) -> Counts:
+    """One account's counts, from where the answer has them."""
+    requests, requests_reset, tokens, tokens_reset, seeded = islice(numbers, 5)
+    used = [QuotaUsage(*map(int, islice(numbers, 2))) for _ in limits.periods]
+    return Counts(
         requests=int(requests),
         requests_reset=float(requests_reset),
         tokens=int(tokens),
         tokens_reset=float(tokens_reset),
-        used=tuple(
-            QuotaUsage(int(cost), int(used))
-            for cost, used in zip(sums[::2], sums[1::2], strict=True)
-        ),
+        used=tuple(used),
         seeded=float(seeded),
     )

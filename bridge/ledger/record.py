@@ -26,6 +26,8 @@ WIDTHS = {
     "parent_id": 64,
     "path": 200,
     "key": 100,
+    "person": 150,
+    "team": 100,
     "fingerprint": 64,
     "client": 120,
     "session": 64,
@@ -98,6 +100,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     """What is remembered of one request. Times in seconds since its start; no text, no keys.
 
     key, key_id     the caller's name; the row of an issued key, or the `fingerprint` of another
+    person, team    for whom the key counts, each by name and by the number of its row
     key_four        the last four characters of an issued key: a rotated row has two
     address         the client's, whole or hashed, where CLIENT_ADDRESSES says so
     alias           the alias that led to the model, as its pattern
@@ -129,6 +132,10 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     key: str = ""
     key_id: int | None = None
     key_four: str = ""
+    person: str = ""
+    person_id: int = 0
+    team: str = ""
+    team_id: int = 0
     address: str = ""
     fingerprint: str = ""
     client: str = ""

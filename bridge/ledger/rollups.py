@@ -31,6 +31,10 @@ class RollupEntry(Protocol):
     key_id: int
     fingerprint: str
     key: str
+    person_id: int
+    person: str
+    team_id: int
+    team: str
     client: str
     session: str
     request_class: str
@@ -175,7 +179,14 @@ class Hour:
     """What is added to one row of `UsageHour`. `amounts` also holds the histograms."""
 
     key: str
+    person: str
+    team: str
     amounts: Amounts
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Everything but the sums."""
+        return {"key": self.key, "person": self.person, "team": self.team}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +221,11 @@ def hours(rows: Iterable[RollupEntry]) -> Mapping[Group, Hour]:
     for row in rows:
         key_id, fingerprint, _ = payer(row)
         start = row.time.replace(minute=0, second=0, microsecond=0)
-        whose = start, key_id, fingerprint
-        group = (*whose, row.backend, row.model, row.alias, summed_class(row.request_class))
+        what = row.backend, row.model, row.alias, summed_class(row.request_class)
+        group = (start, key_id, fingerprint, *what, row.person_id, row.team_id)
         found.setdefault(group, []).append(row)
     return {
-        group: Hour(payer(few[-1])[2], amounts(few) | latencies(few))
+        group: Hour(payer(few[-1])[2], few[-1].person, few[-1].team, amounts(few) | latencies(few))
         for group, few in found.items()
     }
 

@@ -54,6 +54,10 @@ class UsageRow(msgspec.Struct, gc=False):
     key_id: int
     fingerprint: str
     key: str
+    person_id: int
+    person: str
+    team_id: int
+    team: str
     client: str
     session: str
     request_class: str
@@ -98,15 +102,12 @@ def row_of(record: Record) -> UsageRow:
 
     Raises ValueError or ArithmeticError where a time is none.
     """
-    issued = record.key_id or 0
     if not 0 <= record.started_at < LAST_TIME:
         raise ValueError(f"started_at: {record.started_at} is no time")
     return UsageRow(
         request_id=_text(record.request_id, _WIDTHS["request_id"]),
         time=datetime.fromtimestamp(record.started_at, UTC),
-        key_id=issued,
-        fingerprint="" if issued else _text(record.fingerprint, _WIDTHS["fingerprint"]),
-        key=_text(record.key, _WIDTHS["key"]),
+        **_whose(record),
         client=_text(record.client, _WIDTHS["client"]),
         session=_text(record.session, _WIDTHS["session"]),
         request_class=_text(record.request_class, _WIDTHS["request_class"]),
@@ -142,6 +143,20 @@ def row_of(record: Record) -> UsageRow:
         parent_id=_text(record.parent_id, _WIDTHS["parent_id"]),
         detail=_detail(record),
     )
+
+
+def _whose(record: Record) -> dict[str, Any]:
+    """For whom it counts, by column."""
+    issued = record.key_id or 0
+    return {
+        "key_id": issued,
+        "fingerprint": "" if issued else _text(record.fingerprint, _WIDTHS["fingerprint"]),
+        "key": _text(record.key, _WIDTHS["key"]),
+        "person_id": record.person_id,
+        "person": _text(record.person, _WIDTHS["person"]),
+        "team_id": record.team_id,
+        "team": _text(record.team, _WIDTHS["team"]),
+    }
 
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -197,7 +212,7 @@ def _printable(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text)
 
 
-def _judged(record: Record) -> dict[str, int]:
+def _judged(record: Record) -> dict[str, Any]:
     """How many of its tool calls ended how before a judge, by column."""
     if not record.verdicts:
         return _NONE_JUDGED

@@ -54,6 +54,8 @@ _read_record = msgspec.json.Decoder(Record).decode
 _ADDED = dict.fromkeys(SumColumns.NAMES, upsert.ADD)
 _HOUR_RULES = {
     "key": upsert.LATEST,
+    "person": upsert.LATEST,
+    "team": upsert.LATEST,
     **_ADDED,
     **dict.fromkeys((*UsageHour.FIRST_TOKEN, *UsageHour.DURATION), upsert.ADD),
 }
@@ -115,7 +117,7 @@ def _comes_late(rows: Sequence[UsageRow]) -> bool:
 
 def _hour_rows(rows: Sequence[UsageRow]) -> list[upsert.Row]:
     return [
-        {**dict(zip(UsageHour.UNIQUE, group, strict=True)), "key": hour.key, **hour.amounts}
+        {**dict(zip(UsageHour.UNIQUE, group, strict=True)), **hour.columns, **hour.amounts}
         for group, hour in rollups.hours(rows).items()
     ]
 

@@ -3,7 +3,8 @@
 Whoever used something is named by number and by name, without a foreign key, so that a key that
 was deleted stays in every report: `key_id` is the row of an issued key (0: none), `fingerprint`
 that of a forwarded key ("": none), and `key` what it was called at the time. Both empty: nobody,
-a request whose key was refused. Ask for both together: that is how they are indexed.
+a request whose key was refused. Ask for both together: that is how they are indexed. `person_id` is
+the user whose key it was, `team_id` the team that it counted for.
 
 Tokens are the client's: the whole prompt is input + cache read + cache write. Money is counted in
 whole billionths of a US dollar, so that sums are exact.
@@ -38,6 +39,18 @@ class Identified(models.Model):
     key_id = models.BigIntegerField(default=0)
     fingerprint = models.CharField(max_length=64, blank=True, default="")
     key = models.CharField(max_length=100, blank=True, default="")
+
+    class Meta:
+        abstract = True
+
+
+class Attributed(Identified):
+    """And for which person and team it counted; 0 and "" for none. Names as they were then."""
+
+    person_id = models.BigIntegerField(default=0)
+    person = models.CharField(max_length=150, blank=True, default="")
+    team_id = models.BigIntegerField(default=0)
+    team = models.CharField(max_length=100, blank=True, default="")
 
     class Meta:
         abstract = True
@@ -94,7 +107,7 @@ class SumColumns(models.Model):
 SumColumns.NAMES = tuple(field.name for field in SumColumns._meta.fields)
 
 
-class UsageRecord(Identified):
+class UsageRecord(Attributed):
     """One request, whatever became of it. Kept for USAGE_RETENTION_DAYS."""
 
     request_id = models.CharField(max_length=64, unique=True)
@@ -177,14 +190,25 @@ class UsageRecord(Identified):
         return outcome(self.status)
 
 
-class UsageHour(Identified, SumColumns):
-    """The sums of one hour (UTC), for each key, backend, model, alias and class of requests.
+class UsageHour(Attributed, SumColumns):
+    """The sums of one hour (UTC), for each key with its person and team, backend, model, alias and
+    class of requests.
 
     Below them the histograms of `latency`, one column for each bucket: `first_token_00` and
     following, `duration_00` and following, of answered requests.
     """
 
-    UNIQUE = ("hour", "key_id", "fingerprint", "backend", "model", "alias", "request_class")
+    UNIQUE = (
+        "hour",
+        "key_id",
+        "fingerprint",
+        "backend",
+        "model",
+        "alias",
+        "request_class",
+        "person_id",
+        "team_id",
+    )
     FIRST_TOKEN = latency.FIRST_TOKEN
     DURATION = latency.DURATION
 
@@ -207,6 +231,8 @@ class UsageHour(Identified, SumColumns):
                     "model",
                     "alias",
                     "request_class",
+                    "person_id",
+                    "team_id",
                 ],
                 name="one_row_per_hour_and_group",
             )
@@ -214,6 +240,14 @@ class UsageHour(Identified, SumColumns):
         indexes = [
             models.Index(fields=["key_id", "fingerprint", "hour"], name="hour_by_key"),
             models.Index(fields=["model", "hour"], name="hour_by_model"),
+            models.Index(
+                fields=["person_id", "hour"],
+                condition=models.Q(person_id__gt=0),
+                name="hour_by_person",
+            ),
+            models.Index(
+                fields=["team_id", "hour"], condition=models.Q(team_id__gt=0), name="hour_by_team"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bridge.keys.authentication import Caller, IssuedKey
-from bridge.keys.limits import QuotaUsage
+from bridge.keys.decisions import holder
+from bridge.keys.limits import Account, QuotaUsage
 from bridge.ledger.pricing import Prices
 from bridge.routing.fitting import MOST_OUTPUT
 from bridge.routing.served import Access, every_target
@@ -18,9 +19,7 @@ from bridge.translation.request.translate import ChatRequest
 
 logger = logging.getLogger(__name__)
 
-UNPRICED = (
-    "model: no price is known for {model}, and the budget of this API key counts priced models"
-)
+UNPRICED = "model: no price is known for {model}, and the budget of {holder} counts priced models"
 LEFT_OUT = "leaves out {name}: no price is known, so a budget cannot count it"
 
 
@@ -53,12 +52,17 @@ def estimate(
 
 
 def countable(route: Route, prices: Prices, key: IssuedKey | None, model: str) -> Route:
-    """The route as far as this key's budget can count it. Raises a 403 where nothing is left."""
-    if key is None or not key.limits.refuses_unpriced:
+    """The route as far as the budgets of this key, its person and its team can count it.
+
+    Raises a 403 where nothing is left.
+    """
+    account = _strict(key)
+    if account is None:
         return route
     kept = tuple(target for target in route.targets if is_priced(target, prices))
     if not kept:
-        raise ApiError(403, UNPRICED.format(model=model[:200]))
+        named = UNPRICED.format(model=model[:200], holder=holder(account) or "this API key")
+        raise ApiError(403, named)
     gone = [target for target in route.targets if target not in kept]
     names = (f"{target.backend.name}: {target.model}" for target in gone)
     steps = (*route.steps, *(LEFT_OUT.format(name=name) for name in names))
@@ -66,12 +70,18 @@ def countable(route: Route, prices: Prices, key: IssuedKey | None, model: str) -
 
 
 def access(caller: Caller, prices: Prices) -> Access:
-    """What this caller may ask for, as far as its budget can count it."""
+    """What this caller may ask for, as far as the budgets of its accounts can count it."""
     key = caller.issued
     if key is None:
         return Access()
-    counts = partial(is_priced, prices=prices) if key.limits.refuses_unpriced else every_target
+    counts = partial(is_priced, prices=prices) if _strict(key) else every_target
     return Access(key.allow_lists, counts)
+
+
+def _strict(key: IssuedKey | None) -> Account | None:
+    """The first account whose budget is for priced models alone."""
+    accounts = key.accounts if key else ()
+    return next((each for each in accounts if each.limits.refuses_unpriced), None)
 
 
 def is_priced(target: Target, prices: Prices) -> bool:

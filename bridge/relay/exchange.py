@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.backends.learned import LearnedFacts
 from bridge.ids import mint
-from bridge.keys import limits
+from bridge.keys import decisions
 from bridge.keys.authentication import Caller, IssuedKey
 from bridge.keys.client_address import Address, recorded
-from bridge.keys.limits import Decision, LimitKind, QuotaUsage
+from bridge.keys.decisions import Decision
+from bridge.keys.limits import LimitKind, QuotaUsage
 from bridge.ledger.pricing import usd
 from bridge.ledger.record import Record
 from bridge.live.messages import Running
@@ -119,6 +120,10 @@ class Exchange:
         """Put a key of ours on the record, good or not."""
         record = self.record
         record.key, record.key_id, record.key_four = issued.name, issued.id, issued.four
+        if (person := issued.person) is not None:
+            record.person, record.person_id = person.name, person.id
+        if (team := issued.team) is not None:
+            record.team, record.team_id = team.name, team.id
 
     async def choose_target(self, routed: RoutedRequest) -> UpstreamRequest:
         """The upstream request for the first target that may be called. Raises ApiError."""
@@ -135,22 +140,21 @@ class Exchange:
     async def reserve(
         self, routed: RoutedRequest, outgoing: UpstreamRequest, *, with_rates: bool = True
     ) -> None:
-        """Take a place within the key's limits, or only `with_rates` within all of them.
-
-        Raises a 429.
+        """Take a place within the limits of the key, its person and its team, or only `with_rates`
+        within all of them. Raises a 429.
         """
         issued = self.caller.issued if self.caller else None
-        if issued is None:
+        if issued is None or not issued.accounts:
             return
-        own = issued.limits if with_rates else issued.limits.without_rates
-        if own.is_empty:
+        accounts = issued.accounts if with_rates else issued.accounts_without_rates()
+        if not accounts:
             return
         whole, tokens = QuotaUsage(), outgoing.chat.prompt_tokens
-        if own.quotas:
+        if any(account.limits.quotas for account in accounts):
             prices, targets = self.parts.snapshot.prices, routed.route.targets
             whole = budget.estimate(prices, targets, outgoing.chat, routed.requested_tokens)
         now, limiter = self.parts.clocks.wall(), self.parts.limiter
-        self.decision = await limiter.admit(issued.id, own, tokens, now, whole)
+        self.decision = await limiter.admit(accounts, tokens, now, whole)
         if not self.decision.is_allowed:
             raise _over_limit(self.decision)
 
@@ -190,7 +194,7 @@ class Exchange:
         self.record.status = self.record.status or status
         headers = {**headers, "request-id": self.call.request_id}
         if self.decision is not None:
-            headers = limits.headers(self.decision) | headers
+            headers = decisions.headers(self.decision) | headers
         if outgoing := self.outgoing:
             headers["x-gateway-model"] = _header_text(outgoing.target.model)
             if outgoing.chat.dropped:
@@ -370,7 +374,7 @@ def _over_limit(decision: Decision) -> ApiError:
         "billing_error" if decision.refused is LimitKind.BUDGET else "",
         retry_after=decision.retry_after,
         should_retry=decision.should_retry,
-        headers=limits.headers(decision),
+        headers=decisions.headers(decision),
     )
 
 

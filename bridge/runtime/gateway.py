@@ -29,7 +29,7 @@ from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.keys.authentication import KeyPolicy, fingerprint_key, is_loopback
 from bridge.keys.limiter import Limiter
-from bridge.keys.limits import Limits
+from bridge.keys.limits import AccountRef, Limits
 from bridge.ledger.spending import used
 from bridge.ledger.spool import Spool
 from bridge.ledger.totals import TotalsReader
@@ -163,7 +163,7 @@ class Gateway:
         ]
 
     async def _count(self) -> None:
-        """Know what keys with a quota have used before their first request, then keep count."""
+        """Know what accounts with a quota have used before their first request, then keep count."""
         await self.store.loaded()
         limits = _limits(self.snapshot)
         if any(each.quotas for each in limits.values()):
@@ -261,8 +261,10 @@ def _key_policy(keys: KeySettings) -> KeyPolicy:
     )
 
 
-def _limits(snapshot: Snapshot) -> dict[int, Limits]:
-    return {key.id: key.limits for key in snapshot.keys.values() if not key.limits.is_empty}
+def _limits(snapshot: Snapshot) -> dict[AccountRef, Limits]:
+    """What is counted: keys, people and teams with limits."""
+    accounts = (account for key in snapshot.keys.values() for account in key.accounts)
+    return {account.ref: account.limits for account in accounts}
 
 
 async def _closed(part: Coroutine[Any, Any, None], name: str) -> None:

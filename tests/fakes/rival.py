@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 
-from bridge.keys.limits import Limits, QuotaUsage
+from bridge.keys.limits import Account, AccountKind, AccountRef, Limits, QuotaUsage
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 64
@@ -56,7 +56,18 @@ def start(what: str, redis_url: str, folder: Path) -> subprocess.Popen[str]:
     )
 
 
-async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
+def key_ref(key_id: int) -> AccountRef:
+    return AccountRef(AccountKind.KEY, key_id)
+
+
+def of_key(key_id: int, limits: Limits) -> tuple[Account]:
+    """The accounts of a key that belongs to nobody."""
+    return (Account(key_ref(key_id), f"k{key_id}", limits),)
+
+
+async def nothing_used(
+    accounts: Collection[AccountRef], period: str
+) -> Mapping[AccountRef, QuotaUsage]:
     return {}
 
 
@@ -70,7 +81,8 @@ async def rush() -> dict[int, int]:
     let_in = {}
     for key_id, limits in RUSHED.items():
         now = time.time()
-        asked = [limiter.admit(key_id, limits, ESTIMATE, now, WHOLE) for _ in range(AT_ONCE)]
+        accounts = of_key(key_id, limits)
+        asked = [limiter.admit(accounts, ESTIMATE, now, WHOLE) for _ in range(AT_ONCE)]
         let_in[key_id] = sum(verdict.is_allowed for verdict in await asyncio.gather(*asked))
         assert limiter.is_shared
     await limiter.aclose()
@@ -83,7 +95,7 @@ async def hold() -> None:
 
     redis_limiter.PATIENCE_SECONDS = PATIENCE_SECONDS
     limiter = Limiter(nothing_used, LEASE_SECONDS, with_redis=True)
-    verdict = await limiter.admit(HELD, PLACES, 0, time.time())
+    verdict = await limiter.admit(of_key(HELD, PLACES), 0, time.time())
     print("holds" if verdict.is_allowed else "was refused")
     await limiter.run()
 

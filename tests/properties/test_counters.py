@@ -13,23 +13,37 @@ from hypothesis import strategies as st
 
 from bridge.keys import redis_limiter
 from bridge.keys.limiter import LEASE_SECONDS
-from bridge.keys.limits import WINDOW_SECONDS, LimitKind, Limits, Outcome, QuotaUsage, Reservation
+from bridge.keys.limits import (
+    WINDOW_SECONDS,
+    Account,
+    AccountKind,
+    AccountRef,
+    LimitKind,
+    Limits,
+    Outcome,
+    QuotaUsage,
+    Reservation,
+)
 from bridge.keys.memory_limiter import MemoryLimiter
 from bridge.keys.redis_limiter import RedisLimiter
 from tests.fakes.redis import RedisServer
-from tests.fakes.rival import PATIENCE_SECONDS
+from tests.fakes.rival import PATIENCE_SECONDS, of_key
 
 START = 1_772_366_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """After `pause` seconds: a request of `tokens`, or the end of a running one (by its number)."""
+    """After `pause` seconds: a request of `tokens`, or the end of a running one (by its number).
+
+    `whose`: a bit for each of the accounts that the request is counted for.
+    """
 
     pause: float
     tokens: int
     ends: int | None
     cost: int
+    whose: int
 
 
 small = st.integers(0, 5)
@@ -54,6 +68,7 @@ steps = st.builds(
     tokens=st.integers(0, 40),
     ends=st.none() | st.integers(0, 5),
     cost=st.integers(0, 10**9),
+    whose=st.integers(1, 7),
 )
 
 
@@ -68,8 +83,15 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield server
 
 
+def _accounts(step: Step, by: list[Limits]) -> tuple[Account, ...]:
+    """A key, a person and a team share the numbers of their rows."""
+    named = zip((AccountKind.KEY, AccountKind.PERSON, AccountKind.TEAM), by, strict=True)
+    every = [Account(AccountRef(kind, 1), kind, limits) for kind, limits in named]
+    return tuple(account for n, account in enumerate(every) if step.whose & 1 << n)
+
+
 async def played(
-    store: MemoryLimiter | RedisLimiter, all_steps: list[Step], by: Limits
+    store: MemoryLimiter | RedisLimiter, all_steps: list[Step], by: list[Limits]
 ) -> list[Outcome]:
     """The outcomes of these steps."""
     outcomes: list[Outcome] = []
@@ -82,7 +104,7 @@ async def played(
             await store.settle(ended, QuotaUsage(step.cost, step.tokens), now)
         else:
             whole = QuotaUsage(step.cost // 4, step.tokens // 2)
-            reservation = Reservation(f"t{number}", 1, now, step.tokens, by, whole)
+            reservation = Reservation(f"t{number}", _accounts(step, by), now, step.tokens, whole)
             outcomes.append(await store.admit(reservation))
             if outcomes[-1].refused is None:
                 running.append(reservation)
@@ -90,9 +112,9 @@ async def played(
 
 
 @profile(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(by=limits, all_steps=st.lists(steps, max_size=40))
+@given(by=st.lists(limits, min_size=3, max_size=3), all_steps=st.lists(steps, max_size=40))
 def test_redis_decides_as_memory_does(
-    redis: RedisServer, by: Limits, all_steps: list[Step]
+    redis: RedisServer, by: list[Limits], all_steps: list[Step]
 ) -> None:
     """One contract. Leases are left out here: they outlast every pause."""
 
@@ -118,9 +140,10 @@ def test_no_minute_holds_more_than_the_limit(limit: int, pauses: list[float]) ->
 
     async def let_in() -> list[float]:
         store, now, passed = MemoryLimiter(), START, []
+        mine = of_key(1, Limits(rpm=limit))
         for number, pause in enumerate(pauses):
             now += pause
-            outcome = await store.admit(Reservation(f"t{number}", 1, now, 0, Limits(rpm=limit)))
+            outcome = await store.admit(Reservation(f"t{number}", mine, now, 0))
             passed += [now] if outcome.refused is None else []
         return passed
 
@@ -133,7 +156,9 @@ def test_no_minute_holds_more_than_the_limit(limit: int, pauses: list[float]) ->
 def test_who_waits_as_told_is_let_in(pauses: list[float], limit: int) -> None:
     async def ask() -> None:
         store, now = MemoryLimiter(), START
-        reservation = Reservation("", 1, now, 10, Limits(rpm=limit, tpm=25))
+        mine, other = Limits(rpm=limit, tpm=25), Limits(rpm=2 * limit, tpm=45)
+        team = Account(AccountRef(AccountKind.TEAM, 1), "team", other)
+        reservation = Reservation("", (*of_key(1, mine), team), now, 10)
         for number, pause in enumerate(pauses):
             now += pause
             outcome = await store.admit(replace(reservation, id=f"t{number}", at=now))

@@ -1,30 +1,23 @@
--- Puts what a request used in place of its estimate, and gives back its place.
+-- Puts what a request used in place of its estimate, and gives back its place, for each account.
 --
 -- KEYS  as in admit.lua
--- ARGV  now, ticket, estimate, tokens used, cost, "1" if the minute's tokens count, window, the cost
---       and the tokens that were held, then for each period the seconds until it may be forgotten
+-- ARGV  now, ticket, estimate, tokens used, cost, window, the cost and the tokens that were held, number
+--       of accounts; for each account "1" if the minute's tokens count, how many periods it has, and for
+--       each of them the seconds until it may be forgotten
 
-local state, requests, tokens, running, held = unpack(KEYS)
-local now, window = tonumber(ARGV[1]), tonumber(ARGV[7])
 local ticket, estimate, used = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-
-redis.call('ZREM', running, ticket)
-
-redis.call('ZREM', held, ticket .. ':' .. ARGV[8] .. ':' .. ARGV[9])
-for i = 6, #KEYS do
-  redis.call('HINCRBY', KEYS[i], 'spent', ARGV[5])
-  redis.call('HINCRBY', KEYS[i], 'used', ARGV[4])
-  redis.call('EXPIRE', KEYS[i], ARGV[i + 4])
-end
+local window = tonumber(ARGV[6])
+local BOOKS = 5
 
 -- The sum in `state` is kept up only where there is one; admit.lua makes it anew otherwise.
-local function book(difference)
+local function book_tokens(state, difference)
   if redis.call('HEXISTS', state, 'tokens') == 1 then
     redis.call('HINCRBY', state, 'tokens', difference)
   end
 end
 
-if ARGV[6] == '1' then
+local function count_minute(state, requests, tokens)
+  local now = tonumber(ARGV[1])
   local last = tonumber(redis.call('HGET', state, 'last') or now)
   if last > now + window then
     redis.call('DEL', state, requests, tokens)
@@ -36,12 +29,29 @@ if ARGV[6] == '1' then
   if at and used < estimate then
     redis.call('ZREM', tokens, reserved)
     redis.call('ZADD', tokens, at, ticket .. ':' .. ARGV[4])
-    book(used - estimate)
+    book_tokens(state, used - estimate)
   elseif used > estimate then
     redis.call('ZADD', tokens, now, string.format('%s+:%.0f', ticket, used - estimate))
-    book(used - estimate)
+    book_tokens(state, used - estimate)
   end
   redis.call('HSET', state, 'last', now)
   redis.call('EXPIRE', state, math.ceil(2 * window))
   redis.call('EXPIRE', tokens, math.ceil(2 * window))
+end
+
+local key, place = 1, 10
+for _ = 1, tonumber(ARGV[9]) do
+  local periods = tonumber(ARGV[place + 1])
+  redis.call('ZREM', KEYS[key + 3], ticket)
+  redis.call('ZREM', KEYS[key + 4], ticket .. ':' .. ARGV[7] .. ':' .. ARGV[8])
+  for i = 0, periods - 1 do
+    local sums = KEYS[key + BOOKS + i]
+    redis.call('HINCRBY', sums, 'spent', ARGV[5])
+    redis.call('HINCRBY', sums, 'used', ARGV[4])
+    redis.call('EXPIRE', sums, ARGV[place + 2 + i])
+  end
+  if ARGV[place] == '1' then
+    count_minute(KEYS[key], KEYS[key + 1], KEYS[key + 2])
+  end
+  key, place = key + BOOKS + periods, place + 2 + periods
 end

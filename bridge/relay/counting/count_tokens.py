@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 
 from bridge.keys.authentication import Caller
-from bridge.keys.limits import Limits
+from bridge.keys.limits import Account, AccountKind, AccountRef, Limits
 from bridge.places import FullError
 from bridge.relay.counting import tokenizer
 from bridge.relay.parts import RelayParts
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 LIMIT_SECONDS = 2.0
 BUSY = "count_tokens: too many requests are waiting to be counted"
-FORWARDED_BOOK = 10**12
 FORWARDED_BOOKS = 4096
 MAX_BYTES = 16 * 1024 * 1024
 _COUNTED = ("input_tokens", "count")
@@ -38,21 +37,22 @@ async def check_rate(parts: RelayParts, caller: Caller) -> None:
     most = parts.settings.count_tokens_rpm
     if not most:
         return
-    decision = await parts.limiter.admit(_book(caller), Limits(rpm=most), 0, parts.clocks.wall())
+    account = Account(_book(caller), caller.name, Limits(rpm=most))
+    decision = await parts.limiter.admit((account,), 0, parts.clocks.wall())
     if decision.reservation is None:
         message = f"count_tokens: rate limit of {most} requests per minute exceeded"
         raise ApiError(429, message, retry_after=decision.retry_after)
     await parts.limiter.settle(decision.reservation, 0, Decimal(), parts.clocks.wall())
 
 
-def _book(caller: Caller) -> int:
-    """Where the limiter keeps a key's counting: beside the numbers of rows, which are positive.
+def _book(caller: Caller) -> AccountRef:
+    """Where the limiter keeps a key's counting. Numbers of rows are positive.
 
     Keys that are forwarded share some thousands of books, so that made-up ones fill no memory.
     """
     if caller.issued is not None:
-        return -caller.issued.id
-    return -(FORWARDED_BOOK + int(caller.fingerprint, 16) % FORWARDED_BOOKS)
+        return AccountRef(AccountKind.COUNTING, caller.issued.id)
+    return AccountRef(AccountKind.COUNTING, -(int(caller.fingerprint, 16) % FORWARDED_BOOKS))
 
 
 @asynccontextmanager

@@ -1,8 +1,9 @@
 """One request to a judge model: routed, counted and recorded like any other.
 
-The key's own list of models does not hold for it, nor the minute and the number at once that the
-key has: the operator chose the judge, and a client sends one request. What it costs counts: for
-the key's budget and quotas, and in the ledger, in a record that names the request it belongs to.
+The lists of models that the key, its person and its team may use do not hold for it, nor their
+minute and number at once: the operator chose the judge, and a client sends one request. What it
+costs counts: for their budgets and quotas, and in the ledger, in a record that names the request it
+belongs to.
 """
 
 from __future__ import annotations
@@ -28,6 +29,16 @@ from bridge.translation.response import events
 from bridge.translation.response.fold import Fold
 
 TOO_SLOW = "Judge model did not answer within {:g} seconds (setting JUDGE_SECONDS)"
+WHOSE = (
+    "key",
+    "key_id",
+    "key_four",
+    "fingerprint",
+    "person",
+    "person_id",
+    "team",
+    "team_id",
+)
 SHARED = ("agent_type", "agent_id", "parent_agent_id", "prompt_id")
 """What a judge's record says of the request that it belongs to."""
 _KEPT_HEADERS = ("user-agent", "x-claude-code-session-id")
@@ -58,9 +69,7 @@ def _exchange(parent: Exchange, caller: Caller) -> Exchange:
     judge = Exchange(parent.parts, Call(call.path, kept, b"", call.address, client=call.client))
     record, origin = judge.record, parent.record
     judge.caller, record.parent_id = caller, origin.request_id
-    record.key, record.key_id, record.key_four = origin.key, origin.key_id, origin.key_four
-    record.fingerprint = origin.fingerprint
-    for name in SHARED:
+    for name in (*WHOSE, *SHARED):
         setattr(record, name, getattr(origin, name))
     record.request_class = JUDGE
     return judge

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -15,10 +15,11 @@ from bridge.cluster import announcements
 from bridge.cluster import redis as redis_connection
 from bridge.keys import redis_limiter
 from bridge.keys.limiter import Limiter
-from bridge.keys.limits import LimitKind, Limits, QuotaUsage
+from bridge.keys.limits import NANO, Account, AccountKind, AccountRef, LimitKind, Limits, QuotaUsage
 from tests.fakes import redis_several
+from tests.fakes.redis import RedisServer
 from tests.fakes.redis_several import Cluster, Watched
-from tests.fakes.rival import PATIENCE_SECONDS
+from tests.fakes.rival import PATIENCE_SECONDS, nothing_used, of_key
 
 WAIT = 20.0
 LIMITS = Limits(10, 1000, 10, budget_month=Decimal(1), tokens_day=10_000)
@@ -50,10 +51,6 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_limiter, "PATIENCE_SECONDS", PATIENCE_SECONDS)
 
 
-async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
-    return {}
-
-
 @asynccontextmanager
 async def running(limiter: Limiter) -> AsyncIterator[None]:
     work = asyncio.create_task(limiter.run())
@@ -70,7 +67,7 @@ async def test_limits_are_exact_for_two_processes(several: Watched | Cluster) ->
     pair = [Limiter(nothing_used, with_redis=True), Limiter(nothing_used, with_redis=True)]
     for key_id in range(900, 908):
         asked = [
-            limiter.admit(key_id, LIMITS, 10, time.time(), QuotaUsage(10**7, 10))
+            limiter.admit(of_key(key_id, LIMITS), 10, time.time(), QuotaUsage(10**7, 10))
             for limiter in pair
             for _ in range(32)
         ]
@@ -82,8 +79,8 @@ async def test_limits_are_exact_for_two_processes(several: Watched | Cluster) ->
                 limiter.settle(reservation, 5, Decimal("0.2"), time.time()) for limiter in pair
             ]
             await asyncio.gather(*settled)
-        after = await pair[0].admit(key_id, LIMITS, 10, time.time())
-        assert (after.refused, after.spent_usd) == (LimitKind.BUDGET, Decimal(2))
+        after = await pair[0].admit(of_key(key_id, LIMITS), 10, time.time())
+        assert (after.refused, after.budgets[0].used) == (LimitKind.BUDGET, 2 * NANO)
     assert [limiter.is_shared for limiter in pair] == [True, True]
     for limiter in pair:
         await limiter.aclose()
@@ -93,10 +90,12 @@ async def test_places_are_renewed(several: Watched | Cluster) -> None:
     limiter = Limiter(nothing_used, 0.9, with_redis=True)
     async with running(limiter):
         limits = Limits(concurrent=1, tokens_day=100)
-        assert (await limiter.admit(950, limits, 0, time.time(), QuotaUsage(0, 60))).is_allowed
+        assert (
+            await limiter.admit(of_key(950, limits), 0, time.time(), QuotaUsage(0, 60))
+        ).is_allowed
         taken = time.time()
         while time.time() < taken + 1.5:
-            refused = await limiter.admit(950, limits, 0, time.time(), QuotaUsage(0, 60))
+            refused = await limiter.admit(of_key(950, limits), 0, time.time(), QuotaUsage(0, 60))
             assert refused.refused is LimitKind.CONCURRENT
             await asyncio.sleep(0.05)
         assert limiter.is_shared
@@ -107,15 +106,15 @@ async def test_client_that_leaves_during_the_decision_harms_nobody(
 ) -> None:
     """Its answer does not become the next one's."""
     limiter = Limiter(nothing_used, with_redis=True)
-    await limiter.admit(951, Limits(rpm=100), 0, time.time())
+    await limiter.admit(of_key(951, Limits(rpm=100)), 0, time.time())
     for steps in range(12):
-        leaving = asyncio.create_task(limiter.admit(951, Limits(rpm=0), 0, time.time()))
+        leaving = asyncio.create_task(limiter.admit(of_key(951, Limits(rpm=0)), 0, time.time()))
         for _ in range(steps):
             await asyncio.sleep(0)
         leaving.cancel()
         with suppress(asyncio.CancelledError):
             await leaving
-        assert (await limiter.admit(951, Limits(rpm=100), 0, time.time())).is_allowed
+        assert (await limiter.admit(of_key(951, Limits(rpm=100)), 0, time.time())).is_allowed
     assert limiter.is_shared
     await limiter.aclose()
 
@@ -142,23 +141,33 @@ async def test_page_hears_through_the_channel_layer(several: Watched | Cluster) 
     await layer.flush()
 
 
-async def test_keys_are_spread_over_the_cluster(cluster: Cluster, settings: Any) -> None:
+async def test_books_of_all_accounts_are_on_one_node(cluster: Cluster, settings: Any) -> None:
+    """One script counts for a key, its person and its team."""
     settings.REDIS_URL = cluster.url
     limiter = Limiter(nothing_used, with_redis=True)
-    for key_id in range(960, 976):
-        await limiter.admit(key_id, LIMITS, 10, time.time())
+    for number in range(960, 976):
+        team = Account(AccountRef(AccountKind.TEAM, number), "t", LIMITS)
+        mine = (*of_key(number + 1, LIMITS), team)
+        assert (await limiter.admit(mine, 10, time.time())).is_allowed
     await limiter.aclose()
-    assert all(cluster.names())
+    assert sum(bool(_books(node)) for node in cluster.nodes) == 1
+
+
+def _books(node: RedisServer) -> list[str]:
+    return [name for name in node.names("") if ":{all}:" in name]
 
 
 async def test_node_of_a_cluster_under_the_plain_scheme_is_named(
     cluster: Cluster, settings: Any
 ) -> None:
     """A MovedError, and what to write instead."""
-    settings.REDIS_URL = cluster.nodes[0].url
+    settings.REDIS_URL = cluster.url
     limiter = Limiter(nothing_used, with_redis=True)
-    for key_id in range(980, 996):
-        await limiter.admit(key_id, LIMITS, 10, time.time())
+    await limiter.admit(of_key(980, LIMITS), 10, time.time())
+    await limiter.aclose()
+    settings.REDIS_URL = next(node.url for node in cluster.nodes if not _books(node))
+    limiter = Limiter(nothing_used, with_redis=True)
+    await limiter.admit(of_key(980, LIMITS), 10, time.time())
     assert not limiter.is_shared
     assert "MovedError: it is a node of a cluster, write redis+cluster://" in limiter.state.problem
     await limiter.aclose()
@@ -173,13 +182,13 @@ async def test_limits_follow_the_master(
         settings.REDIS_URL = found.url
         limiter = Limiter(nothing_used, 3.0, with_redis=True)
         async with running(limiter):
-            assert (await limiter.admit(1, Limits(concurrent=1), 0, time.time())).is_allowed
+            assert (await limiter.admit(of_key(1, Limits(concurrent=1)), 0, time.time())).is_allowed
             assert limiter.is_shared
             await asyncio.to_thread(found.fail_over)
             async with asyncio.timeout(WAIT):
                 while not limiter.is_shared or not found.replica.names("running"):
                     await asyncio.sleep(0.05)
-            refused = await limiter.admit(1, Limits(concurrent=1), 0, time.time())
+            refused = await limiter.admit(of_key(1, Limits(concurrent=1)), 0, time.time())
             assert refused.refused is LimitKind.CONCURRENT
 
 

@@ -11,11 +11,14 @@ from django.core.management import CommandError, call_command
 
 from bridge.cluster import redis as redis_connection
 from bridge.keys import redis_limiter
+from bridge.keys.limits import AccountKind, AccountRef
 from bridge.ledger import counter_audit, writer
 from bridge.ledger.record import Record
 from bridge.management.commands import check_ledger
-from bridge.models import ApiKey
+from bridge.models import ApiKey, PersonLimits
+from tests.bridge.people import a_team, a_user
 from tests.fakes.redis import RedisServer
+from tests.fakes.rival import key_ref
 
 pytestmark = pytest.mark.django_db
 DOLLAR = 10**9
@@ -36,7 +39,7 @@ def a_key_that_spent(dollars: int) -> ApiKey:
 
 
 def count(key: ApiKey, dollars: int) -> None:
-    name = redis_limiter.usage_key(key.pk, "month", time.time())
+    name = redis_limiter.usage_key(key_ref(key.pk), "month", time.time())
     with redis_connection.connect() as redis:
         redis.hset(name, "spent", str(dollars * DOLLAR))
 
@@ -91,11 +94,37 @@ def test_command_says_that_redis_is_away(shared: RedisServer) -> None:
 def test_tokens_of_a_quota_are_compared_too(shared: RedisServer) -> None:
     key, _ = ApiKey.issue("team", {"tokens_week": 500})
     writer.enter([Record("req_1", key="team", key_id=key.pk, input_tokens=70, output_tokens=7)])
-    name = redis_limiter.usage_key(key.pk, "week", time.time())
+    name = redis_limiter.usage_key(key_ref(key.pk), "week", time.time())
     with redis_connection.connect() as redis:
         redis.hset(name, mapping={"spent": 0, "used": 77})
         assert counter_audit.differences(no_pause) == []
         redis.hset(name, "used", "80")
     assert counter_audit.differences(no_pause) == [
         "key team: 80 tokens counted this week, 77 tokens in the ledger"
+    ]
+
+
+def test_people_and_teams_are_compared_too(shared: RedisServer) -> None:
+    ann = a_user(name="ann")
+    team = a_team("blue", ann, budget_day=Decimal(5))
+    PersonLimits.objects.create(user=ann, tokens_month=100)
+    whose: dict[str, Any] = {
+        "person": "ann",
+        "person_id": ann.pk,
+        "team": "blue",
+        "team_id": team.pk,
+    }
+    writer.enter([Record("req_1", key="k", key_id=1, output_tokens=7, **whose)])
+    now = time.time()
+    person = redis_limiter.usage_key(AccountRef(AccountKind.PERSON, ann.pk), "month", now)
+    shared_by_team = redis_limiter.usage_key(AccountRef(AccountKind.TEAM, team.pk), "day", now)
+    with redis_connection.connect() as redis:
+        redis.hset(person, mapping={"spent": 0, "used": 7})
+        redis.hset(shared_by_team, mapping={"spent": 0, "used": 7})
+        assert counter_audit.differences(no_pause) == []
+        redis.hset(person, "used", 9)
+        redis.hset(shared_by_team, "spent", DOLLAR)
+    assert counter_audit.differences(no_pause) == [
+        "person ann: 9 tokens counted this month, 7 tokens in the ledger",
+        "team blue: 1.000000000 USD counted this day, 0.000000000 USD in the ledger",
     ]

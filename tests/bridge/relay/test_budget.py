@@ -1,7 +1,6 @@
 """What a request may cost before it is sent, and what no budget can count."""
 
 import asyncio
-from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.keys.authentication import IssuedKey, digest
-from bridge.keys.limits import Limits, QuotaUsage
+from bridge.keys.limits import Limits
 from bridge.ledger.pricing import OperatorPrice, Rates, price_list
 from bridge.ledger.record import Record
 from bridge.routing.fitting import MOST_OUTPUT
@@ -20,6 +19,7 @@ from tests.bridge.roads import Answer, answer_to, call
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
 from tests.fakes.replies import Gate
+from tests.fakes.rival import nothing_used
 
 ISSUED = "gwk_issued"
 PRICE = Rates.of(Decimal(2), Decimal(10))
@@ -29,14 +29,10 @@ BOTH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"
 def issue(engine: Gateway, limits: Limits, *prices: OperatorPrice, **more: Any) -> None:
     key = IssuedKey(7, "team", digest=digest(ISSUED), limits=limits)
     known = price_list(prices, {})
-    engine.limiter._used = _nothing_used
+    engine.limiter._used = nothing_used
     engine.store.current = replace(
         engine.snapshot, keys={digest(ISSUED): key}, prices=known, **more
     )
-
-
-async def _nothing_used(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
-    return {}
 
 
 async def send(engine: Gateway, **fields: Any) -> Answer:

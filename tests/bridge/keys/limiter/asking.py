@@ -5,10 +5,12 @@ from decimal import Decimal
 
 from django.db import OperationalError
 
+from bridge.keys.decisions import Decision
 from bridge.keys.limiter import Limiter
 from bridge.keys.limits import (
+    NANO,
     NOTHING,
-    Decision,
+    AccountRef,
     LimitKind,
     Limits,
     QuotaUsage,
@@ -16,9 +18,10 @@ from bridge.keys.limits import (
     billionths,
 )
 from bridge.keys.periods import Period
+from tests.fakes.rival import key_ref, of_key
 
 NOW = 1_772_366_400.0  # 2026-03-01T12:00:00Z
-KEY = 7
+KEY = key_ref(7)
 WAIT = 10.0
 FREE = Decimal(0)
 
@@ -29,15 +32,17 @@ class Ledger:
     def __init__(self) -> None:
         self.spent: dict[Period, Decimal] = {}
         self.tokens: dict[Period, int] = {}
-        self.asked: list[tuple[int, Period]] = []
+        self.asked: list[tuple[AccountRef, Period]] = []
         self.is_away = False
 
-    async def __call__(self, keys: Collection[int], period: Period) -> Mapping[int, QuotaUsage]:
-        self.asked += [(key_id, period) for key_id in keys]
+    async def __call__(
+        self, accounts: Collection[AccountRef], period: Period
+    ) -> Mapping[AccountRef, QuotaUsage]:
+        self.asked += [(ref, period) for ref in accounts]
         if self.is_away:
             raise OperationalError("no such host")
         used = QuotaUsage(billionths(self.spent.get(period, FREE)), self.tokens.get(period, 0))
-        return {key_id: used for key_id in keys if used != NOTHING}
+        return {ref: used for ref in accounts if used != NOTHING}
 
 
 class Asking:
@@ -48,9 +53,9 @@ class Asking:
         self.limits = limits
 
     async def decision(
-        self, at: float = 0.0, tokens: int = 0, key: int = KEY, whole: QuotaUsage = NOTHING
+        self, at: float = 0.0, tokens: int = 0, key: int = KEY.id, whole: QuotaUsage = NOTHING
     ) -> Decision:
-        return await self.limiter.admit(key, self.limits, tokens, NOW + at, whole)
+        return await self.limiter.admit(of_key(key, self.limits), tokens, NOW + at, whole)
 
     async def reservation(
         self, at: float = 0.0, tokens: int = 0, whole: QuotaUsage = NOTHING
@@ -69,6 +74,12 @@ class Asking:
         self, reservation: Reservation, tokens: int = 0, cost: str = "0", at: float = 0
     ) -> None:
         await self.limiter.settle(reservation, tokens, Decimal(cost), NOW + at)
+
+
+def spent(decision: Decision) -> Decimal:
+    """Dollars of the only budget."""
+    (budget,) = decision.budgets
+    return Decimal(budget.used) / NANO
 
 
 Ask = Callable[..., Asking]

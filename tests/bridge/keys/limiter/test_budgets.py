@@ -8,7 +8,8 @@ import pytest
 from bridge.keys.limiter import SEED_RETRY_SECONDS, SEED_SECONDS, SEED_SECONDS_ALONE, Limiter
 from bridge.keys.limits import LimitKind, Limits, QuotaUsage
 from bridge.keys.periods import Period, period_end
-from tests.bridge.keys.limiter.asking import KEY, NOW, Ask, Ledger
+from tests.bridge.keys.limiter.asking import KEY, NOW, Ask, Ledger, spent
+from tests.fakes.rival import key_ref
 
 
 async def finished(limiter: Limiter) -> None:
@@ -29,7 +30,7 @@ async def test_budget_that_is_spent_refuses(ask: Ask) -> None:
 async def test_verdict_tells_what_was_spent(ask: Ask) -> None:
     key = ask(budget_month=Decimal(10))
     await key.settle(await key.reservation(), cost="2.5")
-    assert (await key.decision()).spent_usd == Decimal("2.5")
+    assert spent(await key.decision()) == Decimal("2.5")
 
 
 async def test_next_period_begins_with_nothing_spent(ask: Ask) -> None:
@@ -51,7 +52,7 @@ async def test_what_was_spent_before_the_start_counts_for_the_first_request(
 ) -> None:
     key = ask(budget_month=Decimal(5))
     ledger.spent["month"] = Decimal(5)
-    await limiter.prime({KEY: key.limits, 8: Limits(rpm=1)}, NOW)
+    await limiter.prime({KEY: key.limits, key_ref(8): Limits(rpm=1)}, NOW)
     assert ledger.asked == [(KEY, "month")]
     assert (await key.refused())[0] is LimitKind.BUDGET
 
@@ -137,7 +138,7 @@ async def test_budget_and_quotas_of_other_periods_are_counted_apart(ask: Ask) ->
         await key.settle(await key.reservation(number * day), 100, "0.2", number * day)
     decision = await key.decision(5 * day)
     assert (decision.refused, decision.limit) == (LimitKind.QUOTA, 500)
-    assert decision.spent_usd == Decimal("0.8")
+    assert spent(decision) == Decimal("0.8")
 
 
 async def test_other_keys_have_quotas_of_their_own(ask: Ask) -> None:
@@ -159,9 +160,9 @@ async def test_key_with_a_new_quota_or_another_period_is_one_to_look_up(
     """Reported by operators."""
     month, day = Limits(budget_month=Decimal(5)), Limits(budget_day=Decimal(5))
     await limiter.prime({KEY: month}, NOW)
-    assert limiter.unknown({KEY: month, 8: Limits(rpm=1)}) == {}
+    assert limiter.unknown({KEY: month, key_ref(8): Limits(rpm=1)}) == {}
     assert limiter.unknown({KEY: day}) == {KEY: day}
-    assert limiter.unknown({KEY: month, 8: month}) == {8: month}
+    assert limiter.unknown({KEY: month, key_ref(8): month}) == {key_ref(8): month}
 
 
 async def test_processes_that_each_count_alone_ask_the_ledger_often(
@@ -190,7 +191,7 @@ async def test_ledger_is_asked_again_after_a_while(
     assert len(ledger.asked) == 1
     await key.reservation(SEED_SECONDS + 1)
     await finished(limiter)
-    assert (await key.decision(SEED_SECONDS + 2)).spent_usd == 4
+    assert spent(await key.decision(SEED_SECONDS + 2)) == 4
 
 
 async def test_ledger_that_lags_behind_takes_nothing_back(
@@ -200,7 +201,7 @@ async def test_ledger_that_lags_behind_takes_nothing_back(
     await key.settle(await key.reservation(), cost="3")
     ledger.spent["month"] = Decimal(2)
     await limiter.prime({KEY: key.limits}, NOW)
-    assert (await key.decision()).spent_usd == 3
+    assert spent(await key.decision()) == 3
 
 
 async def test_ledger_that_is_away_does_not_hold_up_the_start(
@@ -209,10 +210,10 @@ async def test_ledger_that_is_away_does_not_hold_up_the_start(
     """It is asked once; keys follow with their first requests."""
     ledger.is_away = True
     keys = {
-        0: Limits(budget_day=Decimal(1)),
-        1: Limits(budget_week=Decimal(1)),
-        2: Limits(budget_month=Decimal(1)),
-        3: Limits(budget_total=Decimal(1)),
+        key_ref(0): Limits(budget_day=Decimal(1)),
+        key_ref(1): Limits(budget_week=Decimal(1)),
+        key_ref(2): Limits(budget_month=Decimal(1)),
+        key_ref(3): Limits(budget_total=Decimal(1)),
     }
     await limiter.prime(keys, NOW)
     assert len(ledger.asked) == 1

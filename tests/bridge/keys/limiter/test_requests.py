@@ -3,7 +3,8 @@
 from collections.abc import Awaitable
 from typing import Any
 
-from bridge.keys.limits import Decision, LimitKind
+from bridge.keys.decisions import Decision
+from bridge.keys.limits import LimitKind
 from tests.bridge.keys.limiter.asking import FREE, NOW, Ask
 
 

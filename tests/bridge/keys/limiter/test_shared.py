@@ -14,10 +14,12 @@ import pytest
 
 from bridge.keys import limiter as limiter_module
 from bridge.keys import redis_limiter
+from bridge.keys.decisions import Decision
 from bridge.keys.limiter import AWAY, BACK, Limiter
-from bridge.keys.limits import Decision, LimitKind, Limits, QuotaUsage, Reservation
+from bridge.keys.limits import LimitKind, Limits, QuotaUsage, Reservation
 from tests.fakes import rival
 from tests.fakes.redis import RedisServer
+from tests.fakes.rival import key_ref, nothing_used, of_key
 
 NOW = 1_772_366_400.0
 KEY = 7
@@ -30,10 +32,6 @@ def redis(tmp_path: Path, settings: Any) -> Iterator[RedisServer]:
     with RedisServer(tmp_path, password="s3cret") as server:
         settings.REDIS_URL = server.url
         yield server
-
-
-async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
-    return {}
 
 
 async def two_dollars(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
@@ -78,7 +76,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def let_in(limiter: Limiter, limits: Limits, tokens: int = 0, at: float = 0.0) -> Reservation:
-    decision = await limiter.admit(KEY, limits, tokens, NOW + at)
+    decision = await limiter.admit(of_key(KEY, limits), tokens, NOW + at)
     assert decision.reservation is not None
     return decision.reservation
 
@@ -124,7 +122,7 @@ async def test_place_is_kept_while_its_process_lives_and_free_when_it_was_killed
     """A lease that is renewed; a process that is killed cannot give anything back."""
 
     async def ask() -> Decision:
-        return await limiter.admit(rival.HELD, rival.PLACES, 0, time.time())
+        return await limiter.admit(of_key(rival.HELD, rival.PLACES), 0, time.time())
 
     with started("hold", redis, tmp_path) as holder:
         assert await asyncio.to_thread(told, holder) == "holds"
@@ -144,12 +142,14 @@ async def test_place_is_taken_again_in_a_redis_that_lost_it(
     redis: RedisServer, limiter: Limiter
 ) -> None:
     now = time.time()
-    assert (await limiter.admit(KEY, ONE_PLACE, 0, now)).is_allowed
+    assert (await limiter.admit(of_key(KEY, ONE_PLACE), 0, now)).is_allowed
     redis.stop()
     redis.start()
     async with running(limiter):
         await until(lambda: bool(redis.names("running")))
-        assert (await limiter.admit(KEY, ONE_PLACE, 0, time.time())).refused is LimitKind.CONCURRENT
+        assert (
+            await limiter.admit(of_key(KEY, ONE_PLACE), 0, time.time())
+        ).refused is LimitKind.CONCURRENT
 
 
 # --- Redis comes and goes ------------------------------------------------------------------------
@@ -162,7 +162,7 @@ async def test_each_process_counts_for_itself_while_redis_is_away(
     limits = Limits(rpm=2)
     await let_in(limiter, limits)
     redis.stop()
-    verdicts = [await limiter.admit(KEY, limits, 0, NOW) for _ in range(3)]
+    verdicts = [await limiter.admit(of_key(KEY, limits), 0, NOW) for _ in range(3)]
     assert [decision.is_allowed for decision in verdicts] == [True, True, False]
     assert (limiter.is_shared, said()) == (False, [AWAY])
 
@@ -214,7 +214,7 @@ async def test_what_is_spent_is_read_anew_for_a_redis_that_forgot_it(
     monkeypatch.setattr(limiter, "_used", two_dollars)
     await let_in(limiter, limits, at=limiter_module.SEED_RETRY_SECONDS + 1)
     await asyncio.gather(*limiter._errands)
-    decision = await limiter.admit(KEY, limits, 0, NOW + 20)
+    decision = await limiter.admit(of_key(KEY, limits), 0, NOW + 20)
     assert (decision.refused, limiter.is_shared) == (LimitKind.BUDGET, True)
 
 
@@ -239,7 +239,7 @@ async def test_many_requests_meet_a_redis_that_does_not_answer(
     """Each gets its decision from memory, and the log one line."""
     monkeypatch.setattr(redis_limiter, "PATIENCE_SECONDS", 0.2)
     redis.freeze()
-    asked = [limiter.admit(KEY, Limits(rpm=10), 0, NOW) for _ in range(64)]
+    asked = [limiter.admit(of_key(KEY, Limits(rpm=10)), 0, NOW) for _ in range(64)]
     async with asyncio.timeout(WAIT):
         verdicts = await asyncio.gather(*asked)
     assert sum(decision.is_allowed for decision in verdicts) == 10
@@ -254,7 +254,7 @@ async def test_client_that_leaves_during_the_decision_harms_nobody(
     for steps in range(12):
         await let_in(limiter, limits)
         redis.freeze()
-        leaving = asyncio.create_task(limiter.admit(KEY, Limits(rpm=0), 0, NOW))
+        leaving = asyncio.create_task(limiter.admit(of_key(KEY, Limits(rpm=0)), 0, NOW))
         for _ in range(steps):
             await asyncio.sleep(0)
         leaving.cancel()
@@ -298,10 +298,10 @@ async def test_budget_holds_in_memory_when_redis_goes(
 
     monkeypatch.setattr(limiter, "_used", two_dollars)
     limits = Limits(budget_month=Decimal(2))
-    await limiter.prime({KEY: limits}, NOW)
+    await limiter.prime({key_ref(KEY): limits}, NOW)
     assert limiter.is_shared
     redis.stop()
-    assert (await limiter.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
+    assert (await limiter.admit(of_key(KEY, limits), 0, NOW)).refused is LimitKind.BUDGET
 
 
 async def test_request_that_ends_in_an_outage_costs_something_too(
@@ -313,7 +313,7 @@ async def test_request_that_ends_in_an_outage_costs_something_too(
     await limiter.settle(first, 0, Decimal(0), NOW)
     assert not limiter.is_shared
     await limiter.settle(second, 0, Decimal(2), NOW)
-    assert (await limiter.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
+    assert (await limiter.admit(of_key(KEY, limits), 0, NOW)).refused is LimitKind.BUDGET
 
 
 async def test_redis_that_takes_no_writes_counts_as_away(
@@ -341,7 +341,7 @@ async def test_counts_agree_again_when_redis_dropped_a_part_of_them(
     with redis.client() as client:
         client.delete(*redis.names(part))
     kept = 0 if part == "tokens" else 400
-    decision = await limiter.admit(KEY, limits, 100, NOW)
+    decision = await limiter.admit(of_key(KEY, limits), 100, NOW)
     assert decision.tokens is not None
     assert decision.tokens.remaining == 1000 - 100 - kept
 

@@ -13,6 +13,7 @@ from bridge.keys.limiter import AWAY, Limiter
 from bridge.keys.limits import LimitKind, Limits, QuotaUsage, Reservation
 from tests.fakes import rival
 from tests.fakes.redis import RedisServer
+from tests.fakes.rival import key_ref, nothing_used, of_key
 
 NOW = 1_772_366_400.0
 KEY = 7
@@ -23,10 +24,6 @@ def redis(tmp_path: Path, settings: Any) -> Iterator[RedisServer]:
     with RedisServer(tmp_path, password="s3cret") as server:
         settings.REDIS_URL = server.url
         yield server
-
-
-async def nothing_used(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
-    return {}
 
 
 async def two_dollars(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
@@ -41,7 +38,7 @@ async def limiter(redis: RedisServer) -> AsyncIterator[Limiter]:
 
 
 async def let_in(limiter: Limiter, limits: Limits) -> Reservation:
-    decision = await limiter.admit(KEY, limits, 0, NOW)
+    decision = await limiter.admit(of_key(KEY, limits), 0, NOW)
     assert decision.reservation is not None
     return decision.reservation
 
@@ -56,7 +53,7 @@ async def test_fronts_without_script_and_evalsha_get_the_text(
         settings.REDIS_URL = front.url
         limiter = Limiter(nothing_used, with_redis=True)
         decisions = await asyncio.gather(
-            *[limiter.admit(KEY, Limits(rpm=10), 0, NOW) for _ in range(64)]
+            *[limiter.admit(of_key(KEY, Limits(rpm=10)), 0, NOW) for _ in range(64)]
         )
         assert sum(decision.is_allowed for decision in decisions) == 10
         assert (limiter.is_shared, front.calls("eval")) == (True, 64)
@@ -100,7 +97,7 @@ async def test_real_error_is_told(
     if name == "gone":
         redis.stop()
     limiter = Limiter(nothing_used, with_redis=True)
-    await limiter.admit(KEY, Limits(rpm=1), 0, NOW)
+    await limiter.admit(of_key(KEY, Limits(rpm=1)), 0, NOW)
     assert limiter._shared is not None
     await limiter._unless_away(limiter._shared.renew(NOW))
     assert limiter.state.problem == f"{AWAY} ({words})"
@@ -117,9 +114,9 @@ async def test_budget_that_others_used_up_stays_used_up_when_redis_goes(
     limits, other = Limits(budget_month=Decimal(2)), Limiter(nothing_used, with_redis=True)
     await let_in(limiter, limits)
     await other.settle(await let_in(other, limits), 0, Decimal(2), NOW)
-    assert (await limiter.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
+    assert (await limiter.admit(of_key(KEY, limits), 0, NOW)).refused is LimitKind.BUDGET
     redis.stop()
-    assert (await limiter.admit(KEY, limits, 0, NOW)).refused is LimitKind.BUDGET
+    assert (await limiter.admit(of_key(KEY, limits), 0, NOW)).refused is LimitKind.BUDGET
     assert not limiter.is_shared
     await other.aclose()
 
@@ -129,12 +126,12 @@ async def test_ledger_is_read_at_once_when_redis_goes(
 ) -> None:
     """Also for keys that this process has not served yet."""
     limits = Limits(budget_month=Decimal(2))
-    limiter.follow({KEY: limits, 8: Limits(rpm=1)})
+    limiter.follow({key_ref(KEY): limits, key_ref(8): Limits(rpm=1)})
     monkeypatch.setattr(limiter, "_used", two_dollars)
     redis.stop()
-    await limiter.admit(8, Limits(rpm=1), 0, NOW)
+    await limiter.admit(of_key(8, Limits(rpm=1)), 0, NOW)
     await asyncio.gather(*limiter._errands)
-    assert (await limiter.admit(KEY, limits, 0, time.time())).refused is LimitKind.BUDGET
+    assert (await limiter.admit(of_key(KEY, limits), 0, time.time())).refused is LimitKind.BUDGET
 
 
 async def test_what_was_held_by_a_killed_process_is_free_again(
@@ -143,9 +140,9 @@ async def test_what_was_held_by_a_killed_process_is_free_again(
     """A reservation of a quota is a lease, as a place is."""
     limits = Limits(tokens_day=100)
     dead = Limiter(nothing_used, rival.LEASE_SECONDS, with_redis=True)
-    assert (await dead.admit(KEY, limits, 0, NOW, QuotaUsage(0, 80))).is_allowed
-    refused = await limiter.admit(KEY, limits, 0, NOW + 1, QuotaUsage(0, 80))
+    assert (await dead.admit(of_key(KEY, limits), 0, NOW, QuotaUsage(0, 80))).is_allowed
+    refused = await limiter.admit(of_key(KEY, limits), 0, NOW + 1, QuotaUsage(0, 80))
     assert refused.refused is LimitKind.RESERVED
     later = NOW + rival.LEASE_SECONDS + 0.1
-    assert (await limiter.admit(KEY, limits, 0, later, QuotaUsage(0, 80))).is_allowed
+    assert (await limiter.admit(of_key(KEY, limits), 0, later, QuotaUsage(0, 80))).is_allowed
     await dead.aclose()

@@ -1,7 +1,6 @@
 """What a key's limits mean for the judge of its calls."""
 
 import json
-from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.keys.authentication import IssuedKey, digest
-from bridge.keys.limits import Limits, QuotaUsage
+from bridge.keys.limits import Limits
 from bridge.ledger.pricing import OperatorPrice, Rates, price_list
 from bridge.ledger.record import Record
 from bridge.runtime.gateway import Gateway
@@ -19,6 +18,7 @@ from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import call as calling
 from tests.fakes.chunks import finish, role, usage
 from tests.fakes.judge import asks, verdicts
+from tests.fakes.rival import key_ref, nothing_used
 
 BOTH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 KEY = "gw-" + "k" * 40
@@ -29,14 +29,10 @@ DEAR = Rates(10**6, 10**6, 10**6, 10**6)
 def issue(engine: Gateway, limits: Limits, **fields: Any) -> None:
     """The only key, with these limits; both models have a price."""
     key = IssuedKey(7, "team", digest=digest(KEY), limits=limits, **fields)
-    engine.limiter._used = _nothing_used
+    engine.limiter._used = nothing_used
     snapshot = engine.snapshot
     prices = price_list([OperatorPrice(ALPHA, DEAR), OperatorPrice(BETA, DEAR)], {})
     engine.store.current = replace(snapshot, keys={key.digest: key}, prices=prices)
-
-
-async def _nothing_used(keys: Collection[int], period: str) -> Mapping[int, QuotaUsage]:
-    return {}
 
 
 @pytest.fixture
@@ -63,7 +59,7 @@ async def test_judge_costs_the_keys_budget(
     judge, main = records
     assert (judge.model, judge.key, judge.key_id) == (BETA, "team", 7)
     assert (judge.cost_nano_usd, main.cost_nano_usd) == (740_000, 59_000)
-    used = judged.limiter._local.used(7, "month", judged.relay.clocks.wall())
+    used = judged.limiter._local.used(key_ref(7), "month", judged.relay.clocks.wall())
     assert (used.cost, used.tokens) == (799_000, 799)
 
 
