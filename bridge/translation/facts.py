@@ -16,6 +16,7 @@ REASONING_FIELD = "reasoning_field"
 REASONING_DEMANDED = "reasoning_demanded"
 STREAM_ONLY = "stream_only"
 NARROW_SCHEMAS = "narrow_schemas"
+EFFORTS = "efforts"
 EFFORT_BESIDE_TOOLS = "effort_beside_tools"
 FORCED_CHOICE = "forced_choice"
 THINKING = "thinking"
@@ -30,6 +31,7 @@ NAMES: dict[str, str] = {
     REASONING_DEMANDED: "Demands earlier reasoning in the field",
     STREAM_ONLY: "Only streams",
     NARROW_SCHEMAS: "Needs narrowed schemas",
+    EFFORTS: "Efforts that it takes",
     EFFORT_BESIDE_TOOLS: "Effort beside tools",
     FORCED_CHOICE: "Forced tool choice beside thinking",
     FAMILY: "Family",

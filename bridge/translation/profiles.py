@@ -14,6 +14,9 @@ from typing import Any
 from bridge.translation import facts as habits
 from bridge.translation.facts import Fact
 
+ALL_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""How hard a model may be asked to think, from not at all upwards."""
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -45,6 +48,8 @@ class Profile:
     thinking: str = "none"
     """Key of the thinking switch, see `thinking.py`."""
     efforts: tuple[str, ...] = ("low", "medium", "high")
+    least_effort: str = "none"
+    """The effort that stands for no thinking, or the lowest of a model that always thinks."""
     always_reasons: bool = False
     """Its models think whatever a request says, so that an effort alone is worth sending."""
     inline_system: str = "reminder"
@@ -139,12 +144,10 @@ def inline_thinking(facts: ModelFacts) -> str:
     return "tags" if _THINKS_INLINE.search(facts.name) else ""
 
 
-_ALL_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-
 _OPENAI = Profile(
     "openai",
     thinking="effort",
-    efforts=_ALL_EFFORTS,
+    efforts=ALL_EFFORTS,
     tool_name_limit=64,
     accepts_strict=True,
     schema_beside_tools=True,
@@ -185,7 +188,7 @@ PROFILES: dict[str, Profile] = {
             name="sglang",
             count_path="/tokenize",
             names_matched_stop=True,
-            thinking="effort",
+            thinking="effort_and_template",
             prefill="continue",
         ),
         replace(
@@ -310,6 +313,8 @@ def with_facts(profile: Profile, facts: ModelFacts) -> Profile:
     }
     if field := habits.value(learnt, habits.REASONING_DEMANDED):
         changes |= {**_DEMANDS, "reasoning_history": field}
+    if efforts := habits.value(learnt, habits.EFFORTS):
+        changes |= {"efforts": tuple(efforts.split()), "least_effort": efforts.split()[0]}
     changes["stream_only"] = habits.value(learnt, habits.STREAM_ONLY) is not None
     if habits.value(learnt, habits.NARROW_SCHEMAS) is not None:
         changes["schema_strip"] = True

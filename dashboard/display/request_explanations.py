@@ -97,6 +97,7 @@ KINDS: tuple[ChangeKind, ...] = (
             (r"reasoning_\w+ ?(.*)", "Earlier thinking is sent back in the field {0}."),
             (r"stream_only", "The model only streams. The stream was put together here."),
             (r"narrow_schemas", "Its grammar compiler takes simple schemas only."),
+            (r"efforts (.+)", "Of efforts it takes these alone: {0}."),
             (r"effort_beside_tools (.+)", "Beside tools it takes the effort {0} alone."),
             (
                 r"forced_choice unthinking",

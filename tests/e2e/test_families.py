@@ -47,12 +47,20 @@ def taken(serve: Serve, family: str, **fields: Any) -> Response:
     ("family", "asked", "switches"),
     [
         ("vllm", {}, {}),
-        ("vllm", OFF, {"reasoning_effort": "none"}),
-        ("vllm", {"thinking": {"type": "between_tools"}}, {"reasoning_effort": "none"}),
-        ("vllm", adaptive("low"), {"reasoning_effort": "low"}),
-        ("vllm", adaptive("max"), {"reasoning_effort": "high"}),
-        ("vllm", BUDGET, {"reasoning_effort": "low", "thinking_token_budget": 2048}),
-        ("sglang", OFF, {"reasoning_effort": "none"}),
+        ("vllm", OFF, {**TEMPLATE_OFF, "reasoning_effort": "none"}),
+        (
+            "vllm",
+            {"thinking": {"type": "between_tools"}},
+            {**TEMPLATE_OFF, "reasoning_effort": "none"},
+        ),
+        ("vllm", adaptive("low"), {**TEMPLATE_ON, "reasoning_effort": "low"}),
+        ("vllm", adaptive("max"), {**TEMPLATE_ON, "reasoning_effort": "high"}),
+        (
+            "vllm",
+            BUDGET,
+            {**TEMPLATE_ON, "reasoning_effort": "low", "thinking_token_budget": 2048},
+        ),
+        ("sglang", OFF, {**TEMPLATE_OFF, "reasoning_effort": "none"}),
         ("llamacpp", OFF, TEMPLATE_OFF),
         ("llamacpp", adaptive("low"), {**TEMPLATE_ON, "reasoning_effort": "low"}),
         ("chutes", OFF, TEMPLATE_OFF),
@@ -207,7 +215,8 @@ CLAUDE_CODE = {"user-agent": "claude-cli/2.1.328 (external, cli)"}
 @pytest.mark.parametrize(
     ("family", "off"),
     [
-        ("vllm", {"reasoning_effort": "none"}),
+        ("vllm", {**TEMPLATE_OFF, "reasoning_effort": "none"}),
+        ("sglang", {**TEMPLATE_OFF, "reasoning_effort": "none"}),
         ("deepseek", OFF),
         ("llamacpp", TEMPLATE_OFF),
     ],

@@ -32,6 +32,7 @@ LEARNT = [
     Fact("reasoning_field", ""),
     Fact("stream_only"),
     Fact("narrow_schemas"),
+    Fact("efforts", "low medium xhigh"),
     Fact("effort_beside_tools", "none"),
     Fact("forced_choice", "auto"),
     Fact("forced_choice", "unthinking"),

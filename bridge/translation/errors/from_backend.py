@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.translation.errors import context_overflow, family_signs, refusals
+from bridge.translation.errors import context_overflow, effort_refusals, family_signs, refusals
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.context import BackendRefusal, ErrorContext
 from bridge.translation.errors.error_body import (
@@ -229,7 +229,8 @@ _MEANINGS: tuple[Callable[[BackendRefusal, ErrorContext], ApiError | None], ...]
     refusals.answer_length,
     _tool_support,
     refusals.forced_choice,
-    refusals.effort,
+    effort_refusals.beside_tools,
+    effort_refusals.refused_level,
     refusals.reasoning,
     refusals.image,
     refusals.stream_only,

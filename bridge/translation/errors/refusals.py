@@ -42,7 +42,7 @@ def refuses(text: str) -> bool:
     return _REFUSING.search(text) is not None
 
 
-def _rejected(refusal: BackendRefusal, *learnt: Fact) -> ApiError:
+def rejected(refusal: BackendRefusal, *learnt: Fact) -> ApiError:
     remedy = Remedy(facts=learnt) if learnt else None
     return ApiError(400, REJECTED.format(text=refusal.text), remedy=remedy)
 
@@ -70,7 +70,7 @@ def token_field(refusal: BackendRefusal, error_context: ErrorContext) -> ApiErro
     )
     if not (instead or misnamed) or output_limit.limit(text, error_context.max_tokens):
         return None
-    return _rejected(refusal, Fact(facts.MAX_TOKENS_FIELD, other))
+    return rejected(refusal, Fact(facts.MAX_TOKENS_FIELD, other))
 
 
 def answer_length(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
@@ -80,7 +80,7 @@ def answer_length(refusal: BackendRefusal, error_context: ErrorContext) -> ApiEr
     if not output_limit.recognise(refusal.everything, refusal.fields):
         return None
     limit = output_limit.limit(refusal.everything, error_context.max_tokens)
-    return _rejected(refusal, *([Fact(facts.MAX_OUTPUT, str(limit))] if limit else ()))
+    return rejected(refusal, *([Fact(facts.MAX_OUTPUT, str(limit))] if limit else ()))
 
 
 # --- images -----------------------------------------------------------------------------------
@@ -165,14 +165,14 @@ def reasoning(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError 
     if not field or refusal.status not in FIXABLE or not error_context.has_history:
         return None
     if error_context.history_field == field and refuses(text) and not _DEMANDING.search(text):
-        return _rejected(refusal, Fact(facts.REASONING_FIELD, ""))
+        return rejected(refusal, Fact(facts.REASONING_FIELD, ""))
     if not _DEMANDING.search(text):
         return None
     field = "reasoning_content" if field in ("thinking", "reasoning_details") else field
     if error_context.demanded_field == field:
         # The field is there already, and it is not enough: this once without thinking.
-        return _rejected(refusal, Fact(facts.THINKING, "off"))
-    return _rejected(refusal, Fact(facts.REASONING_DEMANDED, field))
+        return rejected(refusal, Fact(facts.THINKING, "off"))
+    return rejected(refusal, Fact(facts.REASONING_DEMANDED, field))
 
 
 def _named_field(refusal: BackendRefusal) -> str:
@@ -183,7 +183,7 @@ def _named_field(refusal: BackendRefusal) -> str:
     return quoted[1] if quoted and about_message and "message" in text.lower() else ""
 
 
-# --- tools, effort, streams -------------------------------------------------------------------
+# --- tools, streams -----------------------------------------------------------------------------
 
 _THINKS = re.compile(r"thinking|reasoning|思考|推理", re.I)
 
@@ -200,21 +200,7 @@ def forced_choice(refusal: BackendRefusal, error_context: ErrorContext) -> ApiEr
     ):
         return None
     by_thinking = _THINKS.search(text) and error_context.may_stop_thinking
-    return _rejected(refusal, Fact(facts.FORCED_CHOICE, "unthinking" if by_thinking else "auto"))
-
-
-_NONE_INSTEAD = re.compile(r"(set|use|to|be)\b.{0,40}?[`'\"]?\bnone\b", re.I)
-
-
-def effort(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
-    """An effort beside tools is refused unless it is "none"."""
-    text = refusal.everything
-    sent = error_context.sent.get("reasoning_effort")
-    if sent in (None, "none") or "reasoning_effort" not in text or refusal.status not in FIXABLE:
-        return None
-    if not error_context.sent.get("tools") or not _NONE_INSTEAD.search(text) or not refuses(text):
-        return None
-    return _rejected(refusal, Fact(facts.EFFORT_BESIDE_TOOLS, "none"))
+    return rejected(refusal, Fact(facts.FORCED_CHOICE, "unthinking" if by_thinking else "auto"))
 
 
 _STREAMS_ONLY = re.compile(
@@ -233,7 +219,7 @@ def stream_only(refusal: BackendRefusal, error_context: ErrorContext) -> ApiErro
     about_options = "stream_options" in refusal.everything
     if not whole or about_options or not _STREAMS_ONLY.search(refusal.everything):
         return None
-    return _rejected(refusal, Fact(facts.STREAM_ONLY))
+    return rejected(refusal, Fact(facts.STREAM_ONLY))
 
 
 _GRAMMAR = re.compile(
@@ -252,7 +238,7 @@ def grammar(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | 
     if not _GRAMMAR.search(refusal.everything) or refusal.status not in FIXABLE | {502}:
         return None
     learnt = (Fact(facts.NARROW_SCHEMAS),) if error_context.can_narrow else ()
-    return _rejected(refusal, *learnt)
+    return rejected(refusal, *learnt)
 
 
 # --- optional fields --------------------------------------------------------------------------
@@ -275,7 +261,7 @@ def refused_field(refusal: BackendRefusal, error_context: ErrorContext) -> ApiEr
     elif refuses(refusal.everything):
         # Of the client's own fields the value may be refused, and nobody can change it there.
         named |= error_context.added & words & SAMPLING
-    return _rejected(refusal, *facts.refuses(*sorted(named))) if named else None
+    return rejected(refusal, *facts.refuses(*sorted(named))) if named else None
 
 
 def _words(text: str) -> Iterable[str]:

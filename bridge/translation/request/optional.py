@@ -85,6 +85,7 @@ _RULES: dict[str, Callable[[str, Translated], bool]] = {
     habits.REASONING_DEMANDED: _has_reasoning,
     habits.STREAM_ONLY: lambda value, t: not t.request.stream,
     habits.NARROW_SCHEMAS: _had_schemas,
+    habits.EFFORTS: lambda value, t: "reasoning_effort" in t.body,
     habits.EFFORT_BESIDE_TOOLS: _had_effort,
     habits.FORCED_CHOICE: lambda value, t: is_forced(t.request),
     habits.THINKING: lambda value, t: True,

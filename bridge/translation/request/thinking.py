@@ -8,26 +8,33 @@ that cannot be asked gets nothing, and a model known not to reason is never aske
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.translation import facts as habits
 from bridge.translation.json import JSON
+from bridge.translation.profiles import ALL_EFFORTS as _ALL
 from bridge.translation.profiles import ModelFacts, Profile
 from bridge.translation.request.schema import MessagesRequest
 
 _MODES = {"enabled": True, "adaptive": True, "disabled": False, "between_tools": False}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
+_MIDDLE = "medium"
+"""Where the request asks for thinking and sets no effort."""
 _BUDGET_STEPS = ((4096, "low"), (16384, "medium"))
 
 
 @dataclass(frozen=True, slots=True)
 class ThinkingRequest:
-    """`on` is None when the request says nothing; `budget` only with the enabled form."""
+    """`on` is None when the request says nothing; `budget` only with the enabled form.
+
+    `usual` is the effort for families that must be given one, where the request sets none.
+    """
 
     on: bool | None
     effort: str
     budget: int
+    usual: str = _MIDDLE
 
 
 def read_thinking(request: MessagesRequest) -> ThinkingRequest:
@@ -74,7 +81,13 @@ def switches(request: MessagesRequest, profile: Profile, facts: ModelFacts) -> d
         thinking = replace(thinking, on=False)
     if facts.reasoning is False or (thinking.on is None and not _sets_effort(thinking, profile)):
         return {}
-    thinking = replace(thinking, effort=_clamped(thinking.effort, profile))
+    if thinking.on is False:
+        return off(profile, facts)
+    thinking = replace(
+        thinking,
+        effort=nearest(thinking.effort, profile.efforts),
+        usual=nearest(_MIDDLE, profile.efforts),
+    )
     fields = _FORMS[profile.thinking](thinking, facts)
     if profile.effort_beside_tools and request.tools and "reasoning_effort" in fields:
         fields["reasoning_effort"] = profile.effort_beside_tools
@@ -87,7 +100,8 @@ def _sets_effort(thinking: ThinkingRequest, profile: Profile) -> bool:
 
 def off(profile: Profile, facts: ModelFacts) -> dict[str, JSON]:
     """The fields that switch thinking off; empty where nothing does."""
-    return _FORMS[profile.thinking](ThinkingRequest(False, "", 0), facts)
+    least = ThinkingRequest(False, "", 0, usual=profile.least_effort)
+    return _FORMS[profile.thinking](least, facts)
 
 
 def is_forced(request: MessagesRequest) -> bool:
@@ -95,14 +109,12 @@ def is_forced(request: MessagesRequest) -> bool:
     return bool(request.tools) and (request.tool_choice or {}).get("type") in ("any", "tool")
 
 
-def _clamped(effort: str, profile: Profile) -> str:
-    """The effort, or the nearest that the family knows."""
-    if not effort or effort in profile.efforts:
+def nearest(effort: str, efforts: Sequence[str]) -> str:
+    """The effort, or the next higher one of these, or else the next lower; "" of ""."""
+    if not effort or effort in efforts:
         return effort
-    if effort == "xhigh" and "max" in profile.efforts:
-        return "max"
-    folded = {"medium": "high", "xhigh": "high", "max": "high", "low": "low"}
-    return folded[effort]
+    place = _ALL.index(effort)
+    return next((e for e in [*_ALL[place:], *reversed(_ALL[:place])] if e in efforts), "")
 
 
 def _nothing(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
@@ -110,28 +122,32 @@ def _nothing(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
 
 
 def _effort(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    if thinking.on is False:
-        return {"reasoning_effort": "none"}
-    return {"reasoning_effort": thinking.effort or "medium"}
+    effort = thinking.effort or thinking.usual
+    return {"reasoning_effort": effort} if effort else {}
 
 
 def _effort_if_known(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
     return _effort(thinking, facts) if facts.reasoning else {}
 
 
-def _vllm(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    if thinking.budget:
-        return _effort(thinking, facts) | {"thinking_token_budget": thinking.budget}
-    return _effort(thinking, facts)
+def _kwargs(thinking: ThinkingRequest) -> dict[str, JSON]:
+    # Two names for one switch: Qwen and GLM templates read the first, DeepSeek and Kimi the other.
+    on = thinking.on is not False
+    return {"chat_template_kwargs": {"enable_thinking": on, "thinking": on}}
 
 
 def _template(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
-    # Two names for one switch: Qwen and GLM templates read the first, DeepSeek and Kimi the other.
-    on = thinking.on is not False
-    fields: dict[str, JSON] = {"chat_template_kwargs": {"enable_thinking": on, "thinking": on}}
-    if on and thinking.effort:
-        fields["reasoning_effort"] = thinking.effort
-    return fields
+    return _kwargs(thinking) | (_effort(thinking, facts) if thinking.effort else {})
+
+
+def _both(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    # Of these servers some versions turn an effort into the template's switch, and some do not.
+    return _kwargs(thinking) | _effort(thinking, facts)
+
+
+def _vllm(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
+    budget = {"thinking_token_budget": thinking.budget} if thinking.budget else {}
+    return _both(thinking, facts) | budget
 
 
 def _openrouter(thinking: ThinkingRequest, facts: ModelFacts) -> dict[str, JSON]:
@@ -167,6 +183,7 @@ _FORMS: dict[str, Callable[[ThinkingRequest, ModelFacts], dict[str, JSON]]] = {
     "none": _nothing,
     "effort": _effort,
     "effort_if_known": _effort_if_known,
+    "effort_and_template": _both,
     "vllm": _vllm,
     "template": _template,
     "openrouter": _openrouter,

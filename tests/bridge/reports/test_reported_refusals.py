@@ -235,6 +235,88 @@ async def test_effort_beside_tools_is_none_where_only_that_is_taken(
     assert [c.body["reasoning_effort"] for c in backend.calls] == ["high", "none", "none"]
 
 
+ON = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}
+OFF = {"thinking": {"type": "disabled"}}
+LEVELS: list[tuple[str, str, str, Json, str]] = [
+    (
+        "vllm#36238, sglang#20556: servers of before March 2026",
+        "[{'type': 'literal_error', 'loc': ('body', 'reasoning_effort'), 'msg': \"Input should be "
+        "'low', 'medium' or 'high'\", 'input': 'none'}]",
+        "vllm",
+        OFF,
+        "low",
+    ),
+    (
+        "sglang#20556: gpt-oss always thinks",
+        "reasoning_effort='none' is not supported for Harmony models",
+        "sglang",
+        OFF,
+        "low",
+    ),
+    (
+        "a model of OpenAI that always thinks",
+        "Unsupported value: 'reasoning_effort' does not support 'none' with this model. Supported "
+        "values are: 'minimal', 'low', 'medium', and 'high'.",
+        "openai",
+        OFF,
+        "minimal",
+    ),
+    (
+        "edutelligence#750: the template of Qwen3.8",
+        "Unexpected reasoning effort high. Supported types are xhigh (default), medium, and low.",
+        "vllm",
+        ON,
+        "xhigh",
+    ),
+]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("words", "family", "asked", "taken"), [c[1:] for c in LEVELS], ids=[c[0] for c in LEVELS]
+)
+async def test_refused_level_of_effort_becomes_the_nearest_that_is_taken(
+    engine: Gateway,
+    backend: FakeBackend,
+    stream: bool,
+    words: str,
+    family: str,
+    asked: Json,
+    taken: str,
+) -> None:
+    """The field stays in use, and what switches thinking beside it stays as it was."""
+    with_main(engine, profile=PROFILES[family])
+    backend.on(ALPHA).json(worded(words), 400).answer(*GOOD)
+    for _ in range(2):
+        assert message_of(await send(engine, stream=stream, **asked))["type"] == "message"
+    first, *others = [call.body for call in backend.calls]
+    assert first["reasoning_effort"] == ("none" if asked is OFF else "high")
+    assert [body["reasoning_effort"] for body in others] == [taken, taken]
+    kwargs = [body.get("chat_template_kwargs") for body in (first, *others)]
+    assert kwargs == [kwargs[0]] * 3
+    if asked is OFF and family != "openai":
+        assert kwargs[0]["enable_thinking"] is False
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "words",
+    [
+        "[{'type': 'extra_forbidden', 'loc': ('body', 'reasoning_effort'), 'msg': 'Extra inputs are "
+        "not permitted', 'input': 'high'}]",
+        "reasoning_effort is not supported by this model",
+    ],
+)
+async def test_refused_effort_as_such_is_left_out(
+    engine: Gateway, backend: FakeBackend, stream: bool, words: str
+) -> None:
+    """Another level would be refused as well."""
+    with_main(engine, profile=PROFILES["ollama"])
+    backend.on(ALPHA).json(worded(words), 400).answer(*GOOD)
+    assert message_of(await send(engine, stream=stream, **ON))["type"] == "message"
+    assert [call.body.get("reasoning_effort") for call in backend.calls] == ["high", None]
+
+
 CHOICES: list[tuple[str, str, Json]] = [
     ("U22 DeepSeek-V3#1376", "Thinking mode does not support this tool_choice", {"type": "any"}),
     (

@@ -111,7 +111,7 @@ def test_every_choice_of_the_operator_is_tested() -> None:
     ("said", "profile", "fields"),
     [
         ("off", "chutes", {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}),
-        ("max", "vllm", {"reasoning_effort": "high"}),
+        ("max", "ollama", {"reasoning_effort": "high"}),
         ("off", "deepseek", {"thinking": {"type": "disabled"}}),
         ("off", "openrouter", {"reasoning": {"enabled": False}}),
         ("high", "openrouter", {"reasoning": {"effort": "high"}}),
