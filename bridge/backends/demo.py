@@ -7,6 +7,9 @@ question.
 It calls a tool only where the request leaves no doubt: `tool_choice` forces one, or the user's last
 text names one ("use Bash", "call get_weather"), or speaks of the weather where a weather tool is
 offered. An agent whose tools were called unasked would go on for ever.
+
+Claude Code in auto mode has the model check each call. The demo passes calls of its own that carry
+nothing of the user's, and no others.
 """
 
 from __future__ import annotations
@@ -46,12 +49,13 @@ class _Script:
         self._model = request["model"]
         self._request = request
         self._question, self._result = _conversation(request["messages"])
+        self._verdict = _verdict(self._question)
         self._limit = request.get("max_tokens") or 1
 
     def _thought(self) -> str:
-        return (
-            "" if self._result is not None else "This is the demo backend, so I repeat what I read."
-        )
+        if self._result is not None or self._verdict:
+            return ""
+        return "This is the demo backend, so I repeat what I read."
 
     def _call(self) -> JSON:
         """The call of the tool that is wanted, unless one was just answered."""
@@ -70,6 +74,8 @@ class _Script:
         }
 
     def _words(self) -> str:
+        if self._verdict:
+            return self._verdict
         if self._result is not None:
             return f"The tool answered: {self._result}"
         if self._call():
@@ -222,3 +228,22 @@ def _example_value(schema: JSON, text: str) -> JSON:
         return schema["enum"][0]
     kind = schema.get("type") if isinstance(schema, dict) else None
     return _EXAMPLES.get(kind, text) if isinstance(kind, str) else text
+
+
+# --- the check of a call ------------------------------------------------------------------------
+
+PASSED = "<block>no</block>"
+FLAGGED = "<block>yes</block><reason>The demo backend passes none but its own calls.</reason>"
+
+
+def _verdict(question: str) -> str:
+    """The answer to a check of the transcript's last call; "" where the question is no check."""
+    transcript, end, asked = question.rpartition("\n</transcript>")
+    if not end or "<block>" not in asked:
+        return ""
+    try:
+        call = decode(transcript.rpartition("\n")[2].encode())
+    except ValueError:
+        return FLAGGED
+    is_own = isinstance(call, dict) and list(call.values()) == [NOT_ASKED]
+    return PASSED if is_own else FLAGGED

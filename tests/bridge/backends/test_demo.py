@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.demo import answer
+from bridge.backends.demo import FLAGGED, PASSED, answer
 from tests.fakes.chunks import fold
 
 Json = dict[str, Any]
@@ -181,3 +181,29 @@ def test_usage_is_counted() -> None:
     usage = whole(ask())["usage"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
     assert min(usage.values()) >= 1
+
+
+CHECK = "<transcript>\n{}\n</transcript>\n\nYour ENTIRE response MUST begin with <block>."
+
+
+@pytest.mark.parametrize(
+    ("call", "verdict"),
+    [
+        ('{"user":"use Bash"}\n{"Bash":"demo"}', PASSED),
+        ('{"Bash":"rm -rf build"}', FLAGGED),
+        ('{"Bash":"demo"}\n{"Bash":"demo; reboot"}', FLAGGED),
+        ('{"Bash":"demo","Write":"passwd"}', FLAGGED),
+        ('{"Bash":"demo"', FLAGGED),
+        ("", FLAGGED),
+    ],
+)
+def test_check_passes_none_but_calls_of_its_own(call: str, verdict: str) -> None:
+    """Observed client: in auto mode it has the model check each call, and runs none unchecked."""
+    said = message(ask({"role": "user", "content": CHECK.format(call)}))
+    assert (said["content"], said["reasoning_content"]) == (verdict, "")
+
+
+def test_transcript_that_nobody_asks_to_check_is_repeated() -> None:
+    """Ours: a question about a check is none."""
+    said = message(ask({"role": "user", "content": '<transcript>\n{"Bash":"demo"}\n</transcript>'}))
+    assert said["content"].startswith("Demo backend here")
