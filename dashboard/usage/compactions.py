@@ -87,13 +87,21 @@ def compactions(turns: Sequence[Turn]) -> list[Compaction]:
 
 
 def _reported(turns: Iterable[Turn]) -> Iterator[Compaction]:
-    """What the client says; a turn whose conversation has none before it is left out."""
+    """What the client says; a turn whose conversation has none before it is left out.
+
+    A client that ends behind its summary and goes on in a new process says only that it summarised.
+    """
     latest: dict[str, Turn] = {}
+    summarised: dict[str, str] = {}
     for turn in turns:
-        before = latest.get(turn.agent_id)
-        if turn.compacted and before is not None:
-            yield Compaction(before, turn, turn.compacted)
-        if turn.status < 400 and turn.context and turn.request_class not in SIDE_CLASSES:
+        before, counts = latest.get(turn.agent_id), turn.status < 400 and turn.context > 0
+        if counts and turn.compaction:
+            summarised[turn.agent_id] = turn.compaction
+        goes_on = counts and turn.request_class not in SIDE_CLASSES
+        why = summarised.pop(turn.agent_id, "") if goes_on or turn.compacted else ""
+        if before is not None and (turn.compacted or (why and turn.context < before.context)):
+            yield Compaction(before, turn, turn.compacted or why)
+        if goes_on:
             latest[turn.agent_id] = turn
 
 

@@ -302,8 +302,8 @@ async def test_refused_level_of_effort_becomes_the_nearest_that_is_taken(
 @pytest.mark.parametrize(
     "words",
     [
-        "[{'type': 'extra_forbidden', 'loc': ('body', 'reasoning_effort'), 'msg': 'Extra inputs are "
-        "not permitted', 'input': 'high'}]",
+        "[{'type': 'extra_forbidden', 'loc': ('body', 'reasoning_effort'), 'msg': 'Extra inputs "
+        "are not permitted', 'input': 'high'}]",
         "reasoning_effort is not supported by this model",
     ],
 )

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -168,3 +170,50 @@ def test_requests_that_were_never_sent_are_no_turns_of_a_conversation() -> None:
 
 def test_nothing_is_nothing() -> None:
     assert compactions([]) == []
+
+
+PROMPT = {"request_class": "main", "prompt_id": "p"}
+SUMMARY = {"request_class": "compaction", "compaction": "manual"}
+
+
+def reported(*turns: tuple[int, dict[str, Any]]) -> list[tuple[int, str]]:
+    """Numbers and reasons of the compactions of turns of so many bytes, with what clients say."""
+    session = Session()
+    for size, _ in turns:
+        session.ask("main", size)
+    told = [replace(turn, **more) for turn, (_, more) in zip(session.turns, turns, strict=True)]
+    return [(one.after.number, one.why) for one in compactions(told)]
+
+
+def test_first_turn_behind_a_summary_says_why_the_context_shrank() -> None:
+    """Observed client: in the process that summarised."""
+    first = PROMPT | {"compacted": "manual"}
+    assert reported((90_000, PROMPT), (96_000, SUMMARY), (61_000, first)) == [(3, "manual")]
+
+
+def test_summary_counts_where_the_session_went_on_in_a_new_process() -> None:
+    """Observed client: `--continue` behind `/compact` says nothing of it any more."""
+    asked = (90_000, PROMPT), (96_000, SUMMARY), (61_000, PROMPT), (64_000, PROMPT)
+    assert reported(*asked) == [(3, "manual")]
+
+
+@pytest.mark.parametrize(
+    ("summary", "after"),
+    [
+        (SUMMARY | {"status": 529, "input_tokens": 0, "output_tokens": 0}, 61_000),
+        (SUMMARY, 93_000),
+        (SUMMARY | {"agent_id": "a1"}, 61_000),
+    ],
+    ids=["failed", "not used", "of a sub-agent"],
+)
+def test_summary_alone_shrinks_no_context(summary: dict[str, Any], after: int) -> None:
+    """Ours: the next turn of the same conversation has to be smaller."""
+    assert reported((90_000, PROMPT), (96_000, summary), (after, PROMPT)) == []
+
+
+def test_failed_turn_behind_a_summary_is_not_counted_twice() -> None:
+    """Ours: the client says it again with each try."""
+    first = PROMPT | {"compacted": "auto"}
+    failed = first | {"status": 529, "input_tokens": 0, "output_tokens": 0}
+    asked = (90_000, PROMPT), (96_000, SUMMARY), (61_000, failed), (61_000, PROMPT)
+    assert reported(*asked) == [(3, "auto")]
