@@ -84,6 +84,7 @@ class ClaudeCode:
     home: Path
     folder: Path
     permissions: tuple[str, ...] = ("--dangerously-skip-permissions",)
+    seconds: float = RUN_SECONDS
 
     def run(self, prompt: str, *options: str, model: str = MODEL, **environment: str) -> Session:
         assert PROGRAM is not None
@@ -91,16 +92,18 @@ class ClaudeCode:
         ended = subprocess.run(
             [PROGRAM, "-p", prompt, "--model", model, *fixed, *options],
             cwd=self.folder,
-            env=self._environment() | environment,
+            env=self.environment | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=RUN_SECONDS,
+            timeout=self.seconds,
             check=False,
         )
         lines = [json.loads(line) for line in ended.stdout.decode().splitlines()]
         return Session(ended.returncode, lines, ended.stderr.decode())
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """All variables that the client has, where a run does not set others."""
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.home),

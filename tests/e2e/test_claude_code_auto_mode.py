@@ -12,6 +12,17 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import starting
+from tests.e2e.auto_mode import (
+    ALIASES,
+    JUDGE,
+    NOTICE,
+    REASON,
+    WITH_TELEMETRY,
+    WITHOUT_TELEMETRY,
+    agent,
+    judgements,
+    own_checks,
+)
 from tests.e2e.claude_code import (
     MODEL,
     Session,
@@ -22,26 +33,14 @@ from tests.e2e.claude_code import (
     turn,
 )
 from tests.fakes.backend import FakeBackend
-from tests.fakes.chunks import Json
 from tests.fakes.gateway import Gateway
 from tests.fakes.judge import verdicts
-from tests.fakes.replies import Call, Gate
+from tests.fakes.replies import Gate
 
 pytestmark = needs_claude_code
 
-JUDGE = "test/beta"
-TARGETS = [{"backend": "main", "model": MODEL}]
-ALIASES: list[Json] = [
-    {"pattern": "unjudged", "targets": TARGETS},
-    {"pattern": "judged", "targets": TARGETS, "safeguards": f"judge: {JUDGE}"},
-]
-COMMAND = "python3 -c 'open(chr(109), chr(119))'"
-"""Makes the file `m`. No rule of the client's own allows it."""
-REASON = "It runs code that nobody has read."
-NOTICE = "which isn't compatible with this update"
-WITH_TELEMETRY = {"DISABLE_TELEMETRY": "", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": ""}
 TELEMETRY = pytest.mark.parametrize(
-    "environment", [WITH_TELEMETRY, {"DISABLE_TELEMETRY": "1"}], ids=["telemetry", "no telemetry"]
+    "environment", [WITH_TELEMETRY, WITHOUT_TELEMETRY], ids=["telemetry", "no telemetry"]
 )
 
 
@@ -55,15 +54,6 @@ def gateway(
         yield gateway
 
 
-def agent(call: Call) -> list[Json]:
-    """Makes one call, then ends; and passes what the client's own check asks about."""
-    if not call.body.get("tools"):
-        return last_words("<block>no</block>")
-    if any(message["role"] == "tool" for message in call.body["messages"]):
-        return last_words("Done.")
-    return turn(fragments(0, "call_1", "Bash", {"command": COMMAND, "description": "Make it"}))
-
-
 def work(
     gateway: Gateway, backend: FakeBackend, folder: Path, model: str, environment: dict[str, str]
 ) -> tuple[Session, bool]:
@@ -74,19 +64,6 @@ def work(
     assert session.result["result"] == "Done.", session.errors
     assert NOTICE not in json.dumps(session.lines)
     return session, (client.folder / "m").exists()
-
-
-def own_checks(backend: FakeBackend) -> int:
-    """Requests by which the client checks a call itself."""
-    return len([call for call in backend.calls if call.model == MODEL and not _has_tools(call)])
-
-
-def judgements(backend: FakeBackend) -> int:
-    return len([call for call in backend.calls if call.model == JUDGE])
-
-
-def _has_tools(call: Call) -> bool:
-    return bool(call.body.get("tools"))
 
 
 def denial(session: Session) -> str:
@@ -109,7 +86,7 @@ def test_without_a_judge_and_telemetry_the_client_denies_what_it_would_check(
     gateway: Gateway, backend: FakeBackend, tmp_path: Path
 ) -> None:
     """Observed client: so auto mode needs a judge there."""
-    session, ran = work(gateway, backend, tmp_path, "unjudged", {"DISABLE_TELEMETRY": "1"})
+    session, ran = work(gateway, backend, tmp_path, "unjudged", WITHOUT_TELEMETRY)
     assert (ran, own_checks(backend), judgements(backend)) == (False, 0, 0)
     assert "gave no verdict" in denial(session)
 

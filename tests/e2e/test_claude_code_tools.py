@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Start
 from tests.e2e.claude_code import (
     MODEL,
     ClaudeCode,
@@ -37,6 +38,12 @@ pytestmark = needs_claude_code
 @pytest.fixture
 def claude_code(gateway: Gateway, tmp_path: Path) -> ClaudeCode:
     return settle(gateway, tmp_path)
+
+
+@pytest.fixture
+def fresh_client(start_gateway: Start, tmp_path: Path) -> ClaudeCode:
+    """A client before a gateway that has learned nothing of its models yet."""
+    return settle(start_gateway(), tmp_path)
 
 
 def run_tool_search(claude_code: ClaudeCode, backend: FakeBackend) -> Session:
@@ -82,16 +89,16 @@ def test_backend_learns_the_searched_tool_as_a_plain_function(
 
 
 def test_image_that_was_read_reaches_the_backend_behind_its_result(
-    claude_code: ClaudeCode, backend: FakeBackend
+    fresh_client: ClaudeCode, backend: FakeBackend
 ) -> None:
     """wire F32: tool messages hold text, so the image follows in the user's name."""
-    picture = claude_code.folder / "red.png"
+    picture = fresh_client.folder / "red.png"
     picture.write_bytes(red_square())
     read = fragments(0, "call_read", "Read", {"file_path": str(picture)})
     backend.on(MODEL).stream(*turn(read)).stream(*last_words("It is red."))
-    session = claude_code.run("What colour is it?")
+    session = fresh_client.run("What colour is it?")
     session.check_smooth_end("It is red.")
-    _, second = check_sent(backend, 2, claude_code.folder)
+    _, second = check_sent(backend, 2, fresh_client.folder)
     result, shown = second["messages"][-2:]
     assert (result["role"], shown["role"]) == ("tool", "user")
     assert "[1 image(s) attached below]" in result["content"]
@@ -103,10 +110,10 @@ def test_image_that_was_read_reaches_the_backend_behind_its_result(
 
 @pytest.mark.parametrize("split", [None, 3, 7], ids=["whole", "in threes", "in sevens"])
 def test_call_that_the_model_wrote_as_text_is_made(
-    claude_code: ClaudeCode, backend: FakeBackend, split: int | None
+    fresh_client: ClaudeCode, backend: FakeBackend, split: int | None
 ) -> None:
     """Observed backends: without a parser for their model they hand its markup through."""
-    path = claude_code.folder / "hermes.txt"
+    path = fresh_client.folder / "hermes.txt"
     arguments = {"file_path": str(path), "content": "<tool_call> & </tool_call>\n"}
     written = json.dumps({"name": "Write", "arguments": arguments})
     markup = f"I write it.\n<tool_call>\n{written}\n</tool_call>"
@@ -115,12 +122,12 @@ def test_call_that_the_model_wrote_as_text_is_made(
     backend.on(MODEL).stream(role(), *pieces, finish("stop"), usage(12000, 20)).stream(
         *last_words("Written.")
     )
-    session = claude_code.run("Write the file.")
+    session = fresh_client.run("Write the file.")
     session.check_smooth_end("Written.")
     assert path.read_text() == arguments["content"]
     shown = [block["text"].strip() for block in session.blocks("assistant", "text")]
     assert shown == ["I write it.", "Written."]
-    _, second = check_sent(backend, 2, claude_code.folder)
+    _, second = check_sent(backend, 2, fresh_client.folder)
     assistant = second["messages"][-2]
     assert assistant["content"].strip() == "I write it."
     (call,) = assistant["tool_calls"]
