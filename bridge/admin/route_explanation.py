@@ -14,6 +14,7 @@ from bridge.routing.types import Route, Routes, Target
 
 _CANNOT_BE_CALLED = "Cannot be called now"
 _SERVES, _NEXT, _PASSED = "Serves", "Next, if those before cannot answer", "Passed over"
+_ASKED_ALREADY = "the same model takes this request in front of it"
 _ASKED_ALTHOUGH = {
     Fit.SHORTER_ANSWER: "with a shorter answer: {}",
     Fit.DOUBTFUL: "it is tried, although by estimate {}",
@@ -111,6 +112,8 @@ def _why(stop: RouteStop, traits: RequestTraits) -> str:
     if stop.place is not None:
         text = _ASKED_ALTHOUGH.get(fit, "")
         return text.format(fitting.reason(traits, stop.target)) if text else ""
-    if fit is Fit.WHOLE or not all(is_met for _, is_met in stop.conditions):
+    if not all(is_met for _, is_met in stop.conditions):
         return ""
+    if fit is Fit.WHOLE:
+        return _ASKED_ALREADY
     return fitting.reason(traits, stop.target)

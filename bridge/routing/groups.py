@@ -5,12 +5,12 @@ targets positions and weights decide as ever. Groups behind it that are met as w
 none of these can answer; so one target without conditions catches whatever the others leave.
 
 Groups stand in the order of their lowest positions, and at the same position one with conditions
-stands before the one without.
+stands before the one without. A model that takes a request in two groups is asked in the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -53,7 +53,16 @@ def taking(choices: Sequence[T], traits: RequestTraits | None, sticky: str) -> T
     passed = tuple((choice, unmet) for choice, unmet in judged if unmet)
     if traits is None:
         return Taking((*taken, *_in_order([choice for choice, _ in passed], sticky)))
-    return Taking(tuple(taken), passed)
+    return Taking(tuple(_once(taken)), passed)
+
+
+def _once(choices: Sequence[T]) -> Iterator[T]:
+    """Without those whose model stands in a group before theirs."""
+    first: dict[tuple[str, str], Conditions] = {}
+    for choice in choices:
+        known = first.setdefault((choice.backend, choice.model), choice.conditions)
+        if known == choice.conditions:
+            yield choice
 
 
 def _unmet(choice: Conditional, traits: RequestTraits) -> tuple[str, ...]:

@@ -136,6 +136,15 @@ def test_request_that_fits_no_window_shows_what_the_client_reads(
     assert "prompt is too long: 900000 tokens &gt; 200000 maximum" in shown
 
 
+def test_model_that_is_asked_already_says_so(client: Client, main: Backend) -> None:
+    alias = an_alias("fast")
+    alias.targets.create(backend=main, model="large", request_classes="main")
+    alias.targets.create(backend=main, model="large", position=1)
+    first, second = decided(client).stops
+    assert (first.place, second.place) == (1, None)
+    assert second.why == "the same model takes this request in front of it"
+
+
 def test_request_that_no_target_takes_shows_the_conditions(client: Client, main: Backend) -> None:
     alias = an_alias("fast")
     alias.targets.create(backend=main, model="cheap", request_classes="subagent")

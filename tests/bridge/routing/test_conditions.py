@@ -167,6 +167,15 @@ def test_weights_share_what_a_group_takes() -> None:
     assert served["m"] == pytest.approx(300, abs=40)
 
 
+def test_a_model_that_takes_a_request_in_two_groups_is_asked_once() -> None:
+    """It would fail the same way; the same target twice in one group is the operator's wish."""
+    where = routes(
+        to("m", SIDE_CALLS), to("other", position=1), to("m", LARGE, 2), to("m", LARGE, 2)
+    )
+    assert asked(where, traits("auxiliary", 60_000)) == ["m", "other"]
+    assert asked(where, traits("main", 60_000)) == ["other", "m", "m"]
+
+
 # --- nobody takes it --------------------------------------------------------------------------
 
 
