@@ -86,6 +86,18 @@ class BodySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """Clients' connections: how many, how long, and how long the last ones may take."""
+
+    max_connections: int
+    max_connections_per_address: int
+    header_timeout: float
+    write_timeout: float
+    max_body_bytes: int
+    drain_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class AccessSettings:
     """Whom requests may be addressed to and come from, and who may read the metrics."""
 
@@ -105,6 +117,7 @@ class ProcessSettings:
     keys: KeySettings
     ledger: LedgerSettings
     bodies: BodySettings
+    connections: ConnectionSettings
     access: AccessSettings
     workers: int
     version: str
@@ -119,6 +132,7 @@ def read() -> ProcessSettings:
         keys=KeySettings(**_values(KeySettings)),
         ledger=LedgerSettings(**_values(LedgerSettings)),
         bodies=BodySettings(**_values(BodySettings)),
+        connections=ConnectionSettings(**_values(ConnectionSettings)),
         access=AccessSettings(**_values(AccessSettings)),
         workers=settings.WORKERS,
         version=settings.VERSION,

@@ -27,7 +27,7 @@ LAYERS: dict[str, str] = {
     "process_settings": "",
     T: "",
     # connections, below requests
-    "http": f"ids {T}",
+    "http": f"ids process_settings {T}",
     # pure: what a request asks for and where it goes
     "routing": T,
     "keys": f"cluster {T} routing",

@@ -16,8 +16,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Protocol
 
-from django.conf import settings
-
+from bridge import process_settings
+from bridge.process_settings import ConnectionSettings
 from bridge.translation.errors.api_error import ApiError
 
 SWEEP_SECONDS = 0.5
@@ -58,6 +58,7 @@ class Connection:
 
     address: str
     transport: Transport
+    settings: ConnectionSettings
     head_since: float | None
     stuck_since: float | None = None
     ends_at: float | None = None
@@ -79,9 +80,10 @@ class Connection:
     def is_overdue(self, now: float) -> bool:
         """Whether it has used up one of its times. Called by the sweep, which it tells apart."""
         self._look_at_writing(now)
+        longest = self.settings
         return (
-            (self.head_since is not None and now - self.head_since > settings.HEADER_TIMEOUT)
-            or (self.stuck_since is not None and now - self.stuck_since > settings.WRITE_TIMEOUT)
+            (self.head_since is not None and now - self.head_since > longest.header_timeout)
+            or (self.stuck_since is not None and now - self.stuck_since > longest.write_timeout)
             or (self.ends_at is not None and now > self.ends_at)
         )
 
@@ -98,7 +100,8 @@ class Connection:
 class Connections:
     """The open ones. Made for one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: ConnectionSettings) -> None:
+        self.settings = settings
         self.is_draining = False
         self._open: set[Connection] = set()
         self._by_address: Counter[str] = Counter()
@@ -110,7 +113,7 @@ class Connections:
 
     def open(self, peer: str, transport: Transport) -> tuple[Connection, ApiError | None]:
         """A new connection, and why it is to be refused, if it is."""
-        connection = Connection(counted_as(peer), transport, _now())
+        connection = Connection(counted_as(peer), transport, self.settings, _now())
         refusal = self._refusal(connection.address)
         self._open.add(connection)
         self._by_address[connection.address] += 1
@@ -158,10 +161,9 @@ class Connections:
         return sum(each.ends_at is not None for each in self._open) < MOST_LINGERING
 
     def _refusal(self, address: str) -> ApiError | None:
-        most, of_one = settings.MAX_CONNECTIONS or most_connections(), 0
-        if len(self) >= most:
+        if len(self) >= (self.settings.max_connections or most_connections()):
             return _too_many("this gateway", "MAX_CONNECTIONS")
-        of_one = settings.MAX_CONNECTIONS_PER_ADDRESS
+        of_one = self.settings.max_connections_per_address
         if 0 < of_one <= self._by_address[address]:
             return _too_many("your address", "MAX_CONNECTIONS_PER_ADDRESS")
         return None
@@ -220,5 +222,5 @@ def current() -> Connections:
     """Those of the running loop."""
     loop = asyncio.get_running_loop()
     if loop not in _of_loops:
-        _of_loops[loop] = Connections()
+        _of_loops[loop] = Connections(process_settings.read().connections)
     return _of_loops[loop]

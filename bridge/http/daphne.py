@@ -20,7 +20,6 @@ import daphne.cli
 import daphne.server
 from autobahn.exception import Disconnected
 from daphne.http_protocol import HTTPFactory, WebRequest
-from django.conf import settings
 from twisted.internet import reactor as installed_reactor
 from twisted.web import http
 
@@ -265,7 +264,7 @@ class Channel(http.HTTPChannel):
 
     def linger(self) -> None:
         """Everything is written: read on for a while, so that the client gets to read it."""
-        self._discards, self._allowance = True, settings.MAX_BODY_BYTES
+        self._discards, self._allowance = True, self.open.settings.max_body_bytes
         self.setTimeout(None)
         if not (self.open.may_linger() and hasattr(self.transport, "loseWriteConnection")):
             self.loseConnection()
@@ -297,7 +296,7 @@ class Factory(HTTPFactory):
     def buildProtocol(self, addr: Any) -> Channel:
         channel: Channel = super().buildProtocol(addr)
         channel.requestFactory = Request
-        channel.timeOut = max(channel.timeOut, settings.HEADER_TIMEOUT)
+        channel.timeOut = max(channel.timeOut, connections.current().settings.header_timeout)
         return channel
 
 

@@ -10,7 +10,6 @@ import sys
 from typing import Any
 
 import httptools
-from django.conf import settings
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -193,7 +192,7 @@ class Protocol(HttpToolsProtocol):
 
     def linger(self) -> None:
         """Everything is written: read on for a while, so that the client gets to read it."""
-        self._discards, self._allowance = True, settings.MAX_BODY_BYTES
+        self._discards, self._allowance = True, self.open.settings.max_body_bytes
         if not (self.open.may_linger() and self.transport.can_write_eof()):
             self.transport.close()
             return

@@ -16,8 +16,6 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
-from django.conf import settings
-
 from bridge.http import connections
 from bridge.runtime import gateway
 
@@ -71,15 +69,16 @@ class Ending:
         return not is_worker or self._received[number] > 1
 
     async def _end(self) -> None:
-        end_within(settings.DRAIN_SECONDS + CLOSING_SECONDS)
         engine, open_connections = gateway.current(), connections.current()
+        drain_seconds = open_connections.settings.drain_seconds
+        end_within(drain_seconds + CLOSING_SECONDS)
         if running := len(engine.exchanges):
             logger.info(
                 "waiting for %d request%s, at most %g seconds; a second signal ends them at once",
-                *(running, "" if running == 1 else "s", settings.DRAIN_SECONDS),
+                *(running, "" if running == 1 else "s", drain_seconds),
             )
         open_connections.drain()
-        await engine.drain(settings.DRAIN_SECONDS, open_connections.is_busy, self._at_once)
+        await engine.drain(drain_seconds, open_connections.is_busy, self._at_once)
         await open_connections.finish(gateway.LAST_WORDS)
         if self._leave is not None:
             await self._leave()
