@@ -87,12 +87,14 @@ def _for_sentinels(address: RedisAddress, retry: Any) -> dict[str, Any]:
 def connect_async(most: int = 1, retries: int = 0) -> ClientForLoops:
     """A client for commands on the running loop, of so many connections; close it there.
 
-    Call it within `asyncio.timeout`: with a `socket_timeout`, redis-py uses `asyncio.wait_for`,
+    Call it within a time-out: with a `socket_timeout`, redis-py uses `asyncio.wait_for`,
     which on Python 3.11 may lose the cancellation of a task. `retries` are for connections that
     were closed while they were idle.
     """
     address = redis_address.read(settings.REDIS_URL)
-    if address.kind != "cluster":
+    if address.kind == "single":
+        return _single(address, most, retries, socket_connect_timeout=None)
+    if address.kind == "sentinel":
         return subscriber(most, retries)
     options = {**PATIENCE_OF_SEVERAL, **address.options, "socket_timeout": None}
     return ClusterForLoops(
@@ -139,17 +141,22 @@ def _look_at(task: asyncio.Task[Any]) -> None:
 
 def subscriber(most: int = 1, retries: int = 0) -> redis.asyncio.Redis:
     """The same for messages. In a cluster they reach every node, so any node will do."""
-    again = redis.asyncio.retry.Retry(NoBackoff(), retries, (redis.ConnectionError,))
-    limits: dict[str, Any] = {"max_connections": most, "timeout": None, "retry": again}
     address = redis_address.read(settings.REDIS_URL)
     if address.kind == "single":
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            address.url, **PATIENCE | {"socket_timeout": None}, **limits
-        )
-    else:
-        options = _connection(address) | {"socket_timeout": None}
-        pool = redis.asyncio.BlockingConnectionPool(**options, **limits)
+        return _single(address, most, retries)
+    options = _connection(address) | {"socket_timeout": None} | _pool(most, retries)
+    return redis.asyncio.Redis.from_pool(redis.asyncio.BlockingConnectionPool(**options))
+
+
+def _single(address: RedisAddress, most: int, retries: int, **options: Any) -> redis.asyncio.Redis:
+    given = PATIENCE | {"socket_timeout": None} | _pool(most, retries) | options
+    pool = redis.asyncio.BlockingConnectionPool.from_url(address.url, **given)
     return redis.asyncio.Redis.from_pool(pool)
+
+
+def _pool(most: int, retries: int) -> dict[str, Any]:
+    again = redis.asyncio.retry.Retry(NoBackoff(), retries, (redis.ConnectionError,))
+    return {"max_connections": most, "timeout": None, "retry": again}
 
 
 def _connection(address: RedisAddress) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, NoScriptError, ReadOnlyError, ResponseError
 
 from bridge.cluster import redis
+from bridge.cluster.patience import Patience
 from bridge.keys.limits import (
     WINDOW_SECONDS,
     Account,
@@ -94,7 +95,7 @@ class RedisLimiter:
         """Running requests that hold a place or a part of a quota."""
 
     async def _run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        async with asyncio.timeout(PATIENCE_SECONDS), self._connections:
+        async with Patience(PATIENCE_SECONDS), self._connections:
             await self._preparation.wait()
             return await script(keys, args)
 
@@ -158,7 +159,7 @@ class RedisLimiter:
                 if account.limits.quotas:
                     places.setdefault(_name(account.ref, "held"), {})[_held(each)] = until
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with Patience(PATIENCE_SECONDS):
                 await self._write(places)
         except ReadOnlyError:
             await self._forget_connections()
