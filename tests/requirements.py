@@ -4,8 +4,9 @@ F ids are the conformance cases of the wire specification; R and P ids the promi
 documents that this product grew from, as they stand here; S ids what the projects behind those
 documents got wrong; H ids the amendments to the wire that real clients taught; U ids the kinds of
 faults that users reported of gateways, servers and models, each with an issue or two; the tests
-name more. A test claims an id in its docstring, in the id of one of its parameters or in the title
-of a case file; `test_requirements.py` holds claims and table against each other.
+name more; W ids routing by what a request is for. A test claims an id in its docstring, in the id
+of one of its parameters or in the title of a case file; `test_requirements.py` holds claims and
+table against each other.
 """
 
 from __future__ import annotations
@@ -279,6 +280,20 @@ REPORTED: dict[int, str] = {
     34: "what a vendor signed comes back with the next turn (openhuman#3548, openclaude#67)",
     35: "framing is read as loosely as it is safe, and no more",
 }
+ROUTED: dict[int, str] = {
+    1: "requests of sub-agents go to their targets, known by class, type or the agent's id",
+    2: "titles and other side calls go to theirs, by class, or by size and missing tools",
+    3: "a compaction goes to its target where it is said to be one, else with the conversation",
+    4: "a conversation with an image goes to the target for images",
+    5: "a long prompt goes to the target for long prompts",
+    6: "a target with an unmet condition is passed over; where all are, the answer says so",
+    7: "so is one whose window the prompt does not fit, with room for an answer that is usual",
+    8: "a prompt that fits no window is refused in the wording on which clients compact",
+    9: "a session keeps its target until it is compacted",
+    10: "the row of a request has its class, its model, and the targets that were passed over",
+    11: "the window that clients are given is the largest that a main conversation can use",
+    12: "conditions are edited in the admin, which shows where a described request would go",
+}
 SOURCES: dict[str, tuple[str, dict[int, str]]] = {
     "F": ("wire F{}", WIRE),
     "R": ("seed document, Rust, {}", RUST),
@@ -286,6 +301,7 @@ SOURCES: dict[str, tuple[str, dict[int, str]]] = {
     "S": ("faults of the seed projects, {}", FAILED),
     "H": ("wire H{}", AMENDED),
     "U": ("public reports, kind {}", REPORTED),
+    "W": ("routing by what a request is for, {}", ROUTED),
 }
 REQUIREMENTS: dict[str, tuple[str, str]] = {
     f"{letter}{number}": (source.format(number), sentence)

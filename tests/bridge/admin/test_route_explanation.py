@@ -75,6 +75,7 @@ def order(decision: RouteExplanation) -> list[tuple[str, int | None]]:
 def test_request_as_described_is_routed(
     client: Client, request_: dict[str, str], model: str
 ) -> None:
+    """W12."""
     decision = decided(client, **request_)
     assert decision.target is not None and decision.target.model == model
     assert [stop.target.model for stop in decision.stops if stop.serves] == [model]

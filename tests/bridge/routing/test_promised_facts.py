@@ -55,7 +55,7 @@ def test_no_target_promises_nothing() -> None:
 def test_window_is_the_largest_of_those_that_take_main_conversations(
     targets: tuple[Target, ...], promise: int | None
 ) -> None:
-    """Smaller ones are passed over where a prompt does not fit them."""
+    """W11: smaller ones are passed over where a prompt does not fit them."""
     assert window(*targets) == promise
 
 

@@ -31,6 +31,7 @@ def test_a_session_has_one_name_until_it_is_compacted() -> None:
 
 
 def test_compacted_sessions_are_shared_out_anew_and_stay_there() -> None:
+    """W9."""
     known = Sessions()
     moved = 0
     for number in range(200):

@@ -63,6 +63,7 @@ def saved(client: Client, *rows: dict[str, Any]) -> list[str]:
 def test_conditions_of_a_target_are_kept(
     client: Client, filled: dict[str, Any], kept: Conditions
 ) -> None:
+    """W12."""
     assert client.post(of("modelalias", "add"), given(filled)).status_code == 302
     assert ModelAlias.objects.get().targets.get().conditions == kept
 
