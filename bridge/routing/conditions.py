@@ -9,7 +9,7 @@ from bridge.translation.prompt_size import PromptSize
 from bridge.translation.tokens import BYTES_PER_TOKEN
 
 Ratio = Callable[[str, str], float | None]
-"""A backend's name and a model -> bytes of text in a token; None where no reply told it yet."""
+"""A backend's name and a model -> bytes of text in a token; None where no reply has shown it."""
 
 
 def no_ratio(backend: str, model: str) -> float | None:

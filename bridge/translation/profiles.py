@@ -168,7 +168,7 @@ _CHINESE = Profile(
     thinking="switch",
     json_schema=False,
 )
-"""Vendors' own endpoints of models that think unless they are told not to."""
+"""Vendors' own endpoints of models that think unless a request forbids it."""
 
 PROFILES: dict[str, Profile] = {
     profile.name: profile

@@ -31,7 +31,7 @@ _WORK: dict[str, frozenset[str]] = {
 """Blocks of an agent at work, by who sends them."""
 
 
-def is_said(role: str, content: Sequence[dict[str, JSON]]) -> bool:
+def counts_as_message(role: str, content: Sequence[dict[str, JSON]]) -> bool:
     """Whether a person or a model says something in a message: not where a model only calls tools,
     and its client only hands the results in. An agent does so for hours in one conversation."""
     work = _WORK.get(role)

@@ -52,7 +52,7 @@ def message_events(
 
 
 def _query(request: MessagesRequest) -> str:
-    """What the user said last: the words to look for."""
-    said = (m for m in reversed(request.messages) if m.role == "user")
-    texts = (b["text"] for m in said for b in m.content if b["type"] == "text")
+    """The last words of the user: the words to look for."""
+    of_user = (m for m in reversed(request.messages) if m.role == "user")
+    texts = (b["text"] for m in of_user for b in m.content if b["type"] == "text")
     return str(next(texts, ""))[:LONGEST_QUERY]

@@ -13,7 +13,7 @@ from bridge.models.usage import JUDGE_CLASS
 from dashboard.usage.turns import Turn, TurnSums
 
 SIDE_CLASSES = ("auxiliary", "compaction", "workflow", JUDGE_CLASS)
-"""Classes that are told apart from the main conversation, where no agent sent the request."""
+"""Classes that do not belong to the main conversation, where no agent sent the request."""
 
 Place = tuple[str, str]
 """Agent id, and the class of what has none."""

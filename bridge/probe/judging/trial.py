@@ -178,8 +178,8 @@ def _done(case: JudgeCase, began: float, verdict: Verdict, problem: str = "") ->
 async def _verdict(judge: JudgeModel, case: JudgeCase) -> Verdict:
     number = mint()[:NUMBER_LENGTH]
     call = FinishedCall("call_1", case.tool, case.input)
-    said = [InputMessage("user", ({"type": "text", "text": case.user},))] if case.user else []
-    body = judge_prompt.judge_request(judge.model, [call], CONTEXT, said, number)
+    messages = [InputMessage("user", ({"type": "text", "text": case.user},))] if case.user else []
+    body = judge_prompt.judge_request(judge.model, [call], CONTEXT, messages, number)
     labelled = judge_prompt.labels([call], number)
     (verdict,) = judge_verdicts.verdicts(await judge.message(body), labelled).values()
     return verdict

@@ -63,7 +63,7 @@ async def ask(parent: Exchange, caller: Caller, body: bytes, seconds: float) -> 
 
 
 def _exchange(parent: Exchange, caller: Caller) -> Exchange:
-    """A request of its own, which keeps no sample of what is said in it."""
+    """A request of its own, which keeps no sample of what it contains."""
     call, headers = parent.call, parent.call.headers
     kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
     judge = Exchange(parent.parts, Call(call.path, kept, b"", call.address, client=call.client))

@@ -140,7 +140,7 @@ class Judging:
         return {call.id: known.get(call.id, missing) for call in self._calls}
 
     def _judged(self) -> tuple[dict[str, Verdict], Verdict]:
-        """What the judge said, and the verdict on calls of which it said nothing."""
+        """The verdicts of the judge, and the one on calls that it does not name."""
         task = self._task
         if task is None:
             return {}, unanswered(safeguards.TOO_LONG)

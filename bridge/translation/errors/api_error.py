@@ -50,8 +50,8 @@ FINAL = frozenset({401, 402, 403, 404, 501})
 WITH_RETRY_AFTER = frozenset({429, 503, 529})
 
 LONGEST_RETRY_AFTER = 60
-"""Seconds. A longer wait is told as it is, and not to be tried: Claude Code shows the message at
-once then, and SDKs do not sleep for hours."""
+"""Seconds. A longer wait is passed on as it is, with the word not to try again: Claude Code shows
+the message at once then, and SDKs do not sleep for hours."""
 
 
 @dataclass(frozen=True, slots=True)

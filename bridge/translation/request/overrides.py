@@ -1,7 +1,7 @@
 """What an alias says about every request that goes through it, in place of what was asked.
 
 Beside it stands what a client means by saying nothing: Claude Code leaves `thinking` away where its
-user switched it off, and on its side calls, while many models think unless they are told not to.
+user switched it off, and on its side calls, while many models think unless a request forbids it.
 """
 
 from __future__ import annotations

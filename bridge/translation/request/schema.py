@@ -28,7 +28,7 @@ from bridge.translation.sizes import (
     MOST_MESSAGES,
     check_blocks,
     check_name,
-    is_said,
+    counts_as_message,
     too_large,
 )
 
@@ -42,7 +42,7 @@ NOT_JSON = "Request body is not valid JSON"
 class RequestLimits:
     """Sizes above which a request is refused. Settings of the same names, in upper case.
 
-    `max_messages` counts what people and models say, see `is_said`.
+    `max_messages` counts what people and models say, see `counts_as_message`.
     """
 
     max_messages: int = 1000
@@ -220,9 +220,9 @@ def _messages(body: dict[str, JSON], limits: RequestLimits) -> tuple[InputMessag
     if len(messages) > MOST_MESSAGES:
         raise fault("messages", f"too many messages ({len(messages)} > {MOST_MESSAGES})")
     checked = tuple(_message(message, f"messages.{i}") for i, message in enumerate(messages))
-    said = sum(is_said(message.role, message.content) for message in checked)
-    if said > limits.max_messages:
-        count = f"{said} > {limits.max_messages}"
+    counted = sum(counts_as_message(message.role, message.content) for message in checked)
+    if counted > limits.max_messages:
+        count = f"{counted} > {limits.max_messages}"
         raise fault("messages", f"too many messages ({count}; setting MAX_MESSAGES)")
     return checked
 

@@ -350,7 +350,7 @@ class MessageStream:
     # --- stop reason and usage ----------------------------------------------------------------
 
     def broke_off(self) -> bool:
-        """Not the model ended the reply, so that what is open then was not said whole."""
+        """Not the model ended the reply, so that what is open then is not whole."""
         finish, stops = self._finish or deltas.Finish(""), self._terms.stop_sequences
         return self._was_cut() or finish.reason in deltas.BREAKS_OFF or finish.stop in stops
 

@@ -73,7 +73,7 @@ class StreamOptions:
     context_management: bool = False
 
     def end(self, stop: events.Stop, usage: events.Usage) -> events.MessageDelta:
-        """The end of an answer, with what the request asked to be told there."""
+        """The end of an answer, with what the request wants to see there."""
         edits = events.ContextManagement() if self.context_management else UNSET
         results = self.safeguard_results or UNSET
         return events.MessageDelta(replace(stop, safeguard_results=results), usage, edits)

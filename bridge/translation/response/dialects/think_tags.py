@@ -179,7 +179,7 @@ class ThinkTags:
             thought, self._held = text[: len(text) - keep], text[len(text) - keep :]
         self._blank.append(thought)
         if thought.strip() or (self._thought and thought):
-            # Blank thoughts are none: a model that was told not to think leaves the tags empty.
+            # Blank thoughts are none: a model that may not think leaves the tags empty.
             self._thought = True
             deltas.append(Reasoning("".join(self._blank)))
             self._blank.clear()

@@ -112,7 +112,7 @@ class _Watcher:
         self._is_no_mark = False
         self._at_start = True
         self._in_vain = 0
-        self._said: list[str] = []
+        self._unshown: list[str] = []
 
     @property
     def holds(self) -> bool:
@@ -142,13 +142,13 @@ class _Watcher:
         return self._out()
 
     def _out(self) -> list[ContentDelta]:
-        text = "".join(self._said)
-        self._said.clear()
+        text = "".join(self._unshown)
+        self._unshown.clear()
         return [self._make(text)] if text else []
 
     def _plain(self, text: str) -> None:
         if text:
-            self._said.append(text)
+            self._unshown.append(text)
             self._quoting.feed(text)
             self._at_start = self._at_start and text.isspace()
 
