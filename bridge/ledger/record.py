@@ -65,7 +65,7 @@ CHOSEN = (
     *PURPOSE,
 )
 """Texts that a client chooses, or that repeat what it chose."""
-LISTS = ("route", "dropped", "refused", "remedies", "repaired", "clamped", "tools")
+LISTS = ("route", "dropped", "refused", "remedies", "repaired", "clamped", "tools", "tool_changes")
 MAX_WORDS = 100
 """Entries that are kept of each list, of MAX_WORD characters each."""
 MAX_WORD = 500
@@ -120,6 +120,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     learnt    habits of the backend, learnt before, that the request respected
     tools     names of the tools that were called
     repeated_bytes  how many of the prompt's bytes the turn before had too
+    tools_added     tools that the turn before had not;  tool_changes   all that differs, in words
     parent_id  the request whose tool calls this one judges
     verdicts   how the judging of its tool calls ended
 
@@ -179,6 +180,8 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     sample: dict[str, JSON] | None = None
     prompt_bytes: int = 0
     repeated_bytes: int = 0
+    tools_added: int = 0
+    tool_changes: list[str] = msgspec.field(default_factory=list)
     started_at: float = msgspec.field(default_factory=time.time)
     auth_after: float | None = None
     translated_after: float | None = None

@@ -54,6 +54,8 @@ class RollupEntry(Protocol):
     cost_nano_usd: int | None
     prompt_bytes: int
     repeated_bytes: int
+    tool_lists_changed: int
+    tools_added: int
     calls_flagged: int
     calls_not_flagged: int
     calls_skipped: int
@@ -88,6 +90,8 @@ class Added(msgspec.Struct, gc=False):
     retried: int
     prompt_bytes: int
     repeated_bytes: int
+    tool_lists_changed: int
+    tools_added: int
     calls_flagged: int
     calls_not_flagged: int
     calls_skipped: int
@@ -121,6 +125,8 @@ def added(row: RollupEntry) -> Added:
         retried=row.attempts > 1,
         prompt_bytes=row.prompt_bytes,
         repeated_bytes=row.repeated_bytes,
+        tool_lists_changed=row.tool_lists_changed,
+        tools_added=row.tools_added,
         calls_flagged=row.calls_flagged,
         calls_not_flagged=row.calls_not_flagged,
         calls_skipped=row.calls_skipped,

@@ -37,6 +37,7 @@ DETAIL = (
     "learnt",
     "repaired",
     "tools",
+    "tool_changes",
     "verdicts",
     "sample",
     "auth_after",
@@ -87,6 +88,8 @@ class UsageRow(msgspec.Struct, gc=False):
     cost_nano_usd: int | None
     prompt_bytes: int
     repeated_bytes: int
+    tool_lists_changed: int
+    tools_added: int
     calls_flagged: int
     calls_not_flagged: int
     calls_skipped: int
@@ -137,6 +140,8 @@ def row_of(record: Record) -> UsageRow:
         cost_nano_usd=_known(record.cost_nano_usd, MOST_COST),
         prompt_bytes=_whole(record.prompt_bytes),
         repeated_bytes=_whole(record.repeated_bytes),
+        tool_lists_changed=bool(record.tool_changes),
+        tools_added=_whole(record.tools_added),
         **_judged(record),
         first_token_ms=_milliseconds(record.first_token_after),
         duration_ms=_milliseconds(record.seconds) or 0,

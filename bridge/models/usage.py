@@ -66,6 +66,7 @@ class SumColumns(models.Model):
     estimated    token counts are ours, since the backend reported none
     repaired     something in the answer was mended;  retried: more than one attempt
     prompt_bytes, repeated_bytes    size of prompts, and how much of it the turn before had too
+    tool_lists_changed   the tools were others than in the turn before, `tools_added` more of them
     calls_*      tool calls of the answers, by what became of them before a judge (see `safeguards`)
     duration_ms, first_token_ms     summed over answered requests; `first_tokens` counts the latter
     generated_tokens, generation_ms output and time after the first token, for tokens per second
@@ -88,6 +89,8 @@ class SumColumns(models.Model):
     retried = _count()
     prompt_bytes = _count()
     repeated_bytes = _count()
+    tool_lists_changed = _count()
+    tools_added = _count()
     calls_flagged = _count()
     calls_not_flagged = _count()
     calls_skipped = _count()
@@ -153,6 +156,8 @@ class UsageRecord(Attributed):
     cost_nano_usd = models.BigIntegerField(null=True, help_text="Empty: no price was known.")
     prompt_bytes = _count()
     repeated_bytes = _count()
+    tool_lists_changed = _count()
+    tools_added = _count()
     calls_flagged = _count()
     calls_not_flagged = _count()
     calls_skipped = _count()

@@ -54,7 +54,7 @@ LearnedFromErrors = list[tuple[tuple[Fact, ...], str]]
 class UpstreamRequest:
     """One request, ready to be sent.
 
-    conversation  what it is a turn of
+    conversation  what it is a turn of;  agent_id   the sub-agent that takes this turn
     facts, profile   what is known of the model, and what its family wants
     trial         a learnt fact that it does without
     is_plain      the client gets one document, so that the whole answer is held in memory
@@ -66,6 +66,7 @@ class UpstreamRequest:
     error_context: ErrorContext
     key: str
     conversation: Conversation = ()
+    agent_id: str = ""
     is_plain: bool = False
     facts: ModelFacts = ModelFacts("")
     profile: Profile = PROFILES["generic"]
@@ -280,12 +281,18 @@ def _content(outgoing: UpstreamRequest, trace: Trace, prefixes: Prefixes | None)
     """What is sent. Its long parts become JSON once, in the order in which a prefix cache sees
     them: the tools, then the messages."""
     chat = outgoing.chat
-    names = ("tools", "messages") if "tools" in chat.body else ("messages",)
-    parts = {name: Raw(encode(chat.body[name])) for name in names}
+    tools = [(tool["function"]["name"], encode(tool)) for tool in chat.body.get("tools", ())]
+    joined = b",".join(definition for _, definition in tools)
+    parts = {"tools": Raw(b"[" + joined + b"]")} if tools else {}
+    parts["messages"] = Raw(encode(chat.body["messages"]))
     if prefixes is not None:
         prompt = memoryview(b"".join(parts.values()))[:-1]  # the last bracket ends no prompt
         trace.prompt_bytes = len(prompt)
         trace.repeated_bytes = prefixes.repeated(outgoing.conversation, prompt)
+        if tools:
+            # Sub-agents have tools of their own, and side calls mostly none.
+            agent = (*outgoing.conversation, outgoing.agent_id)
+            trace.tool_changes = prefixes.tool_changes(agent, tools)
     body = encode(chat.body | parts)
     if debug.isEnabledFor(logging.DEBUG):
         debug.debug("%s: %s", outgoing.options.request_id, _outline(outgoing, chat, len(body)))

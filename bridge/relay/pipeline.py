@@ -98,7 +98,7 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     routed = await _routed(exchange, caller, request, purpose)
     authentication.check_model(caller, request.model, routed.route.name)
     route = budget.countable(routed.route, parts.snapshot.prices, caller.issued, request.model)
-    routed = replace(routed, route=route)
+    routed = replace(routed, route=route, agent_id=purpose.agent_id)
     if parts.settings.server_tools == "auto" and web_search.only_searches(request):
         answer = _not_searched(exchange, routed)
     else:

@@ -47,7 +47,7 @@ NO_REMEDY = Remedy()
 class RoutedRequest:
     """One request and where it may go. `request` has the alias' overrides applied;
     `requested_tokens` is the client's own `max_tokens`. `may_quote`: errors may have the words of
-    a backend, which may repeat the request."""
+    a backend, which may repeat the request. `agent_id` names the sub-agent that sent it."""
 
     route: Route
     request: MessagesRequest
@@ -57,6 +57,7 @@ class RoutedRequest:
     session: str
     requested_tokens: int
     may_quote: bool = True
+    agent_id: str = ""
 
 
 async def read(body: bytes, limits: RequestLimits, *, counting: bool = False) -> MessagesRequest:
@@ -214,6 +215,7 @@ def _upstream_request(
         error_context=error_context,
         key=key,
         conversation=conversation,
+        agent_id=routed.agent_id,
         is_plain=not request.stream,
         facts=facts,
         profile=profile,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from bridge.backends.prefix_cache import SAME, ToolChanges
 from bridge.clocks import Clock
 from bridge.ledger.record import Record
 from bridge.routing.types import Target
@@ -30,6 +31,7 @@ class Trace:
     remedies   what was changed or waited for before a second try
     refused    optional fields that the backend does not take
     clamped    limits that were lowered
+    tool_changes   how the list of tools differs from that of the turn before
     """
 
     clock: Clock
@@ -46,6 +48,7 @@ class Trace:
     clamped: list[str] = field(default_factory=list)
     prompt_bytes: int = 0
     repeated_bytes: int = 0
+    tool_changes: ToolChanges = SAME
     translated_at: float | None = None
     connected_at: float | None = None
     headers_at: float | None = None
@@ -93,6 +96,8 @@ class Trace:
         record.remedies, record.refused = self.remedies, self.refused
         record.clamped = self.clamped
         record.prompt_bytes, record.repeated_bytes = self.prompt_bytes, self.repeated_bytes
+        record.tools_added = self.tool_changes.added
+        record.tool_changes = list(self.tool_changes.labels())
         record.translated_after = record.at(self.translated_at)
         record.connected_after = record.at(self.connected_at)
         record.headers_after = record.at(self.headers_at)

@@ -17,9 +17,13 @@ LITTLE = 0.2
 MOST = 0.75
 """From this share of what repeats on, the cache does its work."""
 
+OFTEN = 0.05
+"""From this share of requests on, changes of the list of tools are what to do something about."""
+
 WORKS = StateCell("works", "good")
 PARTLY = StateCell("works partly", "warn")
 UNUSED = StateCell("not used", "bad")
+TOOLS_CHANGE = StateCell("tools change", "warn")
 LITTLE_REPEATS = StateCell("little repeats", "quiet")
 UNKNOWN = StateCell("not known", "quiet")
 
@@ -52,6 +56,13 @@ MEANINGS = (
         "--enable-cache-report. Compare the time to the first token of long sessions to see which.",
     ),
     StateMeaning(
+        TOOLS_CHANGE,
+        "Every twentieth request or more has another list of tools than the turn before. Chat "
+        "templates put tools in front of all messages, so that nothing behind them comes from the "
+        "cache. Claude Code adds the tools that its model looks up (ToolSearch): with "
+        "ENABLE_TOOL_SEARCH=false in its environment all of them are there from the first turn on.",
+    ),
+    StateMeaning(
         LITTLE_REPEATS,
         "Most prompts are new, as in single questions and batches, so a cache has little to save. "
         "Should these be conversations, then something at the beginning of each prompt changes "
@@ -66,6 +77,8 @@ def verdict(total: Totals) -> StateCell:
     repeated, cached = total.repeated_share, total.cached_share
     if repeated is None or cached is None:
         return UNKNOWN
+    if total["tool_lists_changed"] >= OFTEN * total["requests"] > 0:
+        return TOOLS_CHANGE
     if repeated < LITTLE:
         return WORKS if cached >= LITTLE else LITTLE_REPEATS
     if not total["cache_read_tokens"]:

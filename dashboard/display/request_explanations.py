@@ -77,6 +77,21 @@ KINDS: tuple[ChangeKind, ...] = (
         _UNSENT,
     ),
     ChangeKind(
+        "tool_changes",
+        "since the turn before",
+        (
+            (
+                r"\d+ tools? added",
+                "Chat templates put tools in front of all messages, so nothing behind them came "
+                "from the prefix cache. Claude Code adds the tools that its model looks up "
+                "(ToolSearch); ENABLE_TOOL_SEARCH=false in its environment sends all of them from "
+                "the first turn on.",
+            ),
+        ),
+        "Chat templates put tools in front of all messages, so nothing behind them came from the "
+        "prefix cache.",
+    ),
+    ChangeKind(
         "refused",
         "refused by the backend",
         (),

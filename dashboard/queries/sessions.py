@@ -29,6 +29,7 @@ _COLUMNS = (
     "cost_nano_usd",
     "prompt_bytes",
     "repeated_bytes",
+    "tools_added",
     "first_token_ms",
     "duration_ms",
     "request_class",

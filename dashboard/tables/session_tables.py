@@ -20,6 +20,11 @@ RAN = (
     "calls of one tool together. Tools that ran beside each other do not add up, and what is not "
     "reported is not known."
 )
+ADDED = (
+    "Tools that the turn before had not. They stand in front of all messages, so nothing behind "
+    "them comes from the prefix cache. With ENABLE_TOOL_SEARCH=false in Claude Code’s environment "
+    "all tools are there from the first turn on."
+)
 NO_PROMPTS = (
     "Claude Code names the prompt that a request serves where its environment has "
     "CLAUDE_CODE_GATEWAY_HINT_HEADERS=1."
@@ -56,15 +61,7 @@ def turns_table(frame: Frame, turns: Sequence[Turn]) -> Table[Turn]:
             Column("cost", "Cost", "money", lambda turn: turn.cost_nano_usd),
             Column("first_token", "First token", "ms", lambda turn: turn.first_token_ms),
             Column("duration", "In all", "ms", lambda turn: turn.duration_ms),
-            Column(
-                "tool_milliseconds",
-                "Ran before",
-                "tool_times",
-                lambda turn: turn.tool_milliseconds or None,
-                RAN,
-                sorts=False,
-                shown=any(turn.tool_milliseconds for turn in turns),
-            ),
+            *_of_tools(turns),
             Column("tools", "Tools", "names", lambda turn: turn.tools or None),
             *_hidden(),
         ],
@@ -72,6 +69,29 @@ def turns_table(frame: Frame, turns: Sequence[Turn]) -> Table[Turn]:
         "-number",
         empty="Its single turns are older than what is kept; the sums above stay.",
     )
+
+
+def _of_tools(turns: Sequence[Turn]) -> list[Column]:
+    """What a client tells of its tools, where it does."""
+    return [
+        Column(
+            "tool_milliseconds",
+            "Ran before",
+            "tool_times",
+            lambda turn: turn.tool_milliseconds or None,
+            RAN,
+            sorts=False,
+            shown=any(turn.tool_milliseconds for turn in turns),
+        ),
+        Column(
+            "tools_added",
+            "Tools added",
+            "count",
+            lambda turn: turn.tools_added or None,
+            ADDED,
+            shown=any(turn.tools_added for turn in turns),
+        ),
+    ]
 
 
 def _hidden() -> list[Column]:

@@ -19,7 +19,7 @@ USE = (*OUTCOMES, *TOKENS, *COST, "estimated")
 WAITING = ("first_tokens", "first_token_ms")
 SPEED = ("generated_tokens", "generation_ms")
 JUDGED = ("calls_flagged", "calls_not_flagged", "calls_skipped", "calls_unanswered")
-PREFIXES = ("prompt_bytes", "repeated_bytes")
+PREFIXES = ("prompt_bytes", "repeated_bytes", "tool_lists_changed", "tools_added")
 COUNTED = (
     *USE,
     *WAITING,

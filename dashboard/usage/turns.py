@@ -15,6 +15,7 @@ class Turn:
 
     number   from 1, in order of arrival
     compaction, compacted   why it summarises, or is the first one after that; "" where it does not
+    tools_added   tools that the turn before it had not
     tool_milliseconds       how long tools ran before it; of what is not named nothing is known
     """
 
@@ -34,6 +35,7 @@ class Turn:
     repeated_bytes: int
     first_token_ms: int | None
     duration_ms: int
+    tools_added: int = 0
     tools: tuple[str, ...] = ()
     request_class: str = ""
     agent_type: str = ""

@@ -98,6 +98,22 @@ _AGAIN = Column(
     "Tokens that repeated and were not read from a cache, about",
     sorts=False,
 )
+_TOOLS = Column(
+    "tool_lists_changed",
+    "Tools changed",
+    "count",
+    lambda row: _sums_of(row)["tool_lists_changed"] or None,
+    "Requests whose list of tools was another than in the turn before",
+    sorts=False,
+)
+_ADDED = Column(
+    "tools_added",
+    "Tools added",
+    "count",
+    lambda row: _sums_of(row)["tools_added"] or None,
+    "Tools that such requests had more than the turn before",
+    sorts=False,
+)
 _VERDICT = Column("verdict", "Caching", "state", lambda row: verdict(_sums_of(row)), sorts=False)
 
 
@@ -109,7 +125,9 @@ def _keys(frame: Frame, found: list[CacheUse]) -> Table[CacheUse]:
     def href(use: CacheUse) -> str:
         return frame.to("key", use.owner.slug)
 
-    in_memory = [replace(column, sorts=True) for column in (_REPEATED, _CACHED, _AGAIN)]
+    in_memory = [
+        replace(column, sorts=True) for column in (_REPEATED, _CACHED, _AGAIN, _TOOLS, _ADDED)
+    ]
     return Table(
         frame,
         "By key",
@@ -168,6 +186,8 @@ def _sessions(frame: Frame, known: KnownKeys) -> Table[UsageSession]:
             _REPEATED,
             _CACHED,
             _AGAIN,
+            _TOOLS,
+            _ADDED,
             _VERDICT,
         ],
         Rows(rows),

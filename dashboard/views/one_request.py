@@ -132,6 +132,8 @@ def _cached(row: UsageRecord) -> Card:
     if row.prompt_bytes:
         repeated = row.repeated_bytes / row.prompt_bytes
         parts.append(("repeated from the turn before", formatting.share(repeated)))
+    if row.tools_added:
+        parts.append(("tools added since then", formatting.count(row.tools_added)))
     return Card("Read from cache", share, tuple(parts))
 
 

@@ -31,6 +31,45 @@ def turns(count: int) -> list[dict[str, Any]]:
     return said[1:]
 
 
+def tool(name: str, text: str = "Does it.") -> dict[str, Any]:
+    return {"name": name, "description": text, "input_schema": {}}
+
+
+def test_tools_that_are_added_are_counted(gateway: Gateway) -> None:
+    """clients L8: Claude Code adds tools as it looks them up; a sub-agent has others of its own,
+    and a title none."""
+    session = {SESSION: "tools"}
+    agent = session | {"x-claude-code-agent-id": "agent-1"}
+    few, more = [tool("Bash"), tool("Read")], [tool("Bash"), tool("Read"), *TOOLS[:3]]
+    asked: list[tuple[dict[str, str], list[dict[str, Any]]]] = [
+        (session, few),
+        (agent, [tool("Grep")]),
+        (session, []),
+        (session, few),
+        (session, more),
+        (agent, [tool("Grep")]),
+        (session, more),
+        (session, [tool("Bash", "Changed."), *more[2:]]),
+        (session, [more[2], tool("Bash", "Changed."), *more[3:]]),
+    ]
+    for headers, tools in asked:
+        fields = {"tools": tools} if tools else {}
+        assert gateway.client.messages(headers, **fields).status == 200
+    rows = books.until(
+        lambda: [row for row in books.rows(gateway) if row["session"] == "tools"],
+        lambda found: len(found) == len(asked),
+        gateway,
+    )
+    changes = {place: row.get("tool_changes") for place, row in enumerate(rows)}
+    assert {place: words for place, words in changes.items() if words} == {
+        4: ["3 tools added"],
+        7: ["1 tool removed", "1 tool changed"],
+        8: ["2 tools changed"],
+    }
+    assert [row["tools_added"] for row in rows] == [0, 0, 0, 0, 3, 0, 0, 0, 0]
+    assert [row["tool_lists_changed"] for row in rows] == [0, 0, 0, 0, 1, 0, 0, 1, 1]
+
+
 def ask(gateway: Gateway, session: str, key: str = KEY, turn: int = 1, system: str = "Be.") -> None:
     body = {"messages": turns(turn), "tools": TOOLS, "system": system, "model": ALPHA}
     answer = gateway.with_key(key).messages({SESSION: session}, **body, stream=turn % 2 == 0)

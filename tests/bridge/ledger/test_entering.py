@@ -215,7 +215,11 @@ def totals(rows: list[Any], names: tuple[str, ...]) -> Counter[str]:
     return +Counter({name: sum(getattr(row, name) for row in rows) for name in names})
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,  # a busy machine takes its time
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(RECORDS, max_size=3))
 def test_sums_are_those_of_the_rows_whatever_comes_in(batches: list[list[Record]]) -> None:
     """field, idea 14: a ledger that adds up. Requests may come twice, in any batch."""

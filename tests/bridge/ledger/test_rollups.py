@@ -59,6 +59,8 @@ def test_answered_request_adds_everything() -> None:
         repaired=["x", "y"],
         prompt_bytes=100,
         repeated_bytes=60,
+        tools_added=3,
+        tool_changes=["3 tools added", "1 tool removed"],
         verdicts=[
             CallVerdict(f"call_{place}", "Bash", outcome)
             for place, outcome in enumerate(["flagged", "skipped", "skipped", "unavailable"])
@@ -77,6 +79,8 @@ def test_answered_request_adds_everything() -> None:
         "retried": 1,
         "prompt_bytes": 100,
         "repeated_bytes": 60,
+        "tool_lists_changed": 1,
+        "tools_added": 3,
         "calls_flagged": 1,
         "calls_skipped": 2,
         "calls_unanswered": 1,

@@ -18,10 +18,12 @@ from tests.dashboard.making import CODER, LARGE, NOW, SMALL, enter, record
 CACHE = reverse("dashboard:cache")
 
 
-def totals(repeated: int, cached: int, of: int = 1000) -> Totals:
-    """Shares of a thousand."""
+def totals(repeated: int, cached: int, of: int = 1000, tools_changed: int = 0) -> Totals:
+    """Shares of a thousand, in a hundred requests."""
     return Totals(
         {
+            "requests": 100,
+            "tool_lists_changed": tools_changed,
             "prompt_bytes": 4 * of,
             "repeated_bytes": 4 * repeated,
             "input_tokens": of - cached,
@@ -47,6 +49,14 @@ def test_verdicts(repeated: int, cached: int, word: str) -> None:
     state = cache_verdict.verdict(totals(repeated, cached))
     assert state.word == word
     assert [m.state for m in cache_verdict.meanings({state})] == [state]
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"), [(4, "works"), (5, "tools change"), (100, "tools change")]
+)
+def test_tools_that_change_often_are_named_first(changed: int, word: str) -> None:
+    """What repeats is read from the cache; but less repeats than could."""
+    assert cache_verdict.verdict(totals(500, 480, tools_changed=changed)).word == word
 
 
 def test_without_prompts_nothing_is_known() -> None:
