@@ -90,6 +90,8 @@ def _shown(name: str, value: Any) -> str:
     if name in _SECRET and not str(value).startswith("env:"):
         return _SECRET[name]
     if isinstance(value, list):
+        if not all(isinstance(item, dict) for item in value):
+            return ", ".join(map(str, value))
         return "; ".join(_target(item) for item in value)
     return str(value)
 

@@ -8,12 +8,30 @@ from django.http.response import HttpResponseBase
 from django.test import Client
 from django.urls import reverse
 
-from bridge.models import ApiKey, Change, ConfigRow, DiscoveredModel, Price, ToolNameMap
+from bridge.models import (
+    ApiKey,
+    Change,
+    ConfigRow,
+    DiscoveredModel,
+    PersonLimits,
+    Price,
+    ToolNameMap,
+)
+from tests.bridge.people import a_team, a_user
 from tests.bridge.rows import a_row, an_alias
 
 START = "/admin/"
 CHANGES = "/admin/bridge/change/"
-KINDS = ("backend", "modelalias", "discoveredmodel", "toolnamemap", "price", "apikey")
+KINDS = (
+    "backend",
+    "modelalias",
+    "discoveredmodel",
+    "toolnamemap",
+    "price",
+    "apikey",
+    "team",
+    "personlimits",
+)
 TARGETS = "targets"
 
 
@@ -87,7 +105,11 @@ def form(client: Client, address: str) -> dict[str, Any]:
             {name: field.value() for name, field in zip(f.fields, f, strict=True)}
             for f in inline.formset.initial_forms
         ]
-        fields |= targets(*rows, initial=len(rows))
+        prefix = inline.formset.prefix
+        fields |= {
+            name.replace(TARGETS, prefix, 1): value
+            for name, value in targets(*rows, initial=len(rows)).items()
+        }
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -101,4 +123,7 @@ def fill(end: int, first: int = 0) -> None:
         an_alias(f"alias-{number}", (backend, model.name), (backend, "another"))
         ToolNameMap.objects.create(backend_name=f"tool_{number}", client_name="Bash")
         Price.objects.create(model=model.name, input_per_mtok="0.5", output_per_mtok="1.75")
-        ApiKey.issue(f"key {number}")
+        user = a_user(name=f"person {number}")
+        PersonLimits.objects.create(user=user, budget_day=number + 1)
+        team = a_team(f"team {number}", user, tokens_month=1000)
+        ApiKey.issue(f"key {number}", {"person": user, "team": team})

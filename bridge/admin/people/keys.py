@@ -22,11 +22,14 @@ from unfold.decorators import display
 
 from bridge.admin import formatting
 from bridge.admin.base import ConfigAdmin, actor, page_of, post_only
+from bridge.admin.people import bulk
+from bridge.admin.people.teams import without_links
 from bridge.configuration import unpriced
 from bridge.keys.authentication import PREFIX, digest
 from bridge.keys.client_address import client_address
 from bridge.models import ApiKey, EndedKey, KeyUse
 from bridge.models.changes import recorded
+from bridge.models.people.keys import KeyKind
 
 SHOWN_KEYS = 20
 
@@ -54,11 +57,22 @@ class ApiKeyForm(ModelForm):  # type: ignore[type-arg]
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ConfigAdmin):
-    list_display = ("name", "owner", "ends_in", "state", "limits", "expires", "created", "used")
+    list_display = (
+        "name",
+        "holder",
+        "ends_in",
+        "state",
+        "limits",
+        "expires",
+        "created",
+        "used",
+    )
+    list_select_related = ("person", "team")
+    actions = ("enable", "disable", "move_to_team", "set_limits")
     list_before_template = "bridge/admin/find_key.html"
     form = ApiKeyForm
-    list_filter = ("enabled", "period")
-    search_fields = ("name", "owner", "last_four")
+    list_filter = ("enabled", "team", "period")
+    search_fields = ("name", "owner", "last_four", "person__username", "team__name")
     buttons = ("revoke", "rotate")
     empty = (
         "No key issued yet. A key of the gateway tells its holder from others, has limits, and "
@@ -66,6 +80,14 @@ class ApiKeyAdmin(ConfigAdmin):
     )
     fieldsets = (
         (None, {"fields": ("name", "owner", "enabled", "expires_at", "addresses")}),
+        (
+            "Whose limits hold too",
+            {
+                "fields": ("person", "team"),
+                "description": "Of the limits of a key, its person and its team the tightest "
+                "decides.",
+            },
+        ),
         (
             "What it may use",
             {
@@ -90,6 +112,19 @@ class ApiKeyAdmin(ConfigAdmin):
         ),
         ("What is kept of it", {"fields": ("sample_percent",)}),
     )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name in ("person", "team"):
+            without_links(field)
+        return field
+
+    @display(description="owner", ordering="owner")
+    def holder(self, row: ApiKey) -> str:
+        whose = ", ".join(filter(None, (row.person_name, row.team_name)))
+        if row.owner and whose:
+            return formatting.two_lines(whose, row.owner)
+        return whose or row.owner or "-"
 
     @display(description="key")
     def ends_in(self, row: ApiKey) -> str:
@@ -122,7 +157,7 @@ class ApiKeyAdmin(ConfigAdmin):
         uses = KeyUse.objects.filter(key_id=OuterRef("pk")).order_by("-last_at")
         newest = Subquery(uses.values("last_at")[:1])
         rows: QuerySet[ApiKey] = super().get_queryset(request).annotate(used_at=newest)
-        return rows
+        return rows.filter(kind=KeyKind.ISSUED)
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if not change:
@@ -184,6 +219,51 @@ class ApiKeyAdmin(ConfigAdmin):
             messages.error(request, NOT_OURS)
         return redirect(page_of(owner) if owner else "admin:bridge_apikey_changelist")
 
+    # --- what can be done to ticked rows ---
+
+    @admin.action(description="Enable", permissions=["change"])
+    def enable(self, request: HttpRequest, rows: QuerySet[ApiKey]) -> None:
+        revoked = [row.name for row in rows if row.revoked_at is not None]
+        if revoked:
+            messages.warning(request, f"Revoked for good: {', '.join(revoked)}.")
+        self._set_enabled(request, rows.filter(revoked_at=None), True)
+
+    @admin.action(description="Disable", permissions=["change"])
+    def disable(self, request: HttpRequest, rows: QuerySet[ApiKey]) -> None:
+        self._set_enabled(request, rows, False)
+
+    def _set_enabled(self, request: HttpRequest, rows: QuerySet[ApiKey], is_good: bool) -> None:
+        changed = [row for row in rows if row.enabled != is_good]
+        for row in changed:
+            row.enabled = is_good
+            row.save()
+        word = "enabled" if is_good else "disabled"
+        messages.success(request, f"{_counted(len(changed))} {word}.")
+
+    @admin.action(description="Move to a team…", permissions=["change"])
+    def move_to_team(self, request: HttpRequest, rows: QuerySet[ApiKey]) -> Any:
+        return self._in_bulk(request, rows, "move_to_team", bulk.TeamForm)
+
+    @admin.action(description="Set limits…", permissions=["change"])
+    def set_limits(self, request: HttpRequest, rows: QuerySet[ApiKey]) -> Any:
+        return self._in_bulk(request, rows, "set_limits", bulk.LimitsForm)
+
+    def _in_bulk(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[ApiKey],
+        action: str,
+        kind: type[bulk.BulkForm],
+    ) -> HttpResponse | None:
+        form = bulk.asked(request, rows, action, kind, self.admin_site.each_context(request))
+        if isinstance(form, HttpResponse):
+            return form
+        for row in rows:
+            form.change(row)
+            row.save()
+        messages.success(request, f"{_counted(len(rows))} changed.")
+        return None
+
     def revoke(self, request: HttpRequest, row: ApiKey) -> None:
         with recorded(actor(request)):
             row.revoke()
@@ -209,6 +289,10 @@ class ApiKeyAdmin(ConfigAdmin):
         answer = TemplateResponse(request, "bridge/admin/issued.html", context)
         answer["Cache-Control"] = "no-store"
         return answer
+
+
+def _counted(number: int) -> str:
+    return "1 key is" if number == 1 else f"{number} keys are"
 
 
 _SEEN = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")

@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib.auth.models import User
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from bridge.admin import formatting
 from bridge.admin.base import ConfigAdmin
-from bridge.models import PersonLimits, Team, TeamMember
+from bridge.admin.people import spent
+from bridge.keys.limits import AccountKind, AccountRef
+from bridge.models import ApiKey, PersonLimits, Team, TeamMember
+from bridge.models.people.keys import KeyKind
+from bridge.models.people.limit_columns import SharedLimits
+from bridge.models.people.teams import HAS_KEYS
 
 MAY_USE = (
     "What may be used",
@@ -49,7 +55,7 @@ class MemberInline(TabularInline):
         """A plain choice, read once for all rows."""
         field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "user":
-            _without_links(field)
+            without_links(field)
         return field
 
 
@@ -73,6 +79,24 @@ class TeamAdmin(ConfigAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         rows: QuerySet[Team] = super().get_queryset(request)
         return rows.prefetch_related("people", "keys")
+
+    def panel(self, request: HttpRequest, row: Team) -> dict[str, Any]:
+        ref = AccountRef(AccountKind.TEAM, row.pk)
+        return {
+            "template": "bridge/admin/account_panel.html",
+            "quotas": _spent(ref, row),
+            "keys": keys_of_team(row),
+        }
+
+    def goes_along(self, row: Team) -> list[str]:
+        members = row.memberships.count()
+        return [f"the membership of {members} people"] if members else []
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """A key must not get free of its limits because its team is gone."""
+        gone, counts, missing, protected = super().get_deleted_objects(objs, request)
+        with_keys = [row for row in objs if row.keys.exists()]
+        return gone, counts, missing, [*protected, *(f"{row}: {HAS_KEYS}" for row in with_keys)]
 
     @display(description="state")
     def state(self, row: Team) -> str:
@@ -103,20 +127,42 @@ class PersonLimitsAdmin(ConfigAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "user":
-            _without_links(field)
+            without_links(field)
         return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("user",) if obj else ()
+
+    def panel(self, request: HttpRequest, row: PersonLimits) -> dict[str, Any]:
+        ref = AccountRef(AccountKind.PERSON, row.user_id)
+        return {
+            "template": "bridge/admin/account_panel.html",
+            "quotas": _spent(ref, row),
+            "keys": list(row.user.keys.filter(kind=KeyKind.ISSUED)),
+        }
 
     @display(description="limits")
     def limits(self, row: PersonLimits) -> str:
         return formatting.limits(row)
 
 
-def _without_links(field: Any) -> None:
+def without_links(field: Any) -> None:
     """Only admins may open the pages of users."""
     field.choices = list(field.choices)
     plain: Any = field.widget
     plain.can_add_related = plain.can_change_related = False
     plain.can_delete_related = plain.can_view_related = False
+
+
+def _spent(ref: AccountRef, row: SharedLimits) -> list[spent.QuotaLine]:
+    try:
+        return spent.lines(ref, row.limits())
+    except ValueError:
+        return []  # named as a fault of the configuration
+
+
+def keys_of_team(team: Team) -> list[ApiKey]:
+    """Those of its own, and those of members of no other team who have none of their own."""
+    alone = User.objects.annotate(number=Count("memberships")).filter(number=1, teams=team)
+    rows = ApiKey.objects.filter(Q(team=team) | Q(team=None, person__in=alone))
+    return list(rows.filter(kind=KeyKind.ISSUED))

@@ -41,6 +41,7 @@ class Team(SharedLimits, ConfigRow):
     """People who share limits. Its document names its members."""
 
     KIND = "teams"
+    NATURAL_KEY = ("name",)
     MEMBERS = {
         name: name for name in ("name", "enabled", *SharedLimits.LIMIT_MEMBERS, "client_settings")
     }
@@ -138,6 +139,7 @@ class PersonLimits(SharedLimits, ConfigRow):
     """What one person may use with all keys together."""
 
     KIND = "person_limits"
+    NATURAL_KEY = ("person",)
     MEMBERS = {"person": "username", **{name: name for name in SharedLimits.LIMIT_MEMBERS}}
     LOOKUPS = {"username": "user__username"}
 

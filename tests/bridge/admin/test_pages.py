@@ -21,7 +21,9 @@ from bridge.models import (
     ConfigRow,
     DiscoveredModel,
     ModelAlias,
+    PersonLimits,
     Price,
+    Team,
     ToolNameMap,
 )
 from bridge.models.changes import recorded
@@ -33,7 +35,7 @@ pytestmark = pytest.mark.django_db
 
 LISTS = [of(kind, "changelist") for kind in (*KINDS, "change")]
 NAMES = ["/admin/bridge/modelalias/route/", "/admin/bridge/modelalias/client/"]
-MODELS = (Backend, ModelAlias, DiscoveredModel, ToolNameMap, Price, ApiKey)
+MODELS = (Backend, ModelAlias, DiscoveredModel, ToolNameMap, Price, ApiKey, Team, PersonLimits)
 
 
 def first_rows() -> list[ConfigRow]:

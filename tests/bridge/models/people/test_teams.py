@@ -89,6 +89,7 @@ def test_member_that_comes_is_a_change_of_the_team() -> None:
     forget()
     TeamMember.objects.create(team=team, user=ann)
     assert only().differences() == [("members", None, ["ann"])]
+    assert only().shown() == [("members", "-", "ann")]
     undo.revert(only())
     assert not TeamMember.objects.exists()
 
