@@ -73,6 +73,7 @@ DASHBOARD: dict[str, str] = {
     "tables": "usage display pages",
     "views": "usage display queries pages tables",
     "templatetags": "display tables",
+    "management": "",
     "apps": "",
     "urls": "views",
     "my_urls": "views",

@@ -1,4 +1,4 @@
-"""What was used, by key, model, class, session or day.
+"""What was used, by key, person, team, model, class, session or day.
 
 From the sums alone, so at any size at once.
 """
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db.models import Max, Q, QuerySet, Sum
 
 from bridge.keys.limits import NANO
-from bridge.models import UsageHour, UsageSession
+from bridge.models import Team, UsageHour, UsageSession
 from bridge.models.usage import key_names
 
 NOBODY = "(none)"
@@ -124,6 +125,30 @@ def _by_key(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
         yield Line(f"{names.get(identity, line.group)}{gone}" or NOBODY, line.counts)
 
 
+def _by_person(since: datetime, chosen: Q, zone: tzinfo) -> Iterable[Line]:
+    names = User.objects.values_list("pk", "username")
+    return _by_account(since, chosen, "person", dict(names))
+
+
+def _by_team(since: datetime, chosen: Q, zone: tzinfo) -> Iterable[Line]:
+    return _by_account(since, chosen, "team", dict(Team.objects.values_list("pk", "name")))
+
+
+def _by_account(
+    since: datetime, chosen: Q, column: str, names: Mapping[int, str]
+) -> Iterator[Line]:
+    """One line for each person or team, under its name of today; of a deleted one its last."""
+    rows = _hours(since, chosen).values(f"{column}_id", column)
+    found: dict[int, Line] = {}
+    for row in rows.annotate(last=Max("hour"), **_sums()).order_by("last"):
+        line = found.setdefault(row[f"{column}_id"], _nothing())
+        line.group = row[column]
+        _add(line, row)
+    for number, line in found.items():
+        gone = " (deleted)" if number and number not in names else ""
+        yield Line(f"{names.get(number, line.group)}{gone}" or NOBODY, line.counts)
+
+
 def _by_model(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
     for row in _hours(since, chosen).values("model").annotate(**_sums()):
         yield Line(row["model"] or NOBODY, _counts(row))
@@ -150,6 +175,8 @@ def _by_session(since: datetime, chosen: Q, zone: tzinfo) -> Iterable[Line]:
 
 BY: dict[str, Callable[[datetime, Q, tzinfo], Iterable[Line]]] = {
     "key": _by_key,
+    "person": _by_person,
+    "team": _by_team,
     "model": _by_model,
     "class": _by_class,
     "session": _by_session,

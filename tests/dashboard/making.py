@@ -60,7 +60,7 @@ def enter(rows: Iterable[UsageRecord]) -> list[UsageRecord]:
     made = UsageRecord.objects.bulk_create(rows, batch_size=500)
     UsageHour.objects.bulk_create(
         (
-            UsageHour(**dict(zip(UsageHour.UNIQUE, group, strict=True)), key=h.key, **h.amounts)
+            UsageHour(**dict(zip(UsageHour.UNIQUE, group, strict=True)), **h.columns, **h.amounts)
             for group, h in hours(made).items()
         ),
         batch_size=200,

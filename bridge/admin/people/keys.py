@@ -136,10 +136,7 @@ class ApiKeyAdmin(ConfigAdmin):
 
     @display(description="state")
     def state(self, row: ApiKey) -> str:
-        expired = row.expires_at is not None and row.expires_at <= timezone.now()
-        word = "switched off" if not row.enabled else "expired" if expired else "good"
-        word = "revoked" if row.revoked_at is not None else word
-        return formatting.state(_COLOURS[word], word)
+        return formatting.state(_COLOURS[row.state], row.state)
 
     @display(description="expires", ordering="expires_at")
     def expires(self, row: ApiKey) -> str:

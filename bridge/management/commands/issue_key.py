@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from bridge.configuration import unpriced
+from bridge.management import key_rows
 from bridge.models import ApiKey
 from bridge.models.changes import recorded
 from bridge.models.people.keys import Period
@@ -36,6 +37,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="who or what the key is for; must be new")
         parser.add_argument("--owner", help="who to ask about it")
+        parser.add_argument("--person", metavar="USERNAME", help="whose key it is")
+        parser.add_argument("--team", metavar="NAME", help="the team whose limits it shares")
         parser.add_argument(
             "--expires", metavar="WHEN", help="2027-01-31, or with a time; UTC unless it says else"
         )
@@ -68,6 +71,7 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         given = {limit: options[limit] for limit in LIMITS if options[limit] is not None}
+        given |= key_rows.holders(options)
         given["allowed"] = "\n".join(models or ())
         if expires is not None:
             given["expires_at"] = _moment(expires)

@@ -194,6 +194,16 @@ class ApiKey(LimitColumns, ConfigRow):
     def affected(self) -> Iterable[ConfigRow]:
         return () if self.kind == KeyKind.SESSION else (self,)
 
+    @property
+    def state(self) -> str:
+        """good, switched off, expired or revoked: what the row itself says."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if not self.enabled:
+            return "switched off"
+        is_over = self.expires_at is not None and self.expires_at <= timezone.now()
+        return "expired" if is_over else "good"
+
     def check_new(self) -> None:
         """A new key must be good for something. Raises ValidationError."""
         if self.expires_at is not None and self.expires_at <= timezone.now():

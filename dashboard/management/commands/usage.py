@@ -20,7 +20,7 @@ NUMBERS = [name for name in COUNTS if name != "cost_nano_usd"]
 
 
 class Command(BaseCommand):
-    help = "Show what keys, models, classes, sessions or days used and cost, from the hourly sums."
+    help = "Show what keys, people, teams, models, classes, sessions or days used and cost."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--by", choices=BY, default="key")

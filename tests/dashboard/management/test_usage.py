@@ -16,9 +16,10 @@ from bridge.ledger.record import Record
 from bridge.ledger.report import csv_text
 from bridge.ledger.spool import Spool
 from bridge.ledger.writer import enter, erase, note_lost
-from bridge.management.commands import usage as usage_command
 from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord, UsageSession
+from dashboard.management.commands import usage as usage_command
 from dashboard.tables import exports
+from tests.bridge.people import a_team, a_user
 from tests.fakes import synthetic
 
 pytestmark = pytest.mark.django_db
@@ -219,6 +220,26 @@ def test_command_and_pages_share_one_guard_against_formulas(start: str) -> None:
     assert csv_text(f"{start}1+1") == f"'{start}1+1"
     assert csv_text("1+1") == "1+1"
     assert vars(usage_command)["csv_text"] is vars(exports)["csv_text"] is csv_text
+
+
+def test_people_and_teams_have_their_names_of_today() -> None:
+    """A deleted one stays in the report; what counts for nobody is in it too."""
+    ann, team = a_user(name="ann"), a_team("navy")
+    of_ann: dict[str, Any] = {"person": "ann", "person_id": ann.pk}
+    used("r1", 3, team="blue", team_id=team.pk, **of_ann)
+    used("r2", 2, team="gone", team_id=99, **of_ann)
+    used("r3", 2, team="gone", team_id=99, person="bob", person_id=98)
+    used("r4")
+    assert {row["team"]: row["requests"] for row in rows("--by", "team")} == {
+        "navy": 1,
+        "gone (deleted)": 2,
+        "(none)": 1,
+    }
+    assert {row["person"]: row["requests"] for row in rows("--by", "person")} == {
+        "ann": 2,
+        "bob (deleted)": 1,
+        "(none)": 1,
+    }
 
 
 # --- check_ledger --------------------------------------------------------------------------------
