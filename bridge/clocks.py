@@ -15,3 +15,7 @@ class Clocks:
 
     wall: Clock = time.time
     steady: Clock = time.monotonic
+
+
+SYSTEM = Clocks()
+"""The clocks of the machine."""

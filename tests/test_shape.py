@@ -33,9 +33,9 @@ LAYERS: dict[str, str] = {
     "keys": f"cluster {T} routing",
     # rows, and what this process knows of them
     "models": f"outcomes cluster {T} routing keys",
-    "ledger": f"outcomes cluster {T} routing keys models",
+    "ledger": f"outcomes clocks cluster {T} routing keys models",
     "configuration": f"{T} routing keys models ledger",
-    "live": "outcomes cluster models ledger",
+    "live": "outcomes clocks cluster models ledger",
     "accounts": f"{T} routing keys models configuration",
     "apps": "accounts",
     # the way to the backends

@@ -13,13 +13,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from bridge.clocks import SYSTEM, Clock
 from bridge.ledger.spool_file import MAX_LINE, READ_BYTES, SUFFIX, SpoolFile
 
 logger = logging.getLogger(__name__)
@@ -52,8 +52,9 @@ class Spool:
     `unreadable`: what has the name of a spool file and cannot be read -> why. It stays where it is.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, clock: Clock = SYSTEM.steady) -> None:
         self.folder = folder
+        self._clock = clock
         self.lost = 0
         self.torn = 0
         self.removed: list[str] = []
@@ -111,7 +112,7 @@ class Spool:
         return True
 
     def _is_pausing(self) -> bool:
-        return bool(self._retry_at) and time.monotonic() < self._retry_at
+        return bool(self._retry_at) and self._clock() < self._retry_at
 
     def _refused(self, error: OSError) -> None:
         """The disk took no line. A file that it took half a line of is not added to any more."""
@@ -121,7 +122,7 @@ class Spool:
                 "the usage spool %s cannot be written to (%s); up to %d records wait in memory",
                 *(self.folder, error.strerror, MEMORY_LINES),
             )
-        self._retry_at = time.monotonic() + RETRY_SECONDS
+        self._retry_at = self._clock() + RETRY_SECONDS
 
     def _remember(self, line: bytes) -> bool:
         if len(self._memory) >= MEMORY_LINES:
@@ -131,7 +132,7 @@ class Spool:
 
     def _remind(self, level: int) -> None:
         """Say how things stand, but not more often than once a minute."""
-        now = time.monotonic()
+        now = self._clock()
         if now >= self._remind_at:
             self._remind_at = now + REMIND_SECONDS
             logger.log(

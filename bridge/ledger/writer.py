@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ import msgspec
 from channels.db import database_sync_to_async
 from django.db import DataError, Error, IntegrityError, connection, transaction
 
+from bridge.clocks import SYSTEM, Clocks
 from bridge.ledger import rollups, upsert
 from bridge.ledger.record import Record
 from bridge.ledger.rows import UsageRow, row_of
@@ -185,12 +185,13 @@ class Ledger:
     `has_inherited` is set when what earlier processes left is rows, or no database takes it.
     """
 
-    def __init__(self, spool: Spool, retention_days: int = 0) -> None:
+    def __init__(self, spool: Spool, retention_days: int = 0, clocks: Clocks = SYSTEM) -> None:
         self.has_inherited = asyncio.Event()
+        self._clocks = clocks
         self._spool = spool
         self._retention_days = retention_days
         self._turn = threading.Lock()
-        self._current_at = time.time()
+        self._current_at = clocks.wall()
         self._written = 0
         self._set_aside = 0
         self._lost_noted = 0
@@ -203,7 +204,7 @@ class Ledger:
         waiting = self._spool.depth
         return LedgerState(
             waiting=waiting,
-            lag_seconds=max(0.0, time.time() - self._current_at) if waiting else 0.0,
+            lag_seconds=max(0.0, self._clocks.wall() - self._current_at) if waiting else 0.0,
             spool_bytes=self._spool.size,
             written=self._written,
             lost=self._spool.lost,
@@ -234,8 +235,8 @@ class Ledger:
     async def advance(self) -> int:
         """Write one batch; how many lines it had. 0 as well when the database is away."""
         if not self._spool.depth:
-            self._current_at = time.time()
-            if time.monotonic() < self._upkeep_at:
+            self._current_at = self._clocks.wall()
+            if self._clocks.steady() < self._upkeep_at:
                 return 0
         try:
             count: int = await database_sync_to_async(self.step)()
@@ -277,7 +278,7 @@ class Ledger:
     def step(self) -> int:
         """Write one batch; how many lines it had. Raises django.db.Error or OSError."""
         with self._turn:
-            now = time.monotonic()
+            now = self._clocks.steady()
             if self._last_error:
                 connection.cursor().execute("SELECT 1")  # nothing else may need the database now
             self._look_after_files(now)
@@ -295,7 +296,7 @@ class Ledger:
         self._spool.done(batch)
         if records:
             last = records[-1]
-            ended = min(last.started_at + last.seconds, time.time())
+            ended = min(last.started_at + last.seconds, self._clocks.wall())
             self._current_at = max(self._current_at, ended)
 
     def _records(self, batch: Batch) -> list[Record]:

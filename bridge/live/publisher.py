@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 from collections import Counter, deque
 from collections.abc import Collection
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 
 from channels.layers import get_channel_layer
 
+from bridge.clocks import SYSTEM, Clocks
 from bridge.cluster.layer_errors import layer_errors
 from bridge.ledger.record import Record
 from bridge.live.messages import (
@@ -66,10 +66,12 @@ class ActivityPublisher:
         self,
         exchanges: Collection[RunningExchange],
         ledger: UsageSource,
+        clocks: Clocks = SYSTEM,
         *,
         with_redis: bool = False,
     ) -> None:
         self._with_redis = with_redis
+        self._clocks = clocks
         self._exchanges = exchanges
         self._ledger = ledger
         self._process = secrets.token_hex(4)
@@ -94,7 +96,7 @@ class ActivityPublisher:
 
     def watched(self) -> None:
         """Somebody says that it watches."""
-        self._watched_until = time.monotonic() + PATIENCE
+        self._watched_until = self._clocks.steady() + PATIENCE
         self._watched.set()
 
     def beat(self) -> ActivitySnapshot:
@@ -105,7 +107,7 @@ class ActivityPublisher:
         waiting, lag = self._ledger.behind
         beat = ActivitySnapshot(
             process=self._process,
-            at=time.time(),
+            at=self._clocks.wall(),
             running=tuple(running[:MOST_RUNNING]),
             running_count=len(running),
             finished=tuple(self._finished),
@@ -166,7 +168,7 @@ class ActivityPublisher:
                 await layer.group_send(WATCHERS, self.beat().message())
             _raise_if_cancelled()
             await asyncio.sleep(PERIOD)
-            if time.monotonic() > self._watched_until:
+            if self._clocks.steady() > self._watched_until:
                 self._watched.clear()
                 self._forget()
 

@@ -88,8 +88,8 @@ class Gateway:
         self.limits = _request_limits(settings.bodies)
         self.keys = _key_policy(settings.keys)
         folder = settings.ledger.data_dir / "spool"
-        self.spool = Spool(folder, settings.ledger.spool_max_bytes)
-        self.ledger = Ledger(self.spool, settings.ledger.usage_retention_days)
+        self.spool = Spool(folder, settings.ledger.spool_max_bytes, clocks.steady)
+        self.ledger = Ledger(self.spool, settings.ledger.usage_retention_days, clocks)
         self.totals = TotalsReader()
         self.limiter = Limiter(used, with_redis=bool(settings.redis_url))
         self.limiter.is_alone = settings.workers <= 1
@@ -103,7 +103,7 @@ class Gateway:
         self.is_draining = False
         self.exchanges: set[ActiveRequest] = set()
         self.activity = ActivityPublisher(
-            self.exchanges, self.ledger, with_redis=bool(settings.redis_url)
+            self.exchanges, self.ledger, clocks, with_redis=bool(settings.redis_url)
         )
         self.background = Background(clocks.steady)
         self.relay = self._relay_parts()

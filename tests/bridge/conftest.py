@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from bridge import process_settings
+from bridge import clocks, process_settings
 from bridge.backends.client import BackendClient
 from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
@@ -154,12 +154,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def spools(folder: Path) -> Iterator[Make]:
+def spool_clock() -> clocks.Clock:
+    """The clock of the spools: the machine's, where a test file has no other."""
+    return clocks.SYSTEM.steady
+
+
+@pytest.fixture
+def spools(folder: Path, spool_clock: clocks.Clock) -> Iterator[Make]:
     """Makes spools over that folder, as processes have them."""
     made: list[Spool] = []
 
     def make(max_bytes: int = BIG) -> Spool:
-        made.append(Spool(folder, max_bytes))
+        made.append(Spool(folder, max_bytes, spool_clock))
         return made[-1]
 
     yield make

@@ -18,9 +18,12 @@ from tests.bridge.spooling import BIG, Make, adopt, drain, files, numbered
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(spooling, "time", clock)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def spool_clock(clock: Clock) -> Clock:
     return clock
 
 

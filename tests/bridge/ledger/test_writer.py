@@ -14,6 +14,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.db import DataError, OperationalError, connection
 
+from bridge.clocks import SYSTEM, Clocks
 from bridge.ledger import writer
 from bridge.ledger.audit import audit
 from bridge.ledger.record import Record
@@ -30,9 +31,9 @@ BIG = 2**30
 class Process:
     """What one process has: a spool and its writer."""
 
-    def __init__(self, folder: Path, retention_days: int = 0) -> None:
-        self.spool = Spool(folder, BIG)
-        self.ledger = Ledger(self.spool, retention_days)
+    def __init__(self, folder: Path, retention_days: int = 0, clocks: Clocks = SYSTEM) -> None:
+        self.spool = Spool(folder, BIG, clocks.steady)
+        self.ledger = Ledger(self.spool, retention_days, clocks)
 
     def ended(self, *numbers: int, **fields: Any) -> None:
         """Requests of these numbers end."""
@@ -56,19 +57,16 @@ def a_record(number: int, **fields: Any) -> Record:
 
 
 @pytest.fixture
-def process(folder: Path) -> Iterator[Process]:
-    process = Process(folder)
+def process(folder: Path, clock: Clock) -> Iterator[Process]:
+    process = Process(folder, clocks=Clocks(clock, clock))
     yield process
     process.spool.close()
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clocks of the writer: `time` is the monotonic one."""
-    clock = Clock(time.time())
-    monkeypatch.setattr(Clock, "time", Clock.monotonic, raising=False)
-    monkeypatch.setattr(writer, "time", clock)
-    return clock
+def clock() -> Clock:
+    """Both clocks of the writer."""
+    return Clock(time.time())
 
 
 @contextmanager
@@ -330,7 +328,7 @@ async def test_end_does_not_wait_for_a_database_that_hangs(
 
 def test_old_rows_are_erased_on_the_way(folder: Path, clock: Clock) -> None:
     """docs, USAGE_RETENTION_DAYS."""
-    process = Process(folder, retention_days=5)
+    process = Process(folder, retention_days=5, clocks=Clocks(clock, clock))
     process.ended(1, started_at=time.time() - 6 * 86_400)
     process.ended(2)
     process.write_all()
