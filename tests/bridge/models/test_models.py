@@ -7,6 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from bridge.configuration.documents import KINDS
 from bridge.keys.authentication import PREFIX, digest
 from bridge.models import ApiKey, Backend, ConfigVersion, DiscoveredModel, ModelAlias, ToolNameMap
 from tests.bridge.rows import a_row, an_alias
@@ -152,3 +153,12 @@ def test_extra_fields_of_an_alias_are_none_of_the_gateways(extra: Any) -> None:
     alias.extra = extra
     with pytest.raises(ValidationError, match="extra"):
         alias.full_clean()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_natural_keys_are_members_of_the_document(kind: str) -> None:
+    """Without a natural key every document would be the first row's."""
+    model = KINDS[kind]
+    assert model.NATURAL_KEY
+    assert set(model.NATURAL_KEY) <= set(model.MEMBERS)
+    assert set(model.NATURAL_KEY) > model.OPTIONAL
