@@ -87,16 +87,27 @@ def starting(backend: FakeBackend, folders: pytest.TempPathFactory) -> Iterator[
 
     yield start
     for gateway in running:
-        gateway.stop()
+        gateway.process.terminate()  # all of them, so that they end side by side
+    for gateway in running:
+        gateway.wait_stopped()
     for gateway in running:
         gateway.check_log()
 
 
 @pytest.fixture(scope="session")
+def start_for_session(
+    session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
+    """Start a gateway that lives until the end of the session, and works a little all the time."""
+    with starting(session_backend, tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
 def launch_gateway(
     session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Start]:
-    """Start a gateway that lives until the end of the session."""
+    """Start a gateway that lives until the end of the module."""
     with starting(session_backend, tmp_path_factory) as start:
         yield start
 
@@ -111,13 +122,13 @@ def start_gateway(
 
 
 @pytest.fixture(scope="session")
-def session_gateway(launch_gateway: Start) -> Gateway:
-    return launch_gateway()
+def session_gateway(start_for_session: Start) -> Gateway:
+    return start_for_session()
 
 
 @pytest.fixture(scope="session")
-def session_strict_gateway(launch_gateway: Start) -> Gateway:
-    return launch_gateway(
+def session_strict_gateway(start_for_session: Start) -> Gateway:
+    return start_for_session(
         FIRST_CHUNK_GRACE="1",
         PING_INTERVAL="1",
         MAX_BODY_BYTES="20000",

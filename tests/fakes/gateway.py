@@ -112,6 +112,10 @@ class Gateway:
         """End the process as an operator does, and return its exit code."""
         if self.process.poll() is None:
             self.process.terminate()
+        return self.wait_stopped()
+
+    def wait_stopped(self) -> int:
+        """The exit code of a process that was told to end. What does not end is killed."""
         try:
             return self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

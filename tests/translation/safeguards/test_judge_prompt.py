@@ -16,7 +16,7 @@ from bridge.translation.safeguards.judge_prompt import (
     judged,
     rules_are_cut,
 )
-from bridge.translation.safeguards.tool_calls import CallCollector, FinishedCall
+from bridge.translation.safeguards.tool_calls import FinishedCall
 from tests.fakes.chunks import Json
 from tests.translation.safeguards.making import a_call, collected
 
@@ -187,10 +187,8 @@ def test_long_call_keeps_both_its_ends_and_says_what_is_missing() -> None:
 
 def test_prompt_has_a_size_whatever_it_is_about() -> None:
     """Ours: a hundred calls of a megabyte each."""
-    huge = CallCollector()
-    for place in range(100):
-        one = collected(("Write", {"content": "x" * 200_000}), ident=f"t{place}")
-        huge._calls += one._calls
+    huge = collected(("Write", {"content": "x" * 200_000}))
+    huge._calls *= 100
     calls = judged(huge.calls())
     assert 1 <= len(calls) <= MOST_CALLS
     context = {"rules": {"allow": ["y" * 1_000_000]}, "events": ["z" * 1_000_000]}
