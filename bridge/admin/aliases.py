@@ -124,7 +124,7 @@ class ModelAliasAdmin(ConfigAdmin):
     ) -> Any:
         listed = DiscoveredModel.objects.filter(listed=True, backend__enabled=True)
         context["models"] = listed.values_list("name", "backend__name").order_by("name")
-        context["judges"] = sorted(resolve.names(current_routes()))
+        context["judges"] = sorted(resolve.known_names(current_routes()))
         return super().render_change_form(request, context, *args, **kwargs)
 
     def duplicate(self, request: HttpRequest, row: ModelAlias) -> HttpResponse:
@@ -164,7 +164,7 @@ class ModelAliasAdmin(ConfigAdmin):
         routes = current_routes()
         described = DescribedRequestForm(request.GET)
         context: dict[str, Any] = {
-            "known": list(resolve.names(routes)),
+            "known": list(resolve.known_names(routes)),
             "agent_types": AGENT_TYPES,
             "asked": name,
             "session": session,
@@ -183,7 +183,11 @@ class ModelAliasAdmin(ConfigAdmin):
         """Ready settings for clients, by default for the main model."""
         name, small = (request.GET.get(field, "").strip() for field in ("model", "small"))
         routes = current_routes()
-        page: dict[str, Any] = {"known": list(resolve.names(routes)), "asked": name, "small": small}
+        page: dict[str, Any] = {
+            "known": list(resolve.known_names(routes)),
+            "asked": name,
+            "small": small,
+        }
         found = resolve.explain(routes, name)[1] if name else None
         if isinstance(found, ApiError):
             page["error"] = found.message

@@ -211,7 +211,7 @@ def of_process(gateway: Gateway, tasks: int) -> Iterator[Metric]:
         "limits_shared": limits.is_shared,
         "limits_problem": bool(limits.problem),
         "event_loop_tasks": tasks,
-        "models_known": len(resolve.names(snapshot.routes)),
+        "models_known": len(resolve.known_names(snapshot.routes)),
         "configuration_version": snapshot.version,
         "configuration_faults": len(snapshot.faults),
         "ledger_lag_seconds": ledger.lag_seconds,

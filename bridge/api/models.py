@@ -49,7 +49,7 @@ def health(gateway: Gateway) -> tuple[int, JSON]:
         "status": DRAINING if gateway.is_draining else whole.value,
         "version": gateway.settings.version,
         "demo": gateway.snapshot.is_demo,
-        "models_known": len(resolve.names(gateway.snapshot.routes)),
+        "models_known": len(resolve.known_names(gateway.snapshot.routes)),
         "requests_running": len(gateway.exchanges),
         "background_failing": failing,
         "limits": {"shared": limits.is_shared, "problem": limits.problem},

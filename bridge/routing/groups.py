@@ -18,7 +18,8 @@ from bridge.routing.conditions import ALWAYS, Conditions, RequestTraits
 from bridge.routing.rendezvous import Weighted, ranked
 from bridge.translation.request.purpose import MAIN
 
-MAIN_CONVERSATION = RequestTraits(request_class=MAIN)
+MAIN_CONVERSATION = RequestTraits(request_class=MAIN, asks_to_think=True)
+"""As Claude Code sends it."""
 
 
 class Conditional(Weighted, Protocol):

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from bridge.routing.conditions import ALWAYS, RequestTraits
+from bridge.routing.groups import MAIN_CONVERSATION
 from bridge.routing.types import Target
 from bridge.translation.profiles import ModelFacts
 from bridge.translation.prompt_size import PromptSize
-from bridge.translation.request.purpose import MAIN
 
 WITH_IMAGE = PromptSize(images=1)
-CONVERSATIONS = tuple(RequestTraits(MAIN, asks_to_think=thinks) for thinks in (True, False))
-"""Requests of a main conversation without an image, of any size."""
+CONVERSATIONS = (MAIN_CONVERSATION, replace(MAIN_CONVERSATION, asks_to_think=False))
+"""Requests of a main conversation without an image, of any size; Claude Code's come first."""
 CONVERSATIONS_WITH_IMAGE = tuple(replace(traits, prompt=WITH_IMAGE) for traits in CONVERSATIONS)
 
 
@@ -30,17 +30,34 @@ def promised(targets: Sequence[Target]) -> Target:
     tools        what all of these can do
     vision       the same, of the targets for images where there are such
     """
-    main = _conversing(targets)
-    seeing = [target for target in targets if _takes(target, CONVERSATIONS_WITH_IMAGE)]
-    chosen = [target for target in seeing if target.conditions.has_image]
-    facts = replace(
-        main[0].facts,
-        context=_longest_prompt(main),
-        max_output=min((t.facts.max_output for t in main if t.facts.max_output), default=None),
-        vision=_all(target.facts.vision for target in chosen or main),
-        tools=_all(target.facts.tools for target in main),
-    )
-    return replace(main[0], facts=facts)
+    if len(targets) == 1 and _takes_all(targets[0]):
+        return targets[0]
+    if all(map(_takes_all, targets)):
+        longest = _largest(target.facts.context for target in targets)
+        return _with(targets[0], longest, targets, targets)
+    groups = [[t for t in targets if _takes(t, request)] for request in CONVERSATIONS]
+    first = next((group[0] for group in groups if group), targets[0])
+    main = [t for t in targets if any(t in group for group in groups)] or targets
+    seeing = [t for t in targets if t.conditions.has_image and _takes_images(t)]
+    lengths = filter(None, (_largest(map(_reach, group)) for group in groups))
+    longest = min(lengths, default=None) or _largest(map(_reach, main))
+    return _with(first, longest, main, seeing or main)
+
+
+def _with(
+    target: Target, longest: int | None, main: Sequence[Target], seeing: Sequence[Target]
+) -> Target:
+    """This target with what these promise."""
+    facts = target.facts
+    answers = [t.facts.max_output for t in main if t.facts.max_output]
+    shortest = min(answers, default=None)
+    vision = _all([t.facts.vision for t in seeing])
+    tools = _all([t.facts.tools for t in main])
+    known = (facts.context, facts.max_output, facts.vision, facts.tools)
+    if known == (longest, shortest, vision, tools):
+        return target
+    promise = replace(facts, context=longest, max_output=shortest, vision=vision, tools=tools)
+    return replace(target, facts=promise)
 
 
 def promised_facts(targets: Sequence[Target]) -> ModelFacts | None:
@@ -48,25 +65,20 @@ def promised_facts(targets: Sequence[Target]) -> ModelFacts | None:
     return promised(targets).facts if targets else None
 
 
-def _conversing(targets: Sequence[Target]) -> Sequence[Target]:
-    """The targets that take main conversations; all where none does."""
-    return [target for target in targets if _takes(target, CONVERSATIONS)] or targets
+def _takes_all(target: Target) -> bool:
+    return target.choice is None or target.choice.conditions == ALWAYS
 
 
-def _takes(target: Target, requests: Iterable[RequestTraits]) -> bool:
-    """Whether it takes one of these, at some size."""
-    if target.conditions == ALWAYS:
+def _takes(target: Target, request: RequestTraits) -> bool:
+    """Whether it takes this request at some size."""
+    if _takes_all(target):
         return True
     conditions = replace(target.conditions, prompt_above=None, prompt_below=None)
-    return any(not conditions.unmet(request, 0) for request in requests)
+    return not conditions.unmet(request, 0)
 
 
-def _longest_prompt(targets: Sequence[Target]) -> int | None:
-    """The largest window, whether the client asks to think or not; None where none is known."""
-    groups = [[t for t in targets if _takes(t, [request])] for request in CONVERSATIONS]
-    longest = [max(filter(None, map(_reach, group)), default=None) for group in groups]
-    known = min(filter(None, longest), default=None)
-    return known or max(filter(None, map(_reach, targets)), default=None)
+def _takes_images(target: Target) -> bool:
+    return any(_takes(target, request) for request in CONVERSATIONS_WITH_IMAGE)
 
 
 def _reach(target: Target) -> int | None:
@@ -78,9 +90,12 @@ def _reach(target: Target) -> int | None:
     return longest if is_reached else None
 
 
-def _all(answers: Iterable[bool | None]) -> bool | None:
+def _largest(sizes: Iterable[int | None]) -> int | None:
+    return max(filter(None, sizes), default=None)
+
+
+def _all(answers: Sequence[bool | None]) -> bool | None:
     """No if one says no, yes if all say yes."""
-    verdicts = list(answers)
-    if False in verdicts:
+    if False in answers:
         return False
-    return None if None in verdicts else True
+    return None if None in answers else True

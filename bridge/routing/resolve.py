@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -270,13 +270,23 @@ def names(routes: Routes) -> dict[str, ModelFacts]:
 
 def listing(routes: Routes) -> dict[str, Target]:
     """The same, with where the main conversation of each leads first."""
+    return {name: promised(targets) for name, targets in _targets_by_name(routes).items()}
+
+
+def known_names(routes: Routes) -> Collection[str]:
+    """The same names alone."""
+    return _targets_by_name(routes).keys()
+
+
+def _targets_by_name(routes: Routes) -> dict[str, list[Target]]:
+    plain = (alias for alias in routes.aliases if not alias.is_glob)
+    known = {a.pattern: targets for a in plain if (targets := targets_of(routes, a))}
     listed: dict[str, list[Target]] = {}
     for backend in routes.backends:
         for model, facts in (backend.models or {}).items():
-            listed.setdefault(model, []).append(Target(backend, model, facts))
-    names = ((a.pattern, main_target(routes, a)) for a in routes.aliases if not a.is_glob)
-    known = {name: target for name, target in names if target}
-    return known | {name: promised(t) for name, t in listed.items() if name not in known}
+            if model not in known:
+                listed.setdefault(model, []).append(Target(backend, model, facts))
+    return known | listed
 
 
 def main_target(routes: Routes, alias: Alias) -> Target | None:
@@ -295,7 +305,7 @@ def unknown_model(
     routes: Routes, name: str, allows: Callable[[str], bool] | None = None
 ) -> ApiError:
     """The 404 for a name that nothing fits. Claude Code shows its own text, SDK users this one."""
-    closest = suggestions(name, filter(allows, names(routes)))
+    closest = suggestions(name, filter(allows, known_names(routes)))
     listing = f"\nAvailable models: {', '.join(closest)}" if closest else ""
     return ApiError(404, f"model: {name}{listing}")
 

@@ -9,7 +9,7 @@ import pytest
 from bridge.pages import client_settings
 from bridge.routing.conditions import ALWAYS, Conditions, RequestTraits
 from bridge.routing.promised_facts import promised, promised_facts
-from bridge.routing.resolve import names, resolve
+from bridge.routing.resolve import known_names, listing, names, resolve
 from bridge.routing.types import Alias, Routes, Target, WeightedTarget
 from bridge.translation.profiles import ModelFacts
 from bridge.translation.prompt_size import PromptSize
@@ -116,6 +116,28 @@ def test_images_are_read_where_they_go(sees: bool) -> None:
 def test_first_is_the_target_of_main_conversations() -> None:
     side, main = to(SIDE_CALLS, context=99), to(context=32)
     assert promised([side, main]).conditions == ALWAYS
+
+
+def test_conversations_of_claude_code_ask_to_think() -> None:
+    quiet = WeightedTarget("main", "quiet", conditions=NO_THINKING)
+    routes = Routes(
+        (a_backend(),), (Alias("fast", (quiet, WeightedTarget("main", "usual", 1, 1))),)
+    )
+    assert resolve(routes, "fast").targets[0].model == "usual"
+    assert promised([to(NO_THINKING, context=1), to(THINKING, context=2)]).facts.context == 1
+    assert promised([to(NO_THINKING), to(THINKING)]).conditions == THINKING
+    assert listing(routes)["fast"].model == "usual"
+
+
+def test_names_are_those_of_the_listing() -> None:
+    models = {n: ModelFacts(n) for n in ("a", "b")}
+    aliases = (
+        Alias("b", (WeightedTarget("main", "a"),)),
+        Alias("gone", (WeightedTarget("x", "a"),)),
+    )
+    routes = Routes((a_backend(models=models), a_backend(name="o", models=models)), aliases)
+    assert list(known_names(routes)) == list(names(routes)) == ["b", "a"]
+    assert listing(routes)["b"].model == "a"
 
 
 def test_client_settings_and_the_list_of_models_name_the_same_window() -> None:
