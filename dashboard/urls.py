@@ -19,6 +19,7 @@ from dashboard.views import (
     sessions,
 )
 from dashboard.views.judging import auto_mode
+from dashboard.views.people import accounts
 
 app_name = "dashboard"
 urlpatterns = [
@@ -26,6 +27,8 @@ urlpatterns = [
     path("keys/", keys.every, name="keys"),
     path("keys/<slug:slug>/", one_key.one, name="key"),
     path("keys/<slug:slug>/name/", one_key.name, name="key_name"),
+    path("people/", accounts.people, name="people"),
+    path("teams/", accounts.teams, name="teams"),
     path("cache/", cache.cache, name="cache"),
     path("auto-mode/", auto_mode.auto_mode, name="auto_mode"),
     path("models/", models.every, name="models"),

@@ -27,6 +27,8 @@ ZONE_COOKIE = "zone"
 NAVIGATION = (
     ("overview", "Overview"),
     ("keys", "Keys"),
+    ("people", "People"),
+    ("teams", "Teams"),
     ("models", "Models"),
     ("cache", "Cache"),
     ("auto_mode", "Auto mode"),

@@ -124,21 +124,29 @@ def quotas(rows: Mapping[int, ApiKey], now: datetime) -> dict[int, list[tuple[Qu
 
     No query where no key has one, else one.
     """
-    limits = {pk: row.limits() for pk, row in rows.items()}
+    return metered("key_id", {pk: row.limits() for pk, row in rows.items()}, now)
+
+
+def metered(
+    column: str, limits: Mapping[int, Limits], now: datetime
+) -> dict[int, list[tuple[Quota, Meter]]]:
+    """The same for whomever this column of the ledger tells apart."""
     limited = {pk: each for pk, each in limits.items() if each.quotas}
-    used = _used(limited, now) if limited else {}
+    used = _used(column, limited, now) if limited else {}
     return {
         pk: [(quota, _meter(quota, used.get((pk, quota.period), NOTHING))) for quota in each.quotas]
         for pk, each in limited.items()
     }
 
 
-def _used(limited: Mapping[int, Limits], now: datetime) -> dict[tuple[int, Period], QuotaUsage]:
-    """What these keys used in the running periods of their quotas. One query."""
+def _used(
+    column: str, limited: Mapping[int, Limits], now: datetime
+) -> dict[tuple[int, Period], QuotaUsage]:
+    """What was used in the running periods of the quotas. One query."""
     periods = sorted({period for each in limited.values() for period in each.periods})
     begins = {period: period_begin(now.timestamp(), period) for period in periods}
     known = [begin for begin in begins.values() if begin is not None]
-    rows = UsageHour.objects.filter(key_id__in=list(limited))
+    rows = UsageHour.objects.filter(**{f"{column}__in": list(limited)})
     if len(known) == len(begins):
         rows = rows.filter(hour__gte=min(known))
     sums: dict[str, Sum] = {}
@@ -146,11 +154,9 @@ def _used(limited: Mapping[int, Limits], now: datetime) -> dict[tuple[int, Perio
         running = Q() if begin is None else Q(hour__gte=begin)
         sums[f"cost_{period}"] = Sum("cost_nano_usd", filter=running, default=0)
         sums[f"tokens_{period}"] = Sum(_ALL_TOKENS, filter=running, default=0)
-    added: Any = rows.order_by().values("key_id").annotate(**sums)
+    added: Any = rows.order_by().values(column).annotate(**sums)
     return {
-        (row["key_id"], period): QuotaUsage(
-            int(row[f"cost_{period}"]), int(row[f"tokens_{period}"])
-        )
+        (row[column], period): QuotaUsage(int(row[f"cost_{period}"]), int(row[f"tokens_{period}"]))
         for row in added
         for period in periods
     }

@@ -18,6 +18,8 @@ PAGES = (
     reverse("dashboard:overview"),
     reverse("dashboard:keys"),
     reverse("dashboard:key", args=["1"]),
+    reverse("dashboard:people"),
+    reverse("dashboard:teams"),
     reverse("dashboard:models"),
     reverse("dashboard:model", args=[CODER]),
     reverse("dashboard:cache"),

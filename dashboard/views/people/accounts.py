@@ -1,0 +1,83 @@
+"""People and teams: who uses what together, at what cost, near which budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from dashboard.display import chart_builders
+from dashboard.display.cells import Trend
+from dashboard.pages.access import for_readers
+from dashboard.pages.page import Frame, page
+from dashboard.queries.people import accounts
+from dashboard.queries.people.accounts import AccountColumns, AccountUsage
+from dashboard.tables import exports, shared_columns
+from dashboard.tables.table import Column, InMemory, Table
+
+
+@require_safe
+@for_readers
+def people(request: HttpRequest) -> HttpResponse:
+    """Everybody whose keys were used, or who has limits."""
+    return _answer(request, accounts.PEOPLE, "People", "Person")
+
+
+@require_safe
+@for_readers
+def teams(request: HttpRequest) -> HttpResponse:
+    """All teams, and deleted ones that used something."""
+    return _answer(request, accounts.TEAMS, "Teams", "Team")
+
+
+def _answer(request: HttpRequest, of: AccountColumns, title: str, one: str) -> HttpResponse:
+    frame = Frame(request)
+    rows = accounts.used(frame.range, of, frame.now, frame.compares)
+    source = InMemory(rows, lambda use: f"{use.number}")
+    table = Table(frame, title, _columns(frame, rows, of.name, one), source, "-tokens")
+    chart = chart_builders.by_name(
+        "tokens",
+        f"Tokens by {one.lower()}",
+        "tokens",
+        frame.range.slots(),
+        [(use.shown, f"{use.number}", use.sums.slots) for use in source.passing(table.filters)],
+        lambda total: total.tokens,
+    )
+    known = any(use.number for use in rows)
+    return exports.answer(table) or page(
+        request, "accounts", frame, table=table, chart=chart, title=title, known=known
+    )
+
+
+def _columns(frame: Frame, rows: Sequence[AccountUsage], name: str, title: str) -> list[Column]:
+    """Budgets have a column where there are any."""
+    has_budgets = any(use.meter for use in rows)
+    return [
+        Column(name, title, "name", lambda use: use.shown),
+        Column(
+            "trend",
+            "Over time",
+            "spark",
+            lambda use: Trend(tuple(t.requests for t in use.sums.slots), frame.range.is_running),
+            "Requests, bar by bar as in the chart",
+            sorts=False,
+        ),
+        shared_columns.REQUESTS,
+        shared_columns.TOKENS,
+        *([shared_columns.change()] if frame.compares else []),
+        shared_columns.CACHED,
+        shared_columns.COST,
+        shared_columns.ERRORS,
+        *([_BUDGET] if has_budgets else []),
+        Column("last_used", "Last used", "time", lambda use: use.sums.last_hour, "To the hour"),
+    ]
+
+
+_BUDGET = Column(
+    "budget",
+    "Budget",
+    "meter",
+    lambda use: use.meter,
+    "The one that is spent most, in the running day, week or month of UTC",
+)
