@@ -138,7 +138,8 @@ def _height(value: float, most: float) -> float:
 
 
 def names(values: tuple[str, ...], _: Clock | None = None) -> SafeString:
-    return format_html_join(", ", "{}", ((name,) for name in values))
+    """Names that models choose: none turns the order of those beside it around."""
+    return format_html_join(", ", "<bdi>{}</bdi>", ((name,) for name in values))
 
 
 DEEPEST = 6
@@ -167,10 +168,10 @@ def branch(value: Branch, _: Clock | None = None) -> SafeString:
 
 
 def tool_times(times: Mapping[str, int], _: Clock | None = None) -> SafeString:
-    """How long each tool ran, by name."""
+    """How long each tool ran, by name. A name reads in its own direction, its time behind it."""
     return format_html_join(
         ", ",
-        '<span class="together">{} {}</span>',
+        '<span class="together"><bdi>{}</bdi> {}</span>',
         ((name, written(formatting.duration(ms))) for name, ms in times.items()),
     )
 

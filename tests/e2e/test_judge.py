@@ -12,6 +12,7 @@ from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import Json, call, finish, role, usage
 from tests.fakes.client import Headers, Response
 from tests.fakes.gateway import Gateway
+from tests.fakes.issuing import issue
 from tests.fakes.judge import asks, spoken, verdicts
 from tests.fakes.replies import Gate
 from tests.grammar import check_stream, parse_sse
@@ -38,6 +39,12 @@ def judged(
         gateway = start(request.param, PING_INTERVAL="0.2", JUDGE_SECONDS="10")
         gateway.configure(aliases=ALIASES)
         yield gateway
+
+
+@pytest.fixture(scope="module")
+def sampled(judged: Gateway) -> str:
+    """A key of which every request is kept."""
+    return issue(judged, sampled={"sample_percent": 100})["sampled"]
 
 
 def ask(
@@ -155,6 +162,37 @@ def test_judge_that_fails_in_its_answer_leaves_no_word(
     request_id = ask(judged, streamed).headers["request-id"]
     books.until(lambda: of_request(judged, request_id), bool, judged)
     assert kept_words(judged) == []
+
+
+SAMPLED = {"prompt": "gnu-1201", "context": "kudu-3402", "command": "oryx-5603"}
+UNSAMPLED = "nyala-7804"
+
+
+@BOTH
+def test_sample_of_a_request_holds_no_word_of_its_judge(
+    judged: Gateway, sampled: str, backend: FakeBackend, streamed: bool
+) -> None:
+    """H15: what samples of a key keep is its client's own request and answer, in that record
+    alone; the judge's prompt, which has the same words, and its reasons are kept nowhere."""
+    made = call(0, "call_0", "Bash", json.dumps({"command": SAMPLED["command"]}))
+    flagged = {"outcome": "flagged", "rule": "destruction", "explanation": UNSAMPLED}
+    backend.on(ALPHA).answer(role(), made, finish("tool_calls"), usage(50, 9))
+    backend.on(JUDGE).each(verdicts(flagged))
+    asked = asks({"v": 1, "live_cwd": SAMPLED["context"]})
+    answer = judged.with_key(sampled).messages(
+        text=SAMPLED["prompt"], model="judged", stream=streamed, tools=TOOLS, safeguards=asked
+    )
+    verdict = results(answer, streamed)["tool_uses"]["call_0"]
+    assert (verdict["outcome"], verdict["explanation"]) == ("flagged", UNSAMPLED)
+    request_id = answer.headers["request-id"]
+    (judge,) = books.until(lambda: of_request(judged, request_id), bool, judged)
+    rows = {row["request_id"]: row for row in books.rows(judged)}
+    sample = json.dumps(rows[request_id].pop("sample"))
+    assert [word for word in SAMPLED.values() if word not in sample] == []
+    assert "sample" not in judge
+    elsewhere = json.dumps([row for row in rows.values() if "sample" not in row]) + judged.log
+    assert [word for word in SAMPLED.values() if word in elsewhere] == []
+    assert UNSAMPLED.encode() not in everything(judged)
 
 
 def everything(gateway: Gateway) -> bytes:

@@ -143,6 +143,9 @@ def test_every_class_has_sums_of_its_own_that_add_up_to_all() -> None:
     }
     assert sum(sums.values()) == sum(UsageRecord.objects.values_list("output_tokens", flat=True))
     assert audit().differences == []
+    UsageHour.objects.filter(request_class="subagent").update(output_tokens=3)
+    UsageHour.objects.filter(request_class="workflow").update(output_tokens=2)
+    assert len(audit().differences) == 2, "the same in all, in another class"
 
 
 @pytest.mark.django_db
