@@ -11,6 +11,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings as django_settings
+
 from bridge.configuration.snapshot import current_routes
 from bridge.pages.client_variables import (
     YOUR_KEY,
@@ -19,6 +21,7 @@ from bridge.pages.client_variables import (
     Variable,
     claude_code,
     known,
+    permission_mode,
     remarks,
 )
 from bridge.routing import main_model, resolve
@@ -27,6 +30,7 @@ from bridge.routing.served import EVERYTHING, Access
 from bridge.routing.types import Routes
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import ModelFacts
+from bridge.translation.safeguards import judge_model
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -45,10 +49,18 @@ def shell_exports(variables: tuple[Variable, ...]) -> str:
     return "\n".join(f"export {v.name}={shlex.quote(v.value)}" for v in variables)
 
 
-def settings_json(variables: tuple[Variable, ...]) -> str:
-    """The same as a document for Claude Code's settings.json."""
-    environment = {variable.name: variable.value for variable in variables}
-    return json.dumps({"env": environment}, indent=2, ensure_ascii=False)
+def start_command(connection: ClientSetup) -> str:
+    """What starts Claude Code behind those lines."""
+    mode = permission_mode(connection)
+    return f"claude --permission-mode {mode}" if mode else "claude"
+
+
+def settings_json(connection: ClientSetup) -> str:
+    """Lines and start as a document for Claude Code's settings.json."""
+    settings: dict[str, Any] = {"env": {v.name: v.value for v in claude_code(connection)}}
+    if mode := permission_mode(connection):
+        settings["permissions"] = {"defaultMode": mode}
+    return json.dumps(settings, indent=2, ensure_ascii=False)
 
 
 # --- SDKs and curl ----------------------------------------------------------------------------
@@ -131,6 +143,7 @@ class SettingsPage:
     remarks: tuple[str, ...]
     variables: tuple[Variable, ...]
     exports: str
+    start: str
     settings: str
     snippets: tuple[tuple[str, str, str], ...]
     """(key of the tab, its title, the snippet)"""
@@ -154,7 +167,8 @@ def page(connection: ClientSetup) -> SettingsPage:
         remarks=remarks(connection),
         variables=variables,
         exports=shell_exports(variables),
-        settings=settings_json(variables),
+        start=start_command(connection),
+        settings=settings_json(connection),
         snippets=(
             ("python", "Python", python_sdk(connection)),
             ("typescript", "TypeScript", typescript_sdk(connection)),
@@ -173,12 +187,21 @@ def setup(
     caught = main_model.caught_families(routes, access)
     key = ANY_KEY if any(backend.is_demo for backend in routes.backends) else YOUR_KEY
     chosen = name or _main(routes, access)
-    return ClientSetup(base_url, chosen, _facts(routes, chosen), small, key, caught)
+    judged = _is_judged(routes, chosen)
+    return ClientSetup(base_url, chosen, _facts(routes, chosen), small, key, caught, judged)
 
 
 def _main(routes: Routes, access: Access) -> str:
     usable = main_model.main_model(routes, access)
     return usable.name if usable else YOUR_MODEL
+
+
+def _is_judged(routes: Routes, name: str) -> bool:
+    try:
+        chosen = resolve.resolve(routes, name).overrides.safeguards
+    except ApiError:
+        chosen = ""
+    return bool(judge_model(chosen or django_settings.SAFEGUARDS))
 
 
 def _facts(routes: Routes, name: str) -> ModelFacts:

@@ -36,6 +36,7 @@ class ClientSetup:
     small     another such name for small jobs, or ""
     key       stands where the reader puts a key; never a real one
     caught    the families of Claude Code's own names (`main_model.FAMILIES`) that lead somewhere
+    is_judged a judge gives its tool calls verdicts, so that auto mode needs no check of its own
     """
 
     base_url: str
@@ -44,6 +45,7 @@ class ClientSetup:
     small: str = ""
     key: str = YOUR_KEY
     caught: frozenset[str] = frozenset()
+    is_judged: bool = False
 
     @property
     def is_placeholder(self) -> bool:
@@ -175,13 +177,20 @@ _SWITCHES: tuple[tuple[Condition, str, str], ...] = (
         "CLAUDE_CODE_GATEWAY_HINT_HEADERS",
         "Each request says what it is for: your words, a sub-agent, a summary, a title.",
     ),
-    (
-        _has_window_below(SAFETY_CHECK),
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-        "Auto mode's check of a command does not fit this window; with this you are asked "
-        "instead. It also turns off telemetry and session titles.",
-    ),
 )
+
+
+def permission_mode(connection: ClientSetup) -> str:
+    """The mode for Claude Code to start in; "" for the one that it starts in by itself.
+
+    That is auto mode, which runs no call that it could not check.
+    """
+    fits = not _has_window_below(SAFETY_CHECK)(connection)
+    return "" if fits or connection.is_judged else ASKING
+
+
+ASKING = "default"
+"""The mode that asks before each command, by its name in settings and options."""
 
 
 # --- what is known, and what to know ----------------------------------------------------------
@@ -227,6 +236,12 @@ _REMARKS: tuple[tuple[Condition, str], ...] = (
     (
         lambda connection: connection.facts.tools is False,
         "This model does not call tools. Claude Code can do little without them.",
+    ),
+    (
+        lambda connection: permission_mode(connection) == ASKING,
+        "Auto mode's check of a command does not fit this window, and it runs none unchecked. So "
+        "Claude Code starts in the mode that asks you. With a judge in the gateway (SAFEGUARDS) "
+        "auto mode works.",
     ),
     (
         _has_window_below(SMALL_WINDOW),

@@ -33,12 +33,13 @@ def agent(call: Call) -> list[Json]:
 
 def own_checks(backend: FakeBackend) -> int:
     """Requests by which the client checks a call itself."""
-    return len([call for call in backend.calls if call.model == MODEL and _is_check(call)])
+    return len([call for call in backend.calls if call.model == MODEL and is_check(call)])
 
 
 def judgements(backend: FakeBackend) -> int:
     return len([call for call in backend.calls if call.model == JUDGE])
 
 
-def _is_check(call: Call) -> bool:
+def is_check(call: Call) -> bool:
+    """Whether the client asks its model to check a call."""
     return not call.body.get("tools") and "</transcript>" in json.dumps(call.body["messages"][-1])

@@ -3,6 +3,7 @@
 Auto mode is what the terminal starts in, so nothing here asks for it.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,15 +18,17 @@ from tests.e2e.auto_mode import (
     WITH_TELEMETRY,
     WITHOUT_TELEMETRY,
     agent,
+    is_check,
     judgements,
     own_checks,
 )
 from tests.e2e.claude_code import MODEL, last_words, needs_claude_code, settle
-from tests.e2e.terminal import open_terminal
+from tests.e2e.terminal import ENTER, open_terminal
 from tests.fakes.backend import FakeBackend
+from tests.fakes.chunks import Json
 from tests.fakes.gateway import Gateway
 from tests.fakes.judge import verdicts
-from tests.fakes.replies import Gate
+from tests.fakes.replies import Call, Gate, Reply, fixed
 
 pytestmark = needs_claude_code
 
@@ -33,6 +36,18 @@ TELEMETRY = pytest.mark.parametrize(
     "environment", [WITH_TELEMETRY, WITHOUT_TELEMETRY], ids=["telemetry", "no telemetry"]
 )
 CANNOT_CHECK = "Auto mode can't check actions in this session"
+OVERFLOW = json.dumps(
+    {
+        "error": {
+            "code": 400,
+            "message": "request (36300 tokens) exceeds the available context size (32768 tokens), "
+            "try increasing it",
+            "type": "exceed_context_size_error",
+            "n_prompt_tokens": 36300,
+            "n_ctx": 32768,
+        }
+    }
+).encode()
 NO_ANSWER = "auto mode's check had no usable answer"
 
 
@@ -120,6 +135,23 @@ def test_silent_judge_leaves_the_check_to_the_client(
     assert judgements(backend) == 1
 
 
+def test_check_that_does_not_fit_the_window_leaves_the_call_unrun(
+    gateway: Gateway, backend: FakeBackend, tmp_path: Path
+) -> None:
+    """Observed client: so it does not fare better with telemetry in a small window."""
+
+    def small(call: Call) -> list[Json] | Reply:
+        return fixed(OVERFLOW, "application/json", 400) if is_check(call) else agent(call)
+
+    backend.on(MODEL).each(small)
+    client = settle(gateway, tmp_path)
+    with open_terminal(client, model="unjudged", **WITH_TELEMETRY) as terminal:
+        terminal.ask("Make the file.")
+        terminal.wait_for("● Done.")
+        terminal.wait_for(NO_ANSWER)
+    assert not (client.folder / "m").exists()
+
+
 @TELEMETRY
 def test_without_an_answer_to_auto_mode_the_user_is_stopped(
     gateway: Gateway, backend: FakeBackend, tmp_path: Path, environment: dict[str, str]
@@ -129,3 +161,8 @@ def test_without_an_answer_to_auto_mode_the_user_is_stopped(
     with open_terminal(settle(gateway, tmp_path), model="off", **environment) as terminal:
         terminal.ask("Make the file.")
         terminal.wait_for(NOTICE if environment is WITH_TELEMETRY else CANNOT_CHECK)
+        terminal.press(ENTER)
+        if environment is WITH_TELEMETRY:
+            terminal.wait_for("Allowed by auto mode")
+        else:
+            terminal.wait_for("so this one needs your approval")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bridge.pages.client_settings import start_command
 from bridge.pages.client_variables import ClientSetup, claude_code
 from bridge.translation.profiles import ModelFacts
 from tests.e2e.claude_code import (
@@ -17,6 +18,7 @@ from tests.e2e.claude_code import (
     settle,
     turn,
 )
+from tests.e2e.terminal import AS_INSTALLED, ENTER, open_terminal
 from tests.fakes.backend import FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
 from tests.fakes.client import KEY
@@ -62,6 +64,27 @@ def working(backend: FakeBackend, client: ClaudeCode, tokens: int, **found: str)
     session = client.run("Say hi.", **found)
     session.check_good_end("Done.")
     return session
+
+
+def test_small_window_is_used_in_the_mode_that_asks(
+    gateway: Gateway, client: ClaudeCode, backend: FakeBackend
+) -> None:
+    """Observed client: auto mode would run nothing, for its check of a command does not fit."""
+    connection = ClientSetup(gateway.url, MODEL, ModelFacts(MODEL, context=32768), SMALL, KEY)
+    program, *options = start_command(connection).split()
+    assert program == "claude"
+    bash = {"command": "python3 -c 'open(chr(109), chr(119))'", "description": "Make it"}
+    backend.on(MODEL).stream(*turn(fragments(0, "call_1", "Bash", bash))).stream(
+        *last_words("Made.")
+    )
+    found = AS_INSTALLED | variables(gateway, context=32768)
+    with open_terminal(client, *options, **found) as terminal:
+        terminal.ask("Make it.")
+        terminal.wait_for("Do you want to proceed?")
+        assert not (client.folder / "m").exists()
+        terminal.press(ENTER)
+        terminal.wait_for("● Made.")
+    assert (client.folder / "m").exists()
 
 
 def compactions(session: Session) -> int:

@@ -19,7 +19,7 @@ from bridge.configuration.snapshot import current_routes
 from bridge.keys.authentication import is_loopback
 from bridge.management.preparing import FIRST_ADMIN, prepare
 from bridge.models import Backend, Origin
-from bridge.pages.client_settings import setup, shell_exports
+from bridge.pages.client_settings import setup, shell_exports, start_command
 from bridge.pages.client_variables import claude_code
 from bridge.routing.types import Routes
 from bridge.runtime import servers
@@ -124,7 +124,7 @@ def client_lines(routes: Routes) -> str:
         "",
         "  Point Claude Code at it:",
         *(f"    {line}" for line in exports),
-        "    claude",
+        f"    {start_command(connection)}",
         "",
     ]
     if connection.is_placeholder:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.test import override_settings
 
 from bridge.configuration.snapshot import current_routes
 from bridge.keys.authentication import digest
@@ -83,6 +84,25 @@ def test_lines_name_the_model_of_the_backend() -> None:
     assert "export ANTHROPIC_MODEL=vendor/one\n" in lines
     assert "export CLAUDE_CODE_MAX_CONTEXT_TOKENS=65536\n" in lines
     assert "YOUR_KEY" in lines and "YOUR_MODEL" not in lines
+
+
+@pytest.mark.parametrize(
+    ("context", "safeguards", "start"),
+    [
+        (32768, "unavailable", "claude --permission-mode default"),
+        (32768, "judge: vendor/one", "claude"),
+        (65536, "unavailable", "claude"),
+    ],
+)
+def test_start_asks_where_auto_mode_could_check_nothing(
+    context: int, safeguards: str, start: str
+) -> None:
+    """Observed client: its own check of a command is larger than a small window."""
+    row = Backend.objects.create(name="mine", url="https://mine.example/v1")
+    DiscoveredModel.objects.create(backend=row, name="vendor/one", context=context)
+    with override_settings(SAFEGUARDS=safeguards):
+        lines = client_lines(current_routes())
+    assert lines.rstrip().splitlines()[-1].strip() == start
 
 
 def test_lines_lead_to_the_pages_where_no_model_is_known() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from bridge.pages.client_settings import (
     python_sdk,
     settings_json,
     shell_exports,
+    start_command,
     typescript_sdk,
 )
 from bridge.pages.client_variables import ClientSetup, claude_code
@@ -86,10 +88,20 @@ def test_shell_sets_exactly_these_values(name: str) -> None:
 @pytest.mark.parametrize("name", ODD)
 def test_settings_file_has_the_same_values(name: str) -> None:
     """Observed client: `env` of its settings holds strings."""
-    variables = claude_code(a_connection(name, context=131072, max_output=8192))
-    document = json.loads(settings_json(variables))
-    assert document == {"env": {variable.name: variable.value for variable in variables}}
+    connection = a_connection(name, context=131072, max_output=8192)
+    document = json.loads(settings_json(connection))
+    assert document == {"env": {v.name: v.value for v in claude_code(connection)}}
     assert document["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "131072"
+
+
+def test_start_in_a_small_window_is_in_the_mode_that_asks() -> None:
+    """Observed client: in auto mode it runs no command whose check did not fit."""
+    small, large = a_connection(context=32768), a_connection(context=131072)
+    assert start_command(small) == "claude --permission-mode default"
+    assert json.loads(settings_json(small))["permissions"] == {"defaultMode": "default"}
+    for connection in (large, replace(small, is_judged=True)):
+        assert start_command(connection) == "claude"
+        assert "permissions" not in json.loads(settings_json(connection))
 
 
 @pytest.mark.parametrize("name", ODD)

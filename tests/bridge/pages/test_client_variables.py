@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from bridge.pages.client_variables import ClientSetup, claude_code, known, output_cap, remarks
+from bridge.pages.client_variables import (
+    ClientSetup,
+    claude_code,
+    known,
+    output_cap,
+    permission_mode,
+    remarks,
+)
 from bridge.translation.profiles import ModelFacts
 
 ACCESS = ["ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"]
@@ -13,7 +20,6 @@ FAMILIES = [f"ANTHROPIC_DEFAULT_{name}_MODEL" for name in ("OPUS", "SONNET", "FA
 WINDOW, OUTPUT = "CLAUDE_CODE_MAX_CONTEXT_TOKENS", "CLAUDE_CODE_MAX_OUTPUT_TOKENS"
 DISCOVERY = "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"
 HINTS = "CLAUDE_CODE_GATEWAY_HINT_HEADERS"
-TRAFFIC = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"
 
 
 def a_connection(model: str = "test/alpha", small: str = "", **facts: Any) -> ClientSetup:
@@ -102,7 +108,7 @@ def test_first_request_fits_before_compaction_begins(window: int) -> None:
     """Observed client: compacts 3 000 tokens before the reserve; its first request takes 14 000."""
     cap = output_cap(ModelFacts("m", context=window)) or 20_000
     assert window - min(cap, 20_000) - 3_000 > 14_000
-    assert remarks(a_connection(context=window)) == ()
+    assert not any("--bare" in text for text in remarks(a_connection(context=window)))
 
 
 def test_reason_of_a_cap_is_the_true_one() -> None:
@@ -122,16 +128,23 @@ def test_picker_and_hints_are_on(model: str) -> None:
     assert (values(model)[DISCOVERY], values(model)[HINTS]) == ("1", "1")
 
 
-@pytest.mark.parametrize(("context", "is_set"), [(None, False), (32768, True), (65536, False)])
-def test_command_checks_are_off_where_they_cannot_fit(context: int | None, is_set: bool) -> None:
+@pytest.mark.parametrize(
+    ("context", "mode"), [(None, ""), (32768, "default"), (39_999, "default"), (40_000, "")]
+)
+def test_client_asks_where_its_own_check_of_a_command_cannot_fit(
+    context: int | None, mode: str
+) -> None:
     """Observed client: a check of auto mode is a request of 144 KB."""
-    assert (values(context=context).get(TRAFFIC) == "1") is is_set
+    connection = a_connection(context=context)
+    assert permission_mode(connection) == mode
+    assert any("asks you" in text for text in remarks(connection)) is bool(mode)
+    assert permission_mode(replace(connection, is_judged=True)) == ""
 
 
 def test_every_line_has_one_reason() -> None:
     """Ours: a settings block that nobody understands is not kept up."""
     variables = claude_code(a_connection("claude-x", "tiny", context=32768, max_output=4096))
-    assert len({v.name for v in variables}) == len(variables) == 14
+    assert len({v.name for v in variables}) == len(variables) == 13
     assert len({v.why for v in variables}) == len(variables)
     for variable in variables:
         assert variable.why.endswith(".") and "\n" not in variable.why
@@ -150,7 +163,7 @@ def test_every_line_has_one_reason() -> None:
 )
 def test_reader_is_warned(model: str, facts: dict[str, Any], word: str) -> None:
     """Observed client: tiny windows, no tools, names that it knows better."""
-    (remark,) = remarks(a_connection(model, **facts))
+    *_, remark = remarks(a_connection(model, **facts))
     assert word in remark
 
 
