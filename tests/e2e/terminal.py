@@ -30,6 +30,7 @@ ROWS, COLUMNS = 50, 120
 WAIT_SECONDS = 90.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.1
+CONFIRM_SECONDS = 2.0
 ENTER, ESCAPE, DOWN = "\r", "\x1b", "\x1b[B"
 PROMPT = "❯"
 AS_INSTALLED = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "", "DISABLE_TELEMETRY": ""}
@@ -69,6 +70,20 @@ class Terminal:
         """Write this and send it. Enter comes alone, for keys in one piece are a paste."""
         self.type(text)
         self.press(ENTER)
+
+    def confirm(self, question: str) -> None:
+        """Wait for a page with this text, and press Enter until it is gone.
+
+        A page that comes by itself takes no key in its first moments.
+        """
+        self.wait_for(question)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while self.screen.shows(question):
+            assert time.monotonic() < deadline, f"{question!r} stayed:\n{self.screen.text}"
+            self.press(ENTER)
+            again = time.monotonic() + CONFIRM_SECONDS
+            while self.screen.shows(question) and time.monotonic() < again:
+                self._read()
 
     def _has_prompt(self, text: str) -> bool:
         lines = [line.partition(PROMPT)[2].strip() for line in self.screen.lines if PROMPT in line]

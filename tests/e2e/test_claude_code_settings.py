@@ -18,7 +18,7 @@ from tests.e2e.claude_code import (
     settle,
     turn,
 )
-from tests.e2e.terminal import AS_INSTALLED, ENTER, open_terminal
+from tests.e2e.terminal import AS_INSTALLED, open_terminal
 from tests.fakes.backend import FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
 from tests.fakes.client import KEY
@@ -82,7 +82,7 @@ def test_small_window_is_used_in_the_mode_that_asks(
         terminal.ask("Make it.")
         terminal.wait_for("Do you want to proceed?")
         assert not (client.folder / "m").exists()
-        terminal.press(ENTER)
+        terminal.confirm("Do you want to proceed?")
         terminal.wait_for("● Made.")
     assert (client.folder / "m").exists()
 

@@ -63,6 +63,10 @@ class Screen:
         """Whether this text is shown or was pushed off the top, white space apart."""
         return squeezed(text) in squeezed(self.text)
 
+    def shows(self, text: str) -> bool:
+        """Whether this text is shown now, white space apart."""
+        return squeezed(text) in squeezed("\n".join(self.lines))
+
     def _take(self, piece: re.Match[str]) -> None:
         if text := piece["text"]:
             for character in text:
