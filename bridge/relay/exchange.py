@@ -361,9 +361,10 @@ class Exchange:
 
 def _learn_reasoning_field(learned: LearnedFacts, outgoing: UpstreamRequest, field: str) -> None:
     """What a server of an unknown kind sends as reasoning, it may want back in the same field."""
+    if field not in ("reasoning_content", "reasoning"):
+        return
     known = with_facts(outgoing.profile, outgoing.facts).reasoning_history
-    decided = value(outgoing.facts.learnt, REASONING_FIELD) is not None
-    if field in ("reasoning_content", "reasoning") and not known and not decided:
+    if not known and value(outgoing.facts.learnt, REASONING_FIELD) is None:
         learned.learn(outgoing.target, (Fact(REASONING_FIELD, field),), SEEN_IN_ANSWERS)
 
 

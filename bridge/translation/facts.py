@@ -65,7 +65,7 @@ def values(facts: frozenset[Fact], what: str) -> frozenset[str]:
 
 def value(facts: frozenset[Fact], what: str) -> str | None:
     """The value of a fact that has one at most; None when it is not known."""
-    return next(iter(sorted(values(facts, what))), None)
+    return min(values(facts, what), default=None) if facts else None
 
 
 def added(known: frozenset[Fact], learnt: tuple[Fact, ...]) -> frozenset[Fact]:

@@ -306,6 +306,8 @@ _LEARNT: dict[str, str] = {
 def with_facts(profile: Profile, facts: ModelFacts) -> Profile:
     """The profile with what the operator chose and what the model's own answers taught."""
     learnt = facts.learnt
+    if not (learnt or facts.reasoning_turns or profile.stream_only):
+        return profile
     changes: dict[str, Any] = {
         member: found
         for what, member in _LEARNT.items()

@@ -92,6 +92,12 @@ _STACK_TRACES: tuple[tuple[str, str], ...] = (
     (r"Traceback \(most recent call last\).*+", ""),
 )
 
+_CLEAN: set[str] = set()
+"""Names that hold no credential. Every request repeats those of its client, model and route, and
+looking for all shapes costs more than translating a small request."""
+MOST_CLEAN = 4096
+LONGEST_CLEAN = 200
+
 
 def _compiled(*rows: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((re.compile(shape, re.S), replacement) for shape, replacement in rows)
@@ -120,7 +126,14 @@ def redact_text(text: str) -> str:
 
 def redact_credentials(text: str) -> str:
     """A name that somebody chose, without credentials: some put their key where a name belongs."""
-    return _replaced(text, _OF_CREDENTIALS)
+    if text in _CLEAN:
+        return text
+    shown = _replaced(text, _OF_CREDENTIALS)
+    if shown == text and len(text) <= LONGEST_CLEAN:
+        if len(_CLEAN) >= MOST_CLEAN:
+            _CLEAN.clear()
+        _CLEAN.add(text)
+    return shown
 
 
 def is_secret(member: str) -> bool:

@@ -23,7 +23,8 @@ REQUEST_CLASSES = (MAIN, SUBAGENT, WORKFLOW, COMPACTION, AUXILIARY)
 AGENT_TYPES = ("Explore", "Plan", "general-purpose", "custom", "teammate", "fork")
 COMPACTIONS = ("auto", "manual", "reactive")
 
-SESSION_HEADER = "x-claude-code-session-id"
+_PREFIX = "x-claude-code-"
+SESSION_HEADER = f"{_PREFIX}session-id"
 SMALL_REQUEST = 16 * 1024
 """Bytes of a body. The request for a session's title has 4 KB; a main request to which its user
 gave no tools has 17 KB or more, for it carries the whole system prompt."""
@@ -69,6 +70,8 @@ def read_purpose(
 
     `size` is that of its body in bytes; leave both facts out where the body cannot be read.
     """
+    if not any(name.startswith(_PREFIX) for name in headers):
+        return UNKNOWN
     agent_id = _matching(_ID, headers, "agent-id")
     compaction = _matching(WORD, headers, "compaction")
     return RequestPurpose(
@@ -82,13 +85,13 @@ def read_purpose(
         prompt_id=_matching(_ID, headers, "prompt-id"),
         compaction=compaction,
         compacted=_matching(WORD, headers, "context-compacted"),
-        tool_milliseconds=_durations(headers.get("x-claude-code-prev-tool-durations", "")),
+        tool_milliseconds=_durations(headers.get(f"{_PREFIX}prev-tool-durations", "")),
     )
 
 
 def _matching(pattern: re.Pattern[str], headers: Mapping[str, str], name: str) -> str:
     """The value of one of Claude Code's headers; "" where it is absent or does not fit."""
-    value = headers.get(f"x-claude-code-{name}", "").strip()
+    value = headers.get(f"{_PREFIX}{name}", "").strip()
     return value if pattern.fullmatch(value) else ""
 
 
@@ -113,7 +116,7 @@ def _class_of(
 def _durations(text: str) -> dict[str, int]:
     """Milliseconds by tool from ``Bash=742;Read=9``; calls of one tool are added up."""
     durations: dict[str, int] = {}
-    if len(text) > MAX_DURATIONS_LENGTH:
+    if not text or len(text) > MAX_DURATIONS_LENGTH:
         return durations
     for name, milliseconds in _entries(text):
         durations[name] = durations.get(name, 0) + milliseconds
