@@ -10,10 +10,10 @@ from django.contrib import admin
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
-from bridge.models import ApiKey, DiscoveredModel, LearnedFact, Price, ToolNameMap
+from bridge.models import ApiKey, DiscoveredModel, LearnedFact, PersonLimits, Price, ToolNameMap
 from bridge.pages import csp
 from bridge.translation import facts
-from tests.bridge.people import a_user, browser
+from tests.bridge.people import a_team, a_user, browser
 from tests.bridge.rows import a_row, an_alias
 
 
@@ -134,7 +134,9 @@ def rows(db: None) -> None:
     ToolNameMap.objects.create(backend_name="a", client_name="b")
     Price.objects.create(model="m", input_per_mtok="1", output_per_mtok="2")
     ApiKey.issue("team")
-    a_user("operator")
+    user = a_user("operator")
+    PersonLimits.objects.create(user=user, budget_day=1)
+    a_team("ours", user)
 
 
 @pytest.mark.usefixtures("rows")
