@@ -140,7 +140,7 @@ def row_of(record: Record) -> UsageRow:
         cost_nano_usd=_known(record.cost_nano_usd, MOST_COST),
         prompt_bytes=_whole(record.prompt_bytes),
         repeated_bytes=_whole(record.repeated_bytes),
-        tool_lists_changed=bool(record.tool_changes),
+        tool_lists_changed=int(bool(record.tool_changes)),
         tools_added=_whole(record.tools_added),
         **_judged(record),
         first_token_ms=_milliseconds(record.first_token_after),

@@ -70,7 +70,7 @@ def _record(chance: random.Random, request_id: str, number: int, started_at: flo
         route=("alias claude-*", "main vendor/large"),
         prompt_bytes=chance.randrange(500_000),
         repeated_bytes=chance.randrange(400_000),
-        tools_added=number % 7 == 0,
+        tools_added=int(number % 7 == 0),
         tool_changes=["1 tool added"] if number % 7 == 0 else [],
         verdicts=[
             CallVerdict(f"call_{place}", "Bash", chance.choice(OUTCOMES), ms=chance.randrange(9000))
