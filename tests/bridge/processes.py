@@ -18,7 +18,7 @@ from bridge.routing.types import BackendConfig, Routes
 from bridge.translation.errors.api_error import ApiError
 from tests.bridge.making import Clock
 
-WAIT = 5.0
+WAIT = 25.0
 
 
 class Wall:

@@ -26,7 +26,7 @@ SESSION = {"x-claude-code-session-id": "7d0f3c52-5a0e-4d0b-9a54-0c1f5c8f7a11"}
 LIVE, BACKENDS, MY = "/dashboard/live/", "/dashboard/backends/", "/my/"
 REQUESTS, SESSIONS = "/dashboard/requests/", "/dashboard/sessions/"
 SOCKET = re.compile("/dashboard/live/socket/")
-LEDGER = 10.0
+LEDGER = 25.0
 """Seconds within which an ended request must be a row."""
 
 

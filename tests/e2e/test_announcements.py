@@ -16,7 +16,7 @@ from tests.fakes.gateway import ROOT, Gateway, Ready
 from tests.fakes.listener import Listener
 from tests.fakes.redis import RedisServer
 
-WAIT = 10.0
+WAIT = 25.0
 
 
 @pytest.fixture

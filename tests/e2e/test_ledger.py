@@ -1,6 +1,7 @@
 """Several processes on one ledger, and processes that are killed: on SQLite and on PostgreSQL."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +14,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.fakes import postgres
+from tests.fakes import forked, postgres
+from tests.fakes.gateway import migrated_database
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
 IDS = """
-import django
-django.setup()
 from bridge.models import UsageRecord
 print(*UsageRecord.objects.values_list("request_id", flat=True))
 """
@@ -32,20 +32,30 @@ class Host:
     folder: Path
     database_url: str
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             "PATH": os.environ["PATH"],
             "DJANGO_SETTINGS_MODULE": "proxysite.settings",
             "DATA_DIR": str(self.folder),
             "DATABASE_URL": self.database_url,
             "LOG_LEVEL": "warning",
         }
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+            [sys.executable, *command],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def run(self, *command: str) -> str:
-        return finished(self.start(*command))
+        """What it said; it ended well."""
+        done = forked.run(command, self.environment, "", SECONDS)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     @contextmanager
     def database_away(self) -> Iterator[None]:
@@ -78,21 +88,22 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
+    """A migrated database of a server."""
     if postgres.programs() is None:
         pytest.skip("no PostgreSQL server: initdb was not found")
     with tempfile.TemporaryDirectory() as folder, postgres.running(Path(folder)) as url:
+        Host(Path(folder), url).run("manage.py", "migrate", "-v0")
         yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Host:
     if request.param == "sqlite":
-        (tmp_path / "database").mkdir()
-        url = f"sqlite:///{tmp_path / 'database' / 'db.sqlite3'}"
-    else:
-        url = request.getfixturevalue("server")
-    host = Host(tmp_path, url)
-    host.run("manage.py", "migrate", "-v0")
+        path = tmp_path / "database" / "db.sqlite3"
+        path.parent.mkdir()
+        shutil.copyfile(migrated_database(), path)
+        return Host(tmp_path, f"sqlite:///{path}")
+    host = Host(tmp_path, request.getfixturevalue("server"))
     host.run("manage.py", "flush", "--no-input", "-v0")
     return host
 
@@ -121,7 +132,7 @@ def test_killed_processes_lose_nothing_and_count_nothing_twice(host: Host) -> No
         rest, _ = process.communicate(timeout=SECONDS)
         told |= {*seen, *rest.split("\n")[:-1]}
     host.run("-m", "tests.fakes.accounting", "5", "--seed", "9")
-    entered = host.run("-c", IDS).split()
+    entered = host.run("manage.py", "shell", "-v0", "-c", IDS).split()
     assert len(entered) == len(set(entered))
     assert told <= set(entered)
     said = host.run("manage.py", "check_ledger")

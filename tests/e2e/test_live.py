@@ -24,7 +24,7 @@ from tests.fakes.redis import RedisServer
 from tests.fakes.replies import Gate
 
 SOCKET = "/dashboard/live/socket/"
-WAIT = 15.0
+WAIT = 25.0
 SERVERS = pytest.mark.parametrize("launcher", ["serve", "uvicorn"])
 
 

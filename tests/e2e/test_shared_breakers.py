@@ -10,7 +10,7 @@ from tests.conftest import Start
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.gateway import Gateway, Ready
 
-WAIT = 10.0
+WAIT = 25.0
 BETA = "test/beta"
 
 

@@ -15,7 +15,7 @@ from tests.fakes.client import MESSAGES, ask
 from tests.fakes.gateway import ROOT, Gateway, Ready
 from tests.fakes.redis import RedisServer
 
-WAIT = 10.0
+WAIT = 25.0
 
 
 @pytest.fixture

@@ -239,12 +239,12 @@ def _copy_database(url: str, folder: Path) -> bool:
     if url != f"sqlite:///{path}":
         return False
     if not path.exists():
-        shutil.copyfile(_template(), path)
+        shutil.copyfile(migrated_database(), path)
     return True
 
 
 @cache
-def _template() -> Path:
+def migrated_database() -> Path:
     """A migrated SQLite file without rows, made once in a process."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-template-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

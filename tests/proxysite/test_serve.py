@@ -24,7 +24,7 @@ from tests.fakes.gateway import Gateway, Ready, launch
 from tests.fakes.replies import Gate
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT = 5.0
+WAIT = 25.0
 RESTARTING = {"type": "overloaded_error", "message": "Gateway is restarting"}
 
 

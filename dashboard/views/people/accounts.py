@@ -21,20 +21,17 @@ from dashboard.tables.table import Column, InMemory, Table
 @for_readers
 def people(request: HttpRequest) -> HttpResponse:
     """Everybody whose keys were used, or who has limits."""
-    return _answer(request, accounts.PEOPLE, "People", "Person", "teams")
+    return _answer(request, accounts.PEOPLE, "People", "Person")
 
 
 @require_safe
 @for_readers
 def teams(request: HttpRequest) -> HttpResponse:
     """All teams, and deleted ones that used something."""
-    return _answer(request, accounts.TEAMS, "Teams", "Team", "people")
+    return _answer(request, accounts.TEAMS, "Teams", "Team")
 
 
-def _answer(
-    request: HttpRequest, of: AccountColumns, title: str, one: str, other: str
-) -> HttpResponse:
-    """`other`: the page that the heading leads to."""
+def _answer(request: HttpRequest, of: AccountColumns, title: str, one: str) -> HttpResponse:
     frame = Frame(request)
     rows = accounts.used(frame.range, of, frame.now, frame.compares)
     source = InMemory(rows, lambda use: f"{use.number}")
@@ -49,14 +46,7 @@ def _answer(
     )
     known = any(use.number for use in rows)
     return exports.answer(table) or page(
-        request,
-        "accounts",
-        frame,
-        table=table,
-        chart=chart,
-        title=title,
-        known=known,
-        other_href=frame.to(other),
+        request, "accounts", frame, table=table, chart=chart, title=title, known=known
     )
 
 

@@ -21,7 +21,7 @@ from tests.fakes.chunks import role, text
 from tests.fakes.client import ask
 from tests.fakes.replies import Gate
 
-WAIT = 5.0
+WAIT = 25.0
 Message = MutableMapping[str, Any]
 
 

@@ -19,7 +19,7 @@ from tests.bridge.processes import Both, until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 AWAY = [OperationalError("away"), InterfaceError("connection already closed")]
-WAIT = 5.0
+WAIT = 25.0
 
 
 def gone(error: Exception) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import text
 from tests.fakes.replies import End, Gate
 
-WAIT = 5.0
+WAIT = 25.0
 
 
 async def test_answer_comes_in_the_pieces_in_which_it_was_sent(

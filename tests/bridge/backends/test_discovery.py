@@ -18,7 +18,7 @@ from tests.fakes.replies import Gate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WAIT = 5.0
+WAIT = 25.0
 
 
 async def test_list_becomes_rows_and_the_snapshot(found: Found, backend: FakeBackend) -> None:

@@ -23,7 +23,7 @@ from tests.fakes.replies import Call, Gate, Reply, fixed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WAIT = 5.0
+WAIT = 25.0
 
 
 def locked(backend: FakeBackend, *models: str, key: str = SECRET) -> None:

@@ -19,7 +19,7 @@ from tests.fakes.replies import Gate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WAIT = 5.0
+WAIT = 25.0
 
 
 # --- keys --------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tests.fakes.listener import Listener
 from tests.fakes.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parents[3]
-WAIT = 10.0
+WAIT = 25.0
 
 
 class Ear:

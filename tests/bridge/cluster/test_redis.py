@@ -12,7 +12,7 @@ from channels.layers import get_channel_layer
 from bridge.cluster import redis as redis_connection
 from tests.fakes.redis import RedisServer
 
-WAIT = 10.0
+WAIT = 25.0
 
 
 @pytest.fixture

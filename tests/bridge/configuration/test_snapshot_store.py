@@ -11,7 +11,7 @@ from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend
 
-WAIT = 5.0
+WAIT = 25.0
 pytestmark = pytest.mark.usefixtures("nothing_in_the_environment")
 with_threads = pytest.mark.django_db(transaction=True)
 

@@ -28,7 +28,7 @@ from tests.fakes.chunks import finish, role, text, usage
 from tests.fakes.redis import RedisServer
 from tests.fakes.replies import Gate
 
-WAIT = 10.0
+WAIT = 25.0
 
 
 @dataclass(frozen=True)

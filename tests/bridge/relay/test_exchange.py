@@ -25,7 +25,7 @@ from tests.fakes.replies import Gate
 
 GOOD = (role(), text("Hello"), finish("stop"), usage(5, 2))
 BOTH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-WAIT = 5.0
+WAIT = 25.0
 
 
 # --- the client leaves -------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from tests.fakes.chunks import failure, finish, role, text, usage
 from tests.fakes.replies import Gate
 
 BOTH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-WAIT = 5.0
+WAIT = 25.0
 
 # --- when the reply has begun ------------------------------------------------------------------
 

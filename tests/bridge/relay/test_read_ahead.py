@@ -9,7 +9,7 @@ from bridge.relay.read_ahead import MAX_AHEAD, MAX_PORTION, ReadAhead
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.translate import TOO_LARGE
 
-WAIT = 5.0
+WAIT = 25.0
 NOW = 0.0
 
 

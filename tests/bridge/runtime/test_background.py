@@ -9,7 +9,7 @@ from bridge.runtime import background
 from bridge.runtime.background import FIRST_PAUSE, LONGEST_PAUSE, WELL_AFTER, Background
 from tests.bridge.making import Clock
 
-WAIT = 5.0
+WAIT = 25.0
 
 
 class Pauses(list[float]):

@@ -18,7 +18,7 @@ from bridge.runtime import gateway
 from bridge.runtime.gateway import Gateway
 from bridge.translation.errors.api_error import ApiError
 
-WAIT = 5.0
+WAIT = 25.0
 
 
 @pytest.fixture(autouse=True)

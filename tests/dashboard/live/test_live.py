@@ -28,7 +28,7 @@ from tests.dashboard.making import FORWARDED, record
 
 SOCKET = "/dashboard/live/socket/"
 HOST = "gateway.localhost"
-WAIT = 10.0
+WAIT = 25.0
 
 
 # --- where a page must be from --------------------------------------------------------------------

@@ -22,7 +22,7 @@ from tests.fakes.rival import key_ref, of_key
 
 NOW = 1_772_366_400.0  # 2026-03-01T12:00:00Z
 KEY = key_ref(7)
-WAIT = 10.0
+WAIT = 25.0
 FREE = Decimal(0)
 
 

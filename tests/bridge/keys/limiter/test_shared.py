@@ -23,7 +23,7 @@ from tests.fakes.rival import key_ref, nothing_used, of_key
 
 NOW = 1_772_366_400.0
 KEY = 7
-WAIT = 10.0
+WAIT = 25.0
 ONE_PLACE = Limits(concurrent=1)
 
 
