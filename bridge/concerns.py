@@ -21,7 +21,8 @@ from bridge.configuration.row_faults import BROKEN
 from bridge.configuration.snapshot import Snapshot
 from bridge.keys.limiter import SEVERAL
 from bridge.live import processes
-from bridge.models import ApiKey, GatewayProcess, LostRecords
+from bridge.models import ApiKey, GatewayProcess, LostRecords, PersonLimits, Team
+from bridge.models.people.limit_columns import LimitColumns
 
 LOST_FOR = timedelta(days=7)
 """So long lost records are named."""
@@ -73,12 +74,10 @@ def _failing(living: Iterable[GatewayProcess]) -> Iterator[Concern]:
 
 
 def _apart(living: Sequence[GatewayProcess]) -> Iterator[Concern]:
-    """Limits of keys that processes count each for themselves."""
-    if problems := _problems(living):
-        rows = ApiKey.objects.filter(enabled=True)
-        if any(map(_has_limits, rows)):
-            href = reverse("admin:bridge_apikey_changelist")
-            yield from (Concern(text, href, BAD, "limits", "Keys") for text in problems)
+    """Limits that processes count each for themselves."""
+    if (problems := _problems(living)) and any(map(_has_limits, _limited_rows())):
+        href = reverse("admin:bridge_apikey_changelist")
+        yield from (Concern(text, href, BAD, "limits", "Keys") for text in problems)
 
 
 def _problems(living: Sequence[GatewayProcess]) -> list[str]:
@@ -89,7 +88,14 @@ def _problems(living: Sequence[GatewayProcess]) -> list[str]:
     return sorted(problems)
 
 
-def _has_limits(row: ApiKey) -> bool:
+def _limited_rows() -> Iterator[ApiKey | PersonLimits | Team]:
+    """What may have limits: good keys, teams, people."""
+    yield from ApiKey.objects.filter(enabled=True)
+    yield from Team.objects.filter(enabled=True)
+    yield from PersonLimits.objects.filter(user__is_active=True).select_related("user")
+
+
+def _has_limits(row: LimitColumns) -> bool:
     try:
         return not row.limits().is_empty
     except BROKEN:
@@ -98,10 +104,8 @@ def _has_limits(row: ApiKey) -> bool:
 
 def of_budgets(built: Snapshot) -> Iterator[Concern]:
     """Budgets that do not count models without a known price."""
-    keys: Sequence[ApiKey] = [
-        row for row in ApiKey.objects.filter(enabled=True) if _has_limits(row)
-    ]
-    for found in unpriced.of_keys(keys, built):
+    rows = [row for row in _limited_rows() if _has_limits(row)]
+    for found in unpriced.of_rows(rows, built):
         query = urlencode({"model": found.models[0]})
         yield Concern(
             found.text,

@@ -246,7 +246,8 @@ async def _schemas(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     caller = _admit(gateway, call)
     await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway.relay, caller))
     snapshot = gateway.snapshot
-    return 200, report.schemas(snapshot.routes, budget.access(caller, snapshot.prices))
+    access = budget.access(caller, snapshot.prices)
+    return 200, await asyncio.to_thread(report.schemas, snapshot.routes, access)
 
 
 async def _health(gateway: Gateway, call: Call, scope: Scope) -> Answer:

@@ -92,11 +92,22 @@ def schemas(routes: Routes, access: Access = EVERYTHING) -> JSON:
         }
         if models or not listed:
             backends[backend.name] = {"family": backend.profile.name, "models": models}
-    aliases = (alias for alias in routes.aliases if access.allows(alias.pattern))
+    opened = _opened(routes, access)
+    aliases = (alias for alias in routes.aliases if opened is None or alias.pattern in opened)
     return {
         "backends": backends,
         "aliases": {alias.pattern: _main_model(routes, alias) for alias in aliases},
     }
+
+
+def _opened(routes: Routes, access: Access) -> set[str] | None:
+    """The aliases that a limited key may use, by one of their names at least; None: all of them."""
+    if not access.is_limited:
+        return None
+    names = served.exact_names(routes, access)
+    names |= served.made_names(routes, access, names)
+    leading = {route.alias for route in names.values()}
+    return leading | {alias.pattern for alias in routes.aliases if access.allows(alias.pattern)}
 
 
 def _main_model(routes: Routes, alias: Alias) -> str:

@@ -45,7 +45,7 @@ def put(model: type[ConfigRow], document: Document, row: ConfigRow | None) -> Co
     new = row is None
     row = row or model()
     before = {} if new else row.document()
-    row.fill(document)
+    (row.restore if new else row.fill)(document)
     row.full_clean()
     taken_over = getattr(row, "origin", None) == Origin.ENVIRONMENT
     if taken_over:

@@ -1,8 +1,8 @@
-"""Models that a key with a budget may use and whose price is not known: no budget counts them."""
+"""Models that may be used on a budget and whose price is not known: no budget counts them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,7 +10,10 @@ from django.utils import timezone
 
 from bridge.configuration import snapshot
 from bridge.configuration.snapshot import Snapshot
-from bridge.models import ApiKey, ConfigVersion, UsageHour
+from bridge.keys.limits import AccountKind, AccountRef
+from bridge.ledger import spending
+from bridge.models import ApiKey, ConfigVersion, PersonLimits, Team, UsageHour
+from bridge.models.people.limit_columns import LimitColumns
 from bridge.routing import globs
 
 RECENTLY = timedelta(days=7)
@@ -21,10 +24,24 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class UnpricedModels:
-    """What one key's budget cannot count."""
+class BudgetHolder:
+    """A key, a person or a team, with its row of limits."""
 
-    key: ApiKey
+    ref: AccountRef
+    name: str
+    row: LimitColumns
+
+    @property
+    def shown(self) -> str:
+        """k7, person ann, team blue."""
+        return self.name if self.ref.kind is AccountKind.KEY else f"{self.ref.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnpricedModels:
+    """What one account's budget cannot count."""
+
+    holder: BudgetHolder
     models: tuple[str, ...]
 
     @property
@@ -32,29 +49,42 @@ class UnpricedModels:
         names = ", ".join(self.models[:SHOWN])
         if len(self.models) > SHOWN:
             names += f" and {len(self.models) - SHOWN} more"
-        if self.key.limits().refuses_unpriced:
-            return f"Key {self.key.name} is refused {names}: no price is known, and it has a budget"
-        return f"Budget of {self.key.name} does not count {names}: no price is known"
+        holder = self.holder
+        if holder.row.limits().refuses_unpriced:
+            who = f"{holder.ref.kind.capitalize()} {holder.name}"
+            return f"{who} is refused {names}: no price is known, and it has a budget"
+        return f"Budget of {holder.shown} does not count {names}: no price is known"
+
+
+def holder_of(row: ApiKey | PersonLimits | Team) -> BudgetHolder:
+    """The account that a row of limits is of."""
+    if isinstance(row, PersonLimits):
+        return BudgetHolder(AccountRef(AccountKind.PERSON, row.user_id), row.username, row)
+    kind = AccountKind.TEAM if isinstance(row, Team) else AccountKind.KEY
+    return BudgetHolder(AccountRef(kind, row.pk), row.name, row)
 
 
 def of_key(row: ApiKey) -> UnpricedModels | None:
     """What this key's budget cannot count; None for nothing."""
-    return next(of_keys([row], snapshot.build(ConfigVersion.current())), None)
+    return next(of_rows([row], snapshot.build(ConfigVersion.current())), None)
 
 
-def of_keys(rows: Iterable[ApiKey], built: Snapshot) -> Iterator[UnpricedModels]:
-    """Those of these keys whose budget cannot count everything that they may use, by the lists of
-    backends and by the aliases, or have used in these days. One query, none without budgets."""
-    limited = [row for row in rows if row.has_budget]
+def of_rows(
+    rows: Iterable[ApiKey | PersonLimits | Team], built: Snapshot
+) -> Iterator[UnpricedModels]:
+    """Those of these accounts whose budget cannot count everything that they may use, by the lists
+    of backends and by the aliases, or have used in these days. A query for each kind of account
+    with a budget."""
+    limited = [holder_of(row) for row in rows if row.has_budget]
     if not limited:
         return
     known = [pair for pair in _listed(built) if not _is_priced(built, pair[1])]
     used = _used(limited, built)
-    for row in limited:
-        found = {place[1] for name, place in known if _may_use(row, name)}
-        found |= used.get(row.pk, set())
+    for holder in limited:
+        found = {place[1] for name, place in known if _may_use(holder.row, name)}
+        found |= used.get(holder.ref, set())
         if found:
-            yield UnpricedModels(row, tuple(sorted(found)))
+            yield UnpricedModels(holder, tuple(sorted(found)))
 
 
 def _listed(built: Snapshot) -> Iterator[tuple[str, Place]]:
@@ -67,20 +97,22 @@ def _listed(built: Snapshot) -> Iterator[tuple[str, Place]]:
             yield alias.pattern, (choice.backend, choice.model)
 
 
-def _used(rows: list[ApiKey], built: Snapshot) -> dict[int, set[str]]:
-    hours = UsageHour.objects.filter(
-        key_id__in=[row.pk for row in rows],
-        hour__gte=timezone.now() - RECENTLY,
-        unpriced__gt=0,
-    )
-    found: dict[int, set[str]] = {}
-    for key_id, *place in hours.order_by().values_list("key_id", "backend", "model").distinct():
-        if not _is_priced(built, (place[0], place[1])):
-            found.setdefault(key_id, set()).add(place[1])
+def _used(holders: Sequence[BudgetHolder], built: Snapshot) -> dict[AccountRef, set[str]]:
+    found: dict[AccountRef, set[str]] = {}
+    for kind, column in spending.COLUMNS.items():
+        of_kind = [holder.ref.id for holder in holders if holder.ref.kind is kind]
+        if not of_kind:
+            continue
+        hours = UsageHour.objects.filter(
+            **{f"{column}__in": of_kind}, hour__gte=timezone.now() - RECENTLY, unpriced__gt=0
+        )
+        for id, *place in hours.order_by().values_list(column, "backend", "model").distinct():
+            if not _is_priced(built, (place[0], place[1])):
+                found.setdefault(AccountRef(kind, id), set()).add(place[1])
     return found
 
 
-def _may_use(row: ApiKey, name: str) -> bool:
+def _may_use(row: LimitColumns, name: str) -> bool:
     return not row.patterns or globs.matches_any(row.patterns, name)
 
 

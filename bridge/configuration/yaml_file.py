@@ -18,10 +18,10 @@ from django.db import transaction
 
 from bridge.configuration.documents import KINDS, find, put
 from bridge.keys import encryption
-from bridge.models import AliasTarget, ApiKey, Backend, Change, ConfigRow, Document, Origin
+from bridge.models import AliasTarget, Backend, Change, ConfigRow, Document, Origin
 from bridge.models.changes import recorded
 
-SECTIONS = {kind: model for kind, model in KINDS.items() if model is not ApiKey}
+SECTIONS = KINDS
 PARTS = {"aliases": {"targets"}, "teams": {"members"}}
 """Members of a document that are rows of their own."""
 SEALED_ELSEWHERE = "expected a key or env:NAME; a sealed key can be read by its own database alone"
@@ -29,7 +29,7 @@ _TARGET = {"backend", *AliasTarget.MEMBERS}
 
 HEADING = """\
 # Written by `manage.py export_config`; read it back with `manage.py import_config FILE`.
-# Keys that are stored in the database are not in here. Rows from the environment neither.
+# No key itself is in here, of backends or of clients. Rows from the environment neither.
 """
 
 
@@ -71,7 +71,7 @@ def export() -> str:
 def _exported(model: type[ConfigRow]) -> Iterator[Document]:
     for row in model._default_manager.all():
         if getattr(row, "origin", None) != Origin.ENVIRONMENT:
-            document = row.document()
+            document = row.in_file()
             if str(document.get("api_key", "")).startswith(encryption.PREFIX):
                 del document["api_key"]
             if document:
@@ -126,7 +126,7 @@ def _problems(entry: ConfigEntry) -> Iterator[str]:
         if not isinstance(document.get(name), str) or not document[name]:
             yield f"{place}.{name}: expected a text"
     for name, value in document.items():
-        if name not in model.MEMBERS and name not in parts:
+        if (name not in model.MEMBERS and name not in parts) or name in model.NOT_IN_FILE:
             yield f"{place}.{name}: no such member"
         elif isinstance(value, float) and not isfinite(value):
             yield f"{place}.{name}: expected a number"
@@ -177,7 +177,7 @@ def _put(entry: ConfigEntry) -> None:
     if isinstance(row, Backend):
         document.setdefault("api_key", row.credential)
     try:
-        put(entry.model, document, row)
+        put(entry.model, row.from_file(document) if row else document, row)
     except ValidationError as error:
         raise ConfigFileError(
             [f"{entry.place}.{problem}" for problem in _row_problems(entry, error)]
@@ -196,9 +196,9 @@ def _prune(content: Content) -> None:
     for kind, model in reversed(SECTIONS.items()):
         rows = model._default_manager.all() if kind in content.kinds else []
         for row in rows:
-            if getattr(row, "origin", None) == Origin.ENVIRONMENT or not row.document():
+            if getattr(row, "origin", None) == Origin.ENVIRONMENT or not row.in_file():
                 continue
-            if (model, _key(model, row.document())) not in kept:
+            if (model, _key(model, row.in_file())) not in kept:
                 _withdraw(row)
 
 

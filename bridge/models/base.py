@@ -82,6 +82,7 @@ class ConfigRow(models.Model):
     MEMBERS  member of the document -> column
     NATURAL_KEY  the members that tell one row from another
     OPTIONAL members of the natural key that may be left out
+    NOT_IN_FILE  members that no file has
     LOOKUPS  how to ask the database for a column, where that is not its name
     """
 
@@ -89,6 +90,7 @@ class ConfigRow(models.Model):
     MEMBERS: ClassVar[dict[str, str]] = {}
     NATURAL_KEY: ClassVar[tuple[str, ...]] = ()
     OPTIONAL: ClassVar[frozenset[str]] = frozenset()
+    NOT_IN_FILE: ClassVar[tuple[str, ...]] = ()
     LOOKUPS: ClassVar[dict[str, str]] = {}
 
     objects = ConfigQuerySet.as_manager()
@@ -158,8 +160,16 @@ class ConfigRow(models.Model):
         return document
 
     def restore(self, document: Document) -> None:
-        """Fill this new row, which an undo of a deletion makes. Not saved yet."""
+        """Fill this new row, which a file or the undo of a deletion makes. Not saved yet."""
         self.fill(document)
+
+    def in_file(self) -> Document:
+        """What the configuration file has of this row; empty for nothing."""
+        return self.document()
+
+    def from_file(self, document: Document) -> Document:
+        """The document that an entry of a file gives to this row. Raises ValidationError."""
+        return document
 
     def remove(self) -> None:
         """Undo of the row's being there."""

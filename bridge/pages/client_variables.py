@@ -239,9 +239,9 @@ _REMARKS: tuple[tuple[Condition, str], ...] = (
     ),
     (
         lambda connection: permission_mode(connection) == ASKING,
-        "Auto mode's check of a command does not fit this window, and it runs none unchecked. So "
-        "Claude Code starts in the mode that asks you. With a judge in the gateway (SAFEGUARDS) "
-        "auto mode works.",
+        "Auto mode's check of a command does not fit this window, and auto mode runs no command "
+        "unchecked. So Claude Code starts in the mode that asks you. With a judge in the gateway "
+        "(SAFEGUARDS) auto mode works.",
     ),
     (
         _has_window_below(SMALL_WINDOW),

@@ -27,7 +27,6 @@ ZONE_COOKIE = "zone"
 NAVIGATION = (
     ("overview", "Overview"),
     ("keys", "Keys"),
-    ("people", "People"),
     ("teams", "Teams"),
     ("models", "Models"),
     ("cache", "Cache"),
@@ -39,6 +38,8 @@ NAVIGATION = (
 )
 """Name of the view, and what it is called."""
 FOR_OPERATORS = ("backends",)
+BESIDE = {"people": "teams"}
+"""Pages that are reached from another one, and stand under its name."""
 KEPT = ("range", "from", "to", "compare", "tz")
 """Parameters of the address that go along from page to page."""
 
@@ -126,6 +127,7 @@ class Frame:
         """The pages; the one that is shown, or of which one thing is shown, is current."""
         match = self.request.resolver_match
         own = match.url_name if match and match.url_name else ""
+        own = BESIDE.get(own, own)
         open_to_all = [(n, t) for n, t in NAVIGATION if n not in FOR_OPERATORS]
         pages = NAVIGATION if self.operates else open_to_all
         return [Link(title, self.to(name), own in (name, name[:-1])) for name, title in pages]

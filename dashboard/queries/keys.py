@@ -12,6 +12,7 @@ from django.db.models import F, Q, Sum
 from bridge.keys.limits import NOTHING, LimitKind, Limits, Quota, QuotaUsage
 from bridge.keys.periods import Period, period_begin
 from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord
+from bridge.models.people.keys import KeyKind
 from dashboard.display import formatting
 from dashboard.display.cells import Meter
 from dashboard.queries.hours import Group, Sums, sums
@@ -227,9 +228,9 @@ def last_seen(who: Identity) -> Seen | None:
 
 
 def unused(known: KnownKeys, found: Iterable[KeyUsage]) -> list[KeyUsage]:
-    """The keys that exist and are not among these."""
+    """The keys that exist and are not among these. Sign-ins that were not used are no news."""
     seen = {(use.owner.key_id, use.owner.fingerprint) for use in found}
-    issued = [(pk, "") for pk in known.issued]
+    issued = [(pk, "") for pk, row in known.issued.items() if row.kind == KeyKind.ISSUED]
     forwarded = [(0, fingerprint) for fingerprint in known.labels]
     return [
         KeyUsage(known.owner(*who), Sums(), known.issued.get(who[0]))

@@ -10,9 +10,9 @@ from django.utils import timezone
 from bridge.keys.limiter import SEVERAL
 from bridge.ledger import writer
 from bridge.ledger.record import Record
-from bridge.models import ApiKey, DiscoveredModel, GatewayProcess, Price
+from bridge.models import ApiKey, DiscoveredModel, GatewayProcess, PersonLimits, Price
 from tests.bridge.admin_pages import START, of, text
-from tests.bridge.people import browser
+from tests.bridge.people import a_team, a_user, browser
 from tests.bridge.rows import a_row, an_alias
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +88,19 @@ def test_key_that_is_refused_unpriced_models_is_named_as_that(client: Client) ->
     assert told == "Key k7 is refused m/one: no price is known, and it has a budget"
 
 
+def test_budgets_of_people_and_teams_are_looked_at_too(client: Client) -> None:
+    ann = a_user(name="ann")
+    a_team("blue", budget_day=Decimal(1), allowed="x")
+    red = a_team("red", budget_day=Decimal(1), unpriced="refuse", allowed="none")
+    PersonLimits.objects.create(user=ann, budget_week=Decimal(1))
+    used = Record("req_1", team="red", team_id=red.pk, backend="main", model="y", input_tokens=5)
+    writer.enter([used])
+    assert [text for text, _ in concerns(client)] == [
+        "Team red is refused y: no price is known, and it has a budget",
+        "Budget of person ann does not count m/one: no price is known",
+    ]
+
+
 def test_unpriced_model_that_no_list_has_is_named_once_it_was_used(client: Client) -> None:
     """A backend whose list is not known, or an alias that catches all."""
     a_price("m/one")
@@ -103,6 +116,9 @@ def test_several_processes_without_redis_are_named(client: Client) -> None:
     serving("a")
     serving("b")
     assert concerns(client) == []
+    team = a_team("blue", rpm=5)
+    assert len(concerns(client)) == 1
+    team.delete()
     ApiKey.issue("k7", {"rpm": 5})
     ((told, _),) = concerns(client)
     assert told == SEVERAL[:1].upper() + SEVERAL[1:]

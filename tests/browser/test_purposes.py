@@ -31,6 +31,9 @@ CENTS = 11
 """What each request costs: 100,000 tokens of prompt and 5,000 of answer."""
 PRICES = [{"model": ALPHA, "input_per_mtok": 1, "output_per_mtok": 2}]
 
+TOOLS = [{"name": f"tool_{n}", "input_schema": {"type": "object"}} for n in range(4)]
+"""The first of them is there at once, the others from the second turn of the conversation on."""
+
 Hints = dict[str, str]
 TOOL_TIMES = ";".join(
     [f"Bash=742;{quote(HOSTILE_TOOL)}=65000", *(f"mcp__{n:02}={n + 1}" for n in range(MANY))]
@@ -95,7 +98,8 @@ def purposes(
         gateway = start("serve")
         gateway.configure(prices=PRICES)
         for number, hints in enumerate(ASKED):
-            answer = gateway.client.messages(headers(hints), stream=number % 2 == 1)
+            tools = {"tools": TOOLS[: 4 if number else 1]} if "main" in hints.values() else {}
+            answer = gateway.client.messages(headers(hints), stream=number % 2 == 1, **tools)
             assert answer.status == 200
         books.wait_for_rows(gateway, ALL)
         books.check(gateway)
@@ -196,6 +200,22 @@ def test_hostile_type_of_an_agent_is_shown_nowhere(session: Page) -> None:
     """What is no word is not taken over at all."""
     assert "alert(2)" not in session.content()
     assert "\u202e" not in session.content()
+
+
+def test_tools_that_were_added_are_named_where_it_happened(session: Page) -> None:
+    """A prefix cache lost the conversation there; side calls and sub-agents in between do not
+    count."""
+    turns = table(session, "Turns").locator("tbody tr")
+    added = dict(zip(column(turns, "Turn"), column(turns, "Tools added"), strict=True))
+    assert {turn: number for turn, number in added.items() if number != "–"} == {"3": "3"}
+    turns.locator("td[data-label=Turn] a", has_text=re.compile("^3$")).click()
+    expect(session.locator(".changes")).to_contain_text("3 tools added")
+    expect(session.locator(".changes")).to_contain_text("ENABLE_TOOL_SEARCH=false")
+    assert faults(session) == {}
+    session.goto("/dashboard/cache/")
+    for title in ("By key", "By session"):
+        assert column(table(session, title), "Tools added") == ["3"]
+    assert faults(session) == {}
 
 
 def test_session_reads_well_everywhere(session: Page) -> None:

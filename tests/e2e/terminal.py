@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.e2e.claude_code import MODEL, PROGRAM, ClaudeCode
@@ -31,7 +32,8 @@ WAIT_SECONDS = 90.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.1
 CONFIRM_SECONDS = 2.0
-ENTER, ESCAPE, DOWN = "\r", "\x1b", "\x1b[B"
+ENTER, UP, DOWN = "\r", "\x1b[A", "\x1b[B"
+MOST_CHOICES = 40
 PROMPT = "❯"
 AS_INSTALLED = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "", "DISABLE_TELEMETRY": ""}
 """Variables of a client to which nobody said anything of traffic."""
@@ -71,6 +73,16 @@ class Terminal:
         self.type(text)
         self.press(ENTER)
 
+    def choose(self, words: str, key: str = UP) -> None:
+        """Press this key in a list until its mark stands at the line with these words; Enter."""
+        for _ in range(MOST_CHOICES):
+            marked = self._marked()
+            if words in marked:
+                return self.press(ENTER)
+            self.press(key)
+            self.wait_until(partial(self._has_left, marked), "the next line")
+        raise AssertionError(f"no {words!r} to choose:\n{self.screen.text}")
+
     def confirm(self, question: str) -> None:
         """Wait for a page with this text, and press Enter until it is gone.
 
@@ -86,8 +98,15 @@ class Terminal:
                 self._read()
 
     def _has_prompt(self, text: str) -> bool:
-        lines = [line.partition(PROMPT)[2].strip() for line in self.screen.lines if PROMPT in line]
-        return text in (line[: len(text)] for line in lines[-1:])
+        _, mark, written = self._marked().partition(PROMPT)
+        return bool(mark) and written.strip().startswith(text)
+
+    def _has_left(self, line: str) -> bool:
+        return self._marked() != line
+
+    def _marked(self) -> str:
+        """The last line with the mark: the prompt, or a choice in a list."""
+        return next((line for line in reversed(self.screen.lines) if PROMPT in line), "")
 
     def _read(self) -> None:
         readable, _, _ = select.select([self.descriptor], [], [], POLL_SECONDS)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import starting
 from tests.e2e.claude_code import MODEL, ClaudeCode, last_words, needs_claude_code, settle
-from tests.e2e.terminal import AS_INSTALLED, ESCAPE, open_terminal
+from tests.e2e.terminal import AS_INSTALLED, open_terminal
 from tests.fakes.backend import FakeBackend
 from tests.fakes.gateway import Gateway
 
@@ -58,7 +58,9 @@ def test_demo_blocks_a_call_with_an_argument_of_the_users(
         assert terminal.screen.holds("Blocked by auto mode")
 
 
-def test_model_picker_lists_open_models(claude_code: ClaudeCode, backend: FakeBackend) -> None:
+def test_open_model_is_chosen_from_the_picker(
+    claude_code: ClaudeCode, backend: FakeBackend
+) -> None:
     """Observed client: shows their short names, and what a line says of them."""
     discovery = AS_INSTALLED | {"CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1"}
     backend.on(SMALL).answer(*last_words("From the small one."))
@@ -67,14 +69,24 @@ def test_model_picker_lists_open_models(claude_code: ClaudeCode, backend: FakeBa
         terminal.wait_for("Select model")
         for shown in ("GLM-4.5-Air 131k tokens", "small 4.1k tokens", "name:free"):
             terminal.wait_for(shown)
-        terminal.press(ESCAPE)
-        terminal.wait_for("Kept model as")
-        terminal.ask(f"/model anthropic/{SMALL}")
+        terminal.choose("beta")
+        terminal.wait_for("Set model to beta")
+        terminal.ask("Hello.")
+        terminal.wait_for("From the small one.")
+    assert [call.model for call in backend.calls if call.body.get("tools")] == [SMALL]
+
+
+def test_open_model_is_chosen_by_its_name(claude_code: ClaudeCode, backend: FakeBackend) -> None:
+    """Observed client: asks it for one token first."""
+    backend.on(SMALL).answer(*last_words("From the small one."))
+    with open_terminal(claude_code) as terminal:
+        terminal.ask(f"/model {SMALL}")
         terminal.wait_for("Set model to")
         terminal.ask("Hello.")
         terminal.wait_for("From the small one.")
-    probe, asked = [call.body for call in backend.calls if call.model == SMALL][-2:]
-    assert (probe["max_tokens"], asked["stream"]) == (1, True)
+    probe, asked = backend.calls
+    assert (probe.model, probe.body["max_tokens"]) == (SMALL, 1)
+    assert (asked.model, asked.body["stream"]) == (SMALL, True)
 
 
 def test_unknown_name_leaves_the_model_as_it_was(

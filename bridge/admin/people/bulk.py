@@ -29,10 +29,12 @@ LIMITS = (*NUMBERS, "budget_usd")
 
 
 class BulkForm(forms.Form):
-    """What to do to each row; `change` does it, unsaved. `title` and `verb` are for the page."""
+    """What to do to each row; `change` does it, unsaved. `title`, `verb` and `hint` are for
+    the page."""
 
     title: ClassVar[str]
     verb: ClassVar[str]
+    hint: ClassVar[str] = ""
 
     def change(self, row: ApiKey) -> None:
         raise NotImplementedError
@@ -71,6 +73,7 @@ class LimitsForm(BulkForm):
 
     title = "Set the limits of keys"
     verb = "Set"
+    hint = "What is left empty stays as each key has it."
 
     rpm, tpm, concurrent = map(_number, ("rpm", "tpm", "concurrent"))
     budget_usd = dollars_column("budget", "USD").formfield(

@@ -90,6 +90,7 @@ class ApiKey(LimitColumns, ConfigRow):
     }
     OF_THE_KEY = ("last_four", "minted_at", "former_four", "former_until", "revoked_at")
     """Members that say which key is good; an undo leaves them as they are."""
+    NOT_IN_FILE = OF_THE_KEY
 
     name = models.CharField(max_length=100, unique=True, help_text="As reports call it.")
     owner = models.CharField(
@@ -274,8 +275,23 @@ class ApiKey(LimitColumns, ConfigRow):
             kept["expires_at"] = now["expires_at"]
         return kept
 
+    def in_file(self) -> Document:
+        if self.kind == KeyKind.SESSION:
+            return {}
+        members = self.document().items()
+        return {name: value for name, value in members if name not in self.NOT_IN_FILE}
+
+    def from_file(self, document: Document) -> Document:
+        """No file changes which key is good, or brings a revoked one back."""
+        if self.kind == KeyKind.SESSION:
+            raise ValidationError({"name": "A sign-in has this name."})
+        now = self.document()
+        of_the_key = {name: now[name] for name in self.OF_THE_KEY if name in now}
+        revoked = {"enabled": False} if self.revoked_at is not None else {}
+        return document | of_the_key | revoked
+
     def restore(self, document: Document) -> None:
-        """A deleted row comes back without its key: revoked, until `rotate` makes a new one."""
+        """A row comes back without its key: revoked, until `rotate` makes a new one."""
         super().restore(document)
         self.digest = secrets.token_hex(32)  # of no key
         self.former_four, self.former_until = "", None

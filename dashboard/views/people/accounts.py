@@ -21,17 +21,20 @@ from dashboard.tables.table import Column, InMemory, Table
 @for_readers
 def people(request: HttpRequest) -> HttpResponse:
     """Everybody whose keys were used, or who has limits."""
-    return _answer(request, accounts.PEOPLE, "People", "Person")
+    return _answer(request, accounts.PEOPLE, "People", "Person", "teams")
 
 
 @require_safe
 @for_readers
 def teams(request: HttpRequest) -> HttpResponse:
     """All teams, and deleted ones that used something."""
-    return _answer(request, accounts.TEAMS, "Teams", "Team")
+    return _answer(request, accounts.TEAMS, "Teams", "Team", "people")
 
 
-def _answer(request: HttpRequest, of: AccountColumns, title: str, one: str) -> HttpResponse:
+def _answer(
+    request: HttpRequest, of: AccountColumns, title: str, one: str, other: str
+) -> HttpResponse:
+    """`other`: the page that the heading leads to."""
     frame = Frame(request)
     rows = accounts.used(frame.range, of, frame.now, frame.compares)
     source = InMemory(rows, lambda use: f"{use.number}")
@@ -46,7 +49,14 @@ def _answer(request: HttpRequest, of: AccountColumns, title: str, one: str) -> H
     )
     known = any(use.number for use in rows)
     return exports.answer(table) or page(
-        request, "accounts", frame, table=table, chart=chart, title=title, known=known
+        request,
+        "accounts",
+        frame,
+        table=table,
+        chart=chart,
+        title=title,
+        known=known,
+        other_href=frame.to(other),
     )
 
 

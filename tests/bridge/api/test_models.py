@@ -10,6 +10,7 @@ import pytest
 
 from bridge.api import models
 from bridge.configuration.snapshot import NOT_CONFIGURED, Snapshot
+from bridge.routing.served import Access
 from bridge.routing.types import Alias, BackendConfig, LearntRow, Routes, WeightedTarget
 from bridge.runtime.background import Trouble
 from bridge.runtime.gateway import Gateway
@@ -159,6 +160,25 @@ def test_schemas_tell_what_is_known_and_what_is_not() -> None:
     assert known["refused_fields"] == ["strict"]
     assert known["learned"] == ["refuses strict"]
     assert found["aliases"] == {"fast": "m"}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "aliases"),
+    [
+        ("", ["fast", "claude-*"]),
+        ("claude-s*", ["claude-*"]),
+        ("fa*", ["fast"]),
+        ("m", []),
+    ],
+)
+def test_schemas_hold_the_aliases_that_a_key_opens(allowed: str, aliases: list[str]) -> None:
+    """Also one glob through another."""
+    targets = (WeightedTarget("main", "m"),)
+    routes = Routes(
+        (a_backend(models=facts("m")),), (Alias("fast", targets), Alias("claude-*", targets))
+    )
+    found = models.schemas(routes, Access(((allowed,),) if allowed else ()))
+    assert list(found["aliases"]) == aliases
 
 
 async def test_new_gateway_is_well(engine: Gateway) -> None:

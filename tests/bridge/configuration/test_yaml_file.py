@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from django.core.management import CommandError, call_command
 
 from bridge.configuration import environment, yaml_file
+from bridge.keys.authentication import digest
 from bridge.keys.encryption import unseal
 from bridge.models import (
     ApiKey,
@@ -23,7 +25,9 @@ from bridge.models import (
     Price,
     ToolNameMap,
 )
+from bridge.models.people.keys import KeyKind
 from tests.bridge.config import problems, put, state
+from tests.bridge.people import a_team, a_user
 from tests.bridge.rows import URL, a_row, an_alias, unsealed
 
 pytestmark = pytest.mark.django_db
@@ -138,11 +142,43 @@ def test_settings_of_a_model_are_part_of_the_file() -> None:
     assert (row.context_override, row.tools_override) == (None, True)
 
 
-def test_keys_of_the_gateway_are_not_part_of_the_file() -> None:
-    row, text = ApiKey.issue("team")
+def test_issued_keys_are_in_the_file_without_the_key() -> None:
+    """issue 13: keys and teams, without secrets; sign-ins are none of it."""
+    row, text = ApiKey.issue("laptop", {"team": a_team("blue"), "person": a_user(name="ann")})
+    row.rotate(timedelta(hours=1))
+    ApiKey.issue("sign-in", {"kind": KeyKind.SESSION})
     written = yaml_file.export()
-    assert "team" not in written and row.digest not in written and text not in written
-    assert problems("keys: [{name: team}]") == ["keys: no such section"]
+    assert "- {name: laptop, person: ann, team: blue}" in written
+    for secret in (row.digest, row.former_digest, row.last_four, text, "sign-in"):
+        assert secret not in written
+    assert put(written) == []
+
+
+def test_file_changes_what_a_key_may_use_and_never_which_key_is_good() -> None:
+    row, text = ApiKey.issue("laptop", {"rpm": 5})
+    ended, _ = ApiKey.issue("ended")
+    ended.revoke()
+    file = "keys: [{name: laptop, rpm: 9}, {name: ended, tpm: 7}]"
+    assert put(file) == ["changed keys laptop", "changed keys ended"]
+    row.refresh_from_db()
+    ended.refresh_from_db()
+    assert (row.rpm, row.digest, row.enabled) == (9, digest(text), True)
+    assert (ended.tpm, ended.enabled, ended.state) == (7, False, "revoked")
+    assert put(file) == []
+
+
+def test_key_that_only_the_file_has_waits_for_its_rotation() -> None:
+    assert put("keys: [{name: new, rpm: 3}]") == ["added keys new"]
+    row = ApiKey.objects.get()
+    assert (row.rpm, row.state) == (3, "revoked")
+    assert put("keys: [{name: new, rpm: 3}]") == []
+    assert digest(row.rotate(timedelta())) == row.digest and row.state == "good"
+
+
+def test_pruning_leaves_sign_ins_alone() -> None:
+    ApiKey.issue("laptop"), ApiKey.issue("sign-in", {"kind": KeyKind.SESSION})
+    assert put("keys: []", prune=True) == ["deleted keys laptop"]
+    assert problems("keys: [{name: sign-in}]") == ["keys[0].name: A sign-in has this name."]
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}", "backends:\n", "aliases: []"])

@@ -317,6 +317,24 @@ async def test_refused_effort_as_such_is_left_out(
     assert [call.body.get("reasoning_effort") for call in backend.calls] == ["high", None]
 
 
+@BOTH
+@pytest.mark.parametrize("asked", [ON, OFF], ids=["on", "off"])
+async def test_server_without_template_arguments_gets_the_effort_alone(
+    engine: Gateway, backend: FakeBackend, stream: bool, asked: Json
+) -> None:
+    """Observed backends: vLLM with a tokenizer of Mistral's, which has no template."""
+    with_main(engine, profile=PROFILES["vllm"])
+    words = "chat_template_kwargs is not supported for Mistral tokenizers."
+    backend.on(ALPHA).json(worded(words), 400).answer(*GOOD)
+    for _ in range(2):
+        assert message_of(await send(engine, stream=stream, **asked))["type"] == "message"
+    first, *others = [call.body for call in backend.calls]
+    assert "chat_template_kwargs" in first
+    assert not any("chat_template_kwargs" in body for body in others)
+    assert {body["reasoning_effort"] for body in others} == {first["reasoning_effort"]}
+    assert len(others) == 2
+
+
 CHOICES: list[tuple[str, str, Json]] = [
     ("U22 DeepSeek-V3#1376", "Thinking mode does not support this tool_choice", {"type": "any"}),
     (

@@ -128,5 +128,16 @@ def test_shares_of_keys_and_sessions(auditor: Client, db: None) -> None:
         assert row["Prompts"].text == formatting.tokens(12_000).text
 
 
+def test_tools_that_were_added_are_counted_and_explained(auditor: Client, db: None) -> None:
+    grown = {"tools_added": 3, "tool_lists_changed": 1}
+    enter(record(NOW, n, session="one", key_id=1, **(grown if n < 2 else {})) for n in range(4))
+    root = page(auditor)
+    for anchor in ("keys", "sessions"):
+        (row,) = reading.table(root, anchor)
+        assert (row["Tools changed"].text, row["Tools added"].text) == ("2", "6")
+        assert row["Caching"].text == "tools change"
+    assert "ENABLE_TOOL_SEARCH=false" in root.first("dl", class_="meanings").text
+
+
 def test_the_report_does_not_offer_a_comparison(auditor: Client, priced: Any) -> None:
     assert "compare" not in page(auditor).first("div", class_="spoken").text

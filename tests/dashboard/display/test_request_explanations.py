@@ -35,6 +35,9 @@ def why(member: str, name: str) -> str:
         ("learnt", "refuses temperature", "refused temperature before"),
         ("learnt", "forced_choice auto", "free to choose"),
         ("remedies", "vision no", "without them"),
+        ("tool_changes", "3 tools added", "ENABLE_TOOL_SEARCH=false"),
+        ("tool_changes", "1 tool added", "(ToolSearch)"),
+        ("tool_changes", "2 tools removed", "nothing behind them came from the prefix cache"),
     ],
 )
 def test_names_of_the_record_are_told_in_words(member: str, name: str, words: str) -> None:

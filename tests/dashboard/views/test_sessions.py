@@ -180,6 +180,16 @@ def test_tables_tell_turns_models_and_tools(auditor: Client, worked: UsageSessio
     assert tools == [("Bash", "7"), ("Read", "4")]
 
 
+def test_turns_tell_how_many_tools_were_added(auditor: Client, now: None) -> None:
+    """Where none was there is no such column."""
+    enter([turn(1), turn(2, tools_added=3, tool_lists_changed=1), turn(3)])
+    rows = reading.table(one(auditor, UsageSession.objects.get(session=NAME)))
+    assert [row["Tools added"].text for row in rows] == ["–", "3", "–"]
+    UsageRecord.objects.update(tools_added=0)
+    root = one(auditor, UsageSession.objects.get(session=NAME))
+    assert "Tools added" not in reading.table(root)[0]
+
+
 def test_a_file_has_the_turns(auditor: Client, worked: UsageSession) -> None:
     path = reverse("dashboard:session", args=[worked.pk])
     told = auditor.get(path, {"format": "json", "sort": "number"}).json()
