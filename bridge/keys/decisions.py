@@ -21,6 +21,8 @@ from bridge.keys.limits import (
 )
 from bridge.keys.periods import period_end
 
+UNDECIDED = Outcome()
+
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
@@ -60,7 +62,7 @@ class Decision:
     retry_after  whole seconds, at least 1, until the same request could pass; None: never
     message      the refusal as one sentence for the client, "" for a request that may pass
     requests, tokens   the tightest gauges of the limits that the accounts have
-    quotas       all budgets and quotas of tokens, as they are after this request was let in
+    asked, outcome   the reservation that was asked for, and what the store decided
     """
 
     reservation: Reservation | None
@@ -71,7 +73,8 @@ class Decision:
     message: str = ""
     requests: Gauge | None = None
     tokens: Gauge | None = None
-    quotas: tuple[QuotaState, ...] = ()
+    asked: Reservation | None = None
+    outcome: Outcome = UNDECIDED
 
     @property
     def is_allowed(self) -> bool:
@@ -82,6 +85,11 @@ class Decision:
         """False where trying again soon is of no use: used up, or too large for ever."""
         final = self.refused in USED_UP or (self.refused and self.retry_after is None)
         return False if final else None
+
+    @property
+    def quotas(self) -> tuple[QuotaState, ...]:
+        """All budgets and quotas of tokens, as they were when this was decided."""
+        return tuple(_quota_states(self.asked, self.outcome)) if self.asked else ()
 
     @property
     def budgets(self) -> tuple[QuotaState, ...]:
@@ -108,7 +116,8 @@ def judge(reservation: Reservation, outcome: Outcome) -> Decision:
         message=message,
         requests=_tightest(_request_gauges(reservation, outcome)),
         tokens=_tightest(_token_gauges(reservation, outcome)),
-        quotas=tuple(_quota_states(reservation, outcome)),
+        asked=reservation,
+        outcome=outcome,
     )
 
 
