@@ -70,6 +70,23 @@ def test_text_of_documents_counts() -> None:
     assert size(document).text_bytes == 80
 
 
+def _made_of(*blocks: Any) -> dict[str, Any]:
+    return {"type": "document", "source": {"type": "content", "content": list(blocks)}}
+
+
+@pytest.mark.parametrize("in_result", [False, True], ids=["said", "in a tool result"])
+def test_images_and_text_inside_of_documents_count(in_result: bool) -> None:
+    """They reach the model, so a target for images takes the request."""
+    document = _made_of(text("d" * 80), IMAGE)
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [document]}
+    assert size(result if in_result else document) == PromptSize(80, images=1)
+
+
+def test_text_of_search_results_counts() -> None:
+    found = {"type": "search_result", "source": "s", "title": "t", "content": [text("r" * 90)]}
+    assert size(found).text_bytes == 90
+
+
 def test_a_size_given_in_tokens_is_estimated_at_as_many() -> None:
     assert PromptSize.of_tokens(12_345).tokens() == 12_345
     assert PromptSize.of_tokens(1000).tokens(2.0) == 2000

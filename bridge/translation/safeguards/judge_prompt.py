@@ -119,6 +119,11 @@ _DECEPTIVE = re.compile(
 )
 """Characters that count as printable and show nothing, and styled copies of the Latin letters."""
 _MARK = re.compile("judge[-_ ]{0,3}data", re.I)
+_CONTROL = re.compile(
+    r"<(?=\||/?[\w][^<>\s\"]{0,60}>)|(?<=\|)>|\[(?=\||e~\[|/?g?[A-Z_]{3,40}\])|\](?=~)"
+)
+"""Where texts begin, and some end, that chat templates use and tokenizers read as control tokens
+wherever they stand: ``<|im_end|>``, ``</s>``, ``<end_of_turn>``, ``[/INST]``, ``]~b]``."""
 _REMINDER = "<system-reminder>"
 
 
@@ -264,5 +269,10 @@ def _has_shape(char: str) -> bool:
 
 
 def neutral(line: str, number: str) -> str:
-    """A line of data without the number of the request and without the markers' word."""
-    return _MARK.sub("judge (data)", line.replace(number, "(number)"))
+    """A line of data without the number of the request, the markers' word, and control tokens.
+
+    A control token is written with an escape, which means the same in JSON. As it came it would
+    end the message for many models, and what follows would be read as a message of its own.
+    """
+    unmarked = _MARK.sub("judge (data)", line.replace(number, "(number)"))
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", unmarked)
