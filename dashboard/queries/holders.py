@@ -10,7 +10,8 @@ from django.db.models import Count, F, Q, Sum
 
 from bridge.keys.limits import Quota
 from bridge.keys.periods import period_end
-from bridge.models import ApiKey, UsageRecord
+from bridge.models import ApiKey, PersonLimits, UsageRecord
+from bridge.models.people.limit_columns import LimitColumns
 from dashboard.queries import keys
 
 MINUTE = timedelta(minutes=1)
@@ -36,6 +37,36 @@ def quotas(row: ApiKey, now: datetime) -> list[tuple[Quota, Left]]:
     """The budget, in billionths of a dollar, and the quotas of tokens. At most one query."""
     found = keys.quotas({row.pk: row}, now).get(row.pk, [])
     return [(quota, Left(int(m.used), quota.most, _until(quota, now))) for quota, m in found]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedQuota:
+    """A budget or quota of the key's person or team. `holder`: whose, in words."""
+
+    holder: str
+    quota: Quota
+    left: Left
+
+
+def shared_quotas(row: ApiKey, now: datetime) -> list[SharedQuota]:
+    """What the key shares with other keys of its person and its team. At most five queries."""
+    found: list[SharedQuota] = []
+    person = PersonLimits.objects.filter(user=row.person_id).first() if row.person_id else None
+    if person is not None:
+        found += _shared("all your keys", "person_id", person.user_id, person, now)
+    if (team := row.counted_team()) is not None:
+        found += _shared(f"team {team.name}", "team_id", team.pk, team, now)
+    return found
+
+
+def _shared(
+    holder: str, column: str, number: int, row: LimitColumns, now: datetime
+) -> list[SharedQuota]:
+    meters = keys.metered(column, {number: row.limits()}, now).get(number, [])
+    return [
+        SharedQuota(holder, quota, Left(int(meter.used), quota.most, _until(quota, now)))
+        for quota, meter in meters
+    ]
 
 
 def _until(quota: Quota, now: datetime) -> datetime | None:

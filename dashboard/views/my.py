@@ -172,6 +172,8 @@ def _limits(holder: KeyHolder, frame: Frame) -> Iterator[LimitCard]:
         return
     for quota, left in usage.quotas(row, frame.now):
         yield _quota(quota, left, frame)
+    for shared in usage.shared_quotas(row, frame.now):
+        yield _quota(shared.quota, shared.left, frame, f", {shared.holder}")
     minute = usage.last_minute(row, frame.now)
     for title, used, most in (
         ("Requests left this minute", minute.requests, row.rpm),
@@ -184,7 +186,7 @@ def _limits(holder: KeyHolder, frame: Frame) -> Iterator[LimitCard]:
         yield LimitCard(Card("Requests at once", formatting.count(row.concurrent), hint=hint))
 
 
-def _quota(quota: Quota, left: usage.Left, frame: Frame) -> LimitCard:
+def _quota(quota: Quota, left: usage.Left, frame: Frame, whose: str = "") -> LimitCard:
     of_money = quota.kind is LimitKind.BUDGET
     show = formatting.money if of_money else formatting.tokens
     parts = (("spent" if of_money else "used", show(left.used)), ("of", show(left.most)))
@@ -193,7 +195,7 @@ def _quota(quota: Quota, left: usage.Left, frame: Frame) -> LimitCard:
         again = formatting.ago(left.until, frame.now, frame.zone)
         hint = f"The next {quota.period} begins {again.text}: {again.title}"
     when = "in all" if quota.period == "total" else f"this {quota.period}"
-    title = f"Left {when}" if of_money else f"Tokens left {when}"
+    title = f"Left {when}{whose}" if of_money else f"Tokens left {when}{whose}"
     card = Card(title, show(left.left), parts, hint=hint, tone=_tone(left))
     return LimitCard(card, Meter(left.used, left.most, "money" if of_money else "count", "used"))
 

@@ -23,10 +23,12 @@ from bridge.models import (
     ApiKey,
     KeyLabel,
     ModelAlias,
+    PersonLimits,
     UsageHour,
     UsageRecord,
     UsageSession,
 )
+from tests.bridge.people import a_team, a_user
 from tests.dashboard import reading
 from tests.dashboard.conftest import visitor
 from tests.dashboard.making import CODER, LARGE, NOW, SMALL, enter, record
@@ -173,6 +175,19 @@ def test_a_budget_of_a_day_begins_anew_at_midnight() -> None:
     assert (
         reading.cards(root)["Left this day"].first("p", class_="big").attrs["class"].endswith("bad")
     )
+
+
+def test_budgets_of_the_person_and_the_team_are_shown_too() -> None:
+    """issue 13: a key may be refused for what others of its team used."""
+    ann = a_user(name="ann")
+    team = a_team("blue", ann, budget_month=Decimal(4))
+    PersonLimits.objects.create(user=ann, tokens_day=50_000)
+    row, text = issue("maria", person=ann)
+    spent: dict[str, Any] = {"cost_nano_usd": 10**9, "team": "blue", "team_id": team.pk}
+    enter([by(row, 1, person="ann", person_id=ann.pk, **spent), record(NOW, 2, key_id=9, **spent)])
+    root = shown(visit(text))
+    assert left(root)["Left this month, team blue"] == "$2.00"
+    assert "Tokens left this day, all your keys" in left(root)
 
 
 def test_limits_of_a_minute_count_what_was_let_in() -> None:
