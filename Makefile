@@ -29,6 +29,9 @@ run: $(VENV)/stamp-run ## Install, migrate, create the first admin, serve on HOS
 demo: $(VENV)/stamp-run ## One streamed conversation with a tool call, in the terminal
 	@exec $(BIN)/python manage.py demo
 
+# Tests are rewritten for their messages, which costs half of collecting them, unless it is kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A file stays in one process, since its tests share gateways.
 PARALLEL := -n $(or $(JOBS),auto) --dist loadfile
 

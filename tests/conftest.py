@@ -158,10 +158,16 @@ def let_rest(gateway: Gateway, backend: FakeBackend) -> None:
         gateway.client.messages(model=RESTING_MODEL)
 
 
+def pytest_sessionstart() -> None:
+    """What is made while tests are collected lives to the end: it is no use to look for garbage."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """The thousands of collected tests live to the end, so no collection of garbage visits them."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
