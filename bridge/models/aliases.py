@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,8 @@ from bridge.translation.request.overrides import ABSENT_THINKING, NOT_EXTRA, THI
 from bridge.translation.request.purpose import REQUEST_CLASSES, WORD
 
 NO_OBJECT = 'A JSON object, such as {"min_p": 0.1}.'
+NO_JSON = "JSON has no NaN and no Infinity."
+UNUSABLE_TEXT = "A text in it has a null character or half of a surrogate pair."
 
 
 def check_extra(fields: Any) -> None:
@@ -25,6 +28,18 @@ def check_extra(fields: Any) -> None:
         raise ValidationError(NO_OBJECT)
     if refused := sorted(NOT_EXTRA & fields.keys()):
         raise ValidationError(f"The gateway sets these itself: {', '.join(refused)}.")
+    _check_json(fields)
+
+
+def _check_json(fields: Any) -> None:
+    """What a database and a backend can read. What is no JSON at all is refused elsewhere."""
+    try:
+        text = json.dumps(fields, allow_nan=False, ensure_ascii=False, default=str)
+    except ValueError:
+        raise ValidationError(NO_JSON) from None
+    has_null = "\\u0000" in text.replace("\\\\", "")
+    if has_null or any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValidationError(UNUSABLE_TEXT)
 
 
 def check_safeguards(chosen: str) -> None:

@@ -135,9 +135,12 @@ class ConfigRow(models.Model):
             self.take(column, document.get(member, self.default(column)))
 
     def take(self, column: str, value: Any) -> None:
-        """Take over one member of a document."""
-        if isinstance(self._meta.get_field(column), models.DecimalField) and value is not None:
+        """Take over one member of a document. YAML reads a bare `on` or `off` as a truth value."""
+        field = self._meta.get_field(column)
+        if isinstance(field, models.DecimalField) and value is not None:
             value = str(value)
+        elif isinstance(field, models.CharField) and isinstance(value, bool):
+            value = "on" if value else "off"
         setattr(self, column, value)
 
     @classmethod

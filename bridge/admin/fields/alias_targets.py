@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.forms import ModelForm, MultipleChoiceField
@@ -13,8 +13,8 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from bridge.models import AliasTarget
 from bridge.models.aliases import words
 from bridge.routing import resolve
-from bridge.routing.conditions import ALWAYS
-from bridge.routing.types import Alias, Routes
+from bridge.routing.conditions import ALWAYS, Conditions
+from bridge.routing.types import Alias, Routes, WeightedTarget
 from bridge.translation.request.purpose import AGENT_TYPES, REQUEST_CLASSES
 
 WITH_OR_WITHOUT = "with or without"
@@ -23,6 +23,10 @@ ALL_HAVE_CONDITIONS = (
     "Each target of “{pattern}” is only for some requests. A request that none of them takes is "
     "routed as if there were no such alias, and answered with 404 where its name leads nowhere "
     "else. A target without conditions, behind the others, would take it."
+)
+COMES_TOO_LATE = (
+    "“{model}”, which is only for {conditions}, stands behind a target that takes every request: "
+    "it serves only where that one cannot answer. A lower position puts it in front."
 )
 CONDITIONS = (
     "request_classes",
@@ -129,3 +133,17 @@ def warnings(routes: Routes, alias: Alias) -> Iterator[str]:
             yield NOT_LISTED.format(model=target.model, backend=target.backend.name)
     if all(choice.conditions != ALWAYS for choice in alias.choices):
         yield ALL_HAVE_CONDITIONS.format(pattern=alias.pattern)
+    for choice in _too_late(alias.choices):
+        conditions = ", ".join(choice.conditions.labels())
+        yield COMES_TOO_LATE.format(model=choice.model, conditions=conditions)
+
+
+def _too_late(choices: Sequence[WeightedTarget]) -> Iterator[WeightedTarget]:
+    """Those with conditions whose group comes behind the one without."""
+    positions: dict[Conditions, int] = {}
+    for choice in choices:
+        known = positions.get(choice.conditions, choice.position)
+        positions[choice.conditions] = min(known, choice.position)
+    for choice in choices:
+        if positions.get(ALWAYS, choice.position) < positions[choice.conditions]:
+            yield choice

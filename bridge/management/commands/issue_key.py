@@ -59,7 +59,10 @@ class Command(BaseCommand):
                 f"--tokens-{period}", type=int, metavar="N", help=f"tokens a {period}, at most"
             )
         parser.add_argument(
-            "--models", nargs="+", metavar="GLOB", help="the only models that it may use"
+            "--models",
+            nargs="+",
+            metavar="GLOB",
+            help="the only models that it may use, with spaces or commas between them",
         )
 
     def handle(
@@ -72,7 +75,7 @@ class Command(BaseCommand):
     ) -> None:
         given = {limit: options[limit] for limit in LIMITS if options[limit] is not None}
         given |= key_rows.holders(options)
-        given["allowed"] = "\n".join(models or ())
+        given["allowed"] = "\n".join(",".join(models or ()).split(","))
         if expires is not None:
             given["expires_at"] = _moment(expires)
         try:

@@ -96,7 +96,7 @@ def _matching(pattern: re.Pattern[str], headers: Mapping[str, str], name: str) -
 
 
 def _named_class(headers: Mapping[str, str]) -> str:
-    name = _matching(WORD, headers, "request-class")
+    name = _matching(WORD, headers, "request-class").lower()
     return "" if name == JUDGE else name
 
 

@@ -362,3 +362,15 @@ def test_wrong_file_ends_the_command_with_its_problems(tmp_path: Path) -> None:
     assert str(refused.value) == (
         "backends[0]: expected a mapping\nbackends[1]: expected a mapping"
     )
+
+
+@pytest.mark.parametrize(("word", "kept"), [("off", "off"), ("on", "on"), ("'off'", "off")])
+def test_bare_word_on_or_off_is_a_word(word: str, kept: str) -> None:
+    """YAML takes it for a truth value; people write it as the documentation does."""
+    put(f"backends: [{{name: b, url: '{URL}'}}]")
+    targets = "targets: [{backend: b, model: m}]"
+    put(f"aliases: [{{pattern: x, thinking: {word}, {targets}}}]")
+    assert ModelAlias.objects.get().thinking == kept
+    put(f"aliases: [{{pattern: x, safeguards: off, thinking_when_absent: off, {targets}}}]")
+    alias = ModelAlias.objects.get()
+    assert (alias.safeguards, alias.thinking_when_absent, alias.enabled) == ("off", "off", True)

@@ -76,6 +76,7 @@ def price(members: str) -> str:
         (alias(more=", temperature: 9"), "aliases[0].temperature: "),
         (alias(more=", temperature: .nan"), "aliases[0].temperature: expected a number"),
         (alias(more=", thinking: deeply"), "aliases[0].thinking: "),
+        (alias(more=", extra: {a: [.nan]}"), "aliases[0].extra: JSON has no NaN"),
         ("tool_names: [{model: '*', backend_name: x}]", "tool_names[0].client_name: "),
         (price("input_per_mtok: 1"), "prices[0].output_per_mtok: "),
         (price("input_per_mtok: -1, output_per_mtok: 1"), "prices[0].input_per_mtok: "),

@@ -105,3 +105,9 @@ def test_name_that_nobody_has_is_an_error(
     with pytest.raises(CommandError, match=words):
         run(name, *arguments, **options)
     assert all(row.enabled and not row.former_digest for row in ApiKey.objects.all())
+
+
+def test_models_of_a_key_are_parted_by_spaces_or_commas() -> None:
+    """Nobody would see that a name with a comma in it fits nothing."""
+    call_command("issue_key", "k", "--models", "claude-*,qwen*", "glm-4.6,", stdout=io.StringIO())
+    assert ApiKey.objects.get().patterns == ("claude-*", "qwen*", "glm-4.6")

@@ -146,7 +146,19 @@ def test_name_of_a_key_is_new_and_fits(name: str) -> None:
     assert ApiKey.objects.count() == 1
 
 
-@pytest.mark.parametrize("extra", [[], "x", {"model": "m"}, {"min_p": 1, "stream": True}])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        [],
+        "x",
+        {"model": "m"},
+        {"min_p": 1, "stream": True},
+        {"min_p": float("nan")},
+        {"a": {"b": [float("inf")]}},
+        {"a": "x\0"},
+        {"a": "\ud800"},
+    ],
+)
 def test_extra_fields_of_an_alias_are_none_of_the_gateways(extra: Any) -> None:
     """H8: what the translation of the answer relies on stays its own."""
     alias = an_alias("x")

@@ -24,6 +24,11 @@ def test_the_class_that_a_client_names_is_taken(name: str) -> None:
     assert read_purpose(hinted(request_class=name)).request_class == name
 
 
+def test_case_of_a_class_does_not_matter() -> None:
+    assert read_purpose(hinted(request_class="SubAgent")).request_class == "subagent"
+    assert read_purpose(hinted(request_class="Judge")).request_class == "main"
+
+
 def test_a_named_class_wins_over_what_the_request_looks_like() -> None:
     headers = hinted(request_class="main", agent_id="a1b2")
     assert read_purpose(headers, 100, has_tools=False).request_class == "main"

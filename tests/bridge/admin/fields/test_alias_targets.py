@@ -161,6 +161,23 @@ def test_alias_whose_targets_all_have_conditions_is_saved_with_a_warning(
     assert ModelAlias.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("rows", "warns"),
+    [
+        (({}, {"has_image": "True", "position": 1}), True),
+        (({"position": 1}, {"has_image": "True"}), False),
+        (({}, {"has_image": "True"}), False),
+        (({"has_image": "True"}, {"position": 1}, {"has_image": "True", "position": 2}), False),
+    ],
+)
+@pytest.mark.usefixtures("main")
+def test_target_with_conditions_behind_one_without_is_saved_with_a_warning(
+    client: Client, rows: tuple[dict[str, Any], ...], warns: bool
+) -> None:
+    lines = saved(client, *rows)
+    assert any("which is only for an image, stands behind" in line for line in lines) is warns
+
+
 @pytest.mark.usefixtures("main")
 def test_alias_that_is_switched_off_warns_of_nothing(client: Client) -> None:
     sent = given({"model": "gone", "has_image": "True"})
