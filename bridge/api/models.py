@@ -15,7 +15,7 @@ from bridge.backends.breaker import State
 from bridge.backends.status import BackendStatus, Overall, of_backend, overall
 from bridge.ledger.pricing import Prices
 from bridge.routing import resolve, served
-from bridge.routing.promised_facts import promised
+from bridge.routing.promised_facts import promised, takes_conversations
 from bridge.routing.served import EVERYTHING, Access
 from bridge.routing.types import Alias, BackendConfig, Route, Routes
 from bridge.runtime.gateway import Gateway
@@ -191,6 +191,7 @@ def _plain(names: dict[str, Route]) -> dict[str, dict[str, JSON]]:
 def _for_picker(
     routes: Routes, names: dict[str, Route], access: Access, prices: Prices
 ) -> dict[str, dict[str, JSON]]:
+    names = {name: r for name, r in names.items() if takes_conversations(r.targets)}
     targets = {name: promised(route.targets) for name, route in names.items()}
     shown, lines = picker.display_names(targets), picker.descriptions(targets, prices)
     ids = picker.identities(routes, names, access)

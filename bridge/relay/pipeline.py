@@ -30,6 +30,7 @@ from bridge.relay.prepare import (
     RoutedRequest,
     read,
     request_traits,
+    results_without_calls,
     route_request,
     wait_for_lists,
 )
@@ -137,7 +138,7 @@ async def _relayed(
     outgoing = await exchange.choose_target(routed)
     await exchange.reserve(routed, outgoing)
     if request.max_tokens == 0:
-        return _warmed_up(exchange, outgoing, request)
+        return _warmed_up(exchange, routed, outgoing)
     exchange.judging = verdicts.begin(exchange, routed)
     return _streamed(exchange, outgoing) if request.stream else _plain(exchange)
 
@@ -269,12 +270,12 @@ async def _pings_until(opening: asyncio.Task[object], interval: float) -> AsyncG
 
 
 async def _warmed_up(
-    exchange: Exchange, outgoing: UpstreamRequest, request: MessagesRequest
+    exchange: Exchange, routed: RoutedRequest, outgoing: UpstreamRequest
 ) -> AsyncGenerator[Part]:
     """`max_tokens: 0` asks to warm a cache and generate nothing: answered here."""
     # The client gets what the prompt would count, but no backend was asked: nothing is spent.
     usage = events.Usage(outgoing.chat.prompt_tokens, 0)
-    shell = events.Message(outgoing.options.message_id, request.model, usage)
+    shell = events.Message(outgoing.options.message_id, routed.request.model, usage)
     end = events.MessageDelta(events.Stop("max_tokens"), usage)
     answer_events: list[Event] = [
         events.MessageStart(shell),
@@ -282,7 +283,7 @@ async def _warmed_up(
         end,
         events.MessageStop(),
     ]
-    async for part in _answered_here(exchange, answer_events, "max_tokens", request.stream):
+    async for part in _answered_here(exchange, routed, answer_events, "max_tokens"):
         yield part
 
 
@@ -292,17 +293,19 @@ async def _not_searched(exchange: Exchange, routed: RoutedRequest) -> AsyncGener
     record.route, record.alias = (*routed.route.steps, NO_SEARCH), routed.route.alias
     prompt = estimate(request.size, 0)
     answer_events = web_search.message_events(request, routed.message_id, mint, prompt)
-    async for part in _answered_here(exchange, answer_events, "end_turn", request.stream):
+    async for part in _answered_here(exchange, routed, answer_events, "end_turn"):
         yield part
 
 
 async def _answered_here(
-    exchange: Exchange, answer_events: list[Event], stop_reason: str, stream: bool
+    exchange: Exchange, routed: RoutedRequest, answer_events: list[Event], stop_reason: str
 ) -> AsyncGenerator[Part]:
     """A whole answer of the gateway's own."""
+    if results := results_without_calls(exchange.parts.settings, routed):
+        answer_events = events.with_safeguard_results(answer_events, results)
     exchange.record.status, exchange.record.stop_reason = 200, stop_reason
     await exchange.account()
-    if stream:
+    if routed.request.stream:
         yield exchange.head(200, STREAM_HEADERS)
         yield to_bytes(answer_events)
     else:

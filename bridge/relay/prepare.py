@@ -269,6 +269,13 @@ def _safeguard_results(settings: RelaySettings, routed: RoutedRequest) -> JSON:
     return safeguards.unavailable(safeguards.NO_JUDGE)
 
 
+def results_without_calls(settings: RelaySettings, routed: RoutedRequest) -> JSON:
+    """The same for an answer of the gateway's own, which calls no tool."""
+    if judge_model(settings, routed):
+        return safeguards.available({})
+    return _safeguard_results(settings, routed)
+
+
 def _terms(
     settings: RelaySettings,
     routed: RoutedRequest,

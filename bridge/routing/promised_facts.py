@@ -65,6 +65,12 @@ def promised_facts(targets: Sequence[Target]) -> ModelFacts | None:
     return promised(targets).facts if targets else None
 
 
+def takes_conversations(targets: Iterable[Target]) -> bool:
+    """Whether a main conversation of some size is served by any of these."""
+    requests = (*CONVERSATIONS, *CONVERSATIONS_WITH_IMAGE)
+    return any(_takes(target, request) for target in targets for request in requests)
+
+
 def _takes_all(target: Target) -> bool:
     return target.choice is None or target.choice.conditions == ALWAYS
 

@@ -2,7 +2,8 @@
 
 A target keeps the prompts that it has seen in a prefix cache, so a session stays where it began.
 After a compaction that prefix is of no use to anybody: the session is shared out anew, by weight
-like a new one. Kept is a number for each session that was compacted, in this process alone.
+like a new one. Kept is a number for each session that was compacted, in this process alone: beside
+others, which would not know it, a session stays where it began.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ MOST_SESSIONS = 10_000
 
 @dataclass(slots=True)
 class Sessions:
-    """How often each session was compacted. A session belongs to one caller."""
+    """How often each session was compacted. A session belongs to one caller.
 
+    is_alone   no other process serves the same sessions, as far as is known
+    """
+
+    is_alone: bool = True
     _compactions: OrderedDict[tuple[str, str], int] = field(default_factory=OrderedDict)
 
     def sticky(self, caller: str, session: str, *, compacted: bool = False) -> str:
@@ -26,7 +31,7 @@ class Sessions:
             return caller
         key = (caller, session)
         count = self._compactions.get(key, 0) + compacted
-        if not count:
+        if not count or not self.is_alone:
             return session
         self._compactions[key] = count
         self._compactions.move_to_end(key)

@@ -92,7 +92,6 @@ class Gateway:
         self.ledger = Ledger(self.spool, settings.ledger.usage_retention_days, clocks)
         self.totals = TotalsReader()
         self.limiter = Limiter(used, with_redis=bool(settings.redis_url))
-        self.limiter.is_alone = settings.workers <= 1
         self.processes = ProcessRegistry(
             lambda: self.limiter.state.problem, self._count_processes, self.troubles
         )
@@ -107,6 +106,7 @@ class Gateway:
         )
         self.background = Background(clocks.steady)
         self.relay = self._relay_parts()
+        self._count_processes(0)
 
     def _relay_parts(self) -> RelayParts:
         return RelayParts(
@@ -188,7 +188,8 @@ class Gateway:
                 await self.limiter.prime(unknown, self._clocks.wall())
 
     def _count_processes(self, others: int) -> None:
-        self.limiter.is_alone = self.settings.workers <= 1 and not others
+        is_alone = self.settings.workers <= 1 and not others
+        self.limiter.is_alone = self.relay.sessions.is_alone = is_alone
 
     def _wake(self) -> None:
         """Another process, or a page of this one, changed something."""

@@ -169,6 +169,17 @@ SEARCH: Json = {"type": "web_search_20250305", "name": "web_search", "max_uses":
 
 
 @BOTH
+@pytest.mark.parametrize("fields", [{"tools": [SEARCH]}, {"max_tokens": 0}], ids=["search", "warm"])
+def test_answer_of_the_gateways_own_has_verdicts_where_asked_for(
+    gateway: Gateway, fields: Json, streamed: bool
+) -> None:
+    """F61: without them a client takes the gateway for one that is not made for auto mode."""
+    response = gateway.client.messages(safeguards=ASKS, stream=streamed, **fields)
+    assert results(response, streamed) == UNAVAILABLE
+    assert results(gateway.client.messages(stream=streamed, **fields), streamed) is None
+
+
+@BOTH
 @pytest.mark.parametrize("client", ["plain", "auto"], ids=["no choice", "a free choice"])
 def test_search_without_an_engine_is_one_clean_turn(
     gateway: Gateway, backend: FakeBackend, client: str, streamed: bool

@@ -1,5 +1,6 @@
 """The list of models as Claude Code's picker takes it: issue of the model picker, contract 3."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from bridge.api import models, picker
 from bridge.ledger.pricing import OperatorPrice, Prices, Rates, price_list
 from bridge.routing import resolve, served
+from bridge.routing.conditions import Conditions
 from bridge.routing.served import Access
 from bridge.routing.types import Alias, Routes, WeightedTarget
 from bridge.translation.errors.api_error import ApiError
@@ -44,6 +46,29 @@ def test_every_name_reaches_the_picker() -> None:
         "anthropic/two/same",
         "anthropic/claude-opus",
     ]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "is_shown"),
+    [
+        (Conditions(request_classes=("subagent",)), False),
+        (Conditions(agent_types=("Explore",)), False),
+        (Conditions(request_classes=("main", "subagent")), True),
+        (Conditions(has_image=True), True),
+        (Conditions(asks_to_think=False), True),
+        (Conditions(prompt_above=5), True),
+    ],
+)
+def test_alias_that_takes_no_conversation_is_not_picked(
+    conditions: Conditions, is_shown: bool
+) -> None:
+    """Ours: its picker would end every request in a 404. Other clients may have use for it."""
+    target = replace(TARGET, conditions=conditions)
+    routes = Routes((a_backend("main", models=KNOWN),), (Alias("side", (target,)),))
+    picked = models.models(routes, "limit=1000", picker_prices=PRICES)["data"]
+    plain = models.models(routes, "limit=1000")["data"]
+    assert ("anthropic/side" in [entry["id"] for entry in picked]) is is_shown
+    assert plain[0]["id"] == "side"
 
 
 def test_every_id_of_the_picker_is_served_as_its_own_model() -> None:

@@ -42,6 +42,17 @@ def test_compacted_sessions_are_shared_out_anew_and_stay_there() -> None:
     assert 60 < moved < 140
 
 
+def test_beside_other_processes_a_session_stays_where_it_began() -> None:
+    """They did not see the compaction, and would go on with the first target."""
+    known = Sessions()
+    first = known.sticky("key", "s", compacted=True)
+    known.is_alone = False
+    assert known.sticky("key", "s") == known.sticky("key", "s", compacted=True) == "s"
+    assert known.sticky("key", "t", compacted=True) == "t"
+    known.is_alone = True
+    assert known.sticky("key", "s") == first
+
+
 def test_a_session_of_another_caller_is_another() -> None:
     known = Sessions()
     known.sticky("key", "s", compacted=True)
