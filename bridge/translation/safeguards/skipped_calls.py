@@ -28,7 +28,7 @@ MOST_RULES, LONGEST_RULE = 1_000, 1_000
 _RULE = re.compile(r"([A-Za-z0-9_-]{1,200})(?:\((.{1,800})\))?")
 _PLAIN = re.compile(r"[A-Za-z0-9_ ./:=@%+,-]{1,1000}")
 """A command of words alone: nothing in it that a shell reads as anything else."""
-_HOST = re.compile(r"https?://([a-z0-9.-]{1,253})(?:[:/?#].*)?", re.S)
+_HOST = re.compile(r"https?://([a-z0-9.-]{1,253})(?::[0-9]{1,5})?(?:[/?#].*)?", re.S)
 _RUNNERS = (
     "bash sh zsh fish dash ksh env sudo doas su xargs eval exec nohup time timeout ssh docker "
     "podman kubectl python python3 node deno bun ruby perl php npx uvx pipx awk sed find make "
@@ -88,7 +88,7 @@ def _is_like(pattern: str, command: str) -> bool:
     if prefix == pattern:
         return command == pattern
     words = prefix.split()
-    if not words or words[0] in _RUNS_ANYTHING or not _PLAIN.fullmatch(prefix):
+    if not words or words[0].rpartition("/")[2] in _RUNS_ANYTHING or not _PLAIN.fullmatch(prefix):
         return False
     return command == prefix or command.startswith(f"{prefix} ")
 
