@@ -19,7 +19,7 @@ _ASKED_ALTHOUGH = {
     Fit.SHORTER_ANSWER: "with a shorter answer: {}",
     Fit.DOUBTFUL: "it is tried, although by estimate {}",
 }
-"""How a target that is asked fits the request, where it does not fit well."""
+"""How a target that is called fits the request, where it does not fit well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RouteStop:
     """One target of a name, and what a request meets there.
 
     conditions   each of the target's conditions in words, and whether the request meets it
-    place        as the how many-th it is asked; None where it is passed over
+    place        as the how many-th that is called; None where it is passed over
     verdict      whether it serves, in two or three words, and `why` in a sentence or ""
     """
 
@@ -63,24 +63,24 @@ def decide(routes: Routes, name: str, traits: RequestTraits, session: str = "") 
     """Where a request like this one for this name would go now."""
     steps, found = resolve.explain(routes, name, session, traits)
     _, whole = resolve.explain(routes, name, session)
-    asked = found.targets if isinstance(found, Route) else ()
+    called = found.targets if isinstance(found, Route) else ()
     known, alias = (whole.targets, whole.alias) if isinstance(whole, Route) else ((), "")
-    rest = sorted((t for t in known if t not in asked), key=lambda target: target.position)
-    stops = tuple(_stops(asked, rest, traits))
+    rest = sorted((t for t in known if t not in called), key=lambda target: target.position)
+    stops = tuple(_stops(called, rest, traits))
     if not isinstance(found, Route):
         return RouteExplanation(tuple(steps), stops, alias, error=found.message)
     return RouteExplanation(tuple(steps), stops, found.alias, found.overrides.labels())
 
 
 def _stops(
-    asked: Sequence[Target], rest: Sequence[Target], traits: RequestTraits
+    called: Sequence[Target], rest: Sequence[Target], traits: RequestTraits
 ) -> Iterable[RouteStop]:
-    """The targets that are asked, in this order, and those that are passed over."""
+    """The targets that are called, in this order, and those that are passed over."""
     rows = {row.pk: row for row in Backend.objects.select_related("breaker")}
     statuses = {number: of_row(row) for number, row in rows.items()}
-    serving = _serving([statuses.get(target.backend.id) for target in asked])
-    for number, target in enumerate((*asked, *rest)):
-        place = number + 1 if number < len(asked) else None
+    serving = _serving([statuses.get(target.backend.id) for target in called])
+    for number, target in enumerate((*called, *rest)):
+        place = number + 1 if number < len(called) else None
         status = statuses.get(target.backend.id)
         tokens = traits.tokens(target.backend.name, target.model)
         conditions = tuple(target.conditions.checked(traits, tokens))
@@ -89,7 +89,7 @@ def _stops(
 
 
 def _serving(statuses: Sequence[BackendStatus | None]) -> int:
-    """The place of the first that can be called; one that is not reachable is asked last."""
+    """The place of the first that can be called; one that is not reachable is called last."""
     callable_now = [n for n, status in enumerate(statuses, 1) if status is None or status.can_serve]
     for place in callable_now:
         status = statuses[place - 1]

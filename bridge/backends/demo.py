@@ -238,8 +238,8 @@ FLAGGED = "<block>yes</block><reason>The demo backend passes none but its own ca
 
 def _verdict(question: str) -> str:
     """The answer to a check of the transcript's last call; "" where the question is no check."""
-    transcript, end, asked = question.rpartition("\n</transcript>")
-    if not end or "<block>" not in asked:
+    transcript, end, last = question.rpartition("\n</transcript>")
+    if not end or "<block>" not in last:
         return ""
     try:
         call = decode(transcript.rpartition("\n")[2].encode())

@@ -51,8 +51,8 @@ class UnpricedModels:
             names += f" and {len(self.models) - SHOWN} more"
         holder = self.holder
         if holder.row.limits().refuses_unpriced:
-            who = f"{holder.ref.kind.capitalize()} {holder.name}"
-            return f"{who} is refused {names}: no price is known, and it has a budget"
+            owner = f"{holder.ref.kind.capitalize()} {holder.name}"
+            return f"{owner} is refused {names}: no price is known, and it has a budget"
         return f"Budget of {holder.shown} does not count {names}: no price is known"
 
 

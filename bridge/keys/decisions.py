@@ -62,7 +62,7 @@ class Decision:
     retry_after  whole seconds, at least 1, until the same request could pass; None: never
     message      the refusal as one sentence for the client, "" for a request that may pass
     requests, tokens   the tightest gauges of the limits that the accounts have
-    asked, outcome   the reservation that was asked for, and what the store decided
+    wanted, outcome  the reservation that the request wants, and what the store decided
     """
 
     reservation: Reservation | None
@@ -73,7 +73,7 @@ class Decision:
     message: str = ""
     requests: Gauge | None = None
     tokens: Gauge | None = None
-    asked: Reservation | None = None
+    wanted: Reservation | None = None
     outcome: Outcome = UNDECIDED
 
     @property
@@ -89,7 +89,7 @@ class Decision:
     @property
     def quotas(self) -> tuple[QuotaState, ...]:
         """All budgets and quotas of tokens, as they were when this was decided."""
-        return tuple(_quota_states(self.asked, self.outcome)) if self.asked else ()
+        return tuple(_quota_states(self.wanted, self.outcome)) if self.wanted else ()
 
     @property
     def budgets(self) -> tuple[QuotaState, ...]:
@@ -116,7 +116,7 @@ def judge(reservation: Reservation, outcome: Outcome) -> Decision:
         message=message,
         requests=_tightest(_request_gauges(reservation, outcome)),
         tokens=_tightest(_token_gauges(reservation, outcome)),
-        asked=reservation,
+        wanted=reservation,
         outcome=outcome,
     )
 

@@ -107,7 +107,7 @@ class Limiter:
         self._outage: Outage | None = None
         self._away: tuple[type[Exception], ...] = ()
         self._open: dict[str, Store] = {}
-        self._asked: dict[tuple[Store, AccountRef], float] = {}
+        self._looked_at: dict[tuple[Store, AccountRef], float] = {}
         self._known: Mapping[AccountRef, Limits] = {}
         self._seeded: set[tuple[AccountRef, Period]] = set()
         self._errands: set[asyncio.Task[Any]] = set()
@@ -243,10 +243,10 @@ class Limiter:
         pause, now = min(SEED_RETRY_SECONDS, self._seed_seconds), reservation.at
         due: dict[AccountRef, Limits] = {}
         for account, counts in zip(reservation.accounts, outcome.counts, strict=True):
-            ref, asked = account.ref, self._asked.get((store, account.ref), -math.inf)
+            ref, looked_at = account.ref, self._looked_at.get((store, account.ref), -math.inf)
             is_old = account.limits.quotas and now - counts.seeded > self._seed_seconds
-            if is_old and now - asked > pause:
-                self._asked[store, ref] = now
+            if is_old and now - looked_at > pause:
+                self._looked_at[store, ref] = now
                 due[ref] = account.limits
         if due:
             self._errand(self.prime(due, now))

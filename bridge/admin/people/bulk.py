@@ -120,7 +120,7 @@ class LimitsForm(BulkForm):
             setattr(row, name, None)
 
 
-def asked(
+def form_or_page(
     request: HttpRequest,
     rows: QuerySet[ApiKey],
     action: str,

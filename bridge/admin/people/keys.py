@@ -252,7 +252,7 @@ class ApiKeyAdmin(ConfigAdmin):
         action: str,
         kind: type[bulk.BulkForm],
     ) -> HttpResponse | None:
-        form = bulk.asked(request, rows, action, kind, self.admin_site.each_context(request))
+        form = bulk.form_or_page(request, rows, action, kind, self.admin_site.each_context(request))
         if isinstance(form, HttpResponse):
             return form
         for row in rows:
