@@ -38,6 +38,11 @@ class Gate:
         if not self._opened.done():
             self._opened.set_result(None)
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether the backend stands here, or has passed."""
+        return self._reached.is_set()
+
     def wait_reached(self, seconds: float = WAIT_SECONDS) -> None:
         """Return when the backend stands here: all that comes before has been written."""
         assert self._reached.wait(seconds), "the backend never came to this gate"
