@@ -195,6 +195,20 @@ class UsageRecord(Attributed):
         return outcome(self.status)
 
 
+HOUR_KEY = (
+    "hour",
+    "key_id",
+    "fingerprint",
+    "backend",
+    "model",
+    "alias",
+    "request_class",
+    "person_id",
+    "team_id",
+)
+"""What tells one row of hourly sums from another."""
+
+
 class UsageHour(Attributed, SumColumns):
     """The sums of one hour (UTC), for each key with its person and team, backend, model, alias and
     class of requests.
@@ -203,17 +217,7 @@ class UsageHour(Attributed, SumColumns):
     following, `duration_00` and following, of answered requests.
     """
 
-    UNIQUE = (
-        "hour",
-        "key_id",
-        "fingerprint",
-        "backend",
-        "model",
-        "alias",
-        "request_class",
-        "person_id",
-        "team_id",
-    )
+    UNIQUE = HOUR_KEY
     FIRST_TOKEN = latency.FIRST_TOKEN
     DURATION = latency.DURATION
 
@@ -228,17 +232,7 @@ class UsageHour(Attributed, SumColumns):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=[
-                    "hour",
-                    "key_id",
-                    "fingerprint",
-                    "backend",
-                    "model",
-                    "alias",
-                    "request_class",
-                    "person_id",
-                    "team_id",
-                ],
+                fields=HOUR_KEY,
                 name="one_row_per_hour_and_group",
             )
         ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dashboard.display.cells import Trend
+from dashboard.pages.page import Frame
 from dashboard.tables.table import Column
 from dashboard.usage.totals import Totals
 
@@ -78,3 +80,29 @@ COST_EACH = summed(
     lambda t: t.cost_per_request,
     "The cost, divided by the answered requests",
 )
+LAST_USED = Column("last_used", "Last used", "time", lambda row: row.sums.last_hour, "To the hour")
+
+
+def trend(frame: Frame) -> Column:
+    """Requests over the range, bar by bar."""
+    return Column(
+        "trend",
+        "Over time",
+        "spark",
+        lambda row: Trend(tuple(t.requests for t in row.sums.slots), frame.range.is_running),
+        "Requests, bar by bar as in the chart",
+        sorts=False,
+    )
+
+
+def use(frame: Frame) -> list[Column]:
+    """What a key, a person or a team used."""
+    return [
+        trend(frame),
+        REQUESTS,
+        TOKENS,
+        *([change()] if frame.compares else []),
+        CACHED,
+        COST,
+        ERRORS,
+    ]

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from dashboard.display import chart_builders
-from dashboard.display.cells import Meter, Trend
+from dashboard.display.cells import Meter
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
 from dashboard.queries import keys
@@ -51,22 +51,9 @@ def _columns(frame: Frame, rows: Sequence[KeyUsage]) -> list[Column]:
         Column("key", "Key", "name", lambda u: u.owner.shown, link=_link(frame)),
         Column("kind", "Kind", "text", lambda u: u.owner.kind, "How it is known", filter=True),
         *([_OWNER] if has_owners else []),
-        Column(
-            "trend",
-            "Over time",
-            "spark",
-            lambda u: Trend(tuple(t.requests for t in u.sums.slots), frame.range.is_running),
-            "Requests, bar by bar as in the chart",
-            sorts=False,
-        ),
-        shared_columns.REQUESTS,
-        shared_columns.TOKENS,
-        *([shared_columns.change()] if frame.compares else []),
-        shared_columns.CACHED,
-        shared_columns.COST,
-        shared_columns.ERRORS,
+        *shared_columns.use(frame),
         *([_BUDGET] if has_budgets else []),
-        Column("last_used", "Last used", "time", lambda u: u.sums.last_hour, "To the hour"),
+        shared_columns.LAST_USED,
     ]
 
 

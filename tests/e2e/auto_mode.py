@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.e2e.claude_code import MODEL, fragments, last_words, turn
 from tests.fakes.backend import FakeBackend
 from tests.fakes.chunks import Json
@@ -20,6 +22,9 @@ REASON = "It runs code that nobody has read."
 NOTICE = "which isn't compatible with this update"
 WITH_TELEMETRY = {"DISABLE_TELEMETRY": "", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": ""}
 WITHOUT_TELEMETRY = WITH_TELEMETRY | {"DISABLE_TELEMETRY": "1"}
+TELEMETRY = pytest.mark.parametrize(
+    "environment", [WITH_TELEMETRY, WITHOUT_TELEMETRY], ids=["telemetry", "no telemetry"]
+)
 
 
 def agent(call: Call) -> list[Json]:

@@ -17,6 +17,7 @@ from tests.e2e.auto_mode import (
     JUDGE,
     NOTICE,
     REASON,
+    TELEMETRY,
     WITH_TELEMETRY,
     WITHOUT_TELEMETRY,
     agent,
@@ -38,10 +39,6 @@ from tests.fakes.judge import verdicts
 from tests.fakes.replies import Gate
 
 pytestmark = needs_claude_code
-
-TELEMETRY = pytest.mark.parametrize(
-    "environment", [WITH_TELEMETRY, WITHOUT_TELEMETRY], ids=["telemetry", "no telemetry"]
-)
 
 
 @pytest.fixture(scope="module")

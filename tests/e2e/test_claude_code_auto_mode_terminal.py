@@ -15,6 +15,7 @@ from tests.e2e.auto_mode import (
     JUDGE,
     NOTICE,
     REASON,
+    TELEMETRY,
     WITH_TELEMETRY,
     WITHOUT_TELEMETRY,
     agent,
@@ -32,9 +33,6 @@ from tests.fakes.replies import Call, Gate, Reply, fixed
 
 pytestmark = needs_claude_code
 
-TELEMETRY = pytest.mark.parametrize(
-    "environment", [WITH_TELEMETRY, WITHOUT_TELEMETRY], ids=["telemetry", "no telemetry"]
-)
 CANNOT_CHECK = "Auto mode can't check actions in this session"
 OVERFLOW = json.dumps(
     {

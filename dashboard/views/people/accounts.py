@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from dashboard.display import chart_builders
-from dashboard.display.cells import Trend
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
 from dashboard.queries.people import accounts
@@ -65,22 +64,9 @@ def _columns(frame: Frame, rows: Sequence[AccountUsage], name: str, title: str) 
     has_budgets = any(use.meter for use in rows)
     return [
         Column(name, title, "name", lambda use: use.shown),
-        Column(
-            "trend",
-            "Over time",
-            "spark",
-            lambda use: Trend(tuple(t.requests for t in use.sums.slots), frame.range.is_running),
-            "Requests, bar by bar as in the chart",
-            sorts=False,
-        ),
-        shared_columns.REQUESTS,
-        shared_columns.TOKENS,
-        *([shared_columns.change()] if frame.compares else []),
-        shared_columns.CACHED,
-        shared_columns.COST,
-        shared_columns.ERRORS,
+        *shared_columns.use(frame),
         *([_BUDGET] if has_budgets else []),
-        Column("last_used", "Last used", "time", lambda use: use.sums.last_hour, "To the hour"),
+        shared_columns.LAST_USED,
     ]
 
 
