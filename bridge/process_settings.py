@@ -39,6 +39,8 @@ class RelaySettings:
     exact_token_counts: bool
     count_tokens_rpm: int
     client_addresses: str
+    budget_unreadable: str
+    budget_advice: str
     secret_key: str = field(repr=False)
 
 

@@ -15,8 +15,11 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 
+from django.db import Error
+
 from bridge.api import metrics, picker
 from bridge.api import models as report
+from bridge.api.claude_code import usage
 from bridge.api.hosts import arrival_address
 from bridge.api.replies import fail, reply, start
 from bridge.api.request_body import (
@@ -29,7 +32,7 @@ from bridge.api.request_body import (
     read_body,
 )
 from bridge.ids import mint
-from bridge.keys import authentication
+from bridge.keys import authentication, decisions
 from bridge.relay import budget, prepare
 from bridge.relay.counting import count_tokens as counting
 from bridge.relay.exchange import Call, Head
@@ -43,6 +46,11 @@ from bridge.translation.json import JSON, encode
 from bridge.translation.request.purpose import read_purpose
 
 logger = logging.getLogger(__name__)
+
+UNREAD = "What was spent cannot be read now"
+RETRY_SECONDS = 5
+UNSTORED = {"cache-control": "no-store"}
+NOT_STORED = JSON_HEADERS | UNSTORED
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 Answer = tuple[int, JSON]
@@ -266,6 +274,21 @@ async def _metrics(gateway: Gateway, call: Call, scope: Scope) -> Written:
     return 200, {"content-type": content_type}, body
 
 
+async def _usage(gateway: Gateway, call: Call, scope: Scope) -> Written:
+    """What is spent: by the counters of the limits, or by the ledger where there is no budget."""
+    await gateway.ready()
+    caller = _admit(gateway, call)
+    accounts = caller.issued.accounts if caller.issued else ()
+    quotas = await gateway.limiter.quotas(accounts, gateway.relay.clocks.wall())
+    if budgets := decisions.budgets_of(quotas):
+        return 200, NOT_STORED, encode(usage.of_budgets(budgets))
+    try:
+        spent = await gateway.spending.spent(usage.spender(caller))
+    except (Error, TimeoutError):
+        raise ApiError(503, UNREAD, retry_after=RETRY_SECONDS, headers=UNSTORED) from None
+    return 200, NOT_STORED, encode(usage.of_spent(spent))
+
+
 async def _not_found(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     raise ApiError(404, "Not found")
 
@@ -282,5 +305,6 @@ models = json_endpoint(_models, "GET", "HEAD")
 model = json_endpoint(_model, "GET", "HEAD")
 schemas = json_endpoint(_schemas, "GET", "HEAD")
 health = json_endpoint(_health, "GET", "HEAD")
+spending = whole_endpoint(_usage, "GET", "HEAD")
 prometheus = whole_endpoint(_metrics, "GET", "HEAD")
 not_found = json_endpoint(_not_found, *ANY_METHOD)

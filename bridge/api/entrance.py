@@ -11,6 +11,7 @@ from bridge.api.base_paths import canonical
 from bridge.api.replies import fail, reply
 from bridge.api.request_body import BodyReader, Receive, Scope, Send, headers_of
 from bridge.ids import mint
+from bridge.keys import spend_headers
 from bridge.process_settings import AccessSettings, BodySettings
 from bridge.runtime.body_memory import BodyMemory
 from bridge.translation.errors.api_error import ApiError
@@ -27,11 +28,21 @@ PAGE_BODY_BYTES = 2_500_000
 PAGE_MEMORY = 32 * 1024 * 1024
 
 METHODS = "GET, HEAD, POST"
-EXPOSED = (
-    "request-id, retry-after, x-should-retry, x-gateway-model, x-gateway-dropped, "
-    "anthropic-ratelimit-requests-limit, anthropic-ratelimit-requests-remaining, "
-    "anthropic-ratelimit-requests-reset, anthropic-ratelimit-tokens-limit, "
-    "anthropic-ratelimit-tokens-remaining, anthropic-ratelimit-tokens-reset"
+EXPOSED = ", ".join(
+    (
+        "request-id",
+        "retry-after",
+        "x-should-retry",
+        "x-gateway-model",
+        "x-gateway-dropped",
+        "anthropic-ratelimit-requests-limit",
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+        "anthropic-ratelimit-tokens-limit",
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+        *spend_headers.NAMES,
+    )
 )
 PREFLIGHT_SECONDS = "7200"
 MAX_ASKED_HEADERS = 4096

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,6 +14,7 @@ from bridge.keys.limits import (
     USED_UP,
     Account,
     AccountKind,
+    Counts,
     LimitKind,
     Outcome,
     Quota,
@@ -93,8 +94,16 @@ class Decision:
 
     @property
     def budgets(self) -> tuple[QuotaState, ...]:
-        """The budgets in dollars, of all accounts."""
-        return tuple(each for each in self.quotas if each.quota.kind is LimitKind.BUDGET)
+        """The budgets in dollars, of all accounts. Those whose period ends last come first."""
+        return budgets_of(self.quotas)
+
+    @property
+    def budget(self) -> QuotaState | None:
+        """The budget that clients are shown: the one in the way, else the fullest; None for none.
+
+        Of several that are used up that is the one that begins anew last.
+        """
+        return fullest(self.budgets)
 
 
 def judge(reservation: Reservation, outcome: Outcome) -> Decision:
@@ -122,6 +131,22 @@ def judge(reservation: Reservation, outcome: Outcome) -> Decision:
 
 
 # --- how much is left -------------------------------------------------------------------------
+
+
+def quota_states(
+    accounts: tuple[Account, ...], counts: tuple[Counts, ...], now: float
+) -> tuple[QuotaState, ...]:
+    """All quotas of these accounts by their counts, in the same order."""
+    return tuple(_quota_states(Reservation("", accounts, now, 0), Outcome(counts=counts)))
+
+
+def budgets_of(quotas: Iterable[QuotaState]) -> tuple[QuotaState, ...]:
+    return tuple(each for each in quotas if each.quota.kind is LimitKind.BUDGET)
+
+
+def fullest(budgets: Sequence[QuotaState]) -> QuotaState | None:
+    """The one with the largest share, as far as it goes: of those used up the first."""
+    return max(budgets, key=lambda each: min(each.share, 1.0), default=None)
 
 
 def _request_gauges(reservation: Reservation, outcome: Outcome) -> Iterator[Gauge]:

@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from django.db import Error
 
-from bridge.keys.decisions import Decision, judge
+from bridge.keys.decisions import Decision, QuotaState, judge, quota_states
 from bridge.keys.limits import (
     NOTHING,
     Account,
     AccountRef,
+    Counts,
     Limits,
     Outcome,
     QuotaUsage,
@@ -80,6 +81,8 @@ class Store(Protocol):
     async def seed(
         self, ref: AccountRef, period: Period, usage: QuotaUsage, now: float
     ) -> None: ...
+
+    async def read(self, accounts: tuple[Account, ...], now: float) -> tuple[Counts, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,31 @@ class Limiter:
             store = self._local
         settling = self._settle(store, reservation, usage, now)
         await asyncio.shield(self._errand(self._unless_away(settling)))
+
+    async def quotas(self, accounts: tuple[Account, ...], now: float) -> tuple[QuotaState, ...]:
+        """All quotas of these accounts, as they are counted at this moment."""
+        store = self._store
+        counts = await self._unless_away(store.read(accounts, now))
+        if counts is None:
+            counts = await self._local.read(accounts, now)
+        return quota_states(accounts, counts, now)
+
+    def has_read(self, accounts: tuple[Account, ...], now: float) -> bool:
+        """Whether the ledger ever told what these accounts have used. If not, it is asked again."""
+        unread = {
+            each.ref: each.limits
+            for each in accounts
+            if any((each.ref, period) not in self._seeded for period in each.limits.periods)
+        }
+        due = {
+            ref: limits
+            for ref, limits in unread.items()
+            if now - self._looked_at.get((self._local, ref), -math.inf) > SEED_RETRY_SECONDS
+        }
+        if due:
+            self._looked_at |= {(self._local, ref): now for ref in due}
+            self._errand(self.prime(due, now))
+        return not unread
 
     async def _settle(
         self, store: Store, reservation: Reservation, usage: QuotaUsage, now: float

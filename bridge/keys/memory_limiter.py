@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from bridge.keys.limits import (
     WINDOW_SECONDS,
+    Account,
     AccountRef,
     Counts,
     LimitKind,
@@ -186,6 +187,13 @@ class MemoryLimiter:
             book = self._book(account.ref)
             for period, usage in zip(account.limits.periods, counts.used, strict=True):
                 book.used_at(reservation.at, period).raise_to(usage)
+
+    async def read(self, accounts: tuple[Account, ...], now: float) -> tuple[Counts, ...]:
+        """What is counted for the quotas of these accounts, and for nothing else of them."""
+        return tuple(
+            Counts(used=tuple(self.used(each.ref, period, now) for period in each.limits.periods))
+            for each in accounts
+        )
 
     def used(self, ref: AccountRef, period: Period, now: float) -> QuotaUsage:
         """What is counted in the period of `now`."""

@@ -145,6 +145,24 @@ class RedisLimiter:
         key = usage_key(ref, period, now)
         await self._run(self._seed, [key], (*usage, now, _kept(period, now)))
 
+    async def read(self, accounts: tuple[Account, ...], now: float) -> tuple[Counts, ...]:
+        """What is counted for the quotas of these accounts, and for nothing else of them."""
+        pipeline: Any
+        async with (
+            Patience(PATIENCE_SECONDS),
+            self._connections,
+            self._redis.pipeline(transaction=False) as pipeline,
+        ):
+            await self._preparation.wait()
+            for each in accounts:
+                for period in each.limits.periods:
+                    pipeline.hmget(usage_key(each.ref, period, now), "spent", "used")
+            sums = iter(await pipeline.execute())
+        return tuple(
+            Counts(used=tuple(_sums(found) for found in islice(sums, len(each.limits.periods))))
+            for each in accounts
+        )
+
     async def renew(self, now: float) -> bool:
         """Keep the places of running requests, or take them again in a Redis that lost them.
 
@@ -241,6 +259,11 @@ def _kept(period: Period, now: float) -> int:
     """Seconds. What was forgotten is read from the ledger again."""
     left = min(period_end(now, period) - now, LONGEST_KEPT_SECONDS)
     return math.ceil(left) + KEPT_SECONDS
+
+
+def _sums(found: Sequence[Any]) -> QuotaUsage:
+    """`spent` and `used` of a period, which are absent where nothing was used."""
+    return QuotaUsage(*(int(number or 0) for number in found))
 
 
 def _outcome(reservation: Reservation, answer: Sequence[Any]) -> Outcome:

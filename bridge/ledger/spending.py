@@ -1,16 +1,19 @@
 """What accounts have used in the current day, week or month, or ever, by the ledger's own sums.
 
-An account is a key, a person or a team: what counted for it when it was used.
+An account is a key, a person or a team: what counted for it when it was used. A forwarded key is
+known by its fingerprint alone.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from itertools import islice
 
 from channels.db import database_sync_to_async
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 
 from bridge.keys.limits import AccountKind, AccountRef, QuotaUsage
 from bridge.keys.periods import Period, period_begin
@@ -18,12 +21,18 @@ from bridge.models import UsageHour
 
 AT_ONCE = 500
 """Accounts in one query."""
+KEPT_SECONDS = 2.0
+"""A client may ask again and again: so long an answer of the database serves."""
+MOST_KEPT = 4096
+READS_AT_ONCE = 4
+READ_SECONDS = 5.0
 COLUMNS = {
     AccountKind.KEY: "key_id",
     AccountKind.PERSON: "person_id",
     AccountKind.TEAM: "team_id",
 }
 """Kind of account -> the column that says whose use it was."""
+SHOWN: tuple[Period, ...] = ("day", "week", "month")
 _TOKENS = F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens") + F("output_tokens")
 
 
@@ -48,3 +57,69 @@ async def used(accounts: Collection[AccountRef], period: Period) -> Mapping[Acco
     """The same, for the event loop."""
     answer: dict[AccountRef, QuotaUsage] = await database_sync_to_async(used_now)(accounts, period)
     return answer
+
+
+# --- of callers without a budget --------------------------------------------------------------
+
+Spender = AccountRef | str
+"""An account, or the fingerprint of a forwarded key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Billionths of a dollar in the day, the week and the month of the moment (UTC)."""
+
+    day: int = 0
+    week: int = 0
+    month: int = 0
+
+
+def spent_now(spender: Spender) -> Spent:
+    """For threads. Raises django.db.Error."""
+    begins = {period: period_begin(time.time(), period) for period in SHOWN}
+    if isinstance(spender, str):
+        hours = UsageHour.objects.filter(key_id=0, fingerprint=spender)
+    else:
+        hours = UsageHour.objects.filter(**{COLUMNS[spender.kind]: spender.id})
+    sums = {
+        period: Sum("cost_nano_usd", filter=Q(hour__gte=begin), default=0)
+        for period, begin in begins.items()
+    }
+    first = min(begin for begin in begins.values() if begin is not None)
+    return Spent(
+        **{name: int(n) for name, n in hours.filter(hour__gte=first).aggregate(**sums).items()}
+    )
+
+
+class SpendReader:
+    """Reads for the event loop: each spender once in a while, a few at a time.
+
+    Create it inside the running event loop.
+    """
+
+    def __init__(self) -> None:
+        self._reads: dict[Spender, tuple[float, asyncio.Task[Spent]]] = {}
+        self._places = asyncio.Semaphore(READS_AT_ONCE)
+
+    async def spent(self, spender: Spender) -> Spent:
+        """Raises django.db.Error, and TimeoutError where the database takes too long."""
+        now = asyncio.get_running_loop().time()
+        begun, reading = self._reads.get(spender, (0.0, None))
+        if reading is None or now - begun > KEPT_SECONDS:
+            if len(self._reads) >= MOST_KEPT:
+                self._reads.clear()
+            reading = asyncio.ensure_future(self._read(spender))
+            reading.add_done_callback(_seen)
+            self._reads[spender] = now, reading
+        return await asyncio.shield(reading)
+
+    async def _read(self, spender: Spender) -> Spent:
+        async with asyncio.timeout(READ_SECONDS), self._places:
+            found: Spent = await database_sync_to_async(spent_now)(spender)
+            return found
+
+
+def _seen(reading: asyncio.Task[Spent]) -> None:
+    """Its error, if it has one, is of no interest when nobody waits for it any more."""
+    if not reading.cancelled():
+        reading.exception()

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from bridge.keys import decisions, spend_headers
 from bridge.keys.authentication import Caller, IssuedKey
-from bridge.keys.decisions import holder
-from bridge.keys.limits import Account, QuotaUsage
+from bridge.keys.decisions import Decision, holder
+from bridge.keys.limits import USED_UP, Account, LimitKind, QuotaUsage
 from bridge.ledger.pricing import Prices
 from bridge.routing.fitting import MOST_OUTPUT
 from bridge.routing.served import Access, every_target
@@ -20,6 +21,10 @@ from bridge.translation.request.translate import ChatRequest
 logger = logging.getLogger(__name__)
 
 UNPRICED = "model: no price is known for {model}, and the budget of {holder} counts priced models"
+UNREAD = (
+    "How much of the budget of {holder} is spent cannot be read now, and until then no request "
+    "passes. Try again in a minute, or ask the operator of this gateway"
+)
 LEFT_OUT = "leaves out {name}: no price is known, so a budget cannot count it"
 
 
@@ -67,6 +72,30 @@ def countable(route: Route, prices: Prices, key: IssuedKey | None, model: str) -
     names = (f"{target.backend.name}: {target.model}" for target in gone)
     steps = (*route.steps, *(LEFT_OUT.format(name=name) for name in names))
     return replace(route, targets=kept, steps=steps) if gone else route
+
+
+def over_limit(decision: Decision, advice: str) -> ApiError:
+    """The refusal that this decision is. `advice`: what a client can do when all is used up."""
+    message = decision.message
+    if decision.refused in USED_UP and advice:
+        message = f"{message.rstrip('.')}. {advice}"
+    return ApiError(
+        429,
+        message,
+        "billing_error" if decision.refused is LimitKind.BUDGET else "",
+        retry_after=decision.retry_after,
+        should_retry=decision.should_retry,
+        headers=decisions.headers(decision) | spend_headers.refused(decision),
+    )
+
+
+def refuse_unread(accounts: Sequence[Account]) -> None:
+    """Nobody knows what these accounts have used. Raises a 429 where one has a budget."""
+    for account in accounts:
+        if any(quota.kind is LimitKind.BUDGET for quota in account.limits.quotas):
+            message = UNREAD.format(holder=holder(account) or "this API key")
+            unread = spend_headers.unreadable()
+            raise ApiError(429, message, "billing_error", should_retry=False, headers=unread)
 
 
 def access(caller: Caller, prices: Prices) -> Access:

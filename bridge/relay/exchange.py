@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.backends.learned import LearnedFacts
 from bridge.ids import mint
-from bridge.keys import decisions
+from bridge.keys import decisions, spend_headers
 from bridge.keys.authentication import Caller, IssuedKey
 from bridge.keys.client_address import Address, recorded
-from bridge.keys.decisions import Decision
-from bridge.keys.limits import LimitKind, QuotaUsage
+from bridge.keys.decisions import Decision, QuotaState
+from bridge.keys.limits import QuotaUsage
 from bridge.ledger.pricing import usd
 from bridge.ledger.record import Record
 from bridge.live.messages import Running
@@ -93,6 +93,7 @@ class Exchange:
         self.caller: Caller | None = None
         self.sample: BodySample | None = None
         self.decision: Decision | None = None
+        self.budget: QuotaState | None = None
         self.targets: Failover | None = None
         self.judging: Judging | None = None
         self._opening: asyncio.Task[OpenReply] | None = None
@@ -153,10 +154,22 @@ class Exchange:
         if any(account.limits.quotas for account in accounts):
             prices, targets = self.parts.snapshot.prices, routed.route.targets
             whole = budget.estimate(prices, targets, outgoing.chat, routed.requested_tokens)
-        now, limiter = self.parts.clocks.wall(), self.parts.limiter
+        settings, limiter = self.parts.settings, self.parts.limiter
+        now = self.parts.clocks.wall()
+        if settings.budget_unreadable == "refuse" and not limiter.has_read(accounts, now):
+            budget.refuse_unread(accounts)
         self.decision = await limiter.admit(accounts, tokens, now, whole)
+        self.budget = self.decision.budget
         if not self.decision.is_allowed:
-            raise _over_limit(self.decision)
+            raise budget.over_limit(self.decision, settings.budget_advice)
+
+    async def read_budget(self) -> None:
+        """Know what is left of the caller's budgets, for an answer that uses nothing of them."""
+        issued = self.caller.issued if self.caller else None
+        if issued is not None and issued.accounts:
+            now = self.parts.clocks.wall()
+            quotas = await self.parts.limiter.quotas(issued.accounts, now)
+            self.budget = decisions.fullest(decisions.budgets_of(quotas))
 
     def start(self) -> asyncio.Task[OpenReply]:
         """Start to open the backend's answer."""
@@ -195,6 +208,8 @@ class Exchange:
         headers = {**headers, "request-id": self.call.request_id}
         if self.decision is not None:
             headers = decisions.headers(self.decision) | headers
+        if status == 200:
+            headers |= spend_headers.answered(self.budget)
         if outgoing := self.outgoing:
             headers["x-gateway-model"] = _header_text(outgoing.target.model)
             if outgoing.chat.dropped:
@@ -366,17 +381,6 @@ def _learn_reasoning_field(learned: LearnedFacts, outgoing: UpstreamRequest, fie
     known = with_facts(outgoing.profile, outgoing.facts).reasoning_history
     if not known and value(outgoing.facts.learnt, REASONING_FIELD) is None:
         learned.learn(outgoing.target, (Fact(REASONING_FIELD, field),), SEEN_IN_ANSWERS)
-
-
-def _over_limit(decision: Decision) -> ApiError:
-    return ApiError(
-        429,
-        decision.message,
-        "billing_error" if decision.refused is LimitKind.BUDGET else "",
-        retry_after=decision.retry_after,
-        should_retry=decision.should_retry,
-        headers=decisions.headers(decision),
-    )
 
 
 def _header_text(text: str) -> str:

@@ -101,6 +101,7 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     route = budget.countable(routed.route, parts.snapshot.prices, caller.issued, request.model)
     routed = replace(routed, route=route, agent_id=purpose.agent_id)
     if parts.settings.server_tools == "auto" and web_search.only_searches(request):
+        await exchange.read_budget()
         answer = _not_searched(exchange, routed)
     else:
         answer = await _relayed(exchange, routed, request)

@@ -30,7 +30,7 @@ from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.keys.authentication import KeyPolicy, fingerprint_key, is_loopback
 from bridge.keys.limiter import Limiter
 from bridge.keys.limits import AccountRef, Limits
-from bridge.ledger.spending import used
+from bridge.ledger.spending import SpendReader, used
 from bridge.ledger.spool import Spool
 from bridge.ledger.totals import TotalsReader
 from bridge.ledger.writer import Ledger, aside
@@ -91,6 +91,7 @@ class Gateway:
         self.spool = Spool(folder, settings.ledger.spool_max_bytes, clocks.steady)
         self.ledger = Ledger(self.spool, settings.ledger.usage_retention_days, clocks)
         self.totals = TotalsReader()
+        self.spending = SpendReader()
         self.limiter = Limiter(used, with_redis=bool(settings.redis_url))
         self.processes = ProcessRegistry(
             lambda: self.limiter.state.problem, self._count_processes, self.troubles

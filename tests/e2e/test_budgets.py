@@ -68,7 +68,7 @@ def test_spent_budget_is_spent_after_a_restart_too(
         assert first.with_key(key).messages(stream=stream).status == 200
     said = refusal(first, key)
     assert said.startswith("Budget of 0.70 USD a day is used up, the next one begins at 2")
-    assert said.endswith("T00:00:00Z")
+    assert said.endswith("T00:00:00Z. Ask the operator of this gateway for more")
     assert refusal(first, key, stream=True) == said
     ending(first)
     second = start_gateway("serve", after=first)

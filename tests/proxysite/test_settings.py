@@ -59,6 +59,8 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "MAX_BODY_BYTES": (32 * 2**20, "5000", 5000, [*NO_WHOLE, "0", "32MB"]),
     "MAX_JSON_DEPTH": (100, "50", 50, [*NO_WHOLE, "9"]),
     "BUDGET_UNPRICED_MODELS": ("allow", "refuse", "refuse", ["deny"]),
+    "BUDGET_UNREADABLE": ("allow", "Refuse", "refuse", ["deny"]),
+    "BUDGET_ADVICE": ("Ask the operator of this gateway for more", "Ask Ann", "Ask Ann", []),
     "COUNT_TOKENS_RPM": (600, "0", 0, NO_WHOLE),
     "CLIENT_ADDRESSES": ("off", "Hashed", "hashed", ["on", "1"]),
     "MAX_IN_FLIGHT": (0, "100", 100, NO_WHOLE),

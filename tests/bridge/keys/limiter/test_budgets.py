@@ -9,7 +9,7 @@ from bridge.keys.limiter import SEED_RETRY_SECONDS, SEED_SECONDS, SEED_SECONDS_A
 from bridge.keys.limits import LimitKind, Limits, QuotaUsage
 from bridge.keys.periods import Period, period_end
 from tests.bridge.keys.limiter.asking import KEY, NOW, Ask, Ledger, spent
-from tests.fakes.rival import key_ref
+from tests.fakes.rival import key_ref, of_key
 
 
 async def finished(limiter: Limiter) -> None:
@@ -232,3 +232,40 @@ async def test_ledger_that_is_away_is_not_asked_by_every_request(
     await key.reservation(SEED_RETRY_SECONDS + 1)
     await finished(limiter)
     assert (await key.refused(SEED_RETRY_SECONDS + 2))[0] is LimitKind.BUDGET
+
+
+async def test_quotas_can_be_read_without_a_request(ask: Ask, limiter: Limiter) -> None:
+    """They are the counts that decide: each period as it is at that moment."""
+    key = ask(budget_day=Decimal(1), budget_month=Decimal(4), tokens_day=100, rpm=1)
+    await key.settle(await key.reservation(), tokens=30, cost="0.5")
+    accounts = of_key(KEY.id, key.limits)
+    read = {
+        (each.quota.kind, each.quota.period): each for each in await limiter.quotas(accounts, NOW)
+    }
+    shares = {name: each.share for name, each in read.items()}
+    assert shares == {
+        (LimitKind.BUDGET, "day"): 0.5,
+        (LimitKind.BUDGET, "month"): 0.125,
+        (LimitKind.QUOTA, "day"): 0.3,
+    }
+    assert read[LimitKind.BUDGET, "month"].reset == period_end(NOW, "month")
+    tomorrow = await limiter.quotas(accounts, NOW + 86_400)
+    assert [each.used for each in tomorrow if each.quota.period == "day"] == [0, 0]
+    assert await limiter.quotas((), NOW) == ()
+
+
+async def test_ledger_that_was_never_read_is_asked_until_it_answers(
+    ask: Ask, limiter: Limiter, ledger: Ledger
+) -> None:
+    """Budgets may be closed until then. It is not asked for each request."""
+    accounts = of_key(KEY.id, ask(budget_month=Decimal(5)).limits)
+    ledger.is_away = True
+    for at in (0, 1, 2):
+        assert not limiter.has_read(accounts, NOW + at)
+        await finished(limiter)
+    assert len(ledger.asked) == 1
+    ledger.is_away = False
+    assert not limiter.has_read(accounts, NOW + SEED_RETRY_SECONDS + 1)
+    await finished(limiter)
+    assert limiter.has_read(accounts, NOW + SEED_RETRY_SECONDS + 1)
+    assert limiter.has_read(of_key(8, Limits(rpm=1)), NOW)
