@@ -2,8 +2,8 @@
 `/api/oauth/usage`. Each row of the gateway contract of Claude Code, sections 2 and 6."""
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPMessage
 from typing import Any
 
 import pytest
@@ -90,7 +90,7 @@ def holders(served: Gateway, backend: FakeBackend) -> Holders:
     return Holders(served, backend)
 
 
-def unified(headers: Mapping[str, str]) -> dict[str, str]:
+def unified(headers: HTTPMessage) -> dict[str, str]:
     """Those of the section, by the rest of their names."""
     return {
         name.lower().removeprefix(PREFIX): value
