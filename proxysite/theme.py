@@ -101,6 +101,7 @@ UNFOLD: dict[str, Any] = {
                         "admin:bridge_client",
                         "bridge.view_modelalias",
                     ),
+                    _rows("Company groups", "badge", "groupmapping"),
                     _rows("Users", "person", "user", "auth"),
                     _rows("Groups", "group", "group", "auth"),
                 ],
@@ -116,3 +117,13 @@ UNFOLD: dict[str, Any] = {
         ],
     },
 }
+
+
+def with_company_accounts() -> dict[str, Any]:
+    """The theme where people sign in with company accounts: its menu has one entry more."""
+    entry = _rows("Company accounts", "link", "socialaccount", "socialaccount")
+    place = {"active": lambda request: request.path.startswith("/admin/socialaccount/")}
+    routing, access, record = UNFOLD["SIDEBAR"]["navigation"][1:]
+    access = access | {"items": [*access["items"], entry | place]}
+    navigation = [UNFOLD["SIDEBAR"]["navigation"][0], routing, access, record]
+    return UNFOLD | {"SIDEBAR": UNFOLD["SIDEBAR"] | {"navigation": navigation}}

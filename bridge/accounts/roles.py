@@ -39,6 +39,8 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "bridge.teammember": {OPERATOR: _ALL},
     "bridge.personlimits": {OPERATOR: _ALL},
     "bridge.apikey": {OPERATOR: _ALL},
+    # whoever writes them gives roles, which admins do alone
+    "bridge.groupmapping": {OPERATOR: ()},
     "bridge.change": {OPERATOR: _VIEW, AUDITOR: _VIEW},
 }
 APPS = tuple(dict.fromkeys(label.partition(".")[0] for label in RIGHTS))

@@ -6,8 +6,18 @@ Only registration and forms; what a button does is in `bridge.admin.backend_acti
 from django.contrib import admin as site
 
 from bridge.admin import aliases, backends, history, models, tool_names
-from bridge.admin.people import keys, teams, users
+from bridge.admin.people import group_mappings, keys, teams, users
 
-__all__ = ["aliases", "backends", "history", "keys", "models", "teams", "tool_names", "users"]
+__all__ = [
+    "aliases",
+    "backends",
+    "group_mappings",
+    "history",
+    "keys",
+    "models",
+    "teams",
+    "tool_names",
+    "users",
+]
 
 site.site.index_title = "Overview"

@@ -8,6 +8,7 @@ from bridge.models import (
     ConfigRow,
     DiscoveredModel,
     Document,
+    GroupMapping,
     ModelAlias,
     Origin,
     PersonLimits,
@@ -26,6 +27,7 @@ KINDS: dict[str, type[ConfigRow]] = {
         Price,
         Team,
         PersonLimits,
+        GroupMapping,
         ApiKey,
     )
 }

@@ -298,6 +298,7 @@ class Migration(migrations.Migration):
             name='TeamMember',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('provided', models.BooleanField(default=False, editable=False, help_text='Ends when the person is no longer in a company group that gives it.', verbose_name='by company group')),
                 ('team', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='bridge.team')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL, verbose_name='person')),
             ],
@@ -599,6 +600,31 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ['model', 'backend__name'],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('backend', None)), fields=('model',), name='one_price_per_model'), models.UniqueConstraint(fields=('model', 'backend'), name='one_price_per_model_and_backend')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ProvidedRole',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('role', models.CharField(choices=[('', 'none'), ('auditor', 'auditor'), ('operator', 'operator')], max_length=10)),
+                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='provided_roles', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('user', 'role'), name='one_row_per_provided_role')],
+            },
+        ),
+        migrations.CreateModel(
+            name='GroupMapping',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('group', models.CharField(help_text='Exactly as the provider sends it: a name, a path, or an id.', max_length=255)),
+                ('role', models.CharField(blank=True, choices=[('', 'none'), ('auditor', 'auditor'), ('operator', 'operator')], default='', help_text='What its members may do here.', max_length=10)),
+                ('team', models.ForeignKey(blank=True, help_text='The team that its members belong to.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='group_mappings', to='bridge.team')),
+            ],
+            options={
+                'verbose_name': 'company group',
+                'ordering': ['group', 'team__name'],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('team', None)), fields=('group',), name='one_row_per_group'), models.UniqueConstraint(fields=('group', 'team'), name='one_row_per_group_and_team')],
             },
         ),
         migrations.AddConstraint(

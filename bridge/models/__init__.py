@@ -11,6 +11,7 @@ from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
 from bridge.models.learned import LearnedFact
 from bridge.models.people.ended_keys import EndedKey, KeyUse
+from bridge.models.people.group_mappings import GroupMapping, ProvidedRole
 from bridge.models.people.keys import ApiKey
 from bridge.models.people.teams import PersonLimits, Team, TeamMember
 from bridge.models.prices import Price
@@ -39,6 +40,7 @@ __all__ = [
     "Document",
     "EndedKey",
     "GatewayProcess",
+    "GroupMapping",
     "KeyLabel",
     "KeyUse",
     "LateHours",
@@ -48,6 +50,7 @@ __all__ = [
     "Origin",
     "PersonLimits",
     "Price",
+    "ProvidedRole",
     "SpoolPosition",
     "Team",
     "TeamMember",

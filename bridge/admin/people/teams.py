@@ -49,7 +49,8 @@ class MemberInline(TabularInline):
     extra = 0
     hide_title = True
     verbose_name_plural = "Members"
-    fields = ("user",)
+    fields = ("user", "provided")
+    readonly_fields = ("provided",)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """A plain choice, read once for all rows."""

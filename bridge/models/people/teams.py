@@ -98,6 +98,25 @@ class Team(SharedLimits, ConfigRow):
         for user_id in wanted.keys() - known:
             TeamMember(team=self, user_id=user_id).save()
 
+    def in_file(self) -> Document:
+        """Without members by company groups, which come back by themselves."""
+        provided = self._provided()
+        document = self.document()
+        members = [name for name in document.pop("members", []) if name not in provided]
+        return document | ({"members": members} if members else {})
+
+    def from_file(self, document: Document) -> Document:
+        """Members by company groups stay, whomever the file names."""
+        members = document.get("members", [])
+        if not isinstance(members, list):
+            return document
+        others = [name for name in self._provided() if name not in members]
+        return document | {"members": [*members, *others]}
+
+    def _provided(self) -> list[str]:
+        rows = self.memberships.filter(provided=True).order_by("user__username")
+        return list(rows.values_list("user__username", flat=True))
+
     def remove(self) -> None:
         """Raises ValidationError while keys belong to it: none gets free of its limits by that."""
         if self.keys.exists():
@@ -119,6 +138,12 @@ class TeamMember(ConfigRow):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(
         User, on_delete=models.CASCADE, related_name="memberships", verbose_name="person"
+    )
+    provided = models.BooleanField(
+        "by company group",
+        default=False,
+        editable=False,
+        help_text="Ends when the person is no longer in a company group that gives it.",
     )
 
     class Meta:

@@ -10,7 +10,15 @@ from django.contrib import admin
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
-from bridge.models import ApiKey, DiscoveredModel, LearnedFact, PersonLimits, Price, ToolNameMap
+from bridge.models import (
+    ApiKey,
+    DiscoveredModel,
+    GroupMapping,
+    LearnedFact,
+    PersonLimits,
+    Price,
+    ToolNameMap,
+)
 from bridge.pages import csp
 from bridge.translation import facts
 from tests.bridge.people import a_team, a_user, browser
@@ -136,7 +144,7 @@ def rows(db: None) -> None:
     ApiKey.issue("team")
     user = a_user("operator")
     PersonLimits.objects.create(user=user, budget_day=1)
-    a_team("ours", user)
+    GroupMapping.objects.create(group="platform", team=a_team("ours", user))
 
 
 @pytest.mark.usefixtures("rows")
