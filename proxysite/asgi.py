@@ -53,7 +53,7 @@ requests = URLRouter(
         _path("metrics", endpoints.prometheus),
         _path("api/hello", endpoints.hello),
         _path("api/oauth/usage", endpoints.spending),
-        _re_path(r"^$|^(admin|dashboard|my|static)(/|$)", _pages),
+        _re_path(r"^$|^(admin|dashboard|my|sign-in|static)(/|$)", _pages),
         _re_path(r"", unknown(endpoints.not_found, _pages)),
     ]
 )

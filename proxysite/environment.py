@@ -13,10 +13,12 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from bridge.keys.authentication import is_loopback
 from bridge.routing import addresses
 from bridge.translation.safeguards import EXPECTED, normalized
 
@@ -110,6 +112,18 @@ def address(name: str) -> str:
         return ""
     if expected := addresses.problem(value):
         raise _wrong(name, expected)
+    return value
+
+
+def issuer(name: str) -> str:
+    """The address of an OpenID Connect provider, or "" when the variable is not set.
+
+    Without TLS anybody on the way could let in whom they like, so only this machine may do without.
+    """
+    value = address(name).rstrip("/")
+    place = urlsplit(value)
+    if place.scheme == "http" and not is_loopback(place.hostname or ""):
+        raise _wrong(name, "an https address; http is for a provider on this machine alone")
     return value
 
 

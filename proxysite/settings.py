@@ -14,9 +14,8 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from bridge.keys.authentication import is_loopback
-from proxysite import __version__
+from proxysite import __version__, company_sign_in, theme
 from proxysite import environment as read
-from proxysite.theme import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").is_file():
@@ -81,6 +80,7 @@ PROTECTED_SECRETS = (
     "DATABASE_URL",
     "REDIS_URL",
     "METRICS_TOKEN",
+    "OIDC_CLIENT_SECRET",
 )
 
 
@@ -294,6 +294,22 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# --- company accounts -------------------------------------------------------------------------
+
+OIDC_ISSUER = read.issuer("OIDC_ISSUER")
+OIDC_CLIENT_ID = read.text("OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = read.secret("OIDC_CLIENT_SECRET")
+OIDC_NAME = read.text("OIDC_NAME", "your company account")
+OIDC_GROUPS_CLAIM = read.text("OIDC_GROUPS_CLAIM", "groups")
+OIDC_SCOPES = read.text("OIDC_SCOPES", "profile email")
+if OIDC_ISSUER:
+    company_sign_in.require(OIDC_CLIENT_ID=OIDC_CLIENT_ID, OIDC_CLIENT_SECRET=OIDC_CLIENT_SECRET)
+    INSTALLED_APPS += company_sign_in.APPS
+    MIDDLEWARE += company_sign_in.MIDDLEWARE
+SOCIALACCOUNT_ADAPTER = "bridge.oidc.adapter.CompanyAdapter"
+SOCIALACCOUNT_PROVIDERS = {"oidc": {"OAUTH_PKCE_ENABLED": True}}
+ACCOUNT_EMAIL_VERIFICATION = "none"
+
 # --- several processes ------------------------------------------------------------------------
 
 REDIS_URL = read.redis_address("REDIS_URL")
@@ -309,6 +325,7 @@ if REDIS_URL:
 
 # --- pages ------------------------------------------------------------------------------------
 
+UNFOLD = theme.with_company_accounts() if OIDC_ISSUER else theme.UNFOLD
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
 from bridge.pages.welcome import welcome
 
 urlpatterns = [
+    *([path("", include("bridge.oidc.urls"))] if settings.OIDC_ISSUER else ()),
     path("", welcome, name="welcome"),
     path("admin/", admin.site.urls),
     path("dashboard/", include("dashboard.urls")),

@@ -53,6 +53,15 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _refused(request, error, title, reason=reason, template="csrf", extra=context)
 
 
+def refused(
+    request: HttpRequest, status: int, title: str, text: str, reason: str = "", onward: str = ""
+) -> HttpResponse:
+    """A page, or the envelope, that says why not. `onward`: where the visitor may go instead of
+    the admin's start."""
+    extra: dict[str, object] = {"admin": onward} if onward else {}
+    return _refused(request, ApiError(status, reason or title), title, text, reason, extra=extra)
+
+
 def _trusts(origin: str) -> bool:
     return origin in settings.CSRF_TRUSTED_ORIGINS
 

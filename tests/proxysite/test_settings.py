@@ -92,6 +92,17 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
         ["h:6379", "http://h", "redis://", "redis://h:x", "redis://h:0", "redis://h/x"]
         + ["unix://", "redis://h?nonsense=1", "redis://h?db=x", "rediss://h?ssl_cert_reqs=maybe"],
     ),
+    "OIDC_ISSUER": (
+        "",
+        "https://login.example.com/realms/a/",
+        "https://login.example.com/realms/a",
+        ["login.example.com", "http://login.example.com", "https://h?x=1", "https://u:p@h"],
+    ),
+    "OIDC_CLIENT_ID": ("", "gateway", "gateway", []),
+    "OIDC_CLIENT_SECRET": ("", " 's3cret' ", "s3cret", ["cl\u00e9", "two\nlines"]),
+    "OIDC_NAME": ("your company account", "Example Inc.", "Example Inc.", []),
+    "OIDC_GROUPS_CLAIM": ("groups", "realm_access.roles", "realm_access.roles", []),
+    "OIDC_SCOPES": ("profile email", "profile groups", "profile groups", []),
     "LOG_LEVEL": ("info", "DEBUG", "debug", ["loud"]),
     "DEBUG_PROXY": (False, "on", True, NO_FLAG),
     "ALLOWED_HOSTS": (LOOPBACK, "a.example, b.example", ["a.example", "b.example"], []),
@@ -115,6 +126,7 @@ SECOND_NAMES: dict[str, tuple[str, str, Any, list[str]]] = {
 # variable: what its good text needs beside it
 BESIDE = {
     "WORKERS": {"SERVER": "uvicorn"},
+    "OIDC_ISSUER": {"OIDC_CLIENT_ID": "gateway", "OIDC_CLIENT_SECRET": "s3cret"},
     "HSTS_SECONDS": {"TRUST_FORWARDED_PROTO": "1"},
 }
 # tested one by one below
