@@ -24,6 +24,9 @@ from bridge.translation.safeguards import EXPECTED, normalized
 
 env = environ.Env()
 
+LONGEST_ISSUER = 200
+"""Characters of an issuer in the table of linked accounts."""
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
@@ -124,6 +127,8 @@ def issuer(name: str) -> str:
     place = urlsplit(value)
     if place.scheme == "http" and not is_loopback(place.hostname or ""):
         raise _wrong(name, "an https address; http is for a provider on this machine alone")
+    if len(value) > LONGEST_ISSUER:
+        raise _wrong(name, f"an address of at most {LONGEST_ISSUER} characters")
     return value
 
 

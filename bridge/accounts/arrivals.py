@@ -37,7 +37,7 @@ class NameTakenError(ValueError):
 
 def username_for(identity: Identity) -> str:
     """The first of name and address that a user can have. Raises UnusableNameError."""
-    for name in (identity.username, identity.email):
+    for name in (identity.username, _usable_email(identity.email)):
         try:
             User(username=name).clean_fields(exclude={"password"})
         except ValidationError:

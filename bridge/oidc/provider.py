@@ -21,8 +21,6 @@ from bridge.oidc.fetching import get_json
 from bridge.oidc.refusals import RefusalCause, SignInError
 
 PROVIDER = "oidc"
-LONGEST_ISSUER = 200
-"""Characters of an issuer in the table of linked accounts."""
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
@@ -43,7 +41,7 @@ def application() -> SocialApp:
     are never taken for those of another with the same numbers."""
     return SocialApp(
         provider=PROVIDER,
-        provider_id=settings.OIDC_ISSUER[:LONGEST_ISSUER],
+        provider_id=settings.OIDC_ISSUER,
         name=settings.OIDC_NAME[:40],
         client_id=settings.OIDC_CLIENT_ID,
         secret=settings.OIDC_CLIENT_SECRET,
@@ -84,14 +82,13 @@ class OidcFlow(OAuth2Adapter):
         code = request.GET["code"]
         try:
             answer = client.get_access_token(code, pkce_code_verifier=pkce_code_verifier)
+        except (OAuth2Error, ValueError, LookupError, TypeError):  # some are an OSError, too
+            provider_document.forget()
+            text = "the code was not exchanged for a token"  # its own text has the answer in it
+            raise SignInError(RefusalCause.ANSWER, text) from None
         except OSError:
             provider_document.forget()
             raise
-        except (OAuth2Error, ValueError, LookupError, TypeError):
-            # its text has the answer in it
-            raise SignInError(
-                RefusalCause.ANSWER, "the code was not exchanged for a token"
-            ) from None
         return dict(answer)
 
     def parse_token(self, data: dict[str, Any]) -> SocialToken:

@@ -31,7 +31,10 @@ def a_key() -> rsa.RSAPrivateKey:
 
 @dataclass(slots=True)
 class Script:
-    """What the provider says and does. None in a mapping leaves a member out."""
+    """What the provider says and does. None in a mapping leaves a member out.
+
+    `drops`: the path at which it hangs up without an answer.
+    """
 
     person: dict[str, Any] = field(default_factory=lambda: dict(ANN))
     document: dict[str, Any] = field(default_factory=dict)
@@ -44,6 +47,7 @@ class Script:
     denies: str = ""
     from_issuer: str = ""
     signs_with_another_key: bool = False
+    drops: str = ""
 
 
 @dataclass(slots=True)
@@ -161,7 +165,7 @@ class OidcProvider:
         if self.script.algorithm == "none":
             key = None
         elif self.script.algorithm.startswith("HS"):
-            key = json.dumps(self.keys()).ljust(64)
+            key = CLIENT_SECRET.ljust(64)
         header = {"kid": self.kid} | self.script.header
         return jwt.encode(claims, key, self.script.algorithm, headers=_without_none(header))
 
@@ -216,6 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_scripted(self, path: str) -> bool:
         script = self.provider.script
+        if path == script.drops:
+            self.close_connection = True
+            return True
         if path not in script.statuses and path not in script.bodies:
             return False
         location = f"{self.provider.issuer}/elsewhere"

@@ -96,7 +96,8 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
         "",
         "https://login.example.com/realms/a/",
         "https://login.example.com/realms/a",
-        ["login.example.com", "http://login.example.com", "https://h?x=1", "https://u:p@h"],
+        ["login.example.com", "http://login.example.com", "https://h?x=1", "https://u:p@h"]
+        + ["https://h/" + "x" * 200],
     ),
     "OIDC_CLIENT_ID": ("", "gateway", "gateway", []),
     "OIDC_CLIENT_SECRET": ("", " 's3cret' ", "s3cret", ["cl\u00e9", "two\nlines"]),
