@@ -111,6 +111,13 @@ class AccessSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaudeCodeSettings:
+    """What Claude Code is handed beside answers."""
+
+    managed_settings: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessSettings:
     """All of them. `version` is the gateway's own, `redis_url` "" for a process on its own."""
 
@@ -121,6 +128,7 @@ class ProcessSettings:
     bodies: BodySettings
     connections: ConnectionSettings
     access: AccessSettings
+    claude_code: ClaudeCodeSettings
     workers: int
     version: str
     redis_url: str = field(repr=False)
@@ -136,6 +144,7 @@ def read() -> ProcessSettings:
         bodies=BodySettings(**_values(BodySettings)),
         connections=ConnectionSettings(**_values(ConnectionSettings)),
         access=AccessSettings(**_values(AccessSettings)),
+        claude_code=ClaudeCodeSettings(**_values(ClaudeCodeSettings)),
         workers=settings.WORKERS,
         version=settings.VERSION,
         redis_url=settings.REDIS_URL,

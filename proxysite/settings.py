@@ -107,6 +107,10 @@ SPOOL_MAX_BYTES = read.whole("SPOOL_MAX_BYTES", 1024**3, least=1024**2)
 
 CLIENT_ADDRESSES = read.choice("CLIENT_ADDRESSES", "off", ("off", "hashed", "whole"))
 
+# --- Claude Code ------------------------------------------------------------------------------
+
+MANAGED_SETTINGS = read.flag("MANAGED_SETTINGS", True)
+
 # --- metrics ----------------------------------------------------------------------------------
 
 METRICS_TOKEN = read.secret("METRICS_TOKEN")

@@ -10,11 +10,12 @@ from django.conf import settings
 from django.core.management import get_commands
 
 import proxysite
+from bridge.client_settings.setup import ANY_KEY
+from bridge.client_settings.variables import ClientSetup, claude_code
 from bridge.configuration.snapshot import DEMO_CONTEXT, DEMO_MODEL
 from bridge.ledger.record import Record
 from bridge.models.usage import JUDGE_CLASS
-from bridge.pages.client_settings import ANY_KEY, shell_exports
-from bridge.pages.client_variables import ClientSetup, claude_code
+from bridge.pages.client_settings import shell_exports
 from bridge.routing.main_model import FAMILIES
 from bridge.translation.profiles import ModelFacts
 from bridge.translation.request.purpose import REQUEST_CLASSES

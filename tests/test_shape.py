@@ -30,11 +30,12 @@ LAYERS: dict[str, str] = {
     "http": f"ids process_settings {T}",
     # pure: what a request asks for and where it goes
     "routing": T,
+    "client_settings": f"{T} routing",
     "keys": f"cluster {T} routing",
     # rows, and what this process knows of them
-    "models": f"outcomes cluster {T} routing keys",
+    "models": f"outcomes cluster {T} routing client_settings keys",
     "ledger": f"outcomes clocks cluster {T} routing keys models",
-    "configuration": f"{T} routing keys models ledger",
+    "configuration": f"{T} routing client_settings keys models ledger",
     "live": "outcomes clocks cluster models ledger",
     "accounts": f"{T} routing keys models configuration",
     "apps": "accounts",
@@ -53,18 +54,21 @@ LAYERS: dict[str, str] = {
         "relay"
     ),
     # what the servers call
-    "api": f"ids process_settings {T} routing keys models ledger backends relay runtime",
-    "pages": f"ids places {T} routing keys configuration accounts runtime api",
+    "api": (
+        f"ids process_settings {T} routing client_settings keys models ledger configuration "
+        "backends relay runtime"
+    ),
+    "pages": f"ids places {T} routing client_settings keys configuration accounts runtime api",
     "admin": (
-        f"process_settings cluster {T} routing keys models ledger configuration live accounts "
-        "backends concerns probe runtime pages"
+        f"process_settings cluster {T} routing client_settings keys models ledger configuration "
+        "live accounts backends concerns probe runtime pages"
     ),
     "templatetags": "admin",
     # loaded only where people sign in with company accounts
     "oidc": "keys models accounts pages admin",
     "management": (
-        "cluster routing keys models ledger configuration accounts backends probe runtime pages "
-        "oidc"
+        "cluster routing client_settings keys models ledger configuration accounts backends probe "
+        "runtime pages oidc"
     ),
 }
 DASHBOARD: dict[str, str] = {

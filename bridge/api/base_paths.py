@@ -9,7 +9,7 @@ from __future__ import annotations
 BASES = ("/v1/messages", "/anthropic", "/v1")
 """What stands in front of the API's paths, from the longest to the shortest."""
 
-API = ("/v1/", "/api/hello", "/api/oauth/usage")
+API = ("/v1/", "/api/hello", "/api/oauth/usage", "/managed/settings")
 MOST_BASES = 4
 """As many as anybody has put in front of each other, so that a long path makes no work."""
 

@@ -19,7 +19,7 @@ from django.db import Error
 
 from bridge.api import metrics, picker
 from bridge.api import models as report
-from bridge.api.claude_code import usage
+from bridge.api.claude_code import managed_settings, usage
 from bridge.api.hosts import arrival_address
 from bridge.api.replies import fail, reply, start
 from bridge.api.request_body import (
@@ -31,6 +31,7 @@ from bridge.api.request_body import (
     headers_of,
     read_body,
 )
+from bridge.configuration.access import policy_of
 from bridge.ids import mint
 from bridge.keys import authentication, decisions
 from bridge.relay import budget, prepare
@@ -289,6 +290,17 @@ async def _usage(gateway: Gateway, call: Call, scope: Scope) -> Written:
     return 200, NOT_STORED, encode(usage.of_spent(spent))
 
 
+async def _managed_settings(gateway: Gateway, call: Call, scope: Scope) -> Written:
+    """For keys of ours. A forwarded key is nobody that the gateway has a policy for."""
+    await gateway.ready()
+    key, settings = _admit(gateway, call).issued, gateway.settings
+    policy = None
+    if key is not None and settings.claude_code.managed_settings:
+        safeguards = settings.relay.safeguards
+        policy = await asyncio.to_thread(policy_of, gateway.snapshot, key, safeguards)
+    return managed_settings.answer(policy, call.headers.get("if-none-match", ""))
+
+
 async def _not_found(gateway: Gateway, call: Call, scope: Scope) -> Answer:
     raise ApiError(404, "Not found")
 
@@ -306,5 +318,6 @@ model = json_endpoint(_model, "GET", "HEAD")
 schemas = json_endpoint(_schemas, "GET", "HEAD")
 health = json_endpoint(_health, "GET", "HEAD")
 spending = whole_endpoint(_usage, "GET", "HEAD")
+managed = whole_endpoint(_managed_settings, "GET", "HEAD")
 prometheus = whole_endpoint(_metrics, "GET", "HEAD")
 not_found = json_endpoint(_not_found, *ANY_METHOD)

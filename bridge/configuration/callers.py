@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from django.contrib.auth.models import User
 
+from bridge.client_settings import checking
 from bridge.configuration.row_faults import Fault, checked
 from bridge.keys.authentication import IssuedKey, Principal
 from bridge.models import ApiKey, EndedKey, PersonLimits, Team, TeamMember
@@ -32,11 +33,13 @@ def read(last: Callers, faults: list[Fault]) -> Callers:
     """
     teams = _teams(last, faults)
     people = _people(last, faults)
-    only_team = _only_teams()
+    memberships = _memberships()
 
     def make(row: ApiKey) -> list[IssuedKey]:
-        person = people.get(row.person_id or 0)
-        return keys_of(row, person, teams.get(row.team_id or only_team.get(row.person_id or 0, 0)))
+        member_of = [teams[id] for id in memberships.get(row.person_id or 0, ()) if id in teams]
+        only = member_of[0] if len(member_of) == 1 else None
+        team = teams.get(row.team_id) if row.team_id else only
+        return keys_of(row, people.get(row.person_id or 0), team, member_of)
 
     found = _ended_keys()
     for keys in checked(ApiKey.objects.select_related(None), make, faults):
@@ -51,11 +54,20 @@ def of_row(row: ApiKey) -> IssuedKey:
     if row.person is not None:
         limits = PersonLimits.objects.filter(user=row.person).first()
         person = _person(row.person, limits)
-    return keys_of(row, person, _team(team) if team else None)[0]
+    member_of = [_team(each) for each in row.person.teams.all()] if row.person else []
+    return keys_of(row, person, _team(team) if team else None, member_of)[0]
 
 
-def keys_of(row: ApiKey, person: Principal | None, team: Principal | None) -> list[IssuedKey]:
-    """The keys that this row is known by: its own, and until its end the one before it."""
+def keys_of(
+    row: ApiKey,
+    person: Principal | None,
+    team: Principal | None,
+    member_of: Sequence[Principal] = (),
+) -> list[IssuedKey]:
+    """The keys that this row is known by: its own, and until its end the one before it.
+
+    `member_of`: the teams of its person, by name.
+    """
     ends = row.expires_at.timestamp() if row.expires_at else None
     key = IssuedKey(
         row.pk,
@@ -72,6 +84,7 @@ def keys_of(row: ApiKey, person: Principal | None, team: Principal | None) -> li
         row.revoked_at.timestamp() if row.revoked_at else 0.0,
         person,
         team,
+        _with_settings(team, member_of),
     )
     if not row.former_digest or row.former_until is None:
         return [key]
@@ -85,6 +98,13 @@ def keys_of(row: ApiKey, person: Principal | None, team: Principal | None) -> li
     return [key, former]
 
 
+def _with_settings(team: Principal | None, member_of: Sequence[Principal]) -> tuple[Principal, ...]:
+    """The teams whose client settings count, the weakest first: by name, the key's own last."""
+    others = (each for each in member_of if team is None or each.id != team.id)
+    every = (*others, *([team] if team else []))
+    return tuple(each for each in every if each.is_active and each.client_settings)
+
+
 # --- people and teams -------------------------------------------------------------------------
 
 
@@ -92,12 +112,19 @@ def _teams(last: Callers, faults: list[Fault]) -> dict[int, Principal]:
     def last_good(row: Team) -> Principal:
         return last.teams.get(row.pk) or Principal(row.pk, row.name, is_active=False)
 
-    found = checked(Team.objects.all(), _team, faults, last_good)
+    def make(row: Team) -> Principal:
+        if wrong := checking.faults(row.client_settings):
+            faults.append(Fault(row.KIND, row.pk, str(row), f"client_settings: {' '.join(wrong)}"))
+        return _team(row)
+
+    found = checked(Team.objects.all(), make, faults, last_good)
     return {team.id: team for team in found}
 
 
 def _team(row: Team) -> Principal:
-    return Principal(row.pk, row.name, row.enabled, row.patterns, row.limits())
+    """Of its client settings those that make sense."""
+    good = checking.good_part(row.client_settings)
+    return Principal(row.pk, row.name, row.enabled, row.patterns, row.limits(), good)
 
 
 def _people(last: Callers, faults: list[Fault]) -> dict[int, Principal]:
@@ -125,12 +152,13 @@ def _person(user: User, row: PersonLimits | None = None) -> Principal:
     return Principal(user.pk, user.username, user.is_active, row.patterns, row.limits())
 
 
-def _only_teams() -> dict[int, int]:
-    """The team of everybody who is in exactly one."""
+def _memberships() -> dict[int, list[int]]:
+    """The teams of each person, by name."""
     teams: dict[int, list[int]] = {}
-    for user, team in TeamMember.objects.order_by().values_list("user_id", "team_id"):
+    pairs = TeamMember.objects.order_by("team__name").values_list("user_id", "team_id")
+    for user, team in pairs:
         teams.setdefault(user, []).append(team)
-    return {user: of[0] for user, of in teams.items() if len(of) == 1}
+    return teams
 
 
 # --- keys that are good no more ---------------------------------------------------------------

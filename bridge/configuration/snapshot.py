@@ -151,6 +151,11 @@ def current_routes() -> Routes:
     return routes(Snapshot(), [])
 
 
+def current_prices() -> Prices:
+    """What prices are now. Broken rows are left out."""
+    return _prices([])
+
+
 # --- backends ---------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 
 from bridge.keys.client_address import Address, Network, is_within
 from bridge.keys.limits import Account, AccountKind, AccountRef, Limits
@@ -52,6 +53,7 @@ class Principal:
 
     is_active  whether its keys are good: the user is active, the team enabled
     allowed    globs of model names; empty for all
+    client_settings   what clients of a team's people are handed
     """
 
     id: int
@@ -59,6 +61,7 @@ class Principal:
     is_active: bool = True
     allowed: tuple[str, ...] = ()
     limits: Limits = NO_LIMITS
+    client_settings: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class IssuedKey:
     four       its last four characters
     ended      "" or why it is good only until `ended_at`: rotated, revoked or deleted
     person, team   whose key it is, and the team that it counts for; None for nobody's
+    teams          those whose client settings count, the weakest first
     allow_lists    `allowed` of the key, its person and its team, where they have some
     accounts       the key, its person and its team, where they have limits
     """
@@ -88,6 +92,7 @@ class IssuedKey:
     ended_at: float = 0.0
     person: Principal | None = None
     team: Principal | None = None
+    teams: tuple[Principal, ...] = ()
     allow_lists: tuple[tuple[str, ...], ...] = field(init=False, default=(), compare=False)
     accounts: tuple[Account, ...] = field(init=False, default=(), compare=False)
 

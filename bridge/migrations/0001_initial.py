@@ -140,7 +140,7 @@ class Migration(migrations.Migration):
                 ('budget_month', models.DecimalField(blank=True, decimal_places=4, help_text='USD; the month is that of UTC.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='budget a month')),
                 ('name', models.CharField(help_text='As reports call it.', max_length=100, unique=True)),
                 ('enabled', models.BooleanField(default=True, help_text='The keys of a team that is not enabled are refused.')),
-                ('client_settings', models.JSONField(blank=True, default=dict, help_text='A JSON object: settings of Claude Code for the members of this team.', validators=[bridge.models.people.teams.check_client_settings], verbose_name='client settings')),
+                ('client_settings', models.JSONField(blank=True, default=dict, help_text='A JSON object: managed settings of Claude Code for the members of this team, on top of those that fit the models that they may use. Clients that are signed in by /login read them within the hour.', validators=[bridge.models.people.teams.check_client_settings], verbose_name='client settings')),
             ],
             options={
                 'ordering': ['name'],

@@ -11,10 +11,11 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings as django_settings
+from django.conf import settings
 
-from bridge.configuration.snapshot import current_routes
-from bridge.pages.client_variables import (
+from bridge.client_settings import setup as connections
+from bridge.client_settings.managed import document_of
+from bridge.client_settings.variables import (
     YOUR_KEY,
     YOUR_MODEL,
     ClientSetup,
@@ -24,21 +25,15 @@ from bridge.pages.client_variables import (
     permission_mode,
     remarks,
 )
-from bridge.routing import main_model, resolve
-from bridge.routing.promised_facts import promised_facts
-from bridge.routing.served import EVERYTHING, Access
+from bridge.configuration.snapshot import current_routes
 from bridge.routing.types import Routes
-from bridge.translation.errors.api_error import ApiError
 from bridge.translation.profiles import ModelFacts
-from bridge.translation.safeguards import judge_model
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
 SNIPPET_OUTPUT, SNIPPET_THINKING = 1024, 4096
 """Tokens for a short answer, and for one with thinking before it."""
-ANY_KEY = "any-key"
-"""The demo backend takes every key."""
 
 
 # --- Claude Code ------------------------------------------------------------------------------
@@ -57,10 +52,8 @@ def start_command(connection: ClientSetup) -> str:
 
 def settings_json(connection: ClientSetup) -> str:
     """Lines and start as a document for Claude Code's settings.json."""
-    settings: dict[str, Any] = {"env": {v.name: v.value for v in claude_code(connection)}}
-    if mode := permission_mode(connection):
-        settings["permissions"] = {"defaultMode": mode}
-    return json.dumps(settings, indent=2, ensure_ascii=False)
+    document = document_of(connection, claude_code(connection))
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 # --- SDKs and curl ----------------------------------------------------------------------------
@@ -177,38 +170,9 @@ def page(connection: ClientSetup) -> SettingsPage:
     )
 
 
-def setup(
-    routes: Routes, base_url: str, name: str = "", small: str = "", access: Access = EVERYTHING
-) -> ClientSetup:
-    """The connection of a caller who asks for `name`; for "" the main model of this gateway.
-
-    A model that is not known stands there as `YOUR_MODEL`.
-    """
-    caught = main_model.caught_families(routes, access)
-    key = ANY_KEY if any(backend.is_demo for backend in routes.backends) else YOUR_KEY
-    chosen = name or _main(routes, access)
-    judged = _is_judged(routes, chosen)
-    return ClientSetup(base_url, chosen, _facts(routes, chosen), small, key, caught, judged)
-
-
-def _main(routes: Routes, access: Access) -> str:
-    usable = main_model.main_model(routes, access)
-    return usable.name if usable else YOUR_MODEL
-
-
-def _is_judged(routes: Routes, name: str) -> bool:
-    try:
-        chosen = resolve.resolve(routes, name).overrides.safeguards
-    except ApiError:
-        chosen = ""
-    return bool(judge_model(chosen or django_settings.SAFEGUARDS))
-
-
-def _facts(routes: Routes, name: str) -> ModelFacts:
-    try:
-        return promised_facts(resolve.resolve(routes, name).targets) or ModelFacts(name)
-    except ApiError:
-        return ModelFacts(name)
+def setup(routes: Routes, base_url: str, **choice: Any) -> ClientSetup:
+    """The connection of a caller by the settings of this gateway. `choice` as for `setup.setup`."""
+    return connections.setup(routes, base_url, safeguards=settings.SAFEGUARDS, **choice)
 
 
 def context(request: HttpRequest, routes: Routes, **choice: Any) -> dict[str, Any]:

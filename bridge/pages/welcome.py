@@ -11,10 +11,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from bridge.api import models
+from bridge.client_settings.variables import YOUR_MODEL, ClientSetup
 from bridge.configuration.snapshot import Snapshot
 from bridge.keys.authentication import is_loopback
 from bridge.pages.client_settings import page, setup
-from bridge.pages.client_variables import YOUR_MODEL, ClientSetup
 from bridge.runtime import gateway
 from bridge.translation.profiles import ModelFacts
 from bridge.translation.sizes import LONGEST_NAME

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
+from bridge.configuration.access import access_of, is_priced, strict_account
 from bridge.keys import decisions, spend_headers
 from bridge.keys.authentication import Caller, IssuedKey
 from bridge.keys.decisions import Decision, holder
 from bridge.keys.limits import USED_UP, Account, LimitKind, QuotaUsage
 from bridge.ledger.pricing import Prices
 from bridge.routing.fitting import MOST_OUTPUT
-from bridge.routing.served import Access, every_target
+from bridge.routing.served import Access
 from bridge.routing.types import Route, Target
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.translate import ChatRequest
@@ -61,7 +61,7 @@ def countable(route: Route, prices: Prices, key: IssuedKey | None, model: str) -
 
     Raises a 403 where nothing is left.
     """
-    account = _strict(key)
+    account = strict_account(key)
     if account is None:
         return route
     kept = tuple(target for target in route.targets if is_priced(target, prices))
@@ -100,22 +100,4 @@ def refuse_unread(accounts: Sequence[Account]) -> None:
 
 def access(caller: Caller, prices: Prices) -> Access:
     """What this caller may ask for, as far as the budgets of its accounts can count it."""
-    key = caller.issued
-    if key is None:
-        return Access()
-    counts = partial(is_priced, prices=prices) if _strict(key) else every_target
-    return Access(key.allow_lists, counts)
-
-
-def _strict(key: IssuedKey | None) -> Account | None:
-    """The first account whose budget is for priced models alone."""
-    accounts = key.accounts if key else ()
-    return next((each for each in accounts if each.limits.refuses_unpriced), None)
-
-
-def is_priced(target: Target, prices: Prices) -> bool:
-    """Whether it is known what an answer of this target costs, then if not now."""
-    backend = target.backend
-    if backend.is_demo or backend.prefers_own_cost:
-        return True
-    return prices.rates(backend.name, target.model) is not None
+    return access_of(caller.issued, prices)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from bridge.client_settings.variables import ClientSetup, claude_code
 from bridge.pages.client_settings import start_command
-from bridge.pages.client_variables import ClientSetup, claude_code
 from bridge.translation.profiles import ModelFacts
 from tests.e2e.claude_code import (
     MODEL,

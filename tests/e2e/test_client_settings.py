@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.client_settings.variables import ClientSetup
 from bridge.pages.client_settings import curl, python_sdk, typescript_sdk
-from bridge.pages.client_variables import ClientSetup
 from bridge.translation.profiles import ModelFacts
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, reasoning, role, text, usage

@@ -61,6 +61,7 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "BUDGET_UNPRICED_MODELS": ("allow", "refuse", "refuse", ["deny"]),
     "BUDGET_UNREADABLE": ("allow", "Refuse", "refuse", ["deny"]),
     "BUDGET_ADVICE": ("Ask the operator of this gateway for more", "Ask Ann", "Ask Ann", []),
+    "MANAGED_SETTINGS": (True, "0", False, NO_FLAG),
     "COUNT_TOKENS_RPM": (600, "0", 0, NO_WHOLE),
     "CLIENT_ADDRESSES": ("off", "Hashed", "hashed", ["on", "1"]),
     "MAX_IN_FLIGHT": (0, "100", 100, NO_WHOLE),

@@ -13,7 +13,7 @@ from unfold.decorators import display
 
 from bridge.admin import formatting
 from bridge.admin.base import ConfigAdmin
-from bridge.admin.people import spent
+from bridge.admin.people import handed_out, spent
 from bridge.keys.limits import AccountKind, AccountRef
 from bridge.models import ApiKey, PersonLimits, Team, TeamMember
 from bridge.models.people.keys import KeyKind
@@ -87,6 +87,11 @@ class TeamAdmin(ConfigAdmin):
             "template": "bridge/admin/account_panel.html",
             "quotas": _spent(ref, row),
             "keys": keys_of_team(row),
+            "handed_out": (
+                handed_out.to_team(request, row)
+                if self.has_change_permission(request, row)
+                else None
+            ),
         }
 
     def goes_along(self, row: Team) -> list[str]:
@@ -140,6 +145,9 @@ class PersonLimitsAdmin(ConfigAdmin):
             "template": "bridge/admin/account_panel.html",
             "quotas": _spent(ref, row),
             "keys": list(row.user.keys.filter(kind=KeyKind.ISSUED)),
+            "handed_out": (
+                handed_out.to_person(row.user) if self.has_change_permission(request, row) else None
+            ),
         }
 
     @display(description="limits")

@@ -15,13 +15,14 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminRadioSelectWidget
 
 from bridge.accounts import roles
+from bridge.admin.people import handed_out
 
 ROLES = {"": "None", **{name: name.capitalize() for name in roles.MEANINGS}}
 MEANINGS = {"": "Cannot log in.", **roles.MEANINGS}
@@ -110,19 +111,27 @@ class UserAdmin(ForAdmins, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-ar
     list_display = ("username", "role", "is_active", "last_login")
     list_filter = ("is_active", "is_superuser", "groups")
     list_fullwidth = True
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("last_login", "date_joined", "managed_settings")
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("username", "password", "is_active", "role")}),
         ("Who this is", {"fields": ("first_name", "last_name", "email")}),
         ("Rights beside the role", {"fields": ("groups",), "classes": ("collapse",)}),
         ("Seen", {"fields": ("last_login", "date_joined")}),
+        (
+            "What Claude Code is handed",
+            {"fields": ("managed_settings",), "classes": ("collapse",)},
+        ),
     )
     add_fieldsets = ((None, {"fields": ("username", "password1", "password2", "role")}),)
 
     @admin.display(description="role")
     def role(self, user: User) -> str:
         return roles.role_of(user) or "none"
+
+    @admin.display(description="managed settings")
+    def managed_settings(self, user: User) -> str:
+        return format_html('<pre class="gw-pre">{}</pre>', handed_out.to_person(user).text)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")

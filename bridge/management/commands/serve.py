@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from bridge.client_settings.variables import claude_code
 from bridge.configuration import environment
 from bridge.configuration.environment import MAIN
 from bridge.configuration.snapshot import current_routes
@@ -20,7 +21,6 @@ from bridge.keys.authentication import is_loopback
 from bridge.management.preparing import FIRST_ADMIN, prepare
 from bridge.models import Backend, Origin
 from bridge.pages.client_settings import setup, shell_exports, start_command
-from bridge.pages.client_variables import claude_code
 from bridge.routing.types import Routes
 from bridge.runtime import servers
 from bridge.runtime.listening import listen

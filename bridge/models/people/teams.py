@@ -14,17 +14,18 @@ from django.db import models
 from django.db.models.signals import post_delete, post_save, pre_delete
 from django.dispatch import receiver
 
+from bridge.client_settings import checking
+from bridge.client_settings.checking import NO_OBJECT
 from bridge.models.base import ConfigRow, ConfigVersion, Document
 from bridge.models.people.limit_columns import SharedLimits
 
-NO_OBJECT = 'A JSON object, such as {"model": "claude-sonnet-5"}.'
 HAS_KEYS = "Keys belong to this team. Move them to another team first, or disable the team."
 _UNSEEN = frozenset({"last_login", "password"})
 """Columns of a user that say nothing about what the person may use."""
 
 
 def check_client_settings(settings: Any) -> None:
-    """Raises ValidationError."""
+    """Raises ValidationError. What keys it has is looked at where it is written, see `clean`."""
     if not isinstance(settings, dict):
         raise ValidationError(NO_OBJECT)
 
@@ -55,7 +56,9 @@ class Team(SharedLimits, ConfigRow):
         default=dict,
         blank=True,
         validators=[check_client_settings],
-        help_text="A JSON object: settings of Claude Code for the members of this team.",
+        help_text="A JSON object: managed settings of Claude Code for the members of this team, on "
+        "top of those that fit the models that they may use. Clients that are signed in by /login "
+        "read them within the hour.",
     )
     people: models.ManyToManyField[User, TeamMember] = models.ManyToManyField(
         User, through="TeamMember", related_name="teams"
@@ -68,11 +71,9 @@ class Team(SharedLimits, ConfigRow):
         return self.name
 
     def clean(self) -> None:
-        # A field's validators do not see an empty value, and [] is one.
-        try:
-            check_client_settings(self.client_settings)
-        except ValidationError as error:
-            raise ValidationError({"client_settings": error.messages}) from None
+        # Not by the field's validators: rows that were stored before a key was known still serve.
+        if found := checking.faults(self.client_settings):
+            raise ValidationError({"client_settings": found})
 
     def document(self) -> Document:
         people = self.people.order_by("username").values_list("username", flat=True)

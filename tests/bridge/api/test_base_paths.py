@@ -8,7 +8,8 @@ from bridge.api.base_paths import canonical
 @pytest.mark.parametrize("base", ["", "/v1", "/v1/", "/anthropic", "/anthropic/v1", "/v1/messages"])
 @pytest.mark.parametrize(
     "path",
-    ["/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/v1/models/a/b", "/api/hello"],
+    ["/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/v1/models/a/b", "/api/hello"]
+    + ["/api/oauth/usage", "/managed/settings"],
 )
 @pytest.mark.parametrize("end", ["", "/"])
 def test_path_of_the_api_is_found_behind_a_base(base: str, path: str, end: str) -> None:

@@ -15,6 +15,7 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.test import RequestFactory
 
+from bridge.client_settings.variables import ClientSetup, claude_code
 from bridge.pages import client_settings
 from bridge.pages.client_settings import (
     curl,
@@ -25,7 +26,6 @@ from bridge.pages.client_settings import (
     start_command,
     typescript_sdk,
 )
-from bridge.pages.client_variables import ClientSetup, claude_code
 from bridge.routing.types import BackendConfig, Routes
 from bridge.translation.profiles import PROFILES, ModelFacts
 

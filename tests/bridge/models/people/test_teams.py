@@ -63,7 +63,11 @@ def test_file_takes_members_away() -> None:
         ("teams: [{name: t, colour: red}]", "teams[0].colour: no such member"),
         ("teams: [{name: t, rpm: 0}]", "teams[0].rpm: Ensure this value is greater than or"),
         ("teams: [{name: t, allowed: '[a'}]", "teams[0].allowed: [a is no glob"),
-        ("teams: [{name: t, client_settings: []}]", "teams[0].client_settings: A JSON object"),
+        ("teams: [{name: t, client_settings: []}]", "teams[0].client_settings: Expected a JSON"),
+        (
+            "teams: [{name: t, client_settings: {modle: x}}]",
+            "teams[0].client_settings: modle: unknown key; do you mean model?",
+        ),
         ("teams: [{name: t, unpriced: maybe}]", "teams[0].unpriced: Value 'maybe' is not a valid"),
         ("person_limits: [{rpm: 3}]", "person_limits[0].person: expected a text"),
         ("person_limits: [{person: x}]", "person_limits[0].person: no user is called x"),

@@ -62,12 +62,27 @@ class Variable:
     why: str
 
 
+MAIN_MODEL = "ANTHROPIC_MODEL"
+ATTRIBUTION = Variable(
+    "CLAUDE_CODE_ATTRIBUTION_HEADER",
+    "0",
+    "No line of versions and hashes before the instructions, which caches would not know again.",
+)
+
+
 # --- variables --------------------------------------------------------------------------------
 
 
 def claude_code(connection: ClientSetup) -> tuple[Variable, ...]:
     """The variables that help with this model; none that would only repeat a default."""
     return (*_access(connection), *_names(connection), *_sizes(connection), *_extras(connection))
+
+
+def signed_in(connection: ClientSetup) -> tuple[Variable, ...]:
+    """Those for a client that is signed in: without address, key and main model, which it has."""
+    names = () if connection.is_placeholder else _names(connection)
+    kept = (each for each in names if each.name != MAIN_MODEL)
+    return (*kept, *_sizes(connection), *_extras(connection), ATTRIBUTION)
 
 
 def _access(connection: ClientSetup) -> tuple[Variable, ...]:
@@ -106,7 +121,7 @@ def _names(connection: ClientSetup) -> tuple[Variable, ...]:
     )
     why = "Session titles and fetched web pages; older versions know no other name for it."
     jobs = (Variable("ANTHROPIC_SMALL_FAST_MODEL", small, why),) if small else ()
-    return (Variable("ANTHROPIC_MODEL", model, "The model that you talk to."), *families, *jobs)
+    return (Variable(MAIN_MODEL, model, "The model that you talk to."), *families, *jobs)
 
 
 def _sizes(connection: ClientSetup) -> tuple[Variable, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.pages.client_variables import (
+from bridge.client_settings.variables import (
     ClientSetup,
     claude_code,
     known,
