@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -150,3 +151,45 @@ def test_list_of_keys_has_no_sessions(client: Client) -> None:
     ApiKey.issue("sign-in", {"kind": KeyKind.SESSION})
     listed = client.get(of("apikey", "changelist")).context["cl"].result_list
     assert [row.name for row in listed] == ["a"]
+
+
+def test_page_shows_what_clients_are_handed_for_each_member(client: Client) -> None:
+    """issue 13: to those who may change it. Markup in it stays text."""
+    ann, zoe = a_user(name="ann"), a_user(name="zoe")
+    team = a_team("blue", ann, zoe, client_settings={"env": {"TEAM": "<b>blue</b>"}})
+    a_team("red", zoe, client_settings={"language": "french"})
+    address = page(team)
+    shown = client.get(address).context["panel"]["handed_out"]
+    assert shown.whose == "a key of blue that is nobody's"
+    assert shown.members == ((ann.pk, "ann"), (zoe.pk, "zoe"))
+    document = json.loads(shown.text)
+    assert document["env"]["TEAM"] == "<b>blue</b>"
+    assert document["env"]["CLAUDE_CODE_GATEWAY_HINT_HEADERS"] == "1"
+    of_zoe = client.get(f"{address}?member={zoe.pk}")
+    assert json.loads(of_zoe.context["panel"]["handed_out"].text)["language"] == "french"
+    assert "&lt;b&gt;blue" in of_zoe.content.decode() and "<b>blue" not in of_zoe.content.decode()
+    for nobody in ("x", "999", str(10**30)):
+        again = client.get(f"{address}?member={nobody}").context["panel"]["handed_out"]
+        assert again.whose == shown.whose
+    assert browser("auditor").get(address).status_code == 403
+
+
+def test_page_of_a_person_shows_what_it_is_handed(client: Client) -> None:
+    zoe = a_user(name="zoe")
+    a_team("red", zoe, client_settings={"language": "french"})
+    row = PersonLimits.objects.create(user=zoe, budget_week=Decimal(4))
+    shown = client.get(page(row)).context["panel"]["handed_out"]
+    assert (shown.whose, json.loads(shown.text)["language"]) == ("zoe", "french")
+
+
+def test_unknown_key_of_client_settings_is_named_in_the_form(client: Client) -> None:
+    team = a_team("blue")
+    address = page(team)
+    wrong = {"client_settings": '{"modle": "x", "verbose": "yes"}'}
+    answer = client.post(address, form(client, address) | wrong)
+    assert answer.context["adminform"].form.errors["client_settings"] == [
+        "modle: unknown key; do you mean model?",
+        "verbose: expected true or false.",
+    ]
+    team.refresh_from_db()
+    assert team.client_settings == {}

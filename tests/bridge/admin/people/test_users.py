@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
-from tests.bridge.people import PASSWORD, a_user, browser
+from tests.bridge.people import PASSWORD, a_team, a_user, browser
 
 pytestmark = pytest.mark.django_db
 
@@ -155,3 +155,11 @@ def test_password_of_another_is_set(boss: Client) -> None:
     assert boss.post(page, given).status_code == 302
     user.refresh_from_db()
     assert user.check_password(PASSWORD)
+
+
+def test_page_of_a_user_shows_what_claude_code_is_handed(boss: Client) -> None:
+    """issue 13: composed of all teams."""
+    ann = a_user(name="ann")
+    a_team("blue", ann, client_settings={"language": "french"})
+    shown = boss.get(f"{USERS}{ann.pk}/change/").content.decode()
+    assert "&quot;language&quot;: &quot;french&quot;" in shown
