@@ -145,7 +145,7 @@ def test_client_settings_and_the_list_of_models_name_the_same_window() -> None:
     side = WeightedTarget("main", "small", conditions=SIDE_CALLS)
     choices = (side, WeightedTarget("main", "small", 1, 1), WeightedTarget("main", "large", 1, 2))
     routes = Routes((a_backend(models=models),), (Alias("fast", choices),))
-    setup = client_settings.setup(routes, "http://gateway.test", "fast")
+    setup = client_settings.setup(routes, "http://gateway.test", name="fast")
     assert setup.facts.context == names(routes)["fast"].context == 131_072
 
 
