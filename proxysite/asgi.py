@@ -54,7 +54,7 @@ requests = URLRouter(
         _path("api/hello", endpoints.hello),
         _path("api/oauth/usage", endpoints.spending),
         _path("managed/settings", endpoints.managed),
-        _re_path(r"^$|^(admin|dashboard|my|sign-in|static)(/|$)", _pages),
+        _re_path(r"^$|^(admin|api/admin|dashboard|my|sign-in|static)(/|$)", _pages),
         _re_path(r"", unknown(endpoints.not_found, _pages)),
     ]
 )

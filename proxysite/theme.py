@@ -102,6 +102,7 @@ UNFOLD: dict[str, Any] = {
                         "bridge.view_modelalias",
                     ),
                     _rows("Company groups", "badge", "groupmapping"),
+                    _rows("API tokens", "token", "admintoken"),
                     _rows("Users", "person", "user", "auth"),
                     _rows("Groups", "group", "group", "auth"),
                 ],

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management import get_commands
 
 import proxysite
+from bridge.admin_api.routes import ROUTES
 from bridge.client_settings.setup import ANY_KEY
 from bridge.client_settings.variables import ClientSetup, claude_code
 from bridge.configuration.snapshot import DEMO_CONTEXT, DEMO_MODEL
@@ -115,6 +116,12 @@ def test_routed_endpoints_are_documented() -> None:
         pattern = str(route.pattern)
         if re.fullmatch(r"[\w/]+", pattern):
             assert f"`/{pattern}`" in documented, pattern
+
+
+def test_endpoints_of_the_admin_api_are_those_of_its_table() -> None:
+    page = text(ROOT / "docs/reference/admin-api.md")
+    rows = re.findall(r"^\| `([A-Z]+ /[^`]*)` \| (\w+) \|", page, re.M)
+    assert rows == [(f"{route.method} {route.path}", route.role) for route in ROUTES]
 
 
 def test_changelog_names_the_version() -> None:

@@ -25,6 +25,7 @@ LAYERS: dict[str, str] = {
     "places": "",
     "clocks": "",
     "process_settings": "",
+    "spans": "",
     T: "",
     # connections, below requests
     "http": f"ids process_settings {T}",
@@ -59,6 +60,7 @@ LAYERS: dict[str, str] = {
         "backends relay runtime"
     ),
     "pages": f"ids places {T} routing client_settings keys configuration accounts runtime api",
+    "admin_api": f"ids spans {T} keys models ledger configuration accounts",
     "admin": (
         f"process_settings cluster {T} routing client_settings keys models ledger configuration "
         "live accounts backends concerns probe runtime pages"
@@ -247,7 +249,7 @@ def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     a live page or a key holder needs."""
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
     known = (
-        r"models|outcomes|concerns|keys\.(limits|periods)|ledger\.(pricing|report)|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
+        r"models|outcomes|concerns|keys\.(limits|periods)|ledger\.(pricing|report)|spans|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
         r"|cluster\.(redis|layer_errors)|backends\.status"
     )
     allowed = re.compile(rf"dashboard\b|bridge\.({known})\b|(?!bridge|proxysite)")

@@ -43,6 +43,10 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "bridge.groupmapping": {OPERATOR: ()},
     "bridge.change": {OPERATOR: _VIEW, AUDITOR: _VIEW},
 }
+REPORTED = frozenset({"auth.user", "bridge.team", "bridge.personlimits", "bridge.apikey"})
+"""Models whose rows stand in reports, so that auditors read them through the admin API too."""
+RANKS = (AUDITOR, OPERATOR, ADMIN)
+"""The roles, from the one that may do least."""
 APPS = tuple(dict.fromkeys(label.partition(".")[0] for label in RIGHTS))
 
 Visitor = AbstractBaseUser | AnonymousUser
@@ -64,6 +68,19 @@ def role_of(user: User) -> str:
         return ADMIN
     held = {group.name for group in user.groups.all()}
     return next((name for name in GROUPS if name in held), "")
+
+
+def lowest(label: str, action: str) -> str:
+    """The lowest role that may do this with rows of a model, through the admin API."""
+    if action == "view" and label in REPORTED:
+        return AUDITOR
+    held = RIGHTS.get(label, {})
+    return next((role for role in (AUDITOR, OPERATOR) if action in held.get(role, ())), ADMIN)
+
+
+def reaches(role: str, needed: str) -> bool:
+    """Whether a role may do what another may."""
+    return role in RANKS and RANKS.index(role) >= RANKS.index(needed)
 
 
 def _has_one_of(names: tuple[str, ...], user: Visitor) -> bool:

@@ -6,7 +6,7 @@ Only registration and forms; what a button does is in `bridge.admin.backend_acti
 from django.contrib import admin as site
 
 from bridge.admin import aliases, backends, history, models, tool_names
-from bridge.admin.people import group_mappings, keys, teams, users
+from bridge.admin.people import group_mappings, keys, teams, tokens, users
 
 __all__ = [
     "aliases",
@@ -16,6 +16,7 @@ __all__ = [
     "keys",
     "models",
     "teams",
+    "tokens",
     "tool_names",
     "users",
 ]

@@ -18,7 +18,7 @@ from unfold.decorators import display
 from bridge.admin import formatting
 from bridge.admin.base import actor, asked_from, from_environment
 from bridge.configuration import undo
-from bridge.configuration.documents import KINDS
+from bridge.configuration.documents import KINDS, NEVER_UNDONE, named
 from bridge.configuration.undo import revert, revert_act, row_of
 from bridge.models import ApiKey, Change, ConfigRow
 from bridge.models.changes import recorded
@@ -32,9 +32,9 @@ class KindFilter(admin.AllValuesFieldListFilter):
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         for choice in super().choices(changelist):
-            kind = KINDS.get(str(choice["display"]))
-            named = str(kind._meta.verbose_name_plural) if kind else choice["display"]
-            yield {**choice, "display": named}
+            kind = (KINDS | NEVER_UNDONE).get(str(choice["display"]))
+            shown = str(kind._meta.verbose_name_plural) if kind else choice["display"]
+            yield {**choice, "display": shown}
 
 
 @admin.register(Change)
@@ -56,7 +56,7 @@ class ChangeAdmin(ModelAdmin):
 
     @display(description="kind", ordering="kind")
     def kind_of(self, change: Change) -> str:
-        return str(KINDS[change.kind]._meta.verbose_name)
+        return str(named(change.kind)._meta.verbose_name)
 
     @display(description="change")
     def done(self, change: Change) -> str:
@@ -99,7 +99,7 @@ class ChangeAdmin(ModelAdmin):
             raise PermissionDenied
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{KINDS[change.kind]._meta.verbose_name} {change}",
+            "title": f"{named(change.kind)._meta.verbose_name} {change}",
             "changes": [change],
             "may_revert": may_revert(request, change) and not from_environment(_row_of(change)),
             "history": _history_of(change),
@@ -136,11 +136,15 @@ class ChangeAdmin(ModelAdmin):
 
 def may_revert(request: HttpRequest, change: Change) -> bool:
     """Whoever may change rows of this kind may take their changes back."""
+    if change.kind in NEVER_UNDONE:
+        return False
     opts = KINDS[change.kind]._meta
     return request.user.has_perm(f"{opts.app_label}.change_{opts.model_name}")
 
 
 def _row_of(change: Change) -> ConfigRow | None:
+    if change.kind in NEVER_UNDONE:
+        return None
     found: ConfigRow | None = (
         KINDS[change.kind]._default_manager.filter(pk=change.object_id).first()
     )
@@ -149,6 +153,8 @@ def _row_of(change: Change) -> ConfigRow | None:
 
 def _history_of(change: Change) -> str:
     """The address of all changes of the same row."""
+    if change.kind in NEVER_UNDONE:
+        return ""
     opts = KINDS[change.kind]._meta
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_history", args=[change.object_id])
 

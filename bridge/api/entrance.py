@@ -18,8 +18,8 @@ from bridge.translation.errors.api_error import ApiError
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PAGES = re.compile(r"/(?:(?:admin|dashboard|my|static)(?:/.*)?)?", re.DOTALL)
-"""Paths of the control plane, which Django serves."""
+PAGES = re.compile(r"/(?:(?:admin|api/admin|dashboard|my|sign-in|static)(?:/.*)?)?", re.DOTALL)
+"""Paths of the control plane, which Django serves: no other site may read them."""
 OPEN_TO_ALL = frozenset({"/health"})
 """Asked by probes, which put the address of a container into Host. Names and states only."""
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.models import User
+from django.db.models import Model
+
 from bridge.models import (
+    AdminToken,
     ApiKey,
     Backend,
     ConfigRow,
@@ -33,7 +37,16 @@ KINDS: dict[str, type[ConfigRow]] = {
 }
 """In the order in which rows can be made: what others name comes first."""
 
+USERS = "users"
+NEVER_UNDONE: dict[str, type[Model]] = {AdminToken.KIND: AdminToken, USERS: User}
+"""What the history has beside them: who may do what. No undo touches it."""
+
 FROM_ENVIRONMENT = "comes from the environment; change the variable, or take the row over"
+
+
+def named(kind: str) -> type[Model]:
+    """What the changes of this kind are of."""
+    return KINDS.get(kind) or NEVER_UNDONE[kind]
 
 
 def find(model: type[ConfigRow], document: Document) -> ConfigRow | None:

@@ -60,12 +60,17 @@ class Content:
 
 def export() -> str:
     """All rows of operators, as the text of a file."""
-    exported = {kind: list(_exported(model)) for kind, model in SECTIONS.items()}
-    sections = {kind: documents for kind, documents in exported.items() if documents}
+    found = sections()
     body = yaml.safe_dump(
-        sections, sort_keys=False, allow_unicode=True, default_flow_style=None, width=200
+        found, sort_keys=False, allow_unicode=True, default_flow_style=None, width=200
     )
-    return HEADING + (body if sections else "")
+    return HEADING + (body if found else "")
+
+
+def sections() -> dict[str, list[Document]]:
+    """What a file says, as plain data. Without keys that are stored."""
+    exported = {kind: list(_exported(model)) for kind, model in SECTIONS.items()}
+    return {kind: documents for kind, documents in exported.items() if documents}
 
 
 def _exported(model: type[ConfigRow]) -> Iterator[Document]:
@@ -87,7 +92,11 @@ def read(text: str) -> Content:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigFileError([" ".join(str(error).split())]) from None
-    content = {} if content is None else content
+    return content_of({} if content is None else content)
+
+
+def content_of(content: Any) -> Content:
+    """The entries of what `sections` gives. Raises ConfigFileError."""
     if not isinstance(content, dict):
         raise ConfigFileError([f"expected sections: {', '.join(SECTIONS)}"])
     problems = [f"{name}: no such section" for name in content if name not in SECTIONS]

@@ -34,6 +34,9 @@ ISSUED_ONLY = (
 )
 PREFIX = "gwk_"
 """How issued keys begin."""
+ADMIN_PREFIX = "gwa_"
+"""How tokens of the admin API begin. They are never forwarded, and open no model."""
+OPENS_NO_MODEL = "A token of the admin API opens no model: send a key of the gateway"
 ASK = "Ask the operator of this gateway for another one"
 _ENDED = {
     "rotated": "was replaced by a new one and ended at {at}. Use the new key",
@@ -197,6 +200,8 @@ def identify(
         raise KeyEndedError(known[0][1], known[0][1].why_not(now))
     if keys[0].startswith(PREFIX):
         raise ApiError(401, INVALID)
+    if any(key.startswith(ADMIN_PREFIX) for key in keys):
+        raise ApiError(401, OPENS_NO_MODEL)
     return Caller(fingerprint(keys[0], policy.fingerprint_key), secret=keys[0])
 
 

@@ -1,4 +1,4 @@
-"""What was used, by key, person, team, model, class, session or day.
+"""What was used, by key, person, team, model, class, session, day or hour.
 
 From the sums alone, so at any size at once.
 """
@@ -44,8 +44,25 @@ def csv_text(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-class UnknownKeyError(Exception):
-    """No key of this name has used anything, and none exists."""
+class UnknownNameError(Exception):
+    """Nothing of this kind (key, person or team) has used anything under this name or has it."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"no {kind} is or was called {name}")
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From a full hour on, up to another one, where there is an end."""
+
+    since: datetime
+    until: datetime | None = None
+
+    def within(self, column: str) -> Q:
+        """The rows whose column lies in it."""
+        begun = Q(**{f"{column}__gte": self.since})
+        return begun if self.until is None else begun & Q(**{f"{column}__lt": self.until})
 
 
 @dataclass(slots=True)
@@ -60,14 +77,14 @@ class Line:
         return self.counts["cost_nano_usd"] / NANO
 
 
-def report(by: str, since: datetime, zone: tzinfo, key: str | None = None) -> list[Line]:
-    """The groups of BY[by] from that hour on, dearest first; days in their order.
+def report(by: str, span: Span, zone: tzinfo, whose: Q | None = None) -> list[Line]:
+    """The groups of BY[by] in that time, dearest first; days and hours in their order.
 
-    A session counts whole when its last turn was since then. Raises UnknownKeyError.
+    `whose`: of `of_key`, `of_person` or `of_team`. A session counts whole when its last turn lies
+    in the time, and is known by its key alone.
     """
-    chosen = Q() if key is None else _of_key(key)
-    lines = list(BY[by](since, chosen, zone))
-    if by == "day":
+    lines = list(BY[by](span, whose or Q(), zone))
+    if by in IN_ORDER:
         return lines
     return sorted(lines, key=_weight, reverse=True)
 
@@ -76,21 +93,39 @@ def _weight(line: Line) -> tuple[int, int, str]:
     return line.counts["cost_nano_usd"], line.counts["requests"], line.group
 
 
-def _of_key(name: str) -> Q:
-    """What belongs to a key that has, or had, this name."""
+def of_key(name: str) -> Q:
+    """What belongs to a key that has, or had, this name. Raises UnknownNameError."""
     found = {identity for identity, known in key_names().items() if known == name}
     used = UsageHour.objects.filter(key=name).order_by()
     found |= set(used.values_list("key_id", "fingerprint").distinct())
     if not found:
-        raise UnknownKeyError(name)
+        raise UnknownNameError("key", name)
     chosen = Q()
     for key_id, fingerprint in found:
         chosen |= Q(key_id=key_id, fingerprint=fingerprint)
     return chosen
 
 
-def _hours(since: datetime, chosen: Q) -> QuerySet[UsageHour]:
-    return UsageHour.objects.filter(chosen, hour__gte=since).order_by()
+def of_person(name: str) -> Q:
+    """What counts for a person who has, or had, this name. Raises UnknownNameError."""
+    return _of_account("person", name, User.objects.filter(username=name))
+
+
+def of_team(name: str) -> Q:
+    """What counts for a team that has, or had, this name. Raises UnknownNameError."""
+    return _of_account("team", name, Team.objects.filter(name=name))
+
+
+def _of_account(kind: str, name: str, rows: QuerySet[Any]) -> Q:
+    used = UsageHour.objects.filter(**{kind: name}).order_by()
+    found = {*rows.values_list("pk", flat=True), *used.values_list(f"{kind}_id", flat=True)}
+    if not found:
+        raise UnknownNameError(kind, name)
+    return Q(**{f"{kind}_id__in": found})
+
+
+def _hours(span: Span, chosen: Q) -> QuerySet[UsageHour]:
+    return UsageHour.objects.filter(chosen, span.within("hour")).order_by()
 
 
 def _sums() -> dict[str, Any]:
@@ -110,9 +145,9 @@ def _add(line: Line, row: Mapping[str, Any]) -> None:
         line.counts[name] += count
 
 
-def _by_key(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
+def _by_key(span: Span, chosen: Q, zone: tzinfo) -> Iterator[Line]:
     """One line for each key, whatever it was called when."""
-    rows = _hours(since, chosen).values("key_id", "fingerprint", "key")
+    rows = _hours(span, chosen).values("key_id", "fingerprint", "key")
     found: dict[Identity, Line] = {}
     for row in rows.annotate(last=Max("hour"), **_sums()).order_by("last"):
         identity = row["key_id"], row["fingerprint"]
@@ -125,20 +160,18 @@ def _by_key(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
         yield Line(f"{names.get(identity, line.group)}{gone}" or NOBODY, line.counts)
 
 
-def _by_person(since: datetime, chosen: Q, zone: tzinfo) -> Iterable[Line]:
+def _by_person(span: Span, chosen: Q, zone: tzinfo) -> Iterable[Line]:
     names = User.objects.values_list("pk", "username")
-    return _by_account(since, chosen, "person", dict(names))
+    return _by_account(span, chosen, "person", dict(names))
 
 
-def _by_team(since: datetime, chosen: Q, zone: tzinfo) -> Iterable[Line]:
-    return _by_account(since, chosen, "team", dict(Team.objects.values_list("pk", "name")))
+def _by_team(span: Span, chosen: Q, zone: tzinfo) -> Iterable[Line]:
+    return _by_account(span, chosen, "team", dict(Team.objects.values_list("pk", "name")))
 
 
-def _by_account(
-    since: datetime, chosen: Q, column: str, names: Mapping[int, str]
-) -> Iterator[Line]:
+def _by_account(span: Span, chosen: Q, column: str, names: Mapping[int, str]) -> Iterator[Line]:
     """One line for each person or team, under its name of today; of a deleted one its last."""
-    rows = _hours(since, chosen).values(f"{column}_id", column)
+    rows = _hours(span, chosen).values(f"{column}_id", column)
     found: dict[int, Line] = {}
     for row in rows.annotate(last=Max("hour"), **_sums()).order_by("last"):
         line = found.setdefault(row[f"{column}_id"], _nothing())
@@ -149,31 +182,38 @@ def _by_account(
         yield Line(f"{names.get(number, line.group)}{gone}" or NOBODY, line.counts)
 
 
-def _by_model(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
-    for row in _hours(since, chosen).values("model").annotate(**_sums()):
+def _by_model(span: Span, chosen: Q, zone: tzinfo) -> Iterator[Line]:
+    for row in _hours(span, chosen).values("model").annotate(**_sums()):
         yield Line(row["model"] or NOBODY, _counts(row))
 
 
-def _by_class(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
-    for row in _hours(since, chosen).values("request_class").annotate(**_sums()):
+def _by_class(span: Span, chosen: Q, zone: tzinfo) -> Iterator[Line]:
+    for row in _hours(span, chosen).values("request_class").annotate(**_sums()):
         yield Line(row["request_class"] or UNKNOWN_CLASS, _counts(row))
 
 
-def _by_day(since: datetime, chosen: Q, zone: tzinfo) -> Iterator[Line]:
+def _by_day(span: Span, chosen: Q, zone: tzinfo) -> Iterator[Line]:
     """Hours are few, so it is not left to the database in which zone a day begins."""
     days: dict[str, Line] = {}
-    for row in _hours(since, chosen).values("hour").annotate(**_sums()).order_by("hour"):
+    for row in _hours(span, chosen).values("hour").annotate(**_sums()).order_by("hour"):
         day = row["hour"].astimezone(zone).date().isoformat()
         _add(days.setdefault(day, _nothing(day)), row)
     yield from days.values()
 
 
-def _by_session(since: datetime, chosen: Q, zone: tzinfo) -> Iterable[Line]:
-    for row in UsageSession.objects.filter(chosen, last_at__gte=since).values("session", *COUNTS):
+def _by_hour(span: Span, chosen: Q, zone: tzinfo) -> Iterator[Line]:
+    for row in _hours(span, chosen).values("hour").annotate(**_sums()).order_by("hour"):
+        yield Line(row["hour"].astimezone(zone).isoformat(timespec="minutes"), _counts(row))
+
+
+def _by_session(span: Span, chosen: Q, zone: tzinfo) -> Iterable[Line]:
+    rows = UsageSession.objects.filter(chosen, span.within("last_at"))
+    for row in rows.values("session", *COUNTS):
         yield Line(row["session"], {name: row[name] for name in COUNTS})
 
 
-BY: dict[str, Callable[[datetime, Q, tzinfo], Iterable[Line]]] = {
+IN_ORDER = frozenset({"day", "hour"})
+BY: dict[str, Callable[[Span, Q, tzinfo], Iterable[Line]]] = {
     "key": _by_key,
     "person": _by_person,
     "team": _by_team,
@@ -181,4 +221,5 @@ BY: dict[str, Callable[[datetime, Q, tzinfo], Iterable[Line]]] = {
     "class": _by_class,
     "session": _by_session,
     "day": _by_day,
+    "hour": _by_hour,
 }

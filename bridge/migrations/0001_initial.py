@@ -25,6 +25,25 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name='AdminToken',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(help_text='As the history calls whoever uses it.', max_length=100, unique=True)),
+                ('role', models.CharField(choices=[('auditor', 'auditor'), ('operator', 'operator'), ('admin', 'admin')], help_text='What it may do.', max_length=10)),
+                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
+                ('last_four', models.CharField(editable=False, max_length=4)),
+                ('made_by', models.CharField(blank=True, default='', editable=False, max_length=150)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('expires_at', models.DateTimeField(blank=True, help_text='Empty: never.', null=True)),
+                ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True)),
+            ],
+            options={
+                'verbose_name': 'API token',
+                'ordering': ['name'],
+            },
+        ),
+        migrations.CreateModel(
             name='Backend',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -10,6 +10,7 @@ from bridge.models.backends import Backend, BreakerMode, BreakerState, Discovere
 from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
 from bridge.models.learned import LearnedFact
+from bridge.models.people.admin_tokens import AdminToken
 from bridge.models.people.ended_keys import EndedKey, KeyUse
 from bridge.models.people.group_mappings import GroupMapping, ProvidedRole
 from bridge.models.people.keys import ApiKey
@@ -28,6 +29,7 @@ from bridge.models.usage import (
 )
 
 __all__ = [
+    "AdminToken",
     "AliasTarget",
     "ApiKey",
     "Backend",

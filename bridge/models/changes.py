@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import models, transaction
 
@@ -51,7 +51,7 @@ class Change(models.Model):
         return f"{self.label} {self.verb}"
 
     @property
-    def verb(self) -> str:
+    def verb(self) -> Literal["added", "changed", "deleted"]:
         if self.before is None:
             return "added"
         return "deleted" if self.after is None else "changed"
@@ -135,6 +135,22 @@ def recorded(actor: str) -> Iterator[list[Change]]:
             written += unit.write()
     finally:
         _current.reset(token)
+
+
+def note(kind: str, object_id: int, label: str, before: Any, after: Any) -> None:
+    """An entry for what is no row of the configuration: part of the step that is being recorded,
+    else one of its own. `before` and `after` are plain data, None for "there was none"."""
+    unit = _current.get() or _Unit(UNKNOWN)
+    if before != after:
+        Change.objects.create(
+            act=unit.act,
+            actor=unit.actor,
+            kind=kind,
+            object_id=object_id,
+            label=label[:LABEL_LIMIT],
+            before=before,
+            after=after,
+        )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.defaults import server_error
 
 from bridge.ids import mint
 from bridge.translation.errors.api_error import ApiError
@@ -41,6 +42,15 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     """What Django refuses before a view sees it."""
     text = "The gateway cannot make sense of this request."
     return _refused(request, ApiError.invalid("Bad request"), "Bad request", text)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Our own fault; what it was stands in the log. No session is read, for that may be it."""
+    error, request_id = ApiError(500, "Internal error"), f"req_{mint()}"
+    headers = {**error.reply_headers(), "request-id": request_id, "cache-control": "no-store"}
+    if "text/html" not in request.headers.get("accept", ""):
+        return JsonResponse(error.envelope(request_id), status=500, headers=headers)
+    return server_error(request)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

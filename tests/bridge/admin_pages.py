@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Model
 from django.http.response import HttpResponseBase
 from django.test import Client
 from django.urls import reverse
@@ -11,7 +12,6 @@ from django.urls import reverse
 from bridge.models import (
     ApiKey,
     Change,
-    ConfigRow,
     DiscoveredModel,
     PersonLimits,
     Price,
@@ -40,11 +40,11 @@ def of(kind: str, name: str, *numbers: Any) -> str:
     return reverse(f"admin:bridge_{kind}_{name}", args=numbers)
 
 
-def page(row: ConfigRow, name: str = "change", *more: str) -> str:
+def page(row: Model, name: str = "change", *more: str) -> str:
     return of(row._meta.model_name or "", name, row.pk, *more)
 
 
-def press(client: Client, row: ConfigRow, button: str, **fields: str) -> Any:
+def press(client: Client, row: Model, button: str, **fields: str) -> Any:
     """Press a button of a row's page, and go where it leads."""
     return client.post(page(row, "do", button), fields, follow=True)
 

@@ -5,7 +5,6 @@ Only admins come here. A right on users would be the right to everything, so no 
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from django import forms
@@ -22,11 +21,11 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminRadioSelectWidget
 
 from bridge.accounts import roles
+from bridge.accounts.role_changes import LAST_ADMIN, admins_without
 from bridge.admin.people import handed_out
 
 ROLES = {"": "None", **{name: name.capitalize() for name in roles.MEANINGS}}
 MEANINGS = {"": "Cannot log in.", **roles.MEANINGS}
-LAST_ADMIN = "This is the last active admin, and must stay one."
 
 
 class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -51,7 +50,7 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
         is_admin = cleaned.get("role") == roles.ADMIN and cleaned.get("is_active", True)
-        if not is_admin and not _admins_without([self.instance.pk]):
+        if not is_admin and not admins_without([self.instance.pk]):
             self.add_error("role", LAST_ADMIN)
         return cleaned
 
@@ -73,12 +72,6 @@ class AddUserForm(RoleForm, UserCreationForm):
 
 class EditUserForm(RoleForm, UserChangeForm):
     pass
-
-
-def _admins_without(gone: Collection[int | None]) -> bool:
-    """Whether an active admin is left when these users are none."""
-    admins = User.objects.filter(is_superuser=True, is_active=True)
-    return any(pk not in gone for pk in admins.values_list("pk", flat=True))
 
 
 class ForAdmins:
@@ -144,7 +137,7 @@ class UserAdmin(ForAdmins, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-ar
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What is deleted along, and what forbids it: somebody has to be left."""
         gone, count, missing, protected = super().get_deleted_objects(objs, request)
-        if not _admins_without([user.pk for user in objs]):
+        if not admins_without([user.pk for user in objs]):
             protected = [*protected, LAST_ADMIN]
         return gone, count, missing, protected
 

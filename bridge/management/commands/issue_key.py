@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from bridge.configuration import unpriced
 from bridge.management import key_rows
+from bridge.management.moments import moment
 from bridge.models import ApiKey
 from bridge.models.changes import recorded
 from bridge.models.people.keys import Period
@@ -77,7 +77,7 @@ class Command(BaseCommand):
         given |= key_rows.holders(options)
         given["allowed"] = "\n".join(",".join(models or ()).split(","))
         if expires is not None:
-            given["expires_at"] = _moment(expires)
+            given["expires_at"] = moment(expires)
         try:
             with recorded(ACTOR):
                 row, text = ApiKey.issue(name, given)
@@ -86,11 +86,3 @@ class Command(BaseCommand):
         if found := unpriced.of_key(row):
             self.stderr.write(found.text)
         self.stdout.write(text)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise CommandError("--expires: expected a date such as 2027-01-31") from None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from argparse import ArgumentParser
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
-from bridge.ledger.report import BY, COUNTS, Line, UnknownKeyError, csv_text, report
+from bridge.ledger.report import (
+    BY,
+    COUNTS,
+    Line,
+    Span,
+    UnknownNameError,
+    csv_text,
+    of_key,
+    report,
+)
+from bridge.spans import full_hour, zone_called
 
-SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+T = TypeVar("T")
 NUMBERS = [name for name in COUNTS if name != "cost_nano_usd"]
 
 
 class Command(BaseCommand):
-    help = "Show what keys, people, teams, models, classes, sessions or days used and cost."
+    help = "Show what keys, people, teams, models, classes, sessions, days or hours used and cost."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--by", choices=BY, default="key")
@@ -30,39 +37,26 @@ class Command(BaseCommand):
             metavar="WHEN",
             help="24h, 7d, 4w, or a date such as 2026-11-01",
         )
+        parser.add_argument("--until", metavar="WHEN", help="an end, in the same forms")
         parser.add_argument("--key", metavar="NAME", help="only what this key used")
         parser.add_argument("--timezone", default="UTC", help="in which days begin and end")
         parser.add_argument("--format", choices=FORMATS, default="table")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        zone = _zone(options["timezone"])
-        since = _since(options["since"], zone)
-        try:
-            lines = report(options["by"], since, zone, options["key"])
-        except UnknownKeyError as unknown:
-            raise CommandError(f"--key: no key is or was called {unknown}") from None
+        zone = _meant("timezone", zone_called, options["timezone"])
+        since = _meant("since", full_hour, options["since"], zone)
+        until = options["until"] and _meant("until", full_hour, options["until"], zone)
+        whose = options["key"] and _meant("key", of_key, options["key"])
+        lines = report(options["by"], Span(since, until or None), zone, whose or None)
         FORMATS[options["format"]](self.stdout, options["by"], lines)
 
 
-def _zone(name: str) -> tzinfo:
+def _meant(option: str, read: Callable[..., T], *given: Any) -> T:
+    """Raises CommandError, which names the option."""
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise CommandError(f"--timezone: {name} is not known; try Europe/Berlin") from None
-
-
-def _since(text: str, zone: tzinfo) -> datetime:
-    """The full hour that this means: so long ago, or the moment itself."""
-    span = re.fullmatch(r"(\d{1,5})([hdw])", text)
-    try:
-        if span:
-            when = datetime.now(UTC) - int(span[1]) * SPANS[span[2]]
-        else:
-            when = datetime.fromisoformat(text)
-    except ValueError:
-        raise CommandError("--since: expected 24h, 7d, 4w, or a date such as 2026-11-01") from None
-    when = when if when.tzinfo else when.replace(tzinfo=zone)
-    return when.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        return read(*given)
+    except (ValueError, UnknownNameError) as error:
+        raise CommandError(f"--{option}: {error}") from None
 
 
 def _table(out: OutputWrapper, by: str, lines: list[Line]) -> None:

@@ -138,7 +138,7 @@ OPENED: dict[str, set[str]] = {
     "": set(),
     "auditor": {"/admin/bridge/change/"},
     "operator": {page for page in LISTS if page.startswith("/admin/bridge/")}
-    - {"/admin/bridge/groupmapping/"},
+    - {"/admin/bridge/groupmapping/", "/admin/bridge/admintoken/"},
     "admin": set(LISTS),
 }
 

@@ -1,0 +1,1 @@
+"""The endpoints by topic: their structs, their handlers and their rows of the table."""

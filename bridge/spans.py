@@ -1,0 +1,35 @@
+"""Times as scripts and commands name them: 7d, 2026-11-01, Europe/Berlin."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+EXPECTED = "expected 24h, 7d, 4w, or a date such as 2026-11-01"
+
+
+def zone_called(name: str) -> tzinfo:
+    """Raises ValueError."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name} is not known; try Europe/Berlin") from None
+
+
+def full_hour(text: str, zone: tzinfo) -> datetime:
+    """The full hour (UTC) that this means: so long ago, or the moment itself. ValueError: neither.
+
+    A date without a zone of its own is one of `zone`.
+    """
+    span = re.fullmatch(r"([0-9]{1,5})([hdw])", text)
+    try:
+        if span:
+            when = datetime.now(UTC) - int(span[1]) * SPANS[span[2]]
+        else:
+            when = datetime.fromisoformat(text)
+        when = when if when.tzinfo else when.replace(tzinfo=zone)
+        return when.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    except (ValueError, OverflowError):
+        raise ValueError(EXPECTED) from None
