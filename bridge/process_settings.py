@@ -118,6 +118,15 @@ class ClaudeCodeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """Where exports of clients go: "" for nowhere, and which signals (metrics, logs, traces)."""
+
+    otlp_forward_url: str
+    otlp_forward_signals: list[str]
+    otlp_forward_headers: list[tuple[str, str]] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessSettings:
     """All of them. `version` is the gateway's own, `redis_url` "" for a process on its own."""
 
@@ -129,6 +138,7 @@ class ProcessSettings:
     connections: ConnectionSettings
     access: AccessSettings
     claude_code: ClaudeCodeSettings
+    telemetry: TelemetrySettings
     workers: int
     version: str
     redis_url: str = field(repr=False)
@@ -145,6 +155,7 @@ def read() -> ProcessSettings:
         connections=ConnectionSettings(**_values(ConnectionSettings)),
         access=AccessSettings(**_values(AccessSettings)),
         claude_code=ClaudeCodeSettings(**_values(ClaudeCodeSettings)),
+        telemetry=TelemetrySettings(**_values(TelemetrySettings)),
         workers=settings.WORKERS,
         version=settings.VERSION,
         redis_url=settings.REDIS_URL,

@@ -26,6 +26,7 @@ from bridge import process_settings
 from bridge.api import endpoints
 from bridge.api.entrance import bounded, entrance, unknown
 from bridge.pages.login_queue import LoginQueue
+from bridge.telemetry.forwarding import Signal
 from dashboard.live import consumers
 from dashboard.live.origins import OwnOrigin
 from proxysite import lifespan
@@ -48,6 +49,7 @@ requests = URLRouter(
         _path("v1/messages/count_tokens", endpoints.count_tokens),
         _path("v1/models", endpoints.models),
         _re_path(r"^v1/models/(?P<name>.+)$", endpoints.model),
+        *(_path(f"v1/{signal}", endpoints.exports) for signal in Signal),
         _path("health", endpoints.health),
         _path("_schemas", endpoints.schemas),
         _path("metrics", endpoints.prometheus),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -28,6 +29,7 @@ LONGEST_ISSUER = 200
 """Characters of an issuer in the table of linked accounts."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
 
@@ -89,6 +91,29 @@ def choice(name: str, default: str, options: tuple[str, ...]) -> str:
     if value not in options:
         raise _wrong(name, " or ".join([", ".join(options[:-1]), options[-1]]))
     return value
+
+
+def some_of(name: str, default: str, options: tuple[str, ...]) -> list[str]:
+    """Some of these words, comma separated."""
+    chosen = [word.lower() for word in names(name, default)]
+    if not set(chosen) <= set(options):
+        raise _wrong(name, f"some of {', '.join(options)}, comma separated")
+    return chosen
+
+
+def header_lines(name: str) -> list[tuple[str, str]]:
+    """Headers that hold secrets: `name=value`, comma separated, values percent-encoded; the form of
+    OTEL_EXPORTER_OTLP_HEADERS. Or the content of the file that NAME_FILE names."""
+    lines = []
+    for part in secret_list(name):
+        header, _, value = part.partition("=")
+        plain = unquote(value.strip())
+        if not (
+            plain and _HEADER.fullmatch(header.strip()) and plain.isascii() and plain.isprintable()
+        ):
+            raise _wrong(name, "name=value, comma separated, values percent-encoded")
+        lines.append((header.strip().lower(), plain))
+    return lines
 
 
 def safeguards(name: str, default: str) -> str:

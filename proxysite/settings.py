@@ -110,6 +110,11 @@ CLIENT_ADDRESSES = read.choice("CLIENT_ADDRESSES", "off", ("off", "hashed", "who
 # --- Claude Code ------------------------------------------------------------------------------
 
 MANAGED_SETTINGS = read.flag("MANAGED_SETTINGS", True)
+OTLP_FORWARD_URL = read.address("OTLP_FORWARD_URL")
+OTLP_FORWARD_SIGNALS = read.some_of(
+    "OTLP_FORWARD_SIGNALS", "metrics", ("metrics", "logs", "traces")
+)
+OTLP_FORWARD_HEADERS = read.header_lines("OTLP_FORWARD_HEADERS")
 
 # --- metrics ----------------------------------------------------------------------------------
 

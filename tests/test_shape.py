@@ -27,6 +27,7 @@ LAYERS: dict[str, str] = {
     "process_settings": "",
     "spans": "",
     T: "",
+    "telemetry": "process_settings",
     # connections, below requests
     "http": f"ids process_settings {T}",
     # pure: what a request asks for and where it goes
@@ -51,13 +52,13 @@ LAYERS: dict[str, str] = {
     ),
     # what runs in one process
     "runtime": (
-        f"places clocks process_settings cluster {T} http keys ledger configuration live backends "
-        "relay"
+        f"places clocks process_settings telemetry cluster {T} http keys ledger configuration live "
+        "backends relay"
     ),
     # what the servers call
     "api": (
-        f"ids process_settings {T} routing client_settings keys models ledger configuration "
-        "backends relay runtime"
+        f"ids process_settings telemetry {T} routing client_settings keys models ledger "
+        "configuration backends relay runtime"
     ),
     "pages": f"ids places {T} routing client_settings keys configuration accounts runtime api",
     "admin_api": f"ids spans {T} keys models ledger configuration accounts",
@@ -262,6 +263,7 @@ def test_only_upstream_knows_an_http_client() -> None:
     knowing = (
         "bridge/backends/client.py ",
         "bridge/backends/failures.py ",
+        "bridge/telemetry/forwarding.py ",  # goes to the operator's collector, not to a backend
         "bridge/oidc/fetching.py ",  # allauth's flow is written for `requests`
     )
     assert [line for line in found if not line.startswith(knowing)] == []

@@ -19,7 +19,7 @@ from django.db import Error
 
 from bridge.api import metrics, picker
 from bridge.api import models as report
-from bridge.api.claude_code import managed_settings, usage
+from bridge.api.claude_code import managed_settings, telemetry, usage
 from bridge.api.hosts import arrival_address
 from bridge.api.replies import fail, reply, start
 from bridge.api.request_body import (
@@ -73,14 +73,13 @@ def _head(scope: Scope, request_id: str) -> Call:
     return Call(scope["path"], headers, b"", address, request_id, client=client)
 
 
-async def _with_body(head: Call, receive: Receive, share: Share) -> Call:
+async def _with_body(head: Call, receive: Receive, share: Share, most: int | None = None) -> Call:
     """The request with its body, which is received only from a caller with a key."""
     gateway = gateways.current()
     await gateway.ready()
     _admit(gateway, head)
-    return replace(
-        head, body=await read_body(head.headers, receive, share, gateway.settings.bodies)
-    )
+    bodies = gateway.settings.bodies
+    return replace(head, body=await read_body(head.headers, receive, share, bodies, most))
 
 
 def _check_method(scope: Scope, *allowed: str) -> None:
@@ -99,10 +98,10 @@ def json_endpoint(handler: Handler, *methods: str) -> Endpoint:
     return whole_endpoint(write, *methods)
 
 
-def whole_endpoint(write: Writer, *methods: str) -> Endpoint:
+def whole_endpoint(write: Writer, *methods: str, most: int | None = None) -> Endpoint:
     """An endpoint that answers in one piece. HEAD is GET without the body.
 
-    What takes nothing but POST reads a body; all others leave it unread.
+    What takes nothing but POST reads a body, of `most` bytes; all others leave it unread.
     """
     reads = methods == ("POST",)
 
@@ -112,7 +111,7 @@ def whole_endpoint(write: Writer, *methods: str) -> Endpoint:
             _check_method(scope, *methods)
             call = _head(scope, request_id)
             with gateways.current().body_memory.share() as share:
-                call = await _with_body(call, receive, share) if reads else call
+                call = await _with_body(call, receive, share, most) if reads else call
                 status, headers, body = await write(gateways.current(), call, scope)
         except ApiError as error:
             await fail(send, error, request_id)
@@ -296,9 +295,17 @@ async def _managed_settings(gateway: Gateway, call: Call, scope: Scope) -> Writt
     key, settings = _admit(gateway, call).issued, gateway.settings
     policy = None
     if key is not None and settings.claude_code.managed_settings:
-        safeguards = settings.relay.safeguards
-        policy = await asyncio.to_thread(policy_of, gateway.snapshot, key, safeguards)
+        chosen = settings.relay.safeguards, gateway.telemetry.signals
+        policy = await asyncio.to_thread(policy_of, gateway.snapshot, key, *chosen)
     return managed_settings.answer(policy, call.headers.get("if-none-match", ""))
+
+
+async def _telemetry(gateway: Gateway, call: Call, scope: Scope) -> Written:
+    """An export of a client, which goes on by itself where somebody wants it."""
+    content_type = call.headers.get("content-type", "")
+    export = telemetry.export_of(call.path, content_type, call.body)
+    gateway.telemetry.take(export)
+    return telemetry.answer(export)
 
 
 async def _not_found(gateway: Gateway, call: Call, scope: Scope) -> Answer:
@@ -319,5 +326,6 @@ schemas = json_endpoint(_schemas, "GET", "HEAD")
 health = json_endpoint(_health, "GET", "HEAD")
 spending = whole_endpoint(_usage, "GET", "HEAD")
 managed = whole_endpoint(_managed_settings, "GET", "HEAD")
+exports = whole_endpoint(_telemetry, "POST", most=telemetry.MOST_BYTES)
 prometheus = whole_endpoint(_metrics, "GET", "HEAD")
 not_found = json_endpoint(_not_found, *ANY_METHOD)

@@ -33,6 +33,7 @@ from bridge.models.latency import BOUNDS
 from bridge.process_settings import AccessSettings
 from bridge.routing import resolve
 from bridge.runtime.gateway import Gateway
+from bridge.telemetry.forwarding import Fate, Signal, TelemetryForwarder
 from bridge.translation.errors.api_error import ApiError
 
 OFF = "Metrics are off in this gateway (setting METRICS_ACCESS)"
@@ -203,6 +204,7 @@ def of_process(gateway: Gateway, tasks: int) -> Iterator[Metric]:
         "claude_bridge_build", "What is running", value={"version": gateway.settings.version}
     )
     yield from _of_backends(gateway)
+    yield _exports(gateway.telemetry)
     snapshot, ledger = gateway.snapshot, gateway.ledger.state
     limits = gateway.limiter.state
     values = {
@@ -219,6 +221,7 @@ def of_process(gateway: Gateway, tasks: int) -> Iterator[Metric]:
         "spool_records": ledger.waiting,
         "spool_bytes": ledger.spool_bytes,
         "spool_lost_records": ledger.lost,
+        "telemetry_waiting": gateway.telemetry.waiting,
     }
     for name, value in values.items():
         yield GaugeMetricFamily(f"claude_bridge_{name}", _GAUGES[name], value=value)
@@ -239,6 +242,7 @@ _GAUGES = {
     "spool_records": "Records of this process that wait to become rows",
     "spool_bytes": "Size of the spool's folder, also of other processes",
     "spool_lost_records": "Records that neither disk nor memory took, since the process started",
+    "telemetry_waiting": "Exports of clients' telemetry that wait for the collector",
 }
 
 
@@ -261,6 +265,19 @@ def _of_backends(gateway: Gateway) -> Iterator[Metric]:
         if condition.reachable is not None:
             reachable.add_metric((backend.name,), condition.reachable)
     yield from (breaker, reachable)
+
+
+def _exports(telemetry: TelemetryForwarder) -> Metric:
+    """All outcomes of each signal, also those that never happened: a rate needs a nought first."""
+    family = GaugeMetricFamily(
+        "claude_bridge_telemetry_exports",
+        "Exports of clients' telemetry by what became of them, since the process started",
+        labels=("signal", "outcome"),
+    )
+    for signal in Signal:
+        for fate in Fate:
+            family.add_metric((signal.value, fate.value), telemetry.fates[signal, fate])
+    return family
 
 
 # --- text -------------------------------------------------------------------------------------

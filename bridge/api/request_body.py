@@ -80,10 +80,18 @@ def client_of(scope: Scope, trust_forwarded: bool) -> Address | None:
 
 
 async def read_body(
-    headers: dict[str, str], receive: Receive, share: Share, settings: BodySettings
+    headers: dict[str, str],
+    receive: Receive,
+    share: Share,
+    settings: BodySettings,
+    most: int | None = None,
 ) -> bytes:
-    """The whole body, decoded. Raises ApiError, and ClientLeftError when it never ends."""
+    """The whole body, decoded, of at most MAX_BODY_BYTES, or `most` where that is less.
+
+    Raises ApiError, and ClientLeftError when it never ends.
+    """
     length, limit = headers.get("content-length", ""), settings.max_body_bytes
+    limit = limit if most is None else min(limit, most)
     if length.isdecimal() and int(length) > limit:
         raise too_large(limit, settings)
     encoding = headers.get("content-encoding", "").strip().lower()
@@ -98,9 +106,9 @@ async def read_body(
     if encoding in ("", "identity"):
         return body
     if len(body) > INLINE_BYTES:
-        plain = await asyncio.to_thread(_decoded, body, encoding, settings)
+        plain = await asyncio.to_thread(_decoded, body, encoding, limit, settings)
     else:
-        plain = _decoded(body, encoding, settings)
+        plain = _decoded(body, encoding, limit, settings)
     share.take(len(plain))
     return plain
 
@@ -121,8 +129,8 @@ def _check_encoding(encoding: str) -> None:
         )
 
 
-def _decoded(body: bytes, encoding: str, settings: BodySettings) -> bytes:
-    inflater, limit = zlib.decompressobj(_WINDOWS[encoding]), settings.max_body_bytes
+def _decoded(body: bytes, encoding: str, limit: int, settings: BodySettings) -> bytes:
+    inflater = zlib.decompressobj(_WINDOWS[encoding])
     try:
         plain = inflater.decompress(body, limit + 1)
     except zlib.error:

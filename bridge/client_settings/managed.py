@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +37,17 @@ class Policy:
         return f'{{"uuid":"{self.uuid}","checksum":"{self.checksum}","settings":{settings}}}'
 
 
-def policy(owner: str, connection: ClientSetup, teams: Iterable[Mapping[str, Any]]) -> Policy:
-    """The policy of an owner, such as `person 7`. `teams`: their settings, the weakest first."""
-    settings = merged([general(connection), *teams])
+def policy(
+    owner: str,
+    connection: ClientSetup,
+    teams: Iterable[Mapping[str, Any]],
+    signals: Collection[str] = (),
+) -> Policy:
+    """The policy of an owner, such as `person 7`. `teams`: their settings, the weakest first.
+
+    `signals`: what of its telemetry is forwarded (metrics, logs, traces).
+    """
+    settings = merged([general(connection), {"env": _telemetry(signals)}, *teams])
     return Policy(str(uuid.uuid5(_NAMESPACE, owner)), checksum(settings), settings)
 
 
@@ -47,6 +55,17 @@ def general(connection: ClientSetup) -> dict[str, Any]:
     """What everybody gets who may use this model."""
     document = document_of(connection, signed_in(connection))
     return document if connection.is_placeholder else document | {"model": connection.model}
+
+
+def _telemetry(signals: Collection[str]) -> dict[str, str]:
+    """A client that is signed in sends it to the gateway, whatever address stands elsewhere."""
+    if not signals:
+        return {}
+    exporters = {
+        f"OTEL_{signal.upper()}_EXPORTER": "otlp" if signal in signals else "none"
+        for signal in ("metrics", "logs", "traces")
+    }
+    return {"CLAUDE_CODE_ENABLE_TELEMETRY": "1", **exporters}
 
 
 def document_of(connection: ClientSetup, variables: Iterable[Variable]) -> dict[str, Any]:

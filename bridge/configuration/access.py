@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from bridge.client_settings import setup
@@ -36,12 +37,17 @@ def is_priced(target: Target, prices: Prices) -> bool:
     return prices.rates(backend.name, target.model) is not None
 
 
-def policy_of(snapshot: Snapshot, key: IssuedKey, safeguards: str) -> Policy:
-    """The managed settings of a key's holder. Goes through all models: for threads."""
+def policy_of(
+    snapshot: Snapshot, key: IssuedKey, safeguards: str, signals: Collection[str] = ()
+) -> Policy:
+    """The managed settings of a key's holder. Goes through all models: for threads.
+
+    `safeguards` as the setting; `signals`: what of its telemetry is forwarded.
+    """
     access = access_of(key, snapshot.prices)
     connection = setup.setup(snapshot.routes, "", access=access, safeguards=safeguards)
     teams = (team.client_settings for team in key.teams)
-    return policy(_owner(key), connection, teams)
+    return policy(_owner(key), connection, teams, signals)
 
 
 def _owner(key: IssuedKey) -> str:

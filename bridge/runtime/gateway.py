@@ -42,6 +42,7 @@ from bridge.relay.parts import STARTING, ActiveRequest, RelayParts
 from bridge.runtime import sessions
 from bridge.runtime.background import Background
 from bridge.runtime.body_memory import BodyMemory
+from bridge.telemetry.forwarding import TelemetryForwarder
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.schema import RequestLimits
 
@@ -92,6 +93,7 @@ class Gateway:
         self.ledger = Ledger(self.spool, settings.ledger.usage_retention_days, clocks)
         self.totals = TotalsReader()
         self.spending = SpendReader()
+        self.telemetry = TelemetryForwarder(settings.telemetry)
         self.limiter = Limiter(used, with_redis=bool(settings.redis_url))
         self.processes = ProcessRegistry(
             lambda: self.limiter.state.problem, self._count_processes, self.troubles
@@ -144,6 +146,7 @@ class Gateway:
             (partial(announcements.listen, self._wake), "announcements"),
             (self.activity.run, "pulse"),
             (sessions.keep_cleared, "sessions"),
+            (self.telemetry.run, "telemetry"),
         ):
             self.background.keep(work, name)
 

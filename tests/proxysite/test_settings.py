@@ -62,6 +62,19 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "BUDGET_UNREADABLE": ("allow", "Refuse", "refuse", ["deny"]),
     "BUDGET_ADVICE": ("Ask the operator of this gateway for more", "Ask Ann", "Ask Ann", []),
     "MANAGED_SETTINGS": (True, "0", False, NO_FLAG),
+    "OTLP_FORWARD_URL": (
+        "",
+        "http://collector:4318",
+        "http://collector:4318",
+        ["collector:4318", "ftp://collector"],
+    ),
+    "OTLP_FORWARD_SIGNALS": (["metrics"], "Logs, traces", ["logs", "traces"], ["spans"]),
+    "OTLP_FORWARD_HEADERS": (
+        [],
+        "X-Scope=blue, authorization=Bearer%20s3cret",
+        [("x-scope", "blue"), ("authorization", "Bearer s3cret")],
+        ["authorization", "a b=c", "a=%0d%0a", "a="],
+    ),
     "COUNT_TOKENS_RPM": (600, "0", 0, NO_WHOLE),
     "CLIENT_ADDRESSES": ("off", "Hashed", "hashed", ["on", "1"]),
     "MAX_IN_FLIGHT": (0, "100", 100, NO_WHOLE),
@@ -192,7 +205,11 @@ def test_every_variable_is_documented_with_its_default() -> None:
     for name, (default, *_) in VARIABLES.items():
         told = rows[name].strip(" `")
         shown = str(int(default)) if isinstance(default, bool) else str(default)
-        expected = {"[]": "", str(LOOPBACK): "loopback names"}.get(shown, shown)
+        expected = {
+            "[]": "",
+            "['metrics']": "metrics",
+            str(LOOPBACK): "loopback names",
+        }.get(shown, shown)
         assert told == expected, name
 
 

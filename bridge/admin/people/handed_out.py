@@ -51,10 +51,11 @@ def _text(row: ApiKey) -> str:
     """By the rows as they are, which may be a second ahead of what is served."""
     if not settings.MANAGED_SETTINGS:
         return OFF
+    signals = settings.OTLP_FORWARD_SIGNALS if settings.OTLP_FORWARD_URL else ()
     with transaction.atomic():
         built = Snapshot(routes=current_routes(), prices=current_prices())
         try:
-            policy = policy_of(built, callers.of_row(row), settings.SAFEGUARDS)
+            policy = policy_of(built, callers.of_row(row), settings.SAFEGUARDS, signals)
         except ValueError:
             return "Limits of this account make no sense: see Needs attention."
     return json.dumps(policy.settings, indent=2, ensure_ascii=False, sort_keys=True)

@@ -111,3 +111,18 @@ def test_policy_is_known_by_its_owner_and_its_content() -> None:
         one.checksum == other.checksum != policy("person 7", CONNECTION, [{"model": "x"}]).checksum
     )
     assert one.tag == f'"{one.checksum}"'
+
+
+def test_telemetry_is_on_where_it_is_forwarded() -> None:
+    """For those signals alone; a team may say otherwise."""
+    env = policy("person 7", CONNECTION, [], ["metrics"]).settings["env"]
+    assert {name: value for name, value in env.items() if "TEL" in name} == {
+        "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
+        "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_TRACES_EXPORTER": "none",
+    }
+    off = {"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": "0"}}
+    settings = policy("person 7", CONNECTION, [off], ["metrics"]).settings
+    assert settings["env"]["CLAUDE_CODE_ENABLE_TELEMETRY"] == "0"
+    assert "OTEL" not in str(policy("person 7", CONNECTION, []).settings)

@@ -1,0 +1,1 @@
+"""Telemetry of clients: taken, and handed to the operator's collector where there is one."""
