@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import socket
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from channels.db import database_sync_to_async
 from django.db import Error
@@ -29,14 +31,23 @@ _RULES = {
     "seen_at": upsert.MOST,
     "problem": upsert.LATEST,
     "troubles": upsert.LATEST,
+    "waiting": upsert.LATEST,
+    "lag_seconds": upsert.LATEST,
+    "disk_percent": upsert.LATEST,
 }
+
+
+def nothing_waits() -> tuple[int, float]:
+    """What a process without a ledger is behind by."""
+    return 0, 0.0
 
 
 class ProcessRegistry:
     """The row of this process, and how many `others` have one.
 
     `problem` says what is wrong with limits, `troubles` what else operators should know, one
-    sentence each; `noticed` is called with the number of others.
+    sentence each; `noticed` is called with the number of others. `behind` is how many usage records
+    wait, and for how many seconds; `folder` is where the data is.
     """
 
     def __init__(
@@ -44,11 +55,15 @@ class ProcessRegistry:
         problem: Callable[[], str],
         noticed: Callable[[int], None],
         troubles: Callable[[], list[str]] = list,
+        behind: Callable[[], tuple[int, float]] = nothing_waits,
+        folder: Path | None = None,
     ) -> None:
         self.others = 0
         self._problem = problem
         self._noticed = noticed
         self._troubles = troubles
+        self._behind = behind
+        self._folder = folder
         self._host, self._pid = socket.gethostname()[:80], os.getpid()
         self._name = f"{self._host}:{self._pid}:{secrets.token_hex(4)}"
 
@@ -76,6 +91,7 @@ class ProcessRegistry:
     def renew(self) -> int:
         """Say that this process serves; how many others do. Raises django.db.Error."""
         now = timezone.now()
+        waiting, lag_seconds = self._behind()
         row = {
             "name": self._name,
             "host": self._host,
@@ -83,6 +99,9 @@ class ProcessRegistry:
             "seen_at": now,
             "problem": self._problem()[:300],
             "troubles": "\n".join(self._troubles()),
+            "waiting": waiting,
+            "lag_seconds": lag_seconds,
+            "disk_percent": disk_percent(self._folder) if self._folder else 0.0,
         }
         upsert.merge(GatewayProcess, ("name",), _RULES, [row])
         GatewayProcess.objects.filter(seen_at__lt=now - KEPT).delete()
@@ -90,6 +109,16 @@ class ProcessRegistry:
 
     def _leave(self) -> None:
         GatewayProcess.objects.filter(name=self._name).delete()
+
+
+def disk_percent(folder: Path) -> float:
+    """How full the disk of this folder is, for those who are not root; 0 for one that is away."""
+    try:
+        disk = shutil.disk_usage(folder)
+    except OSError:
+        return 0.0
+    usable = disk.used + disk.free
+    return 100.0 * disk.used / usable if usable else 0.0
 
 
 def living(now: datetime | None = None) -> list[GatewayProcess]:
