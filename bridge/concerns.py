@@ -20,6 +20,7 @@ from bridge.configuration import unpriced
 from bridge.configuration.row_faults import BROKEN
 from bridge.configuration.snapshot import Snapshot
 from bridge.keys.limiter import SEVERAL
+from bridge.keys.limits import Account, AccountKind, AccountRef
 from bridge.live import processes
 from bridge.models import ApiKey, GatewayProcess, LostRecords, PersonLimits, Team
 from bridge.models.people.limit_columns import LimitColumns
@@ -88,7 +89,24 @@ def _problems(living: Sequence[GatewayProcess]) -> list[str]:
     return sorted(problems)
 
 
-def _limited_rows() -> Iterator[ApiKey | PersonLimits | Team]:
+LimitedRow = ApiKey | PersonLimits | Team
+
+
+def limited_accounts() -> Iterator[Account]:
+    """All that have limits, with those that make sense."""
+    for row in _limited_rows():
+        if _has_limits(row):
+            name = row.username if isinstance(row, PersonLimits) else row.name
+            yield Account(_ref(row), name, row.limits())
+
+
+def _ref(row: LimitedRow) -> AccountRef:
+    if isinstance(row, PersonLimits):
+        return AccountRef(AccountKind.PERSON, row.user_id)
+    return AccountRef(AccountKind.TEAM if isinstance(row, Team) else AccountKind.KEY, row.pk)
+
+
+def _limited_rows() -> Iterator[LimitedRow]:
     """What may have limits: good keys, teams, people."""
     yield from ApiKey.objects.filter(enabled=True)
     yield from Team.objects.filter(enabled=True)

@@ -12,6 +12,7 @@ import re
 import secrets
 import stat
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,6 +26,8 @@ from bridge.translation.safeguards import EXPECTED, normalized
 
 env = environ.Env()
 
+_MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 587, "smtp+ssl": 465}
+"""Scheme of a mail URL -> the port that is usual."""
 LONGEST_ISSUER = 200
 """Characters of an issuer in the table of linked accounts."""
 
@@ -199,6 +202,46 @@ def database(name: str, default: str) -> dict[str, Any]:
         return dict(env.db_url_config(url))
     except (ValueError, KeyError) as error:
         raise _wrong(name, f"{expected} ({type(error).__name__})") from None
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail is handed in. `use_tls`: by STARTTLS, `use_ssl`: from the first byte on."""
+
+    host: str = ""
+    port: int = 25
+    user: str = ""
+    password: str = field(default="", repr=False)
+    use_tls: bool = False
+    use_ssl: bool = False
+
+
+def mail_server(name: str, url: str) -> MailServer:
+    """The server of a mail URL, which is the value of the variable; none for ""."""
+    if not url:
+        return MailServer()
+    scheme, _, rest = url.partition("://")
+    expected = (
+        "smtp://USER:PASSWORD@HOST:PORT, smtp+tls://... or smtp+ssl://..., with special characters "
+        "of the password written as %2F for / and the like"
+    )
+    if scheme not in _MAIL_PORTS or not rest:
+        raise _wrong(name, expected)
+    try:
+        found = env.email_url_config(url)
+        port = found["EMAIL_PORT"] or _MAIL_PORTS[scheme]
+    except (ValueError, KeyError):
+        raise _wrong(name, expected) from None
+    if not found["EMAIL_HOST"] or found["EMAIL_FILE_PATH"] or "OPTIONS" in found:
+        raise _wrong(name, expected)
+    return MailServer(
+        found["EMAIL_HOST"],
+        port,
+        found["EMAIL_HOST_USER"] or "",
+        found["EMAIL_HOST_PASSWORD"] or "",
+        bool(found.get("EMAIL_USE_TLS")),
+        bool(found.get("EMAIL_USE_SSL")),
+    )
 
 
 def redis_address(name: str) -> str:

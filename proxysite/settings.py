@@ -81,6 +81,7 @@ PROTECTED_SECRETS = (
     "REDIS_URL",
     "METRICS_TOKEN",
     "OIDC_CLIENT_SECRET",
+    "EMAIL_URL",
 )
 
 
@@ -124,6 +125,19 @@ METRICS_ACCESS = read.choice(
 )
 if METRICS_ACCESS == "key" and not METRICS_TOKEN:
     raise ImproperlyConfigured("METRICS_TOKEN: expected a secret beside METRICS_ACCESS=key")
+
+# --- warnings ---------------------------------------------------------------------------------
+
+EMAIL_URL = read.secret("EMAIL_URL")
+EMAIL_FROM = DEFAULT_FROM_EMAIL = read.text("EMAIL_FROM")
+if EMAIL_URL and "@" not in EMAIL_FROM:
+    raise ImproperlyConfigured("EMAIL_FROM: expected the sender's address beside EMAIL_URL")
+_MAIL = read.mail_server("EMAIL_URL", EMAIL_URL)
+EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.use_tls, _MAIL.use_ssl
+EMAIL_TIMEOUT = 10
+PUBLIC_URL = read.address("PUBLIC_URL").rstrip("/")
 
 # --- limits and times -------------------------------------------------------------------------
 

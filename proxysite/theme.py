@@ -112,6 +112,8 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _rows("Changes", "history", "change"),
+                    _rows("Warnings", "notifications", "warningevent"),
+                    _rows("Warning rules", "rule_settings", "warningrule"),
                     _item("Reports", "monitoring", "dashboard:overview", "bridge.view_change"),
                 ],
             },

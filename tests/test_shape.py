@@ -44,6 +44,7 @@ LAYERS: dict[str, str] = {
     # the way to the backends
     "backends": f"clocks process_settings {T} routing models configuration",
     "concerns": "keys models configuration live backends",
+    "warnings": "clocks routing keys models ledger live backends concerns",
     "probe": f"ids {T} routing models configuration backends",
     # one request from its target to its record
     "relay": (
@@ -53,7 +54,7 @@ LAYERS: dict[str, str] = {
     # what runs in one process
     "runtime": (
         f"places clocks process_settings telemetry cluster {T} http keys ledger configuration live "
-        "backends relay"
+        "backends warnings relay"
     ),
     # what the servers call
     "api": (
@@ -64,7 +65,7 @@ LAYERS: dict[str, str] = {
     "admin_api": f"ids spans {T} keys models ledger configuration accounts",
     "admin": (
         f"process_settings cluster {T} routing client_settings keys models ledger configuration "
-        "live accounts backends concerns probe runtime pages"
+        "live accounts backends concerns warnings probe runtime pages"
     ),
     "templatetags": "admin",
     # loaded only where people sign in with company accounts
@@ -265,6 +266,7 @@ def test_only_upstream_knows_an_http_client() -> None:
         "bridge/backends/failures.py ",
         "bridge/telemetry/forwarding.py ",  # goes to the operator's collector, not to a backend
         "bridge/oidc/fetching.py ",  # allauth's flow is written for `requests`
+        "bridge/warnings/webhook.py ",
     )
     assert [line for line in found if not line.startswith(knowing)] == []
 

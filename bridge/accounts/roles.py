@@ -18,8 +18,8 @@ ADMIN = "admin"
 GROUPS = (OPERATOR, AUDITOR)
 MEANINGS = {
     AUDITOR: "Reads the reports and the history of changes. Sees no routing, changes nothing.",
-    OPERATOR: "Runs the gateway: backends, models, aliases, tool names, prices, keys and teams; "
-    "and reads what an auditor reads.",
+    OPERATOR: "Runs the gateway: backends, models, aliases, tool names, prices, keys, teams and "
+    "warnings; and reads what an auditor reads.",
     ADMIN: "May do everything, and alone makes users and groups.",
 }
 
@@ -41,6 +41,9 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "bridge.apikey": {OPERATOR: _ALL},
     # whoever writes them gives roles, which admins do alone
     "bridge.groupmapping": {OPERATOR: ()},
+    "bridge.warningrule": {OPERATOR: _ALL},
+    "bridge.warningevent": {OPERATOR: _VIEW},
+    "bridge.warningdelivery": {OPERATOR: _VIEW},
     "bridge.change": {OPERATOR: _VIEW, AUDITOR: _VIEW},
 }
 REPORTED = frozenset({"auth.user", "bridge.team", "bridge.personlimits", "bridge.apikey"})

@@ -5,7 +5,7 @@ Only registration and forms; what a button does is in `bridge.admin.backend_acti
 
 from django.contrib import admin as site
 
-from bridge.admin import aliases, backends, history, models, tool_names
+from bridge.admin import aliases, backends, history, models, tool_names, warnings
 from bridge.admin.people import group_mappings, keys, teams, tokens, users
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "tokens",
     "tool_names",
     "users",
+    "warnings",
 ]
 
 site.site.index_title = "Overview"

@@ -7,22 +7,18 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
-from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.decorators import display
 
 from bridge.admin import backend_actions, formatting
 from bridge.admin.base import ConfigAdmin, actor
+from bridge.admin.fields.sealed import SealedForm
 from bridge.backends.status import of_row
-from bridge.keys import encryption
 from bridge.models import Backend, BreakerMode
 from bridge.models.changes import recorded
 
-KEEP = "•" * 8
-"""Stands in the form for a stored key, which is never shown; sent back, it means "as it is"."""
 FIELDSETS: Any = (
     (None, {"fields": ("name", "url", "credential", "enabled")}),
     ("How to talk to it", {"fields": ("family", "auth_header")}),
@@ -31,30 +27,14 @@ FIELDSETS: Any = (
 )
 
 
-class BackendForm(ModelForm):  # type: ignore[type-arg]
+class BackendForm(SealedForm):
     """A backend. The stored key does not leave the server."""
+
+    SEALED = {"credential": "key"}
 
     class Meta:
         model = Backend
         fields = flatten_fieldsets(FIELDSETS)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.stored = self.instance.credential or ""
-        if self.stored.startswith(encryption.PREFIX) and "credential" in self.fields:
-            self.initial["credential"] = KEEP
-            self.fields["credential"].help_text = (
-                "A key is stored, encrypted. Leave the dots to keep it, or write another one, "
-                "env:NAME, or nothing."
-            )
-
-    def clean_credential(self) -> str:
-        given = str(self.cleaned_data["credential"]).strip()
-        if given == KEEP and not self.stored:
-            raise ValidationError("No key is stored that could be kept.")
-        if given.startswith(encryption.PREFIX):
-            raise ValidationError("A sealed key is read in its own row alone. Enter the key.")
-        return self.stored if given == KEEP else given
 
 
 @admin.register(Backend)

@@ -145,16 +145,21 @@ def to_error(error: BaseException, secrets: tuple[str, ...] = ()) -> ApiError:
     if isinstance(origin, aiohttp.ClientConnectorDNSError) and (spare := _no_descriptor()):
         # Without a descriptor the resolver cannot read its files, and fails with any error.
         return LOCAL.error(spare)
-    number = _number(origin)
-    cause = next(
-        cause
-        for kind, numbers, cause in _TABLE
-        if isinstance(origin, kind) and (not numbers or number in numbers)
-    )
-    detail = _detail(origin, number)
+    cause = cause_of(origin)
+    detail = _detail(origin, _number(origin))
     if cause is GARBAGE and TLS_ALERT in detail:
         cause, detail = TLS_PORT, ""
     return cause.error(_tidy(detail, secrets))
+
+
+def cause_of(error: BaseException) -> Cause:
+    """The class of failure of one of NETWORK_ERRORS."""
+    number = _number(error)
+    return next(
+        cause
+        for kind, numbers, cause in _TABLE
+        if isinstance(error, kind) and (not numbers or number in numbers)
+    )
 
 
 def _origin(error: BaseException) -> BaseException:

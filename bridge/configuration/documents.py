@@ -19,6 +19,7 @@ from bridge.models import (
     Price,
     Team,
     ToolNameMap,
+    WarningRule,
 )
 
 KINDS: dict[str, type[ConfigRow]] = {
@@ -33,6 +34,7 @@ KINDS: dict[str, type[ConfigRow]] = {
         PersonLimits,
         GroupMapping,
         ApiKey,
+        WarningRule,
     )
 }
 """In the order in which rows can be made: what others name comes first."""

@@ -24,7 +24,11 @@ from bridge.models.changes import recorded
 SECTIONS = KINDS
 PARTS = {"aliases": {"targets"}, "teams": {"members"}}
 """Members of a document that are rows of their own."""
-SEALED_ELSEWHERE = "expected a key or env:NAME; a sealed key can be read by its own database alone"
+SEALABLE = {"api_key": "a key", "webhook": "an address", "secret": "a secret"}
+"""Members that are stored sealed, and what they are."""
+SEALED_ELSEWHERE = (
+    "expected {what} or env:NAME; what is sealed can be read by its own database alone"
+)
 _TARGET = {"backend", *AliasTarget.MEMBERS}
 
 HEADING = """\
@@ -139,10 +143,15 @@ def _problems(entry: ConfigEntry) -> Iterator[str]:
             yield f"{place}.{name}: no such member"
         elif isinstance(value, float) and not isfinite(value):
             yield f"{place}.{name}: expected a number"
-    if str(document.get("api_key", "")).startswith(encryption.PREFIX):
-        yield f"{place}.api_key: {SEALED_ELSEWHERE}"
+    yield from _sealed_members(document, place)
     if "targets" in parts:
         yield from _target_problems(document.get("targets"), f"{place}.targets")
+
+
+def _sealed_members(document: Document, place: str) -> Iterator[str]:
+    for name, what in SEALABLE.items():
+        if str(document.get(name, "")).startswith(encryption.PREFIX):
+            yield f"{place}.{name}: {SEALED_ELSEWHERE.format(what=what)}"
 
 
 def _target_problems(targets: Any, place: str) -> Iterator[str]:

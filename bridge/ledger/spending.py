@@ -36,12 +36,14 @@ SHOWN: tuple[Period, ...] = ("day", "week", "month")
 _TOKENS = F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens") + F("output_tokens")
 
 
-def used_now(accounts: Collection[AccountRef], period: Period) -> dict[AccountRef, QuotaUsage]:
+def used_now(
+    accounts: Collection[AccountRef], period: Period, now: float | None = None
+) -> dict[AccountRef, QuotaUsage]:
     """Since the period began (UTC), for threads. Accounts that used nothing are not in it.
 
-    Raises django.db.Error.
+    `now`: Unix seconds, if not those of this moment. Raises django.db.Error.
     """
-    begin = period_begin(time.time(), period)
+    begin = period_begin(time.time() if now is None else now, period)
     hours = UsageHour.objects.all() if begin is None else UsageHour.objects.filter(hour__gte=begin)
     found: dict[AccountRef, QuotaUsage] = {}
     for kind, column in COLUMNS.items():

@@ -7,6 +7,8 @@ import bridge.models.learned
 import bridge.models.people.keys
 import bridge.models.people.limit_columns
 import bridge.models.people.teams
+import bridge.models.warnings.events
+import bridge.models.warnings.rules
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.manager
@@ -106,6 +108,15 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='Lease',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(max_length=40, unique=True)),
+                ('holder', models.CharField(blank=True, default='', max_length=120)),
+                ('number', models.PositiveBigIntegerField(default=0)),
+            ],
+        ),
+        migrations.CreateModel(
             name='LostRecords',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -173,6 +184,22 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='WarningRule',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(max_length=100, unique=True)),
+                ('what', models.CharField(choices=bridge.models.warnings.rules.warning_kinds, default='everything', max_length=20, verbose_name='warn when')),
+                ('threshold', models.PositiveIntegerField(blank=True, help_text='Percent, seconds or days, by the kind. Empty: as the kind has it.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='from')),
+                ('webhook', models.CharField(blank=True, default='', help_text='An address that takes JSON by POST, or env:NAME. Stored encrypted.', max_length=2000, validators=[bridge.models.warnings.rules.usable_webhook])),
+                ('secret', models.CharField(blank=True, default='', help_text='Signs what is sent to the webhook: whsec_ and base64, or env:NAME. Stored encrypted. Empty: not signed.', max_length=2000, validators=[bridge.models.warnings.rules.usable_secret], verbose_name='signing secret')),
+                ('mail_to', models.TextField(blank=True, default='', help_text='Addresses, one a line, in place of a webhook. Needs EMAIL_URL.', validators=[bridge.models.warnings.rules.usable_recipients], verbose_name='mail to')),
+                ('enabled', models.BooleanField(default=True)),
+            ],
+            options={
+                'ordering': ['name'],
+            },
+        ),
+        migrations.CreateModel(
             name='BreakerState',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -215,6 +242,9 @@ class Migration(migrations.Migration):
                 ('seen_at', models.DateTimeField()),
                 ('problem', models.CharField(blank=True, default='', help_text='With the limits of keys.', max_length=300)),
                 ('troubles', models.TextField(blank=True, default='', help_text='Background work that fails and files that cannot be read, one sentence a line.')),
+                ('waiting', models.PositiveBigIntegerField(default=0, help_text='Its usage records that are no rows yet.')),
+                ('lag_seconds', models.FloatField(default=0.0, help_text='How far the rows are behind.')),
+                ('disk_percent', models.FloatField(default=0.0, help_text='Used of the disk of DATA_DIR.')),
             ],
             options={
                 'indexes': [models.Index(fields=['seen_at'], name='process_by_time')],
@@ -552,6 +582,48 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='WarningEvent',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('event_id', models.CharField(default=bridge.models.warnings.events.new_event_id, max_length=40, unique=True)),
+                ('what', models.CharField(max_length=20)),
+                ('type', models.CharField(max_length=40)),
+                ('subject_kind', models.CharField(max_length=20)),
+                ('subject', models.CharField(max_length=300)),
+                ('subject_name', models.CharField(blank=True, default='', max_length=300)),
+                ('threshold', models.PositiveIntegerField(default=0)),
+                ('period', models.CharField(max_length=120)),
+                ('at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('text', models.CharField(max_length=600)),
+                ('numbers', models.JSONField(default=dict)),
+                ('is_open', models.BooleanField(default=False)),
+                ('ended_at', models.DateTimeField(null=True)),
+            ],
+            options={
+                'verbose_name': 'warning',
+                'ordering': ['-pk'],
+                'indexes': [models.Index(fields=['at'], name='warning_by_time')],
+                'constraints': [models.UniqueConstraint(fields=('type', 'subject_kind', 'subject', 'threshold', 'period'), name='one_warning_per_period'), models.UniqueConstraint(condition=models.Q(('is_open', True)), fields=('type', 'subject_kind', 'subject', 'threshold'), name='one_open_warning')],
+            },
+        ),
+        migrations.CreateModel(
+            name='WarningDelivery',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('outcome', models.CharField(choices=[('waiting', 'waiting'), ('delivered', 'delivered'), ('given_up', 'given up')], default='waiting', max_length=10)),
+                ('tries', models.PositiveIntegerField(default=0)),
+                ('next_try_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('last_error', models.CharField(blank=True, default='', max_length=200)),
+                ('done_at', models.DateTimeField(null=True)),
+                ('event', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='bridge.warningevent')),
+                ('rule', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='bridge.warningrule')),
+            ],
+            options={
+                'verbose_name_plural': 'deliveries',
+                'ordering': ['pk'],
+            },
+        ),
+        migrations.CreateModel(
             name='DiscoveredModel',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -649,5 +721,13 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='teammember',
             constraint=models.UniqueConstraint(fields=('team', 'user'), name='one_row_per_team_and_member'),
+        ),
+        migrations.AddIndex(
+            model_name='warningdelivery',
+            index=models.Index(condition=models.Q(('outcome', 'waiting')), fields=['rule', 'id'], name='delivery_that_waits'),
+        ),
+        migrations.AddConstraint(
+            model_name='warningdelivery',
+            constraint=models.UniqueConstraint(fields=('event', 'rule'), name='one_delivery_per_rule'),
         ),
     ]

@@ -16,7 +16,7 @@ from bridge.models.people.group_mappings import GroupMapping, ProvidedRole
 from bridge.models.people.keys import ApiKey
 from bridge.models.people.teams import PersonLimits, Team, TeamMember
 from bridge.models.prices import Price
-from bridge.models.processes import GatewayProcess
+from bridge.models.processes import GatewayProcess, Lease
 from bridge.models.usage import (
     KeyLabel,
     LateHours,
@@ -27,6 +27,8 @@ from bridge.models.usage import (
     UsageRecord,
     UsageSession,
 )
+from bridge.models.warnings.events import DeliveryOutcome, WarningDelivery, WarningEvent
+from bridge.models.warnings.rules import WarningRule
 
 __all__ = [
     "AdminToken",
@@ -38,6 +40,7 @@ __all__ = [
     "Change",
     "ConfigRow",
     "ConfigVersion",
+    "DeliveryOutcome",
     "DiscoveredModel",
     "Document",
     "EndedKey",
@@ -45,6 +48,7 @@ __all__ = [
     "GroupMapping",
     "KeyLabel",
     "KeyUse",
+    "Lease",
     "LateHours",
     "LostRecords",
     "LearnedFact",
@@ -61,4 +65,7 @@ __all__ = [
     "UsageHour",
     "UsageRecord",
     "UsageSession",
+    "WarningDelivery",
+    "WarningEvent",
+    "WarningRule",
 ]

@@ -12,7 +12,11 @@ from typing import Any
 DEFAULT = "-"
 NAMED_FIELDS = 3
 REVOKED = "revoked for good"
-_SECRET = {"api_key": "a stored key"}
+_SECRET = {
+    "api_key": "a stored key",
+    "webhook": "a stored address",
+    "secret": "a stored secret",
+}
 _OF_A_KEY = frozenset({"last_four", "minted_at", "former_four", "former_until", "revoked_at"})
 
 Line = tuple[str, str, str]

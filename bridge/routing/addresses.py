@@ -10,8 +10,11 @@ PRIVATE_DOMAINS = ("localhost", "local", "internal", "lan", "home", "home.arpa",
 """Domains that are not in the public DNS."""
 
 
-def problem(address: str) -> str:
-    """What was expected of an address that cannot be used; "" for one that can."""
+def problem(address: str, *, with_query: bool = False) -> str:
+    """What was expected of an address that cannot be used; "" for one that can.
+
+    `with_query`: it may have one.
+    """
     try:
         parts = urlsplit(address)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -19,8 +22,10 @@ def problem(address: str) -> str:
         return "an http:// or https:// address"
     if not usable or any(c.isspace() for c in address):
         return "an http:// or https:// address"
-    if parts.username or parts.password or parts.query or parts.fragment:
-        return "an address without credentials, query or fragment"
+    query = "" if with_query else parts.query
+    if parts.username or parts.password or query or parts.fragment:
+        unwanted = "credentials or fragment" if with_query else "credentials, query or fragment"
+        return f"an address without {unwanted}"
     return ""
 
 

@@ -34,6 +34,7 @@ from bridge.ledger.spending import SpendReader, used
 from bridge.ledger.spool import Spool
 from bridge.ledger.totals import TotalsReader
 from bridge.ledger.writer import Ledger, aside
+from bridge.live.leader import Leader
 from bridge.live.processes import ProcessRegistry
 from bridge.live.publisher import ActivityPublisher
 from bridge.places import Places
@@ -45,6 +46,8 @@ from bridge.runtime.body_memory import BodyMemory
 from bridge.telemetry.forwarding import TelemetryForwarder
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.schema import RequestLimits
+from bridge.warnings.sender import WarningSender
+from bridge.warnings.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +99,15 @@ class Gateway:
         self.telemetry = TelemetryForwarder(settings.telemetry)
         self.limiter = Limiter(used, with_redis=bool(settings.redis_url))
         self.processes = ProcessRegistry(
-            lambda: self.limiter.state.problem, self._count_processes, self.troubles
+            lambda: self.limiter.state.problem,
+            self._count_processes,
+            self.troubles,
+            lambda: self.ledger.behind,
+            settings.ledger.data_dir,
         )
+        self.leader = Leader("scheduled work", clocks.steady)
+        self.sender = WarningSender(self.leader, clocks.wall)
+        self.watcher = Watcher(self.leader, clocks, found=self.sender.wake)
         self.learned = LearnedFacts()
         self.learned_rows = LearnedRows(self.learned, self.store)
         self.primed = asyncio.Event()
@@ -147,6 +157,9 @@ class Gateway:
             (self.activity.run, "pulse"),
             (sessions.keep_cleared, "sessions"),
             (self.telemetry.run, "telemetry"),
+            (self.leader.run, "leader"),
+            (self.watcher.run, "warnings"),
+            (self.sender.run, "deliveries of warnings"),
         ):
             self.background.keep(work, name)
 
@@ -248,6 +261,7 @@ class Gateway:
             (self.ledger.aclose(), "ledger"),
             (self.limiter.aclose(), "counters"),
             (self.processes.aclose(), "row of this process"),
+            (self.leader.aclose(), "lease"),
             (self.upstream.aclose(), "client of the backends"),
         ):
             await _closed(part, name)

@@ -16,6 +16,7 @@ from bridge.models import (
     PersonLimits,
     Price,
     ToolNameMap,
+    WarningRule,
 )
 from tests.bridge.people import a_team, a_user
 from tests.bridge.rows import a_row, an_alias
@@ -31,6 +32,7 @@ KINDS = (
     "apikey",
     "team",
     "personlimits",
+    "warningrule",
 )
 TARGETS = "targets"
 
@@ -127,3 +129,5 @@ def fill(end: int, first: int = 0) -> None:
         PersonLimits.objects.create(user=user, budget_day=number + 1)
         team = a_team(f"team {number}", user, tokens_month=1000)
         ApiKey.issue(f"key {number}", {"person": user, "team": team})
+        hook = f"https://hooks.example.com/{number}"
+        WarningRule.objects.create(name=f"rule {number}", webhook=hook)

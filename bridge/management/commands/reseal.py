@@ -1,4 +1,4 @@
-"""`manage.py reseal`: encrypt the stored keys of backends again, under the SECRET_KEY of now."""
+"""`manage.py reseal`: encrypt what is stored sealed again, under the SECRET_KEY of now."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from bridge.keys import encryption
-from bridge.models import Backend
+from bridge.models import Backend, WarningRule
 from bridge.models.changes import recorded
+from bridge.models.warnings.rules import OWNER, SEALED_COLUMNS
 
 
 class Command(BaseCommand):
     help = "Encrypt stored keys under SECRET_KEY; afterwards SECRET_KEY_FALLBACKS may go."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rows = list(Backend.objects.filter(credential__startswith=encryption.PREFIX))
+        rows: list[Backend | WarningRule] = [
+            *Backend.objects.filter(credential__startswith=encryption.PREFIX),
+            *(row for row in WarningRule.objects.all() if _sealed_columns(row)),
+        ]
         with recorded("reseal"):
             lost = [row.name for row in rows if not _reseal(row)]
         self.stdout.write(f"{len(rows) - len(lost)} of {len(rows)} stored keys are sealed anew.")
@@ -26,10 +30,18 @@ class Command(BaseCommand):
             )
 
 
-def _reseal(row: Backend) -> bool:
+def _sealed_columns(row: WarningRule) -> list[str]:
+    return [name for name in SEALED_COLUMNS if getattr(row, name).startswith(encryption.PREFIX)]
+
+
+def _reseal(row: Backend | WarningRule) -> bool:
     """False for a row that nothing here can read; it stays as it is."""
     try:
-        row.credential = _read(row)
+        if isinstance(row, Backend):
+            row.credential = _read(row)
+        else:
+            for name in _sealed_columns(row):
+                setattr(row, name, encryption.unseal(getattr(row, name), OWNER))
     except encryption.UnsealError:
         return False
     row.save()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from bridge.admin.backends import KEEP
+from bridge.admin.fields.sealed import KEEP
 from bridge.keys.encryption import unseal
 from bridge.models import ApiKey, Change, DiscoveredModel, ModelAlias, Price, ToolNameMap
 from tests.bridge.admin_pages import TARGETS, form, of, page, said, targets, text, wrong

@@ -25,6 +25,7 @@ from bridge.models import (
     Price,
     Team,
     ToolNameMap,
+    WarningRule,
 )
 from bridge.models.changes import recorded
 from tests.bridge.admin_pages import CHANGES, KINDS, START, fill, of, page, text
@@ -35,7 +36,17 @@ pytestmark = pytest.mark.django_db
 
 LISTS = [of(kind, "changelist") for kind in (*KINDS, "change")]
 NAMES = ["/admin/bridge/modelalias/route/", "/admin/bridge/modelalias/client/"]
-MODELS = (Backend, ModelAlias, DiscoveredModel, ToolNameMap, Price, ApiKey, Team, PersonLimits)
+MODELS = (
+    Backend,
+    ModelAlias,
+    DiscoveredModel,
+    ToolNameMap,
+    Price,
+    ApiKey,
+    Team,
+    PersonLimits,
+    WarningRule,
+)
 
 
 def first_rows() -> list[ConfigRow]:

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from bridge.keys import encryption
-from bridge.models import Backend
+from bridge.models import Backend, WarningRule
 from tests.bridge.rows import a_row
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +42,16 @@ def test_resealed_keys_need_the_earlier_secret_no_more(settings: Any, capsys: An
     settings.SECRET_KEY_FALLBACKS = []
     assert encryption.unseal(stored(), SERVER) == KEY
     assert Backend.objects.get(name="other").credential == "env:SOME_KEY"
+
+
+def test_addresses_and_secrets_of_rules_are_sealed_anew_too(settings: Any) -> None:
+    hook, secret = "https://hooks.example.com/x?sig=y", "whsec_c2VjcmV0IG9mIHRoZSByZWNlaXZlcg=="
+    WarningRule.objects.create(name="all", webhook=hook, secret=secret)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "second", ["first"]
+    call_command("reseal")
+    settings.SECRET_KEY_FALLBACKS = []
+    row = WarningRule.objects.get()
+    assert (row.address, row.signing_secret) == (hook, secret)
 
 
 def test_key_that_nobody_can_read_is_named_and_left_alone(settings: Any) -> None:

@@ -1,0 +1,1 @@
+"""Warnings: what is noticed, and how it is sent."""
