@@ -13,12 +13,14 @@ import secrets
 import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
 from bridge.keys.authentication import is_loopback
 from bridge.routing import addresses
@@ -242,6 +244,21 @@ def mail_server(name: str, url: str) -> MailServer:
         bool(found.get("EMAIL_USE_TLS")),
         bool(found.get("EMAIL_USE_SSL")),
     )
+
+
+def sender(name: str) -> str:
+    """A mail address, alone or behind a name as in ``Gateway <gateway@example.com>``; or ""."""
+    value = text(name)
+    if not value:
+        return ""
+    _, mail = parseaddr(value)
+    try:
+        validate_email(mail)
+    except ValidationError:
+        raise _wrong(name, "a mail address") from None
+    if not value.isprintable():
+        raise _wrong(name, "a mail address in one line")
+    return value
 
 
 def redis_address(name: str) -> str:

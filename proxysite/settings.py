@@ -129,10 +129,10 @@ if METRICS_ACCESS == "key" and not METRICS_TOKEN:
 # --- warnings ---------------------------------------------------------------------------------
 
 EMAIL_URL = read.secret("EMAIL_URL")
-EMAIL_FROM = DEFAULT_FROM_EMAIL = read.text("EMAIL_FROM")
-if EMAIL_URL and "@" not in EMAIL_FROM:
-    raise ImproperlyConfigured("EMAIL_FROM: expected the sender's address beside EMAIL_URL")
 _MAIL = read.mail_server("EMAIL_URL", EMAIL_URL)
+EMAIL_FROM = DEFAULT_FROM_EMAIL = read.sender("EMAIL_FROM")
+if EMAIL_URL and not EMAIL_FROM:
+    raise ImproperlyConfigured("EMAIL_FROM: expected the sender's address beside EMAIL_URL")
 EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
 EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.use_tls, _MAIL.use_ssl

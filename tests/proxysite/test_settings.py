@@ -118,6 +118,14 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "OIDC_NAME": ("your company account", "Example Inc.", "Example Inc.", []),
     "OIDC_GROUPS_CLAIM": ("groups", "realm_access.roles", "realm_access.roles", []),
     "OIDC_SCOPES": ("profile email", "profile groups", "profile groups", []),
+    "EMAIL_URL": (
+        "",
+        "smtp+tls://gateway:p%40ss@mail.example.com:587",
+        "smtp+tls://gateway:p%40ss@mail.example.com:587",
+        ["mail.example.com", "http://h", "smtp://", "smtp://h:x", "smtp://h/x", "smtp://h?a=b"],
+    ),
+    "EMAIL_FROM": ("", "G <g@example.com>", "G <g@example.com>", ["gateway", "a@b\nc@d"]),
+    "PUBLIC_URL": ("", "https://h/", "https://h", ["h", "ftp://h", "https://h?x"]),
     "LOG_LEVEL": ("info", "DEBUG", "debug", ["loud"]),
     "DEBUG_PROXY": (False, "on", True, NO_FLAG),
     "ALLOWED_HOSTS": (LOOPBACK, "a.example, b.example", ["a.example", "b.example"], []),
@@ -143,6 +151,7 @@ BESIDE = {
     "WORKERS": {"SERVER": "uvicorn"},
     "OIDC_ISSUER": {"OIDC_CLIENT_ID": "gateway", "OIDC_CLIENT_SECRET": "s3cret"},
     "HSTS_SECONDS": {"TRUST_FORWARDED_PROTO": "1"},
+    "EMAIL_URL": {"EMAIL_FROM": "g@example.com"},
 }
 # tested one by one below
 OTHERS = {"DATA_DIR", "STATIC_ROOT", "SECRET_KEY", "DATABASE_URL"}

@@ -280,3 +280,19 @@ def test_log_can_be_set_up_with_redis(load: Load) -> None:
         assert isinstance(import_string(made["()"])(), Filter)
     used = [name for logger in logging["loggers"].values() for name in logger.get("filters", [])]
     assert used == list(logging["filters"])
+
+
+def test_mail_url_becomes_the_settings_of_a_mail_server(load: Load, tmp_path: Path) -> None:
+    """docs/reference/settings.md: also from a file, for it holds a password."""
+    (tmp_path / "mail").write_text("smtp+ssl://gateway:p%2Fss@mail.example.com\n")
+    found = load(EMAIL_URL_FILE=str(tmp_path / "mail"), EMAIL_FROM="g@example.com")
+    assert (found["EMAIL_HOST"], found["EMAIL_PORT"]) == ("mail.example.com", 465)
+    assert (found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]) == ("gateway", "p/ss")
+    assert (found["EMAIL_USE_SSL"], found["EMAIL_USE_TLS"]) == (True, False)
+    found = load(EMAIL_URL="smtp+tls://mail.example.com", EMAIL_FROM="g@example.com")
+    assert (found["EMAIL_PORT"], found["EMAIL_USE_TLS"]) == (587, True)
+
+
+def test_mail_needs_a_sender(load: Load) -> None:
+    said = complaint(load, EMAIL_URL="smtp://mail.example.com")
+    assert said == "EMAIL_FROM: expected the sender's address beside EMAIL_URL"
