@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,7 +19,8 @@ DEEPEST = 60
 LONGEST_MESSAGE = 1000
 YEARS = range(1970, 9000)
 _PLACE = re.compile(r"(?s)(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?")
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+_UNKNOWN = re.compile(r"(?s)Object contains unknown field `(.*)`")
+_WORD = re.compile(r"\w[\w-]{0,99}")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 
 
@@ -100,8 +102,13 @@ def _told(error: msgspec.ValidationError, whole: str) -> ApiError:
     place = place.replace("[...]", "[]")
     for pattern, problem in ((_UNKNOWN, "no such member"), (_MISSING, "is missing")):
         if named := pattern.fullmatch(text):
-            return invalid(f"{place}.{named[1]}".lstrip("."), problem)
+            return invalid(f"{place}.{_spelt(named[1])}".lstrip("."), problem)
     return invalid(place or whole, f"{text[:1].lower()}{text[1:]}")
+
+
+def _spelt(name: str) -> str:
+    """A name of a member as a message has it: in quotes where it would not be seen for one."""
+    return name if _WORD.fullmatch(name) else json.dumps(name[:100])
 
 
 def _moment(name: str, value: datetime) -> str:

@@ -33,7 +33,7 @@ NO_KEY_STORED = "no key is stored; send one, or env:NAME"
 NEEDED = "{row} is needed by {target}"
 
 Readers = Mapping[str, tuple[Any, Callable[[Any], Any]]]
-"""Member that nobody can set -> its type, and how to read it from a row."""
+"""Member that is no column -> its type, and how to read it from a row."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,31 @@ class Resource:
 
     noun       as its struct is called
     path       of one row, with the members of its key
-    parts      members of the document that are no columns, with their types
+    parts      members of the document that are no columns: rows of their own
     read_only  members that stand in answers only
     required   members that every new or replaced row must have
     fixed      members of the key that cannot change
+    left_out   members of the document that answers have as read-only, if at all
+    related, prefetched   what is read along with rows
     """
 
     model: type[ConfigRow]
     noun: str
     path: str
-    parts: Mapping[str, Any] = field(default_factory=dict)
+    parts: Readers = field(default_factory=dict)
     read_only: Readers = field(default_factory=dict)
     required: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
+    prefetched: tuple[str, ...] = ()
     answer: Any = field(init=False)
     change: Any = field(init=False)
     page: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        members = {**structs.members_of(self.model), **self.parts}
+        parts = {name: kind for name, (kind, _) in self.parts.items()}
+        members = {**structs.members_of(self.model), **parts}
         members = {name: kind for name, kind in members.items() if name not in self.left_out}
         read_only = {name: kind for name, (kind, _) in self.read_only.items()}
         doc = (self.model.__doc__ or "").partition("\n")[0]
@@ -85,7 +89,8 @@ class Resource:
         return roles.lowest(self.label, action)
 
     def rows(self) -> QuerySet[Any]:
-        return self.model._default_manager.select_related(*self.related)
+        rows = self.model._default_manager.select_related(*self.related)
+        return rows.prefetch_related(*self.prefetched)
 
     def key(self, path: Mapping[str, str]) -> Document:
         """The members of the key that a path names."""
@@ -111,13 +116,12 @@ class Resource:
         """A row as answers have it: whole, and without any secret."""
         columns = self.model.MEMBERS.items()
         members = {name: _plain(getattr(row, column)) for name, column in columns}
-        parts = row.document() if self.parts else {}
-        members |= {name: parts.get(name, []) for name in self.parts}
         for name in self.left_out:
             del members[name]
         if "api_key" in members:
             members["api_key"] = _without_secret(members["api_key"])
-        return members | {name: read(row) for name, (_, read) in self.read_only.items()}
+        more = {**self.parts, **self.read_only}
+        return members | {name: read(row) for name, (_, read) in more.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -70,15 +70,22 @@ ALIASES = Resource(
     ModelAlias,
     "Alias",
     "/aliases/{pattern}",
-    parts={"targets": TARGETS},
+    parts={"targets": (TARGETS, lambda row: [each.document() for each in row.targets.all()])},
     read_only=_ORIGIN,
     required=("targets",),
+    prefetched=("targets__backend",),
 )
 TOOL_NAMES = Resource(
     ToolNameMap, "ToolName", "/tool_names/{backend_name}/{model}", read_only=_ORIGIN
 )
 PRICES = Resource(Price, "Price", "/prices/{backend}/{model}", related=("backend",))
-TEAMS = Resource(Team, "Team", "/teams/{name}", parts={"members": list[str]})
+TEAMS = Resource(
+    Team,
+    "Team",
+    "/teams/{name}",
+    parts={"members": (list[str], lambda row: sorted(one.username for one in row.people.all()))},
+    prefetched=("people",),
+)
 PERSON_LIMITS = Resource(
     PersonLimits,
     "PersonLimits",

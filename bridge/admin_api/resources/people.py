@@ -201,7 +201,7 @@ def _write(user: User | None, document: Document) -> User:
     for name, column in COLUMNS.items():
         setattr(user, column, document[name])
     try:
-        user.full_clean()
+        user.full_clean(exclude={"password"})
     except ValidationError as error:
         raise refused(error, COLUMNS) from None
     if before != document:

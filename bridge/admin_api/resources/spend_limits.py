@@ -247,6 +247,8 @@ def _set(call: ApiCall) -> ApiReply:
     row = resource.find(key, is_locked=True)
     if row is None and resource is TEAMS:
         raise invalid("scope.team_id", f"no team is called {body.scope.team_id[:100]}")  # type: ignore[union-attr]
+    if body.amount is not None and not body.amount.isdecimal():
+        raise invalid("amount", "expected whole cents as text")
     amount = None if body.amount is None else str(Decimal(body.amount) / 100)
     known = row.document() if row else {}
     try:

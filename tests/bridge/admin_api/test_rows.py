@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from bridge.configuration.undo import revert
-from bridge.models import Backend, Change, ModelAlias, Origin, Price, Team
+from bridge.models import (
+    ApiKey,
+    Backend,
+    Change,
+    DiscoveredModel,
+    ModelAlias,
+    Origin,
+    PersonLimits,
+    Price,
+    Team,
+)
 from bridge.models.changes import recorded
 from tests.bridge.people import a_team, a_user
 from tests.bridge.rows import URL, a_row, an_alias, unsealed
@@ -332,3 +342,22 @@ def test_every_answer_has_its_id_and_is_not_kept(script: Script) -> None:
 def test_name_that_nothing_can_have_is_not_there(script: Script) -> None:
     assert script.get("/teams/%00").status_code == 404
     assert script.get("/teams/%ff%fe").status_code in (404, 400)
+
+
+def test_list_takes_as_many_queries_for_many_rows_as_for_one(
+    script: Script, django_assert_max_num_queries: Any
+) -> None:
+    """A page may hold a thousand rows."""
+    main, people = a_row(), [a_user(name=f"u{number}") for number in range(3)]
+    for number in range(20):
+        an_alias(f"a{number}", (main, "m"))
+        a_team(f"t{number}", *people)
+        ApiKey.issue(f"k{number}", {"person": people[0]})
+        PersonLimits.objects.create(user=a_user(name=f"p{number}"), rpm=1)
+        DiscoveredModel.objects.create(backend=main, name=f"m{number}")
+        Price.objects.create(model=f"m{number}", backend=main, input_per_mtok=1, output_per_mtok=1)
+    script.get("/teams")
+    for path in ("aliases", "teams", "keys", "person_limits", "models", "prices", "people"):
+        with django_assert_max_num_queries(5):
+            answer = script.get(f"/{path}")
+        assert len(answer.json()["data"]) >= 20, path
