@@ -17,14 +17,20 @@ MOST_BASES = 4
 def canonical(path: str) -> str:
     """The path without a base in front of it and without a slash behind it."""
     for _ in range(MOST_BASES):
-        path = _without_base(path)
+        shorter = _without_base(path)
+        if shorter == path:
+            break
+        path = shorter
     stripped = path.rstrip("/")
     return stripped if path.startswith(API) and f"{stripped}/" != API[0] else path
 
 
 def _without_base(path: str) -> str:
     for base in BASES:
-        rest = "/" + path.removeprefix(base).lstrip("/")
-        if path.startswith(f"{base}/") and rest.startswith(API):
-            return rest
+        if not path.startswith(base):
+            continue
+        rest = path[len(base) :]
+        shorter = "/" + rest.lstrip("/")
+        if rest.startswith("/") and shorter.startswith(API):
+            return shorter
     return path

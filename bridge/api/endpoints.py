@@ -77,9 +77,10 @@ async def _with_body(head: Call, receive: Receive, share: Share, most: int | Non
     """The request with its body, which is received only from a caller with a key."""
     gateway = gateways.current()
     await gateway.ready()
-    _admit(gateway, head)
+    caller = _admit(gateway, head)
     bodies = gateway.settings.bodies
-    return replace(head, body=await read_body(head.headers, receive, share, bodies, most))
+    body = await read_body(head.headers, receive, share, bodies, most)
+    return replace(head, body=body, caller=caller)
 
 
 def _check_method(scope: Scope, *allowed: str) -> None:
@@ -196,7 +197,7 @@ async def _cancel_when_left(receive: Receive, task: asyncio.Task[object]) -> Non
 
 
 async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
-    caller = _admit(gateway, call)
+    caller = call.caller or _admit(gateway, call)
     await counting.check_rate(gateway.relay, caller)
     async with counting.place(gateway.relay, len(call.body)):
         return 200, await _counted(gateway.relay, call, caller)

@@ -29,8 +29,21 @@ class ClientLeftError(Exception):
     """The client went away before its request was complete."""
 
 
+_READ = "bridge.headers"
+
+
 def headers_of(scope: Scope) -> dict[str, str]:
-    """The request's headers, names in lower case; repeated ones are joined with a comma."""
+    """The request's headers, names in lower case; repeated ones are joined with a comma.
+
+    They are read once for each request and kept in its scope. Not to be changed.
+    """
+    known: dict[str, str] | None = scope.get(_READ)
+    if known is None:
+        known = scope[_READ] = _read_headers(scope)
+    return known
+
+
+def _read_headers(scope: Scope) -> dict[str, str]:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")

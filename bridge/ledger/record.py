@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Protocol
+from operator import gt, itemgetter
+from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import astuple
 
 from bridge.ledger.spool_file import MAX_LINE
 from bridge.translation.errors.redaction import redact_credentials
 from bridge.translation.json import JSON, encode
-from bridge.translation.request.purpose import RequestPurpose
+from bridge.translation.request.purpose import UNKNOWN, RequestPurpose
 from bridge.translation.response import events
 
 logger = logging.getLogger(__name__)
@@ -209,6 +212,8 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
 
     def serves(self, purpose: RequestPurpose) -> None:
         """Take over what the request is for."""
+        if purpose is UNKNOWN:  # as of every client that is not Claude Code
+            return
         for name in PURPOSE:
             setattr(self, name, getattr(purpose, name))
         self.tool_milliseconds = dict(purpose.tool_milliseconds)
@@ -247,12 +252,11 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
 
     def _cut(self) -> None:
         """Clients and models choose some of the texts: no record is too long to be kept."""
-        for name, width in WIDTHS.items():
-            text: str = getattr(self, name)
-            if len(text) > width:
-                setattr(self, name, text[:width])
-        for name in LISTS:
-            words = getattr(self, name)
+        members = astuple(self)
+        if any(map(gt, map(len, _texts(members)), WIDTHS.values())):
+            for name, width in WIDTHS.items():
+                setattr(self, name, getattr(self, name)[:width])
+        for name, words in zip(LISTS, _lists(members), strict=True):
             if words:
                 setattr(self, name, type(words)(word[:MAX_WORD] for word in words[:MAX_WORDS]))
         if self.verdicts:
@@ -263,14 +267,14 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
 
     def _redact(self) -> None:
         """A key may stand where the name of a model belongs, or of a client."""
-        for name in CHOSEN:
-            if text := getattr(self, name):
+        for name, text in zip(CHOSEN, _chosen(astuple(self)), strict=True):
+            if text:
                 setattr(self, name, redact_credentials(text)[: WIDTHS[name]])
-        self.route = type(self.route)(redact_credentials(step) for step in self.route)
-        times = self.tool_milliseconds.items()
-        self.tool_milliseconds = {
-            redact_credentials(name)[:MAX_TOOL_NAME]: ms for name, ms in times
-        }
+        self.route = tuple(map(redact_credentials, self.route))
+        if times := self.tool_milliseconds:
+            self.tool_milliseconds = {
+                redact_credentials(name)[:MAX_TOOL_NAME]: ms for name, ms in times.items()
+            }
 
     def _shorten(self) -> None:
         """Characters that JSON escapes take up to six bytes: what is left fits in any case."""
@@ -282,6 +286,15 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
 
     def _silent(self) -> Record:
         return msgspec.structs.replace(self, sample=None)
+
+
+def _reading(names: Iterable[str]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Takes these members out of all of them: every request's record is gone through."""
+    places = {name: place for place, name in enumerate(Record.__struct_fields__)}
+    return itemgetter(*(places[name] for name in names))
+
+
+_texts, _lists, _chosen = _reading(WIDTHS), _reading(LISTS), _reading(CHOSEN)
 
 
 def _short(verdict: CallVerdict) -> CallVerdict:

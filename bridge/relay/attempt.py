@@ -13,7 +13,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from msgspec import Raw
 
@@ -258,8 +258,7 @@ async def _attempt(
             raise from_reply(reply.status, reply.headers, raw, outgoing.error_context)
         trace.accept()
         read_ahead = ReadAhead(reply.chunks(), MAX_REPLY_BYTES if outgoing.is_plain else None)
-        options = replace(outgoing.options, sent_max_tokens=outgoing.chat.max_tokens)
-        answer = Answer(options, outgoing.error_context, reply.content_type)
+        answer = Answer(outgoing.options, outgoing.error_context, reply.content_type)
         idle = outgoing.target.backend.idle or settings.idle_timeout
         begun = await _first_events(read_ahead, answer, idle)
         return OpenReply(reply, read_ahead, answer, begun, idle, outgoing)

@@ -48,7 +48,7 @@ class Call:
     """An HTTP request. Header names in lower case; `address` is the server's own, on which the
     request arrived, or "" where a front handed it on; `client` is the other end's, if known.
 
-    `fault`: why its body cannot be read, which is then empty.
+    `fault`: why its body cannot be read, which is then empty; `caller`: who was let in to send it.
     """
 
     path: str
@@ -58,6 +58,7 @@ class Call:
     request_id: str = field(default_factory=lambda: f"req_{mint()}")
     fault: ApiError | None = None
     client: Address | None = None
+    caller: Caller | None = None
 
     @property
     def session(self) -> str:

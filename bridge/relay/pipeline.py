@@ -99,7 +99,8 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
     routed = await _routed(exchange, caller, request, purpose)
     authentication.check_model(caller, request.model, routed.route.name)
     route = budget.countable(routed.route, parts.snapshot.prices, caller.issued, request.model)
-    routed = replace(routed, route=route, agent_id=purpose.agent_id)
+    if route is not routed.route:
+        routed = replace(routed, route=route)
     if parts.settings.server_tools == "auto" and web_search.only_searches(request):
         await exchange.read_budget()
         answer = _not_searched(exchange, routed)
@@ -129,6 +130,7 @@ async def _routed(
         exchange.record.client,
         sticky=sticky,
         traits=traits,
+        agent_id=purpose.agent_id,
     )
 
 
@@ -148,6 +150,9 @@ def _authenticated(exchange: Exchange) -> Caller:
     """Who calls, on record also when its key is good no more. Raises ApiError."""
     parts, call = exchange.parts, exchange.call
     snapshot = parts.snapshot
+    if call.caller is not None:
+        exchange.identified(call.caller)
+        return call.caller
     try:
         caller = authentication.identify(
             call.headers, snapshot.keys, parts.keys, parts.clocks.wall()

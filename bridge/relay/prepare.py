@@ -114,6 +114,7 @@ def route_request(
     *,
     sticky: str = "",
     traits: RequestTraits | None = None,
+    agent_id: str = "",
 ) -> RoutedRequest:
     """Find the route; `client` is the User-Agent. Raises ApiError: nothing has this name, or
     nothing takes a request like this one."""
@@ -126,7 +127,16 @@ def route_request(
     )
     wanted = overrides.applied(request, route.overrides, client)
     message_id = f"msg_{mint()}"
-    return RoutedRequest(route, wanted, caller, request_id, message_id, session, request.max_tokens)
+    return RoutedRequest(
+        route,
+        wanted,
+        caller,
+        request_id,
+        message_id,
+        session,
+        request.max_tokens,
+        agent_id=agent_id,
+    )
 
 
 async def translate(

@@ -102,6 +102,8 @@ def _fewest_tokens(traits: RequestTraits, place: Place) -> int:
 def fitting(traits: RequestTraits, targets: Sequence[T]) -> Fitting[T]:
     """The targets that a request fits. None: it clearly fits none of them."""
     fits = [(fit(traits, target), target) for target in targets]
+    if all(how is Fit.WHOLE for how, _ in fits):
+        return Fitting(tuple(targets))
     best = min((how for how, _ in fits), default=Fit.NOT)
     if best is Fit.NOT:
         kept: list[T] = []
