@@ -23,6 +23,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 
 from bridge.keys.authentication import is_loopback
+from bridge.keys.client_address import Network, networks_of
 from bridge.routing import addresses
 from bridge.translation.safeguards import EXPECTED, normalized
 
@@ -136,6 +137,28 @@ def names(name: str, default: str = "") -> list[str]:
 def host(name: str, default: str) -> str:
     """An address or a name to listen on. An IPv6 address may stand in brackets, as in a URL."""
     return text(name, default).removeprefix("[").removesuffix("]")
+
+
+def header(name: str) -> str:
+    """The name of an HTTP header, or "" when the variable is not set.
+
+    Without `_`, which servers and fronts take for `-` or throw away, each in its own way.
+    """
+    value = text(name)
+    if value and not (value.isascii() and value.replace("-", "").isalnum()):
+        raise _wrong(name, "the name of a header: letters, digits and -")
+    return value
+
+
+def networks(name: str) -> list[Network]:
+    """Addresses and networks, comma separated. None that everybody is in."""
+    try:
+        found = list(networks_of(text(name)))
+    except ValueError:
+        raise _wrong(name, "addresses or networks, such as 10.0.0.7 or 10.0.0.0/24") from None
+    if any(network.prefixlen == 0 for network in found):
+        raise _wrong(name, "networks that not everybody is in")
+    return found
 
 
 def address(name: str) -> str:

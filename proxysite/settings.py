@@ -329,6 +329,16 @@ if OIDC_ISSUER:
     company_sign_in.require(OIDC_CLIENT_ID=OIDC_CLIENT_ID, OIDC_CLIENT_SECRET=OIDC_CLIENT_SECRET)
     INSTALLED_APPS += company_sign_in.APPS
     MIDDLEWARE += company_sign_in.MIDDLEWARE
+REMOTE_USER_HEADER = read.header("REMOTE_USER_HEADER")
+REMOTE_USER_GROUPS_HEADER = read.header("REMOTE_USER_GROUPS_HEADER")
+REMOTE_USER_PROXIES = read.networks("REMOTE_USER_PROXIES")
+if REMOTE_USER_HEADER:
+    if not REMOTE_USER_PROXIES:
+        raise ImproperlyConfigured("REMOTE_USER_PROXIES: expected the front's address or network")
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("django.contrib.messages.middleware.MessageMiddleware"),
+        "bridge.pages.front_user.front_user",
+    )
 SOCIALACCOUNT_ADAPTER = "bridge.oidc.adapter.CompanyAdapter"
 SOCIALACCOUNT_PROVIDERS = {"oidc": {"OAUTH_PKCE_ENABLED": True}}
 ACCOUNT_EMAIL_VERIFICATION = "none"

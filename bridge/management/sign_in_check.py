@@ -35,9 +35,22 @@ class SignInFinding:
 
 def findings() -> list[SignInFinding]:
     """Asks the provider, for some seconds at most. Never raises for what a provider does."""
-    if not settings.OIDC_ISSUER:
-        return [SignInFinding(FindingGrade.GOOD, "OIDC_ISSUER", "not set: nobody signs in with it")]
-    return [*_of_provider(), *_of_groups()]
+    if not (settings.OIDC_ISSUER or settings.REMOTE_USER_HEADER):
+        return [_good("OIDC_ISSUER", "not set: users log in with passwords alone")]
+    found = [*_of_groups()]
+    if settings.REMOTE_USER_HEADER:
+        found = [*_of_front(), *found]
+    if settings.OIDC_ISSUER:
+        found = [*_of_provider(), *found]
+    return found
+
+
+def _good(subject: str, text: str) -> SignInFinding:
+    return SignInFinding(FindingGrade.GOOD, subject, text)
+
+
+def _warning(subject: str, text: str) -> SignInFinding:
+    return SignInFinding(FindingGrade.WARNING, subject, text)
 
 
 def _of_provider() -> Iterator[SignInFinding]:
@@ -46,37 +59,33 @@ def _of_provider() -> Iterator[SignInFinding]:
     refusals: Any = import_module("bridge.oidc.refusals")
     try:
         document = provider.read()
-        yield SignInFinding(FindingGrade.GOOD, "OIDC_ISSUER", "the provider describes itself")
+        yield _good("OIDC_ISSUER", "the provider describes itself")
         keys = provider.read_keys(document)
     except refusals.SignInError as error:
         yield SignInFinding(FindingGrade.FAULT, "OIDC_ISSUER", str(error))
         return
-    yield SignInFinding(FindingGrade.GOOD, "jwks_uri", f"{len(keys)} keys for signatures")
+    yield _good("jwks_uri", f"{len(keys)} keys for signatures")
     if not document.userinfo_endpoint:
-        yield SignInFinding(
-            FindingGrade.WARNING, "userinfo_endpoint", "none: all must be in the ID token"
-        )
+        yield _warning("userinfo_endpoint", "none: all must be in the ID token")
     if not document.end_session_endpoint:
-        yield SignInFinding(
-            FindingGrade.WARNING, "end_session_endpoint", "none: a log-out ends here alone"
-        )
-    scopes = document.scopes_supported
-    missing = (
-        sorted({"openid", *settings.OIDC_SCOPES.replace(",", " ").split()} - set(scopes))
-        if scopes
-        else []
-    )
-    if missing:
-        text = f"the provider does not list {', '.join(missing)}"
-        yield SignInFinding(FindingGrade.WARNING, "OIDC_SCOPES", text)
+        yield _warning("end_session_endpoint", "none: a log-out ends here alone")
+    missing = [name for name in provider.scopes() if name not in document.scopes_supported]
+    if missing and document.scopes_supported:
+        yield _warning("OIDC_SCOPES", f"the provider does not list {', '.join(missing)}")
+
+
+def _of_front() -> Iterator[SignInFinding]:
+    fronts = ", ".join(map(str, settings.REMOTE_USER_PROXIES))
+    text = f"{settings.REMOTE_USER_HEADER} is believed on connections from {fronts}"
+    yield _good("REMOTE_USER_PROXIES", text)
+    if not settings.REMOTE_USER_GROUPS_HEADER:
+        yield _warning("REMOTE_USER_GROUPS_HEADER", "not set: the front gives no roles and teams")
 
 
 def _of_groups() -> Iterator[SignInFinding]:
-    claim, rows = settings.OIDC_GROUPS_CLAIM, GroupMapping.objects.count()
+    rows = GroupMapping.objects.count()
     if rows:
-        yield SignInFinding(
-            FindingGrade.GOOD, "OIDC_GROUPS_CLAIM", f"{claim}: {rows} rows say what it gives"
-        )
+        yield _good("company groups", f"{rows} rows say what they give")
     else:
-        text = "no row says what a company group gives: people come in without a role"
-        yield SignInFinding(FindingGrade.WARNING, "OIDC_GROUPS_CLAIM", text)
+        text = "no row says what one gives: people come in without a role"
+        yield _warning("company groups", text)

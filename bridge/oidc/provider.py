@@ -137,7 +137,7 @@ class OidcProvider(OAuth2Provider):
     oauth2_adapter_class = OidcFlow
 
     def get_scope(self) -> list[str]:
-        return list(dict.fromkeys(["openid", *settings.OIDC_SCOPES.replace(",", " ").split()]))
+        return provider_document.scopes()
 
 
 provider_classes = [OidcProvider]

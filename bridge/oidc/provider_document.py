@@ -38,6 +38,11 @@ class ProviderDocument(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name in members if (value := getattr(self, name))}
 
 
+def scopes() -> list[str]:
+    """What is asked for."""
+    return list(dict.fromkeys(["openid", *settings.OIDC_SCOPES.replace(",", " ").split()]))
+
+
 def read() -> ProviderDocument:
     """The document as the provider has it now. Raises SignInError."""
     found = get_json(settings.OIDC_ISSUER + WELL_KNOWN)

@@ -4,6 +4,7 @@ docs/reference/settings.md. The settings are executed anew for each case, in thi
 """
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,14 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     ),
     "EMAIL_FROM": ("", "G <g@example.com>", "G <g@example.com>", ["gateway", "a@b\nc@d"]),
     "PUBLIC_URL": ("", "https://h/", "https://h", ["h", "ftp://h", "https://h?x"]),
+    "REMOTE_USER_HEADER": ("", "X-User", "X-User", ["X_User", "X User", "X:", "\u00fc"]),
+    "REMOTE_USER_GROUPS_HEADER": ("", "X-Groups", "X-Groups", ["X_Groups"]),
+    "REMOTE_USER_PROXIES": (
+        [],
+        "10.0.0.7, fd00::/8",
+        [IPv4Network("10.0.0.7/32"), IPv6Network("fd00::/8")],
+        ["everybody", "10.0.0.256", "0.0.0.0/0", "10.0.0.1,::/0"],
+    ),
     "LOG_LEVEL": ("info", "DEBUG", "debug", ["loud"]),
     "DEBUG_PROXY": (False, "on", True, NO_FLAG),
     "ALLOWED_HOSTS": (LOOPBACK, "a.example, b.example", ["a.example", "b.example"], []),
@@ -150,6 +159,7 @@ SECOND_NAMES: dict[str, tuple[str, str, Any, list[str]]] = {
 BESIDE = {
     "WORKERS": {"SERVER": "uvicorn"},
     "OIDC_ISSUER": {"OIDC_CLIENT_ID": "gateway", "OIDC_CLIENT_SECRET": "s3cret"},
+    "REMOTE_USER_HEADER": {"REMOTE_USER_PROXIES": "127.0.0.1"},
     "HSTS_SECONDS": {"TRUST_FORWARDED_PROTO": "1"},
     "EMAIL_URL": {"EMAIL_FROM": "g@example.com"},
 }
