@@ -20,6 +20,7 @@ from bridge.admin_api.listing import ListQuery, page, page_struct
 from bridge.admin_api.reading import document_of, invalid, refused
 from bridge.admin_api.route import ApiCall, ApiReply, ApiRoute
 from bridge.configuration.documents import FROM_ENVIRONMENT, put
+from bridge.configuration.yaml_file import SEALABLE
 from bridge.keys.encryption import PREFIX as SEALED
 from bridge.models import Backend, ConfigRow, Document, Origin
 from bridge.models.backends import ENV
@@ -28,8 +29,8 @@ from bridge.translation.errors.api_error import ApiError
 EVERY = "*"
 """Stands in a path for a member of the key that is left out."""
 IS_SET = "set"
-"""Stands in answers for a stored key."""
-NO_KEY_STORED = "no key is stored; send one, or env:NAME"
+"""Stands in answers for a stored secret."""
+NOTHING_STORED = "nothing is stored; send it itself, or env:NAME"
 NEEDED = "{row} is needed by {target}"
 
 Readers = Mapping[str, tuple[Any, Callable[[Any], Any]]]
@@ -85,6 +86,11 @@ class Resource:
     def label(self) -> str:
         return self.model._meta.label_lower
 
+    @property
+    def secrets(self) -> list[str]:
+        """Members that are stored sealed, and never shown."""
+        return [name for name in self.model.MEMBERS if name in SEALABLE]
+
     def role(self, action: str) -> str:
         return roles.lowest(self.label, action)
 
@@ -118,8 +124,8 @@ class Resource:
         members = {name: _plain(getattr(row, column)) for name, column in columns}
         for name in self.left_out:
             del members[name]
-        if "api_key" in members:
-            members["api_key"] = _without_secret(members["api_key"])
+        for name in self.secrets:
+            members[name] = _without_secret(members[name])
         more = {**self.parts, **self.read_only}
         return members | {name: read(row) for name, (_, read) in more.items()}
 
@@ -270,8 +276,9 @@ def _given(resource: Resource, call: ApiCall, row: Any) -> Document:
     for name in read_only:
         if name not in known or not _is_same(given.pop(name), known[name]):
             raise invalid(name, "cannot be set")
-    if "api_key" in given:
-        _check_credential(given, row)
+    for name in resource.secrets:
+        if name in given:
+            given[name] = _meant(resource, name, given[name], row)
     return given
 
 
@@ -279,12 +286,13 @@ def _is_same(given: Any, known: Any) -> bool:
     return bool(given == (known.isoformat() if hasattr(known, "isoformat") else known))
 
 
-def _check_credential(given: Document, row: Any) -> None:
-    """`set`, as an answer has it, stands for the key that is stored."""
-    value = given["api_key"]
+def _meant(resource: Resource, name: str, value: str, row: Any) -> str:
+    """`set`, as an answer has it, stands for what is stored. Raises a 400."""
     if value.startswith(SEALED):
-        raise invalid("api_key", "expected a key or env:NAME")
-    if value == IS_SET:
-        if row is None or _without_secret(row.credential) != IS_SET:
-            raise invalid("api_key", NO_KEY_STORED)
-        given["api_key"] = row.credential
+        raise invalid(name, "sealed text can be read by its own database alone")
+    if value != IS_SET:
+        return value
+    stored = "" if row is None else str(getattr(row, resource.model.MEMBERS[name]))
+    if _without_secret(stored) != IS_SET:
+        raise invalid(name, NOTHING_STORED)
+    return stored

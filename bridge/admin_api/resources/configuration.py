@@ -19,6 +19,7 @@ from bridge.models import (
     Price,
     Team,
     ToolNameMap,
+    WarningRule,
 )
 
 
@@ -96,6 +97,12 @@ PERSON_LIMITS = Resource(
 GROUP_MAPPINGS = Resource(
     GroupMapping, "GroupMapping", "/group_mappings/{team}/{group}", related=("team",)
 )
+WARNING_RULES = Resource(
+    WarningRule,
+    "WarningRule",
+    "/warning_rules/{name}",
+    read_only={"destination": (str, lambda row: row.destination)},
+)
 RESOURCES = (
     BACKENDS,
     MODELS,
@@ -105,4 +112,5 @@ RESOURCES = (
     TEAMS,
     PERSON_LIMITS,
     GROUP_MAPPINGS,
+    WARNING_RULES,
 )

@@ -17,6 +17,7 @@ from bridge.models import (
     PersonLimits,
     Price,
     Team,
+    WarningRule,
 )
 from bridge.models.changes import recorded
 from tests.bridge.people import a_team, a_user
@@ -186,7 +187,9 @@ def test_key_of_a_backend_goes_in_and_never_out(script: Script) -> None:
     assert script.put("/backends/main", {"url": URL}).json()["api_key"] == "set"
     named = script.patch("/backends/main", {"api_key": "env:LLM_KEY"})
     assert named.json()["api_key"] == "env:LLM_KEY"
-    assert message(script.patch("/backends/main", {"api_key": "set"})).startswith("api_key: no key")
+    assert message(script.patch("/backends/main", {"api_key": "set"})).startswith(
+        "api_key: nothing"
+    )
     assert script.patch("/backends/main", {"api_key": ""}).json()["api_key"] == ""
     assert message(script.patch("/backends/main", {"api_key": sealed})).startswith("api_key: ")
 
@@ -361,3 +364,21 @@ def test_list_takes_as_many_queries_for_many_rows_as_for_one(
         with django_assert_max_num_queries(5):
             answer = script.get(f"/{path}")
         assert len(answer.json()["data"]) >= 20, path
+
+
+def test_webhook_of_a_warning_goes_in_and_never_out(script: Script) -> None:
+    """With many services its address is a secret."""
+    address = "https://hooks.example.com/services/T0/very-secret"
+    rule = {"webhook": address, "secret": "s" * 30}
+    made = script.put("/warning_rules/w", rule)
+    assert made.status_code == 201
+    assert made.json() | {"webhook": "set", "secret": "set"} == made.json()
+    assert made.json()["destination"] == "https://hooks.example.com"
+    assert script.put("/warning_rules/w", made.json()).status_code == 200
+    changed = script.patch("/warning_rules/w", {"enabled": False})
+    assert WarningRule.objects.get().address == address and not WarningRule.objects.get().enabled
+    for answer in (made, changed, script.get("/export"), script.get("/changes")):
+        assert "very-secret" not in answer.content.decode()
+        assert WarningRule.objects.get().webhook not in answer.content.decode()
+    for wrong, name in (({"mail_to": "a@example.com"}, "webhook"), ({"what": "no"}, "what")):
+        assert message(script.patch("/warning_rules/w", wrong)).startswith(f"{name}: ")
