@@ -7,10 +7,12 @@ from functools import partial
 
 from bridge.client_settings import setup
 from bridge.client_settings.managed import Policy, policy
+from bridge.client_settings.merging import merged
 from bridge.configuration.snapshot import Snapshot
 from bridge.keys.authentication import IssuedKey
 from bridge.keys.limits import Account
 from bridge.ledger.pricing import Prices
+from bridge.routing import served
 from bridge.routing.served import Access, every_target
 from bridge.routing.types import Target
 
@@ -44,10 +46,13 @@ def policy_of(
 
     `safeguards` as the setting; `signals`: what of its telemetry is forwarded.
     """
-    access = access_of(key, snapshot.prices)
-    connection = setup.setup(snapshot.routes, "", access=access, safeguards=safeguards)
-    teams = (team.client_settings for team in key.teams)
-    return policy(_owner(key), connection, teams, signals)
+    routes, access = snapshot.routes, access_of(key, snapshot.prices)
+    of_teams = merged(team.client_settings for team in key.teams)
+    # What is said of a model, such as its window, is said of the one that the client will use.
+    chosen = str(of_teams.get("model", ""))
+    name = chosen if chosen and served.find(routes, chosen, access) else ""
+    connection = setup.setup(routes, "", name, access=access, safeguards=safeguards)
+    return policy(_owner(key), connection, [of_teams], signals)
 
 
 def _owner(key: IssuedKey) -> str:

@@ -90,7 +90,7 @@ class ClaudeCode:
         assert PROGRAM is not None
         fixed = ("--output-format", "stream-json", "--verbose", *self.permissions)
         ended = subprocess.run(
-            [PROGRAM, "-p", prompt, "--model", model, *fixed, *options],
+            [PROGRAM, "-p", prompt, *(("--model", model) if model else ()), *fixed, *options],
             cwd=self.folder,
             env=self.environment | environment,
             stdin=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ import json
 from django.contrib.auth.models import User
 from bridge.models import ApiKey, Team, TeamMember
 red = Team.objects.create(name="red", client_settings={
-    "model": "test/beta",
+    "model": "test/small",
     "env": {"TEAM": "red", "ONLY_RED": "1"},
     "permissions": {"deny": ["Read(./.env)"], "allow": ["Bash(ls)"]},
 })
@@ -100,7 +100,9 @@ def test_everybody_gets_what_fits_the_models(asker: Asker) -> None:
 
 def test_team_of_a_key_that_is_nobodys_counts(asker: Asker) -> None:
     settings = asker.settings("of_red")
-    assert (settings["model"], settings["env"]["TEAM"]) == ("test/beta", "red")
+    assert (settings["model"], settings["env"]["TEAM"]) == ("test/small", "red")
+    assert settings["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "4096", "the window is another's"
+    assert settings["env"]["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "test/small"
     assert settings["env"]["CLAUDE_CODE_GATEWAY_HINT_HEADERS"] == "1"
 
 
