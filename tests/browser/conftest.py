@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
-from tests.browser.site import FURNITURE, Site, log_in
+from tests.browser.site import FURNITURE, Site, leave, log_in
 from tests.conftest import starting
 from tests.fakes.backend import FakeBackend
 
@@ -66,13 +66,22 @@ def window(browser: Browser, package_site: Site) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.fixture
-def page(window: BrowserContext, site: Site) -> Iterator[Page]:
-    """A page in it. What it complains of fails the test; who logs out is logged in again."""
+@pytest.fixture(scope="module")
+def watched(window: BrowserContext, package_site: Site) -> tuple[Page, list[str]]:
+    """The page of a module, and what it complains of."""
     page = window.new_page()
-    complaints = site.listen(page)
+    return page, package_site.listen(page)
+
+
+@pytest.fixture
+def page(watched: tuple[Page, list[str]], window: BrowserContext, site: Site) -> Iterator[Page]:
+    """That page, wide and light. What it complains of fails the test; who logs out is logged in."""
+    page, complaints = watched
+    complaints.clear()
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light")
     yield page
-    page.close()
+    leave(page)
     window.clear_cookies()
     window.add_cookies(site.login["cookies"])
     assert complaints == []

@@ -56,6 +56,7 @@ AT_ONCE = 25.0
 """Seconds within which a change in the admin reaches requests, also beside busy neighbours. A
 process that heard of none would look for backends anew after a minute only."""
 POLL = 0.02
+BLANK = "about:blank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,13 @@ class Site:
         page.on("response", response)
         page.on("pageerror", lambda error: heard.append(str(error)))
         return heard
+
+
+def leave(page: Page) -> None:
+    """Empty the page. It keeps its process, of which each new one is dear."""
+    if page.url != BLANK:
+        page.evaluate("sessionStorage.clear(); location.replace('about:blank')")
+        page.wait_for_url(BLANK)
 
 
 def log_in(browser: Browser, gateway: Gateway) -> Any:

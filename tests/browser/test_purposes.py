@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import SECONDS, WIDE
 from tests.browser.looks import faults
-from tests.browser.site import Site, log_in
+from tests.browser.site import Site, leave, log_in
 from tests.conftest import starting
 from tests.fakes import books
 from tests.fakes.backend import ALPHA, FakeBackend
@@ -106,9 +106,9 @@ def purposes(
         yield Site(gateway, log_in(browser, gateway))
 
 
-@pytest.fixture
-def page(browser: Browser, purposes: Site) -> Iterator[Page]:
-    """A page of the admin's browser; it must complain of nothing, and no text must run."""
+@pytest.fixture(scope="module")
+def watched(browser: Browser, purposes: Site) -> Iterator[tuple[Page, list[str]]]:
+    """The page of the admin's browser, and what it complains of."""
     context = browser.new_context(
         base_url=purposes.url, viewport=WIDE, storage_state=purposes.login
     )
@@ -116,9 +116,20 @@ def page(browser: Browser, purposes: Site) -> Iterator[Page]:
     page = context.new_page()
     complaints = purposes.listen(page)
     page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+    yield page, complaints
+    context.close()
+
+
+@pytest.fixture
+def page(watched: tuple[Page, list[str]]) -> Iterator[Page]:
+    """That page; it must complain of nothing, and no text must run."""
+    page, complaints = watched
+    complaints.clear()
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light")
     yield page
     assert page.locator("img[src=x], bdi script").count() == 0
-    context.close()
+    leave(page)
     assert complaints == []
 
 
