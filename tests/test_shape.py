@@ -147,8 +147,13 @@ def _own() -> dict[str, ast.Module]:
     return {name: tree for name, tree in _trees().items() if not name.startswith("tests/")}
 
 
-def _imports(name: str, tree: ast.AST) -> Iterator[str]:
+@cache
+def _imports(name: str) -> tuple[str, ...]:
     """Dotted names that a file imports; relative ones made absolute."""
+    return tuple(_imported(name, _trees()[name]))
+
+
+def _imported(name: str, tree: ast.AST) -> Iterator[str]:
     package = name.removesuffix(".py").split("/")
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -168,9 +173,9 @@ def _importing(within: str, forbidden: Callable[[str], bool]) -> list[str]:
     """`file imports name` for every forbidden import of the files under this path."""
     return [
         f"{name} imports {imported}"
-        for name, tree in _own().items()
+        for name in _own()
         if name.startswith(within)
-        for imported in _imports(name, tree)
+        for imported in _imports(name)
         if forbidden(imported)
     ]
 
@@ -276,7 +281,7 @@ def _environment_readers() -> Iterator[tuple[str, str]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"):
                 yield name, f"os.{node.attr}"
-        yield from ((name, d) for d in _imports(name, tree) if d.split(".")[0] == "environ")
+        yield from ((name, d) for d in _imports(name) if d.split(".")[0] == "environ")
 
 
 def test_environment_is_read_in_settings_only() -> None:
@@ -302,8 +307,8 @@ def test_data_plane_gets_its_settings_as_values() -> None:
     """`process_settings` reads them once; the other parts are handed what they need."""
     found = {
         name
-        for name, tree in _own().items()
-        if name.startswith(DATA_PLANE) and "django.conf.settings" in _imports(name, tree)
+        for name in _own()
+        if name.startswith(DATA_PLANE) and "django.conf.settings" in _imports(name)
     }
     assert found == CONTROL_PLANE_TOO
 

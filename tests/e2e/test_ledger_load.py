@@ -109,7 +109,7 @@ class Trial:
         return self.count // 3, self.count * 2 // 3
 
 
-DAPHNE = Trial(2000, (kill_all, kill_all), 2)
+DAPHNE = Trial(1000, (kill_all, kill_all), 2)
 WORKERS = Trial(1000, (kill_a_worker, kill_all), 3, {"SERVER": "uvicorn", "WORKERS": "2"})
 
 
