@@ -32,8 +32,8 @@ demo: $(VENV)/stamp-run ## One streamed conversation with a tool call, in the te
 # Tests are rewritten for their messages, which costs half of collecting them, unless it is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-# A file stays in one process, since its tests share gateways. tests/conftest.py has their order.
-PARALLEL := -n $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder
+# tests/workers.py shares them out.
+PARALLEL := -n $(or $(JOBS),auto)
 
 test: $(VENV)/stamp-dev ## The tests; JOBS=n sets how many processes run them
 	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL)

@@ -6,7 +6,6 @@ needs another environment takes `start_gateway`.
 """
 
 import gc
-import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
@@ -18,10 +17,12 @@ from pytest_django import DjangoDbBlocker
 from tests.fakes.backend import FakeBackend
 from tests.fakes.gateway import Gateway, Ready, launch
 from tests.first_rows import FirstRows
+from tests.workers import pytest_collection_modifyitems as pytest_collection_modifyitems
+from tests.workers import pytest_xdist_auto_num_workers as pytest_xdist_auto_num_workers
+from tests.workers import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 Start = Callable[..., Gateway]
 RESTING_MODEL = "test/beta"
-WITH_SERVERS = ("tests/e2e/", "tests/browser/", "tests/deploy/", "tests/proxysite/", "tests/sdk/")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -158,18 +159,6 @@ def let_rest(gateway: Gateway, backend: FakeBackend) -> None:
     if backend.was_scripted:
         backend.reset()
         gateway.client.messages(model=RESTING_MODEL)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Half of the time the tests wait for processes of theirs: two workers for each processor."""
-    return 2 * (os.cpu_count() or 1)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Workers take files in this order: the long ones first, so that the last ones are short."""
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not item.nodeid.startswith(WITH_SERVERS))
 
 
 def pytest_sessionstart() -> None:
