@@ -148,20 +148,18 @@ def _own() -> dict[str, ast.Module]:
 
 
 @cache
-def _imports(name: str) -> tuple[str, ...]:
+def _imports(name: str) -> list[str]:
     """Dotted names that a file imports; relative ones made absolute."""
-    return tuple(_imported(name, _trees()[name]))
-
-
-def _imported(name: str, tree: ast.AST) -> Iterator[str]:
     package = name.removesuffix(".py").split("/")
-    for node in ast.walk(tree):
+    found: list[str] = []
+    for node in ast.walk(_trees()[name]):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: -node.level] if node.level else []
             origin = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
+            found += (f"{origin}.{alias.name}" for alias in node.names)
+    return found
 
 
 def _layer(dotted: str, root: str = "bridge") -> str:
