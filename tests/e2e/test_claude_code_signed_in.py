@@ -80,9 +80,9 @@ def test_managed_settings_arrive(client: ClaudeCode, backend: FakeBackend) -> No
 
 
 def test_budget_is_shown_in_the_terminal(client: ClaudeCode, backend: FakeBackend) -> None:
-    """issue 13: the client's own notice at 76 %, and dollars in /usage."""
+    """issue 13: the client's own notice at 76 %, and dollars in /usage, at the ledger's prices."""
     key = key_of(client.gateway, "notice", {"model": ALPHA}, 76, budget_usd="1", period="month")
-    backend.on(ALPHA).stream(role(), text("Here."), finish("stop"), usage(0, 10))
+    backend.on(ALPHA).stream(role(), text("Here."), finish("stop"), usage(0, 100))
     with open_terminal(client, model="", **sign_in(client, key)) as terminal:
         terminal.confirm(APPROVE)
         terminal.ask("Hello.")
@@ -90,6 +90,7 @@ def test_budget_is_shown_in_the_terminal(client: ClaudeCode, backend: FakeBacken
         terminal.wait_for("You've used 76% of your usage credits")
         terminal.ask("/usage")
         terminal.wait_for("$0.76 / $1.00 spent this month")
+        terminal.wait_for("at your organization's configured rates")
 
 
 def test_wall_shows_our_sentence(client: ClaudeCode, backend: FakeBackend) -> None:

@@ -98,6 +98,22 @@ def test_everybody_gets_what_fits_the_models(asker: Asker) -> None:
     assert not env.keys() & {"ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"}
 
 
+def test_prices_are_those_of_the_ledger(served: Gateway, asker: Asker) -> None:
+    """By the names that a client uses: the main model's, and those of its picker."""
+    assert "modelPricing" not in asker.settings("alone")
+    change = (
+        "from bridge.models import Price as P; "
+        f"P.objects.create(model='{MAIN}', input_per_mtok='0.5', output_per_mtok='3'); "
+        "P.objects.create(model='test/alpha', input_per_mtok='20000', output_per_mtok='1')"
+    )
+    served.manage("shell", "-v0", "-c", change)
+    rates = {"input": 0.5, "output": 3, "cacheRead": 0.5, "cacheWrite": 0.5}
+    settings = books.until(
+        lambda: asker.settings("alone"), lambda seen: "modelPricing" in seen, served
+    )
+    assert settings["modelPricing"] == {"overrides": {MAIN: rates, f"anthropic/{MAIN}": rates}}
+
+
 def test_team_of_a_key_that_is_nobodys_counts(asker: Asker) -> None:
     settings = asker.settings("of_red")
     assert (settings["model"], settings["env"]["TEAM"]) == ("test/small", "red")
