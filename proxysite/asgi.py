@@ -48,6 +48,7 @@ requests = URLRouter(
         _path("v1/messages", endpoints.messages),
         _path("v1/messages/count_tokens", endpoints.count_tokens),
         _path("v1/models", endpoints.models),
+        _path("v1/usage", endpoints.own_usage),
         _re_path(r"^v1/models/(?P<name>.+)$", endpoints.model),
         *(_path(f"v1/{signal}", endpoints.exports) for signal in Signal),
         _path("health", endpoints.health),

@@ -26,6 +26,7 @@ LAYERS: dict[str, str] = {
     "clocks": "",
     "process_settings": "",
     "spans": "",
+    "kept_reads": "places",
     T: "",
     "telemetry": "process_settings",
     # connections, below requests
@@ -53,12 +54,12 @@ LAYERS: dict[str, str] = {
     ),
     # what runs in one process
     "runtime": (
-        f"places clocks process_settings telemetry cluster {T} http keys ledger configuration live "
-        "backends warnings relay"
+        f"places clocks process_settings telemetry kept_reads cluster {T} http keys ledger "
+        "configuration live backends warnings relay"
     ),
     # what the servers call
     "api": (
-        f"ids process_settings telemetry {T} routing client_settings keys models ledger "
+        f"ids process_settings telemetry spans {T} routing client_settings keys models ledger "
         "configuration backends relay runtime"
     ),
     "pages": f"ids places {T} routing client_settings keys configuration accounts runtime api",

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 
@@ -21,6 +22,8 @@ from bridge.api import metrics, picker
 from bridge.api import models as report
 from bridge.api.claude_code import managed_settings, telemetry, usage
 from bridge.api.hosts import arrival_address
+from bridge.api.own_usage import answer
+from bridge.api.own_usage.question import question_of
 from bridge.api.replies import fail, reply, start
 from bridge.api.request_body import (
     ClientLeftError,
@@ -34,6 +37,7 @@ from bridge.api.request_body import (
 from bridge.configuration.access import policy_of
 from bridge.ids import mint
 from bridge.keys import authentication, decisions
+from bridge.ledger.spending import spent_now
 from bridge.relay import budget, prepare
 from bridge.relay.counting import count_tokens as counting
 from bridge.relay.exchange import Call, Head
@@ -48,7 +52,7 @@ from bridge.translation.request.purpose import read_purpose
 
 logger = logging.getLogger(__name__)
 
-UNREAD = "What was spent cannot be read now"
+UNREAD = "What was used cannot be read now"
 RETRY_SECONDS = 5
 UNSTORED = {"cache-control": "no-store"}
 NOT_STORED = JSON_HEADERS | UNSTORED
@@ -284,10 +288,26 @@ async def _usage(gateway: Gateway, call: Call, scope: Scope) -> Written:
     if budgets := decisions.budgets_of(quotas):
         return 200, NOT_STORED, encode(usage.of_budgets(budgets))
     try:
-        spent = await gateway.spending.spent(usage.spender(caller))
+        spender = usage.spender(caller)
+        spent = await gateway.reads.read(spender, partial(spent_now, spender))
     except (Error, TimeoutError):
         raise ApiError(503, UNREAD, retry_after=RETRY_SECONDS, headers=UNSTORED) from None
     return 200, NOT_STORED, encode(usage.of_spent(spent))
+
+
+async def _own_usage(gateway: Gateway, call: Call, scope: Scope) -> Written:
+    """What the key, or its person, used: sums of the ledger, and budgets as the limits count."""
+    await gateway.ready()
+    caller = _admit(gateway, call)
+    now = gateway.relay.clocks.wall()
+    query = scope["query_string"].decode("latin-1")
+    asked = question_of(query, caller, datetime.fromtimestamp(now, UTC))
+    try:
+        sums = await gateway.reads.read(asked, partial(answer.summed, asked))
+    except (Error, TimeoutError):
+        raise ApiError(503, UNREAD, retry_after=RETRY_SECONDS, headers=UNSTORED) from None
+    quotas = await gateway.limiter.quotas(caller.issued.accounts if caller.issued else (), now)
+    return 200, NOT_STORED, encode(answer.document(asked, caller, sums, quotas))
 
 
 async def _managed_settings(gateway: Gateway, call: Call, scope: Scope) -> Written:
@@ -326,6 +346,7 @@ model = json_endpoint(_model, "GET", "HEAD")
 schemas = json_endpoint(_schemas, "GET", "HEAD")
 health = json_endpoint(_health, "GET", "HEAD")
 spending = whole_endpoint(_usage, "GET", "HEAD")
+own_usage = whole_endpoint(_own_usage, "GET", "HEAD")
 managed = whole_endpoint(_managed_settings, "GET", "HEAD")
 exports = whole_endpoint(_telemetry, "POST", most=telemetry.MOST_BYTES)
 prometheus = whole_endpoint(_metrics, "GET", "HEAD")

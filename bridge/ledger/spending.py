@@ -6,7 +6,6 @@ known by its fingerprint alone.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -21,11 +20,6 @@ from bridge.models import UsageHour
 
 AT_ONCE = 500
 """Accounts in one query."""
-KEPT_SECONDS = 2.0
-"""A client may ask again and again: so long an answer of the database serves."""
-MOST_KEPT = 4096
-READS_AT_ONCE = 4
-READ_SECONDS = 5.0
 COLUMNS = {
     AccountKind.KEY: "key_id",
     AccountKind.PERSON: "person_id",
@@ -91,37 +85,3 @@ def spent_now(spender: Spender) -> Spent:
     return Spent(
         **{name: int(n) for name, n in hours.filter(hour__gte=first).aggregate(**sums).items()}
     )
-
-
-class SpendReader:
-    """Reads for the event loop: each spender once in a while, a few at a time.
-
-    Create it inside the running event loop.
-    """
-
-    def __init__(self) -> None:
-        self._reads: dict[Spender, tuple[float, asyncio.Task[Spent]]] = {}
-        self._places = asyncio.Semaphore(READS_AT_ONCE)
-
-    async def spent(self, spender: Spender) -> Spent:
-        """Raises django.db.Error, and TimeoutError where the database takes too long."""
-        now = asyncio.get_running_loop().time()
-        begun, reading = self._reads.get(spender, (0.0, None))
-        if reading is None or now - begun > KEPT_SECONDS:
-            if len(self._reads) >= MOST_KEPT:
-                self._reads.clear()
-            reading = asyncio.ensure_future(self._read(spender))
-            reading.add_done_callback(_seen)
-            self._reads[spender] = now, reading
-        return await asyncio.shield(reading)
-
-    async def _read(self, spender: Spender) -> Spent:
-        async with asyncio.timeout(READ_SECONDS), self._places:
-            found: Spent = await database_sync_to_async(spent_now)(spender)
-            return found
-
-
-def _seen(reading: asyncio.Task[Spent]) -> None:
-    """Its error, if it has one, is of no interest when nobody waits for it any more."""
-    if not reading.cancelled():
-        reading.exception()

@@ -27,10 +27,11 @@ from bridge.clocks import Clocks
 from bridge.cluster import announcements
 from bridge.configuration.snapshot import Snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
+from bridge.kept_reads import KeptReads
 from bridge.keys.authentication import KeyPolicy, fingerprint_key, is_loopback
 from bridge.keys.limiter import Limiter
 from bridge.keys.limits import AccountRef, Limits
-from bridge.ledger.spending import SpendReader, used
+from bridge.ledger.spending import used
 from bridge.ledger.spool import Spool
 from bridge.ledger.totals import TotalsReader
 from bridge.ledger.writer import Ledger, aside
@@ -95,7 +96,7 @@ class Gateway:
         self.spool = Spool(folder, settings.ledger.spool_max_bytes, clocks.steady)
         self.ledger = Ledger(self.spool, settings.ledger.usage_retention_days, clocks)
         self.totals = TotalsReader()
-        self.spending = SpendReader()
+        self.reads = KeptReads()
         self.telemetry = TelemetryForwarder(settings.telemetry)
         self.limiter = Limiter(used, with_redis=bool(settings.redis_url))
         self.processes = ProcessRegistry(
