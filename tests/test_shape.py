@@ -94,25 +94,11 @@ MOST_MODULES = 13
 """Modules in one folder, beside its `__init__`."""
 COMMANDS = "bridge/management/commands"
 """Django looks for commands in this folder alone."""
-PURE_IMPORTS = set(
-    [
-        "__future__",
-        "ast",
-        "warnings",
-        "base64",
-        "binascii",
-        "collections",
-        "dataclasses",
-        "enum",
-        "hashlib",
-        "json",
-        "math",
-        "re",
-        "typing",
-        "zlib",
-        "msgspec",
-    ]
+PURE_NAMES = (
+    "__future__ ast warnings base64 binascii collections dataclasses enum hashlib "
+    "json math re typing zlib msgspec"
 )
+PURE_IMPORTS = set(PURE_NAMES.split())
 HTTP_CLIENTS = {"httpx", "httpx_aiohttp", "aiohttp", "requests", "urllib3"}
 BROAD_GUARDS = {
     "bridge/relay/pipeline.py",
