@@ -57,7 +57,11 @@ requests = URLRouter(
         _path("api/hello", endpoints.hello),
         _path("api/oauth/usage", endpoints.spending),
         _path("managed/settings", endpoints.managed),
-        _re_path(r"^$|^(admin|api/admin|dashboard|my|sign-in|static)(/|$)", _pages),
+        _path(".well-known/oauth-authorization-server", _pages),
+        _path("oauth/device_authorization", _pages),
+        _path("oauth/token", _pages),
+        _path("oauth/revoke", _pages),
+        _re_path(r"^$|^(admin|api/admin|dashboard|device|my|sign-in|static)(/|$)", _pages),
         _re_path(r"", unknown(endpoints.not_found, _pages)),
     ]
 )

@@ -130,6 +130,14 @@ def safeguards(name: str, default: str) -> str:
         raise _wrong(name, EXPECTED) from None
 
 
+def plain_text(name: str, most: int) -> str:
+    """Text that is shown to people; \\n stands for a new line."""
+    value = text(name).replace("\\n", "\n")
+    if len(value) > most or not value.replace("\n", "").isprintable():
+        raise _wrong(name, f"plain text of at most {most} characters")
+    return value
+
+
 def names(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 

@@ -108,6 +108,11 @@ SPOOL_MAX_BYTES = read.whole("SPOOL_MAX_BYTES", 1024**3, least=1024**2)
 
 CLIENT_ADDRESSES = read.choice("CLIENT_ADDRESSES", "off", ("off", "hashed", "whole"))
 
+SIGN_IN = read.flag("SIGN_IN", True)
+LOGIN_NOTICE = read.plain_text("LOGIN_NOTICE", 500)
+SESSION_KEY_SECONDS = read.whole("SESSION_KEY_SECONDS", 3600, least=60, most=86_400)
+SIGN_IN_DAYS = read.whole("SIGN_IN_DAYS", 30, least=1, most=3650)
+
 # --- Claude Code ------------------------------------------------------------------------------
 
 MANAGED_SETTINGS = read.flag("MANAGED_SETTINGS", True)

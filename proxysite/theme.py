@@ -44,6 +44,7 @@ def _fits(item: dict[str, Any], path: str) -> bool:
 
 
 UNFOLD: dict[str, Any] = {
+    "LOGIN": {"form": "bridge.pages.sign_in.login_form.LoginForm"},
     "SITE_TITLE": "Claude bridge",
     "SITE_HEADER": "Claude bridge",
     "SITE_SYMBOL": "deployed_code",
@@ -93,6 +94,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _rows("API keys", "key", "apikey"),
+                    _rows("Sign-ins", "login", "signin"),
                     _rows("Teams", "groups", "team"),
                     _rows("Limits of people", "speed", "personlimits"),
                     _item(

@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/admin/v1/", include("bridge.admin_api.urls")),
     re_path(r"^api/admin(?:/|$)", unknown),
     path("dashboard/", include("dashboard.urls")),
+    path("", include("bridge.pages.sign_in.urls")),
     path("my/", include("dashboard.my_urls")),
 ]
 handler400 = "bridge.pages.refusals.bad_request"

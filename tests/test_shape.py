@@ -27,6 +27,7 @@ LAYERS: dict[str, str] = {
     "process_settings": "",
     "spans": "",
     "kept_reads": "places",
+    "sign_in": "",
     T: "",
     "telemetry": "process_settings",
     # connections, below requests
@@ -36,11 +37,11 @@ LAYERS: dict[str, str] = {
     "client_settings": f"{T} routing",
     "keys": f"cluster {T} routing",
     # rows, and what this process knows of them
-    "models": f"outcomes cluster {T} routing client_settings keys",
+    "models": f"outcomes sign_in cluster {T} routing client_settings keys",
     "ledger": f"outcomes clocks cluster {T} routing keys models",
     "configuration": f"{T} routing client_settings keys models ledger",
     "live": "outcomes clocks cluster models ledger",
-    "accounts": f"{T} routing keys models configuration",
+    "accounts": f"sign_in {T} routing keys models configuration",
     "apps": "accounts",
     # the way to the backends
     "backends": f"clocks process_settings {T} routing models configuration",
@@ -55,14 +56,17 @@ LAYERS: dict[str, str] = {
     # what runs in one process
     "runtime": (
         f"places clocks process_settings telemetry kept_reads cluster {T} http keys ledger "
-        "configuration live backends warnings relay"
+        "configuration live accounts backends warnings relay"
     ),
     # what the servers call
     "api": (
-        f"ids process_settings telemetry spans {T} routing client_settings keys models ledger "
-        "configuration backends relay runtime"
+        f"ids process_settings sign_in telemetry spans {T} routing client_settings keys models "
+        "ledger configuration backends relay runtime"
     ),
-    "pages": f"ids places {T} routing client_settings keys configuration accounts runtime api",
+    "pages": (
+        f"ids places sign_in {T} routing client_settings keys models configuration accounts "
+        "runtime api"
+    ),
     "admin_api": f"ids spans {T} keys models ledger configuration accounts",
     "admin": (
         f"process_settings cluster {T} routing client_settings keys models ledger configuration "

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from bridge.accounts.clients import attempts
 from bridge.accounts.login_throttle import client_address
 from bridge.configuration import callers, snapshot
 from bridge.keys import authentication
@@ -28,7 +28,7 @@ from bridge.routing.types import Routes
 from bridge.translation.profiles import ModelFacts
 
 LONGEST_KEY = 1400
-_TRIES = "key-holder-tries-"
+_KEYS = "key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +110,19 @@ def _mark(digest: str) -> str:
 def tries_left(request: HttpRequest) -> bool:
     """Count a try of this address before its key is looked at; False when there were too many.
 
-    As many as for logins, counted by each process for itself.
+    As many as for logins.
     """
-    name = _counter(request)
-    cache.add(name, 0, settings.LOGIN_LOCK_SECONDS)
-    try:
-        return bool(cache.incr(name) <= settings.LOGIN_FAILURES)
-    except ValueError:  # it ended in between
-        return True
+    whose, seconds = _visitor(request), settings.LOGIN_LOCK_SECONDS
+    return attempts.take(_KEYS, whose, settings.LOGIN_FAILURES, seconds)
 
 
 def forgive(request: HttpRequest) -> None:
     """The key was good."""
-    cache.delete(_counter(request))
+    attempts.forgive(_KEYS, _visitor(request))
 
 
-def _counter(request: HttpRequest) -> str:
-    return _TRIES + (client_address(request) or "unknown")
+def _visitor(request: HttpRequest) -> str:
+    return client_address(request) or "unknown"
 
 
 # --- what it may ask for ----------------------------------------------------------------------

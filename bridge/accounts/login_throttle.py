@@ -34,9 +34,19 @@ OF_ONE_CUSTOMER = 64
 
 def client_address(request: HttpRequest) -> str | None:
     """Who is asking; an IPv6 network for an IPv6 address; None where nobody can tell."""
-    peer, forwarded = (request.META.get(n, "") for n in ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR"))
-    found = counted_as(seen_address(peer, forwarded, settings.TRUST_FORWARDED_PROTO))
+    found = counted_as(_seen(request))
     return None if found is None else str(found)
+
+
+def whole_address(request: HttpRequest) -> str | None:
+    """Who is asking, as a page may show it and a row may hold it."""
+    found = _seen(request)
+    return None if found is None else str(found).partition("%")[0]
+
+
+def _seen(request: HttpRequest) -> Address | None:
+    peer, forwarded = (request.META.get(n, "") for n in ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR"))
+    return seen_address(peer, forwarded, settings.TRUST_FORWARDED_PROTO)
 
 
 def counted_as(address: Address | None) -> Address | None:

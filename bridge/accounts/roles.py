@@ -44,6 +44,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "bridge.warningrule": {OPERATOR: _ALL},
     "bridge.warningevent": {OPERATOR: _VIEW},
     "bridge.warningdelivery": {OPERATOR: _VIEW},
+    "bridge.signin": {OPERATOR: ("view", "change"), AUDITOR: _VIEW},
     "bridge.change": {OPERATOR: _VIEW, AUDITOR: _VIEW},
 }
 REPORTED = frozenset({"auth.user", "bridge.team", "bridge.personlimits", "bridge.apikey"})

@@ -6,7 +6,7 @@ Only registration and forms; what a button does is in `bridge.admin.backend_acti
 from django.contrib import admin as site
 
 from bridge.admin import aliases, backends, history, models, tool_names, warnings
-from bridge.admin.people import group_mappings, keys, teams, tokens, users
+from bridge.admin.people import group_mappings, keys, sign_ins, teams, tokens, users
 
 __all__ = [
     "aliases",
@@ -15,6 +15,7 @@ __all__ = [
     "history",
     "keys",
     "models",
+    "sign_ins",
     "teams",
     "tokens",
     "tool_names",

@@ -9,7 +9,14 @@ from __future__ import annotations
 BASES = ("/v1/messages", "/anthropic", "/v1")
 """What stands in front of the API's paths, from the longest to the shortest."""
 
-API = ("/v1/", "/api/hello", "/api/oauth/usage", "/managed/settings")
+API = (
+    "/v1/",
+    "/api/hello",
+    "/api/oauth/usage",
+    "/managed/settings",
+    "/oauth/",
+    "/.well-known/oauth-authorization-server",
+)
 MOST_BASES = 4
 """As many as anybody has put in front of each other, so that a long path makes no work."""
 

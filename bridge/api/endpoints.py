@@ -18,7 +18,7 @@ from itertools import chain
 
 from django.db import Error
 
-from bridge.api import metrics, picker
+from bridge.api import fresh_keys, metrics, picker
 from bridge.api import models as report
 from bridge.api.claude_code import managed_settings, telemetry, usage
 from bridge.api.hosts import arrival_address
@@ -81,6 +81,7 @@ async def _with_body(head: Call, receive: Receive, share: Share, most: int | Non
     """The request with its body, which is received only from a caller with a key."""
     gateway = gateways.current()
     await gateway.ready()
+    await fresh_keys.wait(gateway, head.headers)
     caller = _admit(gateway, head)
     bodies = gateway.settings.bodies
     body = await read_body(head.headers, receive, share, bodies, most)
@@ -97,6 +98,7 @@ def json_endpoint(handler: Handler, *methods: str) -> Endpoint:
 
     async def write(gateway: Gateway, call: Call, scope: Scope) -> Written:
         await gateway.ready()
+        await fresh_keys.wait(gateway, call.headers)
         status, document = await handler(gateway, call, scope)
         return status, JSON_HEADERS, encode(document)
 

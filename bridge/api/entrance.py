@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from bridge.api import hosts
+from bridge.api import hosts, oauth_replies
 from bridge.api.base_paths import canonical
 from bridge.api.replies import fail, reply
 from bridge.api.request_body import BodyReader, Receive, Scope, Send, headers_of
@@ -17,8 +17,11 @@ from bridge.runtime.body_memory import BodyMemory
 from bridge.translation.errors.api_error import ApiError
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Fail = Callable[[Send, ApiError, str], Awaitable[None]]
 
-PAGES = re.compile(r"/(?:(?:admin|api/admin|dashboard|my|sign-in|static)(?:/.*)?)?", re.DOTALL)
+PAGES = re.compile(
+    r"/(?:(?:admin|api/admin|dashboard|device|my|sign-in|static)(?:/.*)?)?", re.DOTALL
+)
 """Paths of the control plane, which Django serves: no other site may read them."""
 OPEN_TO_ALL = frozenset({"/health"})
 """Asked by probes, which put the address of a container into Host. Names and states only."""
@@ -57,7 +60,7 @@ def entrance(application: Application, access: AccessSettings) -> Application:
         try:
             origin = _check(scope["path"], headers, access)
         except ApiError as error:
-            await fail(send, error, f"req_{mint()}")
+            await _failing(scope["path"])(send, error, f"req_{mint()}")
             return
         if origin and scope["method"] == "OPTIONS":
             await _preflight(send, origin, headers)
@@ -106,18 +109,25 @@ def _sharing(send: Send, origin: str) -> Send:
     return sharing
 
 
+def _failing(path: str) -> Fail:
+    """How a path tells what is wrong."""
+    return oauth_replies.fail if path.startswith(oauth_replies.PATHS) else fail
+
+
 def bounded(application: Application, bodies: BodySettings) -> Application:
     """Pages, whose bodies are limited in size, memory and time while they are received."""
     memory = BodyMemory(PAGE_MEMORY, "forms")
-    limit = min(PAGE_BODY_BYTES, bodies.max_body_bytes)
+    of_pages = min(PAGE_BODY_BYTES, bodies.max_body_bytes)
 
     async def receiving(scope: Scope, receive: Receive, send: Send) -> None:
+        is_form = scope["path"].startswith(oauth_replies.PATHS)
+        limit = min(of_pages, oauth_replies.FORM_BYTES) if is_form else of_pages
         with memory.share() as share:
             reader = BodyReader(receive, limit, share, bodies)
             try:
                 await application(scope, reader.receive, send)
             except ApiError as error:
-                await fail(send, error, f"req_{mint()}")
+                await _failing(scope["path"])(send, error, f"req_{mint()}")
 
     return receiving
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from django.contrib.auth.models import User
+from django.db.models import Q
 
 from bridge.client_settings import checking
 from bridge.configuration.row_faults import Fault, checked
 from bridge.keys.authentication import IssuedKey, Principal
 from bridge.models import ApiKey, EndedKey, PersonLimits, Team, TeamMember
 from bridge.models.people.ended_keys import EndReason
+from bridge.models.people.keys import KeyKind
 
 MOST_ENDED_KEYS = 20_000
 """The newest ones are known to this process; a use of an older one is that of an unknown key."""
+
+
+EVERY, SESSIONS = Q(), Q(kind=KeyKind.SESSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,28 @@ def read(last: Callers, faults: list[Fault]) -> Callers:
     """
     teams = _teams(last, faults)
     people = _people(last, faults)
+    rows = ApiKey.objects.select_related(None)
+    return Callers(_ended_keys() | _issued(rows, people, teams, faults), people, teams)
+
+
+def with_sessions(last: Callers, faults: list[Fault]) -> Callers:
+    """The same callers with the keys of sign-ins as they are now.
+
+    Four queries and a look at these keys alone, however large the configuration is.
+    """
+    people = dict(last.people) | _people(last, faults, SESSIONS)
+    rows = ApiKey.objects.select_related(None).filter(SESSIONS)
+    found = {digest: key for digest, key in last.keys.items() if not key.is_session}
+    return Callers(found | _issued(rows, people, last.teams, faults), people, last.teams)
+
+
+def _issued(
+    rows: Iterable[ApiKey],
+    people: Mapping[int, Principal],
+    teams: Mapping[int, Principal],
+    faults: list[Fault],
+) -> dict[str, IssuedKey]:
+    """The keys of these rows, by digest."""
     memberships = _memberships()
 
     def make(row: ApiKey) -> list[IssuedKey]:
@@ -41,10 +68,7 @@ def read(last: Callers, faults: list[Fault]) -> Callers:
         team = teams.get(row.team_id) if row.team_id else only
         return keys_of(row, people.get(row.person_id or 0), team, member_of)
 
-    found = _ended_keys()
-    for keys in checked(ApiKey.objects.select_related(None), make, faults):
-        found |= {key.digest: key for key in keys}
-    return Callers(found, people, teams)
+    return {key.digest: key for keys in checked(rows, make, faults) for key in keys}
 
 
 def of_row(row: ApiKey) -> IssuedKey:
@@ -85,6 +109,7 @@ def keys_of(
         person,
         team,
         _with_settings(team, member_of),
+        row.kind == KeyKind.SESSION,
     )
     if not row.former_digest or row.former_until is None:
         return [key]
@@ -127,9 +152,10 @@ def _team(row: Team) -> Principal:
     return Principal(row.pk, row.name, row.enabled, row.patterns, row.limits(), good)
 
 
-def _people(last: Callers, faults: list[Fault]) -> dict[int, Principal]:
-    """Those who have keys."""
-    users = User.objects.filter(pk__in=ApiKey.objects.exclude(person=None).values("person"))
+def _people(last: Callers, faults: list[Fault], which: Q = EVERY) -> dict[int, Principal]:
+    """Those who have such keys."""
+    keys = ApiKey.objects.filter(which).exclude(person=None)
+    users = User.objects.filter(pk__in=keys.values("person"))
     found = {user.pk: _person(user) for user in users.only("username", "is_active")}
 
     def last_good(row: PersonLimits) -> Principal:

@@ -88,7 +88,8 @@ _OWNERS: dict[str, str] = {
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The whole configuration at one version. `keys` is by digest, ended ones included; `people`
-    are those with keys, by number, as teams are."""
+    are those with keys, by number, as teams are. `sessions` is the version of the keys of sign-ins.
+    """
 
     version: int = -1
     routes: Routes = field(default_factory=Routes)
@@ -98,6 +99,7 @@ class Snapshot:
     faults: tuple[Fault, ...] = ()
     people: Mapping[int, Principal] = field(default_factory=dict)
     teams: Mapping[int, Principal] = field(default_factory=dict)
+    sessions: int = -1
 
     @property
     def callers(self) -> Callers:
@@ -110,11 +112,21 @@ class Snapshot:
 
 def read(last: Snapshot) -> Snapshot | None:
     """The snapshot, or None when `last` is of the current version. Raises DatabaseError."""
-    version = ConfigVersion.current()
-    return None if version == last.version else build(version, last)
+    version, sessions = ConfigVersion.both()
+    if version != last.version:
+        return build(version, last, sessions)
+    return None if sessions == last.sessions else _with_sessions(sessions, last)
 
 
-def build(version: int, last: Snapshot | None = None) -> Snapshot:
+def _with_sessions(sessions: int, last: Snapshot) -> Snapshot:
+    """The same configuration with the keys of sign-ins as they are."""
+    faults: list[Fault] = []
+    calling = callers.with_sessions(last.callers, faults)
+    known = tuple(dict.fromkeys((*last.faults, *faults)))
+    return replace(last, keys=calling.keys, people=calling.people, faults=known, sessions=sessions)
+
+
+def build(version: int, last: Snapshot | None = None, sessions: int = -1) -> Snapshot:
     """One snapshot from the rows as they are; `last` has what serves on for broken ones."""
     last = last or Snapshot()
     faults: list[Fault] = []
@@ -130,6 +142,7 @@ def build(version: int, last: Snapshot | None = None) -> Snapshot:
         tuple(faults),
         calling.people,
         calling.teams,
+        sessions,
     )
 
 

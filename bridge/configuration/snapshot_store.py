@@ -21,6 +21,11 @@ from bridge.configuration.snapshot import Snapshot
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+LOOK_SECONDS = 5.0
+LOOK_GAP = 0.2
+"""Longest wait for a look at the rows that requests asked for, and the time between two of them."""
+MOST_WAITING = 256
+"""Requests that may wait for one; the others go on with the snapshot that there is."""
 
 
 class SnapshotStore:
@@ -33,6 +38,9 @@ class SnapshotStore:
         self._loading = asyncio.Lock()
         self._loaded = asyncio.Event()
         self._stirred = asyncio.Event()
+        self._next_look: asyncio.Future[None] | None = None
+        self._waiting = 0
+        self._last_look = 0.0
 
     async def load(self) -> None:
         """Read the rows if their version is new. Raises DatabaseError."""
@@ -66,11 +74,36 @@ class SnapshotStore:
         """Look now: a change of the configuration was announced."""
         self._stirred.set()
 
+    async def look(self) -> None:
+        """Wait until the rows were looked at once more, from this moment on.
+
+        One look serves all that wait, and they are at least LOOK_GAP apart.
+        """
+        if self._waiting >= MOST_WAITING:
+            return
+        loop = asyncio.get_running_loop()
+        if self._next_look is None:
+            self._next_look = loop.create_future()
+            loop.call_at(self._last_look + LOOK_GAP, self._stirred.set)
+        self._waiting += 1
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await asyncio.shield(self._next_look)
+        finally:
+            self._waiting -= 1
+
+    def _looked(self, look: asyncio.Future[None] | None) -> None:
+        if look is not None and not look.done():
+            self._last_look = asyncio.get_running_loop().time()
+            look.set_result(None)
+
     async def keep_current(self) -> None:
         """Reload within a second of any change, for as long as the process lives."""
         away = False
         while True:
             self._stirred.clear()
+            look, self._next_look = self._next_look, None
             try:
                 await (self.load() if self.is_loaded else self.start())
                 if away:
@@ -84,6 +117,7 @@ class SnapshotStore:
                 if not away:
                     logger.exception("the rows are not readable, the last snapshot serves on")
                 away = True
+            self._looked(look)
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._stirred.wait()

@@ -38,6 +38,7 @@ ADMIN_PREFIX = "gwa_"
 """How tokens of the admin API begin. They are never forwarded, and open no model."""
 OPENS_NO_MODEL = "A token of the admin API opens no model: send a key of the gateway"
 ASK = "Ask the operator of this gateway for another one"
+SIGN_IN_AGAIN = "Sign in again (/login in Claude Code)"
 _ENDED = {
     "rotated": "was replaced by a new one and ended at {at}. Use the new key",
     "revoked": f"was revoked at {{at}}. {ASK}",
@@ -79,6 +80,7 @@ class IssuedKey:
     teams          those whose client settings count, the weakest first
     allow_lists    `allowed` of the key, its person and its team, where they have some
     accounts       the key, its person and its team, where they have limits
+    is_session     whether a person's sign-in made it
     """
 
     id: int
@@ -96,6 +98,7 @@ class IssuedKey:
     person: Principal | None = None
     team: Principal | None = None
     teams: tuple[Principal, ...] = ()
+    is_session: bool = False
     allow_lists: tuple[tuple[str, ...], ...] = field(init=False, default=(), compare=False)
     accounts: tuple[Account, ...] = field(init=False, default=(), compare=False)
 
@@ -121,6 +124,8 @@ class IssuedKey:
     def why_not(self, now: float) -> str:
         """Why this key is not good, as a sentence for its holder; "" for one that is."""
         known_as = f"This API key (ends in {self.four})" if self.four else "This API key"
+        if self.is_session and (reason := self._session_ended(now)):
+            return reason
         if self.ended and self.ended_at <= now:
             return f"{known_as} {_ENDED[self.ended].format(at=_moment(self.ended_at))}"
         if not self.enabled:
@@ -131,6 +136,15 @@ class IssuedKey:
             return f"{known_as} belongs to {self.person.name}, whose account is not active. {ASK}"
         if self.team is not None and not self.team.is_active:
             return f"{known_as} belongs to the team {self.team.name}, which is not enabled. {ASK}"
+        return ""
+
+    def _session_ended(self, now: float) -> str:
+        if self.ended == "revoked":
+            return f"This sign-in was ended at {_moment(self.ended_at)}. {SIGN_IN_AGAIN}"
+        ends = [self.ended_at] if self.ended else []
+        ends += [self.expires_at] if self.expires_at is not None else []
+        if ends and min(ends) <= now:
+            return f"The key of this sign-in expired at {_moment(min(ends))}. {SIGN_IN_AGAIN}"
         return ""
 
 

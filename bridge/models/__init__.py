@@ -14,6 +14,7 @@ from bridge.models.people.admin_tokens import AdminToken
 from bridge.models.people.ended_keys import EndedKey, KeyUse
 from bridge.models.people.group_mappings import GroupMapping, ProvidedRole
 from bridge.models.people.keys import ApiKey
+from bridge.models.people.sign_ins import DeviceRequest, SignIn
 from bridge.models.people.teams import PersonLimits, Team, TeamMember
 from bridge.models.prices import Price
 from bridge.models.processes import GatewayProcess, Lease
@@ -42,6 +43,7 @@ __all__ = [
     "ConfigVersion",
     "DeliveryOutcome",
     "DiscoveredModel",
+    "DeviceRequest",
     "Document",
     "EndedKey",
     "GatewayProcess",
@@ -57,6 +59,7 @@ __all__ = [
     "PersonLimits",
     "Price",
     "ProvidedRole",
+    "SignIn",
     "SpoolPosition",
     "Team",
     "TeamMember",

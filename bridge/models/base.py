@@ -27,23 +27,30 @@ class Origin(models.TextChoices):
 
 
 class ConfigVersion(models.Model):
-    """One row, one number: it grows with every change of the configuration."""
+    """One row. `number` grows with every change of the configuration, `sessions` with every change
+    of nothing but the keys of sign-ins, which come and go each hour."""
 
     number = models.PositiveBigIntegerField(default=0)
+    sessions = models.PositiveBigIntegerField(default=0)
 
     def __str__(self) -> str:
         return str(self.number)
 
     @classmethod
-    def bump(cls) -> None:
+    def bump(cls, column: str = "number") -> None:
         cls.objects.get_or_create(pk=1)
-        cls.objects.filter(pk=1).update(number=models.F("number") + 1)
+        cls.objects.filter(pk=1).update(**{column: models.F(column) + 1})
         transaction.on_commit(announcements.announce)
 
     @classmethod
     def current(cls) -> int:
+        return cls.both()[0]
+
+    @classmethod
+    def both(cls) -> tuple[int, int]:
+        """The number, and that of the sessions. One query."""
         row = cls.objects.filter(pk=1).first()
-        return row.number if row else 0
+        return (row.number, row.sessions) if row else (0, 0)
 
 
 Row = TypeVar("Row", bound="ConfigRow")
@@ -101,13 +108,17 @@ class ConfigRow(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         with changes.step(self.affected()):
             super().save(*args, **kwargs)
-            ConfigVersion.bump()
+            self.bump()
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         with changes.step(self.affected()):
             gone = super().delete(*args, **kwargs)
-            ConfigVersion.bump()
+            self.bump()
         return gone
+
+    def bump(self) -> None:
+        """Let processes notice that this row has changed."""
+        ConfigVersion.bump()
 
     def affected(self) -> Iterable[ConfigRow]:
         """The rows whose documents change when this one does."""

@@ -17,6 +17,7 @@ from django.views.defaults import server_error
 from bridge.ids import mint
 from bridge.translation.errors.api_error import ApiError
 
+POLLED = "/oauth/token"
 OWN_SENTENCE = 200
 """Longest reason of a PermissionDenied that a page repeats."""
 
@@ -112,10 +113,14 @@ def _refused(
 
 
 class WithoutTraceback(logging.Filter):
-    """A refused page is one line in the log: where it was raised says nothing to an operator."""
+    """A refused page is one line in the log: where it was raised says nothing to an operator.
+
+    A client that waits for its person asks every few seconds: that is no line.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        status = getattr(record, "status_code", 0)
-        if 400 <= int(status) < 500:
+        status = int(getattr(record, "status_code", 0))
+        if 400 <= status < 500:
             record.exc_info = record.exc_text = None
-        return True
+        path = getattr(getattr(record, "request", None), "path", "")
+        return not (status == 400 and path == POLLED)

@@ -25,7 +25,7 @@ from bridge.accounts.role_changes import LAST_ADMIN, admins_without
 from bridge.admin.people import handed_out
 
 ROLES = {"": "None", **{name: name.capitalize() for name in roles.MEANINGS}}
-MEANINGS = {"": "Cannot log in.", **roles.MEANINGS}
+MEANINGS = {"": "Signs in with a client, and opens no page of operators.", **roles.MEANINGS}
 
 
 class RoleForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from bridge.keys import authentication
 from bridge.keys.client_address import Network, networks_of
-from bridge.models.base import ConfigRow, Document
+from bridge.models.base import ConfigRow, ConfigVersion, Document
 from bridge.models.people.ended_keys import EndedKey, EndReason
 from bridge.models.people.limit_columns import LimitColumns, dollars_column
 from bridge.models.people.teams import Team, person_called, team_called
@@ -192,6 +192,9 @@ class ApiKey(LimitColumns, ConfigRow):
         except ValidationError as error:
             raise ValidationError({member: error.messages}) from None
 
+    def bump(self) -> None:
+        ConfigVersion.bump("sessions" if self.kind == KeyKind.SESSION else "number")
+
     def affected(self) -> Iterable[ConfigRow]:
         return () if self.kind == KeyKind.SESSION else (self,)
 
@@ -222,9 +225,24 @@ class ApiKey(LimitColumns, ConfigRow):
     def mint(self) -> str:
         """Give this row a new key; its text, which nobody can read again. Not saved yet."""
         text = authentication.PREFIX + secrets.token_urlsafe(32)
+        self.become(text)
+        return text
+
+    def become(self, text: str) -> None:
+        """From now on the row's key is this one. Not saved yet."""
         self.digest, self.last_four = authentication.digest(text), text[-4:]
         self.minted_at = timezone.now()
-        return text
+
+    def renew(self, text: str, expires_at: datetime, overlap: timedelta) -> None:
+        """The next key of a session; requests with the one before it may arrive a while longer.
+
+        Saved. Leaves no ended key behind: there would be one each hour.
+        """
+        self.former_digest, self.former_four = self.digest, self.last_four
+        self.former_until = timezone.now() + overlap
+        self.expires_at = expires_at
+        self.become(text)
+        self.save()
 
     @transaction.atomic
     def rotate(self, overlap: timedelta) -> str:
@@ -252,9 +270,10 @@ class ApiKey(LimitColumns, ConfigRow):
         self.save()
 
     def _end_former(self, why: EndReason) -> None:
-        EndedKey.remember(
-            self.pk, self.name, self.former_digest, self.former_four, why, self.former_until
-        )
+        if self.kind != KeyKind.SESSION:
+            EndedKey.remember(
+                self.pk, self.name, self.former_digest, self.former_four, why, self.former_until
+            )
         self.former_digest, self.former_four, self.former_until = "", "", None
 
     # --- undo ---
