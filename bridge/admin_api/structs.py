@@ -60,7 +60,8 @@ def column_type(model: type[models.Model], column: str) -> Any:
 
 def _limits(field: Any, kind: Any) -> dict[str, Any]:
     if kind is str:
-        return {"max_length": field.max_length} if field.max_length else {}
+        bounds = {"max_length": field.max_length, "min_length": None if field.blank else 1}
+        return {name: number for name, number in bounds.items() if number}
     found = {
         name: float(validator.limit_value) if kind is float else validator.limit_value
         for validator in field._validators

@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
 from bridge.cluster import announcements
@@ -124,6 +125,11 @@ class ConfigRow(models.Model):
         """The rows whose documents change when this one does."""
         return (self,) if self.KIND else ()
 
+    def full_clean(self, exclude: Any = None, *args: Any, **kwargs: Any) -> None:
+        """`clean` sees columns only when each is right by itself. Raises ValidationError."""
+        self.clean_fields(exclude=exclude)
+        super().full_clean(exclude, *args, **kwargs)
+
     @classmethod
     def default(cls, column: str) -> Any:
         """What a column holds when nobody says anything."""
@@ -146,8 +152,13 @@ class ConfigRow(models.Model):
             self.take(column, document.get(member, self.default(column)))
 
     def take(self, column: str, value: Any) -> None:
-        """Take over one member of a document. YAML reads a bare `on` or `off` as a truth value."""
+        """Take over one member of a document. YAML reads a bare `on` or `off` as a truth value.
+
+        Raises ValidationError for what no column holds.
+        """
         field = self._meta.get_field(column)
+        if isinstance(value, list | dict) and not isinstance(field, models.JSONField):
+            raise ValidationError({column: "Expected a single value."})
         if isinstance(field, models.DecimalField) and value is not None:
             value = str(value)
         elif isinstance(field, models.CharField) and isinstance(value, bool):

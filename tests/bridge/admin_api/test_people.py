@@ -9,7 +9,8 @@ from django.contrib.auth.models import User
 
 from bridge.accounts.roles import role_of
 from bridge.models import ApiKey, Change
-from tests.bridge.people import a_team, a_user
+from tests.bridge.admin_pages import of, text
+from tests.bridge.people import a_team, a_user, browser
 from tests.bridge.scripts import Script, a_script, message
 
 pytestmark = pytest.mark.django_db
@@ -121,3 +122,15 @@ def test_operator_cannot_give_himself_anything() -> None:
     assert "group_mappings" not in operator.get("/export").json()
     pruned = operator.post("/import?prune=1", {"teams": []})
     assert pruned.status_code == 200 and admin.get("/group_mappings/*/all/of/us").status_code == 200
+
+
+def test_history_of_people_has_no_way_back(admin: Script) -> None:
+    """No undo gives a role."""
+    admin.put("/people/ann", {"role": "operator"})
+    change = Change.objects.get(kind="users")
+    client = browser("admin", "root")
+    shown = client.get(of("change", "change", change.pk))
+    assert shown.status_code == 200 and "Revert" not in text(shown) and "role" in text(shown)
+    assert client.get(of("change", "revert", change.pk)).status_code == 403
+    (entry,) = admin.get("/changes?kind=users").json()["data"]
+    assert (entry["label"], entry["actor"], entry["change"]) == ("ann", "token ci", "added")

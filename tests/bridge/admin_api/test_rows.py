@@ -229,6 +229,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("/aliases/x", {"targets": [{"backend": "main"}]}, "targets[0].model: is missing"),
     ("/aliases/x", {"targets": [{"backend": "no", "model": "m"}]}, "targets[0]: no backend"),
     ("/aliases/x", {"targets": [{"backend": "a", "model": "m", "x": 1}]}, "targets[0].x: no such"),
+    (
+        "/aliases/x",
+        {"safeguards": "maybe", "targets": [{"backend": "a", "model": "m"}]},
+        "safeguards: Expected unavailable",
+    ),
     ("/aliases/x", {"temperature": 3, "targets": []}, "temperature: "),
     ("/prices/none/m", {"input_per_mtok": 1, "output_per_mtok": 1}, "backend: no backend"),
     ("/prices/*/m", {"input_per_mtok": 1}, "output_per_mtok: "),

@@ -77,6 +77,17 @@ def price(members: str) -> str:
         (alias(more=", temperature: .nan"), "aliases[0].temperature: expected a number"),
         (alias(more=", thinking: deeply"), "aliases[0].thinking: "),
         (alias(more=", extra: {a: [.nan]}"), "aliases[0].extra: JSON has no NaN"),
+        # what is wrong by itself is told before what it would mean beside others
+        (alias(more=", safeguards: maybe"), "aliases[0].safeguards: Expected"),
+        (
+            target("backend: main, model: m, prompt_above: many, prompt_below: 5"),
+            "aliases[0].targets[0].prompt_above: ",
+        ),
+        ("keys: [{name: k, expires_at: [1]}]", "keys[0].expires_at: Expected a single value"),
+        ("teams: [{name: t, rpm: {a: 1}}]", "teams[0].rpm: Expected a single value"),
+        ("teams: [{name: t, allowed: [a]}]", "teams[0].allowed: Expected a single value"),
+        ("warning_rules: [{name: w, mail_to: 5}]", "warning_rules[0].mail_to: "),
+        ("warning_rules: [{name: w, what: budget, threshold: x}]", "warning_rules[0].threshold: "),
         ("tool_names: [{model: '*', backend_name: x}]", "tool_names[0].client_name: "),
         (price("input_per_mtok: 1"), "prices[0].output_per_mtok: "),
         (price("input_per_mtok: -1, output_per_mtok: 1"), "prices[0].input_per_mtok: "),

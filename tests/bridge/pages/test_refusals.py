@@ -1,12 +1,13 @@
 """Pages that say no: to a person with what to do, to a program in the envelope."""
 
+import json
 import logging
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from bridge.pages.refusals import WithoutTraceback
+from bridge.pages.refusals import WithoutTraceback, failed
 from tests.bridge.admin_pages import of, text
 from tests.bridge.people import browser
 from tests.shapes import check_error
@@ -81,3 +82,13 @@ def test_hostile_origin_is_shown_as_text() -> None:
     hostile = "https://<script>alert(1)</script>"
     answer = client.post(LOGIN, {}, headers=PAGE | {"origin": hostile})
     assert b"<script>alert" not in answer.content
+
+
+def test_fault_of_ours_is_an_envelope_for_a_program_and_a_page_for_a_person(rf: Any) -> None:
+    """What it was stands in the log."""
+    answer = failed(rf.get("/api/admin/v1/teams"))
+    assert answer.status_code == 500
+    error = check_error(json.loads(answer.content))["error"]
+    assert error == {"type": "api_error", "message": "Internal error"}
+    shown = failed(rf.get("/admin/", headers=PAGE))
+    assert shown.status_code == 500 and "text/html" in shown["content-type"]
