@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bridge.keys.thresholds import WARNINGS
+
 BUDGET, BACKEND, ERRORS = "budget", "backend", "errors"
 KEY_EXPIRY, LEDGER, DISK = "key_expiry", "ledger", "disk"
 EVERYTHING = "everything"
@@ -47,8 +49,10 @@ class WarningKind:
         return f"{numbers} {self.unit}"
 
 
+_OF_BUDGETS = (*(round(100 * share) for share in WARNINGS), 100)
+"""Where clients are told of it too, and where it ends."""
 WARNING_KINDS: dict[str, WarningKind] = {
-    BUDGET: WarningKind("A budget or quota is nearly used", "%", (75, 95, 100), 100),
+    BUDGET: WarningKind("A budget or quota is nearly used", "%", _OF_BUDGETS, 100),
     BACKEND: WarningKind("A backend is down, and back", "seconds", (60,), 86_400, calm=60.0),
     ERRORS: WarningKind("Requests of a model fail", "%", (25,), 100, calm=600.0, margin=5.0),
     KEY_EXPIRY: WarningKind("A key expires", "days", (7, 1), 365, falls=True),
