@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Max, Sum
+from django.db.models import Count, Max, Sum
 from django.urls import reverse
 
 from bridge.backends.status import BAD, WARN
@@ -22,11 +22,22 @@ from bridge.configuration.snapshot import Snapshot
 from bridge.keys.limiter import SEVERAL
 from bridge.keys.limits import Account, AccountKind, AccountRef
 from bridge.live import processes
-from bridge.models import ApiKey, GatewayProcess, LostRecords, PersonLimits, Team
+from bridge.models import (
+    ApiKey,
+    DeliveryOutcome,
+    GatewayProcess,
+    LostRecords,
+    PersonLimits,
+    Team,
+    WarningDelivery,
+)
 from bridge.models.people.limit_columns import LimitColumns
 
 LOST_FOR = timedelta(days=7)
 """So long lost records are named."""
+UNDELIVERED_FOR = timedelta(days=2)
+FAILING_TRIES = 3
+"""Fewer may be a restart of the receiver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ class Concern:
 def of_every_page(now: datetime) -> list[Concern]:
     """Those that do not depend on a range of time: lost records, failing work, limits apart."""
     living = processes.living(now)
-    return [*_lost(now), *_failing(living), *_apart(living)]
+    return [*_lost(now), *_failing(living), *_apart(living), *_undelivered(now)]
 
 
 def _lost(now: datetime) -> Iterator[Concern]:
@@ -65,6 +76,21 @@ def _lost(now: datetime) -> Iterator[Concern]:
             "neither the disk nor memory took them"
         )
         yield Concern(text, reverse("dashboard:requests"), BAD, "lost records", "Requests")
+
+
+def _undelivered(now: datetime) -> Iterator[Concern]:
+    """Rules whose destination did not take a warning for a while."""
+    rows = WarningDelivery.objects.filter(
+        outcome__in=(DeliveryOutcome.WAITING, DeliveryOutcome.GIVEN_UP),
+        tries__gte=FAILING_TRIES,
+        event__at__gte=now - UNDELIVERED_FOR,
+    )
+    found = rows.order_by("rule__name").values_list("rule", "rule__name")
+    for rule, name, count, error in found.annotate(Count("pk"), Max("last_error")):
+        words = "1 warning" if count == 1 else f"{count} warnings"
+        text = f"{words} of rule {name} could not be delivered: {error}"
+        href = reverse("admin:bridge_warningrule_change", args=[rule])
+        yield Concern(text, href, WARN, "warnings", "Rule")
 
 
 def _failing(living: Iterable[GatewayProcess]) -> Iterator[Concern]:

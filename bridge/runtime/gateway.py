@@ -106,7 +106,7 @@ class Gateway:
             lambda: self.ledger.behind,
             settings.ledger.data_dir,
         )
-        self.leader = Leader("scheduled work", clocks.steady)
+        self.leader = Leader("scheduled work", clocks.steady, changed=self._leads)
         self.sender = WarningSender(self.leader, clocks.wall)
         self.watcher = Watcher(self.leader, clocks, found=self.sender.wake)
         self.learned = LearnedFacts()
@@ -213,6 +213,12 @@ class Gateway:
         """Another process, or a page of this one, changed something."""
         self.store.wake()
         self.breakers.wake()
+        self.watcher.wake()
+
+    def _leads(self) -> None:
+        """This process is the one that does what is done once in a cluster."""
+        self.watcher.wake()
+        self.sender.wake()
 
     @property
     def snapshot(self) -> Snapshot:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.core.mail import EmailMessage
 
-from bridge.backends import failures
 from bridge.warnings.delivery_error import DeliveryError
 from bridge.warnings.messages import WarningMessage
 from bridge.warnings.words import plain
@@ -62,8 +61,6 @@ def _reason(error: Exception) -> str:
         return f"no answer within {settings.EMAIL_TIMEOUT:g} s"
     if isinstance(error, ssl.SSLError):
         return "TLS with the mail server failed"
-    return (
-        failures.cause_of(error).words
-        if isinstance(error, OSError)
-        else "no mail can be made of it"
-    )
+    if isinstance(error, OSError):
+        return (error.strerror or "no connection").lower()  # the system's words, no server's
+    return "no mail can be made of it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from channels.db import database_sync_to_async
@@ -39,18 +40,26 @@ class Watcher:
         self._leader = leader
         self._clocks = clocks
         self._found = found
+        self._stirred = asyncio.Event()
         self._downtime = Downtime()
         self._states = OpenStates()
+
+    def wake(self) -> None:
+        """Look now: this process leads since now, or something was changed."""
+        self._stirred.set()
 
     async def run(self) -> None:
         """Look until cancelled, while this process leads."""
         while True:
+            self._stirred.clear()
             if self._leader.is_leading:
                 await self._look_once()
             else:
                 self._downtime.forget()
                 self._states.forget()
-            await asyncio.sleep(self.pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.pause):
+                    await self._stirred.wait()
 
     async def _look_once(self) -> None:
         try:

@@ -26,6 +26,7 @@ from tests.bridge.processes import Both, Wall
 from tests.bridge.rows import URL, a_row
 from tests.bridge.spooling import BIG, Make
 from tests.fakes.backend import ALPHA, FakeBackend
+from tests.fakes.webhook import WebhookReceiver
 
 CONNECT_SECONDS = 5.0
 
@@ -176,3 +177,10 @@ def spools(folder: Path, spool_clock: clocks.Clock) -> Iterator[Make]:
 @pytest.fixture
 def spool(spools: Make) -> Spool:
     return spools()
+
+
+@pytest.fixture
+def receiver() -> Iterator[WebhookReceiver]:
+    """A receiver of webhooks."""
+    with WebhookReceiver() as receiver:
+        yield receiver

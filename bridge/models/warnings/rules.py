@@ -168,6 +168,12 @@ class WarningRule(ConfigRow):
 
     # --- documents ---
 
+    def take(self, column: str, value: Any) -> None:
+        """Files may have addresses as a list."""
+        if column == "mail_to":
+            value = "\n".join(map(str, value)) if isinstance(value, list) else str(value or "")
+        super().take(column, value)
+
     def in_file(self) -> Document:
         document = self.document()
         for column in SEALED_COLUMNS:

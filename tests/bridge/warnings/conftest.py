@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.bridge.warned import Times, WarningProcess, use_mail_server
-from tests.fakes.webhook import MailServer, WebhookReceiver
+from tests.fakes.webhook import MailServer
 
 
 @pytest.fixture
@@ -19,12 +19,6 @@ def times() -> Times:
 @pytest.fixture
 def process(times: Times) -> WarningProcess:
     return WarningProcess(times)
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebhookReceiver]:
-    with WebhookReceiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from asgiref.sync import sync_to_async
 
+from bridge.concerns import of_every_page
 from bridge.models import DeliveryOutcome, WarningDelivery, WarningEvent, WarningRule
 from bridge.warnings import outbox
 from tests.bridge.warned import BEGIN, SECRET, Times, WarningProcess, a_rule
@@ -183,3 +184,19 @@ async def test_try_belongs_to_one_process(receiver: WebhookReceiver, times: Time
     later = times.now + timedelta(seconds=1)
     claims = [await sync_to_async(outbox.claim)(due, at) for at in (times.now, later)]
     assert claims == [True, False]
+
+
+async def test_destination_that_fails_for_a_while_needs_attention(
+    receiver: WebhookReceiver, process: WarningProcess, times: Times
+) -> None:
+    """On the start page of the admin and in the reports; not at the first failure."""
+    receiver.answers.extend([500] * 3)
+    await prepare(receiver.url)
+    found = []
+    for pause in (0, *outbox.PAUSES[:3]):
+        times.pass_by(seconds=pause)
+        await process.work()
+        concerns = await sync_to_async(of_every_page)(times.now)
+        found.append([concern.text for concern in concerns])
+    text = "1 warning of rule all could not be delivered: status 500"
+    assert found == [[], [], [text], []]
