@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from django.http.request import split_domain_port, validate_host
@@ -42,6 +43,8 @@ FORWARDING = frozenset(
 """Headers that fronts, tunnels and content networks add to what they hand on."""
 
 MAX_SHOWN = 100
+LONGEST_NAME = 300
+"""Characters of a Host header; no name of DNS with a port is longer."""
 ELSEWHERE = ""
 
 
@@ -51,7 +54,7 @@ def arrival_address(scope: Scope, headers: Mapping[str, str]) -> str:
     A Unix socket counts as local. A request that was handed on by a front on this machine arrives
     on a loopback address too, but its sender may be anybody.
     """
-    name, _ = split_domain_port(headers.get("host", "").lower())
+    name = _name_of(headers.get("host", ""))
     named_otherwise = "host" in headers and not _is_loopback_name(name)
     if named_otherwise or not FORWARDING.isdisjoint(headers):
         return ELSEWHERE
@@ -59,12 +62,23 @@ def arrival_address(scope: Scope, headers: Mapping[str, str]) -> str:
     return str(server[0]) if server and server[0] else "127.0.0.1"
 
 
+def _name_of(host: str) -> str:
+    return _split(host) if len(host) <= LONGEST_NAME else ""
+
+
+@lru_cache(maxsize=64)
+def _split(host: str) -> str:
+    """The name or address in a Host header; "" where it makes no sense."""
+    name, _port = split_domain_port(host.lower())
+    return name
+
+
 def check_host(headers: Mapping[str, str], allowed_hosts: list[str]) -> None:
     """Refuse a request that is addressed to a name that is not ours."""
     host = headers.get("host")
     if host is None:  # HTTP/1.0, which no browser speaks
         return
-    name, _ = split_domain_port(host.lower())
+    name = _name_of(host)
     if not (name and validate_host(name, allowed_hosts)):
         shown = ascii(host[:MAX_SHOWN])
         raise ApiError.invalid(f"host: {shown} is not served here (setting ALLOWED_HOSTS)")

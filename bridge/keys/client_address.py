@@ -14,6 +14,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+LONGEST = 100
+"""Characters of an address, with the name of its zone; longer ones are not remembered as one."""
 
 
 def client_address(peer: str, forwarded: str, trusts_front: bool) -> Address | None:
@@ -22,8 +24,15 @@ def client_address(peer: str, forwarded: str, trusts_front: bool) -> Address | N
     `peer` is the other end of the connection, `forwarded` the X-Forwarded-For header.
     """
     last = forwarded.rpartition(",")[2].strip() if trusts_front else ""
+    text = last or peer
+    return _address(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=1024)
+def _address(text: str) -> Address | None:
+    """An IPv6 address that holds one of IPv4 is that one."""
     try:
-        address = ip_address(last or peer)
+        address = ip_address(text)
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

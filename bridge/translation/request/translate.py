@@ -225,11 +225,12 @@ def _may_stop_thinking(body: dict[str, JSON], profile: Profile, facts: ModelFact
 
 def _unsent(request: MessagesRequest, answered: frozenset[str]) -> list[str]:
     """Names of what the request holds, no backend takes and the gateway does not answer."""
-    dropped = (name for name in _DROPPED if name not in answered)
-    names = [name for name in dropped if request.body.get(name) is not None]
-    unknown = [n for n, v in request.body.items() if n not in _KNOWN and v is not None]
+    body = request.body
+    there = {name for name, value in body.items() if value is not None}
+    names = [name for name in _DROPPED if name in there and name not in answered]
+    unknown = [name for name in body if name in there and name not in _KNOWN]
     names += [name[:_LONGEST_NAME] for name in unknown[:_MOST_NAMES]]
-    if (request.body.get("output_config") or {}).get("task_budget") is not None:
+    if (body.get("output_config") or {}).get("task_budget") is not None:
         names.append("output_config.task_budget")
     return names
 

@@ -45,7 +45,7 @@ def read_usage(
         _object(timings).get("cache_n"),
     )
     written = (
-        *(prompt.get(name) for name in _WRITTEN),
+        *map(prompt.get, _WRITTEN),
         usage.get("cache_creation_input_tokens"),
         usage.get("cache_write_tokens"),
     )
