@@ -12,8 +12,10 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 
+from bridge.accounts import roles
+from bridge.configuration.documents import USERS
 from bridge.models import GroupMapping, ProvidedRole, TeamMember
-from bridge.models.changes import recorded
+from bridge.models.changes import note, recorded
 from bridge.models.people.group_mappings import LONGEST_GROUP
 
 MOST_GROUPS = 1000
@@ -87,7 +89,8 @@ def bring_up_to_date(user: User, groups: Iterable[str]) -> None:
 
 
 def update_roles(user: User, wanted: set[str]) -> None:
-    """The roles by groups become these; those given by hand stay."""
+    """The roles by groups become these; those given by hand stay. The history has the change."""
+    before = {"role": roles.role_of(user)}
     provided = {row.role: row for row in ProvidedRole.objects.filter(user=user)}
     held = set(user.groups.values_list("name", flat=True))
     given, gone = wanted - held, provided.keys() - wanted
@@ -100,6 +103,7 @@ def update_roles(user: User, wanted: set[str]) -> None:
     if given or gone:
         user.is_staff = user.is_superuser or user.groups.exists()
         user.save(update_fields=["is_staff"])
+        note(USERS, user.pk, user.username, before, {"role": roles.role_of(user)})
 
 
 def update_teams(user: User, wanted: set[int]) -> None:

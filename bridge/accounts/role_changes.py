@@ -7,6 +7,7 @@ from collections.abc import Collection
 from django.contrib.auth.models import Group, User
 
 from bridge.accounts import roles
+from bridge.models import ProvidedRole
 
 LAST_ADMIN = "This is the last active admin, and must stay one."
 
@@ -24,3 +25,9 @@ def give(user: User, role: str) -> None:
     user.is_superuser = role == roles.ADMIN
     user.is_staff = user.is_superuser or user.groups.exists()
     user.save(update_fields=["is_superuser", "is_staff"])
+    given_by_hand(user)
+
+
+def given_by_hand(user: User) -> None:
+    """What this user has now was given by hand: no company group takes it away."""
+    ProvidedRole.objects.filter(user=user).delete()

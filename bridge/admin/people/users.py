@@ -21,7 +21,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminRadioSelectWidget
 
 from bridge.accounts import roles
-from bridge.accounts.role_changes import LAST_ADMIN, admins_without
+from bridge.accounts.role_changes import LAST_ADMIN, admins_without, given_by_hand
 from bridge.admin.people import handed_out
 
 ROLES = {"": "None", **{name: name.capitalize() for name in roles.MEANINGS}}
@@ -64,6 +64,8 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
         super()._save_m2m()  # type: ignore[misc]
         role = Group.objects.filter(name=self.cleaned_data["role"], name__in=roles.GROUPS)
         self.instance.groups.add(*role)
+        if "role" in self.changed_data:
+            given_by_hand(self.instance)
 
 
 class AddUserForm(RoleForm, UserCreationForm):
