@@ -7,8 +7,11 @@ from typing import Any
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from unfold.decorators import display
 
+from bridge.accounts.roles import MEANINGS
 from bridge.admin import formatting
 from bridge.admin.base import ConfigAdmin, actor
 from bridge.admin.people.users import ForAdmins
@@ -30,8 +33,15 @@ class AdminTokenAdmin(ForAdmins, ConfigAdmin):
     )
     fieldsets = ((None, {"fields": ("name", "role", "expires_at")}),)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("name", "role", "expires_at") if obj else ()
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "role":
+            field.help_text = format_html_join(mark_safe("<br>"), "{}: {}", MEANINGS.items())
+        return field
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What a token may do does not change."""
+        return obj is None and super().has_change_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A token stays in the list, so that the history can be read; it is revoked."""
