@@ -33,6 +33,7 @@ START_SECONDS = 90.0
 STOP_SECONDS = 25.0
 POLL_SECONDS = 0.05
 DATABASE = "db.sqlite3"
+SQLITE = "sqlite:///"
 PYTHON = (sys.executable,)
 Process = subprocess.Popen[bytes] | Forked
 # how the product can be started; every way is an argument of the launcher
@@ -184,7 +185,7 @@ def launch(
     port = reserve_port()
     environment = _environment(folder, port, backend_url) | LAUNCHERS[launcher] | dict(variables)
     log_path = folder / "gateway.log"
-    is_migrated = _copy_database(environment["DATABASE_URL"], folder)
+    is_migrated = _copy_database(environment["DATABASE_URL"])
     if launcher == "daphne":
         if not is_migrated:
             _migrate(environment, log_path)
@@ -211,7 +212,7 @@ def _environment(folder: Path, port: int, backend_url: str | None) -> dict[str, 
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "DATA_DIR": str(folder / "data"),
-        "DATABASE_URL": f"sqlite:///{folder / DATABASE}",
+        "DATABASE_URL": f"{SQLITE}{folder / DATABASE}",
     }
     return environment if backend_url is None else environment | {"BACKEND_URL": backend_url}
 
@@ -233,11 +234,11 @@ def _spawn(
     )
 
 
-def _copy_database(url: str, folder: Path) -> bool:
-    """Put a migrated SQLite file into an empty folder; whether the gateway uses that file."""
-    path = folder / DATABASE
-    if url != f"sqlite:///{path}":
+def _copy_database(url: str) -> bool:
+    """Put a migrated SQLite file where there is none yet; whether it is SQLite at all."""
+    if not url.startswith(SQLITE):
         return False
+    path = Path(url.removeprefix(SQLITE))
     if not path.exists():
         shutil.copyfile(migrated_database(), path)
     return True

@@ -124,7 +124,19 @@ def _first_home(user: str | None) -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _hand_over(folder, user)
     home = folder / "cluster"
-    _run(folder, user, "initdb", "-D", str(home), "-A", "trust", "-U", "gateway", "--no-sync")
+    _run(
+        folder,
+        user,
+        "initdb",
+        "-D",
+        str(home),
+        "-A",
+        "trust",
+        "-U",
+        "gateway",
+        "--no-sync",
+        "--wal-segsize=1",
+    )
     return home
 
 
