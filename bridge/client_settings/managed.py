@@ -65,7 +65,8 @@ def _telemetry(signals: Collection[str]) -> dict[str, str]:
         f"OTEL_{signal.upper()}_EXPORTER": "otlp" if signal in signals else "none"
         for signal in ("metrics", "logs", "traces")
     }
-    return {"CLAUDE_CODE_ENABLE_TELEMETRY": "1", **exporters}
+    protocol = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}  # without it nothing is sent
+    return {"CLAUDE_CODE_ENABLE_TELEMETRY": "1", **exporters, **protocol}
 
 
 def document_of(connection: ClientSetup, variables: Iterable[Variable]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from tests.e2e.test_budgets import PRICES
 from tests.fakes import books
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
+from tests.fakes.collector import collecting
 from tests.fakes.gateway import Gateway
 
 pytestmark = needs_claude_code
@@ -102,3 +103,20 @@ def test_wall_shows_our_sentence(client: ClaudeCode, backend: FakeBackend) -> No
         terminal.wait_for("Budget of 1.00 USD a month is used up, the next one begins at 2")
         terminal.wait_for(ADVICE)
     assert backend.calls == []
+
+
+def test_its_telemetry_comes_to_the_collector(
+    start_gateway: Start, backend: FakeBackend, tmp_path: Path
+) -> None:
+    """issue 13: switched on by managed settings, sent here, forwarded without the key."""
+    with collecting() as collector:
+        gateway = start_gateway("serve", OTLP_FORWARD_URL=collector.url)
+        client = settle(gateway, tmp_path)
+        key = key_of(gateway, "telemetry", {"model": ALPHA})
+        backend.on(ALPHA).stream(*last_words("Gladly."))
+        client.run("Hello.", model="", **sign_in(client, key)).check_good_end("Gladly.")
+        books.until(lambda: collector.received, bool, gateway)
+        gateway.stop()
+    assert {each.path for each in collector.received} == {"/v1/metrics"}
+    assert any(b"claude_code.token.usage" in each.body for each in collector.received)
+    assert key not in str(collector.received)

@@ -121,6 +121,7 @@ def test_telemetry_is_on_where_it_is_forwarded() -> None:
         "OTEL_METRICS_EXPORTER": "otlp",
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
     }
     off = {"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": "0"}}
     settings = policy("person 7", CONNECTION, [off], ["metrics"]).settings
