@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_delete
 
 
 class BridgeConfig(AppConfig):
@@ -11,7 +11,13 @@ class BridgeConfig(AppConfig):
     verbose_name = "Gateway"
 
     def ready(self) -> None:
-        """Each migration leaves the groups as `roles` means them."""
-        from bridge.accounts import roles  # needs the models, which are there only now
+        """Each migration leaves the groups as `roles` means them; users take their links along."""
+        # they need the models, which are there only now
+        from django.contrib.auth.models import User
+
+        from bridge.accounts import former_links, roles
 
         post_migrate.connect(roles.keep, dispatch_uid="bridge.accounts.roles")
+        pre_delete.connect(
+            former_links.forget, sender=User, dispatch_uid="bridge.accounts.former_links"
+        )
