@@ -155,7 +155,7 @@ class WarningEventAdmin(ModelAdmin):
     search_fields = ("text", "subject_name")
     list_per_page = 50
     inlines = (DeliveryInline,)
-    fields = ("text", "type", "subject_name", "threshold", "period", "at", "ended_at", "event_id")
+    fields = ("text", "type", "subject_name", "threshold", "at", "ended_at", "event_id")
     empty = (
         "Nothing to warn of yet. What rules look for is listed here when it happens, with what "
         "became of its deliveries."

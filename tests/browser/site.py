@@ -50,6 +50,12 @@ FURNITURE: dict[str, list[dict[str, Any]]] = {
     ],
     "tool_names": [{"model": "zai-org/*", "backend_name": "run_shell", "client_name": "Bash"}],
     "prices": [{"model": LONG, "input_per_mtok": 0.5, "output_per_mtok": 1.75}],
+    "warning_rules": [
+        {"name": "a rule of which warnings nobody takes", "what": "disk", "threshold": 1,
+         "webhook": "http://127.0.0.1:9/services/T0/B0/with-a-secret"},
+        {"name": "finance", "what": "budget", "enabled": False,
+         "mail_to": "finance.department.of.the.whole.company@subsidiary.example.com"},
+    ],
 }  # fmt: skip
 """A row of each kind, with names as long as they get."""
 AT_ONCE = 25.0

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.looks import faults
-from tests.browser.site import LONG, Site
+from tests.browser.site import LONG, POLL, Site
 
 BRIDGE = "/admin/bridge/"
 PAGES = (
@@ -19,7 +19,7 @@ PAGES = (
     *(f"{BRIDGE}{kind}/" for kind in ("backend", "modelalias", "discoveredmodel")),
     *(f"{BRIDGE}{kind}/" for kind in ("toolnamemap", "price", "apikey", "change")),
     *(f"{BRIDGE}{kind}/add/" for kind in ("backend", "modelalias", "toolnamemap", "price")),
-    f"{BRIDGE}apikey/add/",
+    *(f"{BRIDGE}{page}/" for page in ("apikey/add", "warningrule", "warningrule/add")),
     f"{BRIDGE}modelalias/route/?model={LONG}",
     f"{BRIDGE}modelalias/route/?model=by-purpose&image=on&prompt_tokens=20000",
     f"{BRIDGE}modelalias/route/?model=by-purpose&prompt_tokens=-5&request_class=no",
@@ -31,6 +31,7 @@ ROWS = {
     "modelalias": ("an-alias-with-a-name", ("change", "history", "delete")),
     "discoveredmodel": (LONG, ("change", "history")),
     "apikey": ("a key with", ("change", "history", "delete")),
+    "warningrule": ("a rule of", ("change", "history", "delete")),
     "change": ("stranded", ("change",)),
 }
 """Kind -> (beginning of a row's name, the pages of that row)."""
@@ -59,6 +60,15 @@ def test_page_without_rows_reads_well(page: Page) -> None:
         page.goto(f"{BRIDGE}{kind}/?q=nothing-fits")
         expect(page.get_by_text("Nothing fits.")).to_be_visible()
         assert faults(page) == {}
+
+
+def test_warning_reads_well(page: Page) -> None:
+    """A rule of the site finds the disk fuller than one percent, and nobody takes its warning."""
+    while page.goto(f"{BRIDGE}warningevent/") and not page.locator("tr.data-row th a").count():
+        page.wait_for_timeout(POLL * 1000)
+    assert faults(page) == {}
+    page.locator("tr.data-row th a").first.click()
+    assert faults(page) == {}
 
 
 def test_login_reads_well(page: Page) -> None:

@@ -30,7 +30,7 @@ _ENV_NAME = RegexValidator(r"^env:[A-Za-z_][A-Za-z0-9_]*$", "Write env:NAME.")
 def warning_kinds() -> list[tuple[str, str]]:
     return [
         (EVERYTHING, "Everything below"),
-        *((name, kind.label) for name, kind in WARNING_KINDS.items()),
+        *((name, f"{kind.label} ({kind.default_words})") for name, kind in WARNING_KINDS.items()),
     ]
 
 
@@ -109,7 +109,7 @@ class WarningRule(ConfigRow):
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="Percent, seconds or days, by the kind. Empty: as the kind has it.",
+        help_text="Percent, seconds or days. Empty: the numbers that stand behind the kind.",
     )
     webhook = models.CharField(
         max_length=2000,
