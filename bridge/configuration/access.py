@@ -56,7 +56,7 @@ def policy_of(
     """
     routes, access = snapshot.routes, access_of(key, snapshot.prices)
     of_teams = merged(team.client_settings for team in key.teams)
-    # What is said of a model, such as its window, is said of the one that the client will use.
+    # Facts of a model, such as its window, are those of the one that the client will use.
     chosen = str(of_teams.get("model", ""))
     name = chosen if chosen and served.find(routes, chosen, access) else ""
     connection = setup.setup(routes, "", name, access=access, safeguards=safeguards)

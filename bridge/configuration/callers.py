@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 
 from bridge.client_settings import checking
-from bridge.configuration.row_faults import Fault, checked
+from bridge.configuration.row_faults import Fault, RowReader
 from bridge.keys.authentication import IssuedKey, Principal
 from bridge.models import ApiKey, EndedKey, PersonLimits, Team, TeamMember
 from bridge.models.people.ended_keys import EndReason
@@ -31,33 +31,33 @@ class Callers:
     teams: Mapping[int, Principal] = field(default_factory=dict)
 
 
-def read(last: Callers, faults: list[Fault]) -> Callers:
+def read(last: Callers, reader: RowReader) -> Callers:
     """All callers; `last` has what serves on for broken teams and limits of people.
 
     Where that has none either, the keys of the team or the person are refused.
     """
-    teams = _teams(last, faults)
-    people = _people(last, faults)
+    teams = _teams(last, reader)
+    people = _people(last, reader)
     rows = ApiKey.objects.select_related(None)
-    return Callers(_ended_keys() | _issued(rows, people, teams, faults), people, teams)
+    return Callers(_ended_keys() | _issued(rows, people, teams, reader), people, teams)
 
 
-def with_sessions(last: Callers, faults: list[Fault]) -> Callers:
+def with_sessions(last: Callers, reader: RowReader) -> Callers:
     """The same callers with the keys of sign-ins as they are now.
 
     Four queries and a look at these keys alone, however large the configuration is.
     """
-    people = dict(last.people) | _people(last, faults, SESSIONS)
+    people = dict(last.people) | _people(last, reader, SESSIONS)
     rows = ApiKey.objects.select_related(None).filter(SESSIONS)
     found = {digest: key for digest, key in last.keys.items() if not key.is_session}
-    return Callers(found | _issued(rows, people, last.teams, faults), people, last.teams)
+    return Callers(found | _issued(rows, people, last.teams, reader), people, last.teams)
 
 
 def _issued(
     rows: Iterable[ApiKey],
     people: Mapping[int, Principal],
     teams: Mapping[int, Principal],
-    faults: list[Fault],
+    reader: RowReader,
 ) -> dict[str, IssuedKey]:
     """The keys of these rows, by digest."""
     memberships = _memberships()
@@ -68,7 +68,7 @@ def _issued(
         team = teams.get(row.team_id) if row.team_id else only
         return keys_of(row, people.get(row.person_id or 0), team, member_of)
 
-    return {key.digest: key for keys in checked(rows, make, faults) for key in keys}
+    return {key.digest: key for keys in reader.read(rows, make) for key in keys}
 
 
 def of_row(row: ApiKey) -> IssuedKey:
@@ -133,16 +133,18 @@ def _with_settings(team: Principal | None, member_of: Sequence[Principal]) -> tu
 # --- people and teams -------------------------------------------------------------------------
 
 
-def _teams(last: Callers, faults: list[Fault]) -> dict[int, Principal]:
+def _teams(last: Callers, reader: RowReader) -> dict[int, Principal]:
     def last_good(row: Team) -> Principal:
         return last.teams.get(row.pk) or Principal(row.pk, row.name, is_active=False)
 
     def make(row: Team) -> Principal:
         if wrong := checking.faults(row.client_settings):
-            faults.append(Fault(row.KIND, row.pk, str(row), f"client_settings: {' '.join(wrong)}"))
+            reader.faults.append(
+                Fault(row.KIND, row.pk, str(row), f"client_settings: {' '.join(wrong)}")
+            )
         return _team(row)
 
-    found = checked(Team.objects.all(), make, faults, last_good)
+    found = reader.read(Team.objects.all(), make, last_good)
     return {team.id: team for team in found}
 
 
@@ -152,7 +154,7 @@ def _team(row: Team) -> Principal:
     return Principal(row.pk, row.name, row.enabled, row.patterns, row.limits(), good)
 
 
-def _people(last: Callers, faults: list[Fault], which: Q = EVERY) -> dict[int, Principal]:
+def _people(last: Callers, reader: RowReader, which: Q = EVERY) -> dict[int, Principal]:
     """Those who have such keys."""
     keys = ApiKey.objects.filter(which).exclude(person=None)
     users = User.objects.filter(pk__in=keys.values("person"))
@@ -164,7 +166,7 @@ def _people(last: Callers, faults: list[Fault], which: Q = EVERY) -> dict[int, P
         )
 
     rows = PersonLimits.objects.filter(user__in=list(found)).select_related("user")
-    limited = checked(rows, lambda row: _person(row.user, row), faults, last_good)
+    limited = reader.read(rows, lambda row: _person(row.user, row), last_good)
     for person in limited:
         found[person.id] = replace(
             person, is_active=person.is_active and found[person.id].is_active

@@ -30,24 +30,30 @@ class Fault:
     reason: str
 
 
-def checked(
-    rows: Iterable[Any],
-    make: Callable[[Any], T],
-    faults: list[Fault],
-    last_good: Callable[[Any], T | None] = lambda row: None,
-) -> list[T]:
-    """What `make` makes of each row; for a broken one a fault, and its last good value."""
-    made = []
-    for row in rows:
-        try:
-            # The database itself keeps relations whole, and each would be a query.
-            row.clean_fields(exclude={f.name for f in row._meta.fields if f.is_relation})
-            made.append(make(row))
-        except BROKEN as error:
-            faults.append(fault_of(row, error))
-            if (good := last_good(row)) is not None:
-                made.append(good)
-    return made
+class RowReader:
+    """Makes values of rows. A broken row is a fault, and its last good value serves on."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+
+    def read(
+        self,
+        rows: Iterable[Any],
+        make: Callable[[Any], T],
+        last_good: Callable[[Any], T | None] = lambda row: None,
+    ) -> list[T]:
+        """What `make` makes of each row; for a broken one its last good value, if there is one."""
+        made = []
+        for row in rows:
+            try:
+                # The database itself keeps relations whole, and each would be a query.
+                row.clean_fields(exclude={f.name for f in row._meta.fields if f.is_relation})
+                made.append(make(row))
+            except BROKEN as error:
+                self.faults.append(fault_of(row, error))
+                if (good := last_good(row)) is not None:
+                    made.append(good)
+        return made
 
 
 def fault_of(row: Any, error: Exception) -> Fault:

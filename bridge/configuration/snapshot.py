@@ -17,7 +17,7 @@ from django.db.models import Prefetch
 
 from bridge.configuration import callers
 from bridge.configuration.callers import Callers
-from bridge.configuration.row_faults import BROKEN, Fault, checked, fault_of
+from bridge.configuration.row_faults import BROKEN, Fault, RowReader, fault_of
 from bridge.keys import encryption
 from bridge.keys.authentication import IssuedKey, Principal
 from bridge.ledger.pricing import Prices, listed_rates, operator_price, price_list
@@ -120,91 +120,91 @@ def read(last: Snapshot) -> Snapshot | None:
 
 def _with_sessions(sessions: int, last: Snapshot) -> Snapshot:
     """The same configuration with the keys of sign-ins as they are."""
-    faults: list[Fault] = []
-    calling = callers.with_sessions(last.callers, faults)
-    known = tuple(dict.fromkeys((*last.faults, *faults)))
+    reader = RowReader()
+    calling = callers.with_sessions(last.callers, reader)
+    known = tuple(dict.fromkeys((*last.faults, *reader.faults)))
     return replace(last, keys=calling.keys, people=calling.people, faults=known, sessions=sessions)
 
 
 def build(version: int, last: Snapshot | None = None, sessions: int = -1) -> Snapshot:
     """One snapshot from the rows as they are; `last` has what serves on for broken ones."""
     last = last or Snapshot()
-    faults: list[Fault] = []
-    found = routes(last, faults)
-    calling = callers.read(last.callers, faults)
+    reader = RowReader()
+    found = routes(last, reader)
+    calling = callers.read(last.callers, reader)
     in_use = any(backend.key for backend in found.backends)
     return Snapshot(
         version,
         found,
         calling.keys,
-        _prices(faults),
+        _prices(reader),
         in_use,
-        tuple(faults),
+        tuple(reader.faults),
         calling.people,
         calling.teams,
         sessions,
     )
 
 
-def routes(last: Snapshot, faults: list[Fault]) -> Routes:
-    """What routing reads, from the rows as they are; broken ones are added to the faults."""
-    backends = _backends(last, faults)
+def routes(last: Snapshot, reader: RowReader) -> Routes:
+    """What routing reads, from the rows as they are; `reader` notes the broken ones."""
+    backends = _backends(last, reader)
     if demo := not Backend.objects.exclude(origin=Origin.ENVIRONMENT, enabled=False).exists():
         backends = [_demo()]
-    aliases = _aliases(last, faults)
+    aliases = _aliases(last, reader)
     if demo:
         target = WeightedTarget(DEMO_NAME, DEMO_MODEL)
         aliases.append(Alias("claude-*", (target,)))
-    tools = checked(ToolNameMap.objects.all(), _tool_name, faults)
+    tools = reader.read(ToolNameMap.objects.all(), _tool_name)
     return Routes(tuple(backends), tuple(aliases), tuple(tools), settings.AUTO_FIX_MODEL_CASE)
 
 
 def current_routes() -> Routes:
     """What routing would read now. Broken rows are left out."""
-    return routes(Snapshot(), [])
+    return routes(Snapshot(), RowReader())
 
 
 def current_prices() -> Prices:
     """What prices are now. Broken rows are left out."""
-    return _prices([])
+    return _prices(RowReader())
 
 
 # --- backends ---------------------------------------------------------------------------------
 
 
-def _backends(last: Snapshot, faults: list[Fault]) -> list[BackendConfig]:
-    models = _models(faults)
+def _backends(last: Snapshot, reader: RowReader) -> list[BackendConfig]:
+    models = _models(reader)
     known = {backend.id: backend for backend in last.routes.backends}
 
     def last_good(row: Backend) -> BackendConfig:
         return known.get(row.pk) or _broken(row, models.get(row.pk, []))
 
-    learnt = _learnt(faults)
+    learnt = _learnt(reader)
 
     def make(row: Backend) -> BackendConfig:
         return replace(backend_of(row, models.get(row.pk, [])), learnt=learnt.get(row.pk, {}))
 
-    return checked(Backend.objects.filter(enabled=True), make, faults, last_good)
+    return reader.read(Backend.objects.filter(enabled=True), make, last_good)
 
 
-def _models(faults: list[Fault]) -> dict[int, list[DiscoveredModel]]:
+def _models(reader: RowReader) -> dict[int, list[DiscoveredModel]]:
     """The readable rows, by backend. There may be hundreds: their columns are not checked."""
     models: dict[int, list[DiscoveredModel]] = {}
     for row in DiscoveredModel.objects.all():
         try:
             facts_of(row), family_of(row), dict(row.prices)
         except BROKEN as error:
-            faults.append(fault_of(row, error))
+            reader.faults.append(fault_of(row, error))
         else:
             models.setdefault(row.backend_id, []).append(row)
     return models
 
 
-def _learnt(faults: list[Fault]) -> dict[int, dict[str, tuple[LearntRow, ...]]]:
+def _learnt(reader: RowReader) -> dict[int, dict[str, tuple[LearntRow, ...]]]:
     """What answers taught, by backend and model."""
     learnt: dict[int, dict[str, tuple[LearntRow, ...]]] = {}
     rows = LearnedFact.objects.select_related("backend")
-    for row in checked(rows, lambda row: row, faults):
+    for row in reader.read(rows, lambda row: row):
         of_backend = learnt.setdefault(row.backend_id, {})
         known = of_backend.get(row.model, ())
         of_backend[row.model] = (*known, LearntRow(row.pk, row.fact))
@@ -286,11 +286,11 @@ def _demo() -> BackendConfig:
 # --- the others -------------------------------------------------------------------------------
 
 
-def _aliases(last: Snapshot, faults: list[Fault]) -> list[Alias]:
+def _aliases(last: Snapshot, reader: RowReader) -> list[Alias]:
     targets = AliasTarget.objects.select_related("backend")
     rows = ModelAlias.objects.filter(enabled=True).prefetch_related(Prefetch("targets", targets))
     known = {alias.id: alias for alias in last.routes.aliases}
-    return checked(rows, _alias, faults, lambda row: known.get(row.pk))
+    return reader.read(rows, _alias, lambda row: known.get(row.pk))
 
 
 def _alias(row: ModelAlias) -> Alias:
@@ -315,12 +315,12 @@ def _choice(target: Any) -> WeightedTarget:
     )
 
 
-def _prices(faults: list[Fault]) -> Prices:
+def _prices(reader: RowReader) -> Prices:
     priced = DiscoveredModel.objects.exclude(prices={}).select_related("backend")
     readable = (row for row in priced if isinstance(row.prices, dict))
     known = listed_rates((row.backend.name, row.name, row.prices) for row in readable)
     rows = Price.objects.select_related("backend")
-    return price_list(checked(rows, operator_price, faults), known)
+    return price_list(reader.read(rows, operator_price), known)
 
 
 def _tool_name(row: ToolNameMap) -> ToolName:

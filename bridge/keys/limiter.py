@@ -186,7 +186,7 @@ class Limiter:
         return quota_states(accounts, counts, now)
 
     def has_read(self, accounts: tuple[Account, ...], now: float) -> bool:
-        """Whether the ledger ever told what these accounts have used. If not, it is asked again."""
+        """Whether it was ever read what these accounts have used. If not, it is read again."""
         unread = {
             each.ref: each.limits
             for each in accounts

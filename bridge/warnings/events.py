@@ -19,7 +19,7 @@ AT_ONCE = 500
 _GONE: dict[str, tuple[str, Callable[[str], str]]] = {
     "backend.down": ("backend.off", words.backend_off)
 }
-"""Type of an open event -> what is said when its subject is deleted."""
+"""Type of an open event -> the sentence for the deletion of its subject."""
 
 Mark = tuple[str, str, str, int]
 """Type, kind of the subject, subject, threshold: of an event or a reading."""
@@ -141,7 +141,7 @@ class OpenStates:
 
 
 def _end(event: WarningEvent, reading: Reading | None, at: datetime) -> int:
-    """The state is over: those who were warned of it are told so, where its type has words."""
+    """The state is over: its rules get a message, where its type has words."""
     with transaction.atomic():
         still = WarningEvent.objects.filter(pk=event.pk, is_open=True)
         if not still.update(is_open=False, ended_at=at):
@@ -149,7 +149,7 @@ def _end(event: WarningEvent, reading: Reading | None, at: datetime) -> int:
         type, text = _words_of_end(event, reading)
         if not type:
             return 0
-        told = WarningRule.objects.filter(enabled=True, deliveries__event=event).order_by("pk")
+        rules = WarningRule.objects.filter(enabled=True, deliveries__event=event).order_by("pk")
         numbers = {"down_at": event.at.isoformat(timespec="seconds"), "began": event.event_id}
         end = WarningEvent(
             what=event.what,
@@ -163,7 +163,7 @@ def _end(event: WarningEvent, reading: Reading | None, at: datetime) -> int:
             text=text,
             numbers=numbers,
         )
-        return _make(end, list(told))
+        return _make(end, list(rules))
 
 
 def _words_of_end(event: WarningEvent, reading: Reading | None) -> tuple[str, str]:

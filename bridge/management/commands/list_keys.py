@@ -15,6 +15,7 @@ from django.db.models import OuterRef, Subquery
 
 from bridge.configuration import callers
 from bridge.configuration.callers import Callers
+from bridge.configuration.row_faults import RowReader
 from bridge.keys.authentication import IssuedKey
 from bridge.ledger.report import csv_text
 from bridge.management import key_rows
@@ -35,7 +36,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         uses = KeyUse.objects.filter(key_id=OuterRef("pk")).order_by("-last_at").values("last_at")
         rows = ApiKey.objects.filter(kind=KeyKind.ISSUED, **key_rows.holders(options))
-        known = callers.read(Callers(), []).keys
+        known = callers.read(Callers(), RowReader()).keys
         listed = rows.select_related("person", "team").annotate(used_at=Subquery(uses[:1]))
         lines = [_document(row, known.get(row.digest)) for row in listed]
         FORMATS[options["format"]](self.stdout, lines)

@@ -50,7 +50,7 @@ class WarningKind:
 
 
 _OF_BUDGETS = (*(round(100 * share) for share in WARNINGS), 100)
-"""Where clients are told of it too, and where it ends."""
+"""Where clients show it too, and where it ends."""
 WARNING_KINDS: dict[str, WarningKind] = {
     BUDGET: WarningKind("A budget or quota is nearly used", "%", _OF_BUDGETS, 100),
     BACKEND: WarningKind("A backend is down, and back", "seconds", (60,), 86_400, calm=60.0),

@@ -135,7 +135,7 @@ def _answer(request: HttpRequest, person: User, typed: str) -> HttpResponse:
 
 
 def _settled(row: DeviceRequest, person: User) -> Notice | None:
-    """What is to be said of a request that waits for nobody; None for one that waits."""
+    """The notice for a request that waits for nobody; None for one that waits."""
     if row.state != RequestState.PENDING:
         return OWN[RequestState(row.state)] if row.person_id == person.pk else OF_ANOTHER
     return EXPIRED if row.waiting.expires_at <= timezone.now() else None

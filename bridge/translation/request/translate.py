@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import Fact
@@ -158,7 +159,7 @@ def to_chat(
     sent_stops, own_stops = _split_stops(request.stop_sequences, profile)
     if sent_stops:
         body["stop"] = list(sent_stops)
-    _add_optional(body, request, profile, facts, dropped)
+    dropped += _add_optional(body, request, profile, facts)
     left_out = facts.refused & optional.names(body)
     if left_out:
         body = optional.without(body, facts.refused)
@@ -191,20 +192,16 @@ def to_chat(
 
 
 def _add_optional(
-    body: dict[str, JSON],
-    request: MessagesRequest,
-    profile: Profile,
-    facts: ModelFacts,
-    dropped: list[str],
-) -> None:
-    """Sampling, thinking, the output's format and a prefill."""
-    body.update(_sampling(request, profile, dropped))
+    body: dict[str, JSON], request: MessagesRequest, profile: Profile, facts: ModelFacts
+) -> list[str]:
+    """Sampling, thinking, the output's format and a prefill; returns what is not sent of them."""
+    sampling, account = _sampling(request, profile), _account(request, profile)
     switches = thinking.switches(request, profile, facts)
-    body.update(switches)
-    if not switches and (unsent := thinking.unsent(request)):
-        dropped.append(unsent)
+    body.update(sampling.sent | account.sent | switches)
     body.update(_output_format(request, profile, body))
     body.update(_prefill(body, profile))
+    unsent = "" if switches else thinking.unsent(request)
+    return [*sampling.dropped, *account.dropped, *filter(None, (unsent,))]
 
 
 def _add_stream(body: dict[str, JSON], stream: bool, facts: ModelFacts) -> frozenset[str]:
@@ -304,35 +301,38 @@ def _tool_ids(request: MessagesRequest) -> frozenset[str]:
 # --- the other fields -------------------------------------------------------------------------
 
 
-def _sampling(request: MessagesRequest, profile: Profile, dropped: list[str]) -> dict[str, JSON]:
-    body, fields = request.body, dict[str, JSON]()
+class _Fields(NamedTuple):
+    """Fields for the backend, and names of those of the request that it does not take."""
+
+    sent: dict[str, JSON]
+    dropped: tuple[str, ...] = ()
+
+
+def _sampling(request: MessagesRequest, profile: Profile) -> _Fields:
+    body, sent = request.body, dict[str, JSON]()
     if (temperature := body.get("temperature")) is not None:
-        fields["temperature"] = min(max(temperature, 0), 2)
+        sent["temperature"] = min(max(temperature, 0), 2)
     if (top_p := body.get("top_p")) is not None:
-        fields["top_p"] = top_p
-    if (top_k := body.get("top_k")) is not None:
-        if profile.takes_top_k and top_k > 0:
-            fields["top_k"] = top_k
-        else:
-            dropped.append("top_k")
-    return fields | _account(body, profile, dropped)
+        sent["top_p"] = top_p
+    if (top_k := body.get("top_k")) is None:
+        return _Fields(sent)
+    if profile.takes_top_k and top_k > 0:
+        return _Fields(sent | {"top_k": top_k})
+    return _Fields(sent, ("top_k",))
 
 
-def _account(body: dict[str, JSON], profile: Profile, dropped: list[str]) -> dict[str, JSON]:
-    """Fields that say who asks and at which tier, for the few backends that read them."""
-    fields: dict[str, JSON] = {}
-    if tier := _TIERS.get(str(body.get("service_tier"))):
-        if profile.service_tiers:
-            fields["service_tier"] = tier
-        else:
-            dropped.append("service_tier")
-    user = (body.get("metadata") or {}).get("user_id")
-    if isinstance(user, str) and user:
-        if profile.user_field:
-            fields["user"] = hashlib.sha256(user.encode()).hexdigest()[:16]
-        else:
-            dropped.append("metadata")
-    return fields
+def _account(request: MessagesRequest, profile: Profile) -> _Fields:
+    """Who asks and at which tier, for the few backends that read it."""
+    tier = _TIERS.get(str(request.body.get("service_tier")))
+    user = (request.body.get("metadata") or {}).get("user_id")
+    digest = hashlib.sha256(user.encode()).hexdigest() if isinstance(user, str) and user else ""
+    fields = (
+        ("service_tier", "service_tier", tier, profile.service_tiers),
+        ("metadata", "user", digest[:16], profile.user_field),
+    )
+    sent = {name: value for _, name, value, is_taken in fields if value and is_taken}
+    dropped = (asked for asked, _, value, is_taken in fields if value and not is_taken)
+    return _Fields(sent, tuple(dropped))
 
 
 def _split_stops(

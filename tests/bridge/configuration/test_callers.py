@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 
 from bridge.configuration import callers
 from bridge.configuration.callers import Callers
-from bridge.configuration.row_faults import Fault
+from bridge.configuration.row_faults import Fault, RowReader
 from bridge.keys.authentication import Caller, IssuedKey, check_model
 from bridge.models import ApiKey, PersonLimits, Team, TeamMember
 from bridge.translation.errors.api_error import ApiError
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.django_db
 
 def read(last: Callers | None = None) -> tuple[dict[str, IssuedKey], list[Fault]]:
     """The keys by name, and what is wrong with rows."""
-    faults: list[Fault] = []
-    found = callers.read(last or Callers(), faults)
-    return {key.name: key for key in found.keys.values()}, faults
+    reader = RowReader()
+    found = callers.read(last or Callers(), reader)
+    return {key.name: key for key in found.keys.values()}, reader.faults
 
 
 def a_key(name: str, **given: object) -> ApiKey:
@@ -83,7 +83,7 @@ def test_key_of_somebody_who_is_out_is_refused(ended: object, why: str) -> None:
 def test_broken_team_keeps_its_last_good_limits() -> None:
     team = a_team("blue", rpm=5)
     key = a_key("k", team=team)
-    last = callers.read(Callers(), [])
+    last = callers.read(Callers(), RowReader())
     spoil(team, unpriced="never")
     keys, faults = read(last)
     assert keys["k"].team == last.teams[team.pk]
@@ -95,7 +95,7 @@ def test_broken_limits_of_a_person_keep_their_last_good_value() -> None:
     ann = a_user(name="ann")
     row = PersonLimits.objects.create(user=ann, rpm=5)
     a_key("k", person=ann)
-    last = callers.read(Callers(), [])
+    last = callers.read(Callers(), RowReader())
     spoil(row, allowed="[a")
     keys, faults = read(last)
     assert keys["k"].person == last.people[ann.pk]
