@@ -141,8 +141,8 @@ def _below(item: Any, place: str) -> Iterator[tuple[str, Any]]:
         yield from ((f"{dot}{name}", getattr(item, name)) for name in item.__struct_fields__)
     elif isinstance(item, dict):
         for name, value in item.items():
-            yield f"{dot}{name}"[:100].replace("\0", ""), value
-            yield dot, name
+            yield "", name
+            yield f"{dot}{_spelt(name)}", value
     elif isinstance(item, list):
         yield from ((f"[{number}]", value) for number, value in enumerate(item))
 

@@ -143,7 +143,7 @@ def _without_secret(credential: str) -> str:
 
 def routes(resource: Resource) -> Iterator[ApiRoute]:
     """The five endpoints of a kind."""
-    noun = resource.noun.lower()
+    one = f"one of the {resource.model._meta.verbose_name_plural}"
     view, change, delete = (resource.role(action) for action in ("view", "change", "delete"))
     yield ApiRoute(
         "GET",
@@ -155,9 +155,9 @@ def routes(resource: Resource) -> Iterator[ApiRoute]:
         ListQuery,
     )
     for method, role, summary, handler, body in (
-        ("GET", view, f"Read one {noun}", read, None),
-        ("PUT", change, f"Make or replace a {noun}", replace, resource.change),
-        ("PATCH", change, f"Change members of a {noun}", patch, resource.change),
+        ("GET", view, f"Read {one}", read, None),
+        ("PUT", change, f"Make or replace {one}", replace, resource.change),
+        ("PATCH", change, f"Change members of {one}", patch, resource.change),
     ):
         statuses = (200, 201) if method == "PUT" else (200,)
         yield ApiRoute(
@@ -175,7 +175,7 @@ def routes(resource: Resource) -> Iterator[ApiRoute]:
         "DELETE",
         resource.path,
         delete,
-        f"Delete a {noun}",
+        f"Delete {one}",
         partial(remove, resource),
         statuses=(204,),
     )

@@ -69,7 +69,7 @@ VALUES: SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=6,
 )
-NAMED = re.compile(r"""[\w.\[\]-]*(?:[\w\]]|"(?:[^"\\]|\\.)*"): .""")
+NAMED = re.compile(r"""(?:[\w.\[\]-]|"(?:[^"\\]|\\.)*")+: .""")
 
 
 @st.composite
