@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from django.templatetags.static import static
@@ -31,8 +32,12 @@ def _rows(title: str, icon: str, model: str, app: str = "bridge") -> dict[str, A
     return _item(title, icon, f"admin:{app}_{model}_changelist", f"{app}.view_{model}")
 
 
+@lru_cache(maxsize=128)
 def _entry_of(path: str) -> str:
-    """The entry of the menu that a page belongs to: some addresses lie below others."""
+    """The entry of the menu that a page belongs to: some addresses lie below others.
+
+    Every entry asks, and each answer resolves the addresses of all of them.
+    """
     items = [item for group in UNFOLD["SIDEBAR"]["navigation"] for item in group["items"]]
     fitting = {str(item["link"]): str(item["name"]) for item in items if _fits(item, path)}
     return fitting[max(fitting, key=len)] if fitting else ""

@@ -26,9 +26,13 @@ RESTING_MODEL = "test/beta"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_passwords() -> Iterator[None]:
-    """In this process a password is hashed at once: the tests make hundreds of users."""
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+def quick_settings() -> Iterator[None]:
+    """In this process a password is hashed at once: the tests make hundreds of users.
+
+    Nor does every client of Django's list all static files: one that is asked for is looked up.
+    """
+    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    with override_settings(PASSWORD_HASHERS=hashers, WHITENOISE_AUTOREFRESH=True):
         yield
 
 

@@ -20,11 +20,6 @@ def boss() -> Client:
     return browser("admin", "boss")
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def sent(user: User, **fields: Any) -> dict[str, Any]:
     """The form of a user as a browser sends it, without `role`."""
     given = {"username": user.username, "is_active": "on", "email": ""} | fields
