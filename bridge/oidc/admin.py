@@ -31,12 +31,17 @@ for model in (EmailAddress, SocialAccount, SocialApp, SocialToken):
         continue  # that page was never there
 
 
+# the admin shows these words; migrations look at the model's own
+SocialAccount._meta.verbose_name = "company account"
+SocialAccount._meta.verbose_name_plural = "company accounts"
+
+
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
     """A user, and the number of a company account."""
 
     user = forms.ModelChoiceField(User.objects.order_by("username"), widget=UnfoldAdminSelectWidget)
     uid = forms.CharField(
-        label="number",
+        label="Number",
         max_length=LONGEST_SUBJECT,
         widget=UnfoldAdminTextInputWidget,
         help_text="The account's sub at the provider. The page of a refused sign-in shows it.",
@@ -57,10 +62,14 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(SocialAccount)
 class CompanyAccountAdmin(ForAdmins, ModelAdmin):
     form = LinkForm
-    list_display = ("user", "uid", "issuer", "last_seen")
+    list_display = ("user", "number", "issuer", "last_seen")
     list_select_related = ("user",)
     search_fields = ("user__username", "uid")
     fields = ("user", "uid")
+
+    @display(description="number", ordering="uid")
+    def number(self, row: Any) -> str:
+        return str(row.uid)
 
     @display(description="provider", ordering="provider")
     def issuer(self, row: Any) -> str:
