@@ -86,7 +86,7 @@ DASHBOARD: dict[str, str] = {
     "queries": "usage display",
     "pages": "usage display queries",
     "live": "usage queries",
-    "tables": "usage display pages",
+    "tables": "usage display queries pages",
     "views": "usage display queries pages tables",
     "templatetags": "display tables",
     "management": "",

@@ -104,6 +104,11 @@ def _mark(digest: str) -> str:
     return salted_hmac("bridge.accounts.key_holders", digest).hexdigest()[:32]
 
 
+def is_current(holder: KeyHolder, row: ApiKey) -> bool:
+    """Whether what was pasted is the key of this row itself, not one that it replaces."""
+    return row.pk == holder.key_id and constant_time_compare(_mark(row.digest), holder.mark)
+
+
 # --- how often somebody may guess -------------------------------------------------------------
 
 

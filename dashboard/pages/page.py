@@ -74,6 +74,16 @@ class Frame:
             self.range = periods.default(self.zone, self.now)
 
     @property
+    def base(self) -> str:
+        """The template that pages stand in."""
+        return "dashboard/base.html"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the page shows what is the visitor's own, and nothing else."""
+        return False
+
+    @property
     def operates(self) -> bool:
         """Whether the visitor may run the gateway, and gets the ways to change things."""
         return operates(self.request)

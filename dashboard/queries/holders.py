@@ -1,16 +1,17 @@
-"""What one key used, for its holder."""
+"""What is left of the limits that hold for a key or a person."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, F, Q, Sum
 
-from bridge.keys.limits import Quota
+from bridge.keys.limits import Limits, Quota
 from bridge.keys.periods import period_end
-from bridge.models import ApiKey, PersonLimits, UsageRecord
+from bridge.models import ApiKey, PersonLimits, Team, UsageRecord
 from bridge.models.people.limit_columns import LimitColumns
 from dashboard.queries import keys
 
@@ -33,39 +34,65 @@ class Left:
         return max(0, self.most - self.used)
 
 
-def quotas(row: ApiKey, now: datetime) -> list[tuple[Quota, Left]]:
-    """The budget, in billionths of a dollar, and the quotas of tokens. At most one query."""
-    found = keys.quotas({row.pk: row}, now).get(row.pk, [])
-    return [(quota, Left(int(m.used), quota.most, _until(quota, now))) for quota, m in found]
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose limits they are: a key, a person or a team.
+
+    column   its column in the ledger, and `number` what stands there
+    words    whose they are, for a title; "" for those of the key that is looked at
+    """
+
+    column: str
+    number: int
+    row: LimitColumns
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class SharedQuota:
-    """A budget or quota of the key's person or team. `holder`: whose, in words."""
+class HeldQuota:
+    """A budget or quota of a holder."""
 
-    holder: str
+    holder: Holder
     quota: Quota
     left: Left
 
 
-def shared_quotas(row: ApiKey, now: datetime) -> list[SharedQuota]:
-    """What the key shares with other keys of its person and its team. At most five queries."""
-    found: list[SharedQuota] = []
-    person = PersonLimits.objects.filter(user=row.person_id).first() if row.person_id else None
-    if person is not None:
-        found += _shared("all your keys", "person_id", person.user_id, person, now)
+def of_key(row: ApiKey) -> list[Holder]:
+    """Whose limits hold for a key. At most three queries."""
+    found = [Holder("key_id", row.pk, row)]
+    if row.person_id is not None:
+        found += _of_person(row.person_id)
     if (team := row.counted_team()) is not None:
-        found += _shared(f"team {team.name}", "team_id", team.pk, team, now)
+        found.append(_of_team(team))
     return found
 
 
-def _shared(
-    holder: str, column: str, number: int, row: LimitColumns, now: datetime
-) -> list[SharedQuota]:
-    meters = keys.metered(column, {number: row.limits()}, now).get(number, [])
+def of_person(person: int, keys: Iterable[ApiKey], teams: Iterable[Team]) -> list[Holder]:
+    """Whose limits hold for a person with these keys. One query."""
+    own = (Holder("key_id", row.pk, row, f"key {row.name}") for row in keys if row.state == "good")
+    return [*_of_person(person), *map(_of_team, teams), *own]
+
+
+def _of_person(person: int) -> list[Holder]:
+    rows = PersonLimits.objects.filter(user=person)
+    return [Holder("person_id", person, row, "all your keys") for row in rows]
+
+
+def _of_team(team: Team) -> Holder:
+    return Holder("team_id", team.pk, team, f"team {team.name}")
+
+
+def quotas(holders: Sequence[Holder], now: datetime) -> list[HeldQuota]:
+    """Budgets, in billionths of a dollar, and quotas of tokens. At most one query for each kind of
+    holder."""
+    limits: dict[str, dict[int, Limits]] = {}
+    for holder in holders:
+        limits.setdefault(holder.column, {})[holder.number] = holder.row.limits()
+    meters = {column: keys.metered(column, rows, now) for column, rows in limits.items()}
     return [
-        SharedQuota(holder, quota, Left(int(meter.used), quota.most, _until(quota, now)))
-        for quota, meter in meters
+        HeldQuota(holder, quota, Left(int(meter.used), quota.most, _until(quota, now)))
+        for holder in holders
+        for quota, meter in meters[holder.column].get(holder.number, ())
     ]
 
 
@@ -80,11 +107,11 @@ class LastMinute:
     tokens: int = 0
 
 
-def last_minute(row: ApiKey, now: datetime) -> LastMinute:
+def last_minute(holder: Holder, now: datetime) -> LastMinute:
     """What was let in during the last minute and has ended. At most one query."""
-    if row.rpm is None and row.tpm is None:
+    if holder.row.rpm is None and holder.row.tpm is None:
         return LastMinute()
-    asked = Q(key_id=row.pk, fingerprint="", time__gte=now - MINUTE, attempts__gt=0)
+    asked = Q(**{holder.column: holder.number}, time__gte=now - MINUTE, attempts__gt=0)
     tokens = (
         F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens") + F("output_tokens")
     )

@@ -1,4 +1,5 @@
-"""Tables of one session: its turns, the prompts that they serve, and who worked in it."""
+"""Columns of lists of sessions, and tables of one: its turns, the prompts that they serve, and who
+worked in it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from bridge.models import UsageSession
 from dashboard.display.cells import StateCell
 from dashboard.display.purposes import branch, sender
 from dashboard.pages.page import Frame
-from dashboard.tables.row_columns import TONES
+from dashboard.tables.row_columns import TONES, totals
 from dashboard.tables.table import Column, InMemory, Table
 from dashboard.usage.agents import AgentUse, agent_tree
 from dashboard.usage.prompts import UserPrompt, numbers, user_prompts
@@ -29,6 +30,33 @@ NO_PROMPTS = (
     "Claude Code names the prompt that a request serves where its environment has "
     "CLAUDE_CODE_GATEWAY_HINT_HEADERS=1."
 )
+
+
+def sums_columns() -> list[Column]:
+    """What a list of sessions shows of each: its models and its sums."""
+    return [
+        Column(
+            "models", "Models", "models", lambda row: tuple(row.model_names) or None, sorts=False
+        ),
+        Column("requests", "Turns", "count"),
+        Column("errors", "Errors", "count", lambda row: row.errors or None, field="errors"),
+        Column("tokens", "Tokens", "tokens", hint="Whole prompts and answers of all turns"),
+        Column(
+            "cached_share",
+            "Cached",
+            "share",
+            lambda row: totals(row).cached_share,
+            "How much of the prompts the backend read from its cache",
+            sorts=False,
+        ),
+        Column(
+            "largest_context",
+            "Longest context",
+            "tokens",
+            hint="Tokens of the longest prompt with its answer",
+        ),
+        Column("cost", "Cost", "money", lambda row: totals(row).cost, field="cost_nano_usd"),
+    ]
 
 
 def turns_table(frame: Frame, turns: Sequence[Turn]) -> Table[Turn]:

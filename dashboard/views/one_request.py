@@ -35,7 +35,7 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
     session = requests.session_of(row)
     owner = KnownKeys.read().owner(row.key_id, row.fingerprint, row.key)
     judges = judges_of(row)
-    took = timing(_moments(row), row.duration_ms)
+    took = timing(moments(row), row.duration_ms)
     return page(
         request,
         "request",
@@ -43,7 +43,7 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
         row=row,
         owner=owner,
         outcome=outcome(row),
-        cards=_cards(row),
+        cards=request_cards(row),
         timing=took,
         bar_width=WIDTH,
         route=row.detail.get("route") or (),
@@ -56,8 +56,8 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
         verdicts=judged_calls(row.detail.get("verdicts")),
         judges=judges,
         judges_cost=_judges_cost(judges),
-        purpose=_purpose(frame, row, session),
-        facts=_facts(row),
+        purpose=purpose(frame, row, session),
+        facts=facts(row),
         links=_links(frame, row, owner.slug),
     )
 
@@ -75,17 +75,17 @@ def _not_there(request: HttpRequest, frame: Frame, request_id: str) -> HttpRespo
     )
 
 
-def _moments(row: UsageRecord) -> dict[str, float | None]:
+def moments(row: UsageRecord) -> dict[str, float | None]:
     names = ("auth_after", "translated_after", "connected_after", "headers_after")
-    moments: dict[str, float | None] = {name: row.detail.get(name) for name in names}
+    found: dict[str, float | None] = {name: row.detail.get(name) for name in names}
     first = row.first_token_ms
-    return moments | {"first_token_after": None if first is None else first / 1000}
+    return found | {"first_token_after": None if first is None else first / 1000}
 
 
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def _cards(row: UsageRecord) -> list[Card]:
+def request_cards(row: UsageRecord) -> list[Card]:
     return [_time(row), _tokens(row), _cost(row), _cached(row)]
 
 
@@ -140,7 +140,7 @@ def _cached(row: UsageRecord) -> Card:
 # --- the rest -------------------------------------------------------------------------------------
 
 
-def _facts(row: UsageRecord) -> list[tuple[str, str]]:
+def facts(row: UsageRecord) -> list[tuple[str, str]]:
     """What there is to know beside, without what says nothing."""
     tools = row.detail.get("tools") or ()
     facts = (
@@ -153,7 +153,7 @@ def _facts(row: UsageRecord) -> list[tuple[str, str]]:
     return [(title, text.strip()) for title, text in facts if text.strip()]
 
 
-def _purpose(
+def purpose(
     frame: Frame, row: UsageRecord, session: UsageSession | None
 ) -> list[tuple[str, str, str]]:
     """What the request was for: title, text, and the address of all requests that share it."""

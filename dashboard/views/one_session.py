@@ -22,6 +22,7 @@ from dashboard.tables.row_columns import totals
 from dashboard.tables.session_tables import agents_table, prompts_table, turns_table
 from dashboard.tables.table import Column, InMemory, Table
 from dashboard.usage.compactions import Compaction, compactions
+from dashboard.usage.key_owners import Owner
 from dashboard.usage.periods import Slot
 from dashboard.usage.totals import Totals
 from dashboard.usage.turns import Turn
@@ -38,6 +39,11 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     row = sessions.one(pk)
     if row is None:
         return missing(request, frame, "session", "sessions")
+    return shown(request, frame, row, KnownKeys.read().owner(row.key_id, row.fingerprint, row.key))
+
+
+def shown(request: HttpRequest, frame: Frame, row: UsageSession, owner: Owner) -> HttpResponse:
+    """The page of a session that the visitor may see, or a file of it. One query."""
     turns = sessions.turns(row)
     tables: list[Table[Any]] = [
         turns_table(frame, turns),
@@ -51,7 +57,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         "session",
         frame,
         row=row,
-        owner=KnownKeys.read().owner(row.key_id, row.fingerprint, row.key),
+        owner=owner,
         cards=_cards(row),
         tables=tables,
         lasted=formatting.duration((row.last_at - row.first_at).total_seconds() * 1000),
@@ -143,7 +149,7 @@ def _shape(turns: Sequence[Turn]) -> str:
 
 def _models(frame: Frame, turns: Sequence[Turn]) -> Table[ModelShare]:
     def to_model(share: ModelShare) -> str:
-        return frame.to("model", share.name) if share.name else ""
+        return frame.to("model", share.name) if share.name and not frame.is_own else ""
 
     return Table(
         frame,

@@ -13,7 +13,7 @@ from dashboard.queries import requests, sessions
 from dashboard.queries.keys import KnownKeys
 from dashboard.tables import exports
 from dashboard.tables.keyset import Rows
-from dashboard.tables.row_columns import totals
+from dashboard.tables.session_tables import sums_columns
 from dashboard.tables.table import Column, Table
 
 
@@ -25,7 +25,7 @@ def every(request: HttpRequest) -> HttpResponse:
     table = Table(
         frame,
         "Sessions",
-        [*_which(frame, KnownKeys.read()), *_how_much()],
+        [*_which(frame, KnownKeys.read()), *sums_columns()],
         Rows(sessions.within(frame.range)),
         "-last_at",
         note="Each counts whole, also the turns before this time.",
@@ -46,30 +46,4 @@ def _which(frame: Frame, known: KnownKeys) -> list[Column]:
         Column("first_at", "Begun", "time"),
         Column("last_at", "Last turn", "time"),
         Column("key", "Key", value=key, filter=True, where=of_key, sorts=False),
-        Column(
-            "models", "Models", "models", lambda row: tuple(row.model_names) or None, sorts=False
-        ),
-    ]
-
-
-def _how_much() -> list[Column]:
-    return [
-        Column("requests", "Turns", "count"),
-        Column("errors", "Errors", "count", lambda row: row.errors or None, field="errors"),
-        Column("tokens", "Tokens", "tokens", hint="Whole prompts and answers of all turns"),
-        Column(
-            "cached_share",
-            "Cached",
-            "share",
-            lambda row: totals(row).cached_share,
-            "How much of the prompts the backend read from its cache",
-            sorts=False,
-        ),
-        Column(
-            "largest_context",
-            "Longest context",
-            "tokens",
-            hint="Tokens of the longest prompt with its answer",
-        ),
-        Column("cost", "Cost", "money", lambda row: totals(row).cost, field="cost_nano_usd"),
     ]
