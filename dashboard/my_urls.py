@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from dashboard.views.my import entry, own_keys, own_requests, own_sessions
+from dashboard.views.my import entry, own_keys, own_requests, own_sessions, sign_ins
 
 urlpatterns = [
     path("", entry.my, name="my"),
@@ -15,4 +15,5 @@ urlpatterns = [
     path("sessions/", own_sessions.every, name="my_sessions"),
     path("sessions/<int:pk>/", own_sessions.one, name="my_session"),
     path("keys/<int:pk>/rotate/", own_keys.rotate, name="my_rotate"),
+    path("sign-ins/<int:pk>/end/", sign_ins.end, name="my_sign_in_end"),
 ]

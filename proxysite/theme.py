@@ -49,7 +49,7 @@ def _fits(item: dict[str, Any], path: str) -> bool:
 
 
 UNFOLD: dict[str, Any] = {
-    "LOGIN": {"form": "bridge.pages.sign_in.login_form.LoginForm"},
+    "LOGIN": {"form": "bridge.pages.sign_in.login.LoginForm"},
     "SITE_TITLE": "Claude bridge",
     "SITE_HEADER": "Claude bridge",
     "SITE_SYMBOL": "deployed_code",

@@ -127,10 +127,13 @@ def test_person_without_a_role_logs_in_and_comes_back(started: Gateway, device: 
     assert browser.get("/admin/").status == 302, "a login for these pages opens no other"
 
 
-def test_person_without_a_role_logs_in_for_no_other_page(started: Gateway) -> None:
+@pytest.mark.parametrize("path", ["/admin/", "/dashboard/"])
+def test_person_without_a_role_lands_on_the_own_page(started: Gateway, path: str) -> None:
+    """issue 13, item 7: wherever the person wanted to go that is for roles."""
     browser = PersonsBrowser(started)
-    assert browser.log_in_at("/admin/", "cleo").status == 200
-    assert browser.get("/device/").status == 302
+    assert browser.log_in_at(path, "cleo").headers["location"] == "/my/"
+    assert browser.get("/admin/").status == 302
+    assert browser.get("/my/").status == 200
 
 
 def test_opening_the_page_approves_nothing(ann: PersonsBrowser, device: Device) -> None:

@@ -21,7 +21,7 @@ from dashboard.queries.models import ModelUse
 from dashboard.tables import exports, row_columns, shared_columns
 from dashboard.tables.keyset import Rows
 from dashboard.tables.table import Column, InMemory, Table
-from dashboard.views.my import own_keys
+from dashboard.views.my import own_keys, sign_ins
 from dashboard.views.my.limit_cards import limit_cards
 
 FEW = 10
@@ -50,6 +50,7 @@ def overview(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         "limits": list(limit_cards(_holders(visitor, keys), frame)),
         "tables": tables,
         "sampled": [key for key in keys if key.sample_percent],
+        "sign_ins": sign_ins.of_visitor(visitor),
         "can_rotate": own_keys.can_rotate(visitor),
         "offers": offers.names,
         "patterns": _patterns(visitor),

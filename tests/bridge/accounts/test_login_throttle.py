@@ -140,8 +140,8 @@ def test_numbers_are_the_operators(settings: Any) -> None:
 
 
 def test_who_may_not_enter_is_counted_too() -> None:
-    """Ours: the right password of a user without a role is no free guess."""
-    user = a_user("", "visitor")
+    """Ours: the right password of a user who is not active is no free guess."""
+    user = a_user("", "visitor", is_active=False)
     user.set_password(PASSWORD)
     user.save()
     statuses = [log_in(PASSWORD, name="visitor").status_code for _ in range(6)]
