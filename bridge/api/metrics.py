@@ -242,7 +242,7 @@ _GAUGES = {
     "spool_records": "Records of this process that wait to become rows",
     "spool_bytes": "Size of the spool's folder, also of other processes",
     "spool_lost_records": "Records that neither disk nor memory took, since the process started",
-    "telemetry_waiting": "Exports of clients' telemetry that wait for the collector",
+    "telemetry_waiting": "Exports of clients' telemetry whose way to the collector is not over",
 }
 
 

@@ -65,13 +65,14 @@ class TelemetryForwarder:
         self._headers = dict(settings.otlp_forward_headers)
         self.signals = frozenset(map(Signal, settings.otlp_forward_signals)) if self._url else set()
         self._waiting: deque[Export] = deque()
-        self._bytes = 0
+        self._bytes = self._on_the_way = 0
         self._arrived = asyncio.Event()
         self._is_failing = False
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        """Exports whose fate is open: in the queue, or on their way."""
+        return len(self._waiting) + self._on_the_way
 
     def take(self, export: Export) -> None:
         """Put it into the queue, or count why not. Never waits."""
@@ -105,10 +106,12 @@ class TelemetryForwarder:
                 self._arrived.clear()
                 await self._arrived.wait()
             export = self._waiting.popleft()
+            self._on_the_way += 1
             try:
                 was_taken = await self._deliver(session, export)
             finally:
                 self._bytes -= len(export.body)
+                self._on_the_way -= 1
             self._count(export, Fate.FORWARDED if was_taken else Fate.DROPPED)
 
     async def _deliver(self, session: aiohttp.ClientSession, export: Export) -> bool:
