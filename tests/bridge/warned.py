@@ -41,7 +41,7 @@ class Times:
 class WarningProcess:
     """A process as far as its warnings are concerned."""
 
-    def __init__(self, times: Times, timeout: float = 10.0) -> None:
+    def __init__(self, times: Times, timeout: float = 60.0) -> None:
         self.leader = Leader("scheduled work", times.steady)
         self.watcher = Watcher(self.leader, times.clocks)
         self.sender = WarningSender(self.leader, times.wall, timeout=timeout)

@@ -111,7 +111,9 @@ class MailServer:
         self.mails: list[EmailMessage] = []
         self._refusal = refusal
         self._port = reserve_port()
-        self._controller = Controller(self, hostname="127.0.0.1", port=self._port)
+        self._controller = Controller(
+            self, hostname="127.0.0.1", port=self._port, ready_timeout=WAIT_SECONDS
+        )
 
     @property
     def url(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -87,10 +88,16 @@ async def test_each_comes_once_and_in_order_also_when_the_first_fails_twice(
     assert await deliveries() == [("delivered", 3, ""), *[("delivered", 1, "")] * 2]
 
 
-async def test_what_hangs_is_left_after_its_time_and_holds_up_nobody(
-    receiver: WebhookReceiver, times: Times
-) -> None:
+async def test_what_hangs_is_left_after_its_time(receiver: WebhookReceiver, times: Times) -> None:
     process = WarningProcess(times, timeout=0.3)
+    receiver.answers.append(HANG)
+    await prepare(receiver.url)
+    await process.work()
+    assert await deliveries() == [("waiting", 1, "no answer within 0.3 s")]
+
+
+async def test_what_hangs_holds_up_nobody(receiver: WebhookReceiver, times: Times) -> None:
+    process = WarningProcess(times, timeout=100.0)
     with WebhookReceiver() as other:
         other.answers.append(HANG)
 
@@ -99,10 +106,13 @@ async def test_what_hangs_is_left_after_its_time_and_holds_up_nobody(
             put(a_rule("a", webhook=other.url), a_rule("b", webhook=receiver.url), count=2)
 
         await prepare_two()
-        await process.work()
+        work = asyncio.create_task(process.work())
+        await asyncio.to_thread(receiver.wait, 2)
+    await work
     assert receiver.types == ["t0", "t1"]
-    waiting, sent = ("waiting", 1, "no answer within 0.3 s"), ("delivered", 1, "")
-    assert await deliveries() == [waiting, sent, ("waiting", 0, ""), sent]
+    sent = ("delivered", 1, "")
+    hung = ("waiting", 1, "connection was closed without a reply")
+    assert await deliveries() == [hung, sent, ("waiting", 0, ""), sent]
 
 
 @pytest.mark.parametrize(
