@@ -9,15 +9,20 @@ import pytest
 from django.contrib import admin
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
+from django.utils import timezone
 
 from bridge.models import (
+    AdminToken,
     ApiKey,
     DiscoveredModel,
     GroupMapping,
     LearnedFact,
     PersonLimits,
     Price,
+    SignIn,
     ToolNameMap,
+    WarningEvent,
+    WarningRule,
 )
 from bridge.pages import csp
 from bridge.translation import facts
@@ -145,6 +150,14 @@ def rows(db: None) -> None:
     user = a_user("operator")
     PersonLimits.objects.create(user=user, budget_day=1)
     GroupMapping.objects.create(group="platform", team=a_team("ours", user))
+    WarningRule.objects.create(name="all", webhook="https://hooks.example.com/all")
+    WarningEvent.objects.create(
+        what="disk", type="disk.filling", subject_kind="host", subject="h", period="p"
+    )
+    SignIn.objects.create(
+        person=user, key=ApiKey.objects.get(), family_digest="f", expires_at=timezone.now()
+    )
+    AdminToken.issue("script", "admin", "test")
 
 
 @pytest.mark.usefixtures("rows")
