@@ -18,6 +18,10 @@ def main() -> None:
     try:
         with lasting():
             django.setup()
+        if len(sys.argv) > 1:
+            from bridge.models import acting  # needs the apps, which are there only now
+
+            acting.run_as_command(sys.argv[1])
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"Configuration error. {error}")

@@ -11,11 +11,16 @@ class BridgeConfig(AppConfig):
     verbose_name = "Gateway"
 
     def ready(self) -> None:
-        """Each migration leaves the groups as `roles` means them; users take their links along."""
+        """Each migration leaves the groups as `roles` means them; users take their links along;
+        who signs in is recorded."""
         # they need the models, which are there only now
         from django.contrib.auth.models import User
 
-        from bridge.accounts import former_links, roles
+        from bridge.accounts import (
+            former_links,
+            roles,
+            sign_in_history,  # noqa: F401 - connects its receivers
+        )
 
         post_migrate.connect(roles.keep, dispatch_uid="bridge.accounts.roles")
         pre_delete.connect(

@@ -12,15 +12,13 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 
-from bridge.accounts import roles
-from bridge.configuration.documents import USERS
 from bridge.models import GroupMapping, ProvidedRole, TeamMember
-from bridge.models.changes import note, recorded
+from bridge.models.changes import joined
 from bridge.models.people.group_mappings import LONGEST_GROUP
 
 MOST_GROUPS = 1000
 ACTOR = "sign-in"
-"""Whom the history names for what groups gave and took away."""
+"""Whom the history names for what groups of a front gave and took away."""
 ELSEWHERE = "_claim_names"
 """Where a provider that leaves a claim out says so."""
 
@@ -83,14 +81,13 @@ def bring_up_to_date(user: User, groups: Iterable[str]) -> None:
     """Give what these groups give, and take away what earlier ones gave, as one step."""
     wanted = set(groups)
     rows = [row for row in GroupMapping.objects.all() if row.group in wanted]
-    with recorded(ACTOR):
+    with joined(ACTOR):
         update_roles(user, {str(row.role) for row in rows if row.role})
         update_teams(user, {row.team_id for row in rows if row.team_id is not None})
 
 
 def update_roles(user: User, wanted: set[str]) -> None:
-    """The roles by groups become these; those given by hand stay. The history has the change."""
-    before = {"role": roles.role_of(user)}
+    """The roles by groups become these; those given by hand stay."""
     provided = {row.role: row for row in ProvidedRole.objects.filter(user=user)}
     held = set(user.groups.values_list("name", flat=True))
     given, gone = wanted - held, provided.keys() - wanted
@@ -103,7 +100,6 @@ def update_roles(user: User, wanted: set[str]) -> None:
     if given or gone:
         user.is_staff = user.is_superuser or user.groups.exists()
         user.save(update_fields=["is_staff"])
-        note(USERS, user.pk, user.username, before, {"role": roles.role_of(user)})
 
 
 def update_teams(user: User, wanted: set[int]) -> None:

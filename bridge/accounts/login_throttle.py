@@ -21,6 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from bridge.accounts import sign_in_history
 from bridge.keys.client_address import Address
 from bridge.keys.client_address import client_address as seen_address
 
@@ -34,17 +35,18 @@ OF_ONE_CUSTOMER = 64
 
 def client_address(request: HttpRequest) -> str | None:
     """Who is asking; an IPv6 network for an IPv6 address; None where nobody can tell."""
-    found = counted_as(_seen(request))
+    found = counted_as(seen_address_of(request))
     return None if found is None else str(found)
 
 
 def whole_address(request: HttpRequest) -> str | None:
     """Who is asking, as a page may show it and a row may hold it."""
-    found = _seen(request)
+    found = seen_address_of(request)
     return None if found is None else str(found).partition("%")[0]
 
 
-def _seen(request: HttpRequest) -> Address | None:
+def seen_address_of(request: HttpRequest) -> Address | None:
+    """Who is asking, as the connection or the front says."""
     peer, forwarded = (request.META.get(n, "") for n in ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR"))
     return seen_address(peer, forwarded, settings.TRUST_FORWARDED_PROTO)
 
@@ -81,10 +83,19 @@ class LoginThrottle(AxesDatabaseHandler):  # type: ignore[misc]
             request.axes_credentials = credentials
             verdict = "; locked" if request.axes_locked_out else ""
             log.warning("Failed login from %s%s", request.axes_ip_address, verdict)
+            if request.axes_locked_out:
+                _enter_lock(request, str((credentials or {}).get("username") or ""))
 
     def user_logged_in(self, sender: Any, request: Any, user: Any, **more: Any) -> None:
         super().user_logged_in(sender, request, user, **more)
         request.axes_locked_out = False
+
+
+def _enter_lock(request: Any, username: str) -> None:
+    if _is_locked(request.axes_ip_address, settings.LOGIN_FAILURES_PER_ADDRESS):
+        sign_in_history.address_locked(settings.LOGIN_FAILURES_PER_ADDRESS)
+    else:
+        sign_in_history.name_locked(username, settings.LOGIN_FAILURES)
 
 
 def locked(request: Any, *_: Any) -> HttpResponse:

@@ -12,10 +12,13 @@ from django.apps import AppConfig, apps
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
+from bridge.models.people.persons import ADMIN, ROLE_GROUPS, role_of
+
 OPERATOR = "operator"
 AUDITOR = "auditor"
-ADMIN = "admin"
-GROUPS = (OPERATOR, AUDITOR)
+GROUPS = ROLE_GROUPS
+__all__ = ["ADMIN", "AUDITOR", "GROUPS", "OPERATOR", "role_of"]
+
 MEANINGS = {
     AUDITOR: "Reads the reports and the history of changes. Sees no routing, changes nothing.",
     OPERATOR: "Runs the gateway: backends, models, aliases, tool names, prices, keys, teams and "
@@ -64,14 +67,6 @@ def may_see_reports(user: Visitor) -> bool:
 def may_operate(user: Visitor) -> bool:
     """Whether this user may run the gateway. At most one query."""
     return _has_one_of((OPERATOR,), user)
-
-
-def role_of(user: User) -> str:
-    """The role that allows most among those that this user has; "" for none."""
-    if user.is_superuser:
-        return ADMIN
-    held = {group.name for group in user.groups.all()}
-    return next((name for name in GROUPS if name in held), "")
 
 
 def lowest(label: str, action: str) -> str:

@@ -53,7 +53,31 @@ def actor(request: HttpRequest) -> str:
     return request.user.get_username()
 
 
-class ConfigAdmin(ModelAdmin):
+class RecordedPages:
+    """Every form that is saved, every deletion and every bulk action is one act of the history."""
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        with _recorded(request):
+            return super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        with _recorded(request):
+            return super().changelist_view(request, extra_context)  # type: ignore[misc]
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        with _recorded(request):
+            return super().delete_view(request, object_id, extra_context)  # type: ignore[misc]
+
+
+class ConfigAdmin(RecordedPages, ModelAdmin):
     """Base of the admin's pages for configuration rows.
 
     buttons      methods of (request, row) that the page of a row offers as POST targets, at
@@ -127,28 +151,6 @@ class ConfigAdmin(ModelAdmin):
         elif field is not None and isinstance(field.widget, Textarea):
             field.widget.attrs["rows"] = ROWS_OF_TEXT
         return field
-
-    # --- every change is recorded ---
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        with _recorded(request):
-            return super().changeform_view(request, object_id, form_url, extra_context)
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        with _recorded(request):
-            return super().changelist_view(request, extra_context)
-
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> Any:
-        with _recorded(request):
-            return super().delete_view(request, object_id, extra_context)
 
     # --- history ---
 

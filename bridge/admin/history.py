@@ -18,7 +18,7 @@ from unfold.decorators import display
 from bridge.admin import formatting
 from bridge.admin.base import actor, asked_from, from_environment
 from bridge.configuration import undo
-from bridge.configuration.documents import KINDS, NEVER_UNDONE, named
+from bridge.configuration.documents import KINDS, NEVER_UNDONE, named, named_many
 from bridge.configuration.undo import revert, revert_act, row_of
 from bridge.models import ApiKey, Change, ConfigRow
 from bridge.models.changes import recorded
@@ -32,9 +32,7 @@ class KindFilter(admin.AllValuesFieldListFilter):
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         for choice in super().choices(changelist):
-            kind = (KINDS | NEVER_UNDONE).get(str(choice["display"]))
-            shown = str(kind._meta.verbose_name_plural) if kind else choice["display"]
-            yield {**choice, "display": shown}
+            yield {**choice, "display": named_many(str(choice["display"]))}
 
 
 @admin.register(Change)
@@ -56,11 +54,11 @@ class ChangeAdmin(ModelAdmin):
 
     @display(description="kind", ordering="kind")
     def kind_of(self, change: Change) -> str:
-        return str(named(change.kind)._meta.verbose_name)
+        return named(change.kind)
 
     @display(description="change")
     def done(self, change: Change) -> str:
-        return formatting.state(_COLOURS[change.verb], change.verb)
+        return formatting.state(_COLOURS.get(change.verb, "default"), change.verb)
 
     @display(description="what changed")
     def fields_changed(self, change: Change) -> str:
@@ -99,7 +97,7 @@ class ChangeAdmin(ModelAdmin):
             raise PermissionDenied
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{named(change.kind)._meta.verbose_name} {change}",
+            "title": f"{named(change.kind)} {change}",
             "changes": [change],
             "may_revert": may_revert(request, change) and not from_environment(_row_of(change)),
             "history": _history_of(change),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import User
-from django.db.models import Model
-
 from bridge.models import (
     AdminToken,
     ApiKey,
@@ -21,6 +18,7 @@ from bridge.models import (
     ToolNameMap,
     WarningRule,
 )
+from bridge.models.people.persons import GROUPS, SIGN_INS, USERS
 
 KINDS: dict[str, type[ConfigRow]] = {
     model.KIND: model
@@ -39,16 +37,31 @@ KINDS: dict[str, type[ConfigRow]] = {
 }
 """In the order in which rows can be made: what others name comes first."""
 
-USERS = "users"
-NEVER_UNDONE: dict[str, type[Model]] = {AdminToken.KIND: AdminToken, USERS: User}
-"""What the history has beside them: who may do what. No undo touches it."""
+NEVER_UNDONE: dict[str, tuple[str, str]] = {
+    USERS: ("user", "users"),
+    GROUPS: ("group", "groups"),
+    AdminToken.KIND: ("API token", "API tokens"),
+    SIGN_INS: ("sign-in", "sign-ins"),
+}
+"""What the history has beside them, with its names: who may do what, and who came. No undo touches
+it."""
+
+
+def named(kind: str) -> str:
+    """What a change of this kind is of."""
+    model = KINDS.get(kind)
+    return str(model._meta.verbose_name) if model else NEVER_UNDONE.get(kind, (kind, kind))[0]
+
+
+def named_many(kind: str) -> str:
+    """What changes of this kind are of."""
+    model = KINDS.get(kind)
+    return (
+        str(model._meta.verbose_name_plural) if model else NEVER_UNDONE.get(kind, (kind, kind))[1]
+    )
+
 
 FROM_ENVIRONMENT = "comes from the environment; change the variable, or take the row over"
-
-
-def named(kind: str) -> type[Model]:
-    """What the changes of this kind are of."""
-    return KINDS.get(kind) or NEVER_UNDONE[kind]
 
 
 def find(model: type[ConfigRow], document: Document) -> ConfigRow | None:

@@ -27,6 +27,7 @@ from bridge.ledger.record import Record
 from bridge.ledger.rows import UsageRow, row_of
 from bridge.ledger.spool import SET_ASIDE, Batch, Spool
 from bridge.models import (
+    Change,
     KeyUse,
     LateHours,
     LostRecords,
@@ -36,6 +37,7 @@ from bridge.models import (
     UsageRecord,
     UsageSession,
 )
+from bridge.models.people.persons import SIGN_INS
 from bridge.models.usage import LATE, SumColumns
 from bridge.translation.json import decode
 
@@ -150,6 +152,16 @@ def erase(before: datetime, limit: int = ERASE_ROWS) -> int:
         horizon = {"id": 1, "complete_from": hour}
         upsert.merge(UsageHorizon, ("id",), {"complete_from": upsert.MOST}, [horizon])
         UsageRecord.objects.filter(pk__in=found).delete()
+    return len(found)
+
+
+def erase_sign_ins(before: datetime, limit: int = ERASE_ROWS) -> int:
+    """Delete the oldest sign-ins of the history, at most so many. They say who came when and from
+    where, as rows of requests do; changes stay."""
+    oldest = Change.objects.filter(kind=SIGN_INS, at__lt=before).order_by("at")
+    found = list(oldest.values_list("pk", flat=True)[:limit])
+    if found:
+        Change.objects.filter(pk__in=found).delete()
     return len(found)
 
 
@@ -348,7 +360,8 @@ class Ledger:
     def _erase(self, now: float) -> None:
         """Delete some rows that are too old; soon again where there may be more."""
         self._erase_at = now + ERASE_SECONDS
-        if erase(datetime.now(UTC) - timedelta(days=self._retention_days)) == ERASE_ROWS:
+        before = datetime.now(UTC) - timedelta(days=self._retention_days)
+        if ERASE_ROWS in (erase(before), erase_sign_ins(before)):
             self._erase_at = now + PAUSE_SECONDS
 
 

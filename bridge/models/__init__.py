@@ -10,6 +10,7 @@ from bridge.models.backends import Backend, BreakerMode, BreakerState, Discovere
 from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
 from bridge.models.learned import LearnedFact
+from bridge.models.people import persons  # noqa: F401 - connects its receivers
 from bridge.models.people.admin_tokens import AdminToken
 from bridge.models.people.ended_keys import EndedKey, KeyUse
 from bridge.models.people.group_mappings import GroupMapping, ProvidedRole

@@ -1,7 +1,7 @@
-"""A change of the configuration in words: what differs between two documents, fit for eyes. Pure.
+"""A change in words: what differs between two documents, or what happened, fit for eyes. Pure.
 
 No key in any form stands there, sealed or hashed. What happened to an issued key is one line of
-its own, in place of the members that say it.
+its own, in place of the members that say it; what became of a person's role is said in full.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ _SECRET = {
     "webhook": "a stored address",
     "secret": "a stored secret",
 }
+_OF_ROWS = frozenset({"keys", "admin_tokens"})
+"""Kinds whose rows are credentials."""
+NO_ROLE = "none"
 _OF_A_KEY = frozenset({"last_four", "minted_at", "former_four", "former_until", "revoked_at"})
 
 Line = tuple[str, str, str]
@@ -37,7 +40,9 @@ def lines(kind: str, before: dict[str, Any], after: dict[str, Any]) -> list[Line
     """The differences, one line each."""
     found = differences(before, after)
     shown_lines = [(name, _shown(name, old), _shown(name, new)) for name, old, new in found]
-    if kind != "keys":
+    if kind == "users":
+        return [line for line in shown_lines if line[1] != line[2]]
+    if kind not in _OF_ROWS:
         return shown_lines
     of_the_key = _of_a_key(before, after)
     covered = _OF_A_KEY | ({"enabled"} if of_the_key and of_the_key[2] == REVOKED else set())
@@ -46,21 +51,65 @@ def lines(kind: str, before: dict[str, Any], after: dict[str, Any]) -> list[Line
 
 
 def summary(kind: str, before: dict[str, Any], after: dict[str, Any]) -> str:
-    """The differences of a changed row in a few words: names of fields, and a rotation in full."""
-    shown_lines = lines(kind, before, after)
-    events = [_event(old, new) for name, old, new in shown_lines if _is_of_a_key(kind, name)]
-    names = [name for name, _, _ in shown_lines if not _is_of_a_key(kind, name)]
+    """The differences of a changed row in a few words: names of fields; rotations, roles and
+    members in full."""
+    events, names = list[str](), list[str]()
+    for name, old, new in lines(kind, before, after):
+        words = _IN_FULL.get((kind, name))
+        if words is None:
+            names.append(name)
+        else:
+            events.append(words(old, new))
     more = len(names) - NAMED_FIELDS
     fields = ", ".join(names[:NAMED_FIELDS]) + (f" and {more} more" if more > 0 else "")
     return "; ".join(filter(None, (*events, fields)))
 
 
-def _is_of_a_key(kind: str, name: str) -> bool:
-    return kind == "keys" and name == "key"
+def of_whole(kind: str, document: dict[str, Any]) -> str:
+    """What counts of a row that was added or deleted; "" where its name says enough."""
+    role = document.get("role") if kind in ("users", "admin_tokens", "group_mappings") else ""
+    return f"role {role}" if role else ""
+
+
+def of_event(details: dict[str, Any]) -> str:
+    """What an event came with: ``with a password``."""
+    return ", ".join(f"{name} {value}" for name, value in details.items())
 
 
 def _event(old: str, new: str) -> str:
     return new if new == REVOKED else f"rotated, {old} -> {new}"
+
+
+def _role(old: str, new: str) -> str:
+    return f"role {_or_none(old)} -> {_or_none(new)}"
+
+
+def _or_none(role: str) -> str:
+    return NO_ROLE if role == DEFAULT else role
+
+
+def _active(old: str, new: str) -> str:
+    return "switched on" if new == "True" else "switched off"
+
+
+def _members(old: str, new: str) -> str:
+    """Who came and who went."""
+    held, holds = (set() if text == DEFAULT else set(text.split(", ")) for text in (old, new))
+    came = [f"{name} joined" for name in sorted(holds - held)]
+    went = [f"{name} left" for name in sorted(held - holds)]
+    more = len(came) + len(went) - NAMED_FIELDS
+    shown = ", ".join([*came, *went][:NAMED_FIELDS])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+_IN_FULL = {
+    ("keys", "key"): _event,
+    ("admin_tokens", "key"): _event,
+    ("users", "role"): _role,
+    ("users", "active"): _active,
+    ("teams", "members"): _members,
+}
+"""(kind, member) -> its words, where the name of the member says too little."""
 
 
 def _of_a_key(before: dict[str, Any], after: dict[str, Any]) -> Line | None:

@@ -1,14 +1,18 @@
-"""The history of the configuration: who changed what, when, from what to what.
+"""The history: who changed what, when, from what to what; and who signed in.
 
 A change is a row's document before and after. Documents and not columns, because an alias is one
 thing to its operator although its targets are rows of their own; and because taking a change back
-is then nothing but importing the document from before it.
+is then nothing but importing the document from before it. What happened without changing a
+document, as a sign-in, is an event: it has words, and no undo.
+
+What was done in one step has its `act` in common: one saved form, one imported file. The first
+entry of an act stands for it in the list.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,14 +20,29 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import models, transaction
 
-from bridge.models import change_words
+from bridge.models import acting, change_words
 
 if TYPE_CHECKING:
     from bridge.models.base import ConfigRow
 
 LABEL_LIMIT = 300
-UNKNOWN = "shell"
-"""Who made a change that no page and no command made."""
+ACTOR_LIMIT = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """How rows of a model that is not ours stand in the history: users and their groups.
+
+    `document` gives a row's plain form, without any secret; `label` is the member that names it.
+    """
+
+    kind: str
+    document: Callable[[Any], dict[str, Any]]
+    label: str
+
+
+BESIDE: dict[type[models.Model], Recorded] = {}
+"""Models that are recorded beside the rows of the configuration."""
 
 
 def new_act() -> str:
@@ -32,16 +51,26 @@ def new_act() -> str:
 
 
 class Change(models.Model):
-    """One change of one row's document. None stands for "there was none"."""
+    """One change of one row's document, or an event. None stands for "there was none".
 
-    at = models.DateTimeField(auto_now_add=True)
-    actor = models.CharField(max_length=150, verbose_name="by")
+    event       what happened, in words that follow the label; "" for a change of a document
+    address     the client's, for events on the pages, as CLIENT_ADDRESSES allows
+    leads       whether it stands for its act
+    takes_back  the act whose changes this one takes back
+    """
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    actor = models.CharField(max_length=ACTOR_LIMIT, verbose_name="by")
     kind = models.CharField(max_length=20)
     object_id = models.BigIntegerField()
     label = models.CharField(max_length=LABEL_LIMIT, verbose_name="what")
+    event = models.CharField(max_length=60, blank=True, default="")
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
+    address = models.CharField(max_length=45, blank=True, default="")
     act = models.CharField(max_length=32, default=new_act, db_index=True, help_text="Its step.")
+    leads = models.BooleanField(default=True)
+    takes_back = models.CharField(max_length=32, blank=True, default="", db_index=True)
 
     class Meta:
         ordering = ["-pk"]
@@ -51,7 +80,13 @@ class Change(models.Model):
         return f"{self.label} {self.verb}"
 
     @property
-    def verb(self) -> Literal["added", "changed", "deleted"]:
+    def verb(self) -> str:
+        """added, changed or deleted; the words of an event."""
+        return self.event or self.what_became
+
+    @property
+    def what_became(self) -> Literal["added", "changed", "deleted"]:
+        """What became of the row; nothing of the kind for an event."""
         if self.before is None:
             return "added"
         return "deleted" if self.after is None else "changed"
@@ -66,18 +101,36 @@ class Change(models.Model):
 
     @property
     def summary(self) -> str:
-        """What changed, in a few words; "" for a row that was added or deleted."""
+        """What changed or happened, in a few words; "" for a row that was added or deleted."""
+        if self.event:
+            return change_words.of_event(self.after or {})
         if self.before is None or self.after is None:
-            return ""
+            return change_words.of_whole(self.kind, self.before or self.after or {})
         return change_words.summary(self.kind, self.before, self.after)
 
     def later(self) -> models.QuerySet[Change]:
         """The changes of the same row since then, the newest first."""
-        return Change.objects.filter(kind=self.kind, object_id=self.object_id, pk__gt=self.pk)
+        return Change.objects.filter(
+            kind=self.kind, object_id=self.object_id, pk__gt=self.pk, event=""
+        )
 
     def of_one_act(self) -> models.QuerySet[Change]:
         """All changes of the step that this one belongs to, itself included."""
         return Change.objects.filter(act=self.act)
+
+    def taken_back(self) -> Change | None:
+        """The change that took this one back, where that still holds."""
+        known, undone = self, list[Change]()
+        while (later := known._back()) is not None:
+            undone.append(later)
+            known = later
+        return undone[0] if len(undone) % 2 else None
+
+    def _back(self) -> Change | None:
+        """The newest change that took this one back."""
+        same = models.Q(object_id=self.object_id) | models.Q(label=self.label)
+        found = Change.objects.filter(same, takes_back=self.act, kind=self.kind, pk__gt=self.pk)
+        return found.first()
 
 
 @dataclass(slots=True)
@@ -85,49 +138,70 @@ class _Unit:
     """What belongs together: one saved form, one imported file."""
 
     actor: str
+    takes_back: str = ""
     act: str = field(default_factory=new_act)
-    before: dict[tuple[type[ConfigRow], int], Any] = field(default_factory=dict)
-    fresh: list[ConfigRow] = field(default_factory=list)
+    before: dict[tuple[type[models.Model], int], Any] = field(default_factory=dict)
+    fresh: list[models.Model] = field(default_factory=list)
+    events: list[tuple[models.Model, str]] = field(default_factory=list)
+    has_lead: bool = False
 
-    def touch(self, row: ConfigRow) -> None:
+    def touch(self, row: models.Model) -> None:
         if row.pk is None:
             if not any(known is row for known in self.fresh):
                 self.fresh.append(row)
         elif (type(row), row.pk) not in self.before and not self._is_fresh(row):
             self.before[type(row), row.pk] = _stored(type(row), row.pk)
 
-    def _is_fresh(self, row: ConfigRow) -> bool:
+    def _is_fresh(self, row: models.Model) -> bool:
         return any(type(known) is type(row) and known.pk == row.pk for known in self.fresh)
 
     def write(self) -> Iterator[Change]:
+        """The entries, those of people first: they stand for an act that changed both."""
         for row in self.fresh:
             if row.pk is not None:
                 self.before.setdefault((type(row), row.pk), None)
-        for (model, pk), before in self.before.items():
+        for (model, pk), before in sorted(
+            self.before.items(), key=lambda item: item[0][0] not in BESIDE
+        ):
             after = _stored(model, pk)
             if before != after:
-                label = " ".join(filter(None, model.key_of(after or before)))
-                yield Change.objects.create(
-                    act=self.act,
-                    actor=self.actor,
-                    kind=model.KIND,
-                    object_id=pk,
-                    label=label[:LABEL_LIMIT],
-                    before=before,
-                    after=after,
-                )
+                kind, label = _named(model, after or before)
+                yield self.enter(kind=kind, object_id=pk, label=label, before=before, after=after)
+        for row, words in self.events:
+            beside = BESIDE[type(row)]
+            label = getattr(row, beside.label)
+            yield self.enter(
+                kind=beside.kind,
+                object_id=row.pk,
+                label=label,
+                event=words,
+                address=acting.now().address(),
+            )
+
+    def enter(self, *, label: str, **columns: Any) -> Change:
+        """One entry. The first of a unit leads."""
+        leads, self.has_lead = not self.has_lead, True
+        return Change.objects.create(
+            act=self.act,
+            actor=self.actor[:ACTOR_LIMIT],
+            label=label[:LABEL_LIMIT],
+            leads=leads,
+            takes_back=self.takes_back,
+            **columns,
+        )
 
 
 _current: ContextVar[_Unit | None] = ContextVar("unit of change", default=None)
 
 
 @contextmanager
-def recorded(actor: str) -> Iterator[list[Change]]:
-    """All that is changed inside is one transaction, and one entry per row in the history.
+def recorded(actor: str, takes_back: str = "") -> Iterator[list[Change]]:
+    """All that is changed inside is one transaction, and one act of the history.
 
-    Gives a list, which holds those entries when the block is left.
+    Gives a list, which holds its entries when the block is left. `takes_back`: the act whose
+    changes are taken back.
     """
-    unit, written = _Unit(actor), list[Change]()
+    unit, written = _Unit(actor, takes_back), list[Change]()
     token = _current.set(unit)
     try:
         with transaction.atomic():
@@ -137,20 +211,45 @@ def recorded(actor: str) -> Iterator[list[Change]]:
         _current.reset(token)
 
 
+@contextmanager
+def joined(actor: str) -> Iterator[None]:
+    """Part of what is being recorded, else an act of this actor."""
+    if _current.get() is not None:
+        yield
+        return
+    with recorded(actor):
+        yield
+
+
 def note(kind: str, object_id: int, label: str, before: Any, after: Any) -> None:
     """An entry for what is no row of the configuration: part of the step that is being recorded,
     else one of its own. `before` and `after` are plain data, None for "there was none"."""
-    unit = _current.get() or _Unit(UNKNOWN)
     if before != after:
-        Change.objects.create(
-            act=unit.act,
-            actor=unit.actor,
-            kind=kind,
-            object_id=object_id,
-            label=label[:LABEL_LIMIT],
-            before=before,
-            after=after,
-        )
+        unit = _current.get() or _Unit(acting.now().actor())
+        unit.enter(kind=kind, object_id=object_id, label=label, before=before, after=after)
+
+
+def happened(
+    kind: str,
+    object_id: int,
+    label: str,
+    event: str,
+    details: dict[str, str] | None = None,
+    actor: str = "",
+) -> None:
+    """An event, an act of its own: what somebody did that changes no document.
+
+    `details` are words about it, without any secret. `actor`: whoever acts unless it is given.
+    """
+    unit = _Unit(actor or acting.now().actor())
+    unit.enter(
+        kind=kind,
+        object_id=object_id,
+        label=label,
+        event=event,
+        after=details or None,
+        address=acting.now().address(),
+    )
 
 
 @contextmanager
@@ -158,7 +257,7 @@ def step(affected: Iterable[ConfigRow]) -> Iterator[None]:
     """One write of rows: part of what is being recorded, else an entry of its own."""
     unit = _current.get()
     if unit is None:
-        with recorded(UNKNOWN), step(affected):
+        with recorded(acting.now().actor()), step(affected):
             yield
         return
     with transaction.atomic():
@@ -167,6 +266,40 @@ def step(affected: Iterable[ConfigRow]) -> Iterator[None]:
         yield
 
 
-def _stored(model: type[ConfigRow], pk: int) -> Any:
+# --- rows of models that are not ours -------------------------------------------------------------
+
+_STEP = "_step_of_history"
+
+
+def about_to_write(holder: models.Model, rows: Iterable[models.Model], event: str = "") -> None:
+    """These rows change now; `wrote` with the same `holder` follows. Part of what is being
+    recorded, else an act of its own. `event`: what happens to `holder` beside."""
+    unit = _current.get()
+    if unit is None:
+        unit = holder.__dict__[_STEP] = _Unit(acting.now().actor())
+    for row in rows:
+        unit.touch(row)
+    if event:
+        unit.events.append((holder, event))
+
+
+def wrote(holder: models.Model) -> None:
+    """They have changed."""
+    unit: _Unit | None = holder.__dict__.pop(_STEP, None)
+    if unit is not None:
+        list(unit.write())
+
+
+def _named(model: type[Any], document: dict[str, Any]) -> tuple[str, str]:
+    """(kind, label) of a row with this document."""
+    if beside := BESIDE.get(model):
+        return beside.kind, str(document[beside.label])
+    return model.KIND, " ".join(filter(None, model.key_of(document)))
+
+
+def _stored(model: type[Any], pk: int) -> Any:
     row = model._default_manager.filter(pk=pk).first()
-    return (row.document() or None) if row else None
+    beside = BESIDE.get(model)
+    if row is None:
+        return None
+    return beside.document(row) if beside else row.document() or None

@@ -16,10 +16,11 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from bridge.accounts import arrivals, company_groups
+from bridge.accounts import arrivals, company_groups, sign_in_history
 from bridge.accounts.arrivals import Identity, NameTakenError, UnusableNameError
 from bridge.accounts.company_groups import GroupsError
 from bridge.accounts.landing import landing
+from bridge.models.changes import recorded
 from bridge.oidc.refusals import RefusalCause, SignInError
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -31,11 +32,13 @@ LONGEST_KEPT_TOKEN = 16 * 1024
 def arrive(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     """Log the person in. Raises SignInError."""
     groups = _groups(login.claims)
-    user = _user(login, identity_of(login.claims))
-    if not user.is_active:
-        raise SignInError(RefusalCause.INACTIVE)
-    company_groups.bring_up_to_date(user, groups)
-    log_in(request, user, BACKEND)
+    with recorded(f"provider {settings.OIDC_NAME}"):
+        user = _user(login, identity_of(login.claims))
+        if not user.is_active:
+            raise SignInError(RefusalCause.INACTIVE)
+        company_groups.bring_up_to_date(user, groups)
+    with sign_in_history.by(request, settings.OIDC_NAME):
+        log_in(request, user, BACKEND)
     request.session.pop(statekit.STATES_SESSION_KEY, None)
     if len(login.id_token) <= LONGEST_KEPT_TOKEN:
         request.session[ID_TOKEN] = login.id_token

@@ -11,6 +11,7 @@ import secrets
 from urllib.parse import urlencode
 
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,6 +20,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from bridge.accounts import sign_in_history
 from bridge.accounts.landing import is_ours
 from bridge.accounts.sign_in_tries import may_begin, may_end
 from bridge.oidc import provider_document, refusals
@@ -69,6 +71,7 @@ def _comes_from_elsewhere(request: HttpRequest) -> bool:
 def callback(request: HttpRequest) -> HttpResponse:
     """Where the provider sends the browser back to."""
     if not may_end(request):
+        sign_in_history.address_locked(settings.LOGIN_FAILURES_PER_ADDRESS)
         return refusals.page(request, SignInError(RefusalCause.TOO_OFTEN))
     try:
         response: HttpResponse = OAuth2CallbackView.adapter_view(OidcFlow(request))(request)

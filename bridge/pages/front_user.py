@@ -15,7 +15,7 @@ from django.contrib.auth import login, logout
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 
-from bridge.accounts import company_groups, front_users
+from bridge.accounts import company_groups, front_users, sign_in_history
 from bridge.accounts.company_groups import GroupsError
 from bridge.accounts.front_users import FrontError
 from bridge.pages import refusals
@@ -58,7 +58,8 @@ def _settle(request: HttpRequest) -> None:
         user = front_users.user_called(name)
         if user is None:
             return
-        login(request, user, BACKEND)
+        with sign_in_history.by(request, sign_in_history.BY_FRONT):
+            login(request, user, BACKEND)
         request.session[NAMED] = name
     _settle_groups(request)
 

@@ -22,6 +22,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminR
 
 from bridge.accounts import roles
 from bridge.accounts.role_changes import LAST_ADMIN, admins_without, given_by_hand
+from bridge.admin.base import RecordedPages
 from bridge.admin.people import handed_out
 
 ROLES = {"": "None", **{name: name.capitalize() for name in roles.MEANINGS}}
@@ -99,7 +100,7 @@ admin.site.unregister([User, Group])
 
 
 @admin.register(User)
-class UserAdmin(ForAdmins, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+class UserAdmin(ForAdmins, RecordedPages, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     form = EditUserForm
     add_form = AddUserForm
     change_password_form = AdminPasswordChangeForm
@@ -162,7 +163,7 @@ class RightsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
 
 
 @admin.register(Group)
-class GroupAdmin(ForAdmins, DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(ForAdmins, RecordedPages, DjangoGroupAdmin, ModelAdmin):
     """Groups of an admin's own. The two of the gateway are shown and not edited."""
 
     list_display = ("name", "meaning")

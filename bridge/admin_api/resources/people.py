@@ -17,9 +17,7 @@ from bridge.admin_api.listing import ListQuery, page, page_struct
 from bridge.admin_api.reading import document_of, invalid, refused
 from bridge.admin_api.route import ApiCall, ApiReply, ApiRoute
 from bridge.admin_api.structs import Moment
-from bridge.configuration.documents import USERS
 from bridge.models import Document
-from bridge.models.changes import note
 from bridge.translation.errors.api_error import ApiError
 
 Role = Literal["", "auditor", "operator", "admin"]
@@ -110,9 +108,7 @@ def _remove(call: ApiCall) -> ApiReply:
     before = _document(user)
     conditions.check(call, conditions.etag(before))
     _check_admin_is_left(user)
-    number = user.pk
     user.delete()
-    note(USERS, number, before["username"], before, None)
     return ApiReply(status=204)
 
 
@@ -207,7 +203,6 @@ def _write(user: User | None, document: Document) -> User:
     if before != document:
         user.save()
         give(user, document["role"])
-        note(USERS, user.pk, user.username, before, document)
     return user
 
 

@@ -24,14 +24,17 @@ class ChangedMember(msgspec.Struct, kw_only=True):
 
 
 class ChangeEntry(msgspec.Struct, kw_only=True):
-    """One change of one row. `act`: what was changed in one step has it in common."""
+    """One change of one row, or an event. `act`: what was changed in one step has it in common.
+    `event`: what happened, in words; `address`: from where, as CLIENT_ADDRESSES allows."""
 
     at: Moment
     actor: str
     act: str
     kind: str
     label: str
-    change: Literal["added", "changed", "deleted"]
+    change: Literal["added", "changed", "deleted", "event"]
+    event: str
+    address: str
     members: list[ChangedMember]
 
 
@@ -71,7 +74,9 @@ def _entry(change: Change) -> ChangeEntry:
         act=change.act,
         kind=change.kind,
         label=change.label,
-        change=change.verb,
+        change="event" if change.event else change.what_became,
+        event=change.event,
+        address=change.address,
         members=[
             ChangedMember(member=name, before=before, after=after)
             for name, before, after in change.shown()

@@ -109,7 +109,7 @@ def _row(change: Change) -> ImportedRow:
     return ImportedRow(
         kind=change.kind,
         label=change.label,
-        change=change.verb,
+        change=change.what_became,
         members=members,
     )
 

@@ -13,9 +13,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from bridge.configuration import yaml_file
-from bridge.models import Change
+from bridge.models import Change, acting
 
-ACTOR = "import_config"
+ACTOR = acting.command("import_config")
 STDIN = "-"
 _SIGNS = {"added": "+", "deleted": "-", "changed": "~"}
 

@@ -12,9 +12,10 @@ from django.db import transaction
 
 from bridge.accounts import people_file
 from bridge.accounts.people_file import PeopleFileError
+from bridge.models import acting
 from bridge.models.changes import recorded
 
-ACTOR = "import_people"
+ACTOR = acting.command("import_people")
 LARGEST = 10 * 1024 * 1024
 
 

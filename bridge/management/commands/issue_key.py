@@ -11,12 +11,12 @@ from django.core.management.base import BaseCommand, CommandError
 from bridge.configuration import unpriced
 from bridge.management import key_rows
 from bridge.management.moments import moment
-from bridge.models import ApiKey
+from bridge.models import ApiKey, acting
 from bridge.models.changes import recorded
 from bridge.models.people.keys import Period
 from bridge.models.people.limit_columns import UnpricedPolicy
 
-ACTOR = "issue_key"
+ACTOR = acting.command("issue_key")
 LIMITS = (
     "owner",
     "rpm",

@@ -9,11 +9,11 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from bridge.management.moments import moment
-from bridge.models import AdminToken
+from bridge.models import AdminToken, acting
 from bridge.models.changes import recorded
 from bridge.models.people.admin_tokens import TokenRole
 
-ACTOR = "issue_token"
+ACTOR = acting.command("issue_token")
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from bridge.keys import encryption
-from bridge.models import Backend, WarningRule
+from bridge.models import Backend, WarningRule, acting
 from bridge.models.changes import recorded
 from bridge.models.warnings.rules import OWNER, SEALED_COLUMNS
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
             *Backend.objects.filter(credential__startswith=encryption.PREFIX),
             *(row for row in WarningRule.objects.all() if _sealed_columns(row)),
         ]
-        with recorded("reseal"):
+        with recorded(acting.command("reseal")):
             lost = [row.name for row in rows if not _reseal(row)]
         self.stdout.write(f"{len(rows) - len(lost)} of {len(rows)} stored keys are sealed anew.")
         if lost:

@@ -8,9 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from bridge.management import key_rows
+from bridge.models import acting
 from bridge.models.changes import recorded
 
-ACTOR = "revoke_key"
+ACTOR = acting.command("revoke_key")
 
 
 class Command(BaseCommand):

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from bridge.models import AdminToken
+from bridge.models import AdminToken, acting
 from bridge.models.changes import recorded
 
-ACTOR = "revoke_token"
+ACTOR = acting.command("revoke_token")
 
 
 class Command(BaseCommand):

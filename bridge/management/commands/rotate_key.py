@@ -9,9 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from bridge.management import key_rows
+from bridge.models import acting
 from bridge.models.changes import recorded
 
-ACTOR = "rotate_key"
+ACTOR = acting.command("rotate_key")
 MOST_HOURS = 24 * 90
 
 

@@ -152,7 +152,7 @@ def test_commands_make_a_token_and_end_it() -> None:
     assert made.startswith("gwa_") and len(made) > 40
     assert Script(made).get("/people").status_code == 200
     row = AdminToken.objects.get()
-    assert (row.role, row.made_by, row.last_four) == ("auditor", "issue_token", made[-4:])
+    assert (row.role, row.made_by, row.last_four) == ("auditor", "command issue_token", made[-4:])
     assert run("revoke_token", "ci") == "ci is revoked"
     assert Script(made).get("/people").status_code == 401
     assert made not in str(AdminToken.objects.values()), "only its hash is stored"
@@ -185,12 +185,12 @@ def test_history_has_tokens_and_no_way_back() -> None:
     run("revoke_token", "ci")
     revoked, added = Change.objects.all()
     assert (added.actor, added.kind, added.label, added.verb) == (
-        "issue_token",
+        "command issue_token",
         "admin_tokens",
         "ci",
         "added",
     )
-    assert (revoked.actor, revoked.summary) == ("revoke_token", "revoked_at")
+    assert (revoked.actor, revoked.summary) == ("command revoke_token", "revoked for good")
     assert made not in str([added.after, revoked.after])
     client = browser("admin")
     for change in (added, revoked):

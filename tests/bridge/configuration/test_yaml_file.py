@@ -342,7 +342,7 @@ def test_commands_go_round(tmp_path: Path) -> None:
 def test_standard_input_is_read_where_the_file_is_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(FILE))
     assert command("import_config", "-").endswith("5 entries read, 5 rows changed\n")
-    assert set(Change.objects.values_list("actor", flat=True)) == {"import_config"}
+    assert set(Change.objects.values_list("actor", flat=True)) == {"command import_config"}
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])

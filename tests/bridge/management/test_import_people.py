@@ -45,7 +45,7 @@ def test_file_makes_users_and_memberships(tmp_path: Path) -> None:
     ann = User.objects.get(username="ann")
     assert (ann.email, ann.has_usable_password(), ann.is_staff) == ("ann@example.com", False, False)
     assert User.objects.get(username="old").email == "old@example.com", "stays as it is"
-    assert Change.objects.filter(kind="teams", actor="import_people").count() == 2
+    assert Change.objects.filter(kind="teams", actor="command import_people").count() == 2
     assert put(tmp_path, FILE) == "0 users made, 0 memberships added\n"
 
 
@@ -63,7 +63,9 @@ def test_dry_run_changes_nothing(tmp_path: Path) -> None:
     told = put(tmp_path, FILE, dry_run=True)
     assert told == "3 users would be made, 4 memberships would be added\n"
     assert not User.objects.filter(username="ann").exists()
-    assert not TeamMember.objects.exists() and not Change.objects.filter(actor="import_people")
+    assert not TeamMember.objects.exists() and not Change.objects.filter(
+        actor="command import_people"
+    )
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_revoked_keys_are_revoked_for_good() -> None:
     at = ApiKey.objects.get(name="a").revoked_at
     run("revoke_key", "a")
     assert ApiKey.objects.get(name="a").revoked_at == at
-    assert Change.objects.filter(actor="revoke_key").count() == 2
+    assert Change.objects.filter(actor="command revoke_key").count() == 2
 
 
 def test_rotated_key_is_printed_and_the_old_one_lasts_a_while() -> None:
