@@ -268,10 +268,14 @@ def test_groups_give_roles_and_teams_and_take_them_away(
     told = in_shell(
         company_gateway,
         """
-for change in Change.objects.filter(kind="teams", actor="sign-in"):
-    print(change.label, change.verb)""",
+for change in Change.objects.filter(actor="provider Example Inc."):
+    print(change.label, change.verb, change.summary)
+for change in Change.objects.filter(kind="sign_ins", actor="mover"):
+    print(change, change.summary)""",
     )
-    assert told.count("blue changed") == 2 and told.count("green changed") >= 2
+    assert told.count("blue changed mover") == 2 and told.count("green changed mover") == 2
+    assert "mover added role operator" in told and "mover changed role auditor -> none" in told
+    assert told.count("mover signed in with Example Inc.") == 3
 
 
 def test_what_was_given_by_hand_stays(
