@@ -21,6 +21,7 @@ from tests.e2e.signing_in import (
     signed_in,
     wait_dead,
 )
+from tests.fakes.backend import FakeBackend
 from tests.fakes.gateway import Gateway
 
 FORMS = ("/oauth/device_authorization", "/oauth/token", "/oauth/revoke")
@@ -178,3 +179,21 @@ def test_no_token_is_written_down(started: Gateway, ann: PersonsBrowser) -> None
     for secret in (granted["access_token"], granted["refresh_token"], device.begun["device_code"]):
         assert secret not in started.log
         assert secret.encode() not in stored
+
+
+# --- 8: several processes -------------------------------------------------------------------------
+
+
+def test_fresh_key_works_at_once_in_every_process(
+    launch_gateway: Start, backend: FakeBackend
+) -> None:
+    """docs/architecture.md: whichever process a request comes to, it has heard of the key."""
+    gateway = launch_gateway("uvicorn", WORKERS="2", **BEHIND_A_FRONT)
+    make_people(gateway, "ann")
+    ann = log_in(gateway, "ann")
+    for _ in range(3):
+        device, granted = signed_in(gateway, ann)
+        answers = {ask_with(gateway, granted["access_token"]).status for _ in range(8)}
+        fresh = device.refresh(granted["refresh_token"]).json
+        answers |= {ask_with(gateway, fresh["access_token"]).status for _ in range(8)}
+        assert answers == {200}

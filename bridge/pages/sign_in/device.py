@@ -7,6 +7,7 @@ Opening it with a code in the address is a guess like any other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -171,6 +172,7 @@ def _show(request: HttpRequest, row: DeviceRequest) -> HttpResponse:
         "row": row,
         "code": user_codes.shown(row.user_code),
         "minutes": max(1, -(-int(left.total_seconds()) // 60)),
+        "is_new": timezone.now() - row.created_at < timedelta(minutes=1),
         "is_elsewhere": row.address not in (None, whole_address(request)),
     }
     return _page(request, "confirm", context)

@@ -133,3 +133,37 @@ async def test_loop_notices_a_change_by_itself(monkeypatch: pytest.MonkeyPatch) 
     await Backend.objects.acreate(name="new", url="https://h/v1")
     await asyncio.wait_for(store.changed.wait(), WAIT)
     keeping.cancel()
+
+
+async def test_requests_that_wait_share_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/architecture.md: a session key that is younger than the snapshot costs one look."""
+    store, loads = SnapshotStore(), []
+    monkeypatch.setattr(snapshot_store, "POLL_SECONDS", 60.0)
+    store.use(Snapshot())
+
+    async def load() -> None:
+        loads.append(asyncio.get_running_loop().time())
+
+    monkeypatch.setattr(store, "load", load)
+    keeping = asyncio.create_task(store.keep_current())
+    try:
+        async with asyncio.timeout(WAIT):
+            for _ in range(3):
+                await asyncio.gather(*(store.look() for _ in range(50)))
+    finally:
+        keeping.cancel()
+    gaps = [later - earlier for earlier, later in zip(loads[1:], loads[2:], strict=False)]
+    assert len(loads) == 4, "the first is the loop's own"
+    assert min(gaps) >= snapshot_store.LOOK_GAP * 0.9
+
+
+async def test_more_than_may_wait_go_on_with_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours: nobody looks here, and the last one does not wait."""
+    monkeypatch.setattr(snapshot_store, "MOST_WAITING", 1)
+    store = SnapshotStore()
+    waiting = asyncio.create_task(store.look())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(WAIT):
+        await store.look()
+    assert not waiting.done()
+    waiting.cancel()
