@@ -120,9 +120,7 @@ def test_bad_page_is_refused(gateway: Gateway, query: str) -> None:
         ("GET", "/v1/files/file_1/content"),
         ("GET", "/v1/skills"),
         ("POST", "/v1/complete"),
-        ("GET", "/api/oauth/usage"),
         ("GET", "/managed/settings"),
-        ("POST", "/v1/metrics"),
         ("POST", "/api/event_logging/batch"),
     ],
 )
