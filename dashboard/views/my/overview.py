@@ -24,7 +24,7 @@ from dashboard.tables.table import Column, InMemory, Table
 from dashboard.views.my import own_keys, sign_ins
 from dashboard.views.my.limit_cards import limit_cards
 
-FEW = 10
+FEW = 5
 """Rows of what has a page of its own."""
 
 
