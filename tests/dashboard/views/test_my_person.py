@@ -18,7 +18,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from bridge.api.own_usage.answer import summed
+from bridge.api.own_usage.question import question_of
 from bridge.keys import authentication
+from bridge.keys.authentication import Caller, IssuedKey, Principal
 from bridge.models import ApiKey, Change, PersonLimits, SignIn, UsageHour, UsageRecord, UsageSession
 from bridge.models.people.keys import KeyKind
 from tests.bridge.people import a_team, a_user
@@ -298,6 +301,22 @@ def test_pages_take_few_queries_however_many_requests(ann: Holder) -> None:
         counts.append(found)
     assert counts[0] == counts[1]
     assert all(count <= most for count, most in zip(counts[0], (25, 3, 5), strict=True)), counts
+
+
+def test_numbers_are_those_of_the_endpoint_for_scripts(ann: Holder) -> None:
+    """issue 13, item 7: /v1/usage and the page tell the same."""
+    ann.used(1, 3)
+    ann.used(10, 2, ann.sign_in.key, model=LARGE)
+    person = Caller("", IssuedKey(ann.key.pk, ann.key.name, person=Principal(ann.user.pk, "ann")))
+    asked = question_of("from=2025-03-20&of=person&by=model", person, NOW)
+    told = {line.group: line.counts["requests"] for line in summed(asked).lines}
+    rows = ann.browser.get(MY, {"from": "2025-03-20", "tz": "UTC", "format": "json"}).json()
+    assert {row["model"]: row["requests"] for row in rows} == told == {CODER: 3, LARGE: 2}
+
+
+@pytest.mark.parametrize("name", ["my_session", "my_rotate"])
+def test_number_that_no_row_can_have_is_not_there(ann: Holder, name: str) -> None:
+    assert ann.browser.get(reverse(name, args=[10**40])).status_code == 404
 
 
 def test_history_names_who_rotated(ann: Holder) -> None:
