@@ -217,6 +217,13 @@ LOGGING: dict[str, Any] = {
 
 # --- Django -----------------------------------------------------------------------------------
 
+# Counts of wrong tries, for each address: Django's default would forget all but the last 300.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
+    }
+}
 DEBUG = False
 SECRET_KEY = read.secret("SECRET_KEY") or read.secret_from_file(DATA_DIR / "secret_key")
 SECRET_KEY_FALLBACKS = read.secret_list("SECRET_KEY_FALLBACKS")
