@@ -35,7 +35,7 @@ LAYERS: dict[str, str] = {
     # pure: what a request asks for and where it goes
     "routing": T,
     "client_settings": f"{T} routing",
-    "keys": f"cluster {T} routing",
+    "keys": f"cluster sign_in {T} routing",
     # rows, and what this process knows of them
     "models": f"outcomes sign_in cluster {T} routing client_settings keys",
     "ledger": f"outcomes clocks cluster {T} routing keys models",

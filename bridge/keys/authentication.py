@@ -22,6 +22,7 @@ from bridge.keys.limits import Account, AccountKind, AccountRef, Limits
 from bridge.routing import globs
 from bridge.routing.resolve import spellings
 from bridge.routing.types import BackendConfig
+from bridge.sign_in.tokens import REFRESH_PREFIX
 from bridge.translation.errors.api_error import ApiError
 
 MISSING = "Missing API key: send x-api-key or Authorization: Bearer"
@@ -35,8 +36,11 @@ ISSUED_ONLY = (
 PREFIX = "gwk_"
 """How issued keys begin."""
 ADMIN_PREFIX = "gwa_"
-"""How tokens of the admin API begin. They are never forwarded, and open no model."""
+"""How tokens of the admin API begin."""
 OPENS_NO_MODEL = "A token of the admin API opens no model: send a key of the gateway"
+REFRESHES_ONLY = "A refresh token opens no model: send the access token that came with it"
+NEVER_FORWARDED = {ADMIN_PREFIX: OPENS_NO_MODEL, REFRESH_PREFIX: REFRESHES_ONLY}
+"""Secrets of this gateway that are no keys, by how they begin, and what their senders are told."""
 ASK = "Ask the operator of this gateway for another one"
 SIGN_IN_AGAIN = "Sign in again (/login in Claude Code)"
 _ENDED = {
@@ -214,8 +218,9 @@ def identify(
         raise KeyEndedError(known[0][1], known[0][1].why_not(now))
     if keys[0].startswith(PREFIX):
         raise ApiError(401, INVALID)
-    if any(key.startswith(ADMIN_PREFIX) for key in keys):
-        raise ApiError(401, OPENS_NO_MODEL)
+    for prefix, refusal in NEVER_FORWARDED.items():
+        if any(key.startswith(prefix) for key in keys):
+            raise ApiError(401, refusal)
     return Caller(fingerprint(keys[0], policy.fingerprint_key), secret=keys[0])
 
 

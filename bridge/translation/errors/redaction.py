@@ -22,7 +22,7 @@ _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf]))"
 """Where a word may begin: not inside another, but behind an escape of quoted JSON source."""
 _REST = r"[A-Za-z0-9_.-]{6,}[A-Za-z0-9]"
 _PREFIXES = (
-    "gw[ka]_|gw[-_]"  # keys and tokens of this gateway
+    "gw[kar]_|gw[-_]"  # keys and tokens of this gateway
     "|sk[-_]|sess-|cpk_|hf_|gsk_|xai-|nvapi-|csk-|pplx-|r8_|fw_|tgp_|ya29[.]"  # model vendors
     "|gh[opusr]_|github_pat_|gl[a-z]{2,5}-|npm_|pypi-|dop_v1_|shp[a-z]{2}_"  # code and hosting
     "|xox[a-z]-|xapp-|SG[.]|rk_|pk_(?:live|test)_|whsec_"  # chat, mail, payment

@@ -8,6 +8,7 @@ from bridge.keys.authentication import (
     INVALID,
     ISSUED_ONLY,
     MISSING,
+    NEVER_FORWARDED,
     PREFIX,
     VENDOR_KEY,
     Caller,
@@ -91,6 +92,18 @@ def test_no_key_is_a_401(headers: dict[str, str]) -> None:
     error = refusal(**headers)
     assert (error.status, error.type, error.message) == (401, "authentication_error", MISSING)
     assert error.reply_headers() == {"x-should-retry": "false"}
+
+
+@pytest.mark.parametrize("prefix", NEVER_FORWARDED)
+def test_secret_of_ours_that_is_no_key_reaches_no_backend(prefix: str) -> None:
+    """docs/security.md: what is forwarded is a caller's own key for the backend."""
+    for headers in (
+        {"x_api_key": f"{prefix}x.y"},
+        {"authorization": f"Bearer {prefix}x.y"},
+        {"x_api_key": "K", "authorization": f"Bearer {prefix}x.y"},
+    ):
+        error = refusal(**headers)
+        assert (error.status, error.message) == (401, NEVER_FORWARDED[prefix])
 
 
 def test_password_is_no_key() -> None:

@@ -13,6 +13,8 @@ PEM = f"-----BEGIN RSA PRIVATE KEY-----\nMIIE{TAIL}\n{TAIL}==\n-----END RSA PRIV
 JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0{TAIL}.{TAIL}"
 HIDDEN: list[tuple[str, str, str]] = [
     ("a key of this gateway", f"gwk_{TAIL}", ""),
+    ("a token of the admin API", f"gwa_{TAIL}", ""),
+    ("a refresh token", f"gwr_AbCdEf0123456789-_AbCdEf.{TAIL}", ""),
     ("OpenAI", f"sk-proj-{TAIL}", ""),
     ("Anthropic", f"sk-ant-api03-{TAIL}-AA", ""),
     ("OpenRouter", f"sk-or-v1-{TAIL}", ""),
