@@ -118,6 +118,18 @@ def test_deactivated_person_is_signed_out(started: Gateway) -> None:
     assert is_dead(ask_with(started, granted["access_token"]))
 
 
+def test_approval_of_a_person_who_is_deactivated_is_taken_back(started: Gateway) -> None:
+    """Also where the person is active again before the client comes for its tokens."""
+    make_people(started, "erik")
+    device = Device(started)
+    device.begin()
+    assert log_in(started, "erik").answer(device).status == 200
+    found = "from django.contrib.auth.models import User; u = User.objects.get(username='erik');"
+    off_and_on = f"{found}u.is_active = False; u.save(); u.is_active = True; u.save()"
+    started.manage("shell", "-v0", "-c", off_and_on)
+    assert error_of(device.poll()) == (400, "access_denied")
+
+
 def test_token_of_another_gateway_is_good_for_nothing(
     started: Gateway, ann: PersonsBrowser, gateway: Gateway
 ) -> None:

@@ -91,7 +91,8 @@ def refresh(text: str) -> Granted:
     if token is None or not SignIn.objects.filter(family_digest=token.family).exists():
         raise _refused("it is not known here")
     with transaction.atomic():
-        rows = SignIn.objects.select_for_update(of=("self",)).select_related("key", "person")
+        # the key too: a revocation of the key alone must not be written over
+        rows = SignIn.objects.select_for_update(of=("self", "key")).select_related("key", "person")
         row = rows.filter(family_digest=token.family).first()
         answer = _refused("it is not known here") if row is None else _answer(row, token, text)
     if isinstance(answer, NoTokensError):
@@ -177,11 +178,8 @@ def _of_key(text: str) -> Q:
 
 
 def end_all(person: User, why: str) -> int:
-    """End whatever this person has signed in to; how many it were."""
-    rows = SignIn.objects.of_person(person).filter(ended_at=None).select_related("key")
-    for row in rows:
-        row.end(why)
-    return len(rows)
+    """End whatever this person has signed in to, or approved; how many sign-ins it were."""
+    return SignIn.end_all(person, why)
 
 
 def clear(at_once: int) -> int:

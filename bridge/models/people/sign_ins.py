@@ -84,6 +84,17 @@ class SignIn(models.Model):
         if self.key.revoked_at is None:
             self.key.revoke()
 
+    @classmethod
+    def end_all(cls, person: User, why: str) -> int:
+        """End all of a person; how many it were. An approval whose client has not come for its
+        tokens yet is taken back first, so that none can come in between."""
+        approved = person.device_requests.filter(state=RequestState.APPROVED)
+        approved.update(state=RequestState.DENIED)
+        rows = cls.objects.of_person(person).filter(ended_at=None).select_related("key")
+        for row in rows:
+            row.end(why)
+        return len(rows)
+
     @property
     def state(self) -> str:
         """active, ended, expired, or that its person is not active."""
@@ -130,5 +141,4 @@ class DeviceRequest(models.Model):
 def _person_deactivated(sender: type[User], instance: User, **_: Any) -> None:
     """What a person signed in to stays ended, also when the person is active again."""
     if not instance.is_active:
-        for row in SignIn.objects.of_person(instance).filter(ended_at=None):
-            row.end("the person was deactivated")
+        SignIn.end_all(instance, "the person was deactivated")
