@@ -7,13 +7,13 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from bridge.admin_api.views import unknown
-from bridge.pages.sign_in.login import login
+from bridge.pages.sign_in.login import log_out, login
 from bridge.pages.welcome import welcome
 
 urlpatterns = [
     *([path("", include("bridge.oidc.urls"))] if settings.OIDC_ISSUER else ()),
     path("", welcome, name="welcome"),
-    path("admin/login/", include(([path("", login)], "admin"), "admin_login")),
+    path("admin/", include(([path("login/", login), path("logout/", log_out)], "admin"), "doors")),
     path("admin/", admin.site.urls),
     path("api/admin/v1/", include("bridge.admin_api.urls")),
     re_path(r"^api/admin(?:/|$)", unknown),

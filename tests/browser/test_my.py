@@ -61,4 +61,6 @@ def test_person_logs_in_and_looks_after_keys_and_sign_ins(page: Page, site: Site
     expect(page).to_have_url(re.compile("/admin/login/"))
     page.goto(MY)
     page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_text("Log in again")).to_be_visible()
+    page.goto(MY)
     expect(page.get_by_label("API key")).to_be_visible()

@@ -1,4 +1,5 @@
-"""The login page: people without a role log in too, and come out where pages are for them."""
+"""The pages of log-in and log-out: people without a role log in too, come out where pages are for
+them, and leave again."""
 
 from __future__ import annotations
 
@@ -30,3 +31,9 @@ def login(request: HttpRequest) -> HttpResponse:
         return response
     asked = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME) or ""
     return redirect(landing(request, user, asked))
+
+
+def log_out(request: HttpRequest) -> HttpResponse:
+    """The admin's own, which lets everybody out."""
+    response: HttpResponse = admin.site.logout(request)
+    return response

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -65,10 +64,7 @@ def _enter(request: HttpRequest) -> HttpResponse:
 @require_POST
 @never_cache
 def leave(request: HttpRequest) -> HttpResponse:
-    """End the visit of a key; without one, the login."""
-    visitor = own.visitor(request)
-    if visitor is not None and visitor.holder is None:
-        logout(request)
+    """End the visit of a key. A login goes on."""
     response = redirect("my")
     key_holder_session.end(response)
     return response

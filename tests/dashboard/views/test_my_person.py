@@ -24,6 +24,7 @@ from bridge.keys import authentication
 from bridge.keys.authentication import Caller, IssuedKey, Principal
 from bridge.models import ApiKey, Change, PersonLimits, SignIn, UsageHour, UsageRecord, UsageSession
 from bridge.models.people.keys import KeyKind
+from dashboard.my_urls import urlpatterns
 from tests.bridge.people import a_team, a_user
 from tests.dashboard import reading
 from tests.dashboard.making import CODER, LARGE, NOW, enter, record
@@ -176,6 +177,26 @@ def addresses(holder: Holder) -> dict[str, str]:
     given = {"my_request": row.request_id, "my_session": session.pk, "my_rotate": holder.key.pk}
     found = {name: reverse(name, args=[given[name]] if name in given else []) for name in ALL}
     return found | {"my_sign_in_end": reverse("my_sign_in_end", args=[holder.sign_in.pk])}
+
+
+def test_these_are_all_addresses() -> None:
+    """Whoever adds a page adds it to the tests here."""
+    assert {pattern.name for pattern in urlpatterns} == {*ALL, "my_sign_in_end", "my_leave"}
+
+
+def test_key_that_is_looked_at_can_be_closed_again(ann: Holder, bob: Holder) -> None:
+    """Ours: whoever pastes a key wants to see that one; the login goes on behind it."""
+    ann.used(1, 1)
+    ann.browser.post(MY, {"key": bob.text})
+    root = ann.shown()
+    assert root.first("h1").text == "bob-laptop" and "ann" not in root.text
+    assert root.first("form", action=reverse("my_leave")).text == "Close this key"
+    ann.browser.post(reverse("my_leave"))
+    root = ann.shown()
+    assert root.first("h1").text == "ann"
+    assert root.first("form", action=reverse("admin:logout")).text == "Log out"
+    ann.browser.post(reverse("admin:logout"))
+    assert reading.page(ann.browser.get(MY)).all("input", name="key")
 
 
 def key_visit(holder: Holder) -> Client:
