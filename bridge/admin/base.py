@@ -25,11 +25,12 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from bridge.configuration.documents import FROM_ENVIRONMENT
+from bridge.configuration.documents import FROM_ENVIRONMENT, KINDS
 from bridge.models import Change, ConfigRow, Origin
 from bridge.models.changes import recorded
 
@@ -67,14 +68,18 @@ class RecordedPages:
             return super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        with _recorded(request):
-            return super().changelist_view(request, extra_context)  # type: ignore[misc]
+        with _recorded(request) as written:
+            answer = super().changelist_view(request, extra_context)  # type: ignore[misc]
+        _offer_undo(request, written)
+        return answer
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        with _recorded(request):
-            return super().delete_view(request, object_id, extra_context)  # type: ignore[misc]
+        with _recorded(request) as written:
+            answer = super().delete_view(request, object_id, extra_context)  # type: ignore[misc]
+        _offer_undo(request, written)
+        return answer
 
 
 class ConfigAdmin(RecordedPages, ModelAdmin):
@@ -166,6 +171,7 @@ class ConfigAdmin(RecordedPages, ModelAdmin):
         changes = list(_changes_of(self.model, int(object_id)))
         if row is None and not changes:
             raise Http404
+        may_revert = self.may_operate(request) and not from_environment(row)
         context = {
             **self.admin_site.each_context(request),
             "title": f"{self.opts.verbose_name} {row or changes[0].label}: history",
@@ -173,7 +179,7 @@ class ConfigAdmin(RecordedPages, ModelAdmin):
             "row": row,
             "page": page_of(row) if row else "",
             "changes": changes,
-            "may_revert": self.may_operate(request) and not from_environment(row),
+            "revertible": [change.pk for change in changes] if may_revert else [],
             "next": request.path,
         }
         return TemplateResponse(request, "bridge/admin/history.html", context)
@@ -217,6 +223,23 @@ def asked_from(request: HttpRequest, otherwise: str) -> str:
     address: str = request.POST.get("next") or request.GET.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, request.is_secure())
     return address if is_ours else otherwise
+
+
+def undo_offered(text: str, written: list[Change]) -> str:
+    """The sentence, with the way back from these entries of one act."""
+    if not written:
+        return text
+    whole = "?whole=1" if len(written) > 1 else ""
+    address = reverse("admin:bridge_change_revert", args=[written[0].pk]) + whole
+    return format_html('{} <a class="gw-undo" href="{}">Undo</a>', text, address)
+
+
+def _offer_undo(request: HttpRequest, written: list[Change] | None) -> None:
+    """After a deletion or a bulk action: all of it is taken back at once."""
+    if written and all(change.kind in KINDS for change in written):
+        size = len(written)
+        text = "1 change." if size == 1 else f"{size} changes in one step."
+        messages.info(request, undo_offered(text, written))
 
 
 def from_environment(row: Any) -> bool:

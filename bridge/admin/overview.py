@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest
 from django.http.request import split_domain_port
 from django.urls import reverse
@@ -38,6 +38,7 @@ from bridge.models import (
     UsageHour,
 )
 from bridge.models.backends import ENV
+from bridge.models.people.persons import SIGN_INS
 from bridge.routing import addresses
 
 SHOWN_CHANGES = 5
@@ -88,9 +89,14 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context |= _state()
         context["concerns"] += _about_hosts(request)
     if request.user.has_perm("bridge.view_change"):
-        context["recent_changes"] = Change.objects.all()[:SHOWN_CHANGES]
+        context["recent_changes"] = _recent_changes()
     context["ways"] = [way for way in WAYS if request.user.has_perm(way.permission)]
     return context
+
+
+def _recent_changes() -> QuerySet[Change]:
+    """The newest acts; who came and went is in the list of all."""
+    return Change.objects.filter(leads=True).exclude(kind=SIGN_INS)[:SHOWN_CHANGES]
 
 
 def _state() -> dict[str, Any]:

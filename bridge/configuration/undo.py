@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
 from bridge.configuration.documents import FROM_ENVIRONMENT, KINDS, find, put
-from bridge.models import ApiKey, Change, ConfigRow, Document, Origin
+from bridge.models import AdminToken, ApiKey, Change, ConfigRow, Document, Origin
 from bridge.models.change_words import Line, lines
+from bridge.models.people.persons import GROUPS, SIGN_INS, USERS
 
 KEY_STAYS = (
     "The key itself stays what it is now: an undo brings back no key, rotation, revocation or "
@@ -18,6 +20,16 @@ KEY_STAYS = (
 )
 KEY_IS_GONE = "The row comes back without its key, revoked. Rotate then makes a new one."
 SHOWN_LATER = 50
+NO_WAY_BACK = {
+    USERS: "{} stays: no undo makes or changes a user, a role or a password. An admin changes "
+    "those under Users.",
+    GROUPS: "{} stays: no undo gives or takes rights. An admin changes groups under Groups.",
+    AdminToken.KIND: "{} stays: no undo makes a token good or ends one. Make another, or revoke "
+    "it, under API tokens.",
+    SIGN_INS: "{} is what happened, not a setting: nothing can be taken back. What still runs is "
+    "ended under Sign-ins.",
+}
+"""Why changes of a kind have no undo; the gap is for the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,23 @@ def _note(change: Change, then: dict[str, Any]) -> str:
     if KINDS[change.kind] is not ApiKey or not then:
         return ""
     return KEY_STAYS if row_of(change) is not None else KEY_IS_GONE
+
+
+def refusal(changes: Sequence[Change]) -> str:
+    """Why these changes, of one act, are not taken back; "" where they may be."""
+    for change in changes:
+        if words := NO_WAY_BACK.get(change.kind):
+            return words.format(change)
+    undone = [change.taken_back() for change in changes]
+    if all(undone) and (last := undone[-1]) is not None:
+        when = f"{last.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return f"It was taken back already, by {last.actor}, {when}."
+    return ""
+
+
+def still_there(changes: Sequence[Change]) -> list[Change]:
+    """Those that were not taken back by themselves."""
+    return [change for change in changes if change.taken_back() is None]
 
 
 def newest(changes: Iterable[Change]) -> int:

@@ -142,7 +142,7 @@ class _Unit:
     act: str = field(default_factory=new_act)
     before: dict[tuple[type[models.Model], int], Any] = field(default_factory=dict)
     fresh: list[models.Model] = field(default_factory=list)
-    events: list[tuple[models.Model, str]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
     has_lead: bool = False
 
     def touch(self, row: models.Model) -> None:
@@ -167,16 +167,8 @@ class _Unit:
             if before != after:
                 kind, label = _named(model, after or before)
                 yield self.enter(kind=kind, object_id=pk, label=label, before=before, after=after)
-        for row, words in self.events:
-            beside = BESIDE[type(row)]
-            label = getattr(row, beside.label)
-            yield self.enter(
-                kind=beside.kind,
-                object_id=row.pk,
-                label=label,
-                event=words,
-                address=acting.now().address(),
-            )
+        for columns in self.events:
+            yield self.enter(**columns)
 
     def enter(self, *, label: str, **columns: Any) -> Change:
         """One entry. The first of a unit leads."""
@@ -237,19 +229,22 @@ def happened(
     details: dict[str, str] | None = None,
     actor: str = "",
 ) -> None:
-    """An event, an act of its own: what somebody did that changes no document.
-
-    `details` are words about it, without any secret. `actor`: whoever acts unless it is given.
-    """
-    unit = _Unit(actor or acting.now().actor())
-    unit.enter(
-        kind=kind,
-        object_id=object_id,
-        label=label,
-        event=event,
-        after=details or None,
-        address=acting.now().address(),
-    )
+    """An event: what somebody did that changes no document. `details` are words about it, without
+    any secret. Part of the step that is being recorded, else an act of its own; always the latter
+    where `actor` says whose."""
+    columns: dict[str, Any] = {
+        "kind": kind,
+        "object_id": object_id,
+        "label": label,
+        "event": event,
+        "after": details or None,
+        "address": acting.now().address(),
+    }
+    unit = None if actor else _current.get()
+    if unit is None:
+        _Unit(actor or acting.now().actor()).enter(**columns)
+    else:
+        unit.events.append(columns)
 
 
 @contextmanager
@@ -280,7 +275,16 @@ def about_to_write(holder: models.Model, rows: Iterable[models.Model], event: st
     for row in rows:
         unit.touch(row)
     if event:
-        unit.events.append((holder, event))
+        beside = BESIDE[type(holder)]
+        unit.events.append(
+            {
+                "kind": beside.kind,
+                "object_id": holder.pk,
+                "label": getattr(holder, beside.label),
+                "event": event,
+                "address": acting.now().address(),
+            }
+        )
 
 
 def wrote(holder: models.Model) -> None:

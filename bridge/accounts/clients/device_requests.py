@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.utils import timezone
 
 from bridge.models import DeviceRequest
-from bridge.models.people.sign_ins import LONGEST_CLIENT
+from bridge.models.changes import happened
+from bridge.models.people.persons import SIGN_INS
+from bridge.models.people.sign_ins import APPROVED, DENIED, LONGEST_CLIENT, UNNAMED
 from bridge.sign_in import failures, polling, tokens, user_codes
 from bridge.sign_in.failures import NoTokensError
 from bridge.sign_in.polling import RequestState
@@ -87,7 +90,13 @@ def decide(row: DeviceRequest, person: User, is_approved: bool) -> bool:
     waiting = DeviceRequest.objects.filter(
         pk=row.pk, state=RequestState.PENDING, created_at__gt=since
     )
-    return bool(waiting.update(state=state, person=person))
+    with transaction.atomic():
+        is_decided = bool(waiting.update(state=state, person=person))
+        if is_decided:
+            name, event = person.get_username(), APPROVED if is_approved else DENIED
+            details = {"of": row.client or UNNAMED}
+            happened(SIGN_INS, person.pk, name, event, details, actor=name)
+    return is_decided
 
 
 def clear(at_once: int) -> int:

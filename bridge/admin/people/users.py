@@ -6,6 +6,7 @@ Only admins come here. A right on users would be the right to everything, so no 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
@@ -13,7 +14,9 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from unfold.admin import ModelAdmin
@@ -128,6 +131,14 @@ class UserAdmin(ForAdmins, RecordedPages, DjangoUserAdmin, ModelAdmin):  # type:
     @admin.display(description="managed settings")
     def managed_settings(self, user: User) -> str:
         return format_html('<pre class="gw-pre">{}</pre>', handed_out.to_person(user).text)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """All that this user did, and what became of them."""
+        user = get_object_or_404(User, pk=object_id)
+        query = urlencode({"person": user.get_username()})
+        return redirect(f"{reverse('admin:bridge_change_changelist')}?{query}")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")

@@ -16,12 +16,17 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
+from bridge.models.changes import happened
 from bridge.models.people.ended_keys import KeyUse
 from bridge.models.people.keys import ApiKey
+from bridge.models.people.persons import SIGN_INS
 from bridge.sign_in import polling, user_codes
 from bridge.sign_in.polling import RequestState, Waiting
 
 LONGEST_CLIENT = 200
+UNNAMED = "an unnamed client"
+APPROVED, DENIED, ENDED = "approved a sign-in", "denied a sign-in", "no longer signed in"
+"""Events of the history."""
 STATES = [(state.value, state.value) for state in RequestState]
 
 
@@ -73,7 +78,7 @@ class SignIn(models.Model):
         verbose_name = "sign-in"
 
     def __str__(self) -> str:
-        return f"{self.person} with {self.client or 'an unnamed client'}"
+        return f"{self.person} with {self.client or UNNAMED}"
 
     @transaction.atomic
     def end(self, why: str) -> None:
@@ -81,6 +86,8 @@ class SignIn(models.Model):
         if self.ended_at is None:
             self.ended_at, self.ended_why = timezone.now(), why
             self.save(update_fields=["ended_at", "ended_why"])
+            details = {"of": self.client or UNNAMED, "because": why}
+            happened(SIGN_INS, self.person_id, self.person.get_username(), ENDED, details)
         if self.key.revoked_at is None:
             self.key.revoke()
 
@@ -127,7 +134,7 @@ class DeviceRequest(models.Model):
         ordering = ["-created_at", "-pk"]
 
     def __str__(self) -> str:
-        return f"{self.client or 'an unnamed client'} from {self.address or 'an unknown address'}"
+        return f"{self.client or UNNAMED} from {self.address or 'an unknown address'}"
 
     @property
     def waiting(self) -> Waiting:
