@@ -23,6 +23,7 @@ from bridge.admin.history_filters import (
     PersonFilter,
     SignInsFilter,
     acts_with,
+    day_of,
 )
 from bridge.configuration import undo
 from bridge.configuration.documents import KINDS, named
@@ -81,7 +82,8 @@ class ChangeAdmin(ModelAdmin):
         return queryset.filter(acts_with(found)), False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        chosen = {name: request.GET.get(name, "")[:150] for name in ("day", "person")}
+        asked = {name: request.GET.get(name, "") for name in ("day", "person")}
+        chosen = {"day": day_of(asked["day"]), "person": asked["person"][:150]}
         return super().changelist_view(request, {**(extra_context or {}), **chosen})
 
     def has_add_permission(self, request: HttpRequest) -> bool:

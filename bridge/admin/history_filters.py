@@ -124,6 +124,14 @@ def _days(text: str, today: date) -> tuple[date, date]:
     return day, day
 
 
+def day_of(text: str) -> str:
+    """A value as a field for dates takes it; "" for what is no date."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        return ""
+
+
 def _begin(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time()))
 
