@@ -60,8 +60,8 @@ LAYERS: dict[str, str] = {
     ),
     # what the servers call
     "api": (
-        f"ids process_settings sign_in telemetry spans {T} routing client_settings keys models "
-        "ledger configuration backends relay runtime"
+        f"ids places process_settings sign_in telemetry spans {T} routing client_settings "
+        "keys models ledger configuration backends relay runtime"
     ),
     "pages": (
         f"ids places sign_in {T} routing client_settings keys models configuration accounts "

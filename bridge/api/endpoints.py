@@ -38,6 +38,7 @@ from bridge.configuration.access import policy_of
 from bridge.ids import mint
 from bridge.keys import authentication, decisions
 from bridge.ledger.spending import spent_now
+from bridge.places import FullError
 from bridge.relay import budget, prepare
 from bridge.relay.counting import count_tokens as counting
 from bridge.relay.exchange import Call, Head
@@ -52,6 +53,7 @@ from bridge.translation.request.purpose import read_purpose
 
 logger = logging.getLogger(__name__)
 
+TOO_MANY_READS = "Too many questions of this key at once: wait for their answers"
 UNREAD = "What was used cannot be read now"
 RETRY_SECONDS = 5
 UNSTORED = {"cache-control": "no-store"}
@@ -305,7 +307,9 @@ async def _own_usage(gateway: Gateway, call: Call, scope: Scope) -> Written:
     query = scope["query_string"].decode("latin-1")
     asked = question_of(query, caller, datetime.fromtimestamp(now, UTC))
     try:
-        sums = await gateway.reads.read(asked, partial(answer.summed, asked))
+        sums = await gateway.reads.read(asked, partial(answer.summed, asked), asked.asker)
+    except FullError:
+        raise ApiError(429, TOO_MANY_READS, retry_after=1, headers=UNSTORED) from None
     except (Error, TimeoutError):
         raise ApiError(503, UNREAD, retry_after=RETRY_SECONDS, headers=UNSTORED) from None
     quotas = await gateway.limiter.quotas(caller.issued.accounts if caller.issued else (), now)

@@ -7,6 +7,7 @@ import pytest
 
 from bridge import kept_reads
 from bridge.kept_reads import KeptReads
+from bridge.places import FullError
 
 
 async def test_same_question_is_read_once() -> None:
@@ -87,3 +88,25 @@ async def test_error_of_a_read_reaches_whoever_asks() -> None:
 
     with pytest.raises(ValueError, match="away"):
         await KeptReads().read("ann", work)
+
+
+async def test_one_asker_leaves_places_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours: a script that asks for every day at once is not in the way of everybody."""
+    monkeypatch.setattr(kept_reads, "READS_OF_ONE", 2)
+    reads, go_on = KeptReads(), threading.Event()
+
+    def work() -> str:
+        go_on.wait()
+        return "done"
+
+    def ask(question: str, asker: str) -> asyncio.Future[str]:
+        return asyncio.ensure_future(reads.read(question, work, asker))
+
+    waiting = [ask("one", "ann"), ask("two", "ann"), ask("two", "ann"), ask("three", "bob")]
+    try:
+        with pytest.raises(FullError):
+            await ask("four", "ann")
+    finally:
+        go_on.set()
+    assert await asyncio.gather(*waiting) == ["done"] * 4
+    assert await ask("four", "ann") == "done"

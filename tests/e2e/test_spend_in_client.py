@@ -354,8 +354,9 @@ def test_refused_while_nobody_can_read_what_was_spent(
     assert "retry-after" not in refused.headers
     assert "cannot be read now" in refused.json["error"]["message"]
     assert gateway.with_key(free).messages().status == 200
-    unread = gateway.with_key(free).get("/api/oauth/usage")
-    assert (unread.status, unread.headers["cache-control"]) == (503, "no-store")
+    for path in ("/api/oauth/usage", "/v1/usage"):
+        unread = gateway.with_key(free).get(path)
+        assert (unread.status, unread.headers["cache-control"]) == (503, "no-store")
     rename(gateway, "hidden", "bridge_usagehour")
     books.until(holder.client.messages, lambda answer: answer.status == 200, gateway)
 

@@ -55,6 +55,10 @@ class UsageQuestion:
     zone_name: str = "UTC"
     zone: tzinfo = field(default=UTC, compare=False)
 
+    @property
+    def asker(self) -> tuple[int, str]:
+        return self.key_id, self.fingerprint
+
 
 def question_of(query: str, caller: Caller, now: datetime) -> UsageQuestion:
     """Raises a 400 that names the parameter. `query`: as it came; `now`: of UTC."""
