@@ -21,12 +21,12 @@ KEY_STAYS = (
 KEY_IS_GONE = "The row comes back without its key, revoked. Rotate then makes a new one."
 SHOWN_LATER = 50
 NO_WAY_BACK = {
-    USERS: "{} stays: no undo makes or changes a user, a role or a password. An admin changes "
+    USERS: "“{}” stays: no undo makes or changes a user, a role or a password. An admin changes "
     "those under Users.",
-    GROUPS: "{} stays: no undo gives or takes rights. An admin changes groups under Groups.",
-    AdminToken.KIND: "{} stays: no undo makes a token good or ends one. Make another, or revoke "
+    GROUPS: "“{}” stays: no undo gives or takes rights. An admin changes groups under Groups.",
+    AdminToken.KIND: "“{}” stays: no undo makes a token good or ends one. Make another, or revoke "
     "it, under API tokens.",
-    SIGN_INS: "{} is what happened, not a setting: nothing can be taken back. What still runs is "
+    SIGN_INS: "“{}” is what happened, not a setting: nothing can be taken back. What still runs is "
     "ended under Sign-ins.",
 }
 """Why changes of a kind have no undo; the gap is for the change."""

@@ -138,7 +138,7 @@ def _moment(text: str) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
-    if value in (None, ""):
+    if value in (None, "", []):
         return DEFAULT
     if name in _SECRET and not str(value).startswith("env:"):
         return _SECRET[name]

@@ -39,11 +39,15 @@ class ChangeEntry(msgspec.Struct, kw_only=True):
 
 
 class ChangeQuery(ListQuery, forbid_unknown_fields=True, kw_only=True):
-    """Which changes: of a kind, of a row by its label, by an actor."""
+    """Which changes: of a kind, of a row by its label, by an actor, of one act, from a moment on
+    and before another."""
 
     kind: str = ""
     label: str = ""
     actor: str = ""
+    act: str = ""
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class ApiToken(msgspec.Struct, kw_only=True):
@@ -62,8 +66,12 @@ class ApiToken(msgspec.Struct, kw_only=True):
 
 def _changes(call: ApiCall) -> ApiReply:
     query: ChangeQuery = call.query
-    given = {name: getattr(query, name) for name in ("kind", "label", "actor")}
+    given = {name: getattr(query, name) for name in ("kind", "label", "actor", "act")}
     chosen = Q(**{name: value for name, value in given.items() if value})
+    if query.since:
+        chosen &= Q(at__gte=query.since)
+    if query.until:
+        chosen &= Q(at__lt=query.until)
     return ApiReply(page(Change.objects.filter(chosen), query, _entry))
 
 

@@ -9,7 +9,9 @@ from django.contrib.auth.models import User
 
 from bridge.accounts.roles import role_of
 from bridge.models import ApiKey, Change
+from bridge.models.changes import happened
 from tests.bridge.admin_pages import of, text
+from tests.bridge.history import forget
 from tests.bridge.people import a_team, a_user, browser
 from tests.bridge.scripts import Script, a_script, message
 
@@ -134,3 +136,25 @@ def test_history_of_people_has_no_way_back(admin: Script) -> None:
     assert client.get(of("change", "revert", change.pk)).status_code == 403
     (entry,) = admin.get("/changes?kind=users").json()["data"]
     assert (entry["label"], entry["actor"], entry["change"]) == ("ann", "token ci", "added")
+
+
+def test_history_is_asked_for_by_time_and_act(admin: Script) -> None:
+    forget()
+    admin.put("/people/ann", {"role": "auditor"})
+    happened("sign_ins", 1, "ann", "signed in", {"with": "a password"}, actor="ann")
+    event, made = admin.get("/changes").json()["data"]
+    assert (event["change"], event["event"], event["members"][0]["after"]) == (
+        "event",
+        "signed in",
+        "a password",
+    )
+    assert (made["change"], made["event"], made["address"]) == ("added", "", "")
+    assert admin.get(f"/changes?act={made['act']}").json()["data"] == [made]
+    for query, found in (
+        ("since=2000-01-01T00:00:00Z", 2),
+        ("until=2000-01-01T00:00:00Z", 0),
+        ("since=2000-01-01T00:00:00Z&until=2999-01-01T00:00:00%2B02:00", 2),
+    ):
+        assert len(admin.get(f"/changes?{query}").json()["data"]) == found, query
+    assert "since" in message(admin.get("/changes?since=yesterday"))
+    assert "until" in message(admin.get("/changes?until=2026-01-31T00:00:00"))
