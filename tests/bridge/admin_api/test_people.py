@@ -142,7 +142,7 @@ def test_history_is_asked_for_by_time_and_act(admin: Script) -> None:
     forget()
     admin.put("/people/ann", {"role": "auditor"})
     happened("sign_ins", 1, "ann", "signed in", {"with": "a password"}, actor="ann")
-    event, made = admin.get("/changes").json()["data"]
+    made, event = admin.get("/changes").json()["data"]
     assert (event["change"], event["event"], event["members"][0]["after"]) == (
         "event",
         "signed in",
