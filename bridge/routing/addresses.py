@@ -33,8 +33,9 @@ def origin(address: str) -> str:
     """Scheme, host and port: which server an address leads to."""
     parts = urlsplit(address)
     usual = {"http": 80, "https": 443}.get(parts.scheme)
-    port = parts.port if parts.port not in (None, usual) else ""
-    return f"{parts.scheme}://{(parts.hostname or '').lower()}{f':{port}' if port else ''}"
+    port = f":{parts.port}" if parts.port not in (None, usual) else ""
+    host = (parts.hostname or "").lower()
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
 
 def base_url(address: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.routing.addresses import base_url, problem
+from bridge.routing.addresses import base_url, origin, problem
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,20 @@ def test_address_is_understood_in_both_forms(address: str, base: str) -> None:
     """wire G22: a base, with or without /v1, or a full chat-completions address. R17, P5."""
     assert base_url(address) == base
     assert base_url(base) == base
+
+
+@pytest.mark.parametrize(
+    ("address", "server"),
+    [
+        ("HTTPS://H:443/v1", "https://h"),
+        ("http://h:8000/v1", "http://h:8000"),
+        ("http://[::1]/x", "http://[::1]"),
+        ("http://[2001:DB8::1]:8000/x", "http://[2001:db8::1]:8000"),
+    ],
+)
+def test_server_of_an_address_is_an_address(address: str, server: str) -> None:
+    assert origin(address) == server
+    assert problem(server) == ""
 
 
 @pytest.mark.parametrize(
