@@ -5,6 +5,8 @@ One gateway, behind a front that tells addresses.
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.conftest import Start
@@ -14,6 +16,7 @@ from tests.e2e.signing_in import (
     Device,
     PersonsBrowser,
     ask_with,
+    bearer,
     error_of,
     is_dead,
     log_in,
@@ -128,6 +131,19 @@ def test_approval_of_a_person_who_is_deactivated_is_taken_back(started: Gateway)
     off_and_on = f"{found}u.is_active = False; u.save(); u.is_active = True; u.save()"
     started.manage("shell", "-v0", "-c", off_and_on)
     assert error_of(device.poll()) == (400, "access_denied")
+
+
+def test_sign_in_whose_key_is_revoked_is_over(started: Gateway, ann: PersonsBrowser) -> None:
+    """Where the admin API revokes its key, lists say that it is ended."""
+    device, granted = signed_in(started, ann)
+    newest = "from bridge.models import SignIn; row = SignIn.objects.select_related('key').first();"
+    name = started.manage("shell", "-v0", "-c", f"{newest}print(row.key.name)").strip()
+    token = started.manage("issue_token", "ci", "--role", "operator").strip()
+    path = f"/api/admin/v1/keys/{quote(name)}/revoke"
+    assert started.with_key(None).post(path, b"", bearer(token)).status == 200
+    wait_dead(started, granted["access_token"])
+    assert error_of(device.refresh(granted["refresh_token"])) == (401, "invalid_grant")
+    assert started.manage("shell", "-v0", "-c", f"{newest}print(row.state)").strip() == "ended"
 
 
 def test_token_of_another_gateway_is_good_for_nothing(

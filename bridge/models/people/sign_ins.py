@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from bridge.models.changes import happened
 from bridge.models.people.ended_keys import KeyUse
-from bridge.models.people.keys import ApiKey
+from bridge.models.people.keys import ApiKey, KeyKind
 from bridge.models.people.persons import SIGN_INS
 from bridge.sign_in import polling, user_codes
 from bridge.sign_in.polling import RequestState, Waiting
@@ -149,3 +149,11 @@ def _person_deactivated(sender: type[User], instance: User, **_: Any) -> None:
     """What a person signed in to stays ended, also when the person is active again."""
     if not instance.is_active:
         SignIn.end_all(instance, "the person was deactivated")
+
+
+@receiver(post_save, sender=ApiKey)
+def _key_revoked(sender: type[ApiKey], instance: ApiKey, **_: Any) -> None:
+    """However its key was revoked, the sign-in is over, and lists say so."""
+    if instance.kind == KeyKind.SESSION and instance.revoked_at is not None:
+        rows = SignIn.objects.filter(key=instance, ended_at=None)
+        rows.update(ended_at=instance.revoked_at, ended_why="its key was revoked")
