@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 
 from bridge.accounts import roles
 from bridge.models import ProvidedRole
@@ -13,8 +14,14 @@ LAST_ADMIN = "This is the last active admin, and must stay one."
 
 
 def admins_without(gone: Collection[int | None]) -> bool:
-    """Whether an active admin is left when these users are none."""
-    admins = User.objects.filter(is_superuser=True, is_active=True)
+    """Whether an active admin is left when these users are none.
+
+    In a transaction the admins stay locked until its end: else two could go at one moment, each
+    because of the other.
+    """
+    admins = User.objects.filter(is_superuser=True, is_active=True).order_by("pk")
+    if transaction.get_connection().in_atomic_block:
+        admins = admins.select_for_update()
     return any(pk not in gone for pk in admins.values_list("pk", flat=True))
 
 

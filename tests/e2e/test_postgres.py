@@ -1,7 +1,9 @@
 """The gateway on PostgreSQL, as several processes or hosts would share it."""
 
+import json
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from tests.conftest import Start
 from tests.fakes import postgres
 from tests.fakes.backend import FakeBackend
+from tests.fakes.client import RawClient
 from tests.fakes.gateway import Gateway
 
 pytestmark = pytest.mark.skipif(
@@ -47,3 +50,35 @@ def test_second_process_shares_the_rows(
     assert names(first) == names(second)
     assert second.client.messages(model="claude-sonnet-5").status == 200
     assert backend.calls[-1].body["model"] == "test/alpha"
+
+
+ADMINS = """
+from django.contrib.auth.models import User
+User.objects.filter(is_superuser=True).delete()
+for number in range(6):
+    User.objects.create_superuser(f"admin-{number}", "", "correct horse battery")
+"""
+LEFT = """
+from django.contrib.auth.models import User
+print(User.objects.filter(is_superuser=True, is_active=True).count())
+"""
+
+
+def test_one_admin_is_left_when_all_go_at_one_moment(
+    start_gateway: Start, database_url: str
+) -> None:
+    """docs/security.md: there is always one active admin. SQLite has one writer at a time."""
+    gateway = start_gateway("serve", DATABASE_URL=database_url)
+    gateway.manage("shell", "-v0", "-c", ADMINS)
+    token = gateway.manage("issue_token", "all", "--role", "admin").split()[-1]
+
+    def step_down(number: int) -> int:
+        path = f"/api/admin/v1/people/admin-{number}"
+        lines = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        body = json.dumps({"role": ""}).encode()
+        return RawClient(gateway.url, None).request("PATCH", path, body, lines).status
+
+    with ThreadPoolExecutor(6) as threads:
+        statuses = sorted(threads.map(step_down, range(6)))
+    assert statuses == [200, 200, 200, 200, 200, 409]
+    assert gateway.manage("shell", "-v0", "-c", LEFT).strip() == "1"

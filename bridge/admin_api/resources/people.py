@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from msgspec import UNSET, Meta, UnsetType
 
 from bridge.accounts import roles
@@ -84,7 +84,7 @@ def _read(call: ApiCall) -> ApiReply:
 
 def _replace(call: ApiCall) -> ApiReply:
     username = call.path["username"]
-    user = _users().filter(username=username).first()
+    user = _locked(username)
     conditions.check(call, conditions.etag(_document(user)) if user else None)
     given = document_of(call.body)
     if given.get("username", username) != username:
@@ -94,7 +94,7 @@ def _replace(call: ApiCall) -> ApiReply:
 
 
 def _patch(call: ApiCall) -> ApiReply:
-    user = _get(call)
+    user = _get(call, is_locked=True)
     conditions.check(call, conditions.etag(_document(user)))
     given = document_of(call.body)
     name = given.get("username", user.username)
@@ -104,7 +104,7 @@ def _patch(call: ApiCall) -> ApiReply:
 
 
 def _remove(call: ApiCall) -> ApiReply:
-    user = _get(call)
+    user = _get(call, is_locked=True)
     before = _document(user)
     conditions.check(call, conditions.etag(before))
     _check_admin_is_left(user)
@@ -160,11 +160,23 @@ def _users() -> QuerySet[User]:
     return User.objects.prefetch_related("groups", "teams").distinct()
 
 
-def _get(call: ApiCall) -> User:
+def _locked(username: str) -> User | None:
+    """Until the end of the transaction nobody else changes this user, or which admins there are.
+
+    All are locked at once and in one order: what locks one after the other waits for ever.
+    """
+    wanted = Q(username=username) | Q(is_superuser=True, is_active=True)
+    rows = list(User.objects.select_for_update().filter(wanted).order_by("pk"))
+    found = [row.pk for row in rows if row.username == username]
+    return _users().filter(pk__in=found).first()
+
+
+def _get(call: ApiCall, *, is_locked: bool = False) -> User:
     """Raises a 404."""
-    user = _users().filter(username=call.path["username"]).first()
+    username = call.path["username"]
+    user = _locked(username) if is_locked else _users().filter(username=username).first()
     if user is None:
-        raise ApiError(404, f"people: nobody is called {call.path['username'][:200]}")
+        raise ApiError(404, f"people: nobody is called {username[:200]}")
     return user
 
 

@@ -215,7 +215,7 @@ def _read(call: ApiCall) -> ApiReply:
     return ApiReply(next(_dated([limit_of(ref, row)], [ref])))
 
 
-def _get(call: ApiCall) -> tuple[LimitRef, Any]:
+def _get(call: ApiCall, *, is_locked: bool = False) -> tuple[LimitRef, Any]:
     """Raises a 404."""
     try:
         ref = _ref("id", call.path["id"])
@@ -224,7 +224,7 @@ def _get(call: ApiCall) -> tuple[LimitRef, Any]:
     rows: Any = Team.objects.filter(pk=ref.number)
     if not ref.is_team:
         rows = PersonLimits.objects.select_related("user").filter(user=ref.number)
-    row = rows.first()
+    row = (rows.select_for_update(of=("self",)) if is_locked else rows).first()
     if row is None or getattr(row, COLUMNS[ref.period]) is None:
         raise ApiError(404, NO_SUCH)
     return ref, row
@@ -266,7 +266,7 @@ def _holder(scope: Scope) -> tuple[Resource, dict[str, str]]:
 
 
 def _delete(call: ApiCall) -> ApiReply:
-    ref, row = _get(call)
+    ref, row = _get(call, is_locked=True)
     resource = TEAMS if ref.is_team else PERSON_LIMITS
     write(resource, {**row.document(), COLUMNS[ref.period]: None}, row)
     return ApiReply(SpendLimitDeleted(id=ref.id))
