@@ -6,7 +6,10 @@ from __future__ import annotations
 import os
 import sys
 
-import django
+try:
+    import django
+except ModuleNotFoundError:
+    sys.exit("No packages here. `make run` installs them; then use .venv/bin/python manage.py ...")
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 

@@ -56,6 +56,12 @@ def settings_json(connection: ClientSetup) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
+def sign_in_json(base_url: str) -> str:
+    """A document for settings.json: `/login` of Claude Code then asks at this gateway."""
+    document = {"forceLoginMethod": "gateway", "forceLoginGatewayUrl": base_url}
+    return json.dumps(document, indent=2)
+
+
 # --- SDKs and curl ----------------------------------------------------------------------------
 
 
@@ -138,6 +144,8 @@ class SettingsPage:
     exports: str
     start: str
     settings: str
+    sign_in: str
+    """The document by which `/login` finds this gateway, "" where nobody signs in."""
     snippets: tuple[tuple[str, str, str], ...]
     """(key of the tab, its title, the snippet)"""
 
@@ -162,6 +170,7 @@ def page(connection: ClientSetup) -> SettingsPage:
         exports=shell_exports(variables),
         start=start_command(connection),
         settings=settings_json(connection),
+        sign_in=sign_in_json(connection.base_url) if settings.SIGN_IN else "",
         snippets=(
             ("python", "Python", python_sdk(connection)),
             ("typescript", "TypeScript", typescript_sdk(connection)),

@@ -127,6 +127,15 @@ def test_person_without_a_role_logs_in_and_comes_back(started: Gateway, device: 
     assert browser.get("/admin/").status == 302, "a login for these pages opens no other"
 
 
+def test_wrong_password_is_answered_to_everybody(started: Gateway) -> None:
+    """Ours: the page is for people without a role too, so it speaks of no staff."""
+    answer = PersonsBrowser(started).log_in_at("/device/", "cleo", "not it")
+    text = answer.body.decode()
+    assert answer.status == 200
+    assert "Please enter a correct username and password." in text
+    assert "staff" not in text
+
+
 @pytest.mark.parametrize("path", ["/admin/", "/dashboard/"])
 def test_person_without_a_role_lands_on_the_own_page(started: Gateway, path: str) -> None:
     """issue 13, item 7: wherever the person wanted to go that is for roles."""

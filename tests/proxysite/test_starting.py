@@ -201,3 +201,11 @@ def test_several_may_start_on_an_empty_database(
     assert sum(gateway.log.count("shown only now") for gateway in gateways) == 1
     for gateway in gateways:
         gateway.check_log()
+
+
+def test_without_packages_it_says_what_to_do() -> None:
+    """Ours: whoever takes the machine's Python for that of the project is shown the way."""
+    command = [sys.executable, "-S", str(ROOT / "manage.py"), "check"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("No packages here. `make run` installs them")

@@ -53,8 +53,8 @@ class SignInAdmin(ModelAdmin):
     list_per_page = 50
     actions = ("end", "end_all_of_person")
     empty = (
-        "Nobody has signed in yet. A person does so with /login in Claude Code and the address of "
-        "this gateway, and confirms a code in the browser."
+        "Nobody has signed in yet. A person does so with /login in Claude Code, once its settings "
+        "name this gateway (Client settings has the lines), and confirms a code in the browser."
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:

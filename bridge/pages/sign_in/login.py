@@ -19,6 +19,9 @@ from bridge.accounts.landing import landing
 class LoginForm(AuthenticationForm):  # type: ignore[misc]
     """Lets in whoever is active: what somebody may open is asked by each page."""
 
+    error_messages = DjangoForm.error_messages
+    """The admin's own speak of staff alone."""
+
     def confirm_login_allowed(self, user: Any) -> None:
         DjangoForm.confirm_login_allowed(self, user)
 

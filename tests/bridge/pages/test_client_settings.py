@@ -200,8 +200,23 @@ def test_page_shows_what_is_copied(name: str) -> None:
     told = page(connection)
     text = shown(name, "small", context=40960)
     found = [html.unescape(body) for body in re.findall("<pre>(.*?)</pre>", text, re.S)]
-    assert found == [told.exports, told.settings, *(snippet for _, _, snippet in told.snippets)]
+    assert found == [
+        told.exports,
+        told.settings,
+        told.sign_in,
+        *(snippet for _, _, snippet in told.snippets),
+    ]
     assert "<b>" not in text
+
+
+def test_page_has_what_a_login_of_the_client_needs(settings: Any) -> None:
+    """issue 13: /login offers no gateway before the client's settings name one."""
+    written = {"forceLoginMethod": "gateway", "forceLoginGatewayUrl": "https://gateway.test"}
+    connection = ClientSetup("https://gateway.test", "m", ModelFacts("m"), "")
+    assert json.loads(page(connection).sign_in) == written
+    assert "forceLoginGatewayUrl" in shown("m")
+    settings.SIGN_IN = False
+    assert "forceLogin" not in shown("m")
 
 
 def test_page_explains_every_line_and_warns() -> None:
