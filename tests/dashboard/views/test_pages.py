@@ -24,7 +24,7 @@ MARIA = reverse("dashboard:key", args=["2"])
 TEAM = reverse("dashboard:key", args=[f"f-{FORWARDED}"])
 ONE_MODEL = reverse("dashboard:model", args=[CODER])
 PAGES = (OVERVIEW, KEYS, MARIA, TEAM, MODELS, ONE_MODEL, CACHE)
-MOST_QUERIES = 11
+MOST_QUERIES = 12
 
 
 def get(client: Client, path: str, query: str = "range=90d&tz=Europe/Berlin") -> reading.Node:
