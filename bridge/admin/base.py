@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.forms import NullBooleanSelect, Textarea
+from django.forms import NullBooleanSelect, SplitDateTimeField, Textarea
 from django.http import (
     Http404,
     HttpRequest,
@@ -27,6 +27,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
@@ -155,6 +156,8 @@ class ConfigAdmin(RecordedPages, ModelAdmin):
             field.choices = [("", unset), *field.choices[1:]]
         elif field is not None and isinstance(field.widget, Textarea):
             field.widget.attrs["rows"] = ROWS_OF_TEXT
+        elif isinstance(field, SplitDateTimeField):
+            _name_parts(field)
         return field
 
     # --- history ---
@@ -260,3 +263,10 @@ def _changes_of(model: type[ConfigRow], object_id: int) -> QuerySet[Change]:
 def _recorded(request: HttpRequest) -> Any:
     """Only what can change something takes the transaction: it locks SQLite for writers."""
     return recorded(actor(request)) if request.method == "POST" else nullcontext()
+
+
+def _name_parts(field: SplitDateTimeField) -> None:
+    """The label of the field belongs to neither of its two inputs."""
+    parts: Any = field.widget
+    for widget, what in zip(parts.widgets, ("date", "time"), strict=True):
+        widget.attrs["aria-label"] = f"{capfirst(str(field.label))}, {what}"

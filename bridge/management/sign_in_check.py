@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
+from django.template.defaultfilters import pluralize
 
 from bridge.models import GroupMapping
 
@@ -64,7 +65,7 @@ def _of_provider() -> Iterator[SignInFinding]:
     except refusals.SignInError as error:
         yield SignInFinding(FindingGrade.FAULT, "OIDC_ISSUER", str(error))
         return
-    yield _good("jwks_uri", f"{len(keys)} keys for signatures")
+    yield _good("jwks_uri", f"{len(keys)} key{pluralize(len(keys))} for signatures")
     if not document.userinfo_endpoint:
         yield _warning("userinfo_endpoint", "none: all must be in the ID token")
     if not document.end_session_endpoint:

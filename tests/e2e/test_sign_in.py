@@ -124,7 +124,10 @@ def test_person_without_a_role_logs_in_and_comes_back(started: Gateway, device: 
     assert device.begun["user_code"] in page
     for told in (CLIENT, device.address, "Logged in as <strong>cleo</strong>", "good for 10 more"):
         assert told in page
-    assert browser.get("/admin/").status == 302, "a login for these pages opens no other"
+    refused = browser.get("/admin/")
+    assert refused.status == 302, "a login for these pages opens no other"
+    reason = browser.get(refused.headers["location"]).body.decode()
+    assert "Logged in as <strong>cleo</strong>, who has no role for that page" in reason
 
 
 def test_wrong_password_is_answered_to_everybody(started: Gateway) -> None:

@@ -57,6 +57,7 @@ class MemberInline(TabularInline):
         field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "user":
             without_links(field)
+            field.widget.widget.attrs["aria-label"] = "Member"
         return field
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from bridge.management.sign_in_check import FindingGrade, findings
@@ -18,9 +19,9 @@ class Command(BaseCommand):
         found = findings()
         for each in found:
             self.stdout.write(f"{each.grade:8} {each.subject}: {each.text}")
-        self.stdout.write(
-            f"The address to register there: this gateway's, and {CALLBACK} behind it"
-        )
+        base = settings.PUBLIC_URL
+        address = f"{base}{CALLBACK}" if base else f"this gateway's, and {CALLBACK} behind it"
+        self.stdout.write(f"The address to register there: {address}")
         faults = sum(each.grade is FindingGrade.FAULT for each in found)
         if faults:
             raise CommandError(f"{faults} faults")

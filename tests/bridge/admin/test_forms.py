@@ -283,3 +283,11 @@ def test_model_can_be_deleted_when_no_list_has_it_any_more(client: Client) -> No
     assert "not listed any more" in text(client.get(of("discoveredmodel", "changelist")))
     assert client.post(page(gone, "delete"), {"post": "yes"}).status_code == 302
     assert list(DiscoveredModel.objects.all()) == [listed]
+
+
+@pytest.mark.parametrize("path", ["/admin/bridge/apikey/add/", "/admin/bridge/admintoken/add/"])
+def test_both_inputs_of_a_moment_have_a_name(path: str) -> None:
+    """Ours: the label of the field stands at neither of them."""
+    shown = browser("admin").get(path).content.decode()
+    for what in ("date", "time"):
+        assert f'aria-label="Expires at, {what}"' in shown

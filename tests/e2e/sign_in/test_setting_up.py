@@ -87,14 +87,15 @@ def test_check_says_what_is_good_and_what_is_missing(
     code, text = check(company_gateway)
     assert code == 0
     assert "good     OIDC_ISSUER: the provider describes itself" in text
-    assert "good     jwks_uri: 1 keys for signatures" in text
+    assert "good     jwks_uri: 1 key for signatures" in text
     assert f"good     company groups: {len(TEAMS['group_mappings'])} rows" in text
-    assert "/sign-in/callback/" in text
+    assert "register there: this gateway's, and /sign-in/callback/ behind it" in text
     provider.changed(
         document={"end_session_endpoint": None, "scopes_supported": ["openid", "email"]}
     )
-    code, text = check(company_gateway)
+    code, text = check(company_gateway, PUBLIC_URL="https://gateway.example.com")
     assert code == 0
+    assert "register there: https://gateway.example.com/sign-in/callback/" in text
     assert "warning  end_session_endpoint: none" in text
     assert "warning  OIDC_SCOPES: the provider does not list profile" in text
 
