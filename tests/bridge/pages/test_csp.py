@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -169,6 +170,8 @@ def test_no_page_of_the_admin_needs_an_inline_script_or_another_host() -> None:
     opened = {page: answer for page, answer in answers.items() if answer.status_code == 200}
     assert len(opened) > len(admin.site._registry) * 3
     assert {answer.status_code for answer in answers.values()} <= {200, 302, 403, 404}
+    led_on = [page for page, answer in answers.items() if answer.status_code == 302]
+    assert all(re.fullmatch(r"/admin/auth/user/\d+/history/", page) for page in led_on), led_on
     for page, answer in opened.items():
         inline = Inline()
         inline.feed(answer.content.decode())
