@@ -24,7 +24,7 @@ with lasting():
 
 from bridge import process_settings
 from bridge.api import endpoints
-from bridge.api.entrance import bounded, entrance, unknown
+from bridge.api.entrance import BELOW, bounded, entrance, unknown
 from bridge.pages.login_queue import LoginQueue
 from bridge.telemetry.forwarding import Signal
 from dashboard.live import consumers
@@ -61,7 +61,7 @@ requests = URLRouter(
         _path("oauth/device_authorization", _pages),
         _path("oauth/token", _pages),
         _path("oauth/revoke", _pages),
-        _re_path(r"^$|^(admin|api/admin|dashboard|device|my|sign-in|static)(/|$)", _pages),
+        _re_path(rf"^$|^({BELOW})(/|$)", _pages),
         _re_path(r"", unknown(endpoints.not_found, _pages)),
     ]
 )

@@ -19,9 +19,9 @@ from bridge.translation.errors.api_error import ApiError
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Fail = Callable[[Send, ApiError, str], Awaitable[None]]
 
-PAGES = re.compile(
-    r"/(?:(?:admin|api/admin|dashboard|device|my|sign-in|static)(?:/.*)?)?", re.DOTALL
-)
+BELOW = "admin|api/admin|dashboard|device|my|sign-in|static"
+"""What the paths of the control plane begin with, beside the welcome page."""
+PAGES = re.compile(rf"/(?:(?:{BELOW})(?:/.*)?)?", re.DOTALL)
 """Paths of the control plane, which Django serves: no other site may read them."""
 OPEN_TO_ALL = frozenset({"/health"})
 """Asked by probes, which put the address of a container into Host. Names and states only."""
