@@ -9,6 +9,7 @@ from django.db import transaction
 
 from bridge.accounts import roles
 from bridge.models import ProvidedRole
+from bridge.models.changes import take_turn
 
 LAST_ADMIN = "This is the last active admin, and must stay one."
 
@@ -21,7 +22,8 @@ def admins_without(gone: Collection[int | None]) -> bool:
     """
     admins = User.objects.filter(is_superuser=True, is_active=True).order_by("pk")
     if transaction.get_connection().in_atomic_block:
-        admins = admins.select_for_update()
+        take_turn()
+        admins = admins.select_for_update(no_key=True)
     return any(pk not in gone for pk in admins.values_list("pk", flat=True))
 
 

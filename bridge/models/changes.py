@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LABEL_LIMIT = 300
 ACTOR_LIMIT = 150
+TURN = 0x67617465776179
+"""The number of the advisory lock of `take_turn`: "gateway"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,18 @@ class _Unit:
 _current: ContextVar[_Unit | None] = ContextVar("unit of change", default=None)
 
 
+def take_turn() -> None:
+    """Until the end of this transaction nobody else changes the configuration, people or sign-ins.
+
+    To be asked for first: whoever held rows while waiting for it could be waited for in turn. On
+    SQLite a transaction begins with it.
+    """
+    connection = transaction.get_connection()
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
+
+
 @contextmanager
 def recorded(actor: str, takes_back: str = "") -> Iterator[list[Change]]:
     """All that is changed inside is one transaction, and one act of the history.
@@ -197,6 +211,7 @@ def recorded(actor: str, takes_back: str = "") -> Iterator[list[Change]]:
     token = _current.set(unit)
     try:
         with transaction.atomic():
+            take_turn()
             yield written
             written += unit.write()
     finally:
@@ -269,6 +284,7 @@ _STEP = "_step_of_history"
 def about_to_write(holder: models.Model, rows: Iterable[models.Model], event: str = "") -> None:
     """These rows change now; `wrote` with the same `holder` follows. Part of what is being
     recorded, else an act of its own. `event`: what happens to `holder` beside."""
+    take_turn()
     unit = _current.get()
     if unit is None:
         unit = holder.__dict__[_STEP] = _Unit(acting.now().actor())

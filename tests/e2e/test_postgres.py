@@ -5,13 +5,22 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import Start
+from tests.e2e.signing_in import (
+    BEHIND_A_FRONT,
+    Device,
+    bearer,
+    log_in,
+    make_people,
+    signed_in,
+    wait_dead,
+)
 from tests.fakes import postgres
 from tests.fakes.backend import FakeBackend
-from tests.fakes.client import RawClient
 from tests.fakes.gateway import Gateway
 
 pytestmark = pytest.mark.skipif(
@@ -64,21 +73,54 @@ print(User.objects.filter(is_superuser=True, is_active=True).count())
 """
 
 
-def test_one_admin_is_left_when_all_go_at_one_moment(
-    start_gateway: Start, database_url: str
-) -> None:
+@pytest.fixture(scope="module")
+def gateway(launch_gateway: Start, database_url: str) -> Gateway:
+    return launch_gateway("serve", DATABASE_URL=database_url, **BEHIND_A_FRONT)
+
+
+@pytest.fixture(scope="module")
+def token(gateway: Gateway) -> str:
+    return gateway.manage("issue_token", "all", "--role", "admin").split()[-1]
+
+
+def change(gateway: Gateway, token: str, name: str, **members: Any) -> int:
+    """Change a person by the admin API; the status of the answer."""
+    path = f"/api/admin/v1/people/{name}"
+    body = json.dumps(members).encode()
+    return gateway.with_key(None).request("PATCH", path, body, bearer(token)).status
+
+
+def test_one_admin_is_left_when_all_go_at_one_moment(gateway: Gateway, token: str) -> None:
     """docs/security.md: there is always one active admin. SQLite has one writer at a time."""
-    gateway = start_gateway("serve", DATABASE_URL=database_url)
     gateway.manage("shell", "-v0", "-c", ADMINS)
-    token = gateway.manage("issue_token", "all", "--role", "admin").split()[-1]
-
-    def step_down(number: int) -> int:
-        path = f"/api/admin/v1/people/admin-{number}"
-        lines = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-        body = json.dumps({"role": ""}).encode()
-        return RawClient(gateway.url, None).request("PATCH", path, body, lines).status
-
     with ThreadPoolExecutor(6) as threads:
-        statuses = sorted(threads.map(step_down, range(6)))
+        names = [f"admin-{number}" for number in range(6)]
+        statuses = sorted(threads.map(lambda name: change(gateway, token, name, role=""), names))
     assert statuses == [200, 200, 200, 200, 200, 409]
     assert gateway.manage("shell", "-v0", "-c", LEFT).strip() == "1"
+
+
+def test_person_is_deactivated_while_clients_refresh(gateway: Gateway, token: str) -> None:
+    """Nobody's request waits for one that waits for it, and no key outlives the person."""
+    make_people(gateway, "ann")
+    browser = log_in(gateway, "ann")
+    clients = [signed_in(gateway, browser) for _ in range(6)]
+    begun = Device(gateway)
+    begun.begin()
+    assert browser.answer(begun).status == 200
+    with ThreadPoolExecutor(9) as threads:
+        refreshed = [
+            threads.submit(device.refresh, granted["refresh_token"]) for device, granted in clients
+        ]
+        polled = threads.submit(begun.poll)
+        gone = threads.submit(change, gateway, token, "ann", active=False)
+        ended = threads.submit(
+            clients[0][0].post, "/oauth/revoke", {"token": clients[0][1]["access_token"]}
+        )
+    assert (gone.result(), ended.result().status) == (200, 200)
+    answers = [each.result() for each in (*refreshed, polled)]
+    assert {answer.status for answer in answers} <= {200, 400, 401}
+    assert change(gateway, token, "ann", active=True) == 200
+    given = [answer.json["access_token"] for answer in answers if answer.status == 200]
+    for key in (*given, *(granted["access_token"] for _, granted in clients)):
+        wait_dead(gateway, key)

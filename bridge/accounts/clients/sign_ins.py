@@ -17,6 +17,7 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from bridge.models import ApiKey, DeviceRequest, KeyUse, SignIn
+from bridge.models.changes import take_turn
 from bridge.models.people.keys import KeyKind
 from bridge.sign_in import failures, tokens
 from bridge.sign_in.failures import NoTokensError
@@ -52,6 +53,7 @@ class Granted:
 def begin(request: DeviceRequest) -> Granted:
     """The tokens of a request that its person has approved, once. Raises NoTokensError."""
     with transaction.atomic():
+        take_turn()
         waiting = DeviceRequest.objects.filter(pk=request.pk, state=RequestState.APPROVED)
         if not waiting.update(state=RequestState.REDEEMED):
             raise NoTokensError(failures.INVALID_GRANT, "device_code: it was used already")
@@ -91,6 +93,7 @@ def refresh(text: str) -> Granted:
     if token is None or not SignIn.objects.filter(family_digest=token.family).exists():
         raise _refused("it is not known here")
     with transaction.atomic():
+        take_turn()
         # the key too: a revocation of the key alone must not be written over
         rows = SignIn.objects.select_for_update(of=("self", "key")).select_related("key", "person")
         row = rows.filter(family_digest=token.family).first()

@@ -18,7 +18,7 @@ from bridge.admin_api.listing import ListQuery, page
 from bridge.admin_api.reading import document_of, invalid, refused
 from bridge.admin_api.route import ApiCall, ApiReply, ApiRoute
 from bridge.admin_api.rows import Resource
-from bridge.models import ApiKey, KeyUse
+from bridge.models import ApiKey, KeyUse, SignIn
 from bridge.models.people.keys import REVOKED, KeyKind
 from bridge.translation.errors.api_error import ApiError
 
@@ -163,11 +163,21 @@ def _rotate(call: ApiCall) -> ApiReply:
 
 
 def _revoke(call: ApiCall) -> ApiReply:
+    row = KEYS.get(call.path)
+    if SignIn.objects.filter(key=row).exists():
+        return _revoke_sign_in(call, row)
     row = KEYS.get(call.path, is_locked=True)
     conditions.check(call, conditions.etag(row.document()))
     if row.revoked_at is None:
         row.revoke()
     return rows.reply_of(KEYS, row)
+
+
+def _revoke_sign_in(call: ApiCall, row: ApiKey) -> ApiReply:
+    """The sign-in is over with its key."""
+    conditions.check(call, conditions.etag(row.document()))
+    row.sign_in.end(f"{call.token.actor} revoked its key"[:100])
+    return rows.reply_of(KEYS, KEYS.get(call.path))
 
 
 def _checked(call: ApiCall) -> Any:

@@ -166,7 +166,7 @@ def _locked(username: str) -> User | None:
     All are locked at once and in one order: what locks one after the other waits for ever.
     """
     wanted = Q(username=username) | Q(is_superuser=True, is_active=True)
-    rows = list(User.objects.select_for_update().filter(wanted).order_by("pk"))
+    rows = list(User.objects.select_for_update(no_key=True).filter(wanted).order_by("pk"))
     found = [row.pk for row in rows if row.username == username]
     return _users().filter(pk__in=found).first()
 

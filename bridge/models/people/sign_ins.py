@@ -16,9 +16,9 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
-from bridge.models.changes import happened
+from bridge.models.changes import happened, take_turn
 from bridge.models.people.ended_keys import KeyUse
-from bridge.models.people.keys import ApiKey, KeyKind
+from bridge.models.people.keys import ApiKey
 from bridge.models.people.persons import SIGN_INS
 from bridge.sign_in import polling, user_codes
 from bridge.sign_in.polling import RequestState, Waiting
@@ -82,19 +82,30 @@ class SignIn(models.Model):
 
     @transaction.atomic
     def end(self, why: str) -> None:
-        """Neither its key nor any of its refresh tokens is good any more, for good."""
-        if self.ended_at is None:
-            self.ended_at, self.ended_why = timezone.now(), why
-            self.save(update_fields=["ended_at", "ended_why"])
-            details = {"of": self.client or UNNAMED, "because": why}
-            happened(SIGN_INS, self.person_id, self.person.get_username(), ENDED, details)
-        if self.key.revoked_at is None:
-            self.key.revoke()
+        """Neither its key nor any of its refresh tokens is good any more, for good.
+
+        Both rows are locked as a refresh locks them, so that neither is written over the other.
+        """
+        take_turn()
+        locked = SignIn.objects.select_for_update(of=("self", "key"))
+        row = locked.select_related("key", "person").filter(pk=self.pk).first()
+        if row is None:
+            return
+        if row.ended_at is None:
+            row.ended_at, row.ended_why = timezone.now(), why
+            row.save(update_fields=["ended_at", "ended_why"])
+            details = {"of": row.client or UNNAMED, "because": why}
+            happened(SIGN_INS, row.person_id, row.person.get_username(), ENDED, details)
+        if row.key.revoked_at is None:
+            row.key.revoke()
+        self.ended_at, self.ended_why, self.key = row.ended_at, row.ended_why, row.key
 
     @classmethod
+    @transaction.atomic
     def end_all(cls, person: User, why: str) -> int:
         """End all of a person; how many it were. An approval whose client has not come for its
         tokens yet is taken back first, so that none can come in between."""
+        take_turn()
         approved = person.device_requests.filter(state=RequestState.APPROVED)
         approved.update(state=RequestState.DENIED)
         rows = cls.objects.of_person(person).filter(ended_at=None).select_related("key")
@@ -149,11 +160,3 @@ def _person_deactivated(sender: type[User], instance: User, **_: Any) -> None:
     """What a person signed in to stays ended, also when the person is active again."""
     if not instance.is_active:
         SignIn.end_all(instance, "the person was deactivated")
-
-
-@receiver(post_save, sender=ApiKey)
-def _key_revoked(sender: type[ApiKey], instance: ApiKey, **_: Any) -> None:
-    """However its key was revoked, the sign-in is over, and lists say so."""
-    if instance.kind == KeyKind.SESSION and instance.revoked_at is not None:
-        rows = SignIn.objects.filter(key=instance, ended_at=None)
-        rows.update(ended_at=instance.revoked_at, ended_why="its key was revoked")
