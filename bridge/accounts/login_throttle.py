@@ -29,13 +29,20 @@ log = logging.getLogger(__name__)
 
 LOCKED_UNTIL = "gateway.address_locked_seconds"
 """In the scope of a request: for how many seconds its address is locked, whatever the name."""
-OF_ONE_CUSTOMER = 64
-"""Bits of an IPv6 address that a provider gives to one customer; the rest anybody can vary."""
+OF_ONE_CUSTOMER, OF_ONE_SITE = 64, 48
+"""Bits of an IPv6 address that a provider gives to one customer, or to a site with many networks;
+the rest anybody can vary."""
 
 
 def client_address(request: HttpRequest) -> str | None:
     """Who is asking; an IPv6 network for an IPv6 address; None where nobody can tell."""
     found = counted_as(seen_address_of(request))
+    return None if found is None else str(found)
+
+
+def client_site(request: HttpRequest) -> str | None:
+    """Whose network somebody asks from: of an IPv6 address the 65,536 networks of its site."""
+    found = counted_as(seen_address_of(request), OF_ONE_SITE)
     return None if found is None else str(found)
 
 
@@ -51,10 +58,10 @@ def seen_address_of(request: HttpRequest) -> Address | None:
     return seen_address(peer, forwarded, settings.TRUST_FORWARDED_PROTO)
 
 
-def counted_as(address: Address | None) -> Address | None:
+def counted_as(address: Address | None, bits: int = OF_ONE_CUSTOMER) -> Address | None:
     """What one customer has: an IPv4 address, or the network of an IPv6 one."""
     if isinstance(address, IPv6Address):
-        return IPv6Network((int(address), OF_ONE_CUSTOMER), strict=False).network_address
+        return IPv6Network((int(address), bits), strict=False).network_address
     return address
 
 

@@ -115,6 +115,17 @@ def test_one_address_begins_thirty_sign_ins_in_ten_minutes(started: Gateway) -> 
 # --- 3: the person --------------------------------------------------------------------------------
 
 
+def test_one_site_begins_a_hundred_and_twenty_sign_ins_in_ten_minutes(started: Gateway) -> None:
+    """A site has as many addresses as it likes, and must not fill the places of all others."""
+    begin = "/oauth/device_authorization"
+    networks = [f"2001:db8:5:{number:x}::1" for number in range(24)]
+    for address in networks * 5:
+        assert Device(started, address).post(begin, {}).status == 200
+    refused = Device(started, "2001:db8:5:ffff::1").post(begin, {})
+    assert error_of(refused) == (429, "slow_down")
+    assert Device(started, "2001:db8:6::1").post(begin, {}).status == 200
+
+
 def test_person_without_a_role_logs_in_and_comes_back(started: Gateway, device: Device) -> None:
     """the contract: the page asks for a login; who has no role is a person with keys."""
     browser = PersonsBrowser(started)

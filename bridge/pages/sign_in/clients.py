@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from bridge.accounts.clients import attempts, device_requests, sign_ins
 from bridge.accounts.clients.sign_ins import Granted
-from bridge.accounts.login_throttle import client_address, whole_address
+from bridge.accounts.login_throttle import client_address, client_site, whole_address
 from bridge.sign_in import failures, polling, tokens, user_codes
 from bridge.sign_in.failures import NoTokensError
 
@@ -26,6 +26,8 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 REFRESH_GRANT = "refresh_token"
 BEGUN_AT_MOST, UNKNOWN_AT_MOST, TRY_SECONDS = 30, 30, 600
 """Of one address within so many seconds: sign-ins begun, and tokens sent that nobody has."""
+BEGUN_AT_A_SITE = 120
+"""Of one IPv6 /48 in the same time, which can have as many addresses as it likes."""
 UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 Form = Mapping[str, str]
@@ -125,7 +127,7 @@ def metadata(request: HttpRequest) -> HttpResponse:
 @_form_view
 def device_authorization(request: HttpRequest, form: Form) -> dict[str, Any]:
     """POST /oauth/device_authorization: a client begins."""
-    if not attempts.take("sign-in", _whose(request), BEGUN_AT_MOST, TRY_SECONDS):
+    if not _may_begin(request):
         text = "Too many sign-ins were begun from your address; try again later"
         raise NoTokensError(failures.SLOW_DOWN, text, 429, TRY_SECONDS)
     client = request.headers.get("user-agent", "")
@@ -191,6 +193,13 @@ def revoke(request: HttpRequest, form: Form) -> dict[str, Any]:
 
 
 # --- how often --------------------------------------------------------------------------------
+
+
+def _may_begin(request: HttpRequest) -> bool:
+    """Few enough that no site fills the places of all clients that wait."""
+    site = client_site(request) or "unknown"
+    limits = (("sign-in", _whose(request), BEGUN_AT_MOST), ("sign-in-site", site, BEGUN_AT_A_SITE))
+    return all(attempts.take(what, whose, most, TRY_SECONDS) for what, whose, most in limits)
 
 
 def _whose(request: HttpRequest) -> str:
