@@ -16,7 +16,7 @@ from bridge.models.people.keys import KeyKind
 from dashboard.display import formatting
 from dashboard.display.cells import Meter
 from dashboard.queries.hours import Group, Sums, sums
-from dashboard.usage.key_owners import DELETED, FORWARDED, ISSUED, NOBODY, UNNAMED, Owner
+from dashboard.usage.key_owners import DELETED, FORWARDED, ISSUED, NOBODY, SIGN_IN, UNNAMED, Owner
 from dashboard.usage.periods import Range
 from dashboard.usage.totals import USE
 
@@ -47,7 +47,8 @@ class KnownKeys:
     def owner(self, key_id: int, fingerprint: str, last_name: str = "") -> Owner:
         """`last_name`: what the ledger called it last."""
         if row := self.issued.get(key_id):
-            return Owner(key_id, "", row.name, ISSUED)
+            kind = SIGN_IN if row.kind == KeyKind.SESSION else ISSUED
+            return Owner(key_id, "", row.name, kind)
         if key_id:
             return Owner(key_id, "", last_name or f"key {key_id}", DELETED)
         if fingerprint:

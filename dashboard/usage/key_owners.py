@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-ISSUED, FORWARDED, DELETED, NOBODY = "issued", "forwarded", "deleted", "no key"
+ISSUED, SIGN_IN, FORWARDED = "issued", "sign-in", "forwarded"
+DELETED, NOBODY = "deleted", "no key"
 MEANINGS = {
     ISSUED: "A key that this gateway issued",
+    SIGN_IN: "The key of a client in which somebody signed in",
     FORWARDED: "A backend's own key that its client sends, known by its fingerprint only",
     DELETED: "A key that this gateway issued and that is deleted since",
     NOBODY: "Requests without a valid key; they were refused",

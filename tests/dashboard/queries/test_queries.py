@@ -13,9 +13,10 @@ from django.db.models import Q
 
 from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord
 from bridge.models.latency import bucket, percentile
+from bridge.models.people.keys import KeyKind
 from dashboard.queries import hours, keys, models
 from dashboard.usage import periods
-from dashboard.usage.key_owners import DELETED, FORWARDED, ISSUED, NOBODY
+from dashboard.usage.key_owners import DELETED, FORWARDED, ISSUED, NOBODY, SIGN_IN
 from dashboard.usage.periods import HOUR, Range
 from dashboard.usage.totals import COUNTED, Totals
 from tests.dashboard.making import FORWARDED as FINGERPRINT
@@ -218,6 +219,16 @@ def test_a_renamed_key_has_todays_name_and_all_of_its_use() -> None:
     (use,) = keys.used(span(), keys.KnownKeys.read())
     assert (use.owner.name, use.owner.kind) == ("pipeline", ISSUED)
     assert use.sums.total.requests == 2
+
+
+def test_the_key_of_a_sign_in_is_no_issued_key() -> None:
+    """Ours: an operator finds it among sign-ins, not among API keys."""
+    issue_keys()
+    ApiKey.objects.filter(pk=1).update(kind=KeyKind.SESSION)
+    enter([record(NOW, 1, key="ci")])
+    (use,) = keys.used(span(), keys.KnownKeys.read())
+    assert use.owner.kind == SIGN_IN
+    assert use.owner.meaning == "The key of a client in which somebody signed in"
 
 
 def test_a_forwarded_key_is_called_as_its_label_says() -> None:
