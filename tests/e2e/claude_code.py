@@ -113,6 +113,7 @@ class ClaudeCode:
             "ANTHROPIC_API_KEY": KEY,
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_TELEMETRY": "1",
+            "DISABLE_AUTOUPDATER": "1",  # else it installs a newer one on this machine
         }
 
 
