@@ -24,6 +24,7 @@ LAYERS: dict[str, str] = {
     "outcomes": "",
     "places": "",
     "clocks": "",
+    "pauses": "",
     "process_settings": "",
     "spans": "",
     "kept_reads": "places",
@@ -39,14 +40,14 @@ LAYERS: dict[str, str] = {
     # rows, and what this process knows of them
     "models": f"outcomes sign_in cluster {T} routing client_settings keys",
     "ledger": f"outcomes clocks cluster {T} routing keys models",
-    "configuration": f"{T} routing client_settings keys models ledger",
+    "configuration": f"pauses {T} routing client_settings keys models ledger",
     "live": "outcomes clocks cluster models ledger",
     "accounts": f"sign_in {T} routing keys models configuration",
     "apps": "accounts",
     # the way to the backends
-    "backends": f"clocks process_settings {T} routing models configuration",
+    "backends": f"clocks pauses process_settings {T} routing models configuration",
     "concerns": "keys models configuration live backends",
-    "warnings": "clocks routing keys models ledger live backends concerns",
+    "warnings": "clocks pauses routing keys models ledger live backends concerns",
     "probe": f"ids {T} routing models configuration backends",
     # one request from its target to its record
     "relay": (

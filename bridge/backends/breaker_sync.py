@@ -8,10 +8,8 @@ one address and credential: after a change of either it is begun anew.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -23,6 +21,7 @@ from bridge.backends.status import identity_of_row
 from bridge.clocks import Clock
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend, BreakerState
+from bridge.pauses import Pause
 from bridge.routing.types import BackendConfig
 
 logger = logging.getLogger(__name__)
@@ -54,19 +53,18 @@ class BreakerRows:
         self._wall = wall
         self._health = health
         self._store = store
-        self._stirred = asyncio.Event()
+        self._pause = Pause(PERIOD)
         health.changed = self.wake
 
     def wake(self) -> None:
         """Look now."""
-        self._stirred.set()
+        self._pause.end()
 
     async def run(self) -> None:
         """Exchange for as long as the process lives."""
         away = False
         await self._store.loaded()
         while True:
-            self._stirred.clear()
             try:
                 await self.exchange()
                 away = False
@@ -74,9 +72,7 @@ class BreakerRows:
                 if not away:
                     logger.warning("breakers are this process's own for now: %s", error)
                 away = True
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PERIOD):
-                    await self._stirred.wait()
+            await self._pause.over()
 
     async def exchange(self) -> None:
         """Write what was seen since the last time, and take over what is new. DatabaseError."""

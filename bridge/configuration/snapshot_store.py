@@ -17,6 +17,7 @@ from django.db import DatabaseError, InterfaceError
 from bridge.configuration import environment, snapshot
 from bridge.configuration.row_faults import Fault
 from bridge.configuration.snapshot import Snapshot
+from bridge.pauses import Pause
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class SnapshotStore:
         """Awaited before a snapshot becomes the current one. Must neither raise nor take long."""
         self._loading = asyncio.Lock()
         self._loaded = asyncio.Event()
-        self._stirred = asyncio.Event()
+        self._pause = Pause(POLL_SECONDS)
         self._next_look: asyncio.Future[None] | None = None
         self._waiting = 0
         self._last_look = 0.0
@@ -72,7 +73,7 @@ class SnapshotStore:
 
     def wake(self) -> None:
         """Look now: a change of the configuration was announced."""
-        self._stirred.set()
+        self._pause.end()
 
     async def look(self) -> None:
         """Wait until the rows were looked at once more, from this moment on.
@@ -84,7 +85,7 @@ class SnapshotStore:
         loop = asyncio.get_running_loop()
         if self._next_look is None:
             self._next_look = loop.create_future()
-            loop.call_at(self._last_look + LOOK_GAP, self._stirred.set)
+            loop.call_at(self._last_look + LOOK_GAP, self._pause.end)
         self._waiting += 1
         try:
             with suppress(TimeoutError):
@@ -102,7 +103,6 @@ class SnapshotStore:
         """Reload within a second of any change, for as long as the process lives."""
         away = False
         while True:
-            self._stirred.clear()
             look, self._next_look = self._next_look, None
             try:
                 await (self.load() if self.is_loaded else self.start())
@@ -118,9 +118,7 @@ class SnapshotStore:
                     logger.exception("the rows are not readable, the last snapshot serves on")
                 away = True
             self._looked(look)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._stirred.wait()
+            await self._pause.over()
 
     def _report(self, found: Snapshot) -> None:
         """Each broken row once, when it breaks."""

@@ -13,6 +13,7 @@ from django.db import Error
 from bridge.clocks import SYSTEM, Clock
 from bridge.live.leader import Leader
 from bridge.models import WarningRule
+from bridge.pauses import Pause
 from bridge.warnings import mail, outbox, webhook
 from bridge.warnings.delivery_error import DeliveryError
 from bridge.warnings.messages import Destination, WarningMessage
@@ -38,26 +39,22 @@ class WarningSender:
         pause: float = LOOK_SECONDS,
         timeout: float = webhook.TIMEOUT_SECONDS,
     ) -> None:
-        self.pause = pause
+        self._pause = Pause(pause)
         self._timeout = timeout
         self._leader = leader
         self._wall = wall
-        self._stirred = asyncio.Event()
 
     def wake(self) -> None:
         """Look now."""
-        self._stirred.set()
+        self._pause.end()
 
     async def run(self) -> None:
         """Send until cancelled, while this process leads."""
         while True:
-            self._stirred.clear()
             if self._leader.is_leading:
                 with suppress(Error):  # what writes more than this says that the database is away
                     await self.send_due()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.pause):
-                    await self._stirred.wait()
+            await self._pause.over()
 
     async def send_due(self) -> None:
         """Make one try of what is due, and of what stands behind it. Raises django.db.Error."""

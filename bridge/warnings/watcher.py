@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from channels.db import database_sync_to_async
@@ -15,6 +13,7 @@ from bridge.clocks import SYSTEM, Clocks
 from bridge.live.leader import Leader
 from bridge.models import WarningEvent, WarningRule
 from bridge.models.warnings.kinds import WARNING_KINDS
+from bridge.pauses import Pause
 from bridge.warnings.downtime import Downtime
 from bridge.warnings.events import OpenStates, Wanted, of_periods, wanted_kinds
 from bridge.warnings.readings import READERS, Look
@@ -36,30 +35,26 @@ class Watcher:
         pause: float = LOOK_SECONDS,
         found: Callable[[], None] = lambda: None,
     ) -> None:
-        self.pause = pause
+        self._pause = Pause(pause)
         self._leader = leader
         self._clocks = clocks
         self._found = found
-        self._stirred = asyncio.Event()
         self._downtime = Downtime()
         self._states = OpenStates()
 
     def wake(self) -> None:
         """Look now: this process leads since now, or something was changed."""
-        self._stirred.set()
+        self._pause.end()
 
     async def run(self) -> None:
         """Look until cancelled, while this process leads."""
         while True:
-            self._stirred.clear()
             if self._leader.is_leading:
                 await self._look_once()
             else:
                 self._downtime.forget()
                 self._states.forget()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.pause):
-                    await self._stirred.wait()
+            await self._pause.over()
 
     async def _look_once(self) -> None:
         try:
