@@ -1,11 +1,14 @@
-"""Columns of lists that come row by row from the ledger: requests and sessions."""
+"""Lists that come row by row from the ledger: requests that failed, and sessions."""
 
 from __future__ import annotations
+
+from django.db.models import Q
 
 from bridge.models import UsageRecord, UsageSession
 from dashboard.display.cells import StateCell
 from dashboard.pages.page import Frame
-from dashboard.tables.table import Column
+from dashboard.tables.keyset import Rows
+from dashboard.tables.table import PAGE, Column, Table
 from dashboard.usage.totals import Totals
 
 TONES = {"answered": "good", "refused": "warn", "abandoned": "quiet", "error": "bad"}
@@ -55,6 +58,23 @@ def session_columns(frame: Frame) -> list[Column]:
         ),
         Column("cost", "Cost", "money", lambda row: totals(row).cost, field="cost_nano_usd"),
     ]
+
+
+def errors(frame: Frame, used: Q, limit: int = PAGE) -> Table[UsageRecord]:
+    """The requests among those of `used` that were refused, abandoned or failed."""
+    rows = UsageRecord.objects.filter(
+        used, status__gte=400, time__gte=frame.range.start, time__lt=frame.range.end
+    )
+    return Table(
+        frame,
+        "What went wrong",
+        error_columns(frame),
+        Rows(rows),
+        "-time",
+        "errors",
+        empty="Nothing was refused, abandoned or failed in this time.",
+        limit=limit,
+    )
 
 
 def error_columns(frame: Frame) -> list[Column]:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from bridge.models import ApiKey, KeyLabel, UsageRecord, UsageSession
+from bridge.models import ApiKey, KeyLabel, UsageSession
 from dashboard.display import cards, chart_builders
 from dashboard.display.cells import StateCell
 from dashboard.pages.access import for_operators, for_readers
@@ -36,7 +36,11 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
     if who is None or (seen is None and not known.has(who)):
         return missing(request, frame, "key", "keys")
     found = models.used(frame.range, hours.LATENCY, _of(who), compared=frame.compares)
-    tables: list[Table[Any]] = [_models(frame, found), _sessions(frame, who), _errors(frame, who)]
+    tables: list[Table[Any]] = [
+        _models(frame, found),
+        _sessions(frame, who),
+        row_columns.errors(frame, _of(who)),
+    ]
     return exports.answer(*tables) or page(
         request,
         "key",
@@ -125,21 +129,6 @@ def _sessions(frame: Frame, who: Identity) -> Table[UsageSession]:
         "sessions",
         note="Each counts whole, by the time of its last turn.",
         empty="Clients such as Claude Code name their session; it gets a line here.",
-    )
-
-
-def _errors(frame: Frame, who: Identity) -> Table[UsageRecord]:
-    rows = UsageRecord.objects.filter(
-        _of(who), status__gte=400, time__gte=frame.range.start, time__lt=frame.range.end
-    )
-    return Table(
-        frame,
-        "What went wrong",
-        row_columns.error_columns(frame),
-        Rows(rows),
-        "-time",
-        "errors",
-        empty="Nothing was refused, abandoned or failed in this time.",
     )
 
 

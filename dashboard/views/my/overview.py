@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from bridge.accounts import key_holders
 from bridge.accounts.key_holders import KeyHolder, Offers
-from bridge.models import ApiKey, KeyLabel, UsageRecord, UsageSession
+from bridge.models import ApiKey, KeyLabel, UsageSession
 from bridge.pages import client_settings
 from dashboard.display import cards, chart_builders
 from dashboard.pages.own import OwnFrame, Visitor
@@ -36,7 +36,7 @@ def overview(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     tables: dict[str, Table[Any]] = {
         "models": _models(frame, used),
         "sessions": _sessions(frame),
-        "errors": _errors(frame),
+        "errors": row_columns.errors(frame, visitor.used, FEW),
         **own_keys.tables(frame, keys),
     }
     if file := exports.answer(*tables.values()):
@@ -132,25 +132,6 @@ def _sessions(frame: OwnFrame) -> Table[UsageSession]:
         "-last_at",
         "sessions",
         empty="Clients such as Claude Code name their session; it gets a line here.",
-        limit=FEW,
-    )
-
-
-def _errors(frame: OwnFrame) -> Table[UsageRecord]:
-    rows = UsageRecord.objects.filter(
-        frame.visitor.used,
-        status__gte=400,
-        time__gte=frame.range.start,
-        time__lt=frame.range.end,
-    )
-    return Table(
-        frame,
-        "What went wrong",
-        row_columns.error_columns(frame),
-        Rows(rows),
-        "-time",
-        "errors",
-        empty="Nothing was refused, abandoned or failed in this time.",
         limit=FEW,
     )
 
