@@ -82,9 +82,7 @@ def _head(scope: Scope, request_id: str) -> Call:
 async def _with_body(head: Call, receive: Receive, share: Share, most: int | None = None) -> Call:
     """The request with its body, which is received only from a caller with a key."""
     gateway = gateways.current()
-    await gateway.ready()
-    await fresh_keys.wait(gateway, head.headers)
-    caller = _admit(gateway, head)
+    caller = await _admit(gateway, head)
     bodies = gateway.settings.bodies
     body = await read_body(head.headers, receive, share, bodies, most)
     return replace(head, body=body, caller=caller)
@@ -100,7 +98,6 @@ def json_endpoint(handler: Handler, *methods: str) -> Endpoint:
 
     async def write(gateway: Gateway, call: Call, scope: Scope) -> Written:
         await gateway.ready()
-        await fresh_keys.wait(gateway, call.headers)
         status, document = await handler(gateway, call, scope)
         return status, JSON_HEADERS, encode(document)
 
@@ -136,8 +133,12 @@ def whole_endpoint(write: Writer, *methods: str, most: int | None = None) -> End
     return endpoint
 
 
-def _admit(gateway: Gateway, call: Call) -> authentication.Caller:
-    """The caller, if /v1/messages would let it in."""
+async def _admit(gateway: Gateway, call: Call) -> authentication.Caller:
+    """The caller, if /v1/messages would let it in; known already where a body was received."""
+    if call.caller is not None:
+        return call.caller
+    await gateway.ready()
+    await fresh_keys.wait(gateway, call.headers)
     snapshot = gateway.snapshot
     caller = authentication.identify(call.headers, snapshot.keys, gateway.keys, time.time())
     authentication.admit(caller, gateway.keys, snapshot.operator_key_in_use, call.address)
@@ -205,7 +206,7 @@ async def _cancel_when_left(receive: Receive, task: asyncio.Task[object]) -> Non
 
 
 async def _count_tokens(gateway: Gateway, call: Call, scope: Scope) -> Answer:
-    caller = call.caller or _admit(gateway, call)
+    caller = await _admit(gateway, call)
     await counting.check_rate(gateway.relay, caller)
     async with counting.place(gateway.relay, len(call.body)):
         return 200, await _counted(gateway.relay, call, caller)
@@ -241,7 +242,7 @@ async def _counted(parts: RelayParts, call: Call, caller: authentication.Caller)
 
 
 async def _models(gateway: Gateway, call: Call, scope: Scope) -> Answer:
-    caller = _admit(gateway, call)
+    caller = await _admit(gateway, call)
     await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway.relay, caller))
     query = scope["query_string"].decode("latin-1")
     snapshot = gateway.snapshot
@@ -252,7 +253,7 @@ async def _models(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 
 
 async def _model(gateway: Gateway, call: Call, scope: Scope) -> Answer:
-    caller = _admit(gateway, call)
+    caller = await _admit(gateway, call)
     name = scope["url_route"]["kwargs"]["name"]
     await prepare.wait_for_lists(gateway.relay, name, caller, call.session)
     snapshot = gateway.snapshot
@@ -260,7 +261,7 @@ async def _model(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 
 
 async def _schemas(gateway: Gateway, call: Call, scope: Scope) -> Answer:
-    caller = _admit(gateway, call)
+    caller = await _admit(gateway, call)
     await gateway.discovery.prepare_lists(partial(prepare.forwarded_key, gateway.relay, caller))
     snapshot = gateway.snapshot
     access = budget.access(caller, snapshot.prices)
@@ -285,8 +286,7 @@ async def _metrics(gateway: Gateway, call: Call, scope: Scope) -> Written:
 
 async def _usage(gateway: Gateway, call: Call, scope: Scope) -> Written:
     """What is spent: by the counters of the limits, or by the ledger where there is no budget."""
-    await gateway.ready()
-    caller = _admit(gateway, call)
+    caller = await _admit(gateway, call)
     accounts = caller.issued.accounts if caller.issued else ()
     quotas = await gateway.limiter.quotas(accounts, gateway.relay.clocks.wall())
     if budgets := decisions.budgets_of(quotas):
@@ -301,8 +301,7 @@ async def _usage(gateway: Gateway, call: Call, scope: Scope) -> Written:
 
 async def _own_usage(gateway: Gateway, call: Call, scope: Scope) -> Written:
     """What the key, or its person, used: sums of the ledger, and budgets as the limits count."""
-    await gateway.ready()
-    caller = _admit(gateway, call)
+    caller = await _admit(gateway, call)
     now = gateway.relay.clocks.wall()
     query = scope["query_string"].decode("latin-1")
     asked = question_of(query, caller, datetime.fromtimestamp(now, UTC))
@@ -318,8 +317,7 @@ async def _own_usage(gateway: Gateway, call: Call, scope: Scope) -> Written:
 
 async def _managed_settings(gateway: Gateway, call: Call, scope: Scope) -> Written:
     """For keys of ours. A forwarded key is nobody that the gateway has a policy for."""
-    await gateway.ready()
-    key, settings = _admit(gateway, call).issued, gateway.settings
+    key, settings = (await _admit(gateway, call)).issued, gateway.settings
     policy = None
     if key is not None and settings.claude_code.managed_settings:
         chosen = settings.relay.safeguards, gateway.telemetry.signals
