@@ -23,6 +23,18 @@ def totals(row: UsageSession) -> Totals:
     return Totals.of([vars(row)])
 
 
+CACHED = Column(
+    "cached_share",
+    "Cached",
+    "share",
+    lambda row: totals(row).cached_share,
+    "How much of the prompts the backend read from its cache",
+    sorts=False,
+)
+COST = Column("cost", "Cost", "money", lambda row: totals(row).cost, field="cost_nano_usd")
+"""Both are of a session: of its sums."""
+
+
 def session_columns(frame: Frame) -> list[Column]:
     return [
         Column(
@@ -41,14 +53,7 @@ def session_columns(frame: Frame) -> list[Column]:
             lambda row: totals(row).tokens,
             sorts=False,
         ),
-        Column(
-            "cached_share",
-            "Cached",
-            "share",
-            lambda row: totals(row).cached_share,
-            "How much of the prompts the backend read from its cache",
-            sorts=False,
-        ),
+        CACHED,
         Column(
             "largest_context",
             "Longest context",
@@ -56,7 +61,7 @@ def session_columns(frame: Frame) -> list[Column]:
             hint="Tokens of the longest prompt with its answer",
             field="largest_context",
         ),
-        Column("cost", "Cost", "money", lambda row: totals(row).cost, field="cost_nano_usd"),
+        COST,
     ]
 
 

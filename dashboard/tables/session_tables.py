@@ -10,7 +10,7 @@ from bridge.models import UsageSession
 from dashboard.display.cells import StateCell
 from dashboard.display.purposes import branch, sender
 from dashboard.pages.page import Frame
-from dashboard.tables.row_columns import TONES, totals
+from dashboard.tables.row_columns import CACHED, COST, TONES
 from dashboard.tables.table import Column, InMemory, Table
 from dashboard.usage.agents import AgentUse, agent_tree
 from dashboard.usage.prompts import UserPrompt, numbers, user_prompts
@@ -41,21 +41,14 @@ def sums_columns() -> list[Column]:
         Column("requests", "Turns", "count"),
         Column("errors", "Errors", "count", lambda row: row.errors or None, field="errors"),
         Column("tokens", "Tokens", "tokens", hint="Whole prompts and answers of all turns"),
-        Column(
-            "cached_share",
-            "Cached",
-            "share",
-            lambda row: totals(row).cached_share,
-            "How much of the prompts the backend read from its cache",
-            sorts=False,
-        ),
+        CACHED,
         Column(
             "largest_context",
             "Longest context",
             "tokens",
             hint="Tokens of the longest prompt with its answer",
         ),
-        Column("cost", "Cost", "money", lambda row: totals(row).cost, field="cost_nano_usd"),
+        COST,
     ]
 
 
