@@ -13,3 +13,8 @@ def outcome(status: int) -> str:
     if status < 400:
         return "answered"
     return "refused" if status < 500 else "error"
+
+
+def is_fault(status: int) -> bool:
+    """Whether a request with this status was refused or failed, and so has an error to tell."""
+    return status >= 400 and status != ABANDONED

@@ -22,6 +22,7 @@ LAYERS: dict[str, str] = {
     "cluster": "",
     "ids": "",
     "outcomes": "",
+    "error_groups": "outcomes",
     "places": "",
     "clocks": "",
     "pauses": "",
@@ -39,7 +40,7 @@ LAYERS: dict[str, str] = {
     "keys": f"cluster sign_in {T} routing",
     # rows, and what this process knows of them
     "models": f"outcomes sign_in cluster {T} routing client_settings keys",
-    "ledger": f"outcomes clocks cluster {T} routing keys models",
+    "ledger": f"outcomes error_groups clocks cluster {T} routing keys models",
     "configuration": f"pauses {T} routing client_settings keys models ledger",
     "live": "outcomes clocks cluster models ledger",
     "accounts": f"sign_in {T} routing keys models configuration",
@@ -246,7 +247,7 @@ def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     a live page or a key holder needs."""
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
     known = (
-        r"models|outcomes|concerns|keys\.(limits|periods)|ledger\.(pricing|report)|spans|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
+        r"models|outcomes|error_groups|concerns|keys\.(limits|periods)|ledger\.(pricing|report)|spans|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
         r"|cluster\.(redis|layer_errors)|backends\.status"
     )
     allowed = re.compile(rf"dashboard\b|bridge\.({known})\b|(?!bridge|proxysite)")

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from bridge.error_groups import error_group
 from bridge.ledger.record import Record
 from bridge.models import UsageRecord
 from bridge.translation.json import clean, encode_text
@@ -27,7 +28,6 @@ DETAIL = (
     "path",
     "key_four",
     "address",
-    "error",
     "route",
     "dropped",
     "refused",
@@ -76,6 +76,8 @@ class UsageRow(msgspec.Struct, gc=False):
     streamed: bool
     status: int
     error_type: str
+    error: str
+    error_group: str
     stop_reason: str
     attempts: int
     repairs: int
@@ -128,6 +130,7 @@ def row_of(record: Record) -> UsageRow:
         streamed=record.streamed,
         status=_whole(record.status, 999),
         error_type=_text(record.error_type, _WIDTHS["error_type"]),
+        **_error(record),
         stop_reason=_text(record.stop_reason, _WIDTHS["stop_reason"]),
         attempts=_whole(record.attempts, 999),
         repairs=_whole(len(record.repaired), 999),
@@ -164,6 +167,19 @@ def _whose(record: Record) -> dict[str, Any]:
     }
 
 
+def _error(record: Record) -> dict[str, Any]:
+    """Its message, and which others say the same, by column."""
+    if not record.error and record.status < 400:
+        return _NO_ERROR
+    text = _text(record.error, _WIDTHS["error"])
+    names = record.asked_model, record.model
+    return {
+        "error": text,
+        "error_group": error_group(record.status, record.error_type, text, names),
+    }
+
+
+_NO_ERROR: dict[str, Any] = {"error": "", "error_group": ""}
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What databases refuse, or terminals obey."""
 _WIDTHS: dict[str, int] = {

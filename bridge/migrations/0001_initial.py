@@ -553,6 +553,8 @@ class Migration(migrations.Migration):
                 ('streamed', models.BooleanField(default=False)),
                 ('status', models.PositiveSmallIntegerField(default=0)),
                 ('error_type', models.CharField(blank=True, default='', max_length=60)),
+                ('error', models.CharField(blank=True, default='', help_text='The first words of its message.', max_length=300)),
+                ('error_group', models.CharField(blank=True, default='', help_text='Shared by messages that differ in numbers and names. Empty: no error.', max_length=16)),
                 ('stop_reason', models.CharField(blank=True, default='', max_length=40)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
                 ('repairs', models.PositiveSmallIntegerField(default=0)),
@@ -578,7 +580,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-time', '-pk'],
-                'indexes': [models.Index(fields=['time'], name='record_by_time'), models.Index(fields=['key_id', 'fingerprint', 'time'], name='record_by_key'), models.Index(fields=['model', 'time'], name='record_by_model'), models.Index(fields=['session', 'time'], name='record_by_session'), models.Index(fields=['request_class', 'time'], name='record_by_class'), models.Index(fields=['status', 'time'], name='record_by_status'), models.Index(condition=models.Q(('parent_id', ''), _negated=True), fields=['parent_id'], name='record_by_parent')],
+                'indexes': [models.Index(fields=['time'], name='record_by_time'), models.Index(fields=['key_id', 'fingerprint', 'time'], name='record_by_key'), models.Index(fields=['model', 'time'], name='record_by_model'), models.Index(fields=['session', 'time'], name='record_by_session'), models.Index(fields=['request_class', 'time'], name='record_by_class'), models.Index(fields=['status', 'time'], name='record_by_status'), models.Index(condition=models.Q(('error_group', ''), _negated=True), fields=['error_group', 'time'], name='record_by_error_group'), models.Index(condition=models.Q(('error_group', ''), _negated=True), fields=['time', 'error_group', 'status', 'backend', 'model', 'key_id', 'fingerprint'], name='record_errors_by_time'), models.Index(condition=models.Q(('parent_id', ''), _negated=True), fields=['parent_id'], name='record_by_parent')],
             },
         ),
         migrations.CreateModel(

@@ -144,6 +144,15 @@ class UsageRecord(Attributed):
     streamed = models.BooleanField(default=False)
     status = models.PositiveSmallIntegerField(default=0)
     error_type = models.CharField(max_length=60, blank=True, default="")
+    error = models.CharField(
+        max_length=300, blank=True, default="", help_text="The first words of its message."
+    )
+    error_group = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        help_text="Shared by messages that differ in numbers and names. Empty: no error.",
+    )
     stop_reason = models.CharField(max_length=40, blank=True, default="")
     attempts = models.PositiveSmallIntegerField(default=0)
     repairs = models.PositiveSmallIntegerField(default=0)
@@ -181,6 +190,24 @@ class UsageRecord(Attributed):
             models.Index(fields=["session", "time"], name="record_by_session"),
             models.Index(fields=["request_class", "time"], name="record_by_class"),
             models.Index(fields=["status", "time"], name="record_by_status"),
+            models.Index(
+                fields=["error_group", "time"],
+                condition=~models.Q(error_group=""),
+                name="record_by_error_group",
+            ),
+            models.Index(
+                fields=[
+                    "time",
+                    "error_group",
+                    "status",
+                    "backend",
+                    "model",
+                    "key_id",
+                    "fingerprint",
+                ],
+                condition=~models.Q(error_group=""),
+                name="record_errors_by_time",
+            ),
             models.Index(
                 fields=["parent_id"], condition=~models.Q(parent_id=""), name="record_by_parent"
             ),

@@ -93,7 +93,7 @@ def error_columns(frame: Frame) -> list[Column]:
             "message",
             "What the client received",
             "text",
-            lambda row: row.detail.get("error", ""),
+            lambda row: row.error,
             sorts=False,
         ),
         Column(

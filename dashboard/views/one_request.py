@@ -49,7 +49,7 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
         route=row.detail.get("route") or (),
         changes=explained(row.detail),
         stop=STOPS.get(row.stop_reason, ""),
-        error=row.detail.get("error", ""),
+        error=row.error,
         cause=row.detail.get("cause", ""),
         sample=sample(row.detail.get("sample")),
         session=session,

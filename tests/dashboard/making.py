@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bridge.error_groups import error_group
 from bridge.ledger.rollups import hours, sessions
 from bridge.models import (
     ApiKey,
@@ -52,7 +53,10 @@ def record(at: datetime, number: int, **told: Any) -> UsageRecord:
         "duration_ms": 4400,
         "stop_reason": "end_turn",
     }
-    return UsageRecord(time=at, **{**values, **told})
+    values |= told
+    error = values["status"], values.get("error_type", ""), values.get("error", "")
+    names = values["asked_model"], values["model"]
+    return UsageRecord(time=at, **{"error_group": error_group(*error, names), **values})
 
 
 def enter(rows: Iterable[UsageRecord]) -> list[UsageRecord]:

@@ -77,7 +77,7 @@ def one(request: HttpRequest, visitor: Visitor, request_id: str) -> HttpResponse
         bar_width=WIDTH,
         changes=explained(row.detail),
         stop=STOPS.get(row.stop_reason, ""),
-        error=row.detail.get("error", ""),
+        error=row.error,
         verdicts=judged_calls(row.detail.get("verdicts")),
         session=session,
         purpose=purpose(frame, row, session),

@@ -46,11 +46,11 @@ def test_columns_hold_what_is_looked_for_and_detail_the_rest() -> None:
     )
     assert (row.time, row.key_id, row.key, row.model) == (NOON, 7, "team", "vendor/large")
     assert (row.attempts, row.repairs, row.cost_nano_usd) == (2, 2, 5)
+    assert (row.error, row.error_group) == ("no", "")
     assert (row.first_token_ms, row.duration_ms, row.thinking_tokens) == (123, 2500, None)
     assert json.loads(row.detail) == {
         "route": ["alias claude-*"],
         "connected_after": 0.01,
-        "error": "no",
         "tools": ["Read"],
         "repaired": ["arguments", "names"],
     }
@@ -77,9 +77,10 @@ def test_issued_key_goes_by_its_number_and_another_by_its_fingerprint() -> None:
         ({"status": 99999}, "status", 999),
         ({"attempts": 99999}, "attempts", 999),
         ({"seconds": 1e12}, "duration_ms", 2**31 - 1),
-        ({"error": "a\0b"}, "detail", '{"error":"a b"}'),
-        ({"error": "a\x85b\x7f"}, "detail", '{"error":"a b "}'),
-        ({"error": 'say "no"'}, "detail", '{"error":"say \\"no\\""}'),
+        ({"error": "a\0b"}, "error", "a b"),
+        ({"error": "a\x85b\x7f"}, "error", "a b "),
+        ({"error": "e" * 500}, "error", "e" * 300),
+        ({"path": 'say "no"\0'}, "detail", '{"path":"say \\"no\\" "}'),
         ({"tools": ["\0"]}, "detail", '{"tools":[" "]}'),
         ({"auth_after": 0.0}, "detail", '{"auth_after":0.0}'),
         ({"sample": {"answer": "a\nb\0"}}, "detail", '{"sample":{"answer":"a\\nb"}}'),

@@ -266,14 +266,19 @@ def test_user_who_is_not_active_sees_nothing(ann: Holder) -> None:
 def test_request_is_explained_without_what_is_the_operators(ann: Holder) -> None:
     """issue 13, item 7: no backend, no route, no cause, no kept prompt."""
     detail = {
-        "error": "The backend is busy",
         "cause": "http://10.0.0.7:8000 refused",
         "route": ["alias claude-*", "goes to secret-backend"],
         "dropped": ["top_k"],
         "sample": {"request": "the-prompt", "answer": "the-answer"},
     }
     ann.used(
-        1, 1, detail=detail, backend="secret-backend", status=529, error_type="overloaded_error"
+        1,
+        1,
+        detail=detail,
+        backend="secret-backend",
+        status=529,
+        error_type="overloaded_error",
+        error="The backend is busy",
     )
     page = ann.shown(reverse("my_request", args=["req_000000000001"]))
     for told in ("The backend is busy", "top_k", "ann-laptop", CODER):

@@ -292,7 +292,7 @@ def test_the_bar_and_its_table_tell_the_same(auditor: Client, now: None) -> None
 
 
 def test_an_error_is_shown_as_the_client_got_it(auditor: Client, now: None) -> None:
-    told = {"detail": {**DETAIL, "error": "Backend error: <b>out</b> of memory"}, "status": 502}
+    told = {"detail": DETAIL, "error": "Backend error: <b>out</b> of memory", "status": 502}
     enter([record(NOW, 1, error_type="api_error", stop_reason="", **told)])
     root = one(auditor)
     assert root.first("h1").text.startswith("Error, 502, after")
@@ -302,8 +302,9 @@ def test_an_error_is_shown_as_the_client_got_it(auditor: Client, now: None) -> N
 
 def test_a_cause_is_shown_to_those_who_operate(auditor: Client, now: None) -> None:
     """Clients are told that the backend could not be reached, and not why."""
-    detail = {**DETAIL, "error": "Could not reach the backend", "cause": "<b>connection refused"}
-    enter([record(NOW, 1, error_type="api_error", stop_reason="", detail=detail, status=502)])
+    told = {"error": "Could not reach the backend", "error_type": "api_error", "stop_reason": ""}
+    detail = {**DETAIL, "cause": "<b>connection refused"}
+    enter([record(NOW, 1, detail=detail, status=502, **told)])
     shown = one(auditor).first("section", aria_label="What the client received").text
     assert "Cause, which the client does not see: <b>connection refused" in shown
 
@@ -317,7 +318,7 @@ def test_a_request_that_was_refused_at_the_door_explains_itself(auditor: Client,
                 1,
                 key_id=0,
                 key="",
-                detail={"error": "Invalid API key"},
+                error="Invalid API key",
                 error_type="authentication_error",
                 stop_reason="",
                 attempts=0,
