@@ -144,6 +144,10 @@ class Connections:
     def is_busy(self) -> bool:
         return any(connection.transport.is_busy() for connection in self._open)
 
+    def busy(self) -> int:
+        """How many of them have a request under way."""
+        return sum(connection.transport.is_busy() for connection in self._open)
+
     async def finish(self, seconds: float) -> None:
         """Close all of them; those that take longer at once."""
         self._emptied.clear()

@@ -355,6 +355,8 @@ class Exchange:
         await self._stop_opening()
         if not self.record.stop_reason and not self.record.error_type and self.outgoing:
             self._count_abandoned(self.outgoing)
+        if self._interrupted and not self.record.stop_reason and not self.record.error_type:
+            self.failed(ApiError(529, RESTARTING))  # it is not the client who ended it
         self.record.status = self.record.status or ABANDONED
         await self.account()
         if opened := self._open_answer():

@@ -1,8 +1,8 @@
 """How a process ends: no new connection, then the requests under way, then the process itself.
 
-At the first signal running requests get DRAIN_SECONDS, and every connection one more answer. What
-is left then, or at a second signal, ends with an ``overloaded_error`` that clients retry. Nothing
-that hangs keeps the process from ending.
+At the first signal running requests get DRAIN_SECONDS, and every connection one more answer; the
+log says how many are waited for, every few seconds. What is left then, or at a second signal, ends
+with an ``overloaded_error`` that clients retry. Nothing that hangs keeps the process from ending.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ logger = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 CLOSING_SECONDS = 10.0
 """What the process gets beyond the drain to close its parts."""
+REPEAT_SECONDS = 5.0
+"""How often the log says what is still waited for."""
 EXIT_SECONDS = 3.0
 """What the interpreter gets when they are closed: threads that hang would keep it for ever."""
+AGAIN = "press Ctrl-C or send SIGTERM again to end them now"
 HANGS = "the process ends although something in it hangs, most likely a database that is silent"
 
 
@@ -72,16 +75,36 @@ class Ending:
         engine, open_connections = gateway.current(), connections.current()
         drain_seconds = open_connections.settings.drain_seconds
         end_within(drain_seconds + CLOSING_SECONDS)
-        if running := len(engine.exchanges):
-            logger.info(
-                "waiting for %d request%s, at most %g seconds; a second signal ends them at once",
-                *(running, "" if running == 1 else "s", drain_seconds),
-            )
         open_connections.drain()
+        notices = asyncio.get_running_loop().create_task(_show_rest(drain_seconds))
         await engine.drain(drain_seconds, open_connections.is_busy, self._at_once)
+        notices.cancel()
+        if rest := _rest():
+            logger.warning("ending %s now", _counted(rest))
+        await engine.interrupt_rest()
         await open_connections.finish(gateway.LAST_WORDS)
         if self._leave is not None:
             await self._leave()
+
+
+def _rest() -> int:
+    """Requests under way: at their answers, or on their way in or out."""
+    return max(len(gateway.current().exchanges), connections.current().busy())
+
+
+async def _show_rest(seconds: float) -> None:
+    """Say what is waited for, at once and then every few seconds, until this task is cancelled."""
+    clock = asyncio.get_running_loop().time
+    deadline, still = clock() + seconds, ""
+    while rest := _rest():
+        left = max(0, round(deadline - clock()))
+        logger.info("%swaiting for %s, at most %d s; %s", still, _counted(rest), left, AGAIN)
+        still = "still "
+        await asyncio.sleep(REPEAT_SECONDS)
+
+
+def _counted(requests: int) -> str:
+    return f"{requests} request{'' if requests == 1 else 's'}"
 
 
 def end_within(seconds: float) -> None:

@@ -241,7 +241,7 @@ class Gateway:
         is_busy: Callable[[], bool] = lambda: False,
         at_once: asyncio.Event | None = None,
     ) -> None:
-        """Let running requests finish; end what is left after that many seconds, or `at_once`.
+        """Let running requests finish, for that many seconds, or until `at_once`.
 
         `is_busy`: whether a connection has a request that has not come to the gateway yet, or an
         answer that has not reached its client.
@@ -254,6 +254,9 @@ class Gateway:
                 break
             with suppress(TimeoutError):
                 await asyncio.wait_for(at_once.wait(), DRAIN_TICK)
+
+    async def interrupt_rest(self) -> None:
+        """End the requests that still run, each with an error that its client retries."""
         for exchange in list(self.exchanges):
             exchange.interrupt()
         deadline = asyncio.get_running_loop().time() + LAST_WORDS

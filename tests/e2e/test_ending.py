@@ -15,13 +15,14 @@ from tests.conftest import Start
 from tests.fakes import postgres
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
-from tests.fakes.client import KEY, MESSAGES
+from tests.fakes.client import KEY, MESSAGES, ask
 from tests.fakes.gateway import Gateway
 from tests.fakes.replies import Gate
 from tests.fakes.wire import Wire, head
 
 RESTARTING = {"type": "overloaded_error", "message": "Gateway is restarting"}
 HANGING_SECONDS = 20.0
+BETA = "test/beta"
 SERVERS = pytest.mark.parametrize("launcher", ["serve", "uvicorn"])
 
 
@@ -68,32 +69,44 @@ WAYS = {
     "workers": {"SERVER": "uvicorn", "WORKERS": "2"},
 }
 EVERY_WAY = pytest.mark.parametrize("way", WAYS)
-PAIRS = [
-    (signal.SIGTERM, signal.SIGTERM),
-    (signal.SIGINT, signal.SIGINT),
-    (signal.SIGTERM, signal.SIGINT),
+HINT = "at most 300 s; press Ctrl-C or send SIGTERM again to end them now"
+SIGNALS = [
+    ("daphne", signal.SIGTERM, signal.SIGTERM),
+    ("daphne", signal.SIGINT, signal.SIGINT),
+    ("uvicorn", signal.SIGTERM, signal.SIGINT),
+    ("uvicorn", signal.SIGINT, signal.SIGINT),
+    ("workers", signal.SIGTERM, signal.SIGTERM),
+    ("workers", signal.SIGINT, signal.SIGINT),
 ]
 
 
-@EVERY_WAY
-@pytest.mark.parametrize(("first", "second"), PAIRS)
+@pytest.mark.parametrize(("way", "first", "second"), SIGNALS)
 def test_second_signal_ends_at_once_and_says_so(
     way: str, first: int, second: int, start_gateway: Start, backend: FakeBackend
 ) -> None:
     """Observed: uvicorn ignored a second SIGTERM, and daphne cut the stream without a word."""
     gateway = start_gateway("serve", DRAIN_SECONDS="300", **WAYS[way])
+    gate = Gate()
     backend.on(ALPHA).stream(role(), text("one "), Gate())
+    backend.on(BETA).json({}, before=gate)
+    plain = gateway.client.send("POST", MESSAGES, ask(model=BETA))
+    gate.wait_reached()
     with gateway.client.stream() as stream:
         stream.events_until("content_block_delta")
         gateway.process.send_signal(first)
         gateway.wait_refusing()
+        gateway.wait_log(HINT)
         gateway.process.send_signal(second)
         assert stream.message()["error"] == RESTARTING
+    with closing(plain):
+        answer = plain.getresponse()
+        assert (answer.status, json.load(answer)["error"]) == (529, RESTARTING)
     assert gateway.wait_end() == 0
-    assert "waiting for 1 request, at most 300 seconds" in gateway.log
-    (record,) = re.findall(r"bridge.ledger.record (\{.*)", gateway.log)
-    ended = json.loads(record)
-    assert (ended["status"], ended["error_type"]) == (529, "overloaded_error")
+    assert sum(map(int, re.findall(r" waiting for (\d) request", gateway.log))) == 2
+    ended = [json.loads(line) for line in re.findall(r"bridge.ledger.record (\{.*)", gateway.log)]
+    assert [(each["status"], each["error_type"]) for each in ended] == [
+        (529, "overloaded_error")
+    ] * 2
 
 
 # --- connections ---------------------------------------------------------------------------------

@@ -148,6 +148,13 @@ class Gateway:
             assert time.monotonic() < deadline, "still takes connections"
             time.sleep(POLL_SECONDS)
 
+    def wait_log(self, text: str) -> None:
+        """Return when this stands in the log."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while text not in self.log:
+            assert time.monotonic() < deadline, self.tail()
+            time.sleep(POLL_SECONDS)
+
     def is_listening(self) -> bool:
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()

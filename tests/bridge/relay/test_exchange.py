@@ -64,6 +64,21 @@ async def test_client_that_leaves_a_stream_ends_the_call(
     assert breaker(engine).failures == 0
 
 
+async def test_client_that_takes_nothing_at_the_end_of_the_process_is_not_told_to_have_left(
+    engine: Gateway, backend: FakeBackend, records: list[Record]
+) -> None:
+    """Its connection is closed under it: the gateway ended the request."""
+    backend.on(ALPHA).stream(role(), text("Hello there"), Gate())
+    _, parts = await begin(engine, call(stream=True))
+    await piece(parts)
+    (exchange,) = engine.exchanges
+    exchange.interrupt()
+    await parts.aclose()
+    (record,) = records
+    assert (record.status, record.error_type, record.error) == (529, "overloaded_error", RESTARTING)
+    assert (record.output_tokens >= 1, breaker(engine).failures) == (True, 0)
+
+
 async def test_client_that_leaves_before_the_first_word_ends_the_call(
     engine: Gateway, backend: FakeBackend, records: list[Record]
 ) -> None:

@@ -67,12 +67,14 @@ async def test_what_is_left_is_interrupted(engine: Gateway) -> None:
     """design, Servers: then end what is left."""
     running = [Running(engine) for _ in range(3)]
     await asyncio.wait_for(engine.drain(0.01), WAIT)
+    await asyncio.wait_for(engine.interrupt_rest(), WAIT)
     assert [request.interruptions for request in running] == [1, 1, 1]
 
 
 async def test_request_that_does_not_listen_is_not_waited_for(engine: Gateway) -> None:
     running = Running(engine, deaf=True)
     await asyncio.wait_for(engine.drain(0.0), WAIT)
+    await asyncio.wait_for(engine.interrupt_rest(), WAIT)
     assert (running.interruptions, engine.exchanges) == (1, {running})
 
 
