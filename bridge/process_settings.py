@@ -107,6 +107,7 @@ class AccessSettings:
     cors_origins: list[str]
     trust_forwarded_proto: bool
     metrics_access: str
+    metrics_by: list[str]
     metrics_token: str = field(repr=False)
 
 

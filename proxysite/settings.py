@@ -130,6 +130,7 @@ METRICS_ACCESS = read.choice(
 )
 if METRICS_ACCESS == "key" and not METRICS_TOKEN:
     raise ImproperlyConfigured("METRICS_TOKEN: expected a secret beside METRICS_ACCESS=key")
+METRICS_BY = read.some_of("METRICS_BY", "", ("key", "person", "team"))
 
 # --- warnings ---------------------------------------------------------------------------------
 

@@ -18,10 +18,15 @@ from itertools import chain
 
 from django.db import Error
 
-from bridge.api import fresh_keys, metrics, picker
+from bridge.api import fresh_keys, picker
 from bridge.api import models as report
 from bridge.api.claude_code import managed_settings, telemetry, usage
 from bridge.api.hosts import arrival_address
+from bridge.api.metrics.access import check_access
+from bridge.api.metrics.accounts import of_accounts, read_accounts
+from bridge.api.metrics.process import of_process
+from bridge.api.metrics.served import of_ledger
+from bridge.api.metrics.text import text
 from bridge.api.own_usage import answer
 from bridge.api.own_usage.question import question_of
 from bridge.api.replies import fail, reply, start
@@ -273,14 +278,13 @@ async def _health(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 
 
 async def _metrics(gateway: Gateway, call: Call, scope: Scope) -> Written:
-    metrics.check_access(gateway.settings.access, gateway.keys, call.headers, call.address)
-    totals = await gateway.totals.current()
-    metric_families = chain(
-        [*metrics.of_process(gateway, len(asyncio.all_tasks()))], metrics.of_ledger(totals)
-    )
+    check_access(gateway.settings.access, gateway.keys, call.headers, call.address)
+    totals, accounts = await asyncio.gather(gateway.totals.current(), read_accounts(gateway))
+    of_memory = [*of_process(gateway, len(asyncio.all_tasks()))]
+    metric_families = chain(of_memory, of_ledger(totals), of_accounts(accounts))
     accept = call.headers.get("accept", "")
     # there the totals are gone through, and may be many
-    body, content_type = await asyncio.to_thread(metrics.text, metric_families, accept)
+    body, content_type = await asyncio.to_thread(text, metric_families, accept)
     return 200, {"content-type": content_type}, body
 
 

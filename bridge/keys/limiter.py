@@ -18,6 +18,7 @@ import logging
 import math
 import secrets
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,8 +30,10 @@ from bridge.keys.decisions import Decision, QuotaState, judge, quota_states
 from bridge.keys.limits import (
     NOTHING,
     Account,
+    AccountKind,
     AccountRef,
     Counts,
+    LimitKind,
     Limits,
     Outcome,
     QuotaUsage,
@@ -114,6 +117,8 @@ class Limiter:
         self._known: Mapping[AccountRef, Limits] = {}
         self._seeded: set[tuple[AccountRef, Period]] = set()
         self._errands: set[asyncio.Task[Any]] = set()
+        self.refusals: Counter[tuple[AccountKind, LimitKind]] = Counter()
+        """Requests that were refused since the process started, by whose limit and which."""
         if with_redis:
             from bridge.cluster import redis
             from bridge.keys import redis_limiter  # slow, and only needed here
@@ -157,6 +162,9 @@ class Limiter:
         outcome, store = await self._decide(reservation)
         if outcome.refused is None:
             self._open[reservation.id] = store
+        else:
+            kind = accounts[outcome.account].ref.kind
+            self.refusals[kind, outcome.refused] += 1
         self._look_up(store, reservation, outcome)
         return judge(reservation, outcome)
 

@@ -12,15 +12,16 @@ import asyncio
 import logging
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import add
 from typing import Any
 
 from channels.db import database_sync_to_async
 from django.db import Error
-from django.db.models import Min, Sum
+from django.db.models import Min, Q, Sum
 
+from bridge.keys.limits import AccountKind
 from bridge.models import LateHours, UsageHour
 from bridge.models.usage import LATE
 
@@ -32,8 +33,8 @@ READ_SECONDS = 5.0
 """The longest wait for the database. Prometheus itself gives up after ten, as a rule."""
 MOST_GROUPS = 500
 OTHERS = "(others)"
-"""What stands for backend, model and alias where there are more groups than that: clients
-choose the names of models where a backend has no list, and each one is a series for good."""
+"""What stands for every name of a group where there are more groups than that: clients choose
+the names of models where a backend has no list, and each one is a series for good."""
 
 SUMMED = (
     "requests",
@@ -53,10 +54,26 @@ SUMMED = (
     *UsageHour.DURATION,
 )
 _PLACES = {name: place for place, name in enumerate(SUMMED)}
-_GROUP = ("backend", "model", "alias")
+Group = tuple[str, ...]
+"""The names that a sum has in the columns of its grouping; "" where there was none."""
 
-Group = tuple[str, str, str]
-"""Backend, model at the backend, alias that matched; "" where there was none."""
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """What sums are told apart by: columns of `UsageHour`, of those of its rows."""
+
+    columns: tuple[str, ...]
+    rows: Q = field(default_factory=Q)
+
+
+BY_MODEL = Grouping(("backend", "model", "alias"))
+"""Backend, model at the backend, alias that matched."""
+BY_ACCOUNT: Mapping[str, Grouping] = {
+    AccountKind.KEY.value: Grouping(("key",), Q(key_id__gt=0)),
+    AccountKind.PERSON.value: Grouping(("person",), Q(person_id__gt=0)),
+    AccountKind.TEAM.value: Grouping(("team",), Q(team_id__gt=0)),
+}
+"""By the name that an account had at the time. Keys that were forwarded belong to none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +112,15 @@ def bounded(totals: Totals, most: int = MOST_GROUPS) -> dict[Group, Total]:
     Which ones came first never changes, so no sum is ever taken from one group to another.
     """
     by_age = sorted(totals.items(), key=lambda pair: pair[1].first)
-    others = [((OTHERS, OTHERS, OTHERS), total) for _, total in by_age[most:]]
+    others = [((OTHERS,) * len(group), total) for group, total in by_age[most:]]
     return added_up([*by_age[:most], *others])
 
 
 class TotalsReader:
     """What one process remembers of hours that are over."""
 
-    def __init__(self) -> None:
+    def __init__(self, grouping: Grouping = BY_MODEL) -> None:
+        self._grouping = grouping
         self._turn = threading.Lock()
         self._settled: dict[Group, Total] = {}
         self._until: datetime | None = None
@@ -146,18 +164,23 @@ class TotalsReader:
         until = now.replace(minute=0, second=0, microsecond=0) - LATE - CLOCK_SLACK
         with self._turn:
             self._settle(until)
-            live = _sums(hour__gte=until)
+            live = _sums(self._grouping, hour__gte=until)
             return bounded(added_up([*self._settled.items(), *live.items()]))
 
     def _settle(self, until: datetime) -> None:
         """Bring the sum of the hours before `until` up to date."""
         late = LateHours.objects.values_list("changes", flat=True).first() or 0
         if self._until is None or until < self._until or late != self._late:
-            self._settled = _sums(hour__lt=until)
+            self._settled = _sums(self._grouping, hour__lt=until)
         elif self._until < until:
-            over = _sums(hour__gte=self._until, hour__lt=until)
+            over = _sums(self._grouping, hour__gte=self._until, hour__lt=until)
             self._settled = added_up([*self._settled.items(), *over.items()])
         self._until, self._late = until, late
+
+
+def readers_by_account(kinds: Iterable[str]) -> dict[str, TotalsReader]:
+    """A reader for each of these kinds of accounts."""
+    return {kind: TotalsReader(BY_ACCOUNT[kind]) for kind in kinds}
 
 
 def _look_at(reading: asyncio.Task[Totals]) -> None:
@@ -166,11 +189,12 @@ def _look_at(reading: asyncio.Task[Totals]) -> None:
         reading.exception()
 
 
-def _sums(**hours: datetime) -> dict[Group, Total]:
+def _sums(grouping: Grouping, **hours: datetime) -> dict[Group, Total]:
     """The sums of these hours. Raises django.db.Error."""
     columns = {f"_{name}": Sum(name) for name in SUMMED}
-    groups = UsageHour.objects.filter(**hours).order_by().values_list(*_GROUP)
+    rows = UsageHour.objects.filter(grouping.rows, **hours).order_by()
+    width = len(grouping.columns)
     return {
-        (backend, model, alias): Total(first, tuple(map(int, amounts)))
-        for backend, model, alias, first, *amounts in groups.annotate(_first=Min("id"), **columns)
+        row[:width]: Total(row[width], tuple(map(int, row[width + 1 :])))
+        for row in rows.values_list(*grouping.columns).annotate(_first=Min("id"), **columns)
     }

@@ -21,8 +21,8 @@ PROTOBUF = {"content-type": "application/x-protobuf"}
 JSON = {"content-type": "application/json; charset=utf-8"}
 SIGNALS = ("metrics", "logs", "traces")
 METRIC = re.compile(
-    r'claude_bridge_telemetry_exports\{outcome="(\w+)",signal="(\w+)"\} (\d+)'
-    r'|claude_bridge_telemetry_exports\{signal="(\w+)",outcome="(\w+)"\} (\d+)'
+    r'claude_bridge_telemetry_exports_total\{outcome="(\w+)",signal="(\w+)"\} (\d+)'
+    r'|claude_bridge_telemetry_exports_total\{signal="(\w+)",outcome="(\w+)"\} (\d+)'
 )
 
 

@@ -47,6 +47,7 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "USAGE_RETENTION_DAYS": (90, "0", 0, [*NO_WHOLE, "36501"]),
     "SPOOL_MAX_BYTES": (2**30, "2097152", 2**21, [*NO_WHOLE, "1048575", "1GiB"]),
     "METRICS_ACCESS": ("off", "Open", "open", ["on", "token", "0"]),
+    "METRICS_BY": ([], " Key,team", ["key", "team"], ["model", "key team", "all"]),
     "METRICS_TOKEN": ("", " 'm3trics' ", "m3trics", ["cl\u00e9", "two\nlines"]),
     "BACKEND_TIMEOUT_SECS": (600, "30", 30, [*NO_NUMBER, "0"]),
     "BACKEND_CONNECT_TIMEOUT": (10, "2.5", 2.5, [*NO_NUMBER, "0"]),

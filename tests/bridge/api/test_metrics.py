@@ -1,8 +1,10 @@
 """The text of /metrics, read back with Prometheus' own parser. docs/reference/metrics.md."""
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,18 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from bridge import process_settings
-from bridge.api import metrics
+from bridge.api.metrics.access import check_access
+from bridge.api.metrics.accounts import AccountUse, of_accounts, shares_used
+from bridge.api.metrics.process import of_process
+from bridge.api.metrics.served import TOKENS as TOKEN_KINDS
+from bridge.api.metrics.served import of_ledger
+from bridge.api.metrics.text import text
 from bridge.configuration.row_faults import Fault
 from bridge.keys.authentication import KeyPolicy
+from bridge.keys.limits import Account, AccountKind, AccountRef, Limits
+from bridge.ledger.record import Record
 from bridge.ledger.totals import SUMMED, Group, Total
+from bridge.ledger.writer import enter
 from bridge.models import UsageHour
 from bridge.models.latency import BOUNDS
 from bridge.process_settings import AccessSettings
@@ -57,13 +67,13 @@ TOTALS = {
 
 def read_back(found: Iterable[Metric]) -> dict[str, Metric]:
     """Name -> what Prometheus makes of it."""
-    body, kind = metrics.text(found, "")
+    body, kind = text(found, "")
     assert kind == "text/plain; version=0.0.4; charset=utf-8"
     return {family.name: family for family in parsed(body.decode())}
 
 
 def ledger(totals: Any = TOTALS) -> dict[str, Metric]:
-    return read_back(metrics.of_ledger(totals))
+    return read_back(of_ledger(totals))
 
 
 def values(family: Metric) -> dict[tuple[str, ...], float]:
@@ -91,7 +101,7 @@ def test_tokens_and_cost_are_told_by_model() -> None:
     """Ours: aliases are added up; what came no further than us used nothing."""
     found = ledger()
     tokens = values(found["claude_bridge_tokens"])
-    assert {kind: tokens["main", kind, "vendor/large"] for kind in metrics.TOKENS} == {
+    assert {kind: tokens["main", kind, "vendor/large"] for kind in TOKEN_KINDS} == {
         "input": 101,
         "output": 50,
         "cache_read": 7,
@@ -145,6 +155,58 @@ def test_names_of_models_may_hold_anything() -> None:
     assert {sample.labels["model"] for sample in found["claude_bridge_requests"].samples} == {name}
 
 
+# --- accounts ------------------------------------------------------------------------------------
+
+ACCOUNTS = AccountUse(
+    {"key": {("ci",): TOTALS[MAIN]}, "team": {("blue",): TOTALS[OTHER]}},
+    {("key", "ci", "budget", "day"): 0.5},
+)
+
+
+def test_accounts_are_told_by_kind_and_name() -> None:
+    """docs, metrics, Accounts."""
+    found = {name.removeprefix("claude_bridge_"): values(told) for name, told in read_accounts()}
+    assert found["account_requests"]["key", "ci", "refused"] == 2
+    assert found["account_requests"]["team", "blue", "answered"] == 4
+    assert found["account_tokens"]["key", "cache_read", "ci"] == 7
+    assert found["account_cost_usd"] == {("key", "ci"): 1.5, ("team", "blue"): 0}
+    assert found["budget_used_ratio"] == {("key", "budget", "ci", "day"): 0.5}
+
+
+def read_accounts() -> Iterable[tuple[str, Metric]]:
+    return read_back(of_accounts(ACCOUNTS)).items()
+
+
+def test_nothing_of_accounts_is_told_unless_it_was_read() -> None:
+    """docs, settings: METRICS_BY is empty by default."""
+    assert list(of_accounts(AccountUse())) == []
+
+
+@pytest.mark.django_db
+def test_budgets_are_told_as_the_part_that_is_used() -> None:
+    """docs, metrics, Accounts: of two keys with one name the fuller one; a budget of nothing is
+    used up."""
+    now = time.time()
+    used: dict[str, Any] = {
+        "started_at": now,
+        "status": 200,
+        "key": "ci",
+        "cost_nano_usd": 250_000_000,
+    }
+    enter([Record("req_1", key_id=7, input_tokens=30, **used)])
+    limits = Limits(budget_day=Decimal(1), tokens_month=60)
+    accounts = [
+        Account(AccountRef(AccountKind.KEY, 7), "ci", limits),
+        Account(AccountRef(AccountKind.KEY, 8), "ci", limits),
+        Account(AccountRef(AccountKind.TEAM, 1), "blue", Limits(budget_total=Decimal(0))),
+    ]
+    assert shares_used(accounts, now) == {
+        ("key", "ci", "budget", "day"): 0.25,
+        ("key", "ci", "quota", "month"): 0.5,
+        ("team", "blue", "budget", "total"): 1.0,
+    }
+
+
 # --- gauges --------------------------------------------------------------------------------------
 
 
@@ -154,7 +216,7 @@ def test_state_of_the_process_is_told(engine: Gateway) -> None:
     engine.store.current = replace(snapshot, version=7, faults=(fault,))
     (backend,) = snapshot.routes.backends
     condition = engine.health.of(backend)
-    found = read_back(metrics.of_process(engine, 7))
+    found = read_back(of_process(engine, 7))
     gauge = {name.removeprefix("claude_bridge_"): values(told) for name, told in found.items()}
     assert gauge["backend_breaker_state"] == {
         ("main", "closed"): 1,
@@ -162,11 +224,13 @@ def test_state_of_the_process_is_told(engine: Gateway) -> None:
         ("main", "half_open"): 0,
     }
     assert gauge["backend_reachable"] == {}
+    assert gauge["streams_running"] == {("main",): 0}
+    assert set(gauge["limit_refusals"].values()) == {0}
     assert (gauge["configuration_version"], gauge["configuration_faults"]) == ({(): 7}, {(): 1})
     assert (gauge["models_known"], gauge["requests_running"]) == ({(): 2}, {(): 0})
     condition.reachable = False
     condition.breaker.opened_at = engine.health.clock()
-    found = read_back(metrics.of_process(engine, 7))
+    found = read_back(of_process(engine, 7))
     assert values(found["claude_bridge_backend_reachable"]) == {("main",): 0}
     assert values(found["claude_bridge_backend_breaker_state"])["main", "open"] == 1
 
@@ -176,7 +240,7 @@ def test_spool_is_told(engine: Gateway) -> None:
     line = b'{"request_id":"req_1"}'
     engine.spool.append(line)
     engine.spool.append(b"x" * 10_000_000)
-    found = read_back(metrics.of_process(engine, 7))
+    found = read_back(of_process(engine, 7))
     for name, value in (("records", 1), ("bytes", len(line) + 1), ("lost_records", 1)):
         assert values(found[f"claude_bridge_spool_{name}"]) == {(): value}
     assert found["claude_bridge_ledger_lag_seconds"].samples[0].value >= 0
@@ -194,7 +258,7 @@ def emitted(engine: Gateway) -> dict[str, tuple[str, set[str]]]:
     """The same of what is told when there is something to tell of everything."""
     (backend,) = engine.snapshot.routes.backends
     engine.health.of(backend).reachable = True
-    found = read_back([*metrics.of_process(engine, 7), *metrics.of_ledger(TOTALS)])
+    found = read_back([*of_process(engine, 7), *of_ledger(TOTALS), *of_accounts(ACCOUNTS)])
     ends = {"counter": "_total"}
     return {
         name + ends.get(family.type, ""): (
@@ -221,7 +285,7 @@ def test_expressions_in_the_docs_name_metrics_that_exist(engine: Gateway) -> Non
 @pytest.mark.parametrize("accept", ["application/openmetrics-text;version=1.0.0;q=0.5,text/plain"])
 def test_newer_form_is_told_to_those_who_ask(engine: Gateway, accept: str) -> None:
     """OpenMetrics, whose parser takes nothing that is not quite right."""
-    body, kind = metrics.text([*metrics.of_process(engine, 7), *metrics.of_ledger(TOTALS)], accept)
+    body, kind = text([*of_process(engine, 7), *of_ledger(TOTALS)], accept)
     assert kind.startswith("application/openmetrics-text")
     families: Any = openmetrics.text_string_to_metric_families
     names = {family.name for family in families(body.decode())}
@@ -265,7 +329,7 @@ def test_setting_says_who_may_read(
     settings = access_settings(metrics_access=access, metrics_token="m3trics")
     policy = KeyPolicy(bound_to_loopback=host)
     try:
-        metrics.check_access(settings, policy, headers, address)
+        check_access(settings, policy, headers, address)
         found = 200
     except ApiError as error:
         found = error.status
@@ -277,5 +341,5 @@ def test_no_token_opens_nothing() -> None:
     settings = access_settings(metrics_access="key", metrics_token="")
     for given in ({}, {"authorization": "Bearer"}, {"authorization": "Bearer "}):
         with pytest.raises(ApiError) as caught:
-            metrics.check_access(settings, KeyPolicy(), given, LOCAL)
+            check_access(settings, KeyPolicy(), given, LOCAL)
         assert caught.value.reply_headers()["www-authenticate"] == "Bearer"

@@ -13,7 +13,17 @@ from django.db import OperationalError, connection
 
 from bridge.ledger import totals, upsert, writer
 from bridge.ledger.record import Record
-from bridge.ledger.totals import OTHERS, SUMMED, Group, Total, Totals, TotalsReader, bounded
+from bridge.ledger.totals import (
+    BY_ACCOUNT,
+    OTHERS,
+    SUMMED,
+    Group,
+    Grouping,
+    Total,
+    Totals,
+    TotalsReader,
+    bounded,
+)
 from bridge.ledger.writer import enter
 from bridge.models import LateHours, UsageHour
 
@@ -45,9 +55,9 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, datetime]]:
     asked: list[dict[str, datetime]] = []
     real = totals._sums
 
-    def noted(**hours: datetime) -> dict[Group, Total]:
+    def noted(grouping: Grouping, **hours: datetime) -> dict[Group, Total]:
         asked.append(hours)
-        return real(**hours)
+        return real(grouping, **hours)
 
     monkeypatch.setattr(totals, "_sums", noted)
     return asked
@@ -93,6 +103,20 @@ def test_everything_is_summed_by_backend_model_and_alias() -> None:
 @pytest.mark.django_db
 def test_nothing_is_summed_before_the_first_request() -> None:
     assert TotalsReader().read(NOON) == {}
+
+
+@pytest.mark.django_db
+def test_accounts_are_summed_by_their_names() -> None:
+    """docs/reference/metrics.md, Accounts: of issued keys, people and teams, and of nobody else."""
+    whose = {"key_id": 7, "key": "ci", "person_id": 3, "person": "ann", "team_id": 2}
+    serve(NOON, 2, **whose, team="blue")
+    serve(NOON - 30 * HOUR, 1, **whose | {"key_id": 8, "key": "laptop"}, team="blue", model="b")
+    serve(NOON, 4, fingerprint="f0", key="key-f0")
+    found = {
+        kind: {name: total["requests"] for (name,), total in TotalsReader(by).read(NOON).items()}
+        for kind, by in BY_ACCOUNT.items()
+    }
+    assert found == {"key": {"ci": 2, "laptop": 1}, "person": {"ann": 3}, "team": {"blue": 3}}
 
 
 @pytest.mark.django_db
