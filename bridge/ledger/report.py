@@ -5,6 +5,7 @@ From the sums alone, so at any size at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -32,16 +33,18 @@ COUNTS = (
     "unpriced",
 )
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet would run a text that begins with one of these."""
-
 Identity = tuple[int, str]
 """(key_id, fingerprint)."""
 
 
+_MISREAD = re.compile(r"[=+\-@\t\r]|(?:[0-9]+[eE][0-9]+|0[0-9]+|[0-9]{16,})\Z")
+"""Text that a spreadsheet would run as a formula, or turn into another number: hexadecimal ids,
+zeros in front."""
+
+
 def csv_text(text: str) -> str:
-    """The text as a cell of a CSV file: a spreadsheet shows it and never runs it."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    """The text as a cell of a CSV file: a spreadsheet shows it as it is, and never runs it."""
+    return f"'{text}" if _MISREAD.match(text) else text
 
 
 class UnknownNameError(Exception):

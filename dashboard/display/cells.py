@@ -230,15 +230,7 @@ KINDS: dict[str, Callable[[Any, Clock], SafeString]] = {
 UNITS = {"money": "_usd", "ms": "_ms", "bytes": "_bytes"}
 """Kind -> what is put behind a column's name in an export."""
 
-
-def plain(kind: str, value: Any, zone: ZoneInfo) -> Any:
-    """A value exactly, as JSON takes it: money in dollars, times with their offset."""
-    if value is None:
-        return None
-    return _PLAIN[kind](value, zone) if kind in _PLAIN else value
-
-
-_PLAIN: dict[str, Callable[[Any, ZoneInfo], Any]] = {
+PLAIN: dict[str, Callable[[Any, ZoneInfo], Any]] = {
     "money": lambda nano, _: round(nano) / NANO,
     "ms": lambda ms, _: round(ms),
     "share": lambda part, _: round(part, 6),
@@ -257,3 +249,5 @@ _PLAIN: dict[str, Callable[[Any, ZoneInfo], Any]] = {
     "name": lambda value, _: str(value),
     "spark": lambda trend, _: list(trend.values),
 }
+"""Kind -> a value exactly, as JSON takes it: money in dollars, times with their offset. Other kinds
+are written as they are."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from bridge.accounts import key_holders
 from bridge.accounts.key_holders import KeyHolder
@@ -41,5 +42,5 @@ def visitor(request: HttpRequest) -> KeyHolder | None:
     return key_holders.revalidate(int(key_id), str(fingerprint), str(mark))
 
 
-def end(response: HttpResponse) -> None:
+def end(response: HttpResponseBase) -> None:
     response.delete_cookie(COOKIE, path=PATH, samesite="Lax")

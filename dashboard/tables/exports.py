@@ -1,68 +1,60 @@
-"""A table as a file: CSV or JSON with the rows, columns and order of the page."""
+"""A table as a file: the rows of its page, or all rows, which are made and sent piece by piece."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Sequence
+import re
+import threading
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from django.http import HttpResponse
+from channels.db import database_sync_to_async
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
-from bridge.ledger.report import csv_text
-from dashboard.display import cells
-from dashboard.tables.table import Column, Table
+from dashboard.tables.file_formats import FORMATS, FileFormat
+from dashboard.tables.table import Table
+
+FILES_AT_ONCE = 2
+"""So many files are worked on at a moment in a process: the others leave it to the requests."""
+_working = threading.BoundedSemaphore(FILES_AT_ONCE)
+
+_OTHERS = re.compile(r"[^a-z0-9]+")
 
 
-def answer(*tables: Table[Any]) -> HttpResponse | None:
+def answer(*tables: Table[Any]) -> HttpResponseBase | None:
     """The file that the address asks for; None where it asks for the page."""
     asked = tables[0].frame.asked
-    make = _FORMATS.get(asked.get("format", ""))
+    made = FORMATS.get(asked.get("format", ""))
     table = next((t for t in tables if t.prefix == asked.get("table", "")), None)
-    if make is None or table is None:
+    if made is None or table is None:
         return None
-    rows = table.all_rows if asked.get("rows") == "all" else table.page.rows
-    return make(table, [column for column in table.columns if column.exports], rows)
+    headers = {"Content-Disposition": f'attachment; filename="{_name(table, made)}"'}
+    if asked.get("rows") != "all":
+        text = "".join(made.text(table, [table.page.rows]))
+        return HttpResponse(text, content_type=made.content_type, headers=headers)
+    pieces = made.text(table, table.pieces())
+    return StreamingHttpResponse(_sent(pieces), content_type=made.content_type, headers=headers)
 
 
-def _csv(table: Table[Any], columns: Sequence[Column], rows: Sequence[Any]) -> HttpResponse:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_header(column) for column in columns)
-    for row in rows:
-        writer.writerow(_safe(_value(table, column, row)) for column in columns)
-    return _file(table, text.getvalue(), "text/csv; charset=utf-8", "csv")
+async def _sent(pieces: Iterator[str]) -> AsyncIterator[bytes]:
+    """Each piece is made when the one before it was taken, in the thread of its request. Between
+    them no query is open and no connection to the database."""
+    make = database_sync_to_async(_next, thread_sensitive=True)
+    while piece := await make(pieces):
+        yield piece
 
 
-def _json(table: Table[Any], columns: Sequence[Column], rows: Sequence[Any]) -> HttpResponse:
-    documents = [{_header(c): _value(table, c, row) for c in columns} for row in rows]
-    text = json.dumps(documents, ensure_ascii=False, indent=1)
-    return _file(table, text, "application/json; charset=utf-8", "json")
+def _next(pieces: Iterator[str]) -> bytes:
+    """Empty at the end."""
+    with _working:
+        return next(pieces, "").encode()
 
 
-_FORMATS = {"csv": _csv, "json": _json}
-
-
-def _header(column: Column) -> str:
-    return f"{column.name}{cells.UNITS.get(column.kind, '')}"
-
-
-def _value(table: Table[Any], column: Column, row: Any) -> Any:
-    return cells.plain(column.kind, column.of(row), table.frame.zone)
-
-
-def _safe(value: Any) -> Any:
-    if isinstance(value, dict):
-        value = ";".join(f"{name}={each}" for name, each in value.items())
-    if isinstance(value, list):
-        return " ".join(str(item) for item in value)
-    return csv_text(value) if isinstance(value, str) else value
-
-
-def _file(table: Table[Any], text: str, content_type: str, ending: str) -> HttpResponse:
+def _name(table: Table[Any], made: FileFormat) -> str:
+    """What it is, of which time, and whether it is one page of several."""
     frame = table.frame
     first, last = (frame.range.local(at) for at in (frame.range.start, frame.range.end))
-    name = f"{table.title.lower().replace(' ', '-')}-{first:%Y%m%d%H}-{last:%Y%m%d%H}.{ending}"
-    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return HttpResponse(text, content_type=content_type, headers=disposition)
+    title = _OTHERS.sub("-", table.title.lower()).strip("-")
+    is_part = frame.asked.get("rows") != "all" and not table.is_whole
+    part = f"-{len(table.page.rows)}-rows" if is_part else ""
+    return f"{title}-{first:%Y%m%d%H}-{last:%Y%m%d%H}{part}.{made.ending}"

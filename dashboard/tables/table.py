@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
@@ -118,8 +118,15 @@ class RowSource(Protocol[Row]):
     """Where rows come from."""
 
     def page(
-        self, order: SortOrder, filters: dict[Column, str], after: Cursor | None, limit: int | None
+        self, order: SortOrder, filters: dict[Column, str], after: Cursor | None, limit: int
     ) -> Page[Row]: ...
+
+    def pieces(
+        self, order: SortOrder, usual: SortOrder, filters: dict[Column, str]
+    ) -> Iterator[Sequence[Row]]:
+        """Every row that filters let through, some at a time. `usual`: the order of a table that
+        nobody sorted, which a source may keep to."""
+        ...
 
 
 @dataclass
@@ -150,12 +157,21 @@ class Table(Generic[Row]):
 
     @cached_property
     def order(self) -> SortOrder:
-        for text in (self.asked("sort"), self.default):
-            name = text.removeprefix("-")
-            for column in self.columns:
-                if column.name == name and column.sorts:
-                    return SortOrder(column, text.startswith("-"))
-        raise ValueError(f"{self.default}: no column to sort by has this name")
+        return self._order(self.asked("sort")) or self.usual_order
+
+    @property
+    def usual_order(self) -> SortOrder:
+        order = self._order(self.default)
+        if order is None:
+            raise ValueError(f"{self.default}: no column to sort by has this name")
+        return order
+
+    def _order(self, text: str) -> SortOrder | None:
+        name = text.removeprefix("-")
+        for column in self.columns:
+            if column.name == name and column.sorts:
+                return SortOrder(column, text.startswith("-"))
+        return None
 
     @property
     def shown_columns(self) -> list[Column]:
@@ -171,10 +187,14 @@ class Table(Generic[Row]):
         after = Cursor.read(self.asked("after")) if self.asked("after") else None
         return self.source.page(self.order, self.filters, after, self.limit)
 
+    def pieces(self) -> Iterator[Sequence[Row]]:
+        """The rows of all pages, some at a time."""
+        return self.source.pieces(self.order, self.usual_order, self.filters)
+
     @property
-    def all_rows(self) -> Sequence[Row]:
-        """Every page, in order; as many as the source gives out."""
-        return self.source.page(self.order, self.filters, None, None).rows
+    def is_whole(self) -> bool:
+        """Whether the page has all rows."""
+        return self.is_first and not self.has_more
 
     @property
     def is_first(self) -> bool:
@@ -245,18 +265,25 @@ class InMemory(Generic[Row]):
         self.identity = identity
 
     def page(
-        self, order: SortOrder, filters: dict[Column, str], after: Cursor | None, limit: int | None
+        self, order: SortOrder, filters: dict[Column, str], after: Cursor | None, limit: int
     ) -> Page[Row]:
-        found = self.passing(filters)
-        place = self._place(order)
-        found.sort(key=place, reverse=order.descending)
+        found = self._sorted(order, filters)
         start = self._start(found, order, after)
-        end = len(found) if limit is None else start + limit
+        end = start + limit
         shown = found[start:end]
         cursor = None
         if end < len(found):
             cursor = Cursor(order.column.of(shown[-1]), self.identity(shown[-1]))
         return Page(shown, len(found), start + 1, cursor)
+
+    def pieces(
+        self, order: SortOrder, usual: SortOrder, filters: dict[Column, str]
+    ) -> Iterator[Sequence[Row]]:
+        yield self._sorted(order, filters)
+
+    def _sorted(self, order: SortOrder, filters: dict[Column, str]) -> list[Row]:
+        place = self._place(order)
+        return sorted(self.passing(filters), key=place, reverse=order.descending)
 
     def passing(self, filters: dict[Column, str]) -> list[Row]:
         """The rows that filters let through, in no order."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from bridge.models import UsageSession
@@ -27,7 +28,7 @@ from dashboard.usage.totals import Totals
 
 @require_safe
 @for_readers
-def cache(request: HttpRequest) -> HttpResponse:
+def cache(request: HttpRequest) -> HttpResponseBase:
     """Ten queries at most, with the two of the login."""
     frame = Frame(request, comparing=False)
     known = KnownKeys.read()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from dashboard.display import chart_builders
@@ -20,7 +21,7 @@ from dashboard.tables.table import Column, InMemory, Table
 
 @require_safe
 @for_readers
-def every(request: HttpRequest) -> HttpResponse:
+def every(request: HttpRequest) -> HttpResponseBase:
     """All keys: those that were used, and those that could be."""
     frame = Frame(request)
     known = KnownKeys.read()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from dashboard.display import chart_builders
@@ -21,7 +22,7 @@ SUMMED = (*hours.LATENCY, *SPEED, "repaired")
 
 @require_safe
 @for_readers
-def every(request: HttpRequest) -> HttpResponse:
+def every(request: HttpRequest) -> HttpResponseBase:
     """All models that were asked in this time."""
     frame = Frame(request)
     found = models.used(frame.range, SUMMED, compared=frame.compares)

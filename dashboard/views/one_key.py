@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
@@ -27,7 +28,7 @@ from dashboard.usage.key_owners import identity
 
 @require_safe
 @for_readers
-def one(request: HttpRequest, slug: str) -> HttpResponse:
+def one(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Ten queries at most, with the two of the login."""
     frame = Frame(request)
     who = identity(slug)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from bridge.models import DiscoveredModel, UsageHour
@@ -32,7 +33,7 @@ class BackendShare:
 
 @require_safe
 @for_readers
-def one(request: HttpRequest, name: str) -> HttpResponse:
+def one(request: HttpRequest, name: str) -> HttpResponseBase:
     """Ten queries at most, with the two of the login."""
     frame = Frame(request)
     if "\x00" in name:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from bridge.models import UsageSession
@@ -33,7 +34,7 @@ MOST_BARS = 120
 
 @require_safe
 @for_readers
-def one(request: HttpRequest, pk: int) -> HttpResponse:
+def one(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Eight queries at most, with the three of the login."""
     frame = Frame(request, comparing=False)
     row = sessions.one(pk)
@@ -42,7 +43,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     return shown(request, frame, row, KnownKeys.read().owner(row.key_id, row.fingerprint, row.key))
 
 
-def shown(request: HttpRequest, frame: Frame, row: UsageSession, owner: Owner) -> HttpResponse:
+def shown(request: HttpRequest, frame: Frame, row: UsageSession, owner: Owner) -> HttpResponseBase:
     """The page of a session that the visitor may see, or a file of it. One query."""
     turns = sessions.turns(row)
     tables: list[Table[Any]] = [
@@ -52,6 +53,10 @@ def shown(request: HttpRequest, frame: Frame, row: UsageSession, owner: Owner) -
         prompts_table(frame, row, turns),
         agents_table(frame, row, turns),
     ]
+    left_out = row.requests - len(turns)
+    if left_out > 0:
+        for table in tables:
+            table.title += f" (of the newest {len(turns)} turns)"
     return exports.answer(*tables) or page(
         request,
         "session",
@@ -61,7 +66,7 @@ def shown(request: HttpRequest, frame: Frame, row: UsageSession, owner: Owner) -
         cards=_cards(row),
         tables=tables,
         lasted=formatting.duration((row.last_at - row.first_at).total_seconds() * 1000),
-        left_out=row.requests - len(turns),
+        left_out=left_out,
         **_drawn(frame, turns),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from bridge.models import UsageRecord
@@ -23,7 +24,7 @@ SUMMED = (*USE, *WAITING)
 
 @require_safe
 @for_readers
-def overview(request: HttpRequest) -> HttpResponse:
+def overview(request: HttpRequest) -> HttpResponseBase:
     """Eleven queries at most, with the two of the login."""
     frame = Frame(request)
     span, known = frame.range, keys.KnownKeys.read()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
@@ -21,7 +22,7 @@ LONGEST_ID = 64
 
 @require_safe
 @for_readers
-def every(request: HttpRequest) -> HttpResponse:
+def every(request: HttpRequest) -> HttpResponseBase:
     """Seven queries at most, with the three of the login."""
     frame = Frame(request, comparing=False)
     if asked := "".join(request.GET.get("id", "").split())[:LONGEST_ID]:

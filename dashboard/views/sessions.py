@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from bridge.models import UsageSession
@@ -19,7 +20,7 @@ from dashboard.tables.table import Column, Table
 
 @require_safe
 @for_readers
-def every(request: HttpRequest) -> HttpResponse:
+def every(request: HttpRequest) -> HttpResponseBase:
     """Seven queries at most, with the three of the login."""
     frame = Frame(request, comparing=False)
     table = Table(

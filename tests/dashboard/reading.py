@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
+from asgiref.sync import async_to_sync
+
 VOID = {"meta", "link", "img", "input", "br", "rect"}
 
 
@@ -68,6 +70,20 @@ class _Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.open[-1].parts.append(data)
+
+
+def pieces(response: Any) -> list[bytes]:
+    """The parts of an answer, as a server sends them."""
+
+    async def sent() -> list[bytes]:
+        return [part async for part in response]
+
+    made: list[bytes] = async_to_sync(sent)() if response.streaming else [response.content]
+    return made
+
+
+def content(response: Any) -> bytes:
+    return b"".join(pieces(response))
 
 
 def page(response: Any) -> Node:

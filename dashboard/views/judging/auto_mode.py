@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from dashboard.display import formatting
@@ -31,7 +32,7 @@ SHOWN: tuple[tuple[str, str, str], ...] = (
 
 @require_safe
 @for_readers
-def auto_mode(request: HttpRequest) -> HttpResponse:
+def auto_mode(request: HttpRequest) -> HttpResponseBase:
     """Ten queries at most, with the two of the login."""
     frame = Frame(request, comparing=False)
     found = judging.judging(frame.range, KnownKeys.read())

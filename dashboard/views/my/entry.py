@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -23,11 +24,12 @@ TOO_MANY = "Too many keys that were not good came from your address. Try again i
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @sensitive_post_parameters()
-def my(request: HttpRequest) -> HttpResponse:
+def my(request: HttpRequest) -> HttpResponseBase:
     """The first page, or the question for a key."""
     if request.method == "POST":
         return _enter(request)
     visitor = own.visitor(request)
+    response: HttpResponseBase
     response = _ask(request) if visitor is None else overview.overview(request, visitor)
     is_over = visitor is None or visitor.holder is None
     if is_over and key_holder_session.COOKIE in request.COOKIES:

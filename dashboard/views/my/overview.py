@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from bridge.accounts import key_holders
 from bridge.accounts.key_holders import KeyHolder, Offers
@@ -28,7 +29,7 @@ FEW = 5
 """Rows of what has a page of its own."""
 
 
-def overview(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+def overview(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
     """Eighteen queries at most, with those of the login, and two for each key with limits."""
     frame = OwnFrame(request, visitor)
     used = models.used(frame.range, hours.LATENCY, visitor.used, compared=frame.compares)

@@ -7,6 +7,7 @@ that failed is the operator's; a kept prompt is on the operator's page.
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from bridge.models import UsageRecord
@@ -27,7 +28,7 @@ WRONG = ("refused", "abandoned", "error")
 
 @require_safe
 @for_visitors
-def every(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+def every(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
     """Newest first; a click on a value shows those that share it. Four queries at most."""
     frame = OwnFrame(request, visitor, comparing=False)
     table = Table(

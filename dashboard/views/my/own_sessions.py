@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from bridge.models import UsageSession
@@ -19,7 +20,7 @@ from dashboard.views import one_session
 
 @require_safe
 @for_visitors
-def every(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+def every(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
     """Six queries at most."""
     frame = OwnFrame(request, visitor, comparing=False)
     table = Table(
@@ -42,7 +43,7 @@ def every(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 
 @require_safe
 @for_visitors
-def one(request: HttpRequest, visitor: Visitor, pk: int) -> HttpResponse:
+def one(request: HttpRequest, visitor: Visitor, pk: int) -> HttpResponseBase:
     """Six queries at most."""
     frame = OwnFrame(request, visitor, comparing=False)
     row = UsageSession.objects.filter(visitor.sessions(), pk=pk).first()

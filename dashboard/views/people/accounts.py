@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from dashboard.display import chart_builders
@@ -18,21 +19,21 @@ from dashboard.tables.table import Column, InMemory, Table
 
 @require_safe
 @for_readers
-def people(request: HttpRequest) -> HttpResponse:
+def people(request: HttpRequest) -> HttpResponseBase:
     """Everybody whose keys were used, or who has limits."""
     return _answer(request, accounts.PEOPLE, "People", "Person", "teams")
 
 
 @require_safe
 @for_readers
-def teams(request: HttpRequest) -> HttpResponse:
+def teams(request: HttpRequest) -> HttpResponseBase:
     """All teams, and deleted ones that used something."""
     return _answer(request, accounts.TEAMS, "Teams", "Team", "people")
 
 
 def _answer(
     request: HttpRequest, of: AccountColumns, title: str, one: str, other: str
-) -> HttpResponse:
+) -> HttpResponseBase:
     """`other`: the page that the heading leads to."""
     frame = Frame(request)
     rows = accounts.used(frame.range, of, frame.now, frame.compares)

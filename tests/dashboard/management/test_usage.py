@@ -18,7 +18,7 @@ from bridge.ledger.spool import Spool
 from bridge.ledger.writer import enter, erase, note_lost
 from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord, UsageSession
 from dashboard.management.commands import usage as usage_command
-from dashboard.tables import exports
+from dashboard.tables import file_formats
 from tests.bridge.people import a_team, a_user
 from tests.fakes import synthetic
 
@@ -219,7 +219,7 @@ def test_csv_is_read_by_spreadsheets_and_never_as_a_formula(start: str) -> None:
 def test_command_and_pages_share_one_guard_against_formulas(start: str) -> None:
     assert csv_text(f"{start}1+1") == f"'{start}1+1"
     assert csv_text("1+1") == "1+1"
-    assert vars(usage_command)["csv_text"] is vars(exports)["csv_text"] is csv_text
+    assert vars(usage_command)["csv_text"] is vars(file_formats)["csv_text"] is csv_text
 
 
 def test_people_and_teams_have_their_names_of_today() -> None:

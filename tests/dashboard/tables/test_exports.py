@@ -19,9 +19,12 @@ from tests.dashboard.making import CODER, NOW, enter, issue_keys, month, record
 
 pytestmark = pytest.mark.django_db
 
-KEYS, MODELS, CACHE = (reverse(f"dashboard:{name}") for name in ("keys", "models", "cache"))
+KEYS, MODELS, CACHE, REQUESTS = (
+    reverse(f"dashboard:{name}") for name in ("keys", "models", "cache", "requests")
+)
 MARIA = reverse("dashboard:key", args=["2"])
 BERLIN = ZoneInfo("Europe/Berlin")
+ZONED = " (Europe/Berlin)"
 QUERY = "range=90d&tz=Europe/Berlin"
 
 
@@ -42,8 +45,12 @@ def files(client: Client, root: reading.Node, anchor: str = "table") -> dict[str
 
 
 def lines(answer: Any) -> list[dict[str, str]]:
+    """The lines of a CSV file, by the names of its columns without their zone."""
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(answer.content.decode())))
+    text = reading.content(answer).decode()
+    assert text.startswith("\ufeff")
+    found = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    return [{name.removesuffix(ZONED): value for name, value in line.items()} for line in found]
 
 
 WRITTEN = {
@@ -148,6 +155,7 @@ def test_a_page_of_many_has_files_of_itself_and_of_all(auditor: Client) -> None:
     )
     root = page(auditor, MARIA)
     exports = root.first("section", id="errors").first("span", class_="exports")
+    assert exports.text == "these 50CSVJSONall rowsCSVJSON"
     one, _, every, _ = (lines_of(auditor, a) for a in exports.all("a"))
     assert len(one) == 50 == len(reading.table(root, "errors"))
     assert len(every) > 60
@@ -188,3 +196,57 @@ def test_a_file_says_what_it_is(auditor: Client) -> None:
 def test_an_unknown_kind_of_file_is_the_page(auditor: Client) -> None:
     assert page(auditor, KEYS, f"{QUERY}&format=xlsx").first("h1").text == "Keys"
     assert page(auditor, MARIA, f"{QUERY}&format=csv&table=none").first("h1").text == "maria"
+
+
+def lines_of_requests(client: Client, query: str = "rows=all") -> list[dict[str, str]]:
+    return lines(client.get(f"{REQUESTS}?{QUERY}&format=csv&{query}"))
+
+
+def test_a_whole_file_is_made_in_pieces(auditor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.tables.keyset.ROWS_AT_ONCE", 60)
+    answer = auditor.get(f"{REQUESTS}?{QUERY}&format=json&rows=all")
+    assert answer.streaming
+    pieces = reading.pieces(answer)
+    assert len(pieces) > 500 // 60
+    rows = json.loads(b"".join(pieces))
+    assert len(rows) == 500
+    assert [row["request_id"] for row in rows] == [
+        line["request_id"] for line in lines_of_requests(auditor)
+    ]
+
+
+def test_a_file_of_nothing_is_a_file(auditor: Client) -> None:
+    query = f"{QUERY}&rows=all&model=none"
+    assert lines(auditor.get(f"{REQUESTS}?{query}&format=csv")) == []
+    assert json.loads(reading.content(auditor.get(f"{REQUESTS}?{query}&format=json"))) == []
+
+
+def test_the_name_of_a_file_says_when_it_is_one_page_of_several(auditor: Client) -> None:
+    def name(query: str) -> str:
+        answer = auditor.get(f"{REQUESTS}?{QUERY}&format=csv&{query}")
+        return str(answer["Content-Disposition"].partition("filename=")[2])
+
+    assert name("rows=all") == '"requests-2024122100-2025032016.csv"'
+    assert name("") == '"requests-2024122100-2025032016-50-rows.csv"'
+
+
+@pytest.mark.parametrize(
+    ("nano", "written"), [(34_200, "0.0000342"), (1, "0.000000001"), (0, "0.0"), (10**9, "1.0")]
+)
+def test_no_sum_of_money_has_an_exponent(auditor: Client, nano: int, written: str) -> None:
+    enter([record(NOW, 30_000, cost_nano_usd=nano, session="the-one")])
+    (line,) = lines_of_requests(auditor, "rows=all&session=the-one")
+    assert line["cost_usd"] == written
+
+
+@pytest.mark.parametrize("text", ["12e45678", "00123", "1234567890123456"])
+def test_an_id_is_no_number(auditor: Client, text: str) -> None:
+    """A spreadsheet would round it, or drop its zeros."""
+    enter([record(NOW, 30_000, agent_id=text, session="the-one")])
+    (line,) = lines_of_requests(auditor, "rows=all&session=the-one")
+    assert line["agent_id"] == f"'{text}"
+
+
+def test_the_first_line_names_the_zone(auditor: Client) -> None:
+    text = auditor.get(f"{REQUESTS}?{QUERY}&format=csv").content.decode()
+    assert text.startswith("\ufefftime (Europe/Berlin),outcome,")

@@ -12,7 +12,7 @@ from django.urls import resolve
 
 from bridge.models import UsageRecord
 from dashboard.pages.page import Frame
-from dashboard.tables.keyset import MOST_EXPORTED, Rows
+from dashboard.tables.keyset import Rows
 from dashboard.tables.table import PAGE, Column, Cursor, InMemory, RowSource, Table
 from tests.dashboard.making import NOW, record
 
@@ -217,7 +217,32 @@ def test_a_filter_that_no_value_can_have_finds_nothing() -> None:
 
 
 @pytest.mark.django_db
-def test_exports_end_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.tables.keyset.MOST_EXPORTED", 5)
-    make(9)
-    assert len(listed("").all_rows) == 5 < MOST_EXPORTED
+@pytest.mark.parametrize("query", ["", "sort=time", "status=500", "after=x"])
+def test_a_file_has_every_row_once_in_the_order_of_time(
+    monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr("dashboard.tables.keyset.ROWS_AT_ONCE", 4)
+    make(14)
+    pieces = list(listed(query).pieces())
+    assert len(pieces) > 1 and max(map(len, pieces)) == 4
+    whole = [int(row.request_id[4:]) for rows in pieces for row in rows]
+    assert whole == numbers(listed(query, limit=50))
+
+
+@pytest.mark.django_db
+def test_a_file_keeps_to_an_order_that_an_index_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.tables.keyset.ROWS_AT_ONCE", 4)
+    make(14)
+    sorted_otherwise = [row.pk for rows in listed("sort=-status").pieces() for row in rows]
+    assert sorted_otherwise == [row.pk for rows in listed("").pieces() for row in rows]
+
+
+@pytest.mark.django_db
+def test_requests_that_come_in_meanwhile_spoil_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.tables.keyset.ROWS_AT_ONCE", 4)
+    make(10)
+    pieces = listed("").pieces()
+    found = [int(row.request_id[4:]) for row in next(pieces)]
+    UsageRecord.objects.bulk_create(record(NOW, n) for n in range(100, 105))
+    found += [int(row.request_id[4:]) for rows in pieces for row in rows]
+    assert sorted(found) == list(range(10))

@@ -69,7 +69,7 @@ def test_teams_have_todays_names_and_their_tightest_budget(auditor: Client, used
 
 def test_file_has_the_same_lines(auditor: Client, used: None) -> None:
     answer = auditor.get(f"{TEAMS}?range=24h&format=json&rows=all")
-    told = {line["team"]: line["requests"] for line in json.loads(answer.content)}
+    told = {line["team"]: line["requests"] for line in json.loads(reading.content(answer))}
     assert told == {"navy": 1, "gone (deleted)": 1, "no team": 3, "idle": 0}
     assert "teams-" in answer["Content-Disposition"]
 
