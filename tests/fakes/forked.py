@@ -1,8 +1,9 @@
 """Processes of the project that start quickly: forks of one that has the packages imported.
 
-The packages that a gateway imports cost as much processor time as all the rest of its start. None
-of those named here looks at the environment or at Django's settings, so one process imports them
-once, and each program starts as a fork of it, with an environment, arguments and a log of its own.
+Imports are nearly all of the processor time of a start. Packages that look neither at the
+environment nor at Django's settings are imported once, by the process of `forking.py`. A program
+starts as a fork of it, with an environment, arguments and a log of its own. A program of the
+project is forked from a process that has the project imported too (`settled.py`).
 What else it imports is compiled once, even where the shell asks for no files of bytecode.
 """
 
@@ -24,6 +25,13 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 PARENT = Path(__file__).with_name("forking.py")
+PROJECT = PARENT.with_name("settled.py")
+DATABASES = {"sqlite": "sqlite:///:memory:", "postgres": "postgres://127.0.0.1/none"}
+COMPANY = {
+    "OIDC_ISSUER": "https://company.test",
+    "OIDC_CLIENT_ID": "gateway",
+    "OIDC_CLIENT_SECRET": "none",
+}
 FAILED = 255
 LENGTH = 8
 Files = tuple[int, int, int]
@@ -39,7 +47,7 @@ class Forked:
         self._lock = threading.Lock()
         self._end, status = os.pipe()
         try:
-            self.pid = _parent().fork(args, environment, [*files, status])
+            self.pid = _parent(_kind(args, environment)).fork(args, environment, [*files, status])
         finally:
             os.close(status)
 
@@ -94,21 +102,12 @@ def _whole(file: IO[bytes]) -> str:
 
 
 class _Parent:
-    """The process that has imported the packages, and the line on which it takes orders."""
+    """A process that forks, and the line on which it takes orders."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: socket.socket, process: subprocess.Popen[bytes] | Forked) -> None:
         self._lock = threading.Lock()
-        self._line, other = socket.socketpair()
-        command = [sys.executable, "-u", str(PARENT), str(other.fileno())]
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-        self._process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            pass_fds=[other.fileno()],
-        )
-        other.close()
+        self._line = line
+        self._process = process
         atexit.register(self._leave)
 
     def fork(
@@ -129,11 +128,47 @@ class _Parent:
         self._process.wait()
 
 
-_parents: dict[int, _Parent] = {}
+Kind = frozenset[tuple[str, str]]
+"""The variables that decide what the project imports."""
+_parents: dict[tuple[int, Kind | None], _Parent] = {}
+_starting = threading.RLock()
 
 
-def _parent() -> _Parent:
-    """The one of this process, started when it is first needed."""
-    if os.getpid() not in _parents:
-        _parents[os.getpid()] = _Parent()
-    return _parents[os.getpid()]
+def _parent(kind: Kind | None) -> _Parent:
+    """The one of this process, started when it is first needed. None: with packages alone."""
+    key = os.getpid(), kind
+    with _starting:
+        if key not in _parents:
+            _parents[key] = _start_packages() if kind is None else _start_project(dict(kind))
+        return _parents[key]
+
+
+def _start_packages() -> _Parent:
+    line, other = socket.socketpair()
+    with other:
+        process = subprocess.Popen(
+            [sys.executable, "-u", str(PARENT), str(other.fileno())],
+            cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
+            stdin=subprocess.DEVNULL,
+            pass_fds=[other.fileno()],
+        )
+    return _Parent(line, process)
+
+
+def _start_project(variables: Mapping[str, str]) -> _Parent:
+    line, other = socket.socketpair()
+    with other:
+        process = Forked([str(PROJECT)], variables, (other.fileno(), 1, 2))
+    return _Parent(line, process)
+
+
+def _kind(args: Sequence[str], environment: Mapping[str, str]) -> Kind | None:
+    """None for what is no program of the project."""
+    if not (args[0] == "manage.py" or args[:2] == ["-m", "daphne"]):
+        return None
+    scheme = environment.get("DATABASE_URL", "sqlite:").partition(":")[0]
+    kind = {"DATABASE_URL": DATABASES.get(scheme, DATABASES["sqlite"])}
+    if environment.get("OIDC_ISSUER"):
+        kind |= COMPANY
+    return frozenset(kind.items())
