@@ -11,6 +11,7 @@ from django.core.management import get_commands
 
 import proxysite
 from bridge.admin_api.routes import ROUTES
+from bridge.attempts import KINDS
 from bridge.client_settings.setup import ANY_KEY
 from bridge.client_settings.variables import ClientSetup, claude_code
 from bridge.configuration.snapshot import DEMO_CONTEXT, DEMO_MODEL
@@ -176,6 +177,16 @@ def test_every_member_of_a_usage_record_is_documented() -> None:
 
 
 def test_every_class_of_requests_is_documented() -> None:
-    page = text(ROOT / "docs/reference/usage-records.md")
+    page = text(ROOT / "docs/reference/usage-records.md").partition("## What a request is for")[2]
     named = re.findall(r"^\| `(\w+)` \| [^|]+ \|$", page, re.M)
     assert tuple(named) == (*REQUEST_CLASSES, JUDGE_CLASS)
+
+
+def test_every_kind_of_attempts_is_documented() -> None:
+    """And which of them are failures, on both pages that name them."""
+    page = text(ROOT / "docs/reference/usage-records.md")
+    named = re.findall(r"^\| `(\w+)` \| [^|]+ \| ?(yes)? ?\|$", page, re.M)
+    assert named == [(name, "yes" * kind.is_failure) for name, kind in KINDS.items()]
+    metrics = text(ROOT / "docs/reference/metrics.md")
+    (row,) = re.findall(r"^\| `claude_bridge_attempts_total`.*$", metrics, re.M)
+    assert [name for name in re.findall(r"`(\w+)`", row) if name in KINDS] == [*KINDS]

@@ -23,6 +23,7 @@ LAYERS: dict[str, str] = {
     "ids": "",
     "outcomes": "",
     "error_groups": "outcomes",
+    "attempts": "outcomes",
     "places": "",
     "clocks": "",
     "pauses": "",
@@ -39,8 +40,8 @@ LAYERS: dict[str, str] = {
     "client_settings": f"{T} routing",
     "keys": f"cluster sign_in {T} routing",
     # rows, and what this process knows of them
-    "models": f"outcomes sign_in cluster {T} routing client_settings keys",
-    "ledger": f"outcomes error_groups clocks cluster {T} routing keys models",
+    "models": f"outcomes attempts sign_in cluster {T} routing client_settings keys",
+    "ledger": f"outcomes attempts error_groups clocks cluster {T} routing keys models",
     "configuration": f"pauses {T} routing client_settings keys models ledger",
     "live": "outcomes clocks cluster models ledger",
     "accounts": f"sign_in {T} routing keys models configuration",
@@ -52,7 +53,8 @@ LAYERS: dict[str, str] = {
     "probe": f"ids {T} routing models configuration backends",
     # one request from its target to its record
     "relay": (
-        f"ids outcomes places clocks process_settings {T} routing keys ledger configuration live "
+        f"ids outcomes attempts places clocks process_settings {T} routing keys ledger "
+        "configuration live "
         "backends"
     ),
     # what runs in one process
@@ -62,8 +64,8 @@ LAYERS: dict[str, str] = {
     ),
     # what the servers call
     "api": (
-        f"ids places process_settings sign_in telemetry spans {T} routing client_settings "
-        "keys models ledger configuration backends relay runtime"
+        f"ids attempts places process_settings sign_in telemetry spans {T} routing "
+        "client_settings keys models ledger configuration backends relay runtime"
     ),
     "pages": (
         f"ids places sign_in {T} routing client_settings keys models configuration accounts "
@@ -247,7 +249,7 @@ def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     a live page or a key holder needs."""
     assert _importing("bridge/", lambda d: d.split(".")[0] in ("dashboard", "proxysite")) == []
     known = (
-        r"models|outcomes|error_groups|concerns|keys\.(limits|periods)|ledger\.(pricing|report)|spans|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
+        r"models|outcomes|attempts|error_groups|concerns|keys\.(limits|periods)|ledger\.(pricing|report)|spans|accounts\.(roles|key_holders)|live\.messages|pages\.client_settings"
         r"|cluster\.(redis|layer_errors)|backends\.status"
     )
     allowed = re.compile(rf"dashboard\b|bridge\.({known})\b|(?!bridge|proxysite)")

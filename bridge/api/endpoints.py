@@ -24,6 +24,7 @@ from bridge.api.claude_code import managed_settings, telemetry, usage
 from bridge.api.hosts import arrival_address
 from bridge.api.metrics.access import check_access
 from bridge.api.metrics.accounts import of_accounts, read_accounts
+from bridge.api.metrics.attempts import of_attempts
 from bridge.api.metrics.process import of_process
 from bridge.api.metrics.served import of_ledger
 from bridge.api.metrics.text import text
@@ -279,9 +280,12 @@ async def _health(gateway: Gateway, call: Call, scope: Scope) -> Answer:
 
 async def _metrics(gateway: Gateway, call: Call, scope: Scope) -> Written:
     check_access(gateway.settings.access, gateway.keys, call.headers, call.address)
-    totals, accounts = await asyncio.gather(gateway.totals.current(), read_accounts(gateway))
+    totals, attempts, accounts = await asyncio.gather(
+        gateway.totals.current(), gateway.attempt_totals.current(), read_accounts(gateway)
+    )
     of_memory = [*of_process(gateway, len(asyncio.all_tasks()))]
-    metric_families = chain(of_memory, of_ledger(totals), of_accounts(accounts))
+    of_rows = of_ledger(totals), of_attempts(attempts), of_accounts(accounts)
+    metric_families = chain(of_memory, *of_rows)
     accept = call.headers.get("accept", "")
     # there the totals are gone through, and may be many
     body, content_type = await asyncio.to_thread(text, metric_families, accept)

@@ -22,6 +22,7 @@ from django.db import connection, transaction
 from bridge.ledger import rollups
 from bridge.ledger.spool_file import SUFFIX
 from bridge.models import (
+    AttemptHour,
     LostRecords,
     SpoolPosition,
     UsageHorizon,
@@ -77,10 +78,11 @@ def _one_view() -> Iterator[None]:
 
 def _hours(complete_from: datetime | None) -> list[datetime]:
     """Every hour that has rows or sums, from the first complete one on."""
-    rows, sums = UsageRecord.objects.order_by("time"), UsageHour.objects.order_by()
+    rows, found = UsageRecord.objects.order_by("time"), set[datetime]()
     if complete_from is not None:
-        rows, sums = rows.filter(time__gte=complete_from), sums.filter(hour__gte=complete_from)
-    found = set(sums.values_list("hour", flat=True).distinct())
+        rows = rows.filter(time__gte=complete_from)
+    for model in (UsageHour, AttemptHour):
+        found |= _summed_hours(model, complete_from)
     following = rows.first()
     while following is not None:
         hour = following.time.replace(minute=0, second=0, microsecond=0)
@@ -89,14 +91,34 @@ def _hours(complete_from: datetime | None) -> list[datetime]:
     return sorted(found)
 
 
+def _summed_hours(
+    model: type[UsageHour | AttemptHour], complete_from: datetime | None
+) -> set[datetime]:
+    sums = model.objects.order_by()
+    if complete_from is not None:
+        sums = sums.filter(hour__gte=complete_from)
+    return set(sums.values_list("hour", flat=True).distinct())
+
+
 def _check_hour(hour: datetime, found: Audit) -> None:
     with _one_view():
         rows = list(_entries(time__gte=hour, time__lt=hour + HOUR))
         sums = list(UsageHour.objects.filter(hour=hour))
+        attempt_sums = list(AttemptHour.objects.filter(hour=hour))
     found.requests += len(rows)
     wanted = {group: Amounts(added.amounts) for group, added in rollups.hours(rows).items()}
     stored = {_group(row, UsageHour.UNIQUE): _stored(row, _COUNTED) for row in sums}
     found.differences += _compare(UsageHour.UNIQUE, wanted, stored)
+    found.differences += _compare_attempts(rows, attempt_sums)
+
+
+def _compare_attempts(
+    rows: Iterable[rollups.RollupEntry], sums: Iterable[AttemptHour]
+) -> Iterator[str]:
+    wanted = {group: Amounts(added) for group, added in rollups.attempt_hours(rows).items()}
+    stored = {_group(row, AttemptHour.UNIQUE): _stored(row, AttemptHour.COUNTED) for row in sums}
+    for sentence in _compare(AttemptHour.UNIQUE, wanted, stored):
+        yield f"attempts: {sentence}"
 
 
 def _entries(**conditions: Any) -> Iterator[rollups.RollupEntry]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import astuple
 
+from bridge.attempts import AttemptRecord, only_attempt
 from bridge.ledger.spool_file import MAX_LINE
 from bridge.translation.errors.redaction import redact_credentials
 from bridge.translation.json import JSON, encode
@@ -114,6 +115,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     tool_milliseconds       how long tools ran before it, by name, as the client reports
     error           the first words of the message, without secrets
     cause           why a backend could not be reached or read, for operators
+    attempt_list    every attempt, where one of them failed; see `attempts_made`
     cost_nano_usd   what it cost at the price of the moment; None: no price was known
     reported_cost_nano_usd  what the backend says that it cost
     route     how the target was found, and which ones were tried before it
@@ -162,6 +164,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     error: str = ""
     cause: str = ""
     attempts: int = 0
+    attempt_list: list[AttemptRecord] = msgspec.field(default_factory=list)
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
@@ -205,6 +208,15 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
         """All of them: the whole prompt, cached or not, and the answer."""
         prompt = self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
         return prompt + self.output_tokens
+
+    def attempts_made(self) -> list[AttemptRecord]:
+        """Every attempt in its order, once the request is over."""
+        if self.attempt_list or not self.attempts:
+            return self.attempt_list
+        times = _milliseconds(self.translated_after), _milliseconds(self.headers_after)
+        return [
+            only_attempt(self.backend, self.model, self.status, *times, round(self.seconds * 1000))
+        ]
 
     def at(self, moment: float | None) -> float | None:
         """A moment of the monotonic clock, in seconds since the start."""
@@ -259,6 +271,8 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
         for name, words in zip(LISTS, _lists(members), strict=True):
             if words:
                 setattr(self, name, type(words)(word[:MAX_WORD] for word in words[:MAX_WORDS]))
+        if len(self.attempt_list) > MAX_WORDS:
+            self.attempt_list = [*self.attempt_list[: MAX_WORDS - 1], self.attempt_list[-1]]
         if self.verdicts:
             self.verdicts = [_short(verdict) for verdict in self.verdicts[:MAX_WORDS]]
         if times := self.tool_milliseconds:
@@ -280,6 +294,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
         """Characters that JSON escapes take up to six bytes: what is left fits in any case."""
         self.sample = None
         self.verdicts = self.verdicts[:1]
+        self.attempt_list = [msgspec.structs.replace(a, text="") for a in self.attempt_list]
         for name in LISTS:
             words = getattr(self, name)
             setattr(self, name, type(words)(words[:1]))
@@ -295,6 +310,10 @@ def _reading(names: Iterable[str]) -> Callable[[tuple[Any, ...]], tuple[Any, ...
 
 
 _texts, _lists, _chosen = _reading(WIDTHS), _reading(LISTS), _reading(CHOSEN)
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
 
 
 def _short(verdict: CallVerdict) -> CallVerdict:

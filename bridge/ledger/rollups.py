@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from bridge.models import UsageHour
+from bridge import attempts
+from bridge.attempts import ANSWERED, KINDS, AttemptRecord
+from bridge.models import AttemptHour, UsageHour
 from bridge.models.latency import bucket
 from bridge.models.usage import JUDGE_CLASS, OTHER_CLASS
 from bridge.outcomes import ABANDONED
@@ -44,6 +46,7 @@ class RollupEntry(Protocol):
     streamed: bool
     status: int
     attempts: int
+    attempt_list: Any
     repairs: int
     input_tokens: int
     output_tokens: int
@@ -60,6 +63,8 @@ class RollupEntry(Protocol):
     calls_not_flagged: int
     calls_skipped: int
     calls_unanswered: int
+    translated_ms: int | None
+    headers_ms: int | None
     first_token_ms: int | None
     duration_ms: int
 
@@ -234,6 +239,40 @@ def hours(rows: Iterable[RollupEntry]) -> Mapping[Group, Hour]:
         group: Hour(payer(few[-1])[2], few[-1].person, few[-1].team, amounts(few) | latencies(few))
         for group, few in found.items()
     }
+
+
+def attempt_hours(rows: Iterable[RollupEntry]) -> Mapping[Group, Amounts]:
+    """What the attempts of these rows add, by the columns of `AttemptHour.UNIQUE`."""
+    found: dict[Group, Amounts] = {}
+    for row in rows:
+        start = row.time.replace(minute=0, second=0, microsecond=0)
+        for attempt in attempts.of_request(row):
+            group = start, attempt.backend, attempt.model
+            _add_attempt(found.setdefault(group, {}), attempt, row.first_token_ms)
+    return found
+
+
+def _add_attempt(sums: Amounts, attempt: AttemptRecord, first_token_ms: int | None) -> None:
+    """`first_token_ms`: since the request arrived."""
+    kind = attempt.kind
+    for name in ("asked", kind) if kind in KINDS else ("asked",):
+        sums[name] = sums.get(name, 0) + 1
+    if attempt.fell_back:
+        sums["fell_back"] = sums.get("fell_back", 0) + 1
+    if kind != ANSWERED:
+        return
+    _add_time(sums, "took_ms", AttemptHour.DURATION, attempt.took_ms)
+    if attempt.headers_ms is not None:
+        _add_time(sums, "headers_ms", AttemptHour.HEADERS, attempt.headers_ms)
+    if first_token_ms is not None:
+        after = max(0, first_token_ms - attempt.began_ms)
+        _add_time(sums, "first_token_ms", AttemptHour.FIRST_TOKEN, after)
+
+
+def _add_time(sums: Amounts, column: str, histogram: Sequence[str], milliseconds: int) -> None:
+    place = histogram[bucket(milliseconds / 1000)]
+    sums[place] = sums.get(place, 0) + 1
+    sums[column] = sums.get(column, 0) + milliseconds
 
 
 def sessions(rows: Iterable[RollupEntry]) -> Mapping[Group, Session]:

@@ -13,9 +13,11 @@ from typing import Any
 
 import msgspec
 
+from bridge.attempts import MAX_TEXT, AttemptRecord
 from bridge.error_groups import error_group
 from bridge.ledger.record import Record
 from bridge.models import UsageRecord
+from bridge.models.usage import lines_of
 from bridge.translation.json import clean, encode_text
 from bridge.translation.safeguards import FLAGGED, NOT_FLAGGED, SKIPPED, UNAVAILABLE
 
@@ -24,6 +26,7 @@ MOST = 2**40
 MOST_COST = 2**53
 LAST_TIME = datetime(3000, 1, 1, tzinfo=UTC).timestamp()
 MOST_MILLISECONDS = 2**31 - 1
+LONGEST_KIND = 20
 DETAIL = (
     "path",
     "key_four",
@@ -48,7 +51,7 @@ DETAIL = (
 
 
 class UsageRow(msgspec.Struct, gc=False):
-    """One row, member by column. `detail` and `tool_milliseconds` are JSON text."""
+    """One row, member by column. `detail`, `attempt_list` and `tool_milliseconds` are JSON text."""
 
     request_id: str
     time: datetime
@@ -80,6 +83,8 @@ class UsageRow(msgspec.Struct, gc=False):
     error_group: str
     stop_reason: str
     attempts: int
+    attempt_list: str
+    failed_lines: str
     repairs: int
     input_tokens: int
     output_tokens: int
@@ -96,6 +101,8 @@ class UsageRow(msgspec.Struct, gc=False):
     calls_not_flagged: int
     calls_skipped: int
     calls_unanswered: int
+    translated_ms: int | None
+    headers_ms: int | None
     first_token_ms: int | None
     duration_ms: int
     parent_id: str
@@ -133,6 +140,7 @@ def row_of(record: Record) -> UsageRow:
         **_error(record),
         stop_reason=_text(record.stop_reason, _WIDTHS["stop_reason"]),
         attempts=_whole(record.attempts, 999),
+        **_attempts(record),
         repairs=_whole(len(record.repaired), 999),
         input_tokens=_whole(record.input_tokens),
         output_tokens=_whole(record.output_tokens),
@@ -146,8 +154,7 @@ def row_of(record: Record) -> UsageRow:
         tool_lists_changed=int(bool(record.tool_changes)),
         tools_added=_whole(record.tools_added),
         **_judged(record),
-        first_token_ms=_milliseconds(record.first_token_after),
-        duration_ms=_milliseconds(record.seconds) or 0,
+        **_times(record),
         parent_id=_text(record.parent_id, _WIDTHS["parent_id"]),
         detail=_detail(record),
     )
@@ -192,6 +199,7 @@ _JUDGED = {
     UNAVAILABLE: "calls_unanswered",
 }
 _NONE_JUDGED = dict.fromkeys(_JUDGED.values(), 0)
+_NO_LIST: dict[str, Any] = {"attempt_list": "[]", "failed_lines": ""}
 _NOTHING: tuple[Any, ...] = (None, "", (), [])
 
 
@@ -207,6 +215,33 @@ def _detail(record: Record) -> str:
     if "\\" in text or not text.isprintable():
         return encode_text({name: _cleaned(value) for name, value in detail.items()})
     return text
+
+
+def _attempts(record: Record) -> dict[str, Any]:
+    """Its attempts where one of them failed, and at which backends, by column."""
+    if not record.attempt_list:
+        return _NO_LIST
+    cleaned = [_attempt(attempt) for attempt in record.attempt_list]
+    failed = dict.fromkeys(a.backend for a in cleaned if a.is_unsuccessful)
+    return {
+        "attempt_list": encode_text(msgspec.to_builtins(cleaned)),
+        "failed_lines": lines_of(failed),
+    }
+
+
+def _attempt(attempt: AttemptRecord) -> AttemptRecord:
+    """As a database takes it."""
+    return AttemptRecord(
+        backend=_text(attempt.backend, _WIDTHS["backend"]),
+        model=_text(attempt.model, _WIDTHS["model"]),
+        kind=_text(attempt.kind, LONGEST_KIND),
+        status=_whole(attempt.status, 999),
+        text=_text(attempt.text, MAX_TEXT),
+        began_ms=_whole(attempt.began_ms, MOST_MILLISECONDS),
+        headers_ms=_known(attempt.headers_ms, MOST_MILLISECONDS),
+        took_ms=_whole(attempt.took_ms, MOST_MILLISECONDS),
+        fell_back=attempt.fell_back,
+    )
 
 
 def _tool_milliseconds(reported: Mapping[str, int]) -> str:
@@ -231,6 +266,16 @@ def _cleaned(value: Any) -> Any:
 
 def _printable(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text)
+
+
+def _times(record: Record) -> dict[str, Any]:
+    """How long after its arrival things happened, by column."""
+    return {
+        "translated_ms": _milliseconds(record.translated_after),
+        "headers_ms": _milliseconds(record.headers_after),
+        "first_token_ms": _milliseconds(record.first_token_after),
+        "duration_ms": _milliseconds(record.seconds) or 0,
+    }
 
 
 def _judged(record: Record) -> dict[str, Any]:

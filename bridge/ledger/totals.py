@@ -19,10 +19,10 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from django.db import Error
-from django.db.models import Min, Q, Sum
+from django.db.models import Min, Model, Q, Sum
 
 from bridge.keys.limits import AccountKind
-from bridge.models import LateHours, UsageHour
+from bridge.models import AttemptHour, LateHours, UsageHour
 from bridge.models.usage import LATE
 
 logger = logging.getLogger(__name__)
@@ -53,21 +53,32 @@ SUMMED = (
     *UsageHour.FIRST_TOKEN,
     *UsageHour.DURATION,
 )
-_PLACES = {name: place for place, name in enumerate(SUMMED)}
 Group = tuple[str, ...]
 """The names that a sum has in the columns of its grouping; "" where there was none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """What sums are told apart by: columns of `UsageHour`, of those of its rows."""
+    """What sums are told apart by: columns of a table of hourly sums, of those of its rows.
+
+    `summed` are the columns that are added up.
+    """
 
     columns: tuple[str, ...]
     rows: Q = field(default_factory=Q)
+    table: type[Model] = UsageHour
+    summed: tuple[str, ...] = SUMMED
+    places: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "places", {name: n for n, name in enumerate(self.summed)})
 
 
 BY_MODEL = Grouping(("backend", "model", "alias"))
 """Backend, model at the backend, alias that matched."""
+ATTEMPTS_BY_BACKEND = Grouping(
+    ("backend",), table=AttemptHour, summed=(*AttemptHour.SUMS, *AttemptHour.HEADERS)
+)
 BY_ACCOUNT: Mapping[str, Grouping] = {
     AccountKind.KEY.value: Grouping(("key",), Q(key_id__gt=0)),
     AccountKind.PERSON.value: Grouping(("person",), Q(person_id__gt=0)),
@@ -82,13 +93,15 @@ class Total:
 
     first: int
     amounts: tuple[int, ...]
+    grouping: Grouping = BY_MODEL
 
     def __add__(self, other: Total) -> Total:
-        return Total(min(self.first, other.first), tuple(map(add, self.amounts, other.amounts)))
+        amounts = tuple(map(add, self.amounts, other.amounts))
+        return Total(min(self.first, other.first), amounts, self.grouping)
 
     def __getitem__(self, column: str) -> int:
-        """The sum of a column of `UsageHour`."""
-        return self.amounts[_PLACES[column]]
+        """The sum of a column of the table."""
+        return self.amounts[self.grouping.places[column]]
 
     def histogram(self, columns: Iterable[str]) -> list[int]:
         """The counts of a histogram's buckets, each for itself."""
@@ -191,10 +204,10 @@ def _look_at(reading: asyncio.Task[Totals]) -> None:
 
 def _sums(grouping: Grouping, **hours: datetime) -> dict[Group, Total]:
     """The sums of these hours. Raises django.db.Error."""
-    columns = {f"_{name}": Sum(name) for name in SUMMED}
-    rows = UsageHour.objects.filter(grouping.rows, **hours).order_by()
+    columns = {f"_{name}": Sum(name) for name in grouping.summed}
+    rows = grouping.table._default_manager.filter(grouping.rows, **hours).order_by()
     width = len(grouping.columns)
     return {
-        row[:width]: Total(row[width], tuple(map(int, row[width + 1 :])))
+        row[:width]: Total(row[width], tuple(map(int, row[width + 1 :])), grouping)
         for row in rows.values_list(*grouping.columns).annotate(_first=Min("id"), **columns)
     }

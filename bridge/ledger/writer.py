@@ -27,6 +27,7 @@ from bridge.ledger.record import Record
 from bridge.ledger.rows import UsageRow, row_of
 from bridge.ledger.spool import SET_ASIDE, Batch, Spool
 from bridge.models import (
+    AttemptHour,
     Change,
     KeyUse,
     LateHours,
@@ -61,6 +62,7 @@ _HOUR_RULES = {
     **_ADDED,
     **dict.fromkeys((*UsageHour.FIRST_TOKEN, *UsageHour.DURATION), upsert.ADD),
 }
+_ATTEMPT_RULES = dict.fromkeys(AttemptHour.COUNTED, upsert.ADD)
 _SESSION_RULES = {
     "key": upsert.LATEST,
     "client": upsert.LATEST,
@@ -89,6 +91,7 @@ def enter(records: Sequence[Record], place: tuple[str, int] | None = None) -> in
     added = upsert.insert_new(UsageRecord, UsageRow.__struct_fields__, values, "request_id")
     new = [row for row in rows.values() if row.request_id in added]
     upsert.merge(UsageHour, UsageHour.UNIQUE, _HOUR_RULES, _hour_rows(new))
+    upsert.merge(AttemptHour, AttemptHour.UNIQUE, _ATTEMPT_RULES, _attempt_rows(new))
     upsert.merge(UsageSession, UsageSession.UNIQUE, _SESSION_RULES, _session_rows(new))
     upsert.merge(KeyUse, KeyUse.UNIQUE, {"last_at": upsert.MOST}, _key_uses(records))
     if place is not None:
@@ -121,6 +124,13 @@ def _hour_rows(rows: Sequence[UsageRow]) -> list[upsert.Row]:
     return [
         {**dict(zip(UsageHour.UNIQUE, group, strict=True)), **hour.columns, **hour.amounts}
         for group, hour in rollups.hours(rows).items()
+    ]
+
+
+def _attempt_rows(rows: Sequence[UsageRow]) -> list[upsert.Row]:
+    return [
+        {**dict(zip(AttemptHour.UNIQUE, group, strict=True)), **amounts}
+        for group, amounts in rollups.attempt_hours(rows).items()
     ]
 
 

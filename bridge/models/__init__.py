@@ -6,6 +6,7 @@ rows of the requests themselves, and their sums.
 """
 
 from bridge.models.aliases import AliasTarget, ModelAlias, ToolNameMap
+from bridge.models.attempts import AttemptHour
 from bridge.models.backends import Backend, BreakerMode, BreakerState, DiscoveredModel
 from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
@@ -36,6 +37,7 @@ __all__ = [
     "AdminToken",
     "AliasTarget",
     "ApiKey",
+    "AttemptHour",
     "Backend",
     "BreakerMode",
     "BreakerState",

@@ -26,6 +26,7 @@ def columns(prefix: str) -> tuple[str, ...]:
     return tuple(f"{prefix}_{number:02}" for number in range(BUCKETS))
 
 
+HEADERS = columns("headers")
 FIRST_TOKEN = columns("first_token")
 DURATION = columns("duration")
 

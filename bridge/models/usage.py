@@ -12,12 +12,15 @@ whole billionths of a US dollar, so that sums are exact.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
 
+from bridge import attempts
+from bridge.attempts import AttemptRecord
 from bridge.models import latency
 from bridge.models.people.keys import ApiKey
 from bridge.outcomes import outcome
@@ -27,6 +30,12 @@ JUDGE_CLASS = purpose.JUDGE
 OTHER_CLASS = "other"
 """Stands in sums for every class of requests that is not known: clients choose the word, and must
 not choose how many sums there are."""
+
+
+def lines_of(names: Iterable[str]) -> str:
+    """Names as one text in which each can be looked for: between two line breaks. "" for none."""
+    joined = "\n".join(names)
+    return f"\n{joined}\n" if joined else ""
 
 
 def _count() -> models.BigIntegerField[int, int]:
@@ -155,6 +164,14 @@ class UsageRecord(Attributed):
     )
     stop_reason = models.CharField(max_length=40, blank=True, default="")
     attempts = models.PositiveSmallIntegerField(default=0)
+    attempt_list = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Every attempt, where one failed; else the one there was follows from the row.",
+    )
+    failed_lines = models.TextField(
+        blank=True, default="", help_text="Backends where an attempt failed, as lines."
+    )
     repairs = models.PositiveSmallIntegerField(default=0)
     input_tokens = _count()
     output_tokens = _count()
@@ -171,6 +188,8 @@ class UsageRecord(Attributed):
     calls_not_flagged = _count()
     calls_skipped = _count()
     calls_unanswered = _count()
+    translated_ms = models.PositiveIntegerField(null=True)
+    headers_ms = models.PositiveIntegerField(null=True)
     first_token_ms = models.PositiveIntegerField(null=True)
     duration_ms = models.PositiveIntegerField(default=0)
     parent_id = models.CharField(
@@ -220,6 +239,10 @@ class UsageRecord(Attributed):
     def outcome(self) -> str:
         """answered, refused, abandoned or error."""
         return outcome(self.status)
+
+    def attempts_made(self) -> Sequence[AttemptRecord]:
+        """Every attempt in its order; none where no backend was asked."""
+        return attempts.of_request(self)
 
 
 HOUR_KEY = (

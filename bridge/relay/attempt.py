@@ -177,7 +177,7 @@ async def _second_try(
     error: ApiError, outgoing: UpstreamRequest, trace: Trace, chances: SecondChances
 ) -> UpstreamRequest:
     """What to send after this error. Raises it when there is nothing to try."""
-    trace.is_unanswered = False
+    trace.attempt_failed(error)
     chances.seen += _family(error.family, error.message)
     remedy = chances.remedy_for(error, outgoing)
     if remedy is None and not chances.may_wait(error):
@@ -250,7 +250,7 @@ async def _attempt(
     except asyncio.CancelledError:
         trace.is_unanswered = has_connected()
         raise
-    trace.answer_headers(reply.connected_at)
+    trace.answer_headers(reply.status, reply.connected_at)
     read_ahead: ReadAhead | None = None
     try:
         if not 200 <= reply.status < 300:

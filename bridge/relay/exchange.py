@@ -294,8 +294,12 @@ class Exchange:
         self.record.reported_cost_nano_usd = reported.cost_nano
 
     def failed(self, error: ApiError) -> None:
-        if opened := self._open_answer():
+        opened = self._open_answer()
+        if opened is not None:
             self._count(opened.answer)
+        in_answer = opened is not None and opened.answer.error is error
+        if self.targets is not None and (in_answer or error.blames_backend):
+            self._attempt_failed(self.targets.trace, error)
         self.record.error_type, self.record.error = error.type, error.message
         self.record.cause = error.cause
         self.record.status = error.status
@@ -303,6 +307,10 @@ class Exchange:
             self.record.route = error.steps
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.failed(error)
+
+    def _attempt_failed(self, trace: Trace, error: ApiError) -> None:
+        if not self._interrupted:
+            trace.attempt_failed(error)
 
     async def account(self) -> None:
         """Put the request on record and give its place back; once, before its last bytes go out.

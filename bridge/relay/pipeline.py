@@ -325,13 +325,14 @@ async def _explained(exchange: Exchange, error: ApiError) -> ApiError:
     Where the list still names the model, it is the backend's words that explain its answer.
     """
     outgoing = exchange.outgoing
-    if error.status != 404 or not error.backend_text or outgoing is None or exchange.head_sent:
+    if error.status != 404 or outgoing is None or exchange.head_sent:
         return error
     await exchange.parts.discovery.recheck(outgoing.target.backend, outgoing.key)
     routes = exchange.parts.snapshot.routes
     backend = routes.backend(outgoing.target.backend.name)
     if backend is not None and outgoing.target.model in (backend.models or {}):
-        return ApiError(404, f"{error.message} ({error.backend_text})")
+        said = f" ({error.backend_text})" if error.backend_text else ""
+        return ApiError(404, f"{error.message}{said}")
     allows = partial(authentication.may_use, exchange.caller) if exchange.caller else None
     return resolve.unknown_model(routes, outgoing.error_context.model, allows)
 

@@ -7,16 +7,73 @@ record of a request is filled in one place.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
+import msgspec
+
+from bridge.attempts import (
+    ABANDONED,
+    ANSWERED,
+    BROKEN,
+    MAX_TEXT,
+    NOT_SENT,
+    REFUSED,
+    SERVER_ERROR,
+    TIMED_OUT,
+    UNREACHABLE,
+    AttemptRecord,
+    kind_of_status,
+)
 from bridge.backends.prefix_cache import SAME, ToolChanges
 from bridge.clocks import Clock
 from bridge.ledger.record import Record
 from bridge.routing.types import Target
+from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.translate import ChatRequest
 
 LONGEST_STEP = 200
 """Characters of one step of the route."""
+
+
+_FAILED_AS: tuple[tuple[str, Callable[[ApiError, int], bool]], ...] = (
+    (UNREACHABLE, lambda error, _: error.unreachable),
+    (REFUSED, lambda _, status: 300 <= status < 500),
+    (SERVER_ERROR, lambda _, status: status >= 500),
+    (TIMED_OUT, lambda error, _: error.status == 504),
+    (NOT_SENT, lambda error, status: not status and not error.blames_backend),
+    (BROKEN, lambda _error, _status: True),
+)
+"""What an attempt came to, by its error and by the status that the backend answered with, 0 for
+none: the first row that fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAttempt:
+    """One attempt that is over, with the moments of the trace's clock."""
+
+    target: Target
+    kind: str
+    status: int
+    text: str
+    began_at: float
+    headers_at: float | None
+    ended_at: float
+
+    def on(self, record: Record) -> AttemptRecord:
+        """The same, in milliseconds of this request."""
+        headers = None if self.headers_at is None else self.headers_at - self.began_at
+        return AttemptRecord(
+            self.target.backend.name,
+            self.target.model,
+            self.kind,
+            self.status,
+            self.text,
+            began_ms=_milliseconds(record.at(self.began_at)) or 0,
+            headers_ms=_milliseconds(headers),
+            took_ms=_milliseconds(self.ended_at - self.began_at) or 0,
+        )
 
 
 @dataclass(slots=True)
@@ -27,6 +84,9 @@ class Trace:
     steps      how the target was found, and which ones were tried before it
     target     the one that was tried last
     chat       what was sent last, or is to be sent
+    attempts   how many were begun, the latest at `began_at`
+    failed     those that came to nothing; at most one, the latest, is not among them
+    status     that the backend answered the latest one with; 0: none yet
     is_unanswered   whether a backend has the request and has not answered it yet
     remedies   what was changed or waited for before a second try
     refused    optional fields that the backend does not take
@@ -43,6 +103,9 @@ class Trace:
     chat: ChatRequest | None = None
     is_unanswered: bool = False
     attempts: int = 0
+    failed: list[EndedAttempt] = field(default_factory=list)
+    status: int = 0
+    began_at: float = 0.0
     remedies: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     clamped: list[str] = field(default_factory=list)
@@ -71,12 +134,31 @@ class Trace:
     def begin_attempt(self) -> None:
         """The request is sent, for the first time or once more."""
         self.attempts += 1
+        self.began_at, self.status = self.clock(), 0
         self.connected_at = self.headers_at = None
         self.is_unanswered = False
 
-    def answer_headers(self, connected_at: float | None) -> None:
+    def attempt_failed(self, error: ApiError) -> None:
+        """The attempt under way came to nothing. No effect where none is under way."""
+        if not self._is_attempting or self.target is None:
+            return
+        self.is_unanswered = False
+        kind = next(kind for kind, fits in _FAILED_AS if fits(error, self.status))
+        self.failed.append(self._ended(self.target, kind, error.backend_text or error.cause))
+
+    def _ended(self, target: Target, kind: str, text: str = "") -> EndedAttempt:
+        """The latest attempt, over at this moment."""
+        times = self.began_at, self.headers_at, self.clock()
+        return EndedAttempt(target, kind, self.status, text[:MAX_TEXT], *times)
+
+    @property
+    def _is_attempting(self) -> bool:
+        """An attempt is followed by another only when it has failed."""
+        return self.attempts > len(self.failed)
+
+    def answer_headers(self, status: int, connected_at: float | None) -> None:
         """The backend's reply has begun, on a connection that was there at that moment."""
-        self.is_unanswered = True
+        self.is_unanswered, self.status = True, status
         self.headers_at, self.connected_at = self.clock(), connected_at
 
     def accept(self) -> None:
@@ -93,6 +175,8 @@ class Trace:
             record.dropped = self.chat.dropped
             record.learnt = [str(fact) for fact in self.chat.learnt]
         record.attempts = self.attempts
+        if self.failed or (self._is_attempting and _has_failed(record.status)):
+            record.attempt_list = self._all_attempts(record)
         record.remedies, record.refused = self.remedies, self.refused
         record.clamped = self.clamped
         record.prompt_bytes, record.repeated_bytes = self.prompt_bytes, self.repeated_bytes
@@ -101,3 +185,30 @@ class Trace:
         record.translated_after = record.at(self.translated_at)
         record.connected_after = record.at(self.connected_at)
         record.headers_after = record.at(self.headers_at)
+
+    def _all_attempts(self, record: Record) -> list[AttemptRecord]:
+        """Every attempt in its order; the last of them may have answered, or been left."""
+        ended = [*self.failed]
+        if self._is_attempting and self.target is not None:
+            kind = ABANDONED if _has_failed(record.status) else kind_of_status(record.status)
+            ended.append(self._ended(self.target, kind))
+        return _with_fallbacks([attempt.on(record) for attempt in ended])
+
+
+def _has_failed(status: int) -> bool:
+    """Whether a request came to nothing although its client stayed."""
+    return kind_of_status(status) not in (ANSWERED, ABANDONED)
+
+
+def _with_fallbacks(listed: list[AttemptRecord]) -> list[AttemptRecord]:
+    """The same attempts, those marked after which another target was asked."""
+    return [
+        msgspec.structs.replace(
+            attempt, fell_back=(attempt.backend, attempt.model) != (after.backend, after.model)
+        )
+        for attempt, after in pairwise([*listed, *listed[-1:]])
+    ]
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else max(0, round(seconds * 1000))

@@ -33,7 +33,7 @@ from bridge.keys.limiter import Limiter
 from bridge.keys.limits import AccountRef, Limits
 from bridge.ledger.spending import used
 from bridge.ledger.spool import Spool
-from bridge.ledger.totals import TotalsReader, readers_by_account
+from bridge.ledger.totals import ATTEMPTS_BY_BACKEND, TotalsReader, readers_by_account
 from bridge.ledger.writer import Ledger, aside
 from bridge.live.leader import Leader
 from bridge.live.processes import ProcessRegistry
@@ -96,6 +96,7 @@ class Gateway:
         self.spool = Spool(folder, settings.ledger.spool_max_bytes, clocks.steady)
         self.ledger = Ledger(self.spool, settings.ledger.usage_retention_days, clocks)
         self.totals = TotalsReader()
+        self.attempt_totals = TotalsReader(ATTEMPTS_BY_BACKEND)
         self.account_totals = readers_by_account(settings.access.metrics_by)
         self.reads = KeptReads()
         self.telemetry = TelemetryForwarder(settings.telemetry)
@@ -266,7 +267,7 @@ class Gateway:
 
     async def aclose(self) -> None:
         """End background work and close every connection. Never raises, and ends in any case."""
-        for totals in (self.totals, *self.account_totals.values()):
+        for totals in (self.totals, self.attempt_totals, *self.account_totals.values()):
             totals.close()
         for part, name in (
             (self.background.aclose(), "background work"),

@@ -39,7 +39,7 @@ def of_ledger(totals: Totals | None) -> Iterator[Metric]:
     models = added_up(((group[0], group[1]), total) for group, total in totals.items())
     yield _tokens(models)
     yield from (_counter(spec, models) for spec in _COUNTERS)
-    yield from (_histogram(spec, models) for spec in _HISTOGRAMS)
+    yield from (histogram(spec, models) for spec in _HISTOGRAMS)
 
 
 def _requests(totals: Totals) -> Metric:
@@ -118,8 +118,8 @@ def _counter(spec: _Counter, models: PerModel) -> Metric:
     return family
 
 
-class _Histogram(NamedTuple):
-    """A histogram for each model: the buckets, and the sum in milliseconds."""
+class Histogram(NamedTuple):
+    """A histogram for each group: the buckets, and the sum in milliseconds."""
 
     name: str
     help: str
@@ -128,13 +128,13 @@ class _Histogram(NamedTuple):
 
 
 _HISTOGRAMS = (
-    _Histogram(
+    Histogram(
         "claude_bridge_first_token_seconds",
         "From the arrival of a request to the first piece of its answer, of answered requests",
         UsageHour.FIRST_TOKEN,
         "first_token_ms",
     ),
-    _Histogram(
+    Histogram(
         "claude_bridge_request_duration_seconds",
         "From the arrival of a request to the end of its answer, of answered requests",
         UsageHour.DURATION,
@@ -143,9 +143,12 @@ _HISTOGRAMS = (
 )
 
 
-def _histogram(spec: _Histogram, models: PerModel) -> Metric:
-    family = HistogramMetricFamily(spec.name, spec.help, labels=("backend", "model"))
-    for names, total in models.items():
+def histogram(
+    spec: Histogram, totals: Totals, labels: tuple[str, ...] = ("backend", "model")
+) -> Metric:
+    """Of each group that answered anything; `labels` are the names of a group's parts."""
+    family = HistogramMetricFamily(spec.name, spec.help, labels=labels)
+    for names, total in totals.items():
         below, buckets = 0, []
         for edge, count in zip(_EDGES, total.histogram(spec.buckets), strict=True):
             below += count

@@ -77,7 +77,7 @@ class ApiError(Exception):
     remedy            a change to the request under which a second try makes sense
     rest_seconds      how long the backend asks to be left alone with this model
     cause             what operators read beside the message; no client ever does
-    backend_text      the backend's own sentence, where the message is ours
+    backend_text      the backend's own sentence, as far as it may be quoted
     family            the family of backends that the reply gives away, see `family_signs.py`
     unreachable       no connection to the backend came about
     learned           what earlier tries of the same request taught, each with its sentence

@@ -84,6 +84,7 @@ class BackendRefusal:
     """A backend's error reply, taken apart.
 
     text        the sentence to show;  everything   all sentences and codes, for their meaning
+    own_text    the same sentence, "" where the body has none
     codes       its codes and types;   fields       request fields that it points at
     """
 
@@ -94,3 +95,4 @@ class BackendRefusal:
     everything: str = ""
     codes: tuple[str, ...] = ()
     fields: frozenset[str] = frozenset()
+    own_text: str = ""

@@ -106,6 +106,7 @@ def from_reply(
     refusal = _taken_apart(status, headers, body, error_context)
     error = _by_meaning(refusal, error_context) or _by_status(refusal, error_context)
     error.family = family_signs.by_headers(headers) or family_signs.by_sentence(refusal.text)
+    error.backend_text = refusal.own_text
     return error if error_context.may_quote else _unquoted(error, refusal)
 
 
@@ -118,6 +119,7 @@ def from_fault(status: int, body: JSON, error_context: ErrorContext) -> ApiError
         error.stream_type = _STREAM_TYPES.get(status, "api_error")
         error.retryable = error.retryable and bool(status)
     error.family = family_signs.by_sentence(refusal.text)
+    error.backend_text = refusal.own_text
     return error if error_context.may_quote else _unquoted(error, refusal)
 
 
@@ -135,9 +137,8 @@ def _taken_apart(
     found = read_error(body)
     text = redact(found.text[: 4 * MAX_TEXT], error_context.secrets)[:MAX_TEXT].strip()
     everything = redact(found.everything[:MAX_READ], error_context.secrets)
-    return BackendRefusal(
-        status, text or f"status {status}", body, headers, everything, found.codes, found.fields
-    )
+    shown = text or f"status {status}"
+    return BackendRefusal(status, shown, body, headers, everything, found.codes, found.fields, text)
 
 
 def _by_meaning(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
@@ -218,7 +219,7 @@ def _quota(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
 def _unknown_model(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
     # Most servers say 404; a router in front of llama-server and transformers say 400.
     if refusal.status in (400, 404) and _NO_MODEL.search(refusal.everything):
-        return ApiError(404, f"model: {error_context.model}", backend_text=refusal.text)
+        return ApiError(404, f"model: {error_context.model}")
     return None
 
 

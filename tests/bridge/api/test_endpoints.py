@@ -268,7 +268,8 @@ async def test_metrics_do_not_wait_for_the_configuration(
 
     configure_process(engine, "access", metrics_access="open")
     engine.store._loaded.clear()
-    monkeypatch.setattr(engine.totals, "current", away)
+    for totals in (engine.totals, engine.attempt_totals):
+        monkeypatch.setattr(totals, "current", away)
     connection = await met(endpoints.prometheus, "GET", "/metrics")
     assert connection.status == 200
     assert b"claude_bridge_ledger_up 0.0\n" in connection.body

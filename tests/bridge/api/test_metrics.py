@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 from bridge import process_settings
 from bridge.api.metrics.access import check_access
 from bridge.api.metrics.accounts import AccountUse, of_accounts, shares_used
+from bridge.api.metrics.attempts import of_attempts
 from bridge.api.metrics.process import of_process
 from bridge.api.metrics.served import TOKENS as TOKEN_KINDS
 from bridge.api.metrics.served import of_ledger
@@ -24,7 +25,7 @@ from bridge.configuration.row_faults import Fault
 from bridge.keys.authentication import KeyPolicy
 from bridge.keys.limits import Account, AccountKind, AccountRef, Limits
 from bridge.ledger.record import Record
-from bridge.ledger.totals import SUMMED, Group, Total
+from bridge.ledger.totals import ATTEMPTS_BY_BACKEND, SUMMED, Group, Total, Totals
 from bridge.ledger.writer import enter
 from bridge.models import UsageHour
 from bridge.models.latency import BOUNDS
@@ -40,6 +41,11 @@ NOBODY: Group = ("", "", "")
 
 def total(**columns: int) -> Total:
     return Total(1, tuple(columns.get(name, 0) for name in SUMMED))
+
+
+def calls(**columns: int) -> Total:
+    known = ATTEMPTS_BY_BACKEND
+    return Total(1, tuple(columns.get(name, 0) for name in known.summed), known)
 
 
 TOTALS = {
@@ -62,6 +68,10 @@ TOTALS = {
     ),
     OTHER: total(requests=4, input_tokens=1, duration_ms=1000, duration_08=1),
     NOBODY: total(requests=6, refused=6),
+}
+CALLS: Totals = {
+    ("main",): calls(asked=5, answered=4, refused=1, headers_ms=90, headers_01=4),
+    ("spare",): calls(asked=7, server_error=6, unreachable=1, fell_back=7),
 }
 
 
@@ -110,6 +120,20 @@ def test_tokens_and_cost_are_told_by_model() -> None:
     assert len(tokens) == 4
     for name, value in (("thinking_tokens", 20), ("cost_usd", 1.5), ("unpriced_requests", 1)):
         assert values(found[f"claude_bridge_{name}"]) == {("main", "vendor/large"): value}
+
+
+def test_attempts_are_told_by_backend_and_kind() -> None:
+    """Ours: a backend that fails while another one answers is in no count of requests."""
+    found = read_back(of_attempts(CALLS))
+    attempts = values(found["claude_bridge_attempts"])
+    assert attempts["spare", "server_error"] == 6 and attempts["spare", "answered"] == 0
+    assert sum(attempts.values()) == 12
+    assert values(found["claude_bridge_attempt_fallbacks"]) == {("main",): 0, ("spare",): 7}
+    headers = found["claude_bridge_attempt_headers_seconds"].samples
+    told = {sample.name.rpartition("_")[2]: sample.value for sample in headers}
+    assert (told["count"], told["sum"]) == (4, 0.09)
+    assert {sample.labels["backend"] for sample in headers} == {"main"}
+    assert read_back(of_attempts(None)) == {}
 
 
 def test_latencies_are_real_histograms() -> None:
@@ -258,7 +282,9 @@ def emitted(engine: Gateway) -> dict[str, tuple[str, set[str]]]:
     """The same of what is told when there is something to tell of everything."""
     (backend,) = engine.snapshot.routes.backends
     engine.health.of(backend).reachable = True
-    found = read_back([*of_process(engine, 7), *of_ledger(TOTALS), *of_accounts(ACCOUNTS)])
+    found = read_back(
+        [*of_process(engine, 7), *of_ledger(TOTALS), *of_attempts(CALLS), *of_accounts(ACCOUNTS)]
+    )
     ends = {"counter": "_total"}
     return {
         name + ends.get(family.type, ""): (

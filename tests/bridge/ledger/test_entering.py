@@ -10,11 +10,20 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bridge import attempts
+from bridge.attempts import AttemptRecord
 from bridge.ledger import upsert, writer
 from bridge.ledger.audit import audit
 from bridge.ledger.record import Record
 from bridge.ledger.writer import enter, erase
-from bridge.models import SpoolPosition, UsageHorizon, UsageHour, UsageRecord, UsageSession
+from bridge.models import (
+    AttemptHour,
+    SpoolPosition,
+    UsageHorizon,
+    UsageHour,
+    UsageRecord,
+    UsageSession,
+)
 from bridge.models.usage import SumColumns
 from tests.fakes import synthetic
 
@@ -159,6 +168,17 @@ def test_guessed_keys_leave_no_groups() -> None:
 # --- all that can happen, against sums that are made another way ----------------------------------
 
 TOKENS = st.integers(0, 5000)
+ATTEMPTS = st.builds(
+    AttemptRecord,
+    backend=st.sampled_from(["main", "spare"]),
+    model=st.sampled_from(["a", "b"]),
+    kind=st.sampled_from([*attempts.KINDS, "a kind of tomorrow"]),
+    status=st.sampled_from([0, 200, 404, 500]),
+    began_ms=st.integers(0, 400_000),
+    headers_ms=st.none() | st.integers(0, 400_000),
+    took_ms=st.integers(0, 400_000),
+    fell_back=st.booleans(),
+)
 RECORDS = st.lists(
     st.builds(
         a_record,
@@ -178,6 +198,9 @@ RECORDS = st.lists(
         cost_nano_usd=st.none() | TOKENS,
         estimated=st.booleans(),
         attempts=st.integers(0, 3),
+        attempt_list=st.lists(ATTEMPTS, max_size=3),
+        translated_after=st.none() | st.floats(0, 1),
+        headers_after=st.none() | st.floats(0, 3),
         repaired=st.lists(st.just("arguments"), max_size=2),
         first_token_after=st.none() | st.floats(0, 5),
         seconds=st.floats(5, 400),
@@ -211,6 +234,21 @@ def expected(records: list[Record]) -> Counter[str]:
     return +total
 
 
+def expected_attempts(records: list[Record]) -> Counter[str]:
+    """Plain totals of the attempts over all groups."""
+    total: Counter[str] = Counter()
+    for record in records:
+        for attempt in record.attempts_made() if record.attempts else ():
+            total["asked"] += 1
+            total["fell_back"] += attempt.fell_back
+            if attempt.kind in attempts.KINDS:
+                total[attempt.kind] += 1
+            if attempt.kind == attempts.ANSWERED:
+                total["took_ms"] += attempt.took_ms
+                total["headers_ms"] += attempt.headers_ms or 0
+    return +total
+
+
 def totals(rows: list[Any], names: tuple[str, ...]) -> Counter[str]:
     return +Counter({name: sum(getattr(row, name) for row in rows) for name in names})
 
@@ -235,6 +273,9 @@ def test_sums_are_those_of_the_rows_whatever_comes_in(batches: list[list[Record]
         answered = sum(record.status == 200 for record in once.values())
         assert sum(totals(hours, UsageHour.DURATION).values()) == answered
         assert sum(totals(hours, UsageHour.FIRST_TOKEN).values()) == wanted["first_tokens"]
+        wanted_attempts = expected_attempts(list(once.values()))
+        attempt_sums = totals(list(AttemptHour.objects.all()), AttemptHour.SUMS)
+        assert attempt_sums - Counter(first_token_ms=10**9) == wanted_attempts
         in_sessions = [record for record in once.values() if record.session]
         sessions = totals(list(UsageSession.objects.all()), ("requests", "cost_nano_usd"))
         assert sessions == +Counter(

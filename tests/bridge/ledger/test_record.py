@@ -6,6 +6,7 @@ import logging
 import msgspec
 import pytest
 
+from bridge.attempts import SERVER_ERROR
 from bridge.ledger.record import CHOSEN, LISTS, MAX_WORDS, WIDTHS, Record
 from bridge.ledger.spool_file import MAX_LINE
 from bridge.models import UsageRecord
@@ -110,6 +111,14 @@ def test_line_of_another_version_is_still_read() -> None:
     line = b'{"request_id":"req_1","started_at":1.5,"member_of_tomorrow":{"a":1}}'
     read = msgspec.json.decode(line, type=Record)
     assert (read.request_id, read.started_at, read.status) == ("req_1", 1.5, 0)
+    line = b'{"request_id":"req_2","status":502,"attempts":2,"backend":"main","model":"a"}'
+    read = msgspec.json.decode(line, type=Record)
+    (last,) = read.attempts_made()
+    assert (last.backend, last.kind, last.status) == ("main", SERVER_ERROR, 502)
+    attempt = b'{"backend":"a","model":"b","kind":"of_tomorrow"}'
+    line = b'{"request_id":"req_3","attempts":1,"attempt_list":[%s]}' % attempt
+    read = msgspec.json.decode(line, type=Record)
+    assert [a.kind for a in read.attempts_made()] == ["of_tomorrow"]
 
 
 def test_log_has_no_sample(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,9 +11,11 @@ import pytest
 from channels.db import database_sync_to_async
 from django.db import OperationalError, connection
 
+from bridge.attempts import ANSWERED, SERVER_ERROR, AttemptRecord
 from bridge.ledger import totals, upsert, writer
 from bridge.ledger.record import Record
 from bridge.ledger.totals import (
+    ATTEMPTS_BY_BACKEND,
     BY_ACCOUNT,
     OTHERS,
     SUMMED,
@@ -25,7 +27,7 @@ from bridge.ledger.totals import (
     bounded,
 )
 from bridge.ledger.writer import enter
-from bridge.models import LateHours, UsageHour
+from bridge.models import AttemptHour, LateHours, UsageHour
 
 NOON = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -98,6 +100,20 @@ def test_everything_is_summed_by_backend_model_and_alias() -> None:
     assert large.histogram(UsageHour.DURATION)[9] == 2
     assert found["main", "vendor/small", "claude-*"]["cost_nano_usd"] == 7
     assert all(type(number) is int for total in found.values() for number in total.amounts)
+
+
+@pytest.mark.django_db
+def test_attempts_are_summed_by_backend_also_those_of_requests_that_fell_back() -> None:
+    """docs/reference/metrics.md: each call of a backend counts at that backend."""
+    broken = AttemptRecord("spare", "x", SERVER_ERROR, 500, fell_back=True)
+    answered = AttemptRecord("main", "vendor/large", ANSWERED, 200, headers_ms=60, took_ms=900)
+    serve(NOON, 3, attempts=2, attempt_list=[broken, answered])
+    serve(NOON - 400 * 24 * HOUR, attempts=1, headers_after=0.06)
+    found = TotalsReader(ATTEMPTS_BY_BACKEND).read(NOON)
+    spare, main = found["spare",], found["main",]
+    assert (spare["asked"], spare[SERVER_ERROR], spare["fell_back"]) == (3, 3, 3)
+    assert (main["asked"], main[ANSWERED], main["headers_ms"]) == (4, 4, 240)
+    assert main.histogram(AttemptHour.HEADERS)[1] == 4
 
 
 @pytest.mark.django_db
