@@ -23,7 +23,7 @@ from django.db.models import Min, Model, Q, Sum
 
 from bridge.keys.limits import AccountKind
 from bridge.models import AttemptHour, LateHours, UsageHour
-from bridge.models.usage import LATE
+from bridge.models.ledger_marks import LATE
 
 logger = logging.getLogger(__name__)
 

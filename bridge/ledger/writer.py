@@ -38,8 +38,9 @@ from bridge.models import (
     UsageRecord,
     UsageSession,
 )
+from bridge.models.ledger_marks import LATE
 from bridge.models.people.persons import SIGN_INS
-from bridge.models.usage import LATE, SumColumns
+from bridge.models.usage import SumColumns
 from bridge.translation.json import decode
 
 logger = logging.getLogger(__name__)

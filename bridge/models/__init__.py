@@ -11,6 +11,7 @@ from bridge.models.backends import Backend, BreakerMode, BreakerState, Discovere
 from bridge.models.base import ConfigRow, ConfigVersion, Document, Origin
 from bridge.models.changes import Change
 from bridge.models.learned import LearnedFact
+from bridge.models.ledger_marks import LateHours, LostRecords, SpoolPosition, UsageHorizon
 from bridge.models.people import persons  # noqa: F401 - connects its receivers
 from bridge.models.people.admin_tokens import AdminToken
 from bridge.models.people.ended_keys import EndedKey, KeyUse
@@ -22,10 +23,6 @@ from bridge.models.prices import Price
 from bridge.models.processes import GatewayProcess, Lease
 from bridge.models.usage import (
     KeyLabel,
-    LateHours,
-    LostRecords,
-    SpoolPosition,
-    UsageHorizon,
     UsageHour,
     UsageRecord,
     UsageSession,
