@@ -95,8 +95,7 @@ class Gateway:
         folder = settings.ledger.data_dir / "spool"
         self.spool = Spool(folder, settings.ledger.spool_max_bytes, clocks.steady)
         self.ledger = Ledger(self.spool, settings.ledger.usage_retention_days, clocks)
-        self.totals = TotalsReader()
-        self.attempt_totals = TotalsReader(ATTEMPTS_BY_BACKEND)
+        self.totals, self.attempt_totals = TotalsReader(), TotalsReader(ATTEMPTS_BY_BACKEND)
         self.account_totals = readers_by_account(settings.access.metrics_by)
         self.reads = KeptReads()
         self.telemetry = TelemetryForwarder(settings.telemetry)
