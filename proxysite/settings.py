@@ -200,7 +200,7 @@ LOGGING: dict[str, Any] = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
-    "filters": {"refused": {"()": "bridge.pages.refusals.WithoutTraceback"}},
+    "filters": {"refused": {"()": "bridge.pages.refusal_log.WithoutTraceback"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
@@ -293,6 +293,7 @@ MIDDLEWARE = [
     "bridge.pages.acting.visitor_acts",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "bridge.pages.refusals.wrong_methods",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "proxysite.urls"

@@ -1,23 +1,26 @@
-"""Pages that say no: 400, 403, 404 and a refused form, each with what can be done about it.
+"""Pages that say no: 400, 403, 404, 405, 500 and a refused form, each with what can be done.
 
 Browsers get a page, everybody else the envelope that Claude clients read.
 """
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
-from django.views.defaults import server_error
+from django.utils.decorators import sync_and_async_middleware
 
 from bridge.ids import mint
+from bridge.pages import needed_roles
 from bridge.translation.errors.api_error import ApiError
 
-POLLED = "/oauth/token"
 OWN_SENTENCE = 200
 """Longest reason of a PermissionDenied that a page repeats."""
 
@@ -31,12 +34,15 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """A page that this user may not open."""
     reason = str(exception or "")[:OWN_SENTENCE]
-    if request.user.is_authenticated:
+    is_known = request.user.is_authenticated
+    if is_known:
         text = f"You are logged in as {request.user.get_username()}, who may not open this page."
         text += " An admin gives roles, on the page of a user."
     else:
         text = "This page is for users who have a role."
-    return _refused(request, ApiError(403, reason or "Forbidden"), "Not allowed", text, reason)
+    error = ApiError(403, reason or "Forbidden")
+    reason = reason or needed_roles.sentence(request)
+    return _refused(request, error, "Not allowed", text, reason, extra={"may_leave": is_known})
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -45,13 +51,33 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     return _refused(request, ApiError.invalid("Bad request"), "Bad request", text)
 
 
+def not_allowed(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """A page that was asked for by a method that it does not take: `answer` names those in
+    `Allow`, and has nothing else to say."""
+    methods = answer.headers.get("allow", "")
+    text = "This address takes what a form or a button of another page sends, and shows nothing."
+    error = ApiError(405, f"{request.method} is not allowed here: expected {methods}")
+    response = _refused(request, error, "Nothing to open here", text)
+    response.headers["allow"] = methods
+    return response
+
+
 def failed(request: HttpRequest) -> HttpResponse:
     """Our own fault; what it was stands in the log. No session is read, for that may be it."""
     error, request_id = ApiError(500, "Internal error"), f"req_{mint()}"
     headers = {**error.reply_headers(), "request-id": request_id, "cache-control": "no-store"}
     if "text/html" not in request.headers.get("accept", ""):
         return JsonResponse(error.envelope(request_id), status=500, headers=headers)
-    return server_error(request)
+    context = {
+        "title": "That did not work",
+        "text": "The gateway failed on this page. What happened stands in its log, with the time.",
+        "reason": "Try again; if it stays so, tell whoever runs the gateway when it was.",
+        "status": 500,
+        "request_id": request_id,
+        "admin": reverse("admin:index"),
+    }
+    page = render_to_string("bridge/refused.html", context)
+    return HttpResponse(page, status=500, headers=headers)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -112,15 +138,21 @@ def _refused(
     return response
 
 
-class WithoutTraceback(logging.Filter):
-    """A refused page is one line in the log: where it was raised says nothing to an operator.
+@sync_and_async_middleware
+def wrong_methods(get_response: Callable[[HttpRequest], Any]) -> Callable[..., Any]:
+    """Where a view takes other methods alone, the answer says so; Django's is empty."""
 
-    A client that waits for its person asks every few seconds: that is no line.
-    """
+    def worded(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+        is_empty = isinstance(answer, HttpResponseNotAllowed) and not answer.content
+        return not_allowed(request, answer) if is_empty else answer
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        status = int(getattr(record, "status_code", 0))
-        if 400 <= status < 500:
-            record.exc_info = record.exc_text = None
-        path = getattr(getattr(record, "request", None), "path", "")
-        return not (status == 400 and path == POLLED)
+    async def answer_async(request: HttpRequest) -> HttpResponse:
+        answer = await get_response(request)
+        if answer.status_code != 405:
+            return answer
+        return await sync_to_async(worded)(request, answer)
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        return worded(request, get_response(request))
+
+    return answer_async if iscoroutinefunction(get_response) else answer

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from bridge.pages.refusals import WithoutTraceback, failed
+from bridge.pages.refusal_log import WithoutTraceback
+from bridge.pages.refusals import failed
 from tests.bridge.admin_pages import of, text
 from tests.bridge.people import browser
 from tests.shapes import check_error
@@ -26,6 +27,36 @@ def test_missing_right_is_a_page_that_says_who_could_give_it() -> None:
     assert "You are logged in as ann" in text(answer)
     assert "An admin gives roles" in text(answer)
     assert answer["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "page", "sentence"),
+    [
+        ("auditor", "backend", "add", "To add backends takes an operator or an admin."),
+        ("operator", "admintoken", "changelist", "To see API tokens takes an admin."),
+        ("auditor", "apikey", "changelist", "To see API keys takes an operator or an admin."),
+        ("admin", "warningevent", "add", "Nobody may add warnings here, an admin neither."),
+    ],
+)
+def test_missing_right_is_named_with_the_roles_that_have_it(
+    role: str, kind: str, page: str, sentence: str
+) -> None:
+    answer = browser(role).get(of(kind, page), headers=PAGE)
+    assert answer.status_code == 403
+    assert sentence in text(answer)
+    assert "Log in as somebody else" in text(answer)
+
+
+def test_wrong_method_is_a_page_for_a_person_and_an_envelope_for_a_program() -> None:
+    """Django's own answer is an empty one."""
+    client = browser("operator")
+    address = "/dashboard/keys/none/name/"
+    shown = client.get(address, headers=PAGE)
+    assert (shown.status_code, shown["allow"]) == (405, "POST")
+    assert "Nothing to open here" in text(shown) and 'href="/dashboard/"' in text(shown)
+    answer = client.get(address)
+    assert (answer.status_code, answer["allow"]) == (405, "POST")
+    assert check_error(answer.json())["error"]["message"].startswith("GET is not allowed here")
 
 
 def test_missing_right_is_an_error_for_a_program() -> None:
@@ -92,3 +123,21 @@ def test_fault_of_ours_is_an_envelope_for_a_program_and_a_page_for_a_person(rf: 
     assert error == {"type": "api_error", "message": "Internal error"}
     shown = failed(rf.get("/admin/", headers=PAGE))
     assert shown.status_code == 500 and "text/html" in shown["content-type"]
+    assert "stands in its log" in text(shown) and shown["request-id"] in text(shown)
+
+
+def test_page_of_a_fault_says_nothing_of_code_and_settings(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view that fails, as the handler of a running gateway answers it."""
+
+    def fails(*args: Any) -> None:
+        raise RuntimeError("the secret of the house")
+
+    monkeypatch.setattr("dashboard.views.overview.Frame", fails)
+    client = browser("auditor")
+    client.raise_request_exception = False
+    shown = client.get("/dashboard/", headers=PAGE)
+    assert shown.status_code == 500
+    for word in ("Traceback", "secret of the house", "RuntimeError", settings.SECRET_KEY):
+        assert word not in text(shown)
