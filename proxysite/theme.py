@@ -56,7 +56,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "DASHBOARD_CALLBACK": "bridge.admin.overview.context",
     "STYLES": [_served("admin.css")],
-    "SCRIPTS": [_served("times.js")],
+    "SCRIPTS": [_served("times.js"), _served("keyboard.js")],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _served("icon.svg")}],
     "COLORS": {
         "primary": {

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser.site import FURNITURE, Site, leave, log_in
+from tests.browser.stock import Stock, stocked
 from tests.conftest import starting
 from tests.fakes.backend import FakeBackend
 
@@ -49,6 +50,18 @@ def package_site(
         yield Site(gateway, log_in(browser, gateway))
 
 
+@pytest.fixture(scope="package")
+def stocked_site(
+    browser: Browser, session_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Site, Stock]]:
+    """A gateway with a row of each kind and two months of requests, and what it has in stock."""
+    with starting(session_backend, tmp_path_factory) as start:
+        gateway = start("serve", MODEL_MAP='{"from-the-environment": "test/beta"}')
+        gateway.manage("import_config", "-", said=json.dumps(FURNITURE))
+        stock = stocked(gateway)
+        yield Site(gateway, stock.login()), stock
+
+
 @pytest.fixture
 def site(package_site: Site, backend: FakeBackend) -> Site:
     """That gateway, with a backend that has forgotten scripts and records."""
@@ -71,6 +84,12 @@ def watched(window: BrowserContext, package_site: Site) -> tuple[Page, list[str]
     """The page of a module, and what it complains of."""
     page = window.new_page()
     return page, package_site.listen(page)
+
+
+@pytest.fixture
+def complaints(watched: tuple[Page, list[str]]) -> list[str]:
+    """What that page complains of, for a test that expects something of it."""
+    return watched[1]
 
 
 @pytest.fixture

@@ -86,7 +86,8 @@ class Site:
         heard: list[str] = []
 
         def console(message: ConsoleMessage) -> None:
-            heard.append(f"{message.type}: {message.text}")
+            if message.type != "verbose":  # advice of the browser, such as to store passwords
+                heard.append(f"{message.type}: {message.text}")
 
         def response(answer: Response) -> None:
             if answer.status >= 400:

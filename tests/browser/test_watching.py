@@ -55,13 +55,6 @@ def failed(site: Site, backend: FakeBackend, page: Page) -> str:
 # --- how they look --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("address", [REQUESTS, SESSIONS, BACKENDS, LIVE, f"{REQUESTS}?status=404"])
-def test_pages_read_well_everywhere(page: Page, failed: str, address: str) -> None:
-    """Light and dark, wide and narrow: contrast, and no sideways scrolling."""
-    page.goto(address)
-    assert faults(page) == {}
-
-
 def test_one_request_and_one_session_read_well_everywhere(page: Page, failed: str) -> None:
     page.goto(f"{REQUESTS}{failed}/")
     expect(page.locator("h1")).to_contain_text("Error, 500")

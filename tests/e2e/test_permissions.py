@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from functools import cache
 
 import pytest
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, get_resolver
 
 from bridge.accounts.roles import RIGHTS
 from bridge.telemetry.forwarding import Signal
+from tests.addresses import addresses
 from tests.browser.site import AT_ONCE, within
 from tests.conftest import Start
 from tests.fakes.backend import ALPHA, FakeBackend
@@ -211,24 +209,10 @@ def filled(path: str) -> str:
     return re.sub(r"<(\w+):\w+>", lambda found: "987654" if found[1] == "int" else "none", path)
 
 
-@cache
-def _addresses() -> frozenset[str]:
-    return frozenset(_below(get_resolver().url_patterns, ""))
-
-
-def _below(patterns: list[URLPattern | URLResolver], start: str) -> Iterator[str]:
-    for pattern in patterns:
-        path = f"{start}{pattern.pattern}"
-        if isinstance(pattern, URLResolver):
-            yield from _below(pattern.url_patterns, path)
-        else:
-            yield path
-
-
 def test_every_page_has_a_row() -> None:
     """So that no address comes without somebody having thought about who may open it."""
     elsewhere = ("admin/", "api/admin/", "^api/admin")
-    assert {path for path in _addresses() if not path.startswith(elsewhere)} == set(PAGES)
+    assert {path for path in addresses() if not path.startswith(elsewhere)} == set(PAGES)
 
 
 def test_every_path_of_the_data_plane_has_a_row() -> None:

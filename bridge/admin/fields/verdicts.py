@@ -34,9 +34,10 @@ class VerdictsWidget(MultiWidget):
     def __init__(self) -> None:
         named = {"list": NAMES, "autocomplete": "off", "placeholder": "model", "maxlength": "280"}
         named["aria-label"] = "Judge model"
+        choice = {"aria-label": "Where verdicts come from"}
         super().__init__(
             {
-                "choice": UnfoldAdminSelectWidget(choices=CHOICES),
+                "choice": UnfoldAdminSelectWidget(attrs=choice, choices=CHOICES),
                 "judge": UnfoldAdminTextInputWidget(attrs=named),
             }
         )
