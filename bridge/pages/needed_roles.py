@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from bridge.accounts.roles import ADMIN, AUDITOR, OPERATOR, RIGHTS, role_of
@@ -34,7 +35,7 @@ def sentence(request: HttpRequest) -> str:
     if match is None or match.app_name != "admin" or right is None:
         return ""
     rows = apps.get_model(app, model)._meta.verbose_name_plural
-    if role_of(request.user) == ADMIN:
+    if isinstance(request.user, User) and role_of(request.user) == ADMIN:
         return f"Nobody may {VERBS[right]} {rows} here, an admin neither."
     held = RIGHTS.get(f"{app}.{model}", {})
     roles = [role for role in (AUDITOR, OPERATOR) if right in held.get(role, ())]

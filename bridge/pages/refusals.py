@@ -147,10 +147,11 @@ def wrong_methods(get_response: Callable[[HttpRequest], Any]) -> Callable[..., A
         return not_allowed(request, answer) if is_empty else answer
 
     async def answer_async(request: HttpRequest) -> HttpResponse:
-        answer = await get_response(request)
+        answer: HttpResponse = await get_response(request)
         if answer.status_code != 405:
             return answer
-        return await sync_to_async(worded)(request, answer)
+        shown: HttpResponse = await sync_to_async(worded)(request, answer)
+        return shown
 
     def answer(request: HttpRequest) -> HttpResponse:
         return worded(request, get_response(request))

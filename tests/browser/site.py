@@ -86,7 +86,7 @@ class Site:
         heard: list[str] = []
 
         def console(message: ConsoleMessage) -> None:
-            if message.type != "verbose":  # advice of the browser, such as to store passwords
+            if str(message.type) != "verbose":  # advice of the browser, such as to store passwords
                 heard.append(f"{message.type}: {message.text}")
 
         def response(answer: Response) -> None:

@@ -38,7 +38,11 @@ class Stock:
 
     def login(self, role: str = "admin") -> Any:
         """What a browser keeps in which somebody of this role is logged in."""
-        cookie = {"name": "sessionid", "value": self.cookies[role], "domain": "127.0.0.1"}
+        cookie: dict[str, Any] = {
+            "name": "sessionid",
+            "value": self.cookies[role],
+            "domain": "127.0.0.1",
+        }
         cookie |= {"path": "/", "httpOnly": True, "secure": False, "sameSite": "Lax", "expires": -1}
         return {"cookies": [cookie], "origins": []}
 
@@ -143,7 +147,7 @@ def _warnings() -> None:
     from bridge.models import WarningEvent, WarningRule
     from bridge.models.warnings.events import WarningDelivery
 
-    rule = WarningRule.objects.order_by("pk").first()
+    rule = WarningRule.objects.order_by("pk")[0]
     event = WarningEvent.objects.create(
         what="budget",
         type="budget.reached",
