@@ -18,6 +18,7 @@ from dashboard.views import (
     requests,
     sessions,
 )
+from dashboard.views.finding import errors, find, saved_views
 from dashboard.views.judging import auto_mode
 from dashboard.views.people import accounts
 
@@ -37,6 +38,10 @@ urlpatterns = [
     path("sessions/<int:pk>/", one_session.one, name="session"),
     path("requests/", requests.every, name="requests"),
     path("requests/<str:request_id>/", one_request.one, name="request"),
+    path("errors/", errors.errors, name="errors"),
+    path("find/", find.find, name="find"),
+    path("saved-views/", saved_views.keep, name="saved_views"),
+    path("saved-views/<int:pk>/delete/", saved_views.delete, name="saved_view_delete"),
     path("live/", live.live, name="live"),
     path("backends/", backends.every, name="backends"),
 ]

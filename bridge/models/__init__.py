@@ -17,6 +17,7 @@ from bridge.models.people.admin_tokens import AdminToken
 from bridge.models.people.ended_keys import EndedKey, KeyUse
 from bridge.models.people.group_mappings import GroupMapping, ProvidedRole
 from bridge.models.people.keys import ApiKey
+from bridge.models.people.saved_views import SavedView
 from bridge.models.people.sign_ins import DeviceRequest, SignIn
 from bridge.models.people.teams import PersonLimits, Team, TeamMember
 from bridge.models.prices import Price
@@ -59,6 +60,7 @@ __all__ = [
     "PersonLimits",
     "Price",
     "ProvidedRole",
+    "SavedView",
     "SignIn",
     "SpoolPosition",
     "Team",

@@ -21,7 +21,7 @@ from dashboard.pages.access import operates
 from dashboard.queries import backend_status
 from dashboard.queries.hours import Sums
 from dashboard.usage import periods
-from dashboard.usage.periods import Range
+from dashboard.usage.periods import Range, Slot
 
 ZONE_COOKIE = "zone"
 NAVIGATION = (
@@ -33,6 +33,7 @@ NAVIGATION = (
     ("auto_mode", "Auto mode"),
     ("sessions", "Sessions"),
     ("requests", "Requests"),
+    ("errors", "Errors"),
     ("live", "Live"),
     ("backends", "Backends"),
 )
@@ -121,6 +122,11 @@ class Frame:
         """Another page, for the same time."""
         path = reverse(f"dashboard:{view}", args=args)
         return address(path, {**self.kept, **changes})
+
+    def to_requests(self, filters: Mapping[str, str], slot: Slot | None = None) -> str:
+        """The requests behind a number of this page: of its time, or of one bar of a chart."""
+        part = {} if slot is None else {"range": "", **self.range.bounds(slot.start, slot.end)}
+        return self.to("requests", **part, **filters)
 
     def to_known(self, view: str, *args: object) -> str:
         """Another page; "" where there is no such page."""

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from bridge.models import UsageRecord, UsageSession
+from bridge.models import UsageHorizon, UsageRecord, UsageSession
 from bridge.models.usage import OTHER_CLASS
-from bridge.outcomes import ABANDONED
 from dashboard.display.purposes import CLASSES, UNKNOWN_CLASS
 from dashboard.queries.keys import KnownKeys
-from dashboard.usage.key_owners import UNNAMED
 from dashboard.usage.periods import Range
 
 UNAUTHORIZED = 401
 DELETED_MARK = " (deleted)"
-OUTCOMES: Mapping[str, Q] = {
-    "answered": Q(status__lt=400),
-    "refused": Q(status__gte=400, status__lt=ABANDONED),
-    "abandoned": Q(status=ABANDONED),
-    "error": Q(status__gt=ABANDONED),
-}
 
 
 def within(span: Range) -> QuerySet[UsageRecord]:
@@ -30,9 +22,10 @@ def within(span: Range) -> QuerySet[UsageRecord]:
     return rows.defer("detail")
 
 
-def of_outcome(word: str) -> Q:
-    """Nothing for a word that is no outcome."""
-    return OUTCOMES.get(word, Q(pk__in=()))
+def horizon(span: Range) -> datetime | None:
+    """From when on single requests are there, where the range begins before. One query."""
+    from_when = UsageHorizon.objects.values_list("complete_from", flat=True).first()
+    return from_when if from_when and from_when > span.start else None
 
 
 def of_class(word: str) -> Q:
@@ -46,13 +39,11 @@ def of_class(word: str) -> Q:
 
 def of_key(known: KnownKeys, name: str) -> Q:
     """The requests of whoever is called so today, as `Owner.shown` writes it."""
-    if name == UNNAMED:
-        return Q(key_id=0, fingerprint="")
     issued = [pk for pk, row in known.issued.items() if row.name == name]
     named = [fingerprint for fingerprint, label in known.labels.items() if label == name]
     if name.startswith("key-"):
         named.append(name.removeprefix("key-"))
-    found = Q(key_id__in=issued) | Q(key_id=0, fingerprint__in=named)
+    found = Q(key_id__in=issued, fingerprint="") | Q(key_id=0, fingerprint__in=named)
     if name.endswith(DELETED_MARK):
         last = name.removesuffix(DELETED_MARK)
         gone = Q(key_id__gt=0) & ~Q(key_id__in=list(known.issued))

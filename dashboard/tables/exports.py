@@ -22,12 +22,16 @@ _OTHERS = re.compile(r"[^a-z0-9]+")
 
 
 def answer(*tables: Table[Any]) -> HttpResponseBase | None:
-    """The file that the address asks for; None where it asks for the page."""
+    """The file that the address asks for, or what is wrong with its filters; None where it asks
+    for the page."""
     asked = tables[0].frame.asked
     made = FORMATS.get(asked.get("format", ""))
     table = next((t for t in tables if t.prefix == asked.get("table", "")), None)
     if made is None or table is None:
         return None
+    if table.faults:
+        text = "\n".join(table.faults)
+        return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
     headers = {"Content-Disposition": f'attachment; filename="{_name(table, made)}"'}
     if asked.get("rows") != "all":
         text = "".join(made.text(table, [table.page.rows]))

@@ -15,12 +15,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import F, Model, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from dashboard.tables.table import Column, Cursor, Page, SortOrder
+from dashboard.tables.table import NOTHING, Column, Cursor, Page, SortOrder
 
 Row = TypeVar("Row", bound=Model)
 ROWS_AT_ONCE = 2000
 """How many rows of a file are read at once."""
-NOTHING = Q(pk__in=())
 _IDENTITY = re.compile(r"[0-9]{1,18}")
 
 
@@ -66,7 +65,7 @@ def _condition(rows: QuerySet[Any], column: Column, text: str) -> Q:
     if "\x00" in text:
         return NOTHING
     if column.where is not None:
-        return column.where(text)
+        return column.condition(text)
     name = column.field or column.name
     field: Any = rows.model._meta.get_field(name)
     try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bridge.models import UsageRecord
 from dashboard.pages.page import Frame
 from dashboard.queries import requests
+from dashboard.queries.finding.conditions import of_outcome
 from dashboard.tables.row_columns import outcome
 from dashboard.tables.table import Column
 
@@ -21,7 +24,7 @@ def what(frame: Frame) -> list[Column]:
             "state",
             outcome,
             filter=True,
-            where=requests.of_outcome,
+            where=of_outcome,
             sorts=False,
         ),
         Column("status", "Status", "count", filter=True),
@@ -79,4 +82,36 @@ def how_much() -> list[Column]:
         ),
         Column("duration", "In all", "ms", lambda row: row.duration_ms, field="duration_ms"),
         Column("request_id", "Id", sorts=False, shown=False),
+    ]
+
+
+MESSAGE = Column(
+    "message",
+    "What the client received",
+    value=lambda row: row.error or None,
+    hint="The first words of the error",
+    sorts=False,
+    shown=False,
+)
+"""Files have it always, pages where errors are asked for."""
+
+
+def also_filed() -> list[Column]:
+    """What filters ask for and files have, and the page has no room for."""
+    return [
+        Column("asked_model", "Asked for", sorts=False, shown=False),
+        Column("alias", "Alias", sorts=False, shown=False),
+        Column("person", "Person", sorts=False, shown=False),
+        Column("team", "Team", sorts=False, shown=False),
+        Column("client", "Client", sorts=False, shown=False),
+    ]
+
+
+def plain(frame: Frame) -> list[Column]:
+    """What tells a few requests apart, without ways to others."""
+    return [
+        *(replace(column, filter=False) for column in what(frame)),
+        Column("model", "Model", "model"),
+        Column("request_id", "Id"),
+        *(column for column in how_much() if column.name == "duration"),
     ]

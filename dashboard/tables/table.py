@@ -11,15 +11,17 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from django.db.models import Q
 
 from dashboard.pages.page import Frame, Link
+from dashboard.usage.filter_values import FilterError
 
 PAGE = 50
+NOTHING = Q(pk__in=())
 TEXTS = ("text", "state", "names", "name", "id", "model", "models", "branch", "tool_times")
 """The kinds of cells that are not numbers."""
 Row = TypeVar("Row")
@@ -33,7 +35,9 @@ class Column:
     value    row -> what is shown, sorted by and exported; None is unknown
     filter   whether a click on a value filters by it
     link     row -> address of the page behind it
-    where    value of a filter -> condition, for querysets; by the field otherwise
+    where    value of a filter -> condition, for querysets; by the field otherwise. FilterError
+             where a value makes no sense
+    words    value of a filter -> what its chip says; the value itself otherwise
     field    the field of a queryset that sorts this column; "" where it cannot be sorted
     exports, shown   whether it is in files, and on the page
     """
@@ -46,6 +50,7 @@ class Column:
     filter: bool = False
     link: Callable[[Any], str] | None = None
     where: Callable[[str], Q] | None = None
+    words: Callable[[str], str] | None = None
     field: str = ""
     sorts: bool = True
     exports: bool = True
@@ -53,6 +58,21 @@ class Column:
 
     def of(self, row: Any) -> Any:
         return self.value(row) if self.value else getattr(row, self.name)
+
+    def condition(self, text: str) -> Q:
+        """What a filter by this column asks for; nothing fits what makes no sense."""
+        try:
+            return self.where(text) if self.where else Q()
+        except FilterError:
+            return NOTHING
+
+    def fault(self, text: str) -> str:
+        """What is wrong with the value of a filter; "" for nothing."""
+        try:
+            _ = self.where and self.where(text)
+        except FilterError as error:
+            return f"{self.title}: {error}"
+        return ""
 
     @property
     def is_number(self) -> bool:
@@ -106,12 +126,19 @@ class SortOrder:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """`total`: of all pages, None where counting would be dear. `after`: the next page's cursor."""
+    """One page of a table.
+
+    total      rows of all pages, None where counting would be dear;  after  the next page's cursor
+    at_least   what was counted before counting became dear
+    looked_at  of how many rows the page was made, where there are more
+    """
 
     rows: Sequence[Row]
     total: int | None
     first: int | None
     after: Cursor | None
+    at_least: int | None = None
+    looked_at: int | None = None
 
 
 class RowSource(Protocol[Row]):
@@ -147,7 +174,6 @@ class Table(Generic[Row]):
     empty: str = "Nothing here yet."
     limit: int = PAGE
     note: str = ""
-    problems: list[str] = field(default_factory=list)
 
     def parameter(self, name: str) -> str:
         return f"{self.prefix}-{name}" if self.prefix else name
@@ -230,9 +256,17 @@ class Table(Generic[Row]):
     def filter_links(self) -> list[Link]:
         """The filters that are on, each with the address without it."""
         return [
-            Link(f"{column.title}: {text}", self.here("after", column.name))
+            Link(
+                f"{column.title}: {column.words(text) if column.words else text}",
+                self.here("after", column.name),
+            )
             for column, text in self.filters.items()
         ]
+
+    @cached_property
+    def faults(self) -> list[str]:
+        """What is wrong with the filters of the address, in sentences."""
+        return list(filter(None, (c.fault(text) for c, text in self.filters.items())))
 
     def clear_href(self) -> str:
         """Without filters, from the first page."""

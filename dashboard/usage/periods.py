@@ -93,6 +93,15 @@ class Range:
     def local(self, moment: datetime) -> datetime:
         return moment.astimezone(self.zone)
 
+    def bounds(self, start: datetime, end: datetime) -> dict[str, str]:
+        """A part of this range, as an address has it."""
+        return {"from": self._written(start), "to": self._written(end)}
+
+    def _written(self, moment: datetime) -> str:
+        """A local time; the second hour of two that the clock shows alike with its offset."""
+        at = self.local(moment)
+        return at.isoformat() if at.fold else f"{at:%Y-%m-%dT%H:%M}"
+
     def _slot(self, start: datetime, end: datetime) -> Slot:
         first, last = self.local(start), self.local(end)
         label = _LABELS[self.step](first, end - start < 2 * HOUR)
@@ -217,13 +226,14 @@ def _custom(asked: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Range:
 
 
 def _asked(asked: Mapping[str, str], name: str, is_end: bool) -> datetime:
-    """A date or a local time of the address as wall clock; a date as `to` includes its day."""
+    """A date or a local time of the address as wall clock, unless it names its offset; a date as
+    `to` includes its day."""
     text = asked.get(name, "")
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is not None or not 1971 <= moment.year <= 9000:
+    if moment is None or not 1971 <= moment.year <= 9000:
         raise RangeError(f"{name}: expected a date such as 2025-03-01, or 2025-03-01T14:00")
     return moment + DAY if is_end and len(text) == 10 else moment
 
@@ -245,8 +255,9 @@ def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _moment(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The first hour of UTC that does not begin before the wall clock shows this."""
-    exact = wall.replace(tzinfo=zone).astimezone(UTC)
+    """The first hour of UTC that does not begin before the wall clock shows this. A time with an
+    offset is taken as it is."""
+    exact = (wall if wall.tzinfo else wall.replace(tzinfo=zone)).astimezone(UTC)
     whole = _floor(exact)
     return whole if whole == exact else whole + HOUR
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
@@ -22,6 +21,7 @@ from dashboard.queries.judging import judges_of
 from dashboard.queries.keys import KnownKeys
 from dashboard.tables.row_columns import outcome
 from dashboard.tables.session_tables import requests_of
+from dashboard.views.finding.find import nothing
 
 
 @require_safe
@@ -31,7 +31,7 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
     frame = Frame(request, comparing=False)
     row = requests.one(request_id) if "\x00" not in request_id else None
     if row is None:
-        return _not_there(request, frame, request_id)
+        return nothing(request, frame, request_id)
     session = requests.session_of(row)
     owner = KnownKeys.read().owner(row.key_id, row.fingerprint, row.key)
     judges = judges_of(row)
@@ -59,19 +59,6 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
         purpose=purpose(frame, row, session),
         facts=facts(row),
         links=_links(frame, row, owner.slug),
-    )
-
-
-def _not_there(request: HttpRequest, frame: Frame, request_id: str) -> HttpResponse:
-    return page(
-        request,
-        "request_missing",
-        frame,
-        404,
-        request_id=request_id,
-        days=settings.USAGE_RETENTION_DAYS,
-        every_href=frame.to("requests"),
-        live_href=frame.to_known("live"),
     )
 
 

@@ -159,16 +159,6 @@ def test_lists_do_not_read_the_details(auditor: Client, varied: None) -> None:
     assert not [told["sql"] for told in seen if '"detail"' in told["sql"]]
 
 
-def test_a_request_is_found_by_its_id(auditor: Client, varied: None) -> None:
-    answer = auditor.get(LIST, {"id": "  req_000000000001 ", "tz": "UTC"})
-    assert answer.status_code == 302
-    assert answer["Location"].startswith(reverse("dashboard:request", args=["req_000000000001"]))
-    assert auditor.get(answer["Location"]).status_code == 200
-    odd = auditor.get(LIST, {"id": "../../admin/"})
-    assert odd["Location"].startswith(LIST)
-    assert auditor.get(odd["Location"]).status_code == 404
-
-
 def test_nothing_says_when_something_will_be_there(auditor: Client) -> None:
     text = reading.page(auditor.get(LIST)).first("main").text
     assert "A request gets its line a second after its end" in text

@@ -1,0 +1,1 @@
+"""Which requests: conditions of filters, names to choose from, errors by message, ids."""

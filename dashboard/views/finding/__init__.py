@@ -1,0 +1,1 @@
+"""Ways to requests: errors by message, the search by id, saved views of the list."""
