@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import encode
-from bridge.translation.response.sse import frame
+from bridge.translation.response.sse import END, head
 
 
 class OutputDetails(msgspec.Struct, frozen=True):
@@ -182,16 +182,17 @@ Event = (
     | Error
 )
 
-_NAMES: dict[type, str] = {
-    MessageStart: "message_start",
-    Ping: "ping",
-    ContentBlockStart: "content_block_start",
-    ContentBlockDelta: "content_block_delta",
-    ContentBlockStop: "content_block_stop",
-    MessageDelta: "message_delta",
-    MessageStop: "message_stop",
-    Error: "error",
+_HEADS: dict[type, bytes] = {
+    MessageStart: head("message_start"),
+    Ping: head("ping"),
+    ContentBlockStart: head("content_block_start"),
+    ContentBlockDelta: head("content_block_delta"),
+    ContentBlockStop: head("content_block_stop"),
+    MessageDelta: head("message_delta"),
+    MessageStop: head("message_stop"),
+    Error: head("error"),
 }
+"""What stands in front of each event on the wire."""
 
 
 def at_its_end(batch: Sequence[Event]) -> tuple[list[Event], list[Event]]:
@@ -213,7 +214,7 @@ def with_safeguard_results(batch: Iterable[Event], results: list[Any]) -> list[E
 
 def frames(events: Iterable[Event]) -> bytes:
     """The events as they go over the wire."""
-    return b"".join([frame(_NAMES[type(event)], encode(event)) for event in events])
+    return b"".join([_HEADS[type(event)] + encode(event) + END for event in events])
 
 
 PING = frames([Ping()])

@@ -37,7 +37,7 @@ from bridge.translation.response import deltas, events
 from bridge.translation.response.declared_arguments import DeclaredArguments
 from bridge.translation.response.deltas import ContentDelta
 from bridge.translation.response.events import Event
-from bridge.translation.response.stream_options import Phase, Shown, StreamOptions
+from bridge.translation.response.stream_options import SHOWN_AS, Phase, Shown, StreamOptions
 from bridge.translation.response.tool_calls import CallFragments, CallTracker, client_id
 from bridge.translation.response.usage import shown, to_usage
 
@@ -67,8 +67,7 @@ class MessageStream:
         self._blank: list[str] = []
         self._finish: deltas.Finish | None = None
         self._done = self._counted_last = self._refused = self._tool_shown = False
-        self._left_open = False
-        self._went_on = self._lost = self._unread = False
+        self._left_open = self._went_on = self._lost = self._unread = False
         self._kept = Kept(self._terms.backend_model)
         self._emitted_bytes = 0
         self.phase = Phase.NEW
@@ -195,6 +194,9 @@ class MessageStream:
     def _enter(self, item: deltas.Text | deltas.Reasoning) -> None:
         if not item.text:
             return
+        if self._shown is SHOWN_AS[type(item)] and not (self._queue or self._finish):
+            self._continue(item)
+            return
         self._begin()
         self._went_on = self._went_on or self._finish is not None
         if self._queue or self._call is not None:
@@ -242,18 +244,21 @@ class MessageStream:
     def _show(self, item: deltas.Text | deltas.Reasoning) -> None:
         if isinstance(item, deltas.Reasoning):
             self._switch(Shown.THINKING, events.ThinkingBlock())
-            if not self._terms.omit_thinking:
-                self._delta(events.ThinkingDelta(item.text), item.text)
-            return
-        text = item.text
-        if self._shown is not Shown.TEXT:
-            self._blank.append(text)
-            if text.isspace():
+        elif self._shown is not Shown.TEXT:
+            self._blank.append(item.text)
+            if item.text.isspace():
                 return
-            text = "".join(self._blank)
+            item = deltas.Text("".join(self._blank))
             self._blank.clear()
-        self._switch(Shown.TEXT, events.TextBlock())
-        self._delta(events.TextDelta(text), text)
+            self._switch(Shown.TEXT, events.TextBlock())
+        self._continue(item)
+
+    def _continue(self, item: deltas.Text | deltas.Reasoning) -> None:
+        """More of the block that is open."""
+        if isinstance(item, deltas.Text):
+            self._delta(events.TextDelta(item.text), item.text)
+        elif not self._terms.omit_thinking:
+            self._delta(events.ThinkingDelta(item.text), item.text)
 
     def _show_call(self, call: CallFragments) -> None:
         self._blank.clear()

@@ -13,6 +13,9 @@ from bridge.translation.errors.api_error import ApiError
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
+_FIELD = b"data: "
+END = b"\n\n"
+"""What ends an event."""
 
 
 class SseReader:
@@ -28,6 +31,8 @@ class SseReader:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes; return the payloads of the events that they complete."""
+        if not (self._at_start or self._tail or self._data) and (whole := _whole_events(data)):
+            return whole
         if self._at_start:
             data = self._skip_bom(data)
         payloads: list[bytes] = []
@@ -88,6 +93,15 @@ class SseReader:
         return lines
 
 
-def frame(name: str, payload: bytes) -> bytes:
-    """One event as the Messages API writes it: both lines, and the blank line behind them."""
-    return b"event: " + name.encode() + b"\ndata: " + payload + b"\n\n"
+def _whole_events(data: bytes) -> list[bytes]:
+    """The payloads, where this is nothing but events of one line each, as servers mostly send
+    them; else none."""
+    if not (data.startswith(_FIELD) and data.endswith(END)) or b"\r" in data:
+        return []
+    payloads = data[len(_FIELD) : -len(END)].split(END + _FIELD)
+    return payloads if data.count(b"\n") == len(END) * len(payloads) else []
+
+
+def head(name: str) -> bytes:
+    """What stands in front of an event's payload, as the Messages API writes it: END follows."""
+    return b"event: " + name.encode() + b"\ndata: "

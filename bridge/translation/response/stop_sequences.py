@@ -25,6 +25,7 @@ class StopStage:
 
     def __init__(self, sequences: tuple[str, ...]) -> None:
         self._matcher = StopMatcher(sequences)
+        self.is_through = False
 
     @property
     def stopped(self) -> bool:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from bridge.translation.json import JSON
-from bridge.translation.response import events
+from bridge.translation.response import deltas, events
 
 
 class Phase(Enum):
@@ -28,6 +28,10 @@ class Shown(Enum):
     THINKING = auto()
     TEXT = auto()
     TOOL = auto()
+
+
+SHOWN_AS: dict[type, Shown] = {deltas.Text: Shown.TEXT, deltas.Reasoning: Shown.THINKING}
+"""The kind of block in which a delta is shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,13 +45,19 @@ STEP = 16 * 1024
 """Characters after which a step ends, so that others get their turn."""
 PER_DELTA = 50
 """What a delta costs beside its characters, in characters."""
+AT_ONCE = 8192
+"""Bytes of payloads that are one step together."""
 
 
 class Stage(Protocol):
     """Something between the dialect and the message stream: deltas in, deltas out.
 
-    `finish` gives what is still held when the answer is over.
+    `finish` gives what is still held when the answer is over. `is_through`: it holds nothing, and
+    from here on every delta passes as it is.
     """
+
+    @property
+    def is_through(self) -> bool: ...
 
     def feed(self, delta: ContentDelta) -> list[ContentDelta]: ...
 
@@ -176,11 +182,19 @@ class Answer:
         """The body is over."""
         return [event for batch in self.last_steps() for event in batch]
 
-    def steps(self, data: bytes) -> Iterator[list[Event]]:
+    def steps(self, data: bytes) -> Iterable[list[Event]]:
         """`feed` in steps, none of which takes long: the caller may let others in between."""
         if not self._sniffed:
             data = self._sniff(data)
-        yield from self._run(self._streamed_deltas(data) if self._streamed else self._keep(data))
+        if not self._streamed:
+            return self._run(self._keep(data))
+        try:
+            payloads = self._sse.feed(data)
+        except ApiError as error:
+            return (self.fail(error),)
+        if sum(map(len, payloads)) > AT_ONCE:
+            return self._run(self._deltas(payloads))
+        return (self._at_once(payloads),)
 
     def last_steps(self) -> Iterator[list[Event]]:
         """`finish` in steps."""
@@ -230,22 +244,37 @@ class Answer:
             produced += self.fail(error)
         yield produced
 
+    def _at_once(self, payloads: list[bytes]) -> list[Event]:
+        """The same as `_run`, in the one step that a few payloads need."""
+        produced: list[Event] = []
+        try:
+            for payload in payloads:
+                for delta in self._chunks.feed(payload):
+                    produced += self._fed(delta)
+        except ApiError as error:
+            produced += self.fail(error)
+        return produced
+
     def _fed(self, delta: Delta) -> list[Event]:
         """Feed one delta through all stages."""
         if isinstance(delta, BackendFault):
             raise from_fault(delta.status, delta.body, self._error_context)
         if isinstance(delta, ToolCall):
             self.calls_natively = True
-        staged = self._staged(delta)
+        staged = self._staged(delta) if self._stages else [delta]
         if len(staged) == 1:
             return self._message.feed(staged[0])
         return [event for item in staged for event in self._message.feed(item)]
 
     def _staged(self, delta: ContentDelta) -> list[ContentDelta]:
-        """The delta behind all stages."""
+        """The delta behind all stages. Those that are through are left out from then on."""
         deltas = [delta]
+        are_through = False
         for stage in self._stages:
             deltas = [out for item in deltas for out in stage.feed(item)]
+            are_through = are_through or stage.is_through
+        if are_through:
+            self._stages = [stage for stage in self._stages if not stage.is_through]
         return deltas
 
     def _let_go(self) -> list[ContentDelta]:
@@ -266,9 +295,13 @@ class Answer:
             return self._calls.release()
         return stage.finish()
 
-    def _streamed_deltas(self, data: bytes) -> Iterator[Delta]:
-        for payload in self._sse.feed(data):
+    def _deltas(self, payloads: Iterable[bytes]) -> Iterator[Delta]:
+        for payload in payloads:
             yield from self._chunks.feed(payload)
+
+    def _begun_with(self, data: bytes) -> Iterator[Delta]:
+        """What came so far, when nothing follows that could tell a stream from a document."""
+        return self._deltas(self._sse.feed(data)) if self._streamed else self._keep(data)
 
     def _keep(self, data: bytes) -> Iterator[Delta]:
         self._whole.append(data)
@@ -279,13 +312,13 @@ class Answer:
 
     def _last_deltas(self) -> Iterator[Delta]:
         if self._unread:
+            unread = self._unread
             yield from (
-                self._streamed_deltas(self._unread) if self._streamed else self._keep(self._unread)
+                self._deltas(self._sse.feed(unread)) if self._streamed else self._keep(unread)
             )
         if not self._streamed:
             deltas = list(read_reply(b"".join(self._whole), self._chunks))
             # Nothing of a document was shown yet, so a fault in it is the whole answer.
             yield from [d for d in deltas if isinstance(d, BackendFault)] or deltas
             return
-        for payload in self._sse.finish():
-            yield from self._chunks.feed(payload)
+        yield from self._deltas(self._sse.finish())

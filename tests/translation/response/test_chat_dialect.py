@@ -24,7 +24,6 @@ from bridge.translation.response.deltas import (
 )
 from bridge.translation.response.dialects.chat import (
     ChunkReader,
-    read_chunk,
     read_reply,
 )
 from bridge.translation.response.dialects.chat_usage import read_usage
@@ -32,7 +31,7 @@ from tests.shapes import Json
 
 
 def read(chunk: Any) -> list[Delta]:
-    return list(read_chunk(chunk))
+    return ChunkReader().read_chunk(chunk)
 
 
 def delta(**members: Any) -> Json:

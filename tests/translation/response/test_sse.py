@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.response.sse import SseReader, frame
+from bridge.translation.response.sse import END, SseReader, head
 
 FRAMINGS: list[tuple[str, bytes, list[bytes]]] = [
     ("plain", b"data: a\n\ndata: b\n\n", [b"a", b"b"]),
@@ -76,4 +76,4 @@ def test_size_is_that_of_one_event() -> None:
 
 def test_frame_has_both_lines_and_a_blank_one() -> None:
     """The specification, A9."""
-    assert frame("ping", b'{"type":"ping"}') == b'event: ping\ndata: {"type":"ping"}\n\n'
+    assert head("ping") + b'{"type":"ping"}' + END == b'event: ping\ndata: {"type":"ping"}\n\n'

@@ -20,12 +20,16 @@ from bridge.translation.response.deltas import (
     Done,
     Finish,
     Lost,
+    Reasoning,
     ToolCall,
 )
 from bridge.translation.response.dialects.chat_content import read_content, reasoning_field
 from bridge.translation.response.dialects.chat_usage import read_usage, usage_of
+from bridge.translation.response.dialects.usual_chunk import read_usual
 
 MAX_BAD_PAYLOADS = 3
+MAX_UNUSUAL = 16
+"""Unusual chunks in a row behind which no usual one is expected any more."""
 MAX_NODES = 200_000
 """Values in one event, or in a plain reply. An answer has a few dozen beside its text."""
 DONE = b"[DONE]"
@@ -62,13 +66,24 @@ class ChunkReader:
     """Payloads of a chat completion stream in, deltas out. `reasoning_field`: where it thinks."""
 
     def __init__(self) -> None:
-        self._bad = 0
+        self._bad = self._unusual = 0
         self._had_delta = False
         self.skipped = 0
         self.reasoning_field = ""
 
     def feed(self, payload: bytes) -> list[Delta]:
         """Read one event's payload. Fails after three unreadable ones in a row."""
+        if self._had_delta and self._unusual < MAX_UNUSUAL:
+            delta = read_usual(payload)
+            # Of the first reasoning it is noted below in which field it stands.
+            if delta is not None and (self.reasoning_field or type(delta) is not Reasoning):
+                self._bad = self._unusual = 0
+                return [delta]
+            self._unusual += 1
+        return self._read(payload)
+
+    def _read(self, payload: bytes) -> list[Delta]:
+        """Whatever a server may send."""
         if payload.strip() == DONE:
             return [Done()]
         try:
@@ -80,16 +95,18 @@ class ChunkReader:
             return [_fault(chunk)] if any(map(_error_in, chunk)) else []
         if not isinstance(chunk, dict):
             return []
-        deltas = read_chunk(chunk, whole=not self._had_delta)
-        if not (self._had_delta and self.reasoning_field):
-            self.note(chunk)
+        return self.read_chunk(chunk)
+
+    def read_chunk(self, chunk: dict[str, JSON]) -> list[Delta]:
+        """The deltas of one chunk, in the order in which a message shows them."""
+        choice = _first_choice(chunk)
+        deltas = _read_chunk(chunk, choice, whole=not self._had_delta)
+        if choice is not None and not (self._had_delta and self.reasoning_field):
+            self._note(choice)
         return deltas
 
-    def note(self, chunk: dict[str, JSON]) -> None:
+    def _note(self, choice: dict[str, JSON]) -> None:
         """Remember what later chunks, and later requests, depend on."""
-        choice = _first_choice(chunk)
-        if choice is None:
-            return
         self._had_delta = self._had_delta or bool(choice.get("delta"))
         message = choice.get("delta") or choice.get("message")
         if isinstance(message, dict) and not self.reasoning_field:
@@ -105,14 +122,12 @@ class ChunkReader:
         return [Lost()]
 
 
-def read_chunk(chunk: dict[str, JSON], whole: bool = True) -> list[Delta]:
-    """The deltas of one chunk, in the order in which a message shows them.
-
-    `whole`: a `message` counts. Behind deltas it only repeats what they brought.
-    """
+def _read_chunk(
+    chunk: dict[str, JSON], choice: dict[str, JSON] | None, *, whole: bool
+) -> list[Delta]:
+    """`whole`: a `message` counts. Behind deltas it only repeats what they brought."""
     if _error_in(chunk):
         return [_fault(chunk)]
-    choice = _first_choice(chunk)
     deltas = [] if choice is None else _read_choice(choice, _delta_of(choice, whole))
     if usage := usage_of(chunk, choice):
         deltas += read_usage(usage, chunk.get("timings"), final=not chunk.get("choices"))
@@ -135,9 +150,7 @@ def read_reply(raw: bytes, reader: ChunkReader | None = None) -> Iterator[Delta]
         raise ApiError.bad_gateway("Backend returned an unreadable reply")
     if not _error_in(reply) and _first_choice(reply) is None:
         raise ApiError.bad_gateway("Backend returned no choices")
-    if reader is not None:
-        reader.note(reply)
-    deltas = read_chunk(reply)
+    deltas = (reader or ChunkReader()).read_chunk(reply)
     yield from deltas
     if not any(isinstance(delta, (Finish, BackendFault)) for delta in deltas):
         # A document is never cut; one that names no reason is over all the same.

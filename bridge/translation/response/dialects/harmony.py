@@ -43,6 +43,10 @@ class HarmonyChannels:
         self._make: type[Text | Reasoning] = Text
         self._is_line_start = True
 
+    @property
+    def is_through(self) -> bool:
+        return self._at is _ChannelPosition.PLAIN
+
     def feed(self, delta: ContentDelta) -> list[ContentDelta]:
         if isinstance(delta, Text):
             return [delta] if self._at is _ChannelPosition.PLAIN else self._text(delta.text)

@@ -16,6 +16,10 @@ class PrefillEcho:
         self._seen = 0
         self._awaited = bool(prefill)
 
+    @property
+    def is_through(self) -> bool:
+        return not self._awaited
+
     def feed(self, delta: ContentDelta) -> list[ContentDelta]:
         if not self._awaited or isinstance(delta, (ReportedUsage, Finish)):
             return [delta]

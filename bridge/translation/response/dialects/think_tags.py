@@ -60,6 +60,10 @@ class ThinkTags:
         self._leading: list[str] = []
         self._held = ""
 
+    @property
+    def is_through(self) -> bool:
+        return self._at is _Position.TEXT and self._guess is None and not self._held
+
     def feed(self, delta: ContentDelta) -> list[ContentDelta]:
         if isinstance(delta, Text):
             return self._passed(self._text(delta.text))
@@ -201,6 +205,10 @@ class StrayCloser:
         self._over = False
         self._trims = False
         self._held = ""
+
+    @property
+    def is_through(self) -> bool:
+        return self._over and not self._trims and not self._held
 
     def feed(self, delta: ContentDelta) -> list[ContentDelta]:
         if self._trims and isinstance(delta, Text):

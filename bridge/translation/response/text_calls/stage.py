@@ -44,24 +44,24 @@ class TextCalls:
             Reasoning: _Watcher(Reasoning, tools, {}),
         }
         self._behind: list[Text | Reasoning] = []
-        self._off = False
+        self.is_through = False
 
     def feed(self, delta: ContentDelta) -> list[ContentDelta]:
-        if self._off:
+        if self.is_through:
             return [delta]
         if isinstance(delta, (Text, Reasoning)):
             return self._words(delta) if delta.text else []
         if isinstance(delta, (ToolCall, Refusal)):
             # The backend reads calls itself, or the model declines: what is held is text.
-            self._off = True
+            self.is_through = True
             return [*self.release(), delta]
         return [delta]
 
     def finish(self) -> list[ContentDelta]:
         """The answer is over: what is held is calls, or text."""
-        if self._off:
+        if self.is_through:
             return []
-        self._off = True
+        self.is_through = True
         for watcher in self._watchers.values():
             deltas, calls = watcher.finish()
             if calls:
