@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from msgspec import Raw
@@ -324,7 +324,7 @@ async def _first_events(read_ahead: ReadAhead, answer: Answer, idle: float) -> l
     return []
 
 
-async def taken(steps: Iterator[list[Event]]) -> list[Event]:
+async def taken(steps: Iterable[list[Event]]) -> list[Event]:
     """All events of a piece of the answer. Between its steps others get their turn."""
     events: list[Event] = []
     for number, batch in enumerate(steps):
