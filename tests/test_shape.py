@@ -48,7 +48,7 @@ LAYERS: dict[str, str] = {
     "apps": "accounts",
     # the way to the backends
     "backends": f"clocks pauses process_settings {T} routing models configuration",
-    "concerns": "keys models configuration live backends",
+    "concerns": "keys routing models ledger configuration live backends",
     "warnings": "clocks pauses routing keys models ledger live backends concerns",
     "probe": f"ids {T} routing models configuration backends",
     # one request from its target to its record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from unfold.decorators import display
 
@@ -17,6 +19,7 @@ from bridge.admin.base import ConfigAdmin, actor
 from bridge.admin.fields.sealed import SealedForm
 from bridge.backends.status import of_row
 from bridge.models import Backend, BreakerMode
+from bridge.models.attempts import attempts_since
 from bridge.models.changes import recorded
 
 FIELDSETS: Any = (
@@ -100,6 +103,7 @@ class BackendAdmin(ConfigAdmin):
             "status": of_row(row),
             "threshold": settings.BREAKER_FAILURES,
             "models": row.models.filter(listed=True).count(),
+            "attempts": attempts_since(timezone.now() - timedelta(days=1)).get(row.name),
         }
 
     def goes_along(self, row: Backend) -> list[str]:

@@ -10,36 +10,15 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest
-from django.http.request import split_domain_port
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.text import capfirst
 
-from bridge.backends.status import (
-    BAD,
-    BackendStatus,
-    Overall,
-    ServingState,
-    of_row,
-    overall,
-)
-from bridge.concerns import Concern, of_budgets, of_every_page
-from bridge.configuration import snapshot
-from bridge.configuration.documents import KINDS
-from bridge.configuration.row_faults import Fault
+from bridge.backends.status import BackendStatus, Overall, of_row, overall
+from bridge.concerns.concern import Concern
+from bridge.concerns.gateway import of_gateway
 from bridge.ledger.pricing import usd
-from bridge.models import (
-    AliasTarget,
-    Backend,
-    Change,
-    ConfigVersion,
-    DiscoveredModel,
-    ModelAlias,
-    UsageHour,
-)
-from bridge.models.backends import ENV
+from bridge.models import Backend, Change, DiscoveredModel, ModelAlias, UsageHour
+from bridge.models.attempts import AttemptCounts, attempts_since
 from bridge.models.people.persons import SIGN_INS
-from bridge.routing import addresses
 
 SHOWN_CHANGES = 5
 
@@ -68,6 +47,8 @@ class OverviewCard:
     row: Backend
     status: BackendStatus
     models: int
+    attempts: AttemptCounts
+    """Those of the last day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +67,7 @@ _TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_to
 def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the start page shows to this user; called by the theme."""
     if request.user.has_perm("bridge.view_backend"):
-        context |= _state()
-        context["concerns"] += _about_hosts(request)
+        context |= _state(request.get_host())
     if request.user.has_perm("bridge.view_change"):
         context["recent_changes"] = _recent_changes()
     context["ways"] = [way for way in WAYS if request.user.has_perm(way.permission)]
@@ -99,11 +79,17 @@ def _recent_changes() -> QuerySet[Change]:
     return Change.objects.filter(leads=True).exclude(kind=SIGN_INS)[:SHOWN_CHANGES]
 
 
-def _state() -> dict[str, Any]:
+def _state(host: str) -> dict[str, Any]:
+    now = timezone.now()
     rows = list(Backend.objects.select_related("breaker"))
-    counts = _listed()
-    cards = [OverviewCard(row, of_row(row), counts.get(row.pk, 0)) for row in rows]
-    concerns = _concerns(cards)
+    counts, tried = _listed(), attempts_since(now - timedelta(days=1))
+    cards = [
+        OverviewCard(
+            row, of_row(row, now), counts.get(row.pk, 0), tried.get(row.name, AttemptCounts())
+        )
+        for row in rows
+    ]
+    concerns = of_gateway(now, host)
     return {
         "cards": cards,
         "concerns": concerns,
@@ -147,65 +133,3 @@ def _verdict(cards: list[OverviewCard], concerns: list[Concern]) -> tuple[str, s
     if whole is Overall.DEGRADED or any(concern.is_grave for concern in concerns):
         return "warning", "Serving, but not everything"
     return "success", "Serving"
-
-
-def _concerns(cards: list[OverviewCard]) -> list[Concern]:
-    built = snapshot.build(ConfigVersion.current())
-    found = [
-        Concern(f"{_kind(fault)} {fault.name}: {fault.reason}", _page(fault), BAD)
-        for fault in built.faults
-    ]
-    for card in cards:
-        found += _about_backend(card)
-    return [*found, *_about_aliases(), *of_every_page(timezone.now()), *of_budgets(built)]
-
-
-def _kind(fault: Fault) -> str:
-    return capfirst(str(KINDS[fault.kind]._meta.verbose_name))
-
-
-def _page(fault: Fault) -> str:
-    opts = KINDS[fault.kind]._meta
-    return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[fault.id])
-
-
-def _about_backend(card: OverviewCard) -> list[Concern]:
-    row, status = card.row, card.status
-    page = reverse("admin:bridge_backend_change", args=[row.pk])
-    if status.state in (ServingState.OFF, ServingState.BROKEN):
-        return []
-    found = []
-    if status.needs_attention:
-        reason = f": {status.reason}" if status.reason else ""
-        text = f"Backend {row} is {status.word.lower()}{reason}"
-        found.append(Concern(text, page, status.tone))
-    name = row.credential.removeprefix(ENV)
-    if row.credential.startswith(ENV) and not settings.BACKEND_SECRET(name):
-        text = f"Backend {row} wants its key from {name}, which is not set: callers' keys are sent"
-        found.append(Concern(text, page))
-    if not card.models:
-        found.append(Concern(f"Backend {row} has not listed its models yet", page))
-    return found
-
-
-def _about_hosts(request: HttpRequest) -> list[Concern]:
-    """Names under which the gateway is served, seen from the one that this page was asked by."""
-    name, _ = split_domain_port(request.get_host())
-    if "*" not in settings.ALLOWED_HOSTS or not addresses.is_public(name):
-        return []
-    text = f"Any name is served here, at a public address: set ALLOWED_HOSTS, such as to {name}"
-    return [Concern(text, reverse("admin:index"))]
-
-
-def _about_aliases() -> list[Concern]:
-    """Aliases that lead to nothing but backends that are switched off."""
-    leading = AliasTarget.objects.filter(backend__enabled=True).values("alias")
-    stranded = ModelAlias.objects.filter(enabled=True, targets__isnull=False)
-    return [
-        Concern(
-            f"Alias {row} leads to backends that are switched off",
-            reverse("admin:bridge_modelalias_change", args=[row.pk]),
-            BAD,
-        )
-        for row in stranded.exclude(pk__in=leading).distinct()
-    ]

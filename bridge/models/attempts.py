@@ -6,11 +6,14 @@ while another one answers shows here alone.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import F, Sum
 
-from bridge.attempts import KINDS
+from bridge.attempts import FAILURES, KINDS, REFUSED
 from bridge.models import latency
 
 ATTEMPT_KEY = ("hour", "backend", "model")
@@ -57,3 +60,33 @@ for _name in AttemptHour.SUMS:
     AttemptHour.add_to_class(_name, models.BigIntegerField(default=0))
 for _name in (*latency.HEADERS, *latency.FIRST_TOKEN, *latency.DURATION):
     AttemptHour.add_to_class(_name, models.IntegerField(default=0))
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCounts:
+    """How many attempts at one backend there were, and how many of them came to what."""
+
+    asked: int = 0
+    failed: int = 0
+    refused: int = 0
+
+    @property
+    def failed_share(self) -> float:
+        """From 0 to 1."""
+        return self.failed / self.asked if self.asked else 0.0
+
+    @property
+    def failed_percent(self) -> float:
+        return 100 * self.failed_share
+
+
+def attempts_since(hour: datetime) -> dict[str, AttemptCounts]:
+    """The attempts at each backend from that hour on. One query."""
+    failed = sum((F(kind) for kind in FAILURES[1:]), F(FAILURES[0]))
+    rows = AttemptHour.objects.filter(hour__gte=hour).order_by().values_list("backend")
+    return {
+        backend: AttemptCounts(*counts)
+        for backend, *counts in rows.annotate(
+            _asked=Sum("asked"), _failed=Sum(failed), _refused=Sum(REFUSED)
+        )
+    }

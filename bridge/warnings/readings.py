@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from bridge.concerns import limited_accounts
+from bridge.concerns.limits import limited_accounts
 from bridge.keys.decisions import dollars, rfc3339
 from bridge.keys.limits import NANO, Account, AccountRef, LimitKind, Quota, QuotaUsage
 from bridge.keys.periods import Period, period_end, period_name

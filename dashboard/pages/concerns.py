@@ -1,19 +1,18 @@
-"""What needs attention in a range of time, beside what needs it on every page."""
+"""What needs attention now, and what stands out in the visitor's range of time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
 from bridge.backends.status import BAD, WARN
-from bridge.concerns import Concern, of_every_page
+from bridge.concerns.concern import Concern
+from bridge.concerns.gateway import of_gateway
 from dashboard.display import formatting
 from dashboard.pages.page import Frame
-from dashboard.queries.keys import KnownKeys, budgets
 from dashboard.queries.models import ModelUse
 from dashboard.usage.totals import Totals
 
@@ -23,41 +22,30 @@ MANY_ERRORS = 0.05
 TOO_MANY_ERRORS = 0.25
 MANY_REFUSED = 0.25
 MUCH_SLOWER = 2.0
-NEARLY_SPENT = 0.8
-SOON = timedelta(days=7)
 
 
-def concerns(
-    frame: Frame, models: Sequence[ModelUse], known: KnownKeys, whole: Totals
-) -> list[Concern]:
-    """The grave ones first."""
+def attention(frame: Frame) -> list[Concern]:
+    """What needs attention now, as the admin lists it; of the configuration only for those who may
+    see it, with links only to where the visitor may go."""
+    found = of_gateway(frame.now, frame.request.get_host(), configuration=frame.operates)
+    return found if frame.operates else [*map(_for_readers, found)]
+
+
+def _for_readers(concern: Concern) -> Concern:
+    closed = (reverse("admin:index"), reverse("dashboard:backends"))
+    return replace(concern, href="", link="") if concern.href.startswith(closed) else concern
+
+
+def standing_out(frame: Frame, models: Sequence[ModelUse], whole: Totals) -> list[Concern]:
+    """What the sums of the visitor's range show, the grave ones first."""
     found = [
-        *_backends(frame),
-        *_of_every_page(frame),
         *_errors(frame, models),
         *_slower(frame, models),
         *_refused(whole),
         *_unpriced(frame, models),
-        *_expiring(frame, known),
-        *_budgets(frame, known),
         *_estimated(whole),
     ]
     return sorted(found, key=lambda concern: concern.tone != BAD)
-
-
-def _backends(frame: Frame) -> Iterator[Concern]:
-    for backend in frame.state.troubled:
-        status = backend.status
-        text = f"Backend {backend.name} {status.sentence}"
-        href = frame.to("backends") if frame.operates else ""
-        yield Concern(text, href, status.tone, status.word.lower(), "Backends" if href else "")
-
-
-def _of_every_page(frame: Frame) -> Iterator[Concern]:
-    """With links to the admin only for those who may go there."""
-    for concern in of_every_page(frame.now):
-        is_open = frame.operates or not concern.href.startswith(reverse("admin:index"))
-        yield concern if is_open and concern.link else replace(concern, href="", link="")
 
 
 def _page_of(frame: Frame, use: ModelUse) -> str:
@@ -112,26 +100,6 @@ def _unpriced(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
         href = f"{reverse('admin:bridge_price_add')}?{query}" if frame.operates else ""
         text = f"No price is known for {names_shown}: its cost is not included"
         yield Concern(text, href, "quiet", "no price", "Add a price" if href else "")
-
-
-def _expiring(frame: Frame, known: KnownKeys) -> Iterator[Concern]:
-    for row in known.issued.values():
-        if row.enabled and row.expires_at and row.expires_at < frame.now + SOON:
-            when = formatting.ago(row.expires_at, frame.now, frame.zone).text
-            gone = row.expires_at <= frame.now
-            text = f"Key {row.name} {'expired' if gone else 'expires'} {when}"
-            href = reverse("admin:bridge_apikey_change", args=[row.pk]) if frame.operates else ""
-            word = "expired" if gone else "expires"
-            yield Concern(text, href, WARN, word, "Key" if href else "")
-
-
-def _budgets(frame: Frame, known: KnownKeys) -> Iterator[Concern]:
-    for pk, meter in budgets(known, frame.now).items():
-        if meter.part >= NEARLY_SPENT:
-            part = formatting.share(meter.part).text
-            text = f"Key {known.issued[pk].name} has spent {part} of its budget: {meter.words}"
-            tone = BAD if meter.part >= 1 else WARN
-            yield Concern(text, frame.to("key", pk), tone, "budget", "Key")
 
 
 def _estimated(whole: Totals) -> Iterator[Concern]:

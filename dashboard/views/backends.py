@@ -11,7 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from bridge.attempts import FAILURES
 from bridge.backends.status import BAD, WARN, ServingState
+from bridge.concerns.gateway import ENOUGH_ATTEMPTS, MANY_FAILED, TOO_MANY_FAILED
 from bridge.models import BreakerMode
 from dashboard.display import formatting
 from dashboard.display.cells import Trend
@@ -21,6 +23,7 @@ from dashboard.pages.page import Frame, page
 from dashboard.queries import backends
 from dashboard.queries.backend_status import ShownBackend
 from dashboard.queries.backends import BackendUse
+from dashboard.usage.attempts import AttemptSums
 
 WORDS = {
     ServingState.OPEN: "No requests",
@@ -42,11 +45,12 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class BackendFact:
-    """A number, and what is to be known beside it."""
+    """A number, and what is to be known beside it. `tone`: of a state, "" for none."""
 
     title: str
     figure: Figure
     beside: str = ""
+    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class BackendCard:
 @require_safe
 @for_operators
 def every(request: HttpRequest) -> HttpResponse:
-    """Six queries at most, with the three of the login."""
+    """Seven queries at most, with the three of the login."""
     frame = Frame(request, comparing=False)
     found = backends.used(frame.range, frame.state.backends)
     ill = [use.state.tone for use in found if use.state.tone in (BAD, WARN)]
@@ -98,7 +102,7 @@ def _card(frame: Frame, use: BackendUse) -> BackendCard:
         WORDS.get(status.state, status.word),
         status.breaker,
         closed_from,
-        list(_facts(use)),
+        list(_facts(use)) if use.attempts.asked or use.sums.total.requests else [],
         list(_buttons(state)),
         [(name, _probe(pk)) for pk, name in use.models],
         {
@@ -110,12 +114,30 @@ def _card(frame: Frame, use: BackendUse) -> BackendCard:
 
 
 def _facts(use: BackendUse) -> Iterator[BackendFact]:
-    total = use.sums.total
+    """Attempts tell how the backend does; requests, what it was used for."""
+    total, attempts = use.sums.total, use.attempts
+    fell_back = f"{formatting.whole(attempts.fell_back)} fell back" if attempts.fell_back else ""
+    yield BackendFact("Attempts", formatting.tokens(attempts.asked), fell_back)
+    yield _failed(attempts)
+    if attempts.refused:
+        share, count = attempts.refused_share or 0, formatting.whole(attempts.refused)
+        yield BackendFact("Refused", formatting.share(share), f"{count} with status 300 to 499")
+    yield BackendFact("First byte", *_latency(attempts.headers))
+    yield BackendFact("First token", *_latency(attempts.first_token))
+    yield BackendFact("Whole answer", *_latency(attempts.duration))
     yield BackendFact("Requests", formatting.tokens(total.requests), _of_all(use.request_share))
     yield BackendFact("Tokens", formatting.tokens(total.tokens), _of_all(use.token_share))
-    yield BackendFact("Errors", _known(total.error_share, formatting.share))
-    yield BackendFact("First token", *_latency(total.first_token))
-    yield BackendFact("Whole answer", *_latency(total.duration))
+    yield BackendFact("Cost", _known(total.cost, formatting.money))
+
+
+def _failed(attempts: AttemptSums) -> BackendFact:
+    """How much failed, and how; marked where that is more than now and then."""
+    found = attempts.kinds(FAILURES)
+    beside = ", ".join(f"{words} {formatting.whole(count)}" for words, count in found)
+    tone = ""
+    if attempts.asked >= ENOUGH_ATTEMPTS and (attempts.failed_share or 0) >= MANY_FAILED:
+        tone = BAD if (attempts.failed_share or 0) >= TOO_MANY_FAILED else WARN
+    return BackendFact("Failed", _known(attempts.failed_share, formatting.share), beside, tone)
 
 
 def _of_all(share: float | None) -> str:

@@ -11,7 +11,7 @@ from bridge.pages import client_settings
 from dashboard.display import cards, chart_builders
 from dashboard.display.ranking import Group, ranked
 from dashboard.pages.access import for_readers
-from dashboard.pages.concerns import concerns
+from dashboard.pages.concerns import attention, standing_out
 from dashboard.pages.page import Frame, page
 from dashboard.queries import classes, hours, keys, models
 from dashboard.tables import exports
@@ -44,7 +44,8 @@ def overview(request: HttpRequest) -> HttpResponseBase:
         latency_chart=chart_builders.first_token(slots, total.slots),
         keys=ranked(_key(frame, use) for use in by_key),
         models=ranked(_model(frame, use) for use in by_model),
-        concerns=concerns(frame, by_model, known, total.total),
+        concerns=attention(frame),
+        standing_out=standing_out(frame, by_model, total.total),
         purposes=purposes,
         purposes_known=any(use.request_class for use in purposes.page.rows),
         keys_href=frame.to("keys"),

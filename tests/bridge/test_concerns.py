@@ -74,6 +74,7 @@ def test_only_models_that_the_key_may_use_are_named(client: Client) -> None:
     row = a_row("spare")
     for number in range(5):
         DiscoveredModel.objects.create(backend=row, name=f"n/{number}")
+    DiscoveredModel.objects.create(backend=row, name="n/9")
     an_alias("fast", (row, "n/9"))
     ApiKey.issue("some", {"budget_usd": Decimal(1), "allowed": "fast\nn/*"})
     ((told, _),) = concerns(client)

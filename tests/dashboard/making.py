@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bridge.error_groups import error_group
-from bridge.ledger.rollups import hours, sessions
+from bridge.ledger import upsert
+from bridge.ledger.rollups import attempt_hours, hours, sessions
 from bridge.models import (
     ApiKey,
+    AttemptHour,
     Backend,
     BreakerState,
     DiscoveredModel,
@@ -49,6 +51,8 @@ def record(at: datetime, number: int, **told: Any) -> UsageRecord:
         "cost_nano_usd": 630_000,
         "prompt_bytes": 16_000,
         "repeated_bytes": 14_000,
+        "translated_ms": 20,
+        "headers_ms": 90,
         "first_token_ms": 400,
         "duration_ms": 4400,
         "stop_reason": "end_turn",
@@ -68,6 +72,13 @@ def enter(rows: Iterable[UsageRecord]) -> list[UsageRecord]:
             for group, h in hours(made).items()
         ),
         batch_size=200,
+    )
+    attempts = [
+        {**dict(zip(AttemptHour.UNIQUE, group, strict=True)), **amounts}
+        for group, amounts in attempt_hours(made).items()
+    ]
+    upsert.merge(
+        AttemptHour, AttemptHour.UNIQUE, dict.fromkeys(AttemptHour.COUNTED, upsert.ADD), attempts
     )
     _enter_sessions(made)
     return made

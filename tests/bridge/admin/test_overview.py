@@ -7,14 +7,20 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
+from bridge.attempts import ANSWERED, SERVER_ERROR, AttemptRecord
+from bridge.ledger import writer
+from bridge.ledger.record import Record
 from bridge.models import Backend, BreakerState, DiscoveredModel, ModelAlias, ToolNameMap
 from tests.bridge.admin_pages import START, of, page, text
 from tests.bridge.people import browser
 from tests.bridge.rows import a_row, an_alias, spoil
 
 pytestmark = pytest.mark.django_db
+
+CARD = f"{reverse('dashboard:backends')}#main"
 
 
 @pytest.fixture
@@ -66,12 +72,13 @@ def test_without_a_backend_it_is_the_demo(client: Client) -> None:
 
 def test_failures_of_a_backend_are_told_before_it_opens(client: Client, main: Backend) -> None:
     fails(main, 3)
-    assert concerns(client) == [("Backend main is failing: 502 from it", page(main), False)]
+    told = "Backend main failed 3 times in a row: 502 from it"
+    assert concerns(client) == [(told, CARD, False)]
     assert verdict(client) == "Serving"
 
 
 @pytest.mark.parametrize(
-    ("opened", "word", "grave"), [(1, "open", True), (3600, "trying again", False)]
+    ("opened", "word", "grave"), [(1, "open", True), (3600, "half-open", False)]
 )
 def test_open_breaker_is_told(
     client: Client, main: Backend, opened: int, word: str, grave: bool
@@ -79,7 +86,8 @@ def test_open_breaker_is_told(
     other = a_row("other")
     DiscoveredModel.objects.create(backend=other, name="m")
     fails(main, 5, opened)
-    assert concerns(client) == [(f"Backend main is {word}: 502 from it", page(main), grave)]
+    told = f"Backend main has its breaker {word}: 502 from it"
+    assert concerns(client) == [(told, CARD, grave)]
     assert verdict(client) == "Serving, but not everything"
 
 
@@ -92,7 +100,7 @@ def test_forced_breakers_are_not_forgotten(client: Client, main: Backend) -> Non
     """Ours: what was forced open in a bad night is still open in the morning."""
     main.breaker_mode = "open"
     main.save()
-    assert concerns(client)[0] == ("Backend main is forced open", page(main), True)
+    assert concerns(client)[0] == ("Backend main has its breaker forced open", CARD, True)
 
 
 def test_what_is_switched_off_is_nobodys_concern(client: Client, main: Backend) -> None:
@@ -111,8 +119,8 @@ def test_missing_variable_is_told(client: Client, main: Backend, settings: Any) 
 
 
 def test_backend_that_told_no_models_is_told(client: Client) -> None:
-    main = a_row()
-    assert concerns(client) == [("Backend main has not listed its models yet", page(main), False)]
+    a_row()
+    assert concerns(client) == [("Backend main has not listed its models yet", CARD, False)]
 
 
 def test_key_that_cannot_be_read_is_told_once(client: Client, main: Backend) -> None:
@@ -134,6 +142,41 @@ def test_alias_that_leads_to_nothing_is_told(client: Client, main: Backend) -> N
         ("Alias resting leads to backends that are switched off", page(resting), True),
     ]
     assert verdict(client) == "Serving, but not everything"
+
+
+def test_target_that_its_backend_does_not_list_is_told(client: Client, main: Backend) -> None:
+    """A slip in a name: requests fail there, and nothing else says so."""
+    unread = a_row("unread")
+    DiscoveredModel.objects.create(backend=unread, name="old", listed=False)
+    alias = an_alias("typo", (main, "M-46"), (main, "m"))
+    an_alias("unknown-list", (unread, "any"))
+    told = "Alias typo leads to M-46, which is not in the list of main"
+    assert (told, page(alias), False) in concerns(client)
+    assert not any("unknown-list" in text for text, _, _ in concerns(client))
+    alias.targets.filter(model="M-46").update(model="m")
+    assert not any("typo" in text for text, _, _ in concerns(client))
+
+
+def test_backend_whose_attempts_fail_is_told_although_another_one_answers(
+    client: Client, main: Backend
+) -> None:
+    failed = [AttemptRecord("main", "m", SERVER_ERROR, 500, fell_back=True)]
+    answered = AttemptRecord("other", "m", ANSWERED, 200)
+    told = {"status": 200, "backend": "other", "attempts": 2}
+    records = [
+        Record(f"req_{n}", attempt_list=[*failed, answered], **told)  # type: ignore[arg-type]
+        for n in range(65)
+    ]
+    writer.enter(records[:19])
+    assert concerns(client) == []
+    writer.enter(records)
+    ((text_told, href, grave),) = concerns(client)
+    assert text_told.startswith("65 of 65 attempts at backend main failed since ")
+    assert (href, grave) == (CARD, True)
+    shown = text(client.get(START))
+    assert "24 h: 65 attempts, 65 failed (100.0 %)" in shown
+    panel = text(client.get(page(main)))
+    assert "65, of them failed 65 (100.0 %)" in panel
 
 
 def test_broken_row_of_every_kind_has_its_page(client: Client, main: Backend) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from asgiref.sync import sync_to_async
 
-from bridge.concerns import of_every_page
+from bridge.concerns.running import of_processes
 from bridge.models import DeliveryOutcome, WarningDelivery, WarningEvent, WarningRule
 from bridge.warnings import outbox
 from tests.bridge.warned import BEGIN, SECRET, Times, WarningProcess, a_rule
@@ -206,7 +206,7 @@ async def test_destination_that_fails_for_a_while_needs_attention(
     for pause in (0, *outbox.PAUSES[:3]):
         times.pass_by(seconds=pause)
         await process.work()
-        concerns = await sync_to_async(of_every_page)(times.now)
+        concerns = await sync_to_async(of_processes)(times.now)
         found.append([concern.text for concern in concerns])
     text = "1 warning of rule all could not be delivered: status 500"
     assert found == [[], [], [text], []]

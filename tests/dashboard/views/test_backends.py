@@ -14,7 +14,7 @@ from bridge.accounts import roles
 from bridge.models import Backend, BreakerMode, BreakerState, Change
 from tests.dashboard import reading
 from tests.dashboard.conftest import visitor
-from tests.dashboard.making import CODER, NOW, enter, record
+from tests.dashboard.making import CODER, LARGE, NOW, enter, record
 
 pytestmark = pytest.mark.django_db
 
@@ -78,18 +78,46 @@ def test_a_card_tells_traffic_and_latency(operator: Client, backends: Any) -> No
     enter(
         [record(at, n, duration_ms=4000, first_token_ms=400) for n in range(6)]
         + [record(at, 6, status=502, error_type="api_error")]
-        + [record(at, 7, backend="spare")]
-        + [record(at, 8, backend="", model="", status=404)]
+        + [record(at, 7, backend="spare", status=404)]
+        + [record(at, 8, backend="", model="", status=404, attempts=0)]
     )
     told = facts(card(shown(operator), "main"))
     assert told["Requests"] == "7 88\u202f% of all"
-    assert told["Errors"] == "14\u202f%"
+    assert (told["Attempts"], told["Failed"]) == ("7", "14\u202f% server error 1")
+    assert told["First byte"].startswith("6") and "95 % within" in told["First byte"]
     assert told["First token"].startswith("4") and "95 % within" in told["First token"]
-    assert facts(card(shown(operator), "spare"))["Requests"].startswith("1 ")
+    assert told["Whole answer"].startswith("4.")
+    spare = facts(card(shown(operator), "spare"))
+    assert spare["Requests"].startswith("1 ") and spare["Failed"] == "0\u202f%"
+    assert spare["Refused"] == "100\u202f% 1 with status 300 to 499"
+
+
+def test_a_backend_that_others_answer_for_shows_its_failures(
+    operator: Client, backends: Any
+) -> None:
+    """65 failures in a row that all fell back: no request failed, every attempt did."""
+    at = NOW - timedelta(hours=1)
+    listed = [
+        {
+            "backend": "spare",
+            "model": LARGE,
+            "kind": "server_error",
+            "status": 500,
+            "fell_back": True,
+        },
+        {"backend": "main", "model": CODER, "kind": "answered", "status": 200, "took_ms": 900},
+    ]
+    enter(record(at, n, attempts=2, attempt_list=listed) for n in range(65))
+    spare = card(shown(operator), "spare")
+    told = facts(spare)
+    assert (told["Attempts"], told["Requests"]) == ("65 65 fell back", "0 0\u202f% of all")
+    assert told["Failed"] == "100\u202f% server error 65"
+    assert spare.first("dl").first("span", class_="state").attrs["class"] == "state bad"
+    assert facts(card(shown(operator), "main"))["Failed"] == "0\u202f%"
 
 
 def test_a_card_without_traffic_says_so(operator: Client, backends: Any) -> None:
-    assert "Nothing went through it in this time" in card(shown(operator), "main").text
+    assert "It was not asked in this time" in card(shown(operator), "main").text
 
 
 def test_a_backend_that_is_off_has_no_breaker_to_press(operator: Client, backends: Any) -> None:

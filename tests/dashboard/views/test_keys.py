@@ -148,5 +148,5 @@ def test_a_budget_that_is_nearly_spent_is_told_in_the_list_and_the_overview(
     concerns = reading.page(auditor.get(reverse("dashboard:overview"))).first(
         "section", id="attention"
     )
-    assert "Key ci has spent 110\u202f% of its budget" in concerns.text
+    assert "Key ci has spent 110 % of its budget: $5.50 of $5.00 this month (UTC)" in concerns.text
     assert "maria" not in concerns.text
