@@ -13,6 +13,7 @@ except ModuleNotFoundError:
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from proxysite import logs
 from proxysite.importing import lasting
 
 
@@ -27,7 +28,8 @@ def main() -> None:
             acting.run_as_command(sys.argv[1])
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        sys.exit(f"Configuration error. {error}")
+        text = f"Configuration error. {error}"
+        sys.exit(logs.last_words(text) if sys.argv[1:2] == ["serve"] else text)
 
 
 if __name__ == "__main__":

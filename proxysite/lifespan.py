@@ -9,6 +9,7 @@ from typing import Any
 
 from bridge.api.entrance import Application
 from bridge.api.request_body import Receive, Scope, Send
+from bridge.logs import uncaught
 from bridge.process_settings import ProcessSettings
 from bridge.runtime import ending, gateway
 from bridge.runtime.ending import Ending
@@ -21,6 +22,7 @@ def of_process(settings: ProcessSettings) -> Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                uncaught.to_log()
                 gateway.start(settings)
                 end = Ending(_stop_uvicorn())
                 ending.follow_parent()
@@ -63,6 +65,7 @@ def adapt_server(settings: ProcessSettings) -> None:
 
 def _run_with_daphne(servers: Any, settings: ProcessSettings) -> None:
     """The gateway opens, and what runs is ended well when a signal comes."""
+    uncaught.to_log()
     gateway.start(settings)
     server = servers.running
     if server is None:  # the application was imported by something else

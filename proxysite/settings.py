@@ -14,7 +14,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from bridge.keys.authentication import is_loopback
-from proxysite import __version__, company_sign_in, theme
+from proxysite import __version__, company_sign_in, logs, theme
 from proxysite import environment as read
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -191,30 +191,12 @@ SERVER_TOOLS = read.choice("SERVER_TOOLS", "auto", ("auto", "drop", "error"))
 
 LEVELS = ("critical", "error", "warning", "warn", "info", "debug", "trace")
 LOG_LEVEL = read.choice("LOG_LEVEL", read.choice("RUST_LOG", "info", LEVELS), LEVELS)
+LOG_FORMAT = read.choice("LOG_FORMAT", "console", logs.FORMATS)
 DEBUG_PROXY = read.flag("DEBUG_PROXY", False)
 _LEVEL = {"warn": "WARNING", "trace": "DEBUG"}.get(LOG_LEVEL, LOG_LEVEL.upper())
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
-    },
-    "filters": {"refused": {"()": "bridge.pages.refusal_log.WithoutTraceback"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {
-        "bridge": {"level": _LEVEL},
-        "dashboard": {"level": _LEVEL},
-        "bridge.debug": {"level": "DEBUG" if DEBUG_PROXY else _LEVEL},
-        # counts a try as failed until its password is known to be right;
-        # bridge.accounts.login_throttle logs
-        "axes": {"level": "ERROR"},
-        "django.request": {"filters": ["refused"]},
-        # tells of each statement that a lost connection cut short; whoever made it tells it too
-        "psycopg": {"level": "ERROR"},
-    },
-}
+_COLOURS = not read.text("NO_COLOR")
+LOGGING = logs.configuration(LOG_FORMAT, _LEVEL, debug_proxy=DEBUG_PROXY, colours=_COLOURS)
 
 # --- Django -----------------------------------------------------------------------------------
 

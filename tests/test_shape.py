@@ -22,6 +22,7 @@ LAYERS: dict[str, str] = {
     "cluster": "",
     "ids": "",
     "outcomes": "",
+    "logs": "outcomes",
     "error_groups": "outcomes",
     "attempts": "outcomes",
     "places": "",
@@ -41,7 +42,7 @@ LAYERS: dict[str, str] = {
     "keys": f"cluster sign_in {T} routing",
     # rows, and what this process knows of them
     "models": f"outcomes attempts sign_in cluster {T} routing client_settings keys",
-    "ledger": f"outcomes attempts error_groups clocks cluster {T} routing keys models",
+    "ledger": f"outcomes logs attempts error_groups clocks cluster {T} routing keys models",
     "configuration": f"pauses {T} routing client_settings keys models ledger",
     "live": "outcomes clocks cluster models ledger",
     "accounts": f"sign_in {T} routing keys models configuration",
@@ -80,8 +81,8 @@ LAYERS: dict[str, str] = {
     # loaded only where people sign in with company accounts
     "oidc": "keys models accounts pages admin",
     "management": (
-        "cluster routing client_settings keys models ledger configuration accounts backends probe "
-        "runtime pages oidc"
+        "logs cluster routing client_settings keys models ledger configuration accounts backends "
+        "probe runtime pages oidc"
     ),
 }
 DASHBOARD: dict[str, str] = {

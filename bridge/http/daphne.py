@@ -21,6 +21,13 @@ import daphne.server
 from autobahn.exception import Disconnected
 from daphne.http_protocol import HTTPFactory, WebRequest
 from twisted.internet import reactor as installed_reactor
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    STDLibLogObserver,
+    globalLogBeginner,
+)
 from twisted.web import http
 
 from bridge.http import connections, heads
@@ -361,7 +368,17 @@ class Server(daphne.server.Server):
         return protocol.incoming
 
 
+def _log_errors() -> None:
+    """Let Twisted's errors go to the log: by itself it writes them to the terminal, in its form."""
+    # Twisted has no types that tell what its observers are.
+    grave: Any = LogLevelFilterPredicate(LogLevel.warn)
+    log: Any = STDLibLogObserver("twisted")
+    observer: Any = FilteringLogObserver(log, [grave])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
+
+
 def adapt() -> None:
     """Use what is above in this process, also when daphne was started by its own command."""
+    _log_errors()
     daphne.server.HTTPFactory = Factory
     daphne.cli.CommandLineInterface.server_class = Server

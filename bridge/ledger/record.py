@@ -18,12 +18,13 @@ from msgspec.structs import astuple
 
 from bridge.attempts import AttemptRecord, only_attempt
 from bridge.ledger.spool_file import MAX_LINE
+from bridge.logs.request_line import RequestEntry
 from bridge.translation.errors.redaction import redact_credentials
 from bridge.translation.json import JSON, encode
 from bridge.translation.request.purpose import UNKNOWN, RequestPurpose
 from bridge.translation.response import events
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("bridge.requests")
 
 WIDTHS = {
     "request_id": 64,
@@ -259,8 +260,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
         if spool is not None:
             spool.append(line)
         if loud:
-            # The text is for the record alone; a log goes to more places.
-            logger.info("%s", (line if self.sample is None else encode(self._silent())).decode())
+            logger.info(RequestEntry(self, line if self.sample is None else None))
 
     def _cut(self) -> None:
         """Clients and models choose some of the texts: no record is too long to be kept."""
@@ -299,8 +299,10 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
             words = getattr(self, name)
             setattr(self, name, type(words)(words[:1]))
 
-    def _silent(self) -> Record:
-        return msgspec.structs.replace(self, sample=None)
+    def without_text(self) -> bytes:
+        """The line as the log has it: the sample is for the record alone, a log goes to more
+        places."""
+        return encode(msgspec.structs.replace(self, sample=None))
 
 
 def _reading(names: Iterable[str]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

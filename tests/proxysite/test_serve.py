@@ -3,6 +3,7 @@
 Few processes, each asked much; the running streams that may finish are in tests/e2e/test_ending.py.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -94,7 +96,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     finally:
         assert first.stop() == 0
     first.log_path.unlink()
-    second = launch("serve", folder, None, {"REQUIRE_GATEWAY_KEY": "1"}, Ready.HEALTHY)
+    variables = {"REQUIRE_GATEWAY_KEY": "1", "LOG_FORMAT": "json"}
+    second = launch("serve", folder, None, variables, Ready.HEALTHY)
     yield Home(folder, log, found[1], login, key, second)
     second.stop()
 
@@ -108,6 +111,30 @@ def test_password_is_shown_once(home: Home) -> None:
     """Ours: shown once."""
     assert home.first_log.count(home.password) == 1
     assert "password" not in home.gateway.log
+
+
+def objects(gateway: Gateway) -> list[dict[str, Any]]:
+    """The lines of a log for programs, all of which are objects with the same members."""
+    lines: list[dict[str, Any]] = [json.loads(line) for line in gateway.log.splitlines()]
+    assert {tuple(line)[:4] for line in lines} == {("time", "level", "logger", "message")}
+    return lines
+
+
+def test_every_line_of_a_log_for_programs_is_an_object(home: Home) -> None:
+    """From the first one on, with refusals, pages that say no, and names that forge lines."""
+    forged = 'm\n{"time":"x"}\u2028\x1b[2J'
+    client = home.gateway.with_key(home.key.strip())
+    assert client.post(MESSAGES, ask(model=forged)).status in (200, 404)
+    assert client.get("/admin/no/such/page/").status in (302, 404)
+    assert client.post("/admin/login/", b"username=x").status == 403
+    lines = objects(home.gateway)
+    (start,) = [line for line in lines if line["logger"] == "bridge.start"]
+    assert "requests: the built-in demo backend" in start["message"]
+    (request,) = [line for line in lines if line.get("request", {}).get("asked_model") == forged]
+    assert (request["logger"], request["request"]["key"]) == ("bridge.requests", "team")
+    refused = [line for line in lines if line["logger"].startswith("django.")]
+    assert refused
+    assert not [line for line in refused if "traceback" in line]
 
 
 def test_issue_key_prints_nothing_but_the_key(home: Home) -> None:
@@ -145,6 +172,8 @@ def test_bad_value_stops_the_start_in_a_sentence(tmp_path: Path) -> None:
     assert started.returncode == 1
     assert "MODEL_MAP: expected a JSON object" in started.stderr
     assert "Traceback" not in started.stderr
+    started = manage(tmp_path, "serve", MODEL_MAP="{'a': 'b'}", LOG_FORMAT="json")
+    assert "MODEL_MAP: expected a JSON object" in json.loads(started.stderr)["message"]
 
 
 # --- ending ------------------------------------------------------------------------------------
@@ -180,7 +209,7 @@ def test_requests_of_every_kind_are_told_to_come_back(
 
 def test_several_workers_serve_and_end_well(start_gateway: Start, backend: FakeBackend) -> None:
     """Seeds: UVICORN_WORKERS. a running stream may finish here too. P18."""
-    gateway = start_gateway(launcher="serve", UVICORN_WORKERS="2", DRAIN_SECONDS="5")
+    gateway = start_gateway(launcher="serve", UVICORN_WORKERS="2", LOG_FORMAT="json")
     assert "(uvicorn)" in gateway.log
     answers = [gateway.client.messages() for _ in range(8)]
     assert [answer.status for answer in answers] == [200] * 8
@@ -192,3 +221,4 @@ def test_several_workers_serve_and_end_well(start_gateway: Start, backend: FakeB
         gate.open()
         assert stream.message()["content"] == [{"type": "text", "text": "one two"}]
     assert gateway.wait_end() == 0
+    assert [line["message"] for line in objects(gateway)].count("answered") == 9

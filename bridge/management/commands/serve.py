@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -18,12 +19,15 @@ from bridge.configuration import environment
 from bridge.configuration.environment import MAIN
 from bridge.configuration.snapshot import current_routes
 from bridge.keys.authentication import is_loopback
+from bridge.logs import uncaught
 from bridge.management.preparing import FIRST_ADMIN, prepare
 from bridge.models import Backend, Origin
 from bridge.pages.client_settings import setup, shell_exports, start_command
 from bridge.routing.types import Routes
 from bridge.runtime import servers
 from bridge.runtime.listening import listen
+
+logger = logging.getLogger("bridge.start")
 
 RETRY_SECONDS = 1.0
 LISTS_SECONDS, LISTS_PAUSE = 4.0, 0.1
@@ -40,18 +44,24 @@ class Command(BaseCommand):
     help = "Migrate, create the first admin, and serve on HOST:PORT in the foreground."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        uncaught.to_log()
         sockets = listen(settings.HOST, settings.PORT)
         if "*" in settings.ALLOWED_HOSTS and not is_loopback(settings.HOST):
-            self.stderr.write(ANY_HOST)
+            logger.warning(ANY_HOST)
         try:
             self._prepare()
         except (OperationalError, InterfaceError) as error:
-            self.stderr.write(f"{AWAY}: {error}")
+            logger.error("%s: %s", AWAY, error)
             threading.Thread(target=self._prepare_in_time, daemon=True).start()
         servers.run(sockets)
 
     def _prepare(self) -> None:
-        self._show(banner(prepare()))
+        password = prepare()
+        if settings.LOG_FORMAT == "json":
+            _log_start(made_admin=bool(password))
+            environment.apply()
+            return
+        self._show(banner(password))
         environment.apply()
         routes = current_routes()
         if _waits_for_lists(routes):
@@ -88,7 +98,7 @@ class Command(BaseCommand):
             except (OperationalError, InterfaceError):
                 continue
             except ImproperlyConfigured as error:
-                self.stderr.write(f"Configuration error. {error}")
+                logger.critical("Configuration error. %s", error)
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             finally:
@@ -114,6 +124,18 @@ def banner(password: str) -> str:
     if password:
         lines.append(f"             user {FIRST_ADMIN}, password {password} (shown only now)")
     return "\n".join([*lines, f"  Requests:  {', '.join(_goals()) or DEMO}", ""])
+
+
+def _log_start(*, made_admin: bool) -> None:
+    """The same for programs. Logs are kept, so the password of the first admin is not in them."""
+    version, server = settings.VERSION, settings.SERVER
+    goals = ", ".join(_goals()) or DEMO
+    logger.info("Claude bridge %s on %s (%s), requests: %s", version, base_url(), server, goals)
+    if made_admin:
+        logger.warning(
+            "the first admin is %s; set a password: manage.py changepassword %s",
+            *(FIRST_ADMIN, FIRST_ADMIN),
+        )
 
 
 def client_lines(routes: Routes) -> str:

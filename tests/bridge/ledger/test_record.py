@@ -9,8 +9,18 @@ import pytest
 from bridge.attempts import SERVER_ERROR
 from bridge.ledger.record import CHOSEN, LISTS, MAX_WORDS, WIDTHS, Record
 from bridge.ledger.spool_file import MAX_LINE
+from bridge.logs.request_line import RequestEntry
 from bridge.models import UsageRecord
 from bridge.translation.response import events
+
+SHORT_LINE = 12_000
+"""Longest line of a request for people: names and an error of escapes alone."""
+
+
+def documents(caplog: pytest.LogCaptureFixture) -> list[bytes]:
+    """What a log for programs has of each request."""
+    entries = [record.msg for record in caplog.records]
+    return [entry.document() for entry in entries if isinstance(entry, RequestEntry)]
 
 
 def a_record() -> Record:
@@ -38,9 +48,9 @@ def test_one_line_is_written_for_a_request(caplog: pytest.LogCaptureFixture) -> 
     record = a_record()
     record.status = 200
     record.count(events.Usage(1, 2), estimated=True)
-    with caplog.at_level(logging.INFO, "bridge.ledger.record"):
+    with caplog.at_level(logging.INFO, "bridge.requests"):
         record.write()
-    (line,) = [json.loads(entry.getMessage()) for entry in caplog.records]
+    (line,) = [json.loads(document) for document in documents(caplog)]
     assert (line["request_id"], line["status"], line["key"]) == ("req_1", 200, "team")
     assert (line["input_tokens"], line["output_tokens"]) == (1, 2)
     assert "error_type" not in line
@@ -49,7 +59,7 @@ def test_one_line_is_written_for_a_request(caplog: pytest.LogCaptureFixture) -> 
 
 def test_quiet_log_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     record = a_record()
-    with caplog.at_level(logging.WARNING, "bridge.ledger.record"):
+    with caplog.at_level(logging.WARNING, "bridge.requests"):
         record.write()
     assert (caplog.records, record.seconds >= 0) == ([], True)
 
@@ -71,12 +81,10 @@ def test_spool_gets_the_line_of_the_log_however_quiet_the_log_is(
     """design, The ledger: a request appends one line to the spool."""
     kept, record = Kept(), a_record()
     record.error = "x" * 1000
-    with caplog.at_level(level, "bridge.ledger.record"):
+    with caplog.at_level(level, "bridge.requests"):
         record.write(kept)
     (line,) = kept.lines
-    assert [entry.getMessage() for entry in caplog.records] == (
-        [line.decode()] if level == logging.INFO else []
-    )
+    assert documents(caplog) == ([line] if level == logging.INFO else [])
     assert b"\n" not in line
     read = msgspec.json.decode(line, type=Record)
     assert (read.request_id, read.key, len(read.error)) == ("req_1", "team", WIDTHS["error"])
@@ -90,7 +98,7 @@ def test_key_in_the_place_of_a_name_is_not_kept(caplog: pytest.LogCaptureFixture
     for name in CHOSEN:
         setattr(record, name, f"a {key}")
     record.route = (f"no backend lists {key}",)
-    with caplog.at_level(logging.INFO, "bridge.ledger.record"):
+    with caplog.at_level(logging.INFO, "bridge.requests"):
         record.write(kept)
     assert "9f8e7d6c5b4a" not in kept.lines[0].decode() + caplog.text
     read = msgspec.json.decode(kept.lines[0], type=Record)
@@ -125,11 +133,11 @@ def test_log_has_no_sample(caplog: pytest.LogCaptureFixture) -> None:
     """docs, usage: no text of a conversation. The spool has it, where an operator asked for it."""
     kept, record = Kept(), a_record()
     record.sample = {"request": "What is it?", "answer": "This.", "cut": False}
-    with caplog.at_level(logging.INFO, "bridge.ledger.record"):
+    with caplog.at_level(logging.INFO, "bridge.requests"):
         record.write(kept)
-    (entry,) = caplog.records
-    assert "What is it?" not in entry.getMessage()
-    assert json.loads(entry.getMessage())["seconds"] == record.seconds
+    (document,) = documents(caplog)
+    assert "What is it?" not in document.decode() + caplog.text
+    assert json.loads(document)["seconds"] == record.seconds
     assert b"What is it?" in kept.lines[0]
 
 
@@ -156,9 +164,11 @@ def test_no_record_is_too_long_for_the_spool(caplog: pytest.LogCaptureFixture, l
         setattr(record, name, [letter * 300_000] * 2 * MAX_WORDS)
     record.sample = {"request": letter * 100_000, "answer": letter * 100_000, "cut": True}
     record.input_tokens = 7
-    with caplog.at_level(logging.INFO, "bridge.ledger.record"):
+    with caplog.at_level(logging.INFO, "bridge.requests"):
         record.write(kept)
     (line,) = kept.lines
     assert len(line) <= MAX_LINE
-    assert len(caplog.records[0].getMessage()) <= MAX_LINE
+    (document,) = documents(caplog)
+    assert len(document) <= MAX_LINE
+    assert len(caplog.records[0].getMessage()) <= SHORT_LINE
     assert msgspec.json.decode(line, type=Record).input_tokens == 7
