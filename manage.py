@@ -4,32 +4,53 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
-try:
-    import django
-except ModuleNotFoundError:
-    sys.exit("No packages here. `make run` installs them; then use .venv/bin/python manage.py ...")
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
+OWN = ("bridge", "dashboard", "proxysite")
+MISSING = (
+    "No package {} here. `make run` installs what the gateway needs; then use "
+    ".venv/bin/python manage.py ..."
+)
+INTERRUPTED = 130
 
-from proxysite import logs
-from proxysite.importing import lasting
+if __name__ == "__mp_main__":  # a worker: its parent ends it, whatever keys are pressed
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
     try:
+        _run(sys.argv)
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name in OWN:
+            raise
+        sys.exit(MISSING.format(name))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _run(arguments: list[str]) -> None:
+    """Imports all the rest, which may not be there."""
+    import django
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+
+    from proxysite import logs
+    from proxysite.importing import lasting
+
+    try:
         with lasting():
             django.setup()
-        if len(sys.argv) > 1:
+        if len(arguments) > 1:
             from bridge.models import acting  # needs the apps, which are there only now
 
-            acting.run_as_command(sys.argv[1])
-        execute_from_command_line(sys.argv)
+            acting.run_as_command(arguments[1])
+        execute_from_command_line(arguments)
     except ImproperlyConfigured as error:
         text = f"Configuration error. {error}"
-        sys.exit(logs.last_words(text) if sys.argv[1:2] == ["serve"] else text)
+        sys.exit(logs.last_words(text) if arguments[1:2] == ["serve"] else text)
 
 
 if __name__ == "__main__":

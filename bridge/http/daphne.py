@@ -26,7 +26,7 @@ from twisted.logger import (
     LogLevel,
     LogLevelFilterPredicate,
     STDLibLogObserver,
-    globalLogBeginner,
+    globalLogPublisher,
 )
 from twisted.web import http
 
@@ -369,12 +369,12 @@ class Server(daphne.server.Server):
 
 
 def _log_errors() -> None:
-    """Let Twisted's errors go to the log: by itself it writes them to the terminal, in its form."""
+    """Let Twisted's errors go to the log; daphne has them thrown away."""
     # Twisted has no types that tell what its observers are.
     grave: Any = LogLevelFilterPredicate(LogLevel.warn)
     log: Any = STDLibLogObserver("twisted")
     observer: Any = FilteringLogObserver(log, [grave])
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
+    globalLogPublisher.addObserver(observer)
 
 
 def adapt() -> None:

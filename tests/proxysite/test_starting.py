@@ -208,4 +208,4 @@ def test_without_packages_it_says_what_to_do() -> None:
     command = [sys.executable, "-S", str(ROOT / "manage.py"), "check"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert ended.stderr.startswith("No packages here. `make run` installs them")
+    assert ended.stderr.startswith("No package django here. `make run` installs what the")
