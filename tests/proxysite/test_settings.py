@@ -141,6 +141,7 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
         ["everybody", "10.0.0.256", "0.0.0.0/0", "10.0.0.1,::/0"],
     ),
     "LOG_LEVEL": ("info", "DEBUG", "debug", ["loud"]),
+    "LOG_FORMAT": ("console", "JSON", "json", ["xml"]),
     "DEBUG_PROXY": (False, "on", True, NO_FLAG),
     "ALLOWED_HOSTS": (LOOPBACK, "a.example, b.example", ["a.example", "b.example"], []),
     "CORS_ORIGINS": ([], "https://a.example, null", ["https://a.example", "null"], []),
@@ -169,7 +170,7 @@ BESIDE = {
     "EMAIL_URL": {"EMAIL_FROM": "g@example.com"},
 }
 # tested one by one below
-OTHERS = {"DATA_DIR", "STATIC_ROOT", "SECRET_KEY", "DATABASE_URL"}
+OTHERS = {"NO_COLOR", "DATA_DIR", "STATIC_ROOT", "SECRET_KEY", "DATABASE_URL"}
 BAD = [
     pytest.param(name, text, id=f"{name}={text}")
     for name, (*_, texts) in (VARIABLES | SECOND_NAMES).items()
