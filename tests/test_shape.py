@@ -48,7 +48,7 @@ LAYERS: dict[str, str] = {
     "accounts": f"sign_in {T} routing keys models configuration",
     "apps": "accounts",
     # the way to the backends
-    "backends": f"clocks pauses process_settings {T} routing models configuration",
+    "backends": f"clocks pauses process_settings cluster {T} routing models configuration",
     "concerns": "keys routing models ledger configuration live backends",
     "warnings": "clocks pauses routing keys models ledger live backends concerns",
     "probe": f"ids {T} routing models configuration backends",

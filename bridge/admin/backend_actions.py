@@ -15,7 +15,6 @@ from bridge.backends.client import BackendClient
 from bridge.backends.discovery import Discovery
 from bridge.backends.health import Health
 from bridge.backends.status import problem_of
-from bridge.cluster import announcements
 from bridge.configuration import snapshot
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend
@@ -41,7 +40,6 @@ class ActionResult:
 def reset_breaker(row: Backend) -> None:
     """Forget its failures, in every process, at once."""
     breaker_sync.reset(row.pk)
-    announcements.announce()
 
 
 # --- asking the backend -----------------------------------------------------------------------

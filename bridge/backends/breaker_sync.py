@@ -1,9 +1,9 @@
 """Circuit breakers for all processes: what this one saw goes into rows, what others saw comes back.
 
 Requests read and write memory only. About once a second, and at once when a breaker opens or
-closes, the reports are added to the rows in one transaction and all rows are read: failures in a
-row add up over the processes, and a breaker that opens in one of them opens in all. A row is about
-one address and credential: after a change of either it is begun anew.
+closes, here or in another process, the reports are added to the rows in one transaction and all
+rows are read: failures in a row add up over the processes, and a breaker that opens in one of them
+opens in all. A row is about one address and credential: after a change of either it is begun anew.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import NamedTuple
 
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError, transaction
+from django.db.models import Count, Sum
 
 from bridge.backends.health import MAX_RESTS, Health, Report, identity
 from bridge.backends.status import identity_of_row
 from bridge.clocks import Clock
+from bridge.cluster import announcements
 from bridge.configuration.snapshot_store import SnapshotStore
-from bridge.models import Backend, BreakerState
+from bridge.models import Backend, BreakerState, ConfigVersion
 from bridge.pauses import Pause
 from bridge.routing.types import BackendConfig
 
@@ -128,6 +130,7 @@ def _exchange(
                 mark, report = news[backend.pk]
                 if mark == identity_of_row(backend):
                     _add(backend.pk, mark, report, threshold, now, steady)
+            announcements.announce_on_commit()
     return {row.backend_id: _read(row, now) for row in BreakerState.objects.all()}
 
 
@@ -198,3 +201,10 @@ def reset(backend_id: int) -> None:
         row.failures, row.opened_at, row.rests = 0, None, {}
         row.number += 1
         row.save()
+        announcements.announce_on_commit()
+
+
+def marks() -> object:
+    """What every change of the configuration or of a breaker changes. Two queries."""
+    breakers = BreakerState.objects.aggregate(rows=Count("pk"), number=Sum("number"))
+    return ConfigVersion.both(), breakers

@@ -2,9 +2,10 @@
 
 A hint and nothing more: each process also looks at the version once a second, so an announcement
 that is lost costs a second. Listeners in this process are called directly, whatever thread the
-change was made in; with REDIS_URL the other processes hear of it through Redis. (Not by the channel
-layer: it needs a running loop, which a management command has not, keeps silent when Redis is away,
-and could make a save wait.)
+change was made in. Other processes hear of it from the database
+(`bridge/cluster/database_changes.py`) and, with REDIS_URL, through Redis too, which also reaches
+those whose database connections are pooled. (Not by the channel layer: it needs a running loop,
+which a management command has not, keeps silent when Redis is away, and could make a save wait.)
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db import transaction
+
+from bridge.cluster import database_changes
+from bridge.cluster.database_changes import Heard, Marks
 
 if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
@@ -35,13 +39,9 @@ QUIET_SECONDS = 30.0
 """Silence after which Redis is asked whether it is still there."""
 ANSWER_SECONDS = 5.0
 
-AWAY = (
-    "Redis cannot be used: a change made in one process reaches the others within a second, "
-    "not at once"
-)
-BACK = "Redis can be used again: a change made in one process reaches the others at once"
+AWAY = "Redis cannot be used: processes hear of each other's changes from the database alone"
+BACK = "Redis can be used again: processes hear of each other's changes through it too"
 
-Heard = Callable[[], None]
 Listener = tuple[asyncio.AbstractEventLoop, Heard]
 
 _listeners: list[Listener] = []
@@ -61,6 +61,12 @@ def announce() -> None:
         _sender.submit(_publish)
     except RuntimeError:  # the interpreter is ending
         _queued.clear()
+
+
+def announce_on_commit() -> None:
+    """Tell every process once the running transaction is committed. DatabaseError."""
+    database_changes.notify()
+    transaction.on_commit(announce)
 
 
 def _tell(listener: Listener) -> None:
@@ -97,19 +103,20 @@ def _outage() -> redis_connection.Outage:
     return redis_connection.Outage(logger, AWAY, BACK)
 
 
-async def listen(heard: Heard) -> None:
+async def listen(heard: Heard, marks: Marks) -> None:
     """Call `heard`, on this loop, soon after each announcement, until cancelled.
 
-    Announcements in quick succession may be heard as one, and one may be heard twice. With
-    REDIS_URL it is also called whenever Redis is reached anew, for what was missed meanwhile.
+    Announcements in quick succession may be heard as one, and one may be heard twice. It is also
+    called whenever Redis or PostgreSQL is reached anew, for what was missed meanwhile. `marks`
+    tells changes from other writes of the database; it is called in a thread.
     """
     listener = (asyncio.get_running_loop(), heard)
     _listeners.append(listener)
     try:
-        if settings.REDIS_URL:
-            await _listen_to_redis(heard)
-        else:
-            await asyncio.Event().wait()
+        async with asyncio.TaskGroup() as ways:
+            ways.create_task(database_changes.listen(heard, marks))
+            if settings.REDIS_URL:
+                ways.create_task(_listen_to_redis(heard))
     finally:
         _forget(listener)
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models
 
 from bridge.cluster import announcements
 from bridge.models import changes
@@ -41,7 +41,7 @@ class ConfigVersion(models.Model):
     def bump(cls, column: str = "number") -> None:
         cls.objects.get_or_create(pk=1)
         cls.objects.filter(pk=1).update(**{column: models.F(column) + 1})
-        transaction.on_commit(announcements.announce)
+        announcements.announce_on_commit()
 
     @classmethod
     def current(cls) -> int:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
-from bridge.backends.breaker_sync import BreakerRows
+from bridge.backends.breaker_sync import BreakerRows, marks
 from bridge.backends.client import BackendClient
 from bridge.backends.discovery import Discovery
 from bridge.backends.health import Health
@@ -155,7 +155,7 @@ class Gateway:
             (self._count, "counters"),
             (self.processes.run, "processes"),
             (self.discovery.run, "discovery"),
-            (partial(announcements.listen, self._wake), "announcements"),
+            (partial(announcements.listen, self._wake, marks), "announcements"),
             (self.activity.run, "pulse"),
             (sessions.keep_cleared, "sessions"),
             (self.telemetry.run, "telemetry"),

@@ -1,8 +1,9 @@
-"""Changes of the configuration reach every process by Redis: design, The snapshot."""
+"""Changes reach every process, by the database alone and by Redis: design, The snapshot."""
 
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from bridge.cluster.announcements import AWAY, BACK, CHANNEL
 from bridge.cluster.redis import PREFIX
 from tests.conftest import Start
+from tests.fakes import postgres
 from tests.fakes.gateway import ROOT, Gateway, Ready
 from tests.fakes.listener import Listener
 from tests.fakes.redis import RedisServer
@@ -32,6 +34,44 @@ def until(condition: Callable[[], bool], gateway: Gateway) -> None:
         time.sleep(0.02)
 
 
+def issue_key(shared: dict[str, str]) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", "issue_key", "team"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **shared},
+        check=True,
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def on_postgres() -> Iterator[str]:
+    if postgres.programs() is None:
+        pytest.skip("no PostgreSQL server: initdb was not found")
+    # Not below pytest's own folder: its parents are closed to the user that the server runs as.
+    with tempfile.TemporaryDirectory() as folder, postgres.running(Path(folder)) as url:
+        yield url
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_command_is_heard_without_redis(
+    database: str, request: pytest.FixtureRequest, start_gateway: Start, tmp_path: Path
+) -> None:
+    """The other process looks at no row by itself: it hears of the change or hangs."""
+    shared = {
+        "DATABASE_URL": request.getfixturevalue("on_postgres")
+        if database == "postgres"
+        else f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "DATA_DIR": str(tmp_path / "data"),
+    }
+    gateway = start_gateway(**shared)
+    with Listener(tmp_path, shared) as other:
+        issue_key(shared)
+        other.wait_for_more()
+    assert gateway.stop() == 0
+
+
 def test_every_worker_listens_and_a_command_is_heard(
     start_gateway: Start, redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -44,14 +84,7 @@ def test_every_worker_listens_and_a_command_is_heard(
     gateway = start_gateway("uvicorn", WORKERS="2", **shared)
     until(lambda: redis.listeners(PREFIX + CHANNEL) == 2, gateway)
     with Listener(tmp_path, shared) as other:
-        subprocess.run(
-            [sys.executable, "manage.py", "issue_key", "team"],
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], **shared},
-            check=True,
-            stdout=subprocess.DEVNULL,
-            timeout=60,
-        )
+        issue_key(shared)
         other.wait_for_more()
 
 

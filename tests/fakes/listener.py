@@ -73,9 +73,13 @@ class Listener:
 
 
 def main() -> None:
-    from bridge.cluster import announcements  # needs the settings, which only the child has set
+    import django  # needs the settings, which only the child has set
 
-    asyncio.run(announcements.listen(lambda: print("heard")))
+    django.setup()
+    from bridge.backends.breaker_sync import marks
+    from bridge.cluster import announcements
+
+    asyncio.run(announcements.listen(lambda: print("heard"), marks))
 
 
 if __name__ == "__main__":

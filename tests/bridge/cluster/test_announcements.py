@@ -43,7 +43,7 @@ class Ear:
 @asynccontextmanager
 async def listening() -> AsyncIterator[Ear]:
     ear = Ear()
-    task = asyncio.create_task(announcements.listen(ear))
+    task = asyncio.create_task(announcements.listen(ear, object))
     await asyncio.sleep(0)
     yield ear
     task.cancel()
