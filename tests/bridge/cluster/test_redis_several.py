@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
+from operator import gt
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bridge.cluster import redis as redis_connection
 from bridge.keys import redis_limiter
 from bridge.keys.limiter import Limiter
 from bridge.keys.limits import NANO, Account, AccountKind, AccountRef, LimitKind, Limits, QuotaUsage
+from bridge.keys.redis_limiter import _name
 from tests.fakes import redis_several
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_several import Cluster, Watched
@@ -86,19 +88,32 @@ async def test_limits_are_exact_for_two_processes(several: Watched | Cluster) ->
         await limiter.aclose()
 
 
-async def test_places_are_renewed(several: Watched | Cluster) -> None:
-    limiter = Limiter(nothing_used, 0.9, with_redis=True)
-    async with running(limiter):
-        limits = Limits(concurrent=1, tokens_day=100)
-        assert (
-            await limiter.admit(of_key(950, limits), 0, time.time(), QuotaUsage(0, 60))
-        ).is_allowed
-        taken = time.time()
-        while time.time() < taken + 1.5:
-            refused = await limiter.admit(of_key(950, limits), 0, time.time(), QuotaUsage(0, 60))
-            assert refused.refused is LimitKind.CONCURRENT
-            await asyncio.sleep(0.05)
+async def test_places_are_renewed(
+    several: Watched | Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both the place among concurrent requests and what is held of a quota."""
+    limiter = Limiter(nothing_used, 60.0, with_redis=True)
+    monkeypatch.setattr(limiter, "_pause", 0.02)
+    limits = Limits(concurrent=1, tokens_day=100)
+    account = of_key(950, limits)
+    names = [_name(each.ref, book) for each in account for book in ("running", "held")]
+    async with running(limiter), asyncio.timeout(WAIT):
+        assert (await limiter.admit(account, 0, time.time(), QuotaUsage(0, 60))).is_allowed
+        first = await ends(names)
+        while not all(map(gt, await ends(names), first)):
+            await asyncio.sleep(0.02)
+        refused = await limiter.admit(account, 0, time.time(), QuotaUsage(0, 60))
+        assert refused.refused is LimitKind.CONCURRENT
         assert limiter.is_shared
+
+
+async def ends(names: list[str]) -> list[float]:
+    """When the leases of these books end, as moments of the wall clock."""
+    redis = redis_connection.connect_async()
+    try:
+        return [float((await redis.zrange(name, 0, 0, withscores=True))[0][1]) for name in names]
+    finally:
+        await redis.aclose()
 
 
 async def test_client_that_leaves_during_the_decision_harms_nobody(
