@@ -1,4 +1,4 @@
-"""Times as scripts and commands name them: 7d, 2026-11-01, Europe/Berlin."""
+"""Times as scripts and commands name them: 7d, 2026-11-01, Europe/Berlin; and the last hours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+HOUR = timedelta(hours=1)
+SPANS = {"h": HOUR, "d": timedelta(days=1), "w": timedelta(weeks=1)}
 EXPECTED = "expected 24h, 7d, 4w, or a date such as 2026-11-01"
 
 
@@ -33,3 +34,9 @@ def full_hour(text: str, zone: tzinfo) -> datetime:
         return when.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     except (ValueError, OverflowError):
         raise ValueError(EXPECTED) from None
+
+
+def last_hours(now: datetime, count: int) -> tuple[datetime, datetime]:
+    """So many whole hours of UTC and the running one: from the first up to the end, exclusive."""
+    running = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return running - count * HOUR, running + HOUR

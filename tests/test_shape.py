@@ -74,8 +74,8 @@ LAYERS: dict[str, str] = {
     ),
     "admin_api": f"ids spans {T} keys models ledger configuration accounts",
     "admin": (
-        f"process_settings cluster {T} routing client_settings keys models ledger configuration "
-        "live accounts backends concerns warnings probe runtime pages"
+        f"process_settings spans cluster {T} routing client_settings keys models ledger "
+        "configuration live accounts backends concerns warnings probe runtime pages"
     ),
     "templatetags": "admin",
     # loaded only where people sign in with company accounts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +18,7 @@ from bridge.ledger.pricing import usd
 from bridge.models import Backend, Change, DiscoveredModel, ModelAlias, UsageHour
 from bridge.models.attempts import AttemptCounts, attempts_since
 from bridge.models.people.persons import SIGN_INS
+from bridge.spans import last_hours
 
 SHOWN_CHANGES = 5
 
@@ -82,7 +82,7 @@ def _recent_changes() -> QuerySet[Change]:
 def _state(host: str) -> dict[str, Any]:
     now = timezone.now()
     rows = list(Backend.objects.select_related("breaker"))
-    counts, tried = _listed(), attempts_since(now - timedelta(days=1))
+    counts, tried = _listed(), attempts_since(last_hours(now, 24)[0])
     cards = [
         OverviewCard(
             row, of_row(row, now), counts.get(row.pk, 0), tried.get(row.name, AttemptCounts())
@@ -103,9 +103,9 @@ def _state(host: str) -> dict[str, Any]:
 
 
 def _traffic() -> Traffic:
-    """The last day's sums, from the ledger's hours."""
-    since = timezone.now() - timedelta(days=1)
-    sums = UsageHour.objects.filter(hour__gt=since).aggregate(
+    """The last day's sums, of the hours that the dashboard shows for its last 24 hours."""
+    begin, end = last_hours(timezone.now(), 24)
+    sums = UsageHour.objects.filter(hour__gte=begin, hour__lt=end).aggregate(
         **{name: Sum(name, default=0) for name in (*_TOKENS, "requests", "errors", "cost_nano_usd")}
     )
     return Traffic(

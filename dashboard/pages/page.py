@@ -16,6 +16,7 @@ from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from bridge.spans import HOUR
 from dashboard.display.cards import Compared
 from dashboard.pages.access import operates
 from dashboard.queries import backend_status
@@ -181,7 +182,7 @@ class Frame:
 
     @property
     def last_day(self) -> str:
-        return self.range.local(self.range.end - periods.HOUR).date().isoformat()
+        return self.range.local(self.range.end - HOUR).date().isoformat()
 
     @property
     def unknown_zone(self) -> str:

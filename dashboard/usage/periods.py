@@ -12,12 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time
 from enum import Enum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
+from bridge.spans import HOUR, last_hours
+from dashboard.usage.wall_clock import (
+    DAY,
+    day_name,
+    first_hour,
+    floor,
+    midnight,
+    spoken,
+    wall_time,
+)
+
+WEEK = 7 * DAY
 LONGEST = 10 * 366 * DAY
 DEFAULT = "24h"
 CUSTOM = "custom"
@@ -68,7 +78,7 @@ class Range:
 
     @property
     def whole_until(self) -> datetime:
-        return max(self.start, min(self.end, _floor(self.now)))
+        return max(self.start, min(self.end, floor(self.now)))
 
     @property
     def is_running(self) -> bool:
@@ -146,10 +156,9 @@ class Named:
 
 def _hours(name: str, count: int, words: str, before: str) -> Callable[[ZoneInfo, datetime], Range]:
     def build(zone: ZoneInfo, now: datetime) -> Range:
-        whole, length = _floor(now), count * HOUR
-        start = whole - length
-        earlier = (start - length, start)
-        return Range(name, zone, start, whole + HOUR, now, earlier, words, before, {"range": name})
+        start, end = last_hours(now, count)
+        earlier = (start - count * HOUR, start)
+        return Range(name, zone, start, end, now, earlier, words, before, {"range": name})
 
     return build
 
@@ -157,18 +166,25 @@ def _hours(name: str, count: int, words: str, before: str) -> Callable[[ZoneInfo
 def _days(name: str, count: int) -> Callable[[ZoneInfo, datetime], Range]:
     def build(zone: ZoneInfo, now: datetime) -> Range:
         first = now.astimezone(zone).date() - (count - 1) * DAY
-        earlier = (first - count * DAY, _wall(now, zone) - count * DAY)
+        earlier = (first - count * DAY, wall_time(now, zone) - count * DAY)
         words = f"the last {count} days", f"the {count} days before, up to the same hour"
         return _from_days(name, zone, now, first, earlier, words)
 
     return build
 
 
+def _week(zone: ZoneInfo, now: datetime) -> Range:
+    first = _monday(zone, now)
+    earlier = (first - WEEK, wall_time(now, zone) - WEEK)
+    words = f"this week, from {day_name(first)}", "the week before, up to the same hour"
+    return _from_days("week", zone, now, first, earlier, words)
+
+
 def _month(zone: ZoneInfo, now: datetime) -> Range:
-    wall = _wall(now, zone)
+    wall = wall_time(now, zone)
     first = wall.date().replace(day=1)
     previous = (first - DAY).replace(day=1)
-    earlier = (previous, datetime.combine(previous, time()) + (wall - _midnight(first)))
+    earlier = (previous, datetime.combine(previous, time()) + (wall - midnight(first)))
     words = f"{first:%B %Y}", f"{previous:%B %Y}, up to the same hour"
     return _from_days("month", zone, now, first, earlier, words)
 
@@ -182,11 +198,53 @@ def _from_days(
     words: tuple[str, str],
 ) -> Range:
     """From the midnight before `first` to now. `earlier`: wall clock of the period before."""
-    start = _moment(_midnight(first), zone)
-    begin = _moment(_midnight(earlier[0]), zone)
-    until = min(_moment(earlier[1], zone), start)
-    before = (begin, until) if begin < until and start < _floor(now) else None
-    return Range(name, zone, start, _floor(now) + HOUR, now, before, *words, {"range": name})
+    start = first_hour(midnight(first), zone)
+    begin = first_hour(midnight(earlier[0]), zone)
+    until = min(first_hour(earlier[1], zone), start)
+    before = (begin, until) if begin < until and start < floor(now) else None
+    return Range(name, zone, start, floor(now) + HOUR, now, before, *words, {"range": name})
+
+
+# Periods that are over: from a midnight to a midnight, against the one before.
+
+
+def _yesterday(zone: ZoneInfo, now: datetime) -> Range:
+    today = now.astimezone(zone).date()
+    day = _day_before(today, zone)
+    return _over("yesterday", zone, now, (_day_before(day, zone), day, today), "the day before")
+
+
+def _last_week(zone: ZoneInfo, now: datetime) -> Range:
+    monday = _monday(zone, now)
+    days = (monday - 2 * WEEK, monday - WEEK, monday)
+    return _over("last-week", zone, now, days, "the week before")
+
+
+def _last_month(zone: ZoneInfo, now: datetime) -> Range:
+    this = now.astimezone(zone).date().replace(day=1)
+    last = (this - DAY).replace(day=1)
+    before = (last - DAY).replace(day=1)
+    return _over("last-month", zone, now, (before, last, this), f"{before:%B %Y}")
+
+
+def _over(
+    name: str, zone: ZoneInfo, now: datetime, days: tuple[date, date, date], before_words: str
+) -> Range:
+    """`days`: the first of the period before, the first of it, and the first behind it."""
+    before, start, end = (first_hour(midnight(day), zone) for day in days)
+    words = spoken(start.astimezone(zone), end.astimezone(zone))
+    asked = {"range": name}
+    return Range(name, zone, start, end, now, (before, start), words, before_words, asked)
+
+
+def _day_before(day: date, zone: ZoneInfo) -> date:
+    """The last one that there was: a zone that crosses the date line skips a day."""
+    return (first_hour(midnight(day), zone) - HOUR).astimezone(zone).date()
+
+
+def _monday(zone: ZoneInfo, now: datetime) -> date:
+    day = now.astimezone(zone).date()
+    return day - day.weekday() * DAY
 
 
 NAMED: dict[str, Named] = {
@@ -203,22 +261,26 @@ NAMED: dict[str, Named] = {
     "7d": Named("7 d", "today and the 6 days before", _days("7d", 7)),
     "30d": Named("30 d", "today and the 29 days before", _days("30d", 30)),
     "90d": Named("90 d", "today and the 89 days before", _days("90d", 90)),
+    "week": Named("This week", "from Monday", _week),
     "month": Named("This month", "from the first of the month", _month),
+    "yesterday": Named("Yesterday", "from midnight to midnight", _yesterday),
+    "last-week": Named("Last week", "from Monday to Sunday", _last_week),
+    "last-month": Named("Last month", "all of the month before this one", _last_month),
 }
 
 
 def _custom(asked: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Range:
-    end_of_now = _floor(now) + HOUR
-    start = _moment(_asked(asked, "from", False), zone)
-    end = _moment(_asked(asked, "to", True), zone) if asked.get("to") else end_of_now
+    end_of_now = floor(now) + HOUR
+    start = first_hour(_asked(asked, "from", False), zone)
+    end = first_hour(_asked(asked, "to", True), zone) if asked.get("to") else end_of_now
     end = min(end, end_of_now)
     if end <= start:
         raise RangeError("to: expected a time after `from`, and `from` before now")
     if end - start > LONGEST:
         raise RangeError("from: expected at most ten years before `to`")
-    whole = max(start, min(end, _floor(now)))
-    length = _wall(end, zone) - _wall(start, zone)
-    begin, until = (_moment(_wall(m, zone) - length, zone) for m in (start, whole))
+    whole = max(start, min(end, floor(now)))
+    length = wall_time(end, zone) - wall_time(start, zone)
+    begin, until = (first_hour(wall_time(m, zone) - length, zone) for m in (start, whole))
     before = (begin, min(until, start)) if begin < until and start < whole else None
     words = spoken(start.astimezone(zone), end.astimezone(zone))
     bounds = {name: asked[name] for name in ("from", "to") if asked.get(name)}
@@ -238,28 +300,7 @@ def _asked(asked: Mapping[str, str], name: str, is_end: bool) -> datetime:
     return moment + DAY if is_end and len(text) == 10 else moment
 
 
-# --- clocks ---------------------------------------------------------------------------------------
-
-
-def _floor(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time())
-
-
-def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
-    """What the clock on the wall shows at the beginning of that hour of UTC."""
-    return _floor(moment).astimezone(zone).replace(tzinfo=None)
-
-
-def _moment(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The first hour of UTC that does not begin before the wall clock shows this. A time with an
-    offset is taken as it is."""
-    exact = (wall if wall.tzinfo else wall.replace(tzinfo=zone)).astimezone(UTC)
-    whole = _floor(exact)
-    return whole if whole == exact else whole + HOUR
+# --- bars ---------------------------------------------------------------------------------------
 
 
 def _edges(span: Range) -> Iterator[datetime]:
@@ -268,10 +309,10 @@ def _edges(span: Range) -> Iterator[datetime]:
         count = (span.end - span.start) // HOUR
         yield from (span.start + number * HOUR for number in range(1, count))
         return
-    wall, last = _midnight(span.local(span.start).date()), span.start
+    wall, last = midnight(span.local(span.start).date()), span.start
     while True:
         wall = _next(wall, span.step)
-        edge = _moment(wall, span.zone)
+        edge = first_hour(wall, span.zone)
         if edge >= span.end:
             return
         # A zone that crosses the date line skips a day, which has no bar.
@@ -286,28 +327,9 @@ def _next(wall: datetime, step: Step) -> datetime:
     return wall + (DAY if step is Step.DAY else 6 * HOUR)
 
 
-# --- words ----------------------------------------------------------------------------------------
-
 _LABELS: dict[Step, Callable[[datetime, bool], str]] = {
     Step.HOUR: lambda at, _: f"{at:%H:%M}" if at.hour else f"{at:%a} {at.day}",
     Step.SIX_HOURS: lambda at, _: f"{at:%H:%M}" if at.hour >= 6 else f"{at:%a} {at.day}",
     Step.DAY: lambda at, _: f"{at.day} {at:%b}",
     Step.MONTH: lambda at, _: f"{at:%b %Y}",
 }
-
-
-def spoken(first: datetime, last: datetime) -> str:
-    """From one local moment to another, `last` exclusive: "3 Mar 2025, 14:00 to 15:00"."""
-    begins_day = first.time() < time(1) and last.time() < time(1)
-    final = last - DAY if begins_day else last
-    if begins_day and final.date() == first.date():
-        return _day(first)
-    if begins_day:
-        return f"{_day(first)} to {_day(final)}"
-    if first.date() == last.date():
-        return f"{_day(first)}, {first:%H:%M} to {last:%H:%M}"
-    return f"{_day(first)}, {first:%H:%M} to {_day(last)}, {last:%H:%M}"
-
-
-def _day(at: datetime) -> str:
-    return f"{at:%a} {at.day} {at:%b %Y}"

@@ -14,10 +14,11 @@ from django.db.models import Q
 from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord
 from bridge.models.latency import bucket, percentile
 from bridge.models.people.keys import KeyKind
+from bridge.spans import HOUR
 from dashboard.queries import hours, keys, models
 from dashboard.usage import periods
 from dashboard.usage.key_owners import DELETED, FORWARDED, ISSUED, NOBODY, SIGN_IN
-from dashboard.usage.periods import HOUR, Range
+from dashboard.usage.periods import Range
 from dashboard.usage.totals import COUNTED, Totals
 from tests.dashboard.making import FORWARDED as FINGERPRINT
 from tests.dashboard.making import NOW, enter, issue_keys, month, record

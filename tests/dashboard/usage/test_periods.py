@@ -11,13 +11,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bridge.spans import HOUR
 from dashboard.usage import periods
-from dashboard.usage.periods import HOUR, RangeError, Step
+from dashboard.usage.periods import RangeError, Step
 
 BERLIN, KOLKATA, NEW_YORK = (
     ZoneInfo(name) for name in ("Europe/Berlin", "Asia/Kolkata", "America/New_York")
 )
 UTC_ZONE = ZoneInfo("UTC")
+OVER = {"yesterday", "last-week", "last-month"}
+"""Ranges that do not run any more."""
 NOW = datetime(2025, 3, 20, 14, 23, 45, tzinfo=UTC)
 
 
@@ -87,7 +90,7 @@ def test_seven_days_are_shown_in_quarters_of_days_also_when_clocks_change() -> N
 
 
 def test_only_the_last_bar_is_not_over_yet() -> None:
-    for name in periods.NAMED:
+    for name in set(periods.NAMED) - OVER:
         complete = [slot.complete for slot in named(name).slots()]
         assert complete == [True] * (len(complete) - 1) + [False], name
 
@@ -125,6 +128,81 @@ def test_a_longer_month_is_compared_with_all_of_a_shorter_one() -> None:
 
 def test_in_the_first_hour_of_a_month_there_is_nothing_to_compare() -> None:
     assert named("month", UTC_ZONE, utc(2025, 3, 1, 0, 10)).before is None
+
+
+def test_the_week_begins_on_monday() -> None:
+    """NOW is a Thursday."""
+    week = named("week", BERLIN)
+    assert (week.start, week.end) == (utc(2025, 3, 16, 23), utc(2025, 3, 20, 15))
+    assert week.is_running
+    assert week.before == (utc(2025, 3, 9, 23), utc(2025, 3, 13, 14))
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "end", "before", "words", "against"),
+    [
+        (
+            "yesterday",
+            utc(2025, 3, 18, 23),
+            utc(2025, 3, 19, 23),
+            utc(2025, 3, 17, 23),
+            "Wed 19 Mar 2025",
+            "the day before",
+        ),
+        (
+            "last-week",
+            utc(2025, 3, 9, 23),
+            utc(2025, 3, 16, 23),
+            utc(2025, 3, 2, 23),
+            "Mon 10 Mar 2025 to Sun 16 Mar 2025",
+            "the week before",
+        ),
+        (
+            "last-month",
+            utc(2025, 1, 31, 23),
+            utc(2025, 2, 28, 23),
+            utc(2024, 12, 31, 23),
+            "Sat 1 Feb 2025 to Fri 28 Feb 2025",
+            "January 2025",
+        ),
+    ],
+)
+def test_periods_that_are_over_are_whole_and_compared_with_the_one_before(
+    name: str, start: datetime, end: datetime, before: datetime, words: str, against: str
+) -> None:
+    span = named(name, BERLIN)
+    assert (span.start, span.end, span.before) == (start, end, (before, start))
+    assert (span.words, span.before_words) == (words, against)
+    assert not span.is_running and all(slot.complete for slot in span.slots())
+
+
+def test_a_day_that_a_zone_skipped_was_not_yesterday() -> None:
+    """Samoa had no 30 December 2011."""
+    apia = ZoneInfo("Pacific/Apia")
+    span = named("yesterday", apia, datetime(2011, 12, 31, 12, tzinfo=apia))
+    assert span.local(span.start).date() == date(2011, 12, 29) and len(span.slots()) == 24
+
+
+@given(
+    zone=st.sampled_from([BERLIN, KOLKATA, NEW_YORK, UTC_ZONE]),
+    now=st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC)),
+)
+def test_what_is_over_ends_where_what_runs_begins(zone: ZoneInfo, now: datetime) -> None:
+    assert named("last-month", zone, now).end == named("month", zone, now).start
+    assert named("last-week", zone, now).end == named("week", zone, now).start
+    today = now.astimezone(zone).date()
+    whole = named("yesterday", zone, now)
+    assert whole.local(whole.start).date() == today - timedelta(days=1)
+    assert whole.local(whole.end).date() == today
+
+
+@given(now=st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC)))
+def test_a_month_that_is_over_lies_between_two_firsts_of_the_month(now: datetime) -> None:
+    """Also where it has the hours of a change of clocks."""
+    span = named("last-month", BERLIN, now)
+    first, end = span.local(span.start), span.local(span.end)
+    assert (first.day, first.hour, end.day, end.hour) == (1, 0, 1, 0)
+    assert (end.date() - timedelta(days=1)).month == first.month
 
 
 # --- from and to ----------------------------------------------------------------------------------
@@ -209,7 +287,7 @@ def test_bars_cover_a_range_without_gap_or_overlap(
     assert all(one.end == other.start for one, other in zip(slots, slots[1:], strict=False))
     assert all(slot.start < slot.end for slot in slots)
     assert all(slot.start.minute == slot.start.second == 0 for slot in slots)
-    assert span.start <= now < span.end
+    assert span.start <= now and (span.end <= now) == (name in OVER)
     assert len(slots) <= 100
 
 
@@ -225,7 +303,7 @@ def test_the_period_before_is_before_and_about_as_long(
     begin, until = span.before
     assert begin < until <= span.start
     difference = (span.whole_until - span.start) - (until - begin)
-    most = 3 * timedelta(days=1) if name == "month" else timedelta(hours=25)
+    most = 3 * timedelta(days=1, hours=1) if "month" in name else timedelta(hours=25)
     assert abs(difference) <= most
 
 

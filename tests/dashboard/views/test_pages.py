@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,8 +13,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from bridge.accounts import roles
+from bridge.admin import overview
 from bridge.models import UsageHour, UsageRecord, UsageSession
+from dashboard.usage import periods
 from tests.dashboard import reading
+from tests.dashboard.conftest import visitor
 from tests.dashboard.cursors import CURSORS
 from tests.dashboard.making import CODER, FORWARDED, NOW, enter, issue_keys, month, record
 
@@ -44,6 +50,19 @@ def few(backends: Any) -> None:
     """Enough for a row in each table."""
     issue_keys()
     enter(month(60))
+
+
+def test_the_last_24_hours_are_the_same_in_the_admin(
+    now: None, monkeypatch: pytest.MonkeyPatch, backends: Any
+) -> None:
+    """One row an hour, of which the first and the last are just within and just without."""
+    monkeypatch.setattr(overview, "timezone", SimpleNamespace(now=lambda: NOW))
+    enter(record(NOW - timedelta(hours=n), n, cost_nano_usd=10**9) for n in range(30))
+    admin = visitor(roles.ADMIN)
+    shown = reading.big(get(admin, OVERVIEW, "range=24h"))
+    traffic = admin.get(reverse("admin:index")).context["traffic"]
+    assert traffic.requests == 25 == int(shown["Requests"])
+    assert f"${traffic.cost_usd:.2f}" == shown["Cost"]
 
 
 # --- how many queries -----------------------------------------------------------------------------
@@ -167,7 +186,7 @@ def test_an_unknown_zone_is_told(auditor: Client) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_takes_every_range(auditor: Client, some: list[UsageRecord], path: str) -> None:
-    for name in ("1h", "24h", "7d", "30d", "90d", "month"):
+    for name in periods.NAMED:
         root = get(auditor, path, f"range={name}&tz=Asia/Kolkata")
         current = root.first("nav", class_="choices").all("a", aria_current="true")
         assert len(current) == 1, name
