@@ -20,7 +20,7 @@ from bridge.accounts.clients import attempts
 from bridge.accounts.login_throttle import client_address
 from bridge.configuration import callers, snapshot
 from bridge.keys import authentication
-from bridge.models import ApiKey, UsageHour
+from bridge.models import ApiKey, EndedKey, UsageHour
 from bridge.routing import served
 from bridge.routing.promised_facts import promised
 from bridge.routing.served import EVERYTHING, Access
@@ -55,6 +55,16 @@ def holder_of(text: str) -> KeyHolder | None:
     # Both are looked up in any case, so that the time tells nothing.
     issued, forwarded = _issued(authentication.digest(key)), _forwarded(key)
     return issued or (None if key.startswith(authentication.PREFIX) else forwarded)
+
+
+def what_became(text: str) -> str:
+    """Of a key of ours that was good once: "revoked", "expired"; "" for any other."""
+    digest = authentication.digest(text.strip())
+    row = ApiKey.objects.filter(digest=digest).first()
+    if row is not None:
+        return "" if row.state == "good" else row.state
+    ended = EndedKey.objects.filter(digest=digest, ended_at__lte=timezone.now()).first()
+    return ended.get_why_display() if ended else ""
 
 
 def revalidate(key_id: int, fingerprint: str, mark: str) -> KeyHolder | None:

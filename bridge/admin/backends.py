@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -18,9 +18,11 @@ from bridge.admin import backend_actions, formatting
 from bridge.admin.base import ConfigAdmin, actor
 from bridge.admin.fields.sealed import SealedForm
 from bridge.backends.status import of_row
-from bridge.models import Backend, BreakerMode
+from bridge.configuration.snapshot import profile_of
+from bridge.models import Backend, BreakerMode, DiscoveredModel
 from bridge.models.attempts import attempts_since
 from bridge.models.changes import recorded
+from bridge.translation.profiles import PROFILES
 
 FIELDSETS: Any = (
     (None, {"fields": ("name", "url", "credential", "enabled")}),
@@ -57,6 +59,8 @@ class BackendAdmin(ConfigAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
         rows: QuerySet[Backend] = super().get_queryset(request)
+        listed = DiscoveredModel.objects.only("backend", "entry", "listed")
+        rows = rows.prefetch_related(Prefetch("models", listed))
         return rows.annotate(listed_models=Count("models", filter=Q(models__listed=True)))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -79,7 +83,7 @@ class BackendAdmin(ConfigAdmin):
 
     @display(description="family", ordering="family")
     def family_name(self, row: Backend) -> str:
-        return "detected" if row.family == "auto" else row.get_family_display()
+        return family_of(row)
 
     @display(description="models", ordering="listed_models")
     def model_count(self, row: Any) -> str:
@@ -101,6 +105,7 @@ class BackendAdmin(ConfigAdmin):
         return {
             "template": "bridge/admin/backend_panel.html",
             "status": of_row(row),
+            "family": family_of(row),
             "threshold": settings.BREAKER_FAILURES,
             "models": row.models.filter(listed=True).count(),
             "attempts": attempts_since(timezone.now() - timedelta(days=1)).get(row.name),
@@ -145,6 +150,12 @@ class BackendAdmin(ConfigAdmin):
                 row.breaker_mode = mode
                 row.save()
                 messages.success(request, f"{row}: circuit breaker {mode.label.lower()}.")
+
+
+def family_of(row: Backend) -> str:
+    """The family that requests to it are made for, and whether it was found out."""
+    name = profile_of(row, list(row.models.all())).name
+    return name if row.family in PROFILES else f"{name}, detected"
 
 
 def _each(rows: Any) -> list[Backend]:

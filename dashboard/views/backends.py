@@ -89,6 +89,7 @@ def every(request: HttpRequest) -> HttpResponse:
         cards=[_card(frame, use) for use in found],
         ill=len(ill),
         tone=BAD if BAD in ill else WARN,
+        threshold=settings.BREAKER_FAILURES,
         pause=settings.BREAKER_SECONDS,
     )
 

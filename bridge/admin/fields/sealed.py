@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.forms import ModelForm
+from unfold.widgets import UnfoldAdminPasswordToggleWidget
 
 from bridge.keys import encryption
+from bridge.models.backends import ENV
 
 KEEP = "•" * 8
 """Stands in the form for what is stored; sent back, it means "as it is"."""
@@ -25,6 +27,8 @@ class SealedForm(ModelForm):  # type: ignore[type-arg]
             if self.stored[column].startswith(encryption.PREFIX) and column in self.fields:
                 self.initial[column] = KEEP
                 self.fields[column].help_text = self.help_for(column, what)
+            if column in self.fields and not self.stored[column].startswith(ENV):
+                self.fields[column].widget = _covered()
 
     def help_for(self, column: str, what: str) -> str:
         """The text below the field of a column that holds something."""
@@ -51,6 +55,12 @@ class SealedForm(ModelForm):  # type: ignore[type-arg]
                 f"A sealed {what} is read in its own row alone. Enter the {what}."
             )
         return self.stored[column] if text == KEEP else text
+
+
+def _covered() -> UnfoldAdminPasswordToggleWidget:
+    """An input that shows dots, with a button that uncovers what is typed."""
+    attrs = {"autocomplete": "new-password", "spellcheck": "false"}
+    return UnfoldAdminPasswordToggleWidget(attrs=attrs, render_value=True)
 
 
 def _article(what: str) -> str:

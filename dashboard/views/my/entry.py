@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -17,6 +18,9 @@ from dashboard.views.my import overview
 NOT_GOOD = (
     "This key is not known here, or not good any more. A backend’s own key is known once a request "
     "with it was served."
+)
+ENDED = (
+    "The key …{four} is not good any more: {why} on {day}. Whoever gave it to you has a new one."
 )
 TOO_MANY = "Too many keys that were not good came from your address. Try again in {minutes} min."
 
@@ -56,11 +60,20 @@ def _enter(request: HttpRequest) -> HttpResponse:
         return response
     holder = key_holders.holder_of(request.POST.get("key", ""))
     if holder is None:
-        return _ask(request, NOT_GOOD, 403)
+        return _ask(request, _why_not(request.POST.get("key", "")), 403)
     key_holders.forgive(request)
     entered = redirect("my")
     key_holder_session.begin(entered, holder)
     return entered
+
+
+def _why_not(text: str) -> str:
+    """What became of a key that was good once is for whoever has it."""
+    ended = key_holders.ended(text)
+    if ended is None:
+        return NOT_GOOD
+    day = timezone.localtime(ended.ended_at).date()
+    return ENDED.format(four=ended.last_four, why=ended.get_why_display(), day=day)
 
 
 @require_POST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
+from bridge.models import ApiKey
 from dashboard.pages import key_holder_session
 from tests.dashboard import reading
 from tests.dashboard.views.test_my import (
@@ -67,6 +69,20 @@ def test_a_key_that_is_not_good_opens_nothing(text: str) -> None:
     assert is_question(root) and "not good any more" in root.first("p", class_="problem").text
     assert not client.cookies.get(key_holder_session.COOKIE)
     assert not text or text not in answer.content.decode()
+
+
+def test_a_key_that_was_good_once_is_told_what_became_of_it() -> None:
+    """Revoked and mistyped do not read the same."""
+    row, old = issue("maria")
+    _, leaked = issue("leaked")
+    row.rotate(timedelta(0))
+    ApiKey.objects.get(name="leaked").revoke()
+    for text, why in ((old, "replaced by a new key"), (leaked, "revoked")):
+        answer = Client().post(MY, {"key": text})
+        problem = reading.page(answer).first("p", class_="problem").text
+        assert answer.status_code == 403
+        assert f"…{text[-4:]} is not good any more: {why} on" in problem
+        assert text not in answer.content.decode()
 
 
 def test_the_key_is_nowhere_afterwards() -> None:
