@@ -6,7 +6,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -19,9 +18,7 @@ NOT_GOOD = (
     "This key is not known here, or not good any more. A backend’s own key is known once a request "
     "with it was served."
 )
-ENDED = (
-    "The key …{four} is not good any more: {why} on {day}. Whoever gave it to you has a new one."
-)
+ENDED = "The key …{four} was good once and is {why}. Whoever gave it to you can give a new one."
 TOO_MANY = "Too many keys that were not good came from your address. Try again in {minutes} min."
 
 
@@ -69,11 +66,8 @@ def _enter(request: HttpRequest) -> HttpResponse:
 
 def _why_not(text: str) -> str:
     """What became of a key that was good once is for whoever has it."""
-    ended = key_holders.ended(text)
-    if ended is None:
-        return NOT_GOOD
-    day = timezone.localtime(ended.ended_at).date()
-    return ENDED.format(four=ended.last_four, why=ended.get_why_display(), day=day)
+    became = key_holders.what_became(text)
+    return ENDED.format(four=text.strip()[-4:], why=became) if became else NOT_GOOD
 
 
 @require_POST

@@ -81,7 +81,7 @@ def test_a_key_that_was_good_once_is_told_what_became_of_it() -> None:
         answer = Client().post(MY, {"key": text})
         problem = reading.page(answer).first("p", class_="problem").text
         assert answer.status_code == 403
-        assert f"…{text[-4:]} is not good any more: {why} on" in problem
+        assert f"…{text[-4:]} was good once and is {why}." in problem
         assert text not in answer.content.decode()
 
 
