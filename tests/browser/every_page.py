@@ -71,6 +71,8 @@ PAGES: dict[str, tuple[Shown, ...]] = {
         Shown(f"{D}requests/?key=nobody"),
     ),
     f"{D}requests/<str:request_id>/": (Shown(f"{D}requests/{{request}}/"),),
+    f"{D}errors/": (Shown(f"{D}errors/?range=30d"),),
+    f"{D}find/": (Shown(f"{D}find/?q=session-of"), Shown(f"{D}find/?q=nothing", status=404)),
     f"{D}live/": (Shown(f"{D}live/"),),
     f"{D}backends/": (Shown(f"{D}backends/"),),
     "device/": (Shown("device/"), Shown(f"device/?user_code={CODE}")),
@@ -97,6 +99,8 @@ NO_PAGE = {
     f"{A}apikey/find/": POSTED,
     f"{A}discoveredmodel/<int:pk>/probe/": DATA,
     f"{D}keys/<slug:slug>/name/": POSTED,
+    f"{D}saved-views/": POSTED,
+    f"{D}saved-views/<int:pk>/delete/": POSTED,
     ".well-known/oauth-authorization-server": DATA,
     **dict.fromkeys(
         (f"oauth/{name}" for name in ("device_authorization", "token", "revoke")), DATA

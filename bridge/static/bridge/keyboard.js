@@ -39,6 +39,7 @@
     return ICONS[icon] ?? icon.replaceAll("_", " ");
   };
   const name = (one, spoken) => {
+    if (spoken && words(one)) one.ariaLabel = `${spoken}: ${words(one)}`;
     if (one.ariaLabel || one.title || words(one) || one.querySelector("img[alt], [aria-label]")) return;
     one.ariaLabel = spoken ?? pictured(one);
   };
@@ -60,22 +61,34 @@
     }
   };
 
-  // What is open is known a frame later, when the theme has drawn it.
-  const tell = () => requestAnimationFrame(() => {
+  let opener = null;
+  let entering = null;
+
+  // Says of each opener whether its panel is open, and enters the panel that was opened by a key.
+  const tell = () => {
     for (const one of openers()) {
       const panel = opens(one);
-      if (panel && !panel.contains(one)) one.ariaExpanded = String(shown(panel));
+      if (!panel || panel.contains(one)) continue;
+      one.ariaExpanded = String(shown(panel));
+      if (one !== entering || !shown(panel)) continue;
+      entering = null;
+      [...panel.querySelectorAll(FOCUSED)].find(shown)?.focus();
     }
-  });
+  };
+  // The theme shows and hides panels by their style, or by a class around them, some frames later.
+  const watch = () => {
+    const watcher = new MutationObserver(tell);
+    for (const one of openers()) {
+      const panel = opens(one);
+      for (const part of panel ? [panel, panel.closest("[x-bind\\:class]")] : []) {
+        if (part) watcher.observe(part, { attributes: true, attributeFilter: ["style", "class"] });
+      }
+    }
+  };
 
-  let opener = null;
   const press = (one) => {
-    opener = one;
+    opener = entering = one;
     one.click();
-    requestAnimationFrame(() => requestAnimationFrame(() => {
-      const panel = one.matches(PRESSED) ? opens(one) : null;
-      if (shown(panel)) [...panel.querySelectorAll(FOCUSED)].find(shown)?.focus();
-    }));
   };
 
   const close = () => {
@@ -83,19 +96,18 @@
     if (!panel) return;
     if (shown(panel) && !opener.getAttribute("x-on:click").includes("= true")) opener.click();
     opener.focus();
-    opener = null;
+    opener = entering = null;
   };
 
   document.addEventListener("DOMContentLoaded", () => {
     equipAll();
+    watch();
     tell();
   });
   document.addEventListener("formset:added", equipAll);
-  document.addEventListener("click", tell);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       close();
-      tell();
     } else if ((event.key === "Enter" || event.key === " ") && event.target.matches?.("[role=button]:not(a[href], button)")) {
       event.preventDefault();
       press(event.target);
