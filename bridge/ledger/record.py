@@ -116,6 +116,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     tool_milliseconds       how long tools ran before it, by name, as the client reports
     error           the first words of the message, without secrets
     cause           why a backend could not be reached or read, for operators
+    head_status     of the reply's head, where the error came within the stream behind it
     attempt_list    every attempt, where one of them failed; see `attempts_made`
     cost_nano_usd   what it cost at the price of the moment; None: no price was known
     reported_cost_nano_usd  what the backend says that it cost
@@ -164,6 +165,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     error_type: str = ""
     error: str = ""
     cause: str = ""
+    head_status: int | None = None
     attempts: int = 0
     attempt_list: list[AttemptRecord] = msgspec.field(default_factory=list)
     input_tokens: int = 0

@@ -35,6 +35,7 @@ DETAIL = (
     "dropped",
     "refused",
     "clamped",
+    "head_status",
     "reported_cost_nano_usd",
     "remedies",
     "learnt",

@@ -294,23 +294,24 @@ class Exchange:
         self.record.reported_cost_nano_usd = reported.cost_nano
 
     def failed(self, error: ApiError) -> None:
-        opened = self._open_answer()
-        if opened is not None:
+        if opened := self._open_answer():
             self._count(opened.answer)
         in_answer = opened is not None and opened.answer.error is error
-        if self.targets is not None and (in_answer or error.blames_backend):
-            self._attempt_failed(self.targets.trace, error)
+        if (
+            self.targets is not None
+            and not self._interrupted
+            and (in_answer or error.blames_backend)
+        ):
+            self.targets.trace.attempt_failed(error)
         self.record.error_type, self.record.error = error.type, error.message
         self.record.cause = error.cause
+        if self.head_sent:
+            self.record.head_status = 200
         self.record.status = error.status
         if isinstance(error, NoRouteError):
             self.record.route = error.steps
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.failed(error)
-
-    def _attempt_failed(self, trace: Trace, error: ApiError) -> None:
-        if not self._interrupted:
-            trace.attempt_failed(error)
 
     async def account(self) -> None:
         """Put the request on record and give its place back; once, before its last bytes go out.

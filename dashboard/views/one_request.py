@@ -11,9 +11,10 @@ from dashboard.display.call_verdicts import judged_calls
 from dashboard.display.cards import Card
 from dashboard.display.formatting import NOTHING, Figure
 from dashboard.display.purposes import class_name
-from dashboard.display.request_explanations import STOPS, explained
-from dashboard.display.request_samples import sample
-from dashboard.display.request_timing import WIDTH, timing
+from dashboard.display.request.attempts import attempt_lines, ending, route_steps
+from dashboard.display.request.explanations import STOPS, explained
+from dashboard.display.request.samples import sample
+from dashboard.display.request.timing import WIDTH, timing
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
 from dashboard.queries import requests
@@ -35,7 +36,7 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
     session = requests.session_of(row)
     owner = KnownKeys.read().owner(row.key_id, row.fingerprint, row.key)
     judges = judges_of(row)
-    took = timing(moments(row), row.duration_ms)
+    took, made = timing(moments(row), row.duration_ms), row.attempts_made()
     return page(
         request,
         "request",
@@ -46,7 +47,9 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
         cards=request_cards(row),
         timing=took,
         bar_width=WIDTH,
-        route=row.detail.get("route") or (),
+        ending=ending(row),
+        attempts=attempt_lines(made),
+        route=list(route_steps(row, made)),
         changes=explained(row.detail),
         stop=STOPS.get(row.stop_reason, ""),
         error=row.error,
@@ -99,6 +102,8 @@ def _tokens(row: UsageRecord) -> Card:
 
 
 def _cost(row: UsageRecord) -> Card:
+    if not (row.input_tokens + row.cache_read_tokens + row.cache_write_tokens + row.output_tokens):
+        return Card("Cost", formatting.money(row.cost_nano_usd or 0), hint="no tokens, no cost")
     if row.cost_nano_usd is None:
         return Card("Cost", NOTHING, hint="no price is known for this model")
     return Card("Cost", formatting.money(row.cost_nano_usd))
@@ -133,7 +138,6 @@ def facts(row: UsageRecord) -> list[tuple[str, str]]:
     facts = (
         ("Client", row.client),
         ("Asked", f"{row.detail.get('path', '')} {'streamed' if row.streamed else 'whole'}"),
-        ("Attempts", str(row.attempts) if row.attempts > 1 else ""),
         ("Tools called", ", ".join(tools)),
         ("Prompt sent", formatting.size(row.prompt_bytes).text if row.prompt_bytes else ""),
     )

@@ -1,7 +1,7 @@
 """A visitor's own requests: all of a time, and one explained.
 
-One request shows what its client could see or send. How it was routed, to which backend, and why
-that failed is the operator's; a kept prompt is on the operator's page.
+One request shows what its client could see or send. How it was routed, to which backends, what they
+said and why they failed is the operator's; a kept prompt is on the operator's page.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from django.views.decorators.http import require_safe
 
 from bridge.models import UsageRecord
 from dashboard.display.call_verdicts import judged_calls
-from dashboard.display.request_explanations import STOPS, explained
-from dashboard.display.request_timing import WIDTH, timing
+from dashboard.display.request.attempts import ending
+from dashboard.display.request.explanations import STOPS, explained
+from dashboard.display.request.timing import WIDTH, timing
 from dashboard.pages.own import OwnFrame, Visitor, for_visitors, missing
 from dashboard.pages.page import Link, page
 from dashboard.queries import requests
@@ -73,6 +74,7 @@ def one(request: HttpRequest, visitor: Visitor, request_id: str) -> HttpResponse
         frame,
         row=row,
         outcome=outcome(row),
+        ending=ending(row),
         cards=request_cards(row),
         timing=timing(moments(row), row.duration_ms),
         bar_width=WIDTH,

@@ -12,7 +12,7 @@ from bridge.models import ApiKey
 from bridge.relay.sampling import LIMIT, BodySample
 from bridge.translation.response import events
 from bridge.translation.response.events import Event
-from dashboard.display.request_samples import sample as shown
+from dashboard.display.request.samples import sample as shown
 
 GITHUB = "ghp_" + "a1B2c3D4" * 4
 MODEL_VENDOR = "sk-ant-api03-" + "Zx9_" * 8

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.translation.request.optional import OPTIONAL
 from bridge.translation.request.translate import _DROPPED
-from dashboard.display.request_explanations import KINDS, explained
+from dashboard.display.request.explanations import KINDS, explained
 
 
 def why(member: str, name: str) -> str:

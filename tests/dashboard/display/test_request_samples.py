@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from dashboard.display.request_samples import Block, sample
+from dashboard.display.request.samples import Block, sample
 
 EVENTS = (
     {"type": "message_start", "message": {"content": []}},

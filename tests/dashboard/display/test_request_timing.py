@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.display.formatting import THIN
-from dashboard.display.request_timing import WIDTH, precise, timing
+from dashboard.display.request.timing import WIDTH, precise, timing
 
 ALL = {
     "auth_after": 0.001,
@@ -59,7 +59,7 @@ def test_a_request_that_ended_early_says_what_it_waited_for(
     phase = timing(known, 1000).phases[-1]
     assert phase.name == last
     assert phase.reached == (last == "answer")
-    assert phase.words.startswith("The end") != phase.reached
+    assert phase.words.startswith("Ended before ") != phase.reached
 
 
 def test_a_phase_that_took_next_to_nothing_is_still_seen() -> None:

@@ -279,11 +279,15 @@ def test_request_is_explained_without_what_is_the_operators(ann: Holder) -> None
         status=529,
         error_type="overloaded_error",
         error="The backend is busy",
+        attempt_list=[
+            {"backend": "secret-backend", "model": CODER, "kind": "server_error"}
+            | {"status": 503, "text": "its-own-words"}
+        ],
     )
     page = ann.shown(reverse("my_request", args=["req_000000000001"]))
     for told in ("The backend is busy", "top_k", "ann-laptop", CODER):
         assert told in page.text
-    for secret in ("secret-backend", "10.0.0.7", "the-prompt", "the-answer"):
+    for secret in ("secret-backend", "10.0.0.7", "the-prompt", "the-answer", "its-own-words"):
         assert secret not in page.text
     files = [
         ann.browser.get(reverse(name), {**TIME, "format": "json", "table": table})

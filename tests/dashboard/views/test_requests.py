@@ -321,8 +321,9 @@ def test_a_request_that_was_refused_at_the_door_explains_itself(auditor: Client,
     text = one(auditor).first("main").text
     assert "Refused, 401" in text and "Invalid API key" in text
     assert "No route was looked for" in text
-    assert "The end, before: request read, key checked" in text
+    assert "Ended before the key was checked" in text
     assert "nothing readable" in text
+    assert "Answered by" not in text and "Attempts" not in text
 
 
 def test_its_session_is_one_click_away(auditor: Client, now: None) -> None:

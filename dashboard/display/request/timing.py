@@ -23,6 +23,13 @@ _PHASES: tuple[tuple[str, str, str], ...] = (
     ("first_token_after", "prompt", "First token"),
 )
 """Moment of the record -> the phase that ends with it, and what was reached."""
+_UNREACHED = {
+    "auth": "Ended before the key was checked",
+    "translate": "Ended before a backend was chosen",
+    "wait": "Ended before the backend’s first byte",
+    "prompt": "Ended before the first token",
+}
+"""The phase that was under way at the end -> its words."""
 _LAST = ("answer", "Last byte of the answer")
 OWN = ("auth", "translate")
 """The phases in which nobody but the gateway is at work."""
@@ -110,10 +117,8 @@ def _rest(found: list[TimingPhase], at: float, total: float) -> TimingPhase:
     if found and found[-1].name == names[-1]:
         return TimingPhase(*_LAST, at, total)
     reached = names.index(found[-1].name) + 1 if found else 0
-    if names[reached] == "connect":
-        return TimingPhase("wait", "The end, before the first token", at, total, reached=False)
-    _, name, words = _PHASES[reached]
-    return TimingPhase(name, f"The end, before: {words.lower()}", at, total, reached=False)
+    name = "wait" if names[reached] == "connect" else names[reached]
+    return TimingPhase(name, _UNREACHED[name], at, total, reached=False)
 
 
 def _placed(phases: list[TimingPhase], total: float) -> tuple[TimingPhase, ...]:

@@ -1,0 +1,1 @@
+"""One request, as its page explains it. Pure."""
