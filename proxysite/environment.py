@@ -27,7 +27,34 @@ from bridge.keys.client_address import Network, networks_of
 from bridge.routing import addresses
 from bridge.translation.safeguards import EXPECTED, normalized
 
-env = environ.Env()
+
+class Variables(environ.Env):  # type: ignore[misc]
+    """Reads variables, and knows which ones were read, and which secrets came from files."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_names: set[str] = set()
+        self.secret_files: dict[str, Path] = {}
+        self.names_in_file: frozenset[str] = frozenset()
+
+    def get_value(self, var: str, *more: Any, **options: Any) -> Any:
+        self.read_names.add(var)
+        return super().get_value(var, *more, **options)
+
+    def given_names(self) -> frozenset[str]:
+        """Names of all variables that are set, whoever they are for."""
+        return frozenset(os.environ)
+
+    def take_file(self, path: Path, others: Path) -> None:
+        """Read a .env file; what `others`, a Compose file, takes from it is not for us."""
+        lines = path.read_text(encoding="utf-8", errors="replace")
+        foreign = others.read_text(encoding="utf-8") if others.is_file() else ""
+        names = set(_ASSIGNMENT.findall(lines)) - set(_SUBSTITUTED.findall(foreign))
+        self.names_in_file = frozenset(names)
+        self.read_env(path)
+
+
+env = Variables()
 
 _MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 587, "smtp+ssl": 465}
 """Scheme of a mail URL -> the port that is usual."""
@@ -36,6 +63,8 @@ LONGEST_ISSUER = 200
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_ASSIGNMENT = re.compile(r"(?m)^(?:export )?([A-Za-z_][A-Za-z0-9_]*)=")
+_SUBSTITUTED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
 
@@ -54,6 +83,8 @@ def secret(name: str) -> str:
     path = env.str(f"{name}_FILE", default="")
     try:
         value = Path(path).read_text(encoding="utf-8").strip() if path else text(name)
+        if path:
+            env.secret_files[f"{name}_FILE"] = Path(path)
     except OSError as error:
         raise _wrong(f"{name}_FILE", f"a readable file ({error.strerror})") from None
     if not (value.isascii() and value.isprintable()):

@@ -19,7 +19,7 @@ from proxysite import environment as read
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").is_file():
-    read.env.read_env(BASE_DIR / ".env")
+    read.env.take_file(BASE_DIR / ".env", BASE_DIR / "docker-compose.yml")
 
 VERSION = __version__
 
@@ -369,3 +369,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
+
+# --- for `manage.py doctor` -------------------------------------------------------------------
+
+VARIABLES_READ = frozenset(read.env.read_names)
+VARIABLES_GIVEN = read.env.given_names()
+VARIABLES_IN_FILE = read.env.names_in_file
+SECRET_FILES = dict(read.env.secret_files)

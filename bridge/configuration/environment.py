@@ -8,6 +8,7 @@ operator takes over a row of the environment.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -44,14 +45,7 @@ def _backend() -> Backend | None:
         if taken_over.url != base_url(settings.BACKEND_URL):
             logger.warning("BACKEND_URL is not used: backend %s is an operator's", MAIN)
         return taken_over
-    row = row or Backend(name=MAIN, origin=Origin.ENVIRONMENT)
-    wanted = {
-        "url": base_url(settings.BACKEND_URL),
-        "family": settings.BACKEND_DIALECT,
-        "credential": CREDENTIAL if settings.CHUTES_API_KEY else "",
-        "enabled": True,
-        "timeout_seconds": max(1, round(settings.BACKEND_TIMEOUT_SECS)),
-    }
+    row, wanted = row or Backend(name=MAIN, origin=Origin.ENVIRONMENT), _wanted()
     if row.pk is None or any(getattr(row, name) != value for name, value in wanted.items()):
         if row.pk and row.url != wanted["url"]:
             DiscoveredModel.objects.filter(backend=row).delete()
@@ -59,6 +53,22 @@ def _backend() -> Backend | None:
             setattr(row, name, value)
         row.save()
     return row
+
+
+def own_backend() -> Backend | None:
+    """The environment's backend as it would be, not stored; None where it names none."""
+    return Backend(name=MAIN, **_wanted()) if settings.BACKEND_URL else None
+
+
+def _wanted() -> dict[str, Any]:
+    """What the environment says of its backend, by column."""
+    return {
+        "url": base_url(settings.BACKEND_URL),
+        "family": settings.BACKEND_DIALECT,
+        "credential": CREDENTIAL if settings.CHUTES_API_KEY else "",
+        "enabled": True,
+        "timeout_seconds": max(1, round(settings.BACKEND_TIMEOUT_SECS)),
+    }
 
 
 def _without(own: Backend | None) -> Backend | None:

@@ -34,7 +34,7 @@ def prepare() -> str:
     """
     try:
         with _alone():
-            _check_version()
+            check_version()
             call_command("migrate", verbosity=0, interactive=False)
             return first_admin()
     except OperationalError as error:
@@ -55,7 +55,8 @@ def first_admin() -> str:
     return password
 
 
-def _check_version() -> None:
+def check_version() -> None:
+    """Raises ImproperlyConfigured where the tables are of a newer version, and django.db.Error."""
     loader = MigrationLoader(connection)
     known = set(loader.disk_migrations)
     known.update(old for each in loader.disk_migrations.values() for old in each.replaces)
