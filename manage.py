@@ -12,7 +12,7 @@ MISSING = (
     "No package {} here. `make run` installs what the gateway needs; then use "
     ".venv/bin/python manage.py ..."
 )
-INTERRUPTED = 130
+INTERRUPTED, BROKEN_PIPE = 130, 141
 
 if __name__ == "__mp_main__":  # a worker: its parent ends it, whatever keys are pressed
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -29,13 +29,15 @@ def main() -> None:
         sys.exit(MISSING.format(name))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)
 
 
 def _run(arguments: list[str]) -> None:
     """Imports all the rest, which may not be there."""
     import django
     from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import execute_from_command_line
 
     from proxysite import logs
     from proxysite.importing import lasting
@@ -47,7 +49,9 @@ def _run(arguments: list[str]) -> None:
             from bridge.models import acting  # needs the apps, which are there only now
 
             acting.run_as_command(arguments[1])
-        execute_from_command_line(arguments)
+        from proxysite.command_line import CommandLine
+
+        CommandLine(arguments).execute()
     except ImproperlyConfigured as error:
         text = f"Configuration error. {error}"
         sys.exit(logs.last_words(text) if arguments[1:2] == ["serve"] else text)

@@ -78,7 +78,9 @@ def _of_status(backend: BackendConfig, subject: str, reply: Reply, raw: bytes) -
     try:
         listed = len(model_list.read_list(decode(raw)))
     except (ValueError, ApiError):
-        text = "reachable, but what it answers is no model list"
+        listed = 0
+    if not listed:
+        text = "reachable, but what it answers is no model list, or an empty one"
         return warning(subject, text, "see that the address is that of an OpenAI-compatible API")
     accepted = ", the key is accepted" if backend.key else ""
     return ok(subject, f"reachable{accepted}, {listed} model{'' if listed == 1 else 's'} listed")
