@@ -81,8 +81,8 @@ LAYERS: dict[str, str] = {
     # loaded only where people sign in with company accounts
     "oidc": "keys models accounts pages admin",
     "management": (
-        "logs cluster routing client_settings keys models ledger configuration accounts backends "
-        "probe runtime pages oidc"
+        f"logs cluster {T} routing client_settings keys models ledger configuration accounts "
+        "backends probe runtime pages oidc"
     ),
 }
 DASHBOARD: dict[str, str] = {
@@ -116,6 +116,7 @@ BROAD_GUARDS = {
     "bridge/runtime/background.py",
     "bridge/configuration/snapshot_store.py",
     "bridge/ledger/writer.py",
+    "bridge/management/doctor/examination.py",
 }
 EMPTY_WORDS = {"manager", "managers", "helper", "helpers", "util", "utils", "common", "misc"}
 
