@@ -86,9 +86,7 @@ def tokens(sums: Compared) -> Card:
     ]
     hint = ""
     if total["estimated"]:
-        hint = (
-            f"{formatting.whole(total['estimated'])} requests counted by us: no usage was reported"
-        )
+        hint = f"{formatting.requests(total['estimated'])} counted by us: no usage was reported"
     return number("Tokens", sums, lambda t: t.tokens, formatting.tokens, 0, tuple(parts), hint)
 
 
@@ -99,7 +97,7 @@ def cost(sums: Compared) -> Card:
         parts.append(("for an answer", formatting.money(each)))
     hint = ""
     if total["unpriced"]:
-        hint = f"without {formatting.whole(total['unpriced'])} requests whose price is not known"
+        hint = f"without {formatting.requests(total['unpriced'])} whose price is not known"
     return number("Cost", sums, lambda t: t.cost, formatting.money, 0, tuple(parts), hint)
 
 

@@ -35,6 +35,11 @@ def count(number: int) -> Figure:
     return Figure(whole(number))
 
 
+def requests(number: int) -> str:
+    """1 request, 2 requests."""
+    return f"{whole(number)} request{'' if number == 1 else 's'}"
+
+
 def tokens(number: float) -> Figure:
     """12437912 as 12.4 M; below ten thousand every digit."""
     exact = whole(round(number))

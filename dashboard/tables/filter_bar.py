@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -11,6 +12,7 @@ from dashboard.pages.page import Frame, Link, address
 from dashboard.queries.finding.known_names import SavedQuery
 from dashboard.tables.request_filters import BAR, RequestFilter
 from dashboard.tables.table import Table
+from dashboard.usage.periods import CUSTOM
 
 OUTCOMES = ("", "answered", "refused", "abandoned", "error")
 OF_TIME = ("range", "from", "to")
@@ -73,11 +75,16 @@ class FilterBar:
 
     @property
     def first(self) -> str:
-        return self.frame.asked.get("from", "")
+        return self._bound(self.frame.range.start)
 
     @property
     def last(self) -> str:
-        return self.frame.asked.get("to", "")
+        return self._bound(self.frame.range.end)
+
+    def _bound(self, moment: datetime) -> str:
+        """As an input for local times takes it; "" where no times were asked for."""
+        asked = self.frame.range.name == CUSTOM
+        return f"{self.frame.range.local(moment):%Y-%m-%dT%H:%M}" if asked else ""
 
     # --- saved views ---
 

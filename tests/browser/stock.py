@@ -7,6 +7,7 @@ know of the rows comes back as one line of JSON.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
@@ -22,7 +23,7 @@ MORE_KEYS = 55
 CODE = "BCDFGHJK"
 HOLDER = "maria"
 """The key that `Stock.key` is the text of."""
-SESSION = "session-of-today"
+SESSION, OWN = "session-of-today", "session-of-the-person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +66,22 @@ def fill() -> None:
     key = _key_of(HOLDER)
     _configuration()
     _warnings()
-    _requests(now)
     own = _own(people["person"], now)
+    person = {"person_id": people["person"].pk, "person": people["person"].username}
+    _requests(now, {**person, "key_id": own["key"], "key": "laptop"})
     rows = {model._meta.label_lower: _one_of(model) for model in admin.site._registry}
-    session = UsageSession.objects.get(session=SESSION)
+    sessions = {
+        row.session: row.pk for row in UsageSession.objects.filter(session__in=[SESSION, OWN])
+    }
     print(
         json.dumps(
             {
                 "cookies": {role: _logged_in(user) for role, user in people.items()},
                 "rows": rows,
                 "key": key,
-                "session": session.pk,
+                "session": sessions[SESSION],
                 "request": "req_of_today_0",
-                "own": own,
+                "own": {**own, "session": sessions[OWN], "request": "req_000000950000"},
             }
         )
     )
@@ -107,9 +111,10 @@ def _logged_in(user: Any) -> str:
 def _keys(people: dict[str, Any]) -> None:
     from bridge.models import AdminToken, ApiKey, PersonLimits
     from bridge.models.changes import recorded
-    from tests.dashboard.making import issue_keys
+    from tests.dashboard.making import PEOPLE, issue_keys
 
     issue_keys()
+    ApiKey.issue(PEOPLE[3].key)[0].delete()
     with recorded("the-operator"):
         PersonLimits.objects.create(user=people["person"], budget_day=3, rpm=20)
         for number in range(MORE_KEYS):
@@ -162,12 +167,23 @@ def _warnings() -> None:
     WarningDelivery.objects.create(event=event, rule=rule, tries=3, last_error="Refused")
 
 
-def _requests(now: Any) -> None:
-    from tests.dashboard.making import CODER, enter, month, record
+def _requests(now: Any, whose: dict[str, Any]) -> None:
+    """All at once: sums of hours are made once. `whose`: the columns of the person's own."""
+    from tests.dashboard.making import enter, month, record
 
-    enter(month(REQUESTS, now))
-    enter(
-        record(
+    own = (
+        record(now - timedelta(minutes=9 - turn), 950_000 + turn, session=OWN, **whose)
+        for turn in range(3)
+    )
+    enter([*month(REQUESTS, now), *_session(now), *_judged(now), *own])
+
+
+def _session(now: Any) -> Iterator[Any]:
+    """Nine turns of the last hour."""
+    from tests.dashboard.making import CODER, record
+
+    for turn in range(9):
+        yield record(
             now - timedelta(minutes=40 - 3 * turn),
             900_000 + turn,
             request_id=f"req_of_today_{turn}",
@@ -179,15 +195,34 @@ def _requests(now: Any) -> None:
             model=CODER,
             repairs=int(turn == 0),
         )
-        for turn in range(9)
-    )
 
 
-def _own(person: Any, now: Any) -> dict[str, Any]:
+def _judged(now: Any) -> Iterator[Any]:
+    """Two requests whose calls a judge looked at, the day before yesterday, and their judges."""
+    from bridge.models.usage import JUDGE_CLASS
+    from tests.dashboard.making import SMALL, record
+
+    at = now - timedelta(days=2)
+    verdict = {"call": "call_0", "tool": "Bash", "outcome": "flagged", "rule": "x", "ms": 1200}
+    for number in (960_000, 960_002):
+        main = record(
+            at,
+            number,
+            detail={"verdicts": [verdict]},
+            calls_flagged=1,
+            calls_not_flagged=5,
+            calls_skipped=3,
+            calls_unanswered=1,
+        )
+        yield main
+        asked = {"request_class": JUDGE_CLASS, "parent_id": main.request_id, "model": SMALL}
+        yield record(at, number + 1, **asked)
+
+
+def _own(person: Any, now: Any) -> dict[str, int]:
     """What belongs to the person who has no role: a key, a sign-in, a client that waits."""
-    from bridge.models import ApiKey, DeviceRequest, SignIn, UsageSession
+    from bridge.models import ApiKey, DeviceRequest, SignIn
     from bridge.models.people.keys import KeyKind
-    from tests.dashboard.making import enter, record
 
     key, _ = ApiKey.issue("laptop", {"person": person})
     session, _ = ApiKey.issue("the-person (sign-in 1)", {"person": person, "kind": KeyKind.SESSION})
@@ -203,13 +238,7 @@ def _own(person: Any, now: Any) -> dict[str, Any]:
     DeviceRequest.objects.create(
         code_digest="c", user_code=CODE, client="Claude Code", created_at=now
     )
-    whose = {"person_id": person.pk, "person": person.username, "key_id": key.pk, "key": key.name}
-    enter(
-        record(now - timedelta(minutes=9 - turn), 950_000 + turn, session="own", **whose)
-        for turn in range(3)
-    )
-    own = UsageSession.objects.get(session="own")
-    return {"key": key.pk, "sign_in": sign_in.pk, "session": own.pk, "request": "req_000000950000"}
+    return {"key": key.pk, "sign_in": sign_in.pk}
 
 
 def _one_of(model: Any) -> Any:

@@ -74,7 +74,7 @@ def _cost(judges: Totals, asked: int) -> Card:
         parts.append(("a call", formatting.money(judges.cost / asked)))
     hint = ""
     if judges["unpriced"]:
-        hint = f"without {formatting.whole(judges['unpriced'])} requests whose price is not known"
+        hint = f"without {formatting.requests(judges['unpriced'])} whose price is not known"
     figure = NOTHING if judges.cost is None else formatting.money(judges.cost)
     return Card("Cost of judging", figure, tuple(parts) if judges.requests else (), hint=hint)
 

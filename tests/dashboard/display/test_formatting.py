@@ -153,3 +153,11 @@ def test_shares_differ_by_points() -> None:
 
 def test_unknown_is_a_dash_that_says_so() -> None:
     assert Figure("–", "not known") == formatting.NOTHING
+
+
+def test_one_request_is_not_several() -> None:
+    assert [formatting.requests(n) for n in (0, 1, 1234)] == [
+        "0 requests",
+        "1 request",
+        "1\u202f234 requests",
+    ]
