@@ -58,6 +58,7 @@ def pair(start_gateway: Start, tmp_path: Path) -> Pair:
         "DATABASE_URL": f"sqlite:///{tmp_path / 'shared.sqlite3'}",
         "BACKEND_CONNECT_TIMEOUT": "1",
         "BREAKER_SECONDS": "300",
+        "LOG_FORMAT": "json",
     }
     return start_gateway("serve", **shared), start_gateway("uvicorn", **shared)
 
@@ -200,15 +201,9 @@ def test_rest_after_a_429_is_kept_by_both(
     assert len(backend.calls) == calls
 
 
-def last_record(gateway: Gateway) -> Any:
-    """The record of its last request, from the log."""
-    lines = [line for line in gateway.log.splitlines() if '{"request_id":' in line]
-    return json.loads(lines[-1][lines[-1].index("{") :])
-
-
 def rests(gateway: Gateway) -> bool:
     """Whether its last request passed the first backend over."""
-    return any("main: asked to wait for" in step for step in last_record(gateway)["route"])
+    return any("main: asked to wait for" in step for step in gateway.last_record()["route"])
 
 
 def test_host_that_swallows_packets_is_known_to_both(pair: Pair, backend: FakeBackend) -> None:
@@ -227,7 +222,7 @@ def test_host_that_swallows_packets_is_known_to_both(pair: Pair, backend: FakeBa
             until(lambda g=gateway: "hole" in g.client.get("/health").json["backends"], gateway)
             until(lambda g=gateway: state(g, "hole")["state"] == "unreachable", gateway)
             assert gateway.client.messages(model="fast").status == 200
-            assert last_record(gateway)["attempts"] == 1
+            assert gateway.last_record()["attempts"] == 1
             assert "no answer to the connection attempt" in gateway.log
 
 

@@ -1,6 +1,5 @@
 """One model in several places: another backend answers when the first cannot. Ours."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,7 +34,7 @@ def module_gateway(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Gateway]:
     with starting(session_backend, tmp_path_factory) as start, closed_port() as port:
-        gateway = start(HEADERS_GRACE="1", FIRST_CHUNK_GRACE="1")
+        gateway = start(HEADERS_GRACE="1", FIRST_CHUNK_GRACE="1", LOG_FORMAT="json")
         gateway.configure(
             backends=[
                 {"name": "spare", "url": f"{session_spare.base_url}/v1", "position": 1},
@@ -69,12 +68,6 @@ def well(gateway: Gateway, streamed: bool, **fields: Any) -> bool:
     return bool(message["content"] == [{"type": "text", "text": "Hello"}])
 
 
-def last_record(gateway: Gateway) -> Any:
-    """The record of the last request, from the log."""
-    lines = [line for line in gateway.log.splitlines() if '{"request_id":' in line]
-    return json.loads(lines[-1][lines[-1].index("{") :])
-
-
 @BOTH
 @pytest.mark.parametrize(
     ("status", "said"),
@@ -91,7 +84,7 @@ def test_refusal_of_the_first_backend_is_not_the_clients_affair(
     backend.on(ALPHA).error(status, said)
     assert well(gateway, streamed, model="fast")
     assert backend.only_call.raw == spare.only_call.raw
-    record = last_record(gateway)
+    record = gateway.last_record()
     assert record["route"][:2] == [
         "alias fast fits",
         f"goes to main: {ALPHA}, then spare: {ALPHA}",
@@ -108,7 +101,7 @@ def test_backend_that_refuses_connections_is_passed_over(
     for _ in range(7):
         assert well(gateway, streamed, model="lost")
     assert len(spare.calls) == 7
-    assert last_record(gateway)["route"][2] == "gone: not reachable when last tried"
+    assert gateway.last_record()["route"][2] == "gone: not reachable when last tried"
     health = gateway.client.get("/health")
     assert (health.status, health.json["status"]) == (200, "degraded")
     assert health.json["backends"]["gone"]["reachable"] is False
@@ -139,7 +132,7 @@ def test_stream_that_has_begun_is_finished_by_the_next_backend(
         message = stream.message()
     assert message["content"] == [{"type": "text", "text": "Hello"}]
     assert message["model"] == "fast"
-    assert last_record(gateway)["backend"] == "spare"
+    assert gateway.last_record()["backend"] == "spare"
 
 
 @pytest.mark.parametrize("shown", [text("He"), reasoning("Hm")], ids=["text", "thinking"])
@@ -200,7 +193,7 @@ def served(gateway: Gateway, client: RawClient, session: str | None) -> str:
     """The backend that answers."""
     headers = {SESSION: session} if session else {}
     assert client.messages(headers, model="even").status == 200
-    return str(last_record(gateway)["backend"])
+    return str(gateway.last_record()["backend"])
 
 
 def test_session_stays_at_one_backend(gateway: Gateway, spare: FakeBackend) -> None:

@@ -168,6 +168,11 @@ class Gateway:
         assert self.forced or not found, f"an unseen error:\n{before[-200:]}{found}{after[:4000]}"
         assert KEY not in self.log, "a key in the log"
 
+    def last_record(self) -> Any:
+        """The record of its last request, from a log that is written with LOG_FORMAT=json."""
+        lines = [line for line in self.log.splitlines() if '"request": {' in line]
+        return json.loads(lines[-1])["request"]
+
     def wait_end(self) -> int:
         """The exit code of a process that was told to end, which it must do by itself."""
         return self.process.wait(STOP_SECONDS)
