@@ -73,6 +73,7 @@ class LedgerSettings:
     data_dir: Path
     spool_max_bytes: int
     usage_retention_days: int
+    samples_max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ USAGE_RETENTION_DAYS = read.whole("USAGE_RETENTION_DAYS", 90, most=36_500)
 BUDGET_UNPRICED_MODELS = read.choice("BUDGET_UNPRICED_MODELS", "allow", ("allow", "refuse"))
 BUDGET_UNREADABLE = read.choice("BUDGET_UNREADABLE", "allow", ("allow", "refuse"))
 BUDGET_ADVICE = read.text("BUDGET_ADVICE", "Ask the operator of this gateway for more")
+SAMPLES_MAX_BYTES = read.whole("SAMPLES_MAX_BYTES", 500 * 1024**2)
 SPOOL_MAX_BYTES = read.whole("SPOOL_MAX_BYTES", 1024**3, least=1024**2)
 
 # --- who calls --------------------------------------------------------------------------------

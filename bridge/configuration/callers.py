@@ -101,6 +101,7 @@ def keys_of(
         row.digest,
         row.patterns,
         row.sample_percent,
+        row.sample_until.timestamp() if row.sample_until else None,
         row.limits(),
         row.networks,
         row.last_four,

@@ -78,6 +78,7 @@ class IssuedKey:
 
     allowed    globs of model names; empty for all
     networks   where its requests may come from; empty for everywhere
+    sample_until   when samples are taken no more, in seconds since 1970; None for no end
     four       its last four characters
     ended      "" or why it is good only until `ended_at`: rotated, revoked or deleted
     person, team   whose key it is, and the team that it counts for; None for nobody's
@@ -94,6 +95,7 @@ class IssuedKey:
     digest: str = field(default="", repr=False)
     allowed: tuple[str, ...] = ()
     sample_percent: int = 0
+    sample_until: float | None = None
     limits: Limits = NO_LIMITS
     networks: tuple[Network, ...] = ()
     four: str = ""

@@ -107,6 +107,7 @@ class UsageRow(msgspec.Struct, gc=False):
     first_token_ms: int | None
     duration_ms: int
     parent_id: str
+    sample_bytes: int
     detail: str
 
 
@@ -157,6 +158,7 @@ def row_of(record: Record) -> UsageRow:
         **_judged(record),
         **_times(record),
         parent_id=_text(record.parent_id, _WIDTHS["parent_id"]),
+        sample_bytes=_sample_bytes(record),
         detail=_detail(record),
     )
 
@@ -206,6 +208,13 @@ _NOTHING: tuple[Any, ...] = (None, "", (), [])
 
 def _text(text: str, width: int) -> str:
     return (text if text.isprintable() else _printable(text))[:width]
+
+
+def _sample_bytes(record: Record) -> int:
+    """About what its texts take."""
+    if not record.sample:
+        return 0
+    return sum(len(text) for text in record.sample.values() if isinstance(text, str))
 
 
 def _detail(record: Record) -> str:

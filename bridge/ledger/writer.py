@@ -14,7 +14,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -24,22 +24,20 @@ from django.db import DataError, Error, IntegrityError, connection, transaction
 from bridge.clocks import SYSTEM, Clocks
 from bridge.ledger import rollups, upsert
 from bridge.ledger.record import Record
+from bridge.ledger.retention.erasing import erase_some
 from bridge.ledger.rows import UsageRow, row_of
 from bridge.ledger.spool import SET_ASIDE, Batch, Spool
 from bridge.models import (
     AttemptHour,
-    Change,
     KeyUse,
     LateHours,
     LostRecords,
     SpoolPosition,
-    UsageHorizon,
     UsageHour,
     UsageRecord,
     UsageSession,
 )
 from bridge.models.ledger_marks import LATE
-from bridge.models.people.persons import SIGN_INS
 from bridge.models.usage import SumColumns
 from bridge.translation.json import decode
 
@@ -50,7 +48,7 @@ PAUSE_SECONDS = 1.0
 LONGEST_PAUSE = 10.0
 UPKEEP_SECONDS = 5.0
 ERASE_SECONDS = 60.0
-ERASE_ROWS = 1000
+SAMPLES_MAX_BYTES = 500 * 1024**2
 FLUSH_SECONDS = 2.0
 """How long the end of a process may take for lines that still wait."""
 
@@ -153,29 +151,6 @@ def note_lost(count: int) -> None:
     upsert.merge(LostRecords, ("hour",), {"count": upsert.ADD}, [{"hour": hour, "count": count}])
 
 
-@transaction.atomic
-def erase(before: datetime, limit: int = ERASE_ROWS) -> int:
-    """Delete the oldest rows of requests from before that hour, at most so many; sums stay."""
-    hour = before.replace(minute=0, second=0, microsecond=0)
-    oldest = UsageRecord.objects.filter(time__lt=hour).order_by("time")
-    found = list(oldest.values_list("pk", flat=True)[:limit])
-    if found:
-        horizon = {"id": 1, "complete_from": hour}
-        upsert.merge(UsageHorizon, ("id",), {"complete_from": upsert.MOST}, [horizon])
-        UsageRecord.objects.filter(pk__in=found).delete()
-    return len(found)
-
-
-def erase_sign_ins(before: datetime, limit: int = ERASE_ROWS) -> int:
-    """Delete the oldest sign-ins of the history, at most so many. They say who came when and from
-    where, as rows of requests do; changes stay."""
-    oldest = Change.objects.filter(kind=SIGN_INS, at__lt=before).order_by("at")
-    found = list(oldest.values_list("pk", flat=True)[:limit])
-    if found:
-        Change.objects.filter(pk__in=found).delete()
-    return len(found)
-
-
 # --- the background work ------------------------------------------------------------------------
 
 
@@ -208,11 +183,18 @@ class Ledger:
     `has_inherited` is set when what earlier processes left is rows, or no database takes it.
     """
 
-    def __init__(self, spool: Spool, retention_days: int = 0, clocks: Clocks = SYSTEM) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        retention_days: int = 0,
+        clocks: Clocks = SYSTEM,
+        samples_max_bytes: int = SAMPLES_MAX_BYTES,
+    ) -> None:
         self.has_inherited = asyncio.Event()
         self._clocks = clocks
         self._spool = spool
         self._retention_days = retention_days
+        self._samples_max_bytes = samples_max_bytes
         self._turn = threading.Lock()
         self._current_at = clocks.wall()
         self._written = 0
@@ -309,7 +291,7 @@ class Ledger:
             batch = self._spool.take(BATCH_LINES)
             if batch is not None:
                 self._write(batch)
-            if self._retention_days and now >= self._erase_at:
+            if now >= self._erase_at:
                 self._erase(now)
             return len(batch.lines) if batch else 0
 
@@ -369,11 +351,9 @@ class Ledger:
             self._lost_noted = lost
 
     def _erase(self, now: float) -> None:
-        """Delete some rows that are too old; soon again where there may be more."""
-        self._erase_at = now + ERASE_SECONDS
-        before = datetime.now(UTC) - timedelta(days=self._retention_days)
-        if ERASE_ROWS in (erase(before), erase_sign_ins(before)):
-            self._erase_at = now + PAUSE_SECONDS
+        """Give up some of what is too old or too much; soon again where there may be more."""
+        is_more = erase_some(self._retention_days, self._samples_max_bytes)
+        self._erase_at = now + (PAUSE_SECONDS if is_more else ERASE_SECONDS)
 
 
 def aside(count: int) -> Iterator[str]:

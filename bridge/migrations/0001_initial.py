@@ -228,6 +228,7 @@ class Migration(migrations.Migration):
                 ('budget_usd', models.DecimalField(blank=True, decimal_places=4, help_text='USD. When it is spent, requests are refused until the period ends.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='budget')),
                 ('period', models.CharField(choices=[('day', 'a day (UTC)'), ('week', 'a week (UTC, from Monday)'), ('month', 'a month (UTC)'), ('total', 'in all (prepaid, never begins anew)')], default='month', max_length=5, verbose_name='budget is for')),
                 ('sample_percent', models.PositiveSmallIntegerField(default=0, help_text="Percent of the requests whose prompt and answer are kept, credentials removed, for the request's page. Tell the key's holder.", validators=[django.core.validators.MaxValueValidator(100)], verbose_name='keep bodies of')),
+                ('sample_until', models.DateTimeField(blank=True, help_text='Empty: 7 days from now. What is kept stays as long as its row.', null=True, verbose_name='keep them until')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('person', models.ForeignKey(blank=True, help_text='Whose key it is. The limits of this person hold for it too.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='keys', to=settings.AUTH_USER_MODEL)),
                 ('team', models.ForeignKey(blank=True, help_text='The team whose limits it shares. Empty: the team of its person, where there is exactly one.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='keys', to='bridge.team')),
@@ -680,11 +681,12 @@ class Migration(migrations.Migration):
                 ('first_token_ms', models.PositiveIntegerField(null=True)),
                 ('duration_ms', models.PositiveIntegerField(default=0)),
                 ('parent_id', models.CharField(blank=True, default='', help_text='The request whose tool calls it judges.', max_length=64)),
+                ('sample_bytes', models.PositiveIntegerField(default=0)),
                 ('detail', models.JSONField(default=dict, help_text='The rest, by the names of the record.')),
             ],
             options={
                 'ordering': ['-time', '-pk'],
-                'indexes': [models.Index(fields=['time'], name='record_by_time'), models.Index(fields=['key_id', 'fingerprint', 'time'], name='record_by_key'), models.Index(fields=['model', 'time'], name='record_by_model'), models.Index(fields=['session', 'time'], name='record_by_session'), models.Index(fields=['request_class', 'time'], name='record_by_class'), models.Index(fields=['status', 'time'], name='record_by_status'), models.Index(condition=models.Q(('error_group', ''), _negated=True), fields=['error_group', 'time'], name='record_by_error_group'), models.Index(condition=models.Q(('error_group', ''), _negated=True), fields=['time', 'error_group', 'status', 'backend', 'model', 'key_id', 'fingerprint'], name='record_errors_by_time'), models.Index(condition=models.Q(('parent_id', ''), _negated=True), fields=['parent_id'], name='record_by_parent')],
+                'indexes': [models.Index(fields=['time'], name='record_by_time'), models.Index(fields=['key_id', 'fingerprint', 'time'], name='record_by_key'), models.Index(fields=['model', 'time'], name='record_by_model'), models.Index(fields=['session', 'time'], name='record_by_session'), models.Index(fields=['request_class', 'time'], name='record_by_class'), models.Index(fields=['status', 'time'], name='record_by_status'), models.Index(condition=models.Q(('error_group', ''), _negated=True), fields=['error_group', 'time'], name='record_by_error_group'), models.Index(condition=models.Q(('error_group', ''), _negated=True), fields=['time', 'error_group', 'status', 'backend', 'model', 'key_id', 'fingerprint'], name='record_errors_by_time'), models.Index(condition=models.Q(('sample_bytes__gt', 0)), fields=['time', 'sample_bytes'], name='record_by_sample'), models.Index(condition=models.Q(('parent_id', ''), _negated=True), fields=['parent_id'], name='record_by_parent')],
             },
         ),
         migrations.CreateModel(

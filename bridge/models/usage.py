@@ -196,6 +196,7 @@ class UsageRecord(Attributed):
         default="",
         help_text="The request whose tool calls it judges.",
     )
+    sample_bytes = models.PositiveIntegerField(default=0)
     detail = models.JSONField(default=dict, help_text="The rest, by the names of the record.")
 
     class Meta:
@@ -224,6 +225,11 @@ class UsageRecord(Attributed):
                 ],
                 condition=~models.Q(error_group=""),
                 name="record_errors_by_time",
+            ),
+            models.Index(
+                fields=["time", "sample_bytes"],
+                condition=models.Q(sample_bytes__gt=0),
+                name="record_by_sample",
             ),
             models.Index(
                 fields=["parent_id"], condition=~models.Q(parent_id=""), name="record_by_parent"

@@ -115,7 +115,7 @@ class Exchange:
             record.fingerprint = caller.fingerprint
             return
         self.belongs_to(caller.issued)
-        if is_chosen(caller.issued.sample_percent):
+        if is_chosen(caller.issued, self.parts.clocks.wall()):
             self.sample = BodySample(self.call.body)
 
     def belongs_to(self, issued: IssuedKey) -> None:

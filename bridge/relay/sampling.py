@@ -7,11 +7,13 @@ credentials and paths are taken out of the text.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 
+from bridge.keys.authentication import IssuedKey
 from bridge.translation.errors.redaction_of_json import redact_json
 from bridge.translation.json import JSON, encode_text
 from bridge.translation.response.events import (
@@ -34,8 +36,11 @@ _TEXTS: dict[type, str] = {
 """A kind of delta -> its member with the next part of the block."""
 
 
-def is_chosen(percent: int) -> bool:
-    """Whether this request is one of those that are kept."""
+def is_chosen(issued: IssuedKey, now: float) -> bool:
+    """Whether this request of the key is one of those that are kept. `now`: seconds since 1970."""
+    percent, until = issued.sample_percent, issued.sample_until
+    if not percent or (until is not None and now >= until):
+        return False
     return random.random() * 100 < percent  # noqa: S311 - a share of requests, no secret
 
 
@@ -50,11 +55,14 @@ class BodySample:
         self.events += events
 
     def document(self) -> dict[str, JSON]:
-        """For the record: `request`, `answer` (an event a line), and whether either is cut."""
-        request = redact_json(self.request.decode("utf-8", "replace"), LIMIT)
-        answer = redact_json("\n".join(_lines(self.events)), LIMIT)
+        """For the record: `request`, `answer` (an event a line), whether either is cut, and
+        `taken`, how much of which kind was taken out."""
+        taken = Counter[str]()
+        request = redact_json(self.request.decode("utf-8", "replace"), LIMIT, taken)
+        answer = redact_json("\n".join(_lines(self.events)), LIMIT, taken)
         cut = max(len(request), len(answer)) > LIMIT
-        return {"request": request[:LIMIT], "answer": answer[:LIMIT], "cut": cut}
+        found = {kind: count for kind, count in taken.items() if count}
+        return {"request": request[:LIMIT], "answer": answer[:LIMIT], "cut": cut, "taken": found}
 
 
 def _lines(events: Iterable[Event]) -> Iterator[str]:

@@ -94,7 +94,8 @@ class Gateway:
         self.keys = _key_policy(settings.keys)
         folder = settings.ledger.data_dir / "spool"
         self.spool = Spool(folder, settings.ledger.spool_max_bytes, clocks.steady)
-        self.ledger = Ledger(self.spool, settings.ledger.usage_retention_days, clocks)
+        kept = settings.ledger
+        self.ledger = Ledger(self.spool, kept.usage_retention_days, clocks, kept.samples_max_bytes)
         self.totals, self.attempt_totals = TotalsReader(), TotalsReader(ATTEMPTS_BY_BACKEND)
         self.account_totals = readers_by_account(settings.access.metrics_by)
         self.reads = KeptReads()

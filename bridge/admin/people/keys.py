@@ -110,7 +110,7 @@ class ApiKeyAdmin(ConfigAdmin):
                 "not. Tokens count for models without a price too.",
             },
         ),
-        ("What is kept of it", {"fields": ("sample_percent",)}),
+        ("What is kept of it", {"fields": ("sample_percent", "sample_until")}),
     )
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

@@ -25,6 +25,8 @@ from bridge.models.people.teams import Team, person_called, team_called
 
 T = TypeVar("T")
 
+SAMPLE_DAYS = 7
+"""How long samples are taken where nobody says it."""
 REVOKED = "This key is revoked for good. Rotate makes a new one."
 
 
@@ -85,6 +87,7 @@ class ApiKey(LimitColumns, ConfigRow):
                 "tokens_week",
                 "tokens_month",
                 "sample_percent",
+                "sample_until",
             )
         },
     }
@@ -144,6 +147,12 @@ class ApiKey(LimitColumns, ConfigRow):
         help_text="Percent of the requests whose prompt and answer are kept, credentials "
         "removed, for the request's page. Tell the key's holder.",
     )
+    sample_until = models.DateTimeField(
+        "keep them until",
+        null=True,
+        blank=True,
+        help_text=f"Empty: {SAMPLE_DAYS} days from now. What is kept stays as long as its row.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -152,6 +161,20 @@ class ApiKey(LimitColumns, ConfigRow):
 
     def __str__(self) -> str:
         return f"{self.name} (…{self.last_four})"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """No sampling without an end: who forgets it keeps prompts for ever."""
+        if self.sample_percent and self.sample_until is None:
+            self.sample_until = timezone.now() + timedelta(days=SAMPLE_DAYS)
+            if (columns := options.get("update_fields")) is not None:
+                options["update_fields"] = {*columns, "sample_until"}
+        super().save(*args, **options)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether prompts and answers are kept at the moment."""
+        is_over = self.sample_until is not None and self.sample_until <= timezone.now()
+        return bool(self.sample_percent) and not is_over
 
     def budgets(self) -> dict[str, Decimal]:
         if self.period not in Period.values:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+KINDS = ("credential", "path", "image", "file")
+"""What is taken out of samples, in the order in which it is told."""
 _PIECES = {
     "text_delta": "text",
     "thinking_delta": "thinking",
@@ -28,12 +30,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ShownSample:
-    """`request`, `answer` as they were kept;  `blocks`: what the answer says."""
+    """`request`, `answer` as they were kept;  `blocks`: what the answer says;  `taken`: what was
+    taken out, counted."""
 
     request: str
     answer: str
     blocks: tuple[Block, ...]
     is_cut: bool
+    taken: str = ""
 
 
 def sample(document: Any) -> ShownSample | None:
@@ -42,7 +46,23 @@ def sample(document: Any) -> ShownSample | None:
         return None
     request, answer = (str(document.get(name) or "") for name in ("request", "answer"))
     return ShownSample(
-        _indented(request), answer, tuple(_blocks(answer)), bool(document.get("cut"))
+        _indented(request),
+        answer,
+        tuple(_blocks(answer)),
+        bool(document.get("cut")),
+        _taken(document.get("taken")),
+    )
+
+
+def _taken(counts: Any) -> str:
+    """Like "2 credentials, 1 image"; "" where nothing was, or nobody counted."""
+    if not isinstance(counts, dict):
+        return ""
+    found = ((name, counts.get(name)) for name in KINDS)
+    return ", ".join(
+        f"{count:,} {name}{'' if count == 1 else 's'}"
+        for name, count in found
+        if isinstance(count, int) and count > 0
     )
 
 

@@ -50,7 +50,7 @@ def overview(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
         "name": _name(visitor),
         "limits": list(limit_cards(_holders(visitor, keys), frame)),
         "tables": tables,
-        "sampled": [key for key in keys if key.sample_percent],
+        "sampled": [key for key in keys if key.is_sampled],
         "sign_ins": sign_ins.of_visitor(visitor),
         "can_rotate": own_keys.can_rotate(visitor),
         "offers": offers.names,

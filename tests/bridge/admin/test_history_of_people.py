@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import reverse
 
 from bridge.accounts.clients import device_requests, sign_ins
-from bridge.ledger import writer
+from bridge.ledger.retention import erasing
 from bridge.models import Change, SignIn, TeamMember
 from bridge.models.people.persons import SIGN_INS
 from tests.bridge.admin_pages import CHANGES, form, of, text
@@ -259,7 +259,7 @@ def test_old_sign_ins_are_erased_and_changes_stay(ann: User) -> None:
     ann.set_password("x")
     ann.save()
     Change.objects.update(at=only_at(days=91))
-    assert writer.erase_sign_ins(only_at(days=90)) == 1
+    assert erasing.erase_sign_ins(only_at(days=90)) == 1
     assert entry()[2] == "password changed"
 
 

@@ -16,9 +16,10 @@ from bridge.attempts import (
 )
 from bridge.ledger.audit import audit
 from bridge.ledger.record import MAX_WORDS, Record
+from bridge.ledger.retention.erasing import erase
 from bridge.ledger.rows import row_of
 from bridge.ledger.spool_file import MAX_LINE
-from bridge.ledger.writer import enter, erase
+from bridge.ledger.writer import enter
 from bridge.models import AttemptHour, UsageHour, UsageRecord
 from bridge.models.latency import bucket
 

@@ -15,7 +15,8 @@ from bridge.attempts import AttemptRecord
 from bridge.ledger import upsert, writer
 from bridge.ledger.audit import audit
 from bridge.ledger.record import Record
-from bridge.ledger.writer import enter, erase
+from bridge.ledger.retention.erasing import erase
+from bridge.ledger.writer import enter
 from bridge.models import (
     AttemptHour,
     SpoolPosition,

@@ -18,6 +18,7 @@ from bridge.clocks import SYSTEM, Clocks
 from bridge.ledger import writer
 from bridge.ledger.audit import audit
 from bridge.ledger.record import Record
+from bridge.ledger.retention import erasing
 from bridge.ledger.spool import SET_ASIDE, Spool
 from bridge.ledger.writer import LONGEST_PAUSE, PAUSE_SECONDS, Ledger
 from bridge.models import LostRecords, SpoolPosition, UsageHour, UsageRecord
@@ -187,7 +188,7 @@ def test_line_is_counted_once_although_its_row_is_gone_again(
     monkeypatch.setattr(process.spool, "done", lambda batch: None)
     process.ledger.step()
     process.die()
-    writer.erase(datetime.now(UTC) - timedelta(days=5))
+    erasing.erase(datetime.now(UTC) - timedelta(days=5))
     assert not UsageRecord.objects.exists()
     heir = Process(folder)
     heir.write_all()

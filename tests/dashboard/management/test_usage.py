@@ -14,8 +14,9 @@ from django.core.management import CommandError, call_command
 from bridge.ledger.audit import audit
 from bridge.ledger.record import Record
 from bridge.ledger.report import csv_text
+from bridge.ledger.retention.erasing import erase
 from bridge.ledger.spool import Spool
-from bridge.ledger.writer import enter, erase, note_lost
+from bridge.ledger.writer import enter, note_lost
 from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord, UsageSession
 from dashboard.management.commands import usage as usage_command
 from dashboard.tables import file_formats

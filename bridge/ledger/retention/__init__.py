@@ -1,0 +1,1 @@
+"""How long the ledger keeps what, and how much of it."""
