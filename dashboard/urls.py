@@ -18,7 +18,7 @@ from dashboard.views import (
     requests,
     sessions,
 )
-from dashboard.views.finding import errors, find, saved_views
+from dashboard.views.finding import errors, find, sampled, saved_views
 from dashboard.views.judging import auto_mode
 from dashboard.views.people import accounts
 
@@ -39,6 +39,7 @@ urlpatterns = [
     path("requests/", requests.every, name="requests"),
     path("requests/<str:request_id>/", one_request.one, name="request"),
     path("errors/", errors.errors, name="errors"),
+    path("errors/samples/", sampled.sampled, name="sampled"),
     path("find/", find.find, name="find"),
     path("saved-views/", saved_views.keep, name="saved_views"),
     path("saved-views/<int:pk>/delete/", saved_views.delete, name="saved_view_delete"),

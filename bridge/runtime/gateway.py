@@ -92,9 +92,8 @@ class Gateway:
         self.body_memory = BodyMemory(settings.bodies.max_body_memory, "setting MAX_BODY_MEMORY")
         self.limits = _request_limits(settings.bodies)
         self.keys = _key_policy(settings.keys)
-        folder = settings.ledger.data_dir / "spool"
-        self.spool = Spool(folder, settings.ledger.spool_max_bytes, clocks.steady)
         kept = settings.ledger
+        self.spool = Spool(kept.data_dir / "spool", kept.spool_max_bytes, clocks.steady)
         self.ledger = Ledger(self.spool, kept.usage_retention_days, clocks, kept.samples_max_bytes)
         self.totals, self.attempt_totals = TotalsReader(), TotalsReader(ATTEMPTS_BY_BACKEND)
         self.account_totals = readers_by_account(settings.access.metrics_by)

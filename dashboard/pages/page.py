@@ -40,7 +40,7 @@ NAVIGATION = (
 )
 """Name of the view, and what it is called."""
 FOR_OPERATORS = ("backends",)
-BESIDE = {"people": "teams"}
+BESIDE = {"people": "teams", "sampled": "errors"}
 """Pages that are reached from another one, and stand under its name."""
 KEPT = ("range", "from", "to", "compare", "tz")
 """Parameters of the address that go along from page to page."""

@@ -72,6 +72,7 @@ PAGES: dict[str, tuple[Shown, ...]] = {
     ),
     f"{D}requests/<str:request_id>/": (Shown(f"{D}requests/{{request}}/"),),
     f"{D}errors/": (Shown(f"{D}errors/?range=30d"),),
+    f"{D}errors/samples/": (Shown(f"{D}errors/samples/?range=30d&q=word"),),
     f"{D}find/": (Shown(f"{D}find/?q=session-of"), Shown(f"{D}find/?q=nothing", status=404)),
     f"{D}live/": (Shown(f"{D}live/"),),
     f"{D}backends/": (Shown(f"{D}backends/"),),

@@ -84,6 +84,7 @@ PAGES: dict[str, frozenset[str]] = {
             "cache/",
             "auto-mode/",
             "errors/",
+            "errors/samples/",
             "find/",
             "saved-views/",
             "saved-views/<int:pk>/delete/",

@@ -45,6 +45,7 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "DISCOVERY_INTERVAL": (60, "5", 5, [*NO_NUMBER, "0"]),
     "DISCOVERY_MIN_INTERVAL": (300, "0", 0, NO_NUMBER),
     "USAGE_RETENTION_DAYS": (90, "0", 0, [*NO_WHOLE, "36501"]),
+    "SAMPLES_MAX_BYTES": (500 * 2**20, "0", 0, NO_WHOLE),
     "SPOOL_MAX_BYTES": (2**30, "2097152", 2**21, [*NO_WHOLE, "1048575", "1GiB"]),
     "METRICS_ACCESS": ("off", "Open", "open", ["on", "token", "0"]),
     "METRICS_BY": ([], " Key,team", ["key", "team"], ["model", "key team", "all"]),

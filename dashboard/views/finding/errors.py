@@ -58,6 +58,7 @@ def errors(request: HttpRequest) -> HttpResponseBase:
         count=found.count,
         every_href=frame.to_requests({"outcome": "refused,error", **asked}),
         outcomes=_outcomes(frame),
+        samples_href=frame.to("sampled"),
         horizon=requests.horizon(frame.range),
     )
 

@@ -15,7 +15,8 @@ from bridge.attempts import AttemptRecord
 from bridge.ledger import upsert, writer
 from bridge.ledger.audit import audit
 from bridge.ledger.record import Record
-from bridge.ledger.retention.erasing import erase
+from bridge.ledger.retention import samples
+from bridge.ledger.retention.erasing import erase, erase_some
 from bridge.ledger.writer import enter
 from bridge.models import (
     AttemptHour,
@@ -326,3 +327,38 @@ def test_horizon_never_goes_back(two_days: datetime) -> None:
 def test_nothing_old_leaves_no_mark(two_days: datetime) -> None:
     assert erase(two_days - timedelta(days=30)) == 0
     assert not UsageHorizon.objects.exists()
+
+
+# --- how much samples may take -------------------------------------------------------------------
+
+
+def sampled(number: int, size: int) -> Record:
+    """A request whose sample has so many characters, one hour after the one before."""
+    text = "x" * size
+    kept = {"request": text, "answer": "", "cut": False, "taken": {"image": 1}}
+    at = (NOON + timedelta(hours=number)).timestamp()
+    return a_record(number, route=("listed",), sample=kept, started_at=at)
+
+
+def test_oldest_samples_go_where_they_take_too_much_and_rows_stay() -> None:
+    """docs, SAMPLES_MAX_BYTES."""
+    enter([sampled(number, 1000) for number in range(1, 7)])
+    enter([a_record(9)])
+    assert samples.size() == 6000
+    assert samples.shrink(6000) is False
+    assert samples.shrink(3500) is False
+    rows = {row.request_id: row for row in UsageRecord.objects.all()}
+    have = [f"req_{number}" for number in range(1, 7) if "sample" in rows[f"req_{number}"].detail]
+    assert have == ["req_4", "req_5", "req_6"]
+    assert (samples.size(), len(rows)) == (3000, 7)
+    assert rows["req_1"].detail["route"] == rows["req_4"].detail["route"] == ["listed"]
+    assert audit().differences == []
+
+
+def test_many_samples_go_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "AT_ONCE", 2)
+    enter([sampled(number, 100) for number in range(1, 6)])
+    steps = 1
+    while erase_some(0, 0):
+        steps += 1
+    assert (steps, samples.size()) == (3, 0)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from bridge.keys.authentication import IssuedKey
 from bridge.models import ApiKey
-from bridge.relay.sampling import LIMIT, BodySample
+from bridge.models.people.keys import SAMPLE_DAYS
+from bridge.relay.sampling import LIMIT, BodySample, is_chosen
 from bridge.translation.response import events
 from bridge.translation.response.events import Event
 from dashboard.display.request.samples import sample as shown
@@ -123,3 +127,45 @@ def test_work_on_a_sample_does_not_grow_with_what_is_not_kept() -> None:
     for unit in (" ", "\n", '"', "password=", "/a", "://a", "sk-", "api_key ", "a:\\"):
         small, large = cost(unit * 60_000), cost(unit * 480_000)
         assert large < 4 * small + 0.1, unit
+
+
+def test_what_is_taken_out_is_counted_by_kind() -> None:
+    """For the request's page: text that has the marks already does not count."""
+    png = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo" + "A" * 400}
+    pdf = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0" + "A" * 400}
+    content = [
+        {"type": "image", "source": png},
+        {"type": "document", "source": pdf},
+        {"type": "text", "text": f"{GITHUB} and {MODEL_VENDOR} of /home/ada/notes.txt"},
+        {"type": "tool_use", "id": "t", "name": "login", "input": {"password": "hunter2"}},
+        {"type": "text", "text": "earlier it was [redacted] at [path]"},
+    ]
+    told = kept({"messages": [{"role": "user", "content": content}]}, delta(f"use {GITHUB} now"))
+    assert told["taken"] == {"image": 1, "file": 1, "credential": 4, "path": 1}
+    found = shown(told)
+    assert found is not None
+    assert found.taken == "4 credentials, 1 path, 1 image, 1 file"
+    assert kept(prompt("hello"))["taken"] == {}
+
+
+def test_sampling_ends_at_its_moment() -> None:
+    key = IssuedKey(1, "k", sample_percent=100, sample_until=1000.0)
+    assert [is_chosen(key, now) for now in (999.0, 1000.0, 1001.0)] == [True, False, False]
+    assert is_chosen(IssuedKey(1, "k", sample_percent=100), 1e12)
+    assert not is_chosen(IssuedKey(1, "k"), 0.0)
+
+
+@pytest.mark.django_db
+def test_sampling_without_an_end_gets_one() -> None:
+    """Who forgets that a key is sampled would keep prompts for ever."""
+    row, _ = ApiKey.issue("team")
+    assert (row.sample_until, row.is_sampled) == (None, False)
+    row.sample_percent = 5
+    row.save(update_fields=["sample_percent"])
+    row.refresh_from_db()
+    assert row.sample_until is not None
+    left = row.sample_until - timezone.now()
+    assert timedelta(days=SAMPLE_DAYS) - left < timedelta(minutes=5)
+    assert row.is_sampled
+    row.sample_until = timezone.now() - timedelta(seconds=1)
+    assert not row.is_sampled

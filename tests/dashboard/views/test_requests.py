@@ -338,6 +338,7 @@ SAMPLE = {
     "answer": '{"type":"content_block_start","content_block":{"type":"text"}}\n'
     '{"type":"content_block_delta","delta":{"type":"text_delta","text":"<script>no</script>"}}',
     "cut": True,
+    "taken": {"credential": 2, "image": 1},
 }
 
 
@@ -347,6 +348,7 @@ def test_a_sampled_request_shows_its_bodies_with_a_mark(auditor: Client, now: No
     box = root.first("section", aria_label="Prompt and answer")
     assert box.first("span", class_="mark").text == "Kept because this key is sampled"
     assert "cut to the length" in box.text
+    assert "2 credentials, 1 image taken out." in box.text
     bodies = [pre.text for pre in box.all("pre")]
     assert bodies[0] == "<script>no</script>"
     assert '"content": "<i>Secret</i>"' in bodies[1]
