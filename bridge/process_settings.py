@@ -129,6 +129,17 @@ class TelemetrySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TracingSettings:
+    """Where traces of requests go: "" for nowhere, and which of them."""
+
+    otel_exporter_otlp_endpoint: str
+    otel_exporter_otlp_headers: list[tuple[str, str]] = field(repr=False)
+    otel_service_name: str
+    otel_traces_sampler: str
+    otel_traces_sampler_arg: float
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessSettings:
     """All of them. `version` is the gateway's own, `redis_url` "" for a process on its own."""
 
@@ -141,6 +152,7 @@ class ProcessSettings:
     access: AccessSettings
     claude_code: ClaudeCodeSettings
     telemetry: TelemetrySettings
+    tracing: TracingSettings
     workers: int
     version: str
     redis_url: str = field(repr=False)
@@ -158,6 +170,7 @@ def read() -> ProcessSettings:
         access=AccessSettings(**_values(AccessSettings)),
         claude_code=ClaudeCodeSettings(**_values(ClaudeCodeSettings)),
         telemetry=TelemetrySettings(**_values(TelemetrySettings)),
+        tracing=TracingSettings(**_values(TracingSettings)),
         workers=settings.WORKERS,
         version=settings.VERSION,
         redis_url=settings.REDIS_URL,

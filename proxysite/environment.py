@@ -116,6 +116,18 @@ def seconds(name: str, default: float, least: float = 0.0) -> float:
     return number
 
 
+def share(name: str, default: float) -> float:
+    """A part of a whole: a number from 0 to 1."""
+    value = text(name, str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number <= 1.0:
+        raise _wrong(name, "a number from 0 to 1")
+    return number
+
+
 def flag(name: str, default: bool) -> bool:
     value = text(name, "1" if default else "0").lower()
     if value not in _TRUE | _FALSE:
@@ -126,7 +138,8 @@ def flag(name: str, default: bool) -> bool:
 def choice(name: str, default: str, options: tuple[str, ...]) -> str:
     value = text(name, default).lower()
     if value not in options:
-        raise _wrong(name, " or ".join([", ".join(options[:-1]), options[-1]]))
+        *others, last = options
+        raise _wrong(name, f"{', '.join(others)} or {last}" if others else last)
     return value
 
 
@@ -207,6 +220,17 @@ def address(name: str) -> str:
         return ""
     if expected := addresses.problem(value):
         raise _wrong(name, expected)
+    return value
+
+
+def address_of_trace(name: str) -> str:
+    """Where a trace can be looked at, with {trace_id} in it; "" when the variable is not set."""
+    value = text(name)
+    if not value:
+        return ""
+    is_usable = not addresses.problem(value.partition("#")[0], with_query=True)
+    if "{trace_id}" not in value or not is_usable:
+        raise _wrong(name, "an http(s) address with {trace_id} where the trace's id belongs")
     return value
 
 

@@ -39,6 +39,8 @@ def configuration(form: str, level: str, *, debug_proxy: bool, colours: bool) ->
             # counts a try as failed until its password is known to be right;
             # bridge.accounts.login_throttle logs
             "axes": {"level": "ERROR"},
+            # tells of every export that failed; bridge.tracing.export says it once
+            "opentelemetry": {"level": "CRITICAL"},
             "django.request": {"filters": ["refused"]},
             # tells of each statement that a lost connection cut short; whoever made it tells it too
             "psycopg": {"level": "ERROR"},

@@ -14,6 +14,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from bridge.keys.authentication import is_loopback
+from bridge.translation.profiles import PROFILES
 from proxysite import __version__, company_sign_in, logs, theme
 from proxysite import environment as read
 
@@ -37,33 +38,7 @@ DATA_DIR = read.folder("DATA_DIR", BASE_DIR / "data", 0o700)
 # --- the first backend ------------------------------------------------------------------------
 
 BACKEND_URL = read.address("BACKEND_URL") or read.address("CHUTES_BASE_URL")
-BACKEND_DIALECT = read.choice(
-    "BACKEND_DIALECT",
-    "auto",
-    (
-        "auto",
-        "generic",
-        "openai",
-        "vllm",
-        "sglang",
-        "llamacpp",
-        "ollama",
-        "openrouter",
-        "deepseek",
-        "chutes",
-        "lmstudio",
-        "azure",
-        "moonshot",
-        "zai",
-        "minimax",
-        "dashscope",
-        "siliconflow",
-        "groq",
-        "mistral",
-        "gemini",
-        "litellm",
-    ),
-)
+BACKEND_DIALECT = read.choice("BACKEND_DIALECT", "auto", ("auto", *PROFILES))
 CHUTES_API_KEY = read.secret("CHUTES_API_KEY")
 CHUTES_AUTH_STYLE = read.choice("CHUTES_AUTH_STYLE", "both", ("header", "env", "both"))
 REQUIRE_GATEWAY_KEY = read.choice("REQUIRE_GATEWAY_KEY", "auto", ("auto", "1", "0"))
@@ -80,6 +55,8 @@ PROTECTED_SECRETS = (
     "DATABASE_URL",
     "REDIS_URL",
     "METRICS_TOKEN",
+    "OTLP_FORWARD_HEADERS",
+    "OTEL_EXPORTER_OTLP_HEADERS",
     "OIDC_CLIENT_SECRET",
     "EMAIL_URL",
 )
@@ -132,6 +109,29 @@ METRICS_ACCESS = read.choice(
 if METRICS_ACCESS == "key" and not METRICS_TOKEN:
     raise ImproperlyConfigured("METRICS_TOKEN: expected a secret beside METRICS_ACCESS=key")
 METRICS_BY = read.some_of("METRICS_BY", "", ("key", "person", "team"))
+
+# --- traces -----------------------------------------------------------------------------------
+
+OTEL_EXPORTER_OTLP_ENDPOINT = read.address("OTEL_EXPORTER_OTLP_ENDPOINT")
+OTEL_EXPORTER_OTLP_HEADERS = read.header_lines("OTEL_EXPORTER_OTLP_HEADERS")
+OTEL_EXPORTER_OTLP_PROTOCOL = read.choice(
+    "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", ("http/protobuf",)
+)
+OTEL_SERVICE_NAME = read.text("OTEL_SERVICE_NAME", "claude-bridge")
+OTEL_TRACES_SAMPLER = read.choice(
+    "OTEL_TRACES_SAMPLER",
+    "parentbased_always_on",
+    (
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ),
+)
+OTEL_TRACES_SAMPLER_ARG = read.share("OTEL_TRACES_SAMPLER_ARG", 1.0)
+TRACE_URL = read.address_of_trace("TRACE_URL")
 
 # --- warnings ---------------------------------------------------------------------------------
 

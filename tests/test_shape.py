@@ -43,6 +43,7 @@ LAYERS: dict[str, str] = {
     # rows, and what this process knows of them
     "models": f"outcomes attempts sign_in cluster {T} routing client_settings keys",
     "ledger": f"outcomes logs attempts error_groups clocks cluster {T} routing keys models",
+    "tracing": "outcomes attempts process_settings routing keys ledger",
     "configuration": f"pauses {T} routing client_settings keys models ledger",
     "live": "outcomes clocks cluster models ledger",
     "accounts": f"sign_in {T} routing keys models configuration",
@@ -55,18 +56,17 @@ LAYERS: dict[str, str] = {
     # one request from its target to its record
     "relay": (
         f"ids outcomes attempts places clocks process_settings {T} routing keys ledger "
-        "configuration live "
-        "backends"
+        "tracing configuration live backends"
     ),
     # what runs in one process
     "runtime": (
         f"places clocks process_settings telemetry kept_reads cluster {T} http keys ledger "
-        "configuration live accounts backends warnings relay"
+        "tracing configuration live accounts backends warnings relay"
     ),
     # what the servers call
     "api": (
         f"ids attempts places process_settings sign_in telemetry spans {T} routing "
-        "client_settings keys models ledger configuration backends relay runtime"
+        "client_settings keys models ledger tracing configuration backends relay runtime"
     ),
     "pages": (
         f"ids places sign_in {T} routing client_settings keys models configuration accounts "
@@ -267,6 +267,7 @@ def test_only_upstream_knows_an_http_client() -> None:
         "bridge/telemetry/forwarding.py ",  # goes to the operator's collector, not to a backend
         "bridge/oidc/fetching.py ",  # allauth's flow is written for `requests`
         "bridge/warnings/webhook.py ",
+        "bridge/tracing/export.py ",  # the exporter of OpenTelemetry is written for `requests`
     )
     assert [line for line in found if not line.startswith(knowing)] == []
 
@@ -290,7 +291,7 @@ def test_environment_is_read_in_settings_only() -> None:
 
 
 DATA_PLANE = tuple(
-    f"bridge/{name}/" for name in ("relay", "backends", "keys", "ledger", "live", "api")
+    f"bridge/{name}/" for name in ("relay", "backends", "keys", "ledger", "tracing", "live", "api")
 )
 CONTROL_PLANE_TOO = {
     "bridge/backends/status.py",  # rows as pages show them

@@ -220,14 +220,21 @@ class BackendClient:
         self._demo = _DemoTransport()
         self._terms = {"timeout": httpx.Timeout(None, connect=connect_timeout).as_dict()}
 
-    async def send(self, backend: BackendConfig, key: str, body: bytes) -> Reply:
-        """POST a chat request. Returns when the headers are there; raises ApiError."""
-        return await self.post(backend, key, "chat/completions", body)
+    async def send(
+        self, backend: BackendConfig, key: str, body: bytes, traceparent: str = ""
+    ) -> Reply:
+        """POST a chat request. Returns when the headers are there; raises ApiError.
 
-    async def post(self, backend: BackendConfig, key: str, path: str, body: bytes) -> Reply:
+        `traceparent`: the span that this call is, for the backend's own traces.
+        """
+        return await self.post(backend, key, "chat/completions", body, traceparent)
+
+    async def post(
+        self, backend: BackendConfig, key: str, path: str, body: bytes, traceparent: str = ""
+    ) -> Reply:
         """POST to `path` below the backend's base URL; with a slash in front, below its root."""
         base = backend.url.rpartition("/")[0] if path.startswith("/") else f"{backend.url}/"
-        return await self._request(backend, key, "POST", f"{base}{path}", body)
+        return await self._request(backend, key, "POST", f"{base}{path}", body, traceparent)
 
     async def get(self, backend: BackendConfig, key: str, path: str) -> Reply:
         """GET `path` below the backend's base URL."""
@@ -240,10 +247,13 @@ class BackendClient:
         method: str,
         url: str,
         body: bytes | None,
+        traceparent: str = "",
     ) -> Reply:
         headers = _HEADERS | credential_header(backend, key)
         if body is not None:
             headers["content-type"] = "application/json"
+        if traceparent:
+            headers["traceparent"] = traceparent
         secrets = _secrets(backend, key)
         try:
             async with asyncio.timeout(backend.timeout):

@@ -129,6 +129,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     repeated_bytes  how many of the prompt's bytes the turn before had too
     tools_added     tools that the turn before had not;  tool_changes   all that differs, in words
     parent_id  the request whose tool calls this one judges
+    trace_id   of OpenTelemetry, where the request is traced
     verdicts   how the judging of its tool calls ended
 
     Written as one line of JSON, less the members that say nothing.
@@ -146,6 +147,7 @@ class Record(msgspec.Struct, omit_defaults=True, dict=True):
     team_id: int = 0
     address: str = ""
     fingerprint: str = ""
+    trace_id: str = ""
     client: str = ""
     session: str = ""
     request_class: str = ""

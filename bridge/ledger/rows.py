@@ -28,6 +28,7 @@ LAST_TIME = datetime(3000, 1, 1, tzinfo=UTC).timestamp()
 MOST_MILLISECONDS = 2**31 - 1
 LONGEST_KIND = 20
 DETAIL = (
+    "trace_id",
     "path",
     "key_four",
     "address",

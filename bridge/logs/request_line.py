@@ -15,6 +15,7 @@ class RequestFacts(Protocol):
     """What is shown of a request; the members are those of `bridge.ledger.record.Record`."""
 
     request_id: str
+    trace_id: str
     path: str
     key: str
     team: str
@@ -75,6 +76,8 @@ def readable(facts: RequestFacts) -> str:
         parts.append(f"{facts.attempts} tries")
     parts += _end(facts)
     parts.append(facts.request_id)
+    if facts.trace_id:
+        parts.append(f"trace {facts.trace_id}")
     return "  ".join(parts)
 
 

@@ -246,7 +246,7 @@ async def _attempt(
 ) -> OpenReply:
     """Send once; wait until there is something to show, or a reason why there is not."""
     try:
-        reply = await upstream.send(outgoing.target.backend, outgoing.key, body)
+        reply = await upstream.send(outgoing.target.backend, outgoing.key, body, trace.traceparent)
     except asyncio.CancelledError:
         trace.is_unanswered = has_connected()
         raise

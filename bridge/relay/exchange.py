@@ -10,7 +10,6 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridge.backends.learned import LearnedFacts
 from bridge.ids import mint
 from bridge.keys import decisions, spend_headers
 from bridge.keys.authentication import Caller, IssuedKey
@@ -24,14 +23,14 @@ from bridge.outcomes import ABANDONED
 from bridge.relay import budget
 from bridge.relay.attempt import OpenReply, UpstreamRequest
 from bridge.relay.failover import Failover
+from bridge.relay.lessons import learn_from_answer, learn_from_error
 from bridge.relay.parts import RelayParts
 from bridge.relay.prepare import RoutedRequest
 from bridge.relay.sampling import BodySample, is_chosen
 from bridge.relay.trace import Trace
 from bridge.routing.resolve import NoRouteError
+from bridge.tracing.request_trace import RequestTrace
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.facts import FAMILY, REASONING_FIELD, Fact, value
-from bridge.translation.profiles import with_facts
 from bridge.translation.request.purpose import read_purpose
 from bridge.translation.response import events
 from bridge.translation.response.translate import Answer
@@ -39,7 +38,6 @@ from bridge.translation.response.translate import Answer
 if TYPE_CHECKING:
     from bridge.relay.judging.verdicts import Judging
 
-SEEN_IN_ANSWERS = "Its answers carry their reasoning in this field."
 RESTARTING = "Gateway is restarting"
 
 
@@ -77,10 +75,14 @@ class Head:
 class Exchange:
     """One request, from its arrival to its record."""
 
-    def __init__(self, parts: RelayParts, call: Call) -> None:
+    def __init__(self, parts: RelayParts, call: Call, tracing: RequestTrace | None = None) -> None:
         self.parts = parts
         self.call = call
         self.head_sent = False
+        self.tracing = tracing
+        """What a trace holds of it beside its record; None where traces are off."""
+        if tracing is None and parts.tracer is not None:
+            self.tracing = parts.tracer.begin(call.headers)
         self.record = Record(
             request_id=call.request_id,
             path=call.path,
@@ -90,6 +92,8 @@ class Exchange:
                 call.client, parts.settings.client_addresses, parts.settings.secret_key
             ),
         )
+        if self.tracing is not None:
+            self.record.trace_id = self.tracing.trace_id
         self.record.serves(read_purpose(call.headers))
         self.caller: Caller | None = None
         self.sample: BodySample | None = None
@@ -130,9 +134,12 @@ class Exchange:
     async def choose_target(self, routed: RoutedRequest) -> UpstreamRequest:
         """The upstream request for the first target that may be called. Raises ApiError."""
         self.record.alias = routed.route.alias
-        trace = Trace(self.parts.clocks.steady, routed.route.steps)
+        trace = Trace(self.parts.clocks.steady, routed.route.steps, tracing=self.tracing)
         self.targets = Failover(self.parts, routed, trace)
-        return await self.targets.advance()
+        outgoing = await self.targets.advance()
+        if self.tracing is not None:
+            self.tracing.routed()
+        return outgoing
 
     @property
     def longest_wait(self) -> float:
@@ -159,7 +166,11 @@ class Exchange:
         now = self.parts.clocks.wall()
         if settings.budget_unreadable == "refuse" and not limiter.has_read(accounts, now):
             budget.refuse_unread(accounts)
+        if self.tracing is not None:
+            self.tracing.asks_limits()
         self.decision = await limiter.admit(accounts, tokens, now, whole)
+        if self.tracing is not None:
+            self.tracing.has_limits()
         self.budget = self.decision.budget
         if not self.decision.is_allowed:
             raise budget.over_limit(self.decision, settings.budget_advice)
@@ -206,6 +217,8 @@ class Exchange:
         """The reply's head, with what every reply carries."""
         self.head_sent = True
         self.record.status = self.record.status or status
+        if self.tracing is not None:
+            self.tracing.head_status = status
         headers = {**headers, "request-id": self.call.request_id}
         if self.decision is not None:
             headers = decisions.headers(self.decision) | headers
@@ -257,34 +270,22 @@ class Exchange:
 
     def answered(self, answer: Answer) -> None:
         """The answer is over, well or in an error event."""
-        reported = answer.reported
+        if self.tracing is not None:
+            self.tracing.answered()
         self._count(answer)
         self.record.repaired, self.record.tools = answer.repaired, answer.tools
+        outgoing, learned = self.outgoing, self.parts.learned
         if answer.error is not None:
             self.failed(answer.error)
-            self._learn_family(answer.error)
+            if outgoing is not None:
+                learn_from_error(learned, outgoing, answer.error)
             return
-        if answer.calls_natively and self.outgoing is not None:
-            self.parts.learned.called_natively(self.outgoing.target)
         self.record.stop_reason = answer.stop_reason
         self.record.status = self.record.status or 200
         if self.targets is not None and self.targets.permit is not None:
             self.targets.permit.succeeded()
-        outgoing, learned = self.outgoing, self.parts.learned
         if outgoing is not None:
-            learned.count(outgoing.target, outgoing.chat.learnt)
-        if outgoing is not None:
-            _learn_reasoning_field(learned, outgoing, answer.reasoning_field)
-        if outgoing is not None and outgoing.trial is not None:
-            learned.tried(outgoing.trial, still_true=False)
-        if outgoing is not None and reported.prompt and not outgoing.chat.media:
-            learned.counted(outgoing.target, outgoing.chat.text_bytes, reported.prompt)
-
-    def _learn_family(self, error: ApiError) -> None:
-        """An error in a begun answer may give away whose server it is."""
-        if error.family and self.outgoing is not None:
-            fact = Fact(FAMILY, error.family)
-            self.parts.learned.learn(self.outgoing.target, (fact,), error.message)
+            learn_from_answer(learned, outgoing, answer)
 
     def _count(self, answer: Answer) -> None:
         """What was used so far, as reported, or else as estimated."""
@@ -327,6 +328,8 @@ class Exchange:
         if self.sample is not None:
             record.sample = self.sample.document()
         record.write(self.parts.spool)
+        if self.tracing is not None:
+            self.tracing.finish(record)
         self.parts.activity.finished(record)
         if self.decision is not None and self.decision.reservation is not None:
             cost = usd(record.cost_nano_usd or 0)
@@ -384,15 +387,6 @@ class Exchange:
             self.record.count(events.Usage(outgoing.chat.prompt_tokens, 0), estimated=True)
         if self._opening is not None:
             self.record.status = ABANDONED
-
-
-def _learn_reasoning_field(learned: LearnedFacts, outgoing: UpstreamRequest, field: str) -> None:
-    """What a server of an unknown kind sends as reasoning, it may want back in the same field."""
-    if field not in ("reasoning_content", "reasoning"):
-        return
-    known = with_facts(outgoing.profile, outgoing.facts).reasoning_history
-    if not known and value(outgoing.facts.learnt, REASONING_FIELD) is None:
-        learned.learn(outgoing.target, (Fact(REASONING_FIELD, field),), SEEN_IN_ANSWERS)
 
 
 def _header_text(text: str) -> str:

@@ -21,6 +21,7 @@ from bridge.live.publisher import ActivityPublisher, RunningExchange
 from bridge.places import Places
 from bridge.process_settings import RelaySettings
 from bridge.routing.sessions import Sessions
+from bridge.tracing.tracer import Tracer
 from bridge.translation.request.schema import RequestLimits
 
 STARTING = "Gateway is starting: its configuration is not loaded yet"
@@ -40,6 +41,7 @@ class RelayParts:
 
     ready     waits until the configuration is loaded; raises a 529 when that takes too long
     counting  places of the requests to count_tokens that are worked on
+    tracer    begins the trace of each request; None where traces are off
     """
 
     settings: RelaySettings
@@ -58,6 +60,7 @@ class RelayParts:
     activity: ActivityPublisher
     sessions: Sessions = field(default_factory=Sessions)
     ready: Callable[[], Awaitable[None]]
+    tracer: Tracer | None = None
     exchanges: set[ActiveRequest] = field(default_factory=set)
 
     @property

@@ -30,6 +30,7 @@ from bridge.backends.prefix_cache import SAME, ToolChanges
 from bridge.clocks import Clock
 from bridge.ledger.record import Record
 from bridge.routing.types import Target
+from bridge.tracing.request_trace import RequestTrace
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.translate import ChatRequest
 
@@ -80,6 +81,7 @@ class EndedAttempt:
 class Trace:
     """One request's way. Moments are those of `clock`, the steady one.
 
+    tracing    what its spans are made of; None where traces are off
     accepted   done once a backend's headers say that an answer will come
     steps      how the target was found, and which ones were tried before it
     target     the one that was tried last
@@ -96,6 +98,7 @@ class Trace:
 
     clock: Clock
     steps: tuple[str, ...] = ()
+    tracing: RequestTrace | None = None
     accepted: asyncio.Future[None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -135,6 +138,8 @@ class Trace:
         """The request is sent, for the first time or once more."""
         self.attempts += 1
         self.began_at, self.status = self.clock(), 0
+        if self.tracing is not None and self.target is not None:
+            self.tracing.begin_attempt(self.target.backend)
         self.connected_at = self.headers_at = None
         self.is_unanswered = False
 
@@ -160,6 +165,11 @@ class Trace:
         """The backend's reply has begun, on a connection that was there at that moment."""
         self.is_unanswered, self.status = True, status
         self.headers_at, self.connected_at = self.clock(), connected_at
+
+    @property
+    def traceparent(self) -> str:
+        """What the backend is told of the trace; "" where traces are off."""
+        return "" if self.tracing is None else self.tracing.traceparent
 
     def accept(self) -> None:
         """An answer will come. Only the first one counts."""

@@ -39,12 +39,13 @@ from bridge.live.leader import Leader
 from bridge.live.processes import ProcessRegistry
 from bridge.live.publisher import ActivityPublisher
 from bridge.places import Places
-from bridge.process_settings import BodySettings, KeySettings, ProcessSettings
+from bridge.process_settings import BackendSettings, BodySettings, KeySettings, ProcessSettings
 from bridge.relay.parts import STARTING, ActiveRequest, RelayParts
 from bridge.runtime import sessions
 from bridge.runtime.background import Background
 from bridge.runtime.body_memory import BodyMemory
 from bridge.telemetry.forwarding import TelemetryForwarder
+from bridge.tracing.tracer import tracer_of
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.request.schema import RequestLimits
 from bridge.warnings.sender import WarningSender
@@ -79,12 +80,7 @@ class Gateway:
         self.store = SnapshotStore()
         self.store.prepare = self._prepare
         self.upstream = BackendClient(settings.backends.backend_connect_timeout)
-        self.health = Health(
-            settings.backends.breaker_failures,
-            settings.backends.breaker_seconds,
-            clock=clocks.steady,
-            rest_max=settings.backends.rate_limit_rest_max,
-        )
+        self.health = _health(settings.backends, clocks)
         self.breakers = BreakerRows(self.health, self.store, clocks.wall)
         self.discovery = Discovery(
             self.upstream, self.health, self.store, settings.backends, clocks.steady
@@ -99,6 +95,7 @@ class Gateway:
         self.account_totals = readers_by_account(settings.access.metrics_by)
         self.reads = KeptReads()
         self.telemetry = TelemetryForwarder(settings.telemetry)
+        self.tracer = tracer_of(settings.tracing, settings.version, clocks.steady)
         self.limiter = Limiter(used, with_redis=bool(settings.redis_url))
         self.processes = ProcessRegistry(
             lambda: self.limiter.state.problem,
@@ -140,6 +137,7 @@ class Gateway:
             counting=Places(COUNTING_AT_ONCE, COUNTING_WAITING, COUNTING_BYTES),
             activity=self.activity,
             ready=self.ready,
+            tracer=self.tracer,
             exchanges=self.exchanges,
         )
 
@@ -277,6 +275,17 @@ class Gateway:
             (self.upstream.aclose(), "client of the backends"),
         ):
             await _closed(part, name)
+        if self.tracer is not None:
+            await _closed(self.tracer.export.aclose(), "export of traces")
+
+
+def _health(backends: BackendSettings, clocks: Clocks) -> Health:
+    return Health(
+        backends.breaker_failures,
+        backends.breaker_seconds,
+        clock=clocks.steady,
+        rest_max=backends.rate_limit_rest_max,
+    )
 
 
 def _request_limits(bodies: BodySettings) -> RequestLimits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
@@ -62,6 +63,7 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
         purpose=purpose(frame, row, session),
         facts=facts(row),
         links=_links(frame, row, owner.slug),
+        trace_id=row.detail.get("trace_id", ""),
     )
 
 
@@ -170,4 +172,5 @@ def _links(frame: Frame, row: UsageRecord, slug: str) -> dict[str, str]:
         "key": frame.to("key", slug),
         "model": frame.to("model", row.model) if row.model else "",
         "parent": frame.to("request", row.parent_id) if row.parent_id else "",
+        "trace": settings.TRACE_URL.replace("{trace_id}", row.detail.get("trace_id", "")),
     }

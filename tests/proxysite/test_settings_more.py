@@ -150,6 +150,8 @@ def test_secrets_that_the_gateway_lives_on_are_no_credentials_of_backends(load: 
         "SECRET_KEY_FALLBACKS": "old",
         "DATABASE_URL": "sqlite:////tmp/x",
         "METRICS_TOKEN": "m",
+        "OTLP_FORWARD_HEADERS": "a=b",
+        "OTEL_EXPORTER_OTLP_HEADERS": "a=b",
     }
     settings = load(**own)
     for name in (*own, "REDIS_URL"):

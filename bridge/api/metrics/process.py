@@ -13,6 +13,8 @@ from bridge.keys.limits import AccountKind, LimitKind
 from bridge.routing import resolve
 from bridge.runtime.gateway import Gateway
 from bridge.telemetry.forwarding import Fate, Signal, TelemetryForwarder
+from bridge.tracing.fates import SpanFate
+from bridge.tracing.tracer import Tracer
 
 
 def of_process(gateway: Gateway, tasks: int) -> Iterator[Metric]:
@@ -24,6 +26,7 @@ def of_process(gateway: Gateway, tasks: int) -> Iterator[Metric]:
     yield _streams(gateway)
     yield _refusals(gateway)
     yield _exports(gateway.telemetry)
+    yield _spans(gateway.tracer)
     for name, value in _gauges(gateway, tasks).items():
         yield GaugeMetricFamily(f"claude_bridge_{name}", _GAUGES[name], value=value)
     ledger = gateway.ledger.state
@@ -49,6 +52,7 @@ def _gauges(gateway: Gateway, tasks: int) -> dict[str, float]:
         "spool_records": ledger.waiting,
         "spool_bytes": ledger.spool_bytes,
         "telemetry_waiting": gateway.telemetry.waiting,
+        "spans_waiting": gateway.tracer.export.waiting if gateway.tracer is not None else 0,
     }
 
 
@@ -65,6 +69,7 @@ _GAUGES = {
     "ledger_lag_seconds": "How far the ledger's rows are behind what this process has served",
     "spool_records": "Records of this process that wait to become rows",
     "spool_bytes": "Size of the spool's folder, also of other processes",
+    "spans_waiting": "Spans of traces whose way to the collector is not over",
     "telemetry_waiting": "Exports of clients' telemetry whose way to the collector is not over",
 }
 _COUNTERS = {
@@ -133,4 +138,16 @@ def _exports(telemetry: TelemetryForwarder) -> Metric:
     for signal in Signal:
         for fate in Fate:
             family.add_metric((signal.value, fate.value), telemetry.fates[signal, fate])
+    return family
+
+
+def _spans(tracer: Tracer | None) -> Metric:
+    """All fates of spans, also where traces are off."""
+    family = CounterMetricFamily(
+        "claude_bridge_spans",
+        "Spans of traces by what became of them, since the process started",
+        labels=("outcome",),
+    )
+    for fate in SpanFate:
+        family.add_metric((fate.value,), tracer.export.fates[fate] if tracer is not None else 0)
     return family

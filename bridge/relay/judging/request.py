@@ -66,7 +66,9 @@ def _exchange(parent: Exchange, caller: Caller) -> Exchange:
     """A request of its own, which keeps no sample of what it contains."""
     call, headers = parent.call, parent.call.headers
     kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
-    judge = Exchange(parent.parts, Call(call.path, kept, b"", call.address, client=call.client))
+    call = Call(call.path, kept, b"", call.address, client=call.client)
+    tracing = parent.tracing.for_judge() if parent.tracing is not None else None
+    judge = Exchange(parent.parts, call, tracing)
     record, origin = judge.record, parent.record
     judge.caller, record.parent_id = caller, origin.request_id
     for name in (*WHOSE, *SHARED):

@@ -128,6 +128,8 @@ class Judging:
     def results(self) -> list[JSON]:
         """What the answer carries as `safeguard_results`; the record gets the outcomes."""
         verdicts = self._verdicts()
+        if self.exchange.tracing is not None:
+            self.exchange.tracing.judged()
         self.exchange.record.verdicts = [
             _kept(call, verdicts[call.id], 0 if call.id in self._decided else self._milliseconds)
             for call in self._calls

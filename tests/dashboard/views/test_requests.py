@@ -326,6 +326,18 @@ def test_a_request_that_was_refused_at_the_door_explains_itself(auditor: Client,
     assert "Answered by" not in text and "Attempts" not in text
 
 
+def test_its_trace_is_one_click_away(auditor: Client, now: None, settings: Any) -> None:
+    """docs/how-to/observe.md, Traces: the id, and where TRACE_URL leads."""
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    enter([record(NOW, 1, detail={**DETAIL, "trace_id": trace}), record(NOW, 2, detail=DETAIL)])
+    first, second = (row.request_id for row in UsageRecord.objects.order_by("request_id"))
+    assert f"<code>{trace}</code></dd>" in auditor.get(f"/dashboard/requests/{first}/").text
+    settings.TRACE_URL = "https://traces.example/{trace_id}?a=b&c=d"
+    shown = auditor.get(f"/dashboard/requests/{first}/").text
+    assert f'<a href="https://traces.example/{trace}?a=b&amp;c=d" rel="noreferrer">' in shown
+    assert "traces.example" not in auditor.get(f"/dashboard/requests/{second}/").text
+
+
 def test_its_session_is_one_click_away(auditor: Client, now: None) -> None:
     enter([record(NOW, 1, session="s-1"), record(NOW, 2, session="s-1", key_id=2, key="maria")])
     links = [a.attrs["href"] for a in one(auditor, 2).first("dl").all("a")]
