@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from bridge.keys.authentication import is_loopback
 from bridge.translation.profiles import PROFILES
-from proxysite import __version__, company_sign_in, logs, theme
+from proxysite import __version__, company_sign_in, logs, private_files, theme
 from proxysite import environment as read
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -209,7 +209,7 @@ CACHES = {
     }
 }
 DEBUG = False
-SECRET_KEY = read.secret("SECRET_KEY") or read.secret_from_file(DATA_DIR / "secret_key")
+SECRET_KEY = read.secret("SECRET_KEY") or private_files.secret_from_file(DATA_DIR / "secret_key")
 SECRET_KEY_FALLBACKS = read.secret_list("SECRET_KEY_FALLBACKS")
 # A name that a web page has pointed at this machine is not among them.
 _LOOPBACK = "localhost,.localhost,127.0.0.1,[::1]"
@@ -303,7 +303,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
     if not DATABASES["default"]["NAME"].startswith((":memory:", "file:")):
-        read.keep_private(Path(DATABASES["default"]["NAME"]))
+        private_files.keep_private(Path(DATABASES["default"]["NAME"]))
 else:
     # A server that does not answer is noticed, also where no packet comes back.
     DATABASES["default"]["OPTIONS"] = {
