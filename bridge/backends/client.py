@@ -1,8 +1,7 @@
 """The way to the backends: this module and `failures` alone know the HTTP client.
 
-httpx's requests and replies over aiohttp's connections, for the life of the process: that transport
-costs less than half of httpx's own, and httpx's client (redirects, cookies, proxies of the
-environment) is not wanted. So a request goes to the address of a backend row with that backend's
+aiohttp's sessions without what browsers want: no redirects, no cookies, no proxies of the
+environment, nothing unpacked. So a request goes to the address of a backend row with that backend's
 credential, no header of the caller travels on, and nothing else is ever called. What can go wrong
 on the way is translated by the table of `failures`.
 """
@@ -13,18 +12,22 @@ import asyncio
 import email.utils
 import logging
 import math
-import ssl
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Sequence,
+)
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from urllib.parse import urlsplit
 
 import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from bridge.backends import demo, encoding, failures
 from bridge.backends.encoding import TooLargeError, UndecodableError
@@ -114,25 +117,10 @@ def _was_not_read(error: Exception, noted: Sequence[_Connected]) -> bool:
     """
     if not noted or not noted[-1].reused or time.monotonic() - noted[-1].at > CLOSING_SECONDS:
         return False
-    cause = error.__cause__ or error
-    if isinstance(cause, aiohttp.ServerDisconnectedError):
-        return isinstance(cause.message, str)  # otherwise it is the beginning of a reply
-    broken = isinstance(cause, (aiohttp.ClientOSError, ConnectionResetError))
-    return broken and not isinstance(cause, aiohttp.ClientConnectorError)
-
-
-async def _send(
-    transport: httpx.AsyncBaseTransport, request: httpx.Request, secrets: tuple[str, ...]
-) -> Reply:
-    noted: list[_Connected] = []
-    _connections.set(noted)
-    try:
-        response = await transport.handle_async_request(request)
-    except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
-        if _was_not_read(error, noted):
-            raise _NotReadError from error
-        raise
-    return Reply(response, noted[-1].at if noted else None, secrets)
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return isinstance(error.message, str)  # otherwise it is the beginning of a reply
+    broken = isinstance(error, (aiohttp.ClientOSError, ConnectionResetError))
+    return broken and not isinstance(error, aiohttp.ClientConnectorError)
 
 
 # --- replies ----------------------------------------------------------------------------------
@@ -147,17 +135,19 @@ class Reply:
 
     def __init__(
         self,
-        response: httpx.Response,
+        status: int,
+        headers: dict[str, str],
+        body: AsyncIterable[bytes],
+        close: Callable[[], Awaitable[None]],
         connected_at: float | None = None,
         secrets: tuple[str, ...] = (),
     ) -> None:
-        self._response = response
+        self._body, self._close = body, close
         self._secrets = secrets
         self.connected_at = connected_at
-        self.status = response.status_code
-        self.headers = dict(response.headers)
-        if when := _seconds_until(self.headers.get("retry-after", "")):
-            self.headers["retry-after"] = when
+        self.status, self.headers = status, headers
+        if when := _seconds_until(headers.get("retry-after", "")):
+            headers["retry-after"] = when
 
     @property
     def content_type(self) -> str:
@@ -165,9 +155,7 @@ class Reply:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises ApiError when it breaks off."""
-        stream = self._response.stream
-        assert isinstance(stream, AsyncIterable)
-        source: AsyncIterable[bytes] = stream
+        source = self._body
         # Every layer that a chunk goes through costs, and only encoded ones need more than one.
         if header := self.headers.get("content-encoding"):
             source = encoding.decoded(source, header, MAX_REPLY_BYTES)
@@ -178,7 +166,7 @@ class Reply:
             raise ApiError.bad_gateway(UNREADABLE, cause=str(error)) from error
         except TooLargeError as error:
             raise ApiError.bad_gateway(TOO_LARGE) from error
-        except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             cause = failures.to_error(error, self._secrets).cause
             raise ApiError.bad_gateway(CUT_SHORT, cause=cause) from error
 
@@ -194,31 +182,47 @@ class Reply:
 
     async def aclose(self) -> None:
         """Close; an unfinished body takes its connection with it, which stops the backend."""
-        with suppress(httpx.HTTPError, aiohttp.ClientError, OSError):
-            await self._response.aclose()
+        with suppress(aiohttp.ClientError, OSError):
+            await self._close()
+
+
+async def _close(response: aiohttp.ClientResponse) -> None:
+    response.release()
+    await response.wait_for_close()
+
+
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Names in lower case; repeated ones are joined with a comma."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in response.raw_headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 # --- requests ---------------------------------------------------------------------------------
 
 
-_HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "claude-bridge"}
-_parsed = lru_cache(maxsize=256)(httpx.URL)
-"""Addresses of backends are few, and reading one costs as much as reading the request."""
+_OWN_HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "claude-bridge"}
 
 
-_NO_TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""For the transports, which make no connection: without it each reads all certificate authorities,
-although its sessions verify with the context that aiohttp shares among all of its connections."""
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is sent; `secrets` stand in no error about it."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None
+    secrets: tuple[str, ...]
 
 
 class BackendClient:
     """The HTTP client of one process. Its connections are made by its first request."""
 
     def __init__(self, connect_timeout: float) -> None:
-        self._kept = AiohttpTransport(_NO_TRUST, client=partial(_session, keeps=True))
-        self._fresh = AiohttpTransport(_NO_TRUST, client=partial(_session, keeps=False))
-        self._demo = _DemoTransport()
-        self._terms = {"timeout": httpx.Timeout(None, connect=connect_timeout).as_dict()}
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._patience = aiohttp.ClientTimeout(sock_connect=connect_timeout)
 
     async def send(
         self, backend: BackendConfig, key: str, body: bytes, traceparent: str = ""
@@ -249,7 +253,7 @@ class BackendClient:
         body: bytes | None,
         traceparent: str = "",
     ) -> Reply:
-        headers = _HEADERS | credential_header(backend, key)
+        headers = _OWN_HEADERS | credential_header(backend, key)
         if body is not None:
             headers["content-type"] = "application/json"
         if traceparent:
@@ -258,32 +262,54 @@ class BackendClient:
         try:
             async with asyncio.timeout(backend.timeout):
                 with translated(secrets):
-                    request = httpx.Request(
-                        method, _parsed(url), headers=headers, content=body, extensions=self._terms
-                    )
-                    return await self._deliver(request, backend, secrets)
+                    if backend.is_demo:
+                        return _demo_reply(body or b"")
+                    request = _Request(method, url, headers, body, secrets)
+                    return await self._deliver(request, backend.name)
         except TimeoutError:
             raise did_not_answer(backend.timeout) from None
 
-    async def _deliver(
-        self, request: httpx.Request, backend: BackendConfig, secrets: tuple[str, ...]
-    ) -> Reply:
+    async def _deliver(self, request: _Request, backend: str) -> Reply:
         """Send; once more if nobody read it, over a new connection and without a pause.
 
         Other idle connections may be closing too, and a new one never fails like this. It is no
         second try: whatever the first chance meets now, the caller's second one is still left.
         """
-        if backend.is_demo:
-            return await _send(self._demo, request, secrets)
         try:
-            return await _send(self._kept, request, secrets)
+            return await self._send(request, keeps=True)
         except _NotReadError:
-            logger.debug("backend %s was closing a connection; sent again", backend.name)
-            return await _send(self._fresh, request, secrets)
+            logger.debug("backend %s was closing a connection; sent again", backend)
+            return await self._send(request, keeps=False)
+
+    async def _send(self, request: _Request, *, keeps: bool) -> Reply:
+        noted: list[_Connected] = []
+        _connections.set(noted)
+        session = self._sessions.get(keeps)
+        if session is None:
+            session = self._sessions[keeps] = _session(keeps=keeps)
+        try:
+            response = await session.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=request.body,
+                allow_redirects=False,
+                timeout=self._patience,
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            if _was_not_read(error, noted):
+                raise _NotReadError from error
+            raise
+        connected_at = noted[-1].at if noted else None
+        close = partial(_close, response)
+        body = response.content.iter_any()
+        return Reply(
+            response.status, _headers(response), body, close, connected_at, request.secrets
+        )
 
     async def aclose(self) -> None:
-        for transport in (self._kept, self._fresh):
-            await transport.aclose()
+        for session in self._sessions.values():
+            await session.close()
 
 
 def _secrets(backend: BackendConfig, key: str) -> tuple[str, ...]:
@@ -319,20 +345,14 @@ def _seconds_until(text: str) -> str:
     return str(max(0, math.ceil(moment.timestamp() - time.time())))
 
 
-class _DemoTransport(httpx.AsyncBaseTransport):
-    """The demo backend, reached the same way as a real one."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        answer = demo.answer(await request.aread())
-        headers = {"content-type": answer.content_type}
-        return httpx.Response(200, headers=headers, stream=_DemoBody(answer))
+def _demo_reply(body: bytes) -> Reply:
+    """The demo backend's answer, which goes on as one of a real backend does."""
+    answer = demo.answer(body)
+    pieces = _demo_pieces(answer)
+    return Reply(200, {"content-type": answer.content_type}, pieces, pieces.aclose)
 
 
-class _DemoBody(httpx.AsyncByteStream):
-    def __init__(self, answer: demo.DemoAnswer) -> None:
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._answer.chunks:
-            yield chunk
-            await asyncio.sleep(self._answer.pause)
+async def _demo_pieces(answer: demo.DemoAnswer) -> AsyncGenerator[bytes]:
+    for chunk in answer.chunks:
+        yield chunk
+        await asyncio.sleep(answer.pause)

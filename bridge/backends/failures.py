@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import aiohttp
-import httpx
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.redaction import redact
@@ -117,17 +116,14 @@ _TABLE: tuple[tuple[type[BaseException], frozenset[int], Cause], ...] = (
     (aiohttp.ServerDisconnectedError, ANY, CLOSED),
     (aiohttp.ClientResponseError, ANY, GARBAGE),
     (aiohttp.ClientPayloadError, ANY, INCOMPLETE),
-    (httpx.InvalidURL, ANY, ADDRESS),
     (aiohttp.InvalidURL, ANY, ADDRESS),
-    (httpx.HTTPError, ANY, BROKEN),
     (aiohttp.ClientError, ANY, BROKEN),
     (OSError, ANY, BROKEN),
 )
 """The first row whose class and number fit decides. The number is an errno, or OpenSSL's code for
-a certificate. The transport's own mapping is coarser than this (it calls a refused connection a
-timeout), so the exception behind it is looked at."""
+a certificate."""
 
-NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
+NETWORK_ERRORS = (aiohttp.ClientError, OSError)
 
 
 @contextmanager
@@ -141,12 +137,11 @@ def translated(secrets: tuple[str, ...]) -> Iterator[None]:
 
 def to_error(error: BaseException, secrets: tuple[str, ...] = ()) -> ApiError:
     """The ApiError for what the HTTP client raised."""
-    origin = _origin(error)
-    if isinstance(origin, aiohttp.ClientConnectorDNSError) and (spare := _no_descriptor()):
+    if isinstance(error, aiohttp.ClientConnectorDNSError) and (spare := _no_descriptor()):
         # Without a descriptor the resolver cannot read its files, and fails with any error.
         return LOCAL.error(spare)
-    cause = cause_of(origin)
-    detail = _detail(origin, _number(origin))
+    cause = cause_of(error)
+    detail = _detail(error, _number(error))
     if cause is GARBAGE and TLS_ALERT in detail:
         cause, detail = TLS_PORT, ""
     return cause.error(_tidy(detail, secrets))
@@ -160,13 +155,6 @@ def cause_of(error: BaseException) -> Cause:
         for kind, numbers, cause in _TABLE
         if isinstance(error, kind) and (not numbers or number in numbers)
     )
-
-
-def _origin(error: BaseException) -> BaseException:
-    """What happened, behind the transport's exception."""
-    cause = error.__cause__
-    is_wrapped = isinstance(error, httpx.HTTPError) and isinstance(cause, NETWORK_ERRORS)
-    return cause if is_wrapped and cause is not None else error
 
 
 def _no_descriptor() -> str:

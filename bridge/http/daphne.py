@@ -106,8 +106,13 @@ class Request(WebRequest):
 
     async def send(self, message: Any) -> None:
         """An ASGI message, as soon as the client took what was written before."""
-        await self._line.writable.wait()
-        await self.server.handle_reply(self, message)
+        if not self._line.writable.is_set():
+            await self._line.writable.wait()
+        goes_on = self.chunked and message.get("more_body")
+        if goes_on and not (self.finished or self._disconnected):
+            self._line.write_at_once(_chunk(message.get("body", b"")))
+        else:
+            await self.server.handle_reply(self, message)
 
     def handle_reply(self, message: Any) -> None:
         if message["type"] == "http.response.start" and not self._response_started:
@@ -265,6 +270,18 @@ class Channel(http.HTTPChannel):
         self.transport.write(heads.refusal(error))
         self.linger()
 
+    def write_at_once(self, data: bytes) -> None:
+        """Give the socket what it takes now, which is mostly all: the reactor would write it only
+        in its next round, and watch the socket in between. It gets the rest, and any failure."""
+        transport = self.transport
+        if transport.connected and not (
+            self.connection.transport.unsent() or transport.disconnecting
+        ):
+            taken = transport.writeSomeData(data)
+            data = data[taken:] if isinstance(taken, int) and taken > 0 else data
+        if data:
+            transport.write(data)
+
     def _respondToBadRequestAndDisconnect(self) -> None:
         if not self._discards:
             self.refuse(heads.MALFORMED)
@@ -284,6 +301,11 @@ class Channel(http.HTTPChannel):
         self._allowance -= size
         if self._allowance < 0:
             self.transport.abortConnection()
+
+
+def _chunk(data: bytes) -> bytes:
+    """A piece of a body of unknown length. An empty one would end the body."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 def _is_socket(request: Any) -> bool:

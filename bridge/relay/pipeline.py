@@ -67,7 +67,7 @@ async def relay(parts: RelayParts, call: Call) -> AsyncGenerator[Part]:
     exchange = Exchange(parts, call)
     parts.exchanges.add(exchange)
     try:
-        async with aclosing(_road(exchange)) as pieces:
+        async with aclosing(await _road(exchange)) as pieces:
             async for piece in pieces:
                 yield piece
     except ApiError as error:
@@ -83,6 +83,7 @@ async def relay(parts: RelayParts, call: Call) -> AsyncGenerator[Part]:
 
 
 async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
+    """Up to the answer, which is still to be taken. Raises ApiError."""
     parts, call, record = exchange.parts, exchange.call, exchange.record
     if call.fault is not None and call.fault.message == STARTING:
         raise call.fault  # it was waited for already
@@ -103,12 +104,8 @@ async def _road(exchange: Exchange) -> AsyncGenerator[Part]:
         routed = replace(routed, route=route)
     if parts.settings.server_tools == "auto" and web_search.only_searches(request):
         await exchange.read_budget()
-        answer = _not_searched(exchange, routed)
-    else:
-        answer = await _relayed(exchange, routed, request)
-    async with aclosing(answer) as pieces:
-        async for piece in pieces:
-            yield piece
+        return _not_searched(exchange, routed)
+    return await _relayed(exchange, routed, request)
 
 
 async def _routed(

@@ -48,10 +48,10 @@ class StreamTimers:
 
     def patience(self, now: float) -> float:
         """Seconds until one of the timers expires."""
-        ends = [self.written + self.ping_interval, self.received + self.idle]
+        end = min(self.written + self.ping_interval, self.received + self.idle)
         if self.finishing is not None:
-            ends.append(self.finishing + self.finish_grace)
-        return max(0.0, min(ends) - now)
+            end = min(end, self.finishing + self.finish_grace)
+        return max(0.0, end - now)
 
     def is_overdue(self, now: float) -> bool:
         """Whether the backend named its reason to stop too long ago."""

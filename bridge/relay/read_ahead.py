@@ -35,24 +35,27 @@ class ReadAhead:
         self._room = asyncio.Event()
         self._room.set()
         self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
         self._reader = self._loop.create_task(self._read(source))
         self._reader.add_done_callback(self._wake)
 
     async def _read(self, source: AsyncIterator[bytes]) -> None:
         async for chunk in source:
-            self._count(len(chunk))
+            if self._left is not None:
+                self._count(len(chunk))
             self._chunks.append(chunk)
             self._size += len(chunk)
-            self._wake()
+            if self._waiter is not None:
+                self._wake()
             if self._size > MAX_AHEAD:
                 self._room.clear()
                 await self._room.wait()
 
     def _count(self, size: int) -> None:
-        if self._left is not None:
-            self._left -= size
-            if self._left < 0:
-                raise ApiError.bad_gateway(TOO_LARGE)
+        self._left = (self._left or 0) - size
+        if self._left < 0:
+            raise ApiError.bad_gateway(TOO_LARGE)
 
     def _wake(self, _: object = None) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -80,10 +83,12 @@ class ReadAhead:
     def _portion(self) -> bytes:
         """What piled up, as far as one step may take it."""
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        data, rest = data[:MAX_PORTION], data[MAX_PORTION:]
-        self._chunks[:] = [rest] if rest else []
-        self._size = len(rest)
-        self._more_at_once = bool(rest)
+        self._chunks.clear()
+        self._size = 0
+        if len(data) > MAX_PORTION:
+            data, rest = data[:MAX_PORTION], data[MAX_PORTION:]
+            self._chunks.append(rest)
+            self._size, self._more_at_once = len(rest), True
         if self._size <= MAX_AHEAD:
             self._room.set()
         return data
@@ -94,16 +99,35 @@ class ReadAhead:
         self._wake()
 
     async def _wait(self, seconds: float) -> None:
+        """Until there is something to take. One timer serves all waits: it is set anew when it
+        rings too early, and not for every piece that came in time."""
         self._waiter = self._loop.create_future()
-        timer = self._loop.call_later(max(seconds, 0), self._wake)
+        self._deadline = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._set_timer()
         try:
             await self._waiter
         finally:
-            timer.cancel()
             self._waiter = None
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._set_timer()
+        else:
+            self._wake()
 
     async def aclose(self) -> None:
         """Stop reading. The source is left in the middle; its owner closes it."""
+        if self._timer is not None:
+            self._timer.cancel()
         if not self._reader.done():
             self._reader.cancel()
             await asyncio.wait({self._reader})
