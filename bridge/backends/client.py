@@ -31,7 +31,7 @@ import aiohttp
 
 from bridge.backends import demo, encoding, failures
 from bridge.backends.encoding import TooLargeError, UndecodableError
-from bridge.backends.failures import UNREADABLE, translated
+from bridge.backends.failures import UNREADABLE
 from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.message_stream import CUT_SHORT
@@ -166,7 +166,7 @@ class Reply:
             raise ApiError.bad_gateway(UNREADABLE, cause=str(error)) from error
         except TooLargeError as error:
             raise ApiError.bad_gateway(TOO_LARGE) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except failures.NETWORK_ERRORS as error:
             cause = failures.to_error(error, self._secrets).cause
             raise ApiError.bad_gateway(CUT_SHORT, cause=cause) from error
 
@@ -182,7 +182,7 @@ class Reply:
 
     async def aclose(self) -> None:
         """Close; an unfinished body takes its connection with it, which stops the backend."""
-        with suppress(aiohttp.ClientError, OSError):
+        with suppress(*failures.NETWORK_ERRORS):
             await self._close()
 
 
@@ -261,11 +261,10 @@ class BackendClient:
         secrets = _secrets(backend, key)
         try:
             async with asyncio.timeout(backend.timeout):
-                with translated(secrets):
-                    if backend.is_demo:
-                        return _demo_reply(body or b"")
-                    request = _Request(method, url, headers, body, secrets)
-                    return await self._deliver(request, backend.name)
+                if backend.is_demo:
+                    return _demo_reply(body or b"")
+                request = _Request(method, url, headers, body, secrets)
+                return await self._deliver(request, backend.name)
         except TimeoutError:
             raise did_not_answer(backend.timeout) from None
 
@@ -296,10 +295,10 @@ class BackendClient:
                 allow_redirects=False,
                 timeout=self._patience,
             )
-        except (aiohttp.ClientError, OSError) as error:
+        except failures.NETWORK_ERRORS as error:
             if _was_not_read(error, noted):
                 raise _NotReadError from error
-            raise
+            raise failures.to_error(error, request.secrets) from error
         connected_at = noted[-1].at if noted else None
         close = partial(_close, response)
         body = response.content.iter_any()

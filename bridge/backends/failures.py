@@ -14,8 +14,6 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -124,15 +122,6 @@ _TABLE: tuple[tuple[type[BaseException], frozenset[int], Cause], ...] = (
 a certificate."""
 
 NETWORK_ERRORS = (aiohttp.ClientError, OSError)
-
-
-@contextmanager
-def translated(secrets: tuple[str, ...]) -> Iterator[None]:
-    """Network errors within become ApiErrors with their cause; `secrets` do not stand in it."""
-    try:
-        yield
-    except NETWORK_ERRORS as error:
-        raise to_error(error, secrets) from error
 
 
 def to_error(error: BaseException, secrets: tuple[str, ...] = ()) -> ApiError:

@@ -237,7 +237,7 @@ def fingerprint_key(secret: str) -> bytes:
 
 def fingerprint(key: str, fingerprint_key: bytes) -> str:
     """What is kept of a key that is not ours: it tells keys apart, and nothing else."""
-    return hmac.new(fingerprint_key, key.encode(), hashlib.sha256).hexdigest()[:12]
+    return hmac.digest(fingerprint_key, key.encode(), "sha256").hex()[:12]
 
 
 @lru_cache(maxsize=64)

@@ -53,7 +53,11 @@ def prompt_size(request: MessagesRequest) -> PromptSize:
 def _with_inner(blocks: Iterable[Block]) -> Iterable[Block]:
     """The blocks, those inside of tool results, and those inside of the documents among them."""
     for block in blocks:
-        inner = inner_blocks(block.get("content")) if block.get("type") == "tool_result" else ()
+        kind = block.get("type")
+        if kind == "text" or (kind == "tool_result" and isinstance(block.get("content"), str)):
+            yield block
+            continue
+        inner = inner_blocks(block.get("content")) if kind == "tool_result" else ()
         for outer in (block, *inner):
             yield outer
             yield from _of_document(outer)

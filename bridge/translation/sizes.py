@@ -35,7 +35,7 @@ def counts_as_message(role: str, content: Sequence[dict[str, JSON]]) -> bool:
     """Whether a person or a model says something in a message: not where a model only calls tools,
     and its client only hands the results in. An agent does so for hours in one conversation."""
     work = _WORK.get(role)
-    return work is None or not content or any(block["type"] not in work for block in content)
+    return work is None or not {block["type"] for block in content} <= work or not content
 
 
 def too_large(size: int, limit: int) -> ApiError:

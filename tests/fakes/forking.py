@@ -48,8 +48,6 @@ PACKAGES = (
     "django.template.loader_tags",
     "django.views.generic",
     "httptools",
-    "httpx",
-    "httpx_aiohttp",
     "logging.config",
     "msgspec",
     "multiprocessing",

@@ -182,7 +182,7 @@ def _decode(raw: bytes, limits: RequestLimits) -> dict[str, JSON]:
 
 def _check(parent: dict[str, Any], name: str, types: tuple[type, ...], path: str) -> None:
     value = parent.get(name)
-    if value is None:
+    if value is None or type(value) in types:
         return
     fits = isinstance(value, types) and (bool in types or not isinstance(value, bool))
     if not fits:
@@ -266,7 +266,8 @@ def _check_block(block: JSON, path: str) -> None:
     if not isinstance(kind, str):
         raise fault(f"{path}.type", "Input should be a valid string")
     for name, types in _BLOCK_FIELDS.get(kind, {}).items():
-        _require(block, name, types, path)
+        if type(block.get(name)) not in types:
+            _require(block, name, types, path)
     if kind == "tool_use" and not block["name"]:
         raise fault(f"{path}.name", "String should have at least 1 character")
     if kind == "tool_result" and block.get("content") is not None:
