@@ -175,10 +175,11 @@ async def _plain(exchange: Exchange) -> AsyncGenerator[Part]:
         async with asyncio.timeout(timeout):
             opened = await exchange.open()
             folding = Fold()
-            async for batch in _collected(opened, exchange):
-                folding.feed(batch)
-                if exchange.sample is not None:
-                    exchange.sample.add(batch)
+            async with aclosing(_batches(opened, exchange)) as batches:
+                async for batch in batches:
+                    folding.feed(batch)
+                    if exchange.sample is not None:
+                        exchange.sample.add(batch)
     except TimeoutError:
         raise did_not_answer(timeout) from None
     if opened.answer.error is not None:
@@ -195,19 +196,10 @@ async def _plain(exchange: Exchange) -> AsyncGenerator[Part]:
         yield part
 
 
-async def _collected(opened: OpenReply, exchange: Exchange) -> AsyncGenerator[list[Event]]:
+def _batches(opened: OpenReply, exchange: Exchange) -> AsyncGenerator[list[Event]]:
     """All events of an answer; an empty list is a ping. A judge sees its calls on the way."""
-    parts, judging = exchange.parts, exchange.judging
-    if judging is not None:
-        judging.feed(opened.events)
-    yield opened.events
-    finishing = judging.finish_is_known if judging else None
-    batches = pump(opened, parts.settings, parts.clocks.steady, finishing)
-    async with aclosing(batches):
-        async for batch in batches:
-            if judging is not None:
-                judging.feed(batch)
-            yield batch
+    parts = exchange.parts
+    return pump(opened, parts.settings, parts.clocks.steady, exchange.judging)
 
 
 async def _streamed(exchange: Exchange, outgoing: UpstreamRequest) -> AsyncGenerator[Part]:
@@ -233,7 +225,7 @@ async def _streamed(exchange: Exchange, outgoing: UpstreamRequest) -> AsyncGener
 async def _shown(exchange: Exchange, opened: OpenReply, sent: int) -> AsyncGenerator[bytes]:
     """The answer, less the first events that were `sent` before it began."""
     async with AsyncExitStack() as stack:
-        batches = await stack.enter_async_context(aclosing(_collected(opened, exchange)))
+        batches = await stack.enter_async_context(aclosing(_batches(opened, exchange)))
         async for batch in batches:
             if exchange.sample is not None:
                 exchange.sample.add(batch)

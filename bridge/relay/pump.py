@@ -8,8 +8,9 @@ FINISH_GRACE    the backend named its reason to stop and then sent nothing that 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from bridge.backends.client import did_not_answer
 from bridge.clocks import Clock
@@ -58,25 +59,38 @@ class StreamTimers:
         return self.finishing is not None and now - self.finishing >= self.finish_grace
 
 
-async def pump(
-    opened: OpenReply,
-    settings: RelaySettings,
-    clock: Clock,
-    finishing: Callable[[], None] | None = None,
-) -> AsyncGenerator[list[Event]]:
-    """What the answer brings, as it comes; an empty list means that a ping is due.
+class Watcher(Protocol):
+    """Sees an answer on its way to the client."""
 
-    `finishing` is called once the backend has named its reason to stop, also more than once.
-    """
-    timers, answer = StreamTimers.start(opened.idle, settings, clock), opened.answer
+    def feed(self, batch: Iterable[Event]) -> None:
+        """The next events, before the client gets them."""
+        ...
+
+    def finish_is_known(self) -> None:
+        """The backend has named its reason to stop. Called more than once."""
+        ...
+
+
+async def pump(
+    opened: OpenReply, settings: RelaySettings, clock: Clock, watcher: Watcher | None = None
+) -> AsyncGenerator[list[Event]]:
+    """All events of the answer: `opened.events`, then what comes, as it comes. Behind the first
+    batch an empty one means that a ping is due."""
+    answer = opened.answer
+    if watcher is not None:
+        watcher.feed(opened.events)
+    yield opened.events
+    timers = StreamTimers.start(opened.idle, settings, clock)
     timers.note(answer.finishing, clock())
     while not answer.over:
-        if finishing is not None and answer.finishing:
-            finishing()
+        if watcher is not None and answer.finishing:
+            watcher.finish_is_known()
         events = await _next(opened, timers)
         now = clock()
         if events:
             timers.written = now
+            if watcher is not None:
+                watcher.feed(events)
             yield events
         elif now - timers.written >= timers.ping_interval:
             timers.written = now

@@ -85,7 +85,6 @@ async def _answer(judge: Exchange, caller: Caller, body: bytes) -> events.Messag
     await judge.reserve(routed, outgoing, with_rates=False)
     opened = await judge.open()
     folding = Fold()
-    folding.feed(opened.events)
     async for batch in pump(opened, judge.parts.settings, judge.parts.clocks.steady):
         folding.feed(batch)
     if opened.answer.error is not None:

@@ -64,11 +64,9 @@ class Stage(Protocol):
     def finish(self) -> list[ContentDelta]: ...
 
 
-def _sliced(delta: Delta) -> Iterable[Delta]:
-    """The delta, in slices where it is long."""
+def _sliced(delta: Delta) -> Iterator[Delta]:
+    """A delta that is long, in slices."""
     text = _text_of(delta)
-    if len(text) <= SLICE:
-        return (delta,)
     name = "arguments" if isinstance(delta, ToolCall) else "text"
     slices = (text[at : at + SLICE] for at in range(0, len(text), SLICE))
     return (replace(delta, **{name: piece}) for piece in slices)
@@ -234,9 +232,10 @@ class Answer:
         work = 0
         try:
             for whole in deltas:
-                for delta in _sliced(whole):
+                size = len(_text_of(whole))
+                for delta in _sliced(whole) if size > SLICE else (whole,):
                     produced += self._fed(delta)
-                    work += len(_text_of(delta)) + PER_DELTA
+                    work += min(size, SLICE) + PER_DELTA
                     if work > STEP:
                         yield produced
                         produced, work = [], 0

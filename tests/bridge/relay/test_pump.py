@@ -71,7 +71,9 @@ def begun(clock: Clock, *items: Item, idle: float = 310.0, **options: Any) -> Op
 
 async def pumped(opened: OpenReply, clock: Clock) -> list[list[Event]]:
     settings = relay_settings(ping_interval=15.0, finish_grace=5.0)
-    return [batch async for batch in pump(opened, settings, clock)]
+    batches = [batch async for batch in pump(opened, settings, clock)]
+    assert batches[0] is opened.events
+    return batches[1:]
 
 
 def names(batches: list[list[Event]]) -> list[str]:

@@ -87,8 +87,8 @@ def _object(value: JSON) -> dict[str, JSON]:
 
 def _first_count(*values: JSON) -> int | None:
     for value in values:
-        if type(value) is int and 0 <= value < 1e15:
-            return value
+        if value is None:
+            continue
         if isinstance(value, str) and len(value) < 20 and value.strip().isdecimal():
             value = int(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15:
