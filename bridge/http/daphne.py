@@ -32,30 +32,10 @@ from twisted.web import http
 
 from bridge.http import connections, heads
 from bridge.http.incoming import Incoming
+from bridge.http.twisted_transport import TwistedTransport
 from bridge.translation.errors.api_error import ApiError
 
 reactor: Any = installed_reactor
-
-
-class TwistedTransport:
-    """A Twisted transport, as the registry of connections sees it."""
-
-    def __init__(self, transport: Any, channel: Channel) -> None:
-        self._transport = transport
-        self._channel = channel
-
-    def is_busy(self) -> bool:
-        return self._channel.is_answering() or self.unsent() > 0
-
-    def finish(self) -> None:
-        self._channel.finish()
-
-    def unsent(self) -> int:
-        buffer = self._transport
-        return int(len(buffer.dataBuffer) - buffer.offset + buffer._tempDataLen)
-
-    def abort(self) -> None:
-        self._transport.abortConnection()
 
 
 class Request(WebRequest):
@@ -110,7 +90,7 @@ class Request(WebRequest):
             await self._line.writable.wait()
         goes_on = self.chunked and message.get("more_body")
         if goes_on and not (self.finished or self._disconnected):
-            self._line.write_at_once(_chunk(message.get("body", b"")))
+            self._line.connection.transport.write_chunk(message.get("body", b""))
         else:
             await self.server.handle_reply(self, message)
 
@@ -270,18 +250,6 @@ class Channel(http.HTTPChannel):
         self.transport.write(heads.refusal(error))
         self.linger()
 
-    def write_at_once(self, data: bytes) -> None:
-        """Give the socket what it takes now, which is mostly all: the reactor would write it only
-        in its next round, and watch the socket in between. It gets the rest, and any failure."""
-        transport = self.transport
-        if transport.connected and not (
-            self.connection.transport.unsent() or transport.disconnecting
-        ):
-            taken = transport.writeSomeData(data)
-            data = data[taken:] if isinstance(taken, int) and taken > 0 else data
-        if data:
-            transport.write(data)
-
     def _respondToBadRequestAndDisconnect(self) -> None:
         if not self._discards:
             self.refuse(heads.MALFORMED)
@@ -301,11 +269,6 @@ class Channel(http.HTTPChannel):
         self._allowance -= size
         if self._allowance < 0:
             self.transport.abortConnection()
-
-
-def _chunk(data: bytes) -> bytes:
-    """A piece of a body of unknown length. An empty one would end the body."""
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 def _is_socket(request: Any) -> bool:

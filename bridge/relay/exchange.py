@@ -391,6 +391,4 @@ class Exchange:
 
 def _header_text(text: str) -> str:
     """Text that fits into a header: printable ASCII."""
-    if text.isascii() and text.isprintable():
-        return text[:1000]
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:1000]

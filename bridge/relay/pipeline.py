@@ -173,13 +173,7 @@ async def _plain(exchange: Exchange) -> AsyncGenerator[Part]:
     timeout = exchange.longest_wait
     try:
         async with asyncio.timeout(timeout):
-            opened = await exchange.open()
-            folding = Fold()
-            async with aclosing(_batches(opened, exchange)) as batches:
-                async for batch in batches:
-                    folding.feed(batch)
-                    if exchange.sample is not None:
-                        exchange.sample.add(batch)
+            opened, folding = await _folded(exchange)
     except TimeoutError:
         raise did_not_answer(timeout) from None
     if opened.answer.error is not None:
@@ -194,6 +188,17 @@ async def _plain(exchange: Exchange) -> AsyncGenerator[Part]:
     await exchange.account()
     for part in _document(exchange, 200, JSON_HEADERS, encode(message)):
         yield part
+
+
+async def _folded(exchange: Exchange) -> tuple[OpenReply, Fold]:
+    """The whole answer. Raises ApiError where it never began."""
+    opened, folding = await exchange.open(), Fold()
+    async with aclosing(_batches(opened, exchange)) as batches:
+        async for batch in batches:
+            folding.feed(batch)
+            if exchange.sample is not None:
+                exchange.sample.add(batch)
+    return opened, folding
 
 
 def _batches(opened: OpenReply, exchange: Exchange) -> AsyncGenerator[list[Event]]:

@@ -59,7 +59,7 @@ class StreamTimers:
         return self.finishing is not None and now - self.finishing >= self.finish_grace
 
 
-class Watcher(Protocol):
+class Observer(Protocol):
     """Sees an answer on its way to the client."""
 
     def feed(self, batch: Iterable[Event]) -> None:
@@ -72,25 +72,25 @@ class Watcher(Protocol):
 
 
 async def pump(
-    opened: OpenReply, settings: RelaySettings, clock: Clock, watcher: Watcher | None = None
+    opened: OpenReply, settings: RelaySettings, clock: Clock, observer: Observer | None = None
 ) -> AsyncGenerator[list[Event]]:
     """All events of the answer: `opened.events`, then what comes, as it comes. Behind the first
     batch an empty one means that a ping is due."""
     answer = opened.answer
-    if watcher is not None:
-        watcher.feed(opened.events)
+    if observer is not None:
+        observer.feed(opened.events)
     yield opened.events
     timers = StreamTimers.start(opened.idle, settings, clock)
     timers.note(answer.finishing, clock())
     while not answer.over:
-        if watcher is not None and answer.finishing:
-            watcher.finish_is_known()
+        if observer is not None and answer.finishing:
+            observer.finish_is_known()
         events = await _next(opened, timers)
         now = clock()
         if events:
             timers.written = now
-            if watcher is not None:
-                watcher.feed(events)
+            if observer is not None:
+                observer.feed(events)
             yield events
         elif now - timers.written >= timers.ping_interval:
             timers.written = now
