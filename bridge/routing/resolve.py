@@ -304,8 +304,10 @@ def targets_of(routes: Routes, alias: Alias) -> list[Target]:
 def unknown_model(
     routes: Routes, name: str, allows: Callable[[str], bool] | None = None
 ) -> ApiError:
-    """The 404 for a name that nothing fits. Claude Code shows its own text, SDK users this one."""
-    closest = suggestions(name, filter(allows, known_names(routes)))
+    """The 404 for a name that nothing fits, or whose target its backend does not know. Claude Code
+    shows its own text, SDK users this one."""
+    others = (known for known in known_names(routes) if known != name)
+    closest = suggestions(name, filter(allows, others))
     listing = f"\nAvailable models: {', '.join(closest)}" if closest else ""
     return ApiError(404, f"model: {name}{listing}")
 

@@ -81,7 +81,8 @@ def every(request: HttpRequest) -> HttpResponse:
     """Seven queries at most, with the three of the login."""
     frame = Frame(request, comparing=False)
     found = backends.used(frame.range, frame.state.backends)
-    ill = [use.state.tone for use in found if use.state.tone in (BAD, WARN)]
+    tones = [{use.state.tone, _tone(use.attempts)} & {BAD, WARN} for use in found]
+    ill = [BAD if BAD in both else WARN for both in tones if both]
     return page(
         request,
         "backends",
@@ -132,13 +133,19 @@ def _facts(use: BackendUse) -> Iterator[BackendFact]:
 
 
 def _failed(attempts: AttemptSums) -> BackendFact:
-    """How much failed, and how; marked where that is more than now and then."""
+    """How much failed, and how."""
     found = attempts.kinds(FAILURES)
     beside = ", ".join(f"{words} {formatting.whole(count)}" for words, count in found)
-    tone = ""
-    if attempts.asked >= ENOUGH_ATTEMPTS and (attempts.failed_share or 0) >= MANY_FAILED:
-        tone = BAD if (attempts.failed_share or 0) >= TOO_MANY_FAILED else WARN
-    return BackendFact("Failed", _known(attempts.failed_share, formatting.share), beside, tone)
+    share = _known(attempts.failed_share, formatting.share)
+    return BackendFact("Failed", share, beside, _tone(attempts))
+
+
+def _tone(attempts: AttemptSums) -> str:
+    """Of a backend whose attempts fail more than now and then; "" for others."""
+    share = attempts.failed_share or 0
+    if attempts.asked < ENOUGH_ATTEMPTS or share < MANY_FAILED:
+        return ""
+    return BAD if share >= TOO_MANY_FAILED else WARN
 
 
 def _of_all(share: float | None) -> str:

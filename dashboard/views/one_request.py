@@ -15,7 +15,7 @@ from dashboard.display.purposes import class_name
 from dashboard.display.request.attempts import attempt_lines, ending, route_steps
 from dashboard.display.request.explanations import STOPS, explained
 from dashboard.display.request.samples import sample
-from dashboard.display.request.timing import WIDTH, timing
+from dashboard.display.request.timing import WIDTH, Timing, timing
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
 from dashboard.queries import requests
@@ -37,7 +37,7 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
     session = requests.session_of(row)
     owner = KnownKeys.read().owner(row.key_id, row.fingerprint, row.key)
     judges = judges_of(row)
-    took, made = timing(moments(row), row.duration_ms), row.attempts_made()
+    made = row.attempts_made()
     return page(
         request,
         "request",
@@ -46,7 +46,7 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
         owner=owner,
         outcome=outcome(row),
         cards=request_cards(row),
-        timing=took,
+        timing=request_timing(row),
         bar_width=WIDTH,
         ending=ending(row),
         attempts=attempt_lines(made),
@@ -67,7 +67,13 @@ def one(request: HttpRequest, request_id: str) -> HttpResponse:
     )
 
 
-def moments(row: UsageRecord) -> dict[str, float | None]:
+def request_timing(row: UsageRecord) -> Timing:
+    """Where its time went."""
+    earlier = sum(attempt.took_ms for attempt in row.attempts_made() if attempt.fell_back)
+    return timing(_moments(row), row.duration_ms, earlier)
+
+
+def _moments(row: UsageRecord) -> dict[str, float | None]:
     names = ("auth_after", "translated_after", "connected_after", "headers_after")
     found: dict[str, float | None] = {name: row.detail.get(name) for name in names}
     first = row.first_token_ms

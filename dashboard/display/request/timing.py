@@ -71,15 +71,20 @@ class TimingPhase:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The phases of one request, in order; together they are all of its time."""
+    """The phases of one request, in order; together they are all of its time.
+
+    `earlier`: milliseconds that attempts before the last one took, which lie in the first phases.
+    """
 
     phases: tuple[TimingPhase, ...]
     total: float
+    earlier: float = 0.0
 
     @property
     def own(self) -> str:
         """What the gateway itself took before it asked a backend."""
-        return precise(sum(phase.ms for phase in self.phases if phase.name in OWN))
+        own = sum(phase.ms for phase in self.phases if phase.name in OWN)
+        return precise(max(0.0, own - self.earlier))
 
     @property
     def is_reused(self) -> bool:
@@ -95,8 +100,9 @@ def precise(ms: float) -> str:
     return formatting.duration(ms).text
 
 
-def timing(moments: Mapping[str, float | None], total: float) -> Timing:
-    """`moments` in seconds by their names in the record, `total` in milliseconds."""
+def timing(moments: Mapping[str, float | None], total: float, earlier: float = 0.0) -> Timing:
+    """`moments` in seconds by their names in the record, `total` in milliseconds; `earlier`: what
+    attempts at other targets than the last took."""
     found: list[TimingPhase] = []
     at = 0.0
     for moment, name, words in _PHASES:
@@ -108,7 +114,7 @@ def timing(moments: Mapping[str, float | None], total: float) -> Timing:
         at = end
     if total > at or not found:
         found.append(_rest(found, at, total))
-    return Timing(_placed(found, max(total, at)), total)
+    return Timing(_placed(found, max(total, at)), total, earlier)
 
 
 def _rest(found: list[TimingPhase], at: float, total: float) -> TimingPhase:

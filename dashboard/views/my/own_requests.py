@@ -14,7 +14,7 @@ from bridge.models import UsageRecord
 from dashboard.display.call_verdicts import judged_calls
 from dashboard.display.request.attempts import ending
 from dashboard.display.request.explanations import STOPS, explained
-from dashboard.display.request.timing import WIDTH, timing
+from dashboard.display.request.timing import WIDTH
 from dashboard.pages.own import OwnFrame, Visitor, for_visitors, missing
 from dashboard.pages.page import Link, page
 from dashboard.queries import requests
@@ -22,7 +22,7 @@ from dashboard.tables import exports, request_columns
 from dashboard.tables.keyset import Rows
 from dashboard.tables.row_columns import outcome
 from dashboard.tables.table import Column, Table
-from dashboard.views.one_request import facts, moments, purpose, request_cards
+from dashboard.views.one_request import facts, purpose, request_cards, request_timing
 
 WRONG = ("refused", "abandoned", "error")
 
@@ -76,7 +76,7 @@ def one(request: HttpRequest, visitor: Visitor, request_id: str) -> HttpResponse
         outcome=outcome(row),
         ending=ending(row),
         cards=request_cards(row),
-        timing=timing(moments(row), row.duration_ms),
+        timing=request_timing(row),
         bar_width=WIDTH,
         changes=explained(row.detail),
         stop=STOPS.get(row.stop_reason, ""),

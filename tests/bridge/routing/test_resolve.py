@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.routing.resolve import MAX_COMPARED, NO_BACKEND, resolve, suggestions, tool_names
+from bridge.routing.resolve import (
+    MAX_COMPARED,
+    NO_BACKEND,
+    resolve,
+    suggestions,
+    tool_names,
+    unknown_model,
+)
 from bridge.routing.resolve import names as known_names
 from bridge.routing.types import Alias, BackendConfig, Routes, Target, ToolName, WeightedTarget
 from bridge.translation.errors.api_error import ApiError
@@ -159,6 +166,12 @@ def test_unknown_name_is_not_found_and_the_closest_are_named() -> None:
     head, listing = error.message.split("\n")
     assert head == "model: zai-org/GLM-4.6"
     assert listing.startswith(f"Available models: {GLM}, ")
+
+
+def test_name_that_its_backend_does_not_know_is_not_suggested_itself() -> None:
+    """An alias whose target has a slip leads to a 404; its own name would not help."""
+    known = Routes((a_backend(models=facts("GLM-4.6")),), (replace(to("GLM-46"), pattern="typo"),))
+    assert unknown_model(known, "typo").message == "model: typo\nAvailable models: GLM-4.6"
 
 
 def test_nothing_known_is_not_listed() -> None:

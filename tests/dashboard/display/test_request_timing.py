@@ -33,6 +33,7 @@ def test_a_whole_request_has_six_phases() -> None:
         ("answer", 1500),
     ]
     assert told.own == f"4.0{THIN}ms"
+    assert timing({"translated_after": 0.5}, 900, earlier=480).own == f"20{THIN}ms"
     assert all(phase.reached for phase in told.phases)
 
 

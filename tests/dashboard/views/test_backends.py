@@ -114,6 +114,8 @@ def test_a_backend_that_others_answer_for_shows_its_failures(
     assert told["Failed"] == "100\u202f% server error 65"
     assert spare.first("dl").first("span", class_="state").attrs["class"] == "state bad"
     assert facts(card(shown(operator), "main"))["Failed"] == "0\u202f%"
+    BreakerState.objects.update(failures=0, opened_at=None)
+    assert shown(operator).first("h1").text == "1 of 2 backends needs attention"
 
 
 def test_a_card_without_traffic_says_so(operator: Client, backends: Any) -> None:
