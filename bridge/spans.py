@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 HOUR = timedelta(hours=1)
@@ -34,6 +34,15 @@ def full_hour(text: str, zone: tzinfo) -> datetime:
         return when.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     except (ValueError, OverflowError):
         raise ValueError(EXPECTED) from None
+
+
+def end_of_day(text: str, zone: tzinfo) -> datetime:
+    """The full hour (UTC) at which this day is over in `zone`. ValueError: it is no date."""
+    try:
+        following = date.fromisoformat(text) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise ValueError("expected a date such as 2026-11-30") from None
+    return full_hour(following.isoformat(), zone)
 
 
 def last_hours(now: datetime, count: int) -> tuple[datetime, datetime]:

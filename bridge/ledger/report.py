@@ -16,7 +16,7 @@ from django.db.models import Max, Q, QuerySet, Sum
 
 from bridge.keys.limits import NANO
 from bridge.models import Team, UsageHour, UsageSession
-from bridge.models.usage import key_names
+from bridge.models.usage import key_names, key_owners
 
 NOBODY = "(none)"
 UNKNOWN_CLASS = "(not known)"
@@ -70,10 +70,11 @@ class Span:
 
 @dataclass(slots=True)
 class Line:
-    """The sums of one group. `group` is its name as people know it."""
+    """The sums of one group. `group` is its name as people know it, `names` that of each part."""
 
     group: str
     counts: dict[str, int]
+    names: tuple[str, ...] = ()
 
     @property
     def cost_usd(self) -> float:
@@ -81,15 +82,20 @@ class Line:
 
 
 def report(by: str, span: Span, zone: tzinfo, whose: Q | None = None) -> list[Line]:
-    """The groups of BY[by] in that time, dearest first; days and hours in their order.
+    """The groups of that time, dearest first; days and hours in their order.
 
-    `whose`: of `of_key`, `of_person` or `of_team`. A session counts whole when its last turn lies
-    in the time, and is known by its key alone.
+    `by`: `session`, or dimensions with commas between them. `whose`: of `of_key`, `of_person` or
+    `of_team`. A session counts whole when its last turn lies in the time, and is known by its key
+    alone.
     """
-    lines = list(BY[by](span, whose or Q(), zone))
-    if by in IN_ORDER:
-        return lines
-    return sorted(lines, key=_weight, reverse=True)
+    if by == "session":
+        return sorted(_by_session(span, whose or Q(), zone), key=_weight, reverse=True)
+    lines = list(_by_dimensions(by, span, whose or Q(), zone))
+    places = [place for place, name in enumerate(by.split(",")) if name in IN_ORDER]
+    lines.sort(key=_weight, reverse=True)
+    if places:
+        lines.sort(key=lambda line: [datetime.fromisoformat(line.names[n]) for n in places])
+    return lines
 
 
 def _weight(line: Line) -> tuple[int, int, str]:
@@ -148,81 +154,127 @@ def _add(line: Line, row: Mapping[str, Any]) -> None:
         line.counts[name] += count
 
 
-def _by_key(span: Span, chosen: Q, zone: tzinfo) -> Iterator[Line]:
-    """One line for each key, whatever it was called when."""
-    rows = _hours(span, chosen).values("key_id", "fingerprint", "key")
-    found: dict[Identity, Line] = {}
-    for row in rows.annotate(last=Max("hour"), **_sums()).order_by("last"):
-        identity = row["key_id"], row["fingerprint"]
-        line = found.setdefault(identity, _nothing())
-        line.group = row["key"]
-        _add(line, row)
+Namer = Callable[[tuple[Any, ...], str], str]
+"""What a group is called: its values in the columns, its name at the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """What sums are told apart by.
+
+    columns   of the ledger that tell groups apart;  at_the_time  the one with the name of then
+    namer     zone -> what groups are called
+    folds     whether groups of one name are one
+    """
+
+    columns: tuple[str, ...]
+    namer: Callable[[tzinfo], Namer]
+    at_the_time: str = ""
+    folds: bool = False
+
+
+def _key_namer(_: tzinfo) -> Namer:
     names = key_names()
-    for identity, line in found.items():
+
+    def name(identity: tuple[Any, ...], last: str) -> str:
         gone = " (deleted)" if identity[0] and identity not in names else ""
-        yield Line(f"{names.get(identity, line.group)}{gone}" or NOBODY, line.counts)
+        return f"{names.get((identity[0], identity[1]), last)}{gone}" or NOBODY
+
+    return name
 
 
-def _by_person(span: Span, chosen: Q, zone: tzinfo) -> Iterable[Line]:
-    names = User.objects.values_list("pk", "username")
-    return _by_account(span, chosen, "person", dict(names))
+def _account_namer(rows: Callable[[], Iterable[tuple[int, str]]]) -> Callable[[tzinfo], Namer]:
+    """Under the name of today; of what was deleted its last one."""
+
+    def namer(_: tzinfo) -> Namer:
+        names = dict(rows())
+
+        def name(identity: tuple[Any, ...], last: str) -> str:
+            gone = " (deleted)" if identity[0] and identity[0] not in names else ""
+            return f"{names.get(identity[0], last)}{gone}" or NOBODY
+
+        return name
+
+    return namer
 
 
-def _by_team(span: Span, chosen: Q, zone: tzinfo) -> Iterable[Line]:
-    return _by_account(span, chosen, "team", dict(Team.objects.values_list("pk", "name")))
+def _owner_namer(_: tzinfo) -> Namer:
+    owners = key_owners()
+    return lambda identity, person: owners.get(identity[0]) or person or NOBODY
 
 
-def _by_account(span: Span, chosen: Q, column: str, names: Mapping[int, str]) -> Iterator[Line]:
-    """One line for each person or team, under its name of today; of a deleted one its last."""
-    rows = _hours(span, chosen).values(f"{column}_id", column)
-    found: dict[int, Line] = {}
-    for row in rows.annotate(last=Max("hour"), **_sums()).order_by("last"):
-        line = found.setdefault(row[f"{column}_id"], _nothing())
-        line.group = row[column]
+def _plain_namer(nothing: str) -> Callable[[tzinfo], Namer]:
+    return lambda _: lambda identity, last: identity[0] or nothing
+
+
+def _day_namer(zone: tzinfo) -> Namer:
+    """It is not left to the database in which zone a day begins."""
+    return lambda identity, last: identity[0].astimezone(zone).date().isoformat()
+
+
+def _hour_namer(zone: tzinfo) -> Namer:
+    return lambda identity, last: identity[0].astimezone(zone).isoformat(timespec="minutes")
+
+
+def _people() -> Iterable[tuple[int, str]]:
+    return User.objects.values_list("pk", "username")
+
+
+def _teams() -> Iterable[tuple[int, str]]:
+    return Team.objects.values_list("pk", "name")
+
+
+DIMENSIONS: dict[str, Dimension] = {
+    "key": Dimension(("key_id", "fingerprint"), _key_namer, "key"),
+    "owner": Dimension(("key_id", "fingerprint"), _owner_namer, "person", folds=True),
+    "person": Dimension(("person_id",), _account_namer(_people), "person"),
+    "team": Dimension(("team_id",), _account_namer(_teams), "team"),
+    "model": Dimension(("model",), _plain_namer(NOBODY)),
+    "backend": Dimension(("backend",), _plain_namer(NOBODY)),
+    "class": Dimension(("request_class",), _plain_namer(UNKNOWN_CLASS)),
+    "day": Dimension(("hour",), _day_namer, folds=True),
+    "hour": Dimension(("hour",), _hour_namer),
+}
+IN_ORDER = frozenset({"day", "hour"})
+"""Dimensions whose groups come in the order of time."""
+BY = (*(name for name in DIMENSIONS if name not in ("owner", "backend")), "session")
+"""What one report is by, in addresses of the API."""
+
+
+def dimensions(by: str) -> list[str]:
+    """The dimensions of a text such as `key,model`. Raises ValueError."""
+    names = by.split(",")
+    if by != "session" and (set(names) - DIMENSIONS.keys() or len(set(names)) < len(names)):
+        known = ", ".join(DIMENSIONS)
+        raise ValueError(f"expected session, or one or more of {known}, with commas between them")
+    return names
+
+
+def _by_dimensions(by: str, span: Span, chosen: Q, zone: tzinfo) -> Iterator[Line]:
+    """One line for each group, whatever its parts were called when; in the order of time where
+    that is a dimension, as each group is first there."""
+    parts = [DIMENSIONS[name] for name in dimensions(by)]
+    namers = [part.namer(zone) for part in parts]
+    columns = {column for part in parts for column in (*part.columns, part.at_the_time) if column}
+    rows = _hours(span, chosen).values(*columns).annotate(last=Max("hour"), **_sums())
+    found: dict[tuple[Any, ...], Line] = {}
+    for row in rows.order_by("last"):
+        identities = [tuple(row[column] for column in part.columns) for part in parts]
+        names = tuple(
+            namer(identity, row.get(part.at_the_time, ""))
+            for namer, identity, part in zip(namers, identities, parts, strict=True)
+        )
+        group = tuple(
+            name if part.folds else identity
+            for name, identity, part in zip(names, identities, parts, strict=True)
+        )
+        line = found.setdefault(group, _nothing())
+        line.names, line.group = names, ", ".join(names)
         _add(line, row)
-    for number, line in found.items():
-        gone = " (deleted)" if number and number not in names else ""
-        yield Line(f"{names.get(number, line.group)}{gone}" or NOBODY, line.counts)
-
-
-def _by_model(span: Span, chosen: Q, zone: tzinfo) -> Iterator[Line]:
-    for row in _hours(span, chosen).values("model").annotate(**_sums()):
-        yield Line(row["model"] or NOBODY, _counts(row))
-
-
-def _by_class(span: Span, chosen: Q, zone: tzinfo) -> Iterator[Line]:
-    for row in _hours(span, chosen).values("request_class").annotate(**_sums()):
-        yield Line(row["request_class"] or UNKNOWN_CLASS, _counts(row))
-
-
-def _by_day(span: Span, chosen: Q, zone: tzinfo) -> Iterator[Line]:
-    """Hours are few, so it is not left to the database in which zone a day begins."""
-    days: dict[str, Line] = {}
-    for row in _hours(span, chosen).values("hour").annotate(**_sums()).order_by("hour"):
-        day = row["hour"].astimezone(zone).date().isoformat()
-        _add(days.setdefault(day, _nothing(day)), row)
-    yield from days.values()
-
-
-def _by_hour(span: Span, chosen: Q, zone: tzinfo) -> Iterator[Line]:
-    for row in _hours(span, chosen).values("hour").annotate(**_sums()).order_by("hour"):
-        yield Line(row["hour"].astimezone(zone).isoformat(timespec="minutes"), _counts(row))
+    yield from found.values()
 
 
 def _by_session(span: Span, chosen: Q, zone: tzinfo) -> Iterable[Line]:
     rows = UsageSession.objects.filter(chosen, span.within("last_at"))
     for row in rows.values("session", *COUNTS):
-        yield Line(row["session"], {name: row[name] for name in COUNTS})
-
-
-IN_ORDER = frozenset({"day", "hour"})
-BY: dict[str, Callable[[Span, Q, tzinfo], Iterable[Line]]] = {
-    "key": _by_key,
-    "person": _by_person,
-    "team": _by_team,
-    "model": _by_model,
-    "class": _by_class,
-    "session": _by_session,
-    "day": _by_day,
-    "hour": _by_hour,
-}
+        yield Line(row["session"], {name: row[name] for name in COUNTS}, (row["session"],))

@@ -20,6 +20,7 @@ from django.db import models
 from bridge import attempts
 from bridge.attempts import AttemptRecord
 from bridge.models import latency
+from bridge.models.changes import Change
 from bridge.models.people.keys import ApiKey
 from bridge.outcomes import outcome
 from bridge.translation.request import purpose
@@ -365,3 +366,12 @@ def key_names() -> dict[tuple[int, str], str]:
     issued = {(pk, ""): name for pk, name in ApiKey.objects.values_list("pk", "name")}
     labels = KeyLabel.objects.values_list("fingerprint", "name")
     return issued | {(0, fingerprint): name for fingerprint, name in labels}
+
+
+def key_owners() -> dict[int, str]:
+    """key_id -> who its row names as its owner, else its person; of deleted keys by the history."""
+    gone = Change.objects.filter(kind=ApiKey.KIND, event="", after__isnull=True).order_by("pk")
+    documents = gone.values_list("object_id", "before")
+    owners = {pk: row.get("owner") or row.get("person") or "" for pk, row in documents if row}
+    rows = ApiKey.objects.values_list("pk", "owner", "person__username")
+    return owners | {pk: owner or person or "" for pk, owner, person in rows}

@@ -91,6 +91,28 @@ def used(
     return folded(known, sums(span, (*IDENTITY, "key"), columns, rows, compared, sliced))
 
 
+@dataclass(frozen=True, slots=True)
+class PairUsage:
+    """What one key used of one model."""
+
+    owner: Owner
+    model: str
+    sums: Sums
+
+
+def pairs(span: Range, known: KnownKeys) -> list[PairUsage]:
+    """Every key with each model that it used in the range. One query."""
+    by_model: dict[str, dict[Group, Sums]] = {}
+    by = (*IDENTITY, "key", "model")
+    for group, group_sums in sums(span, by, compared=False, sliced=False).items():
+        by_model.setdefault(group[-1], {})[group] = group_sums
+    return [
+        PairUsage(use.owner, model, use.sums)
+        for model, groups in by_model.items()
+        for use in folded(known, groups)
+    ]
+
+
 def folded(known: KnownKeys, groups: Mapping[Group, Sums]) -> list[KeyUsage]:
     """One for each key, of groups that begin with key_id, fingerprint and name."""
     found: dict[Identity, tuple[str, Sums]] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from dashboard.display.cells import Trend
@@ -73,6 +75,20 @@ REPAIRED = summed(
     lambda t: t.repaired_share,
     "Answers in which something was mended, such as the arguments of a tool call",
 )
+SUMS = [
+    replace(summed(name, title, kind, itemgetter(name)), shown=False, sorts=False)
+    for name, title, kind in (
+        ("input_tokens", "Input", "tokens"),
+        ("output_tokens", "Output", "tokens"),
+        ("cache_read_tokens", "Read from cache", "tokens"),
+        ("cache_write_tokens", "Written to cache", "tokens"),
+        ("errors", "Errors", "count"),
+        ("refused", "Refused", "count"),
+        ("abandoned", "Abandoned", "count"),
+        ("unpriced", "Without a price", "count"),
+    )
+]
+"""What files have of each line, and the page has no room for."""
 COST_EACH = summed(
     "cost_per_answer",
     "An answer costs",
@@ -105,4 +121,5 @@ def use(frame: Frame) -> list[Column]:
         CACHED,
         COST,
         ERRORS,
+        *SUMS,
     ]

@@ -67,8 +67,10 @@ def _columns(frame: Frame, windows: Mapping[str, int]) -> list[Column]:
             context_use,
             "The mean prompt, as a share of the model's window",
         ),
+        shared_columns.COST,
         shared_columns.COST_EACH,
         shared_columns.REQUESTS,
         shared_columns.TOKENS,
         *([shared_columns.change()] if frame.compares else []),
+        *shared_columns.SUMS,
     ]

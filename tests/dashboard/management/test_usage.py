@@ -1,27 +1,21 @@
-"""`manage.py usage` and `check_ledger`: the numbers are right, and a difference is found."""
+"""`manage.py usage`: the numbers are right, by whatever groups."""
 
 import csv
 import io
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from bridge.ledger.audit import audit
 from bridge.ledger.record import Record
 from bridge.ledger.report import csv_text
-from bridge.ledger.retention.erasing import erase
-from bridge.ledger.spool import Spool
-from bridge.ledger.writer import enter, note_lost
-from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord, UsageSession
+from bridge.ledger.writer import enter
+from bridge.models import ApiKey, KeyLabel
 from dashboard.management.commands import usage as usage_command
 from dashboard.tables import file_formats
 from tests.bridge.people import a_team, a_user
-from tests.fakes import synthetic
 
 pytestmark = pytest.mark.django_db
 
@@ -54,9 +48,6 @@ def usage(*options: str) -> str:
 def rows(*options: str) -> list[Json]:
     found: list[Json] = json.loads(usage(*options, "--format", "json"))
     return found
-
-
-# --- usage ---------------------------------------------------------------------------------------
 
 
 def test_json_has_the_group_and_its_numbers() -> None:
@@ -194,7 +185,8 @@ def test_what_makes_no_sense_is_refused_by_its_name(options: tuple[str, str]) ->
 def test_table_is_aligned_and_has_a_total() -> None:
     used("1", input_tokens=1_234_567)
     used("2", key="bob", key_id=2, cost_nano_usd=None)
-    head, *lines, total, note = usage().splitlines()
+    head, *lines, total, note, covered = usage().splitlines()
+    assert covered.startswith("Full hours from ") and covered.endswith(" to now, UTC.")
     assert head.split() == ["key", "requests", "errors", "input", "output", "cache", "read", "cost"]
     assert lines[0].split()[0] == "alice" and "1,234,567" in lines[0]
     assert total.split() == ["total", "2", "0", "1,234,667", "20", "2,000", "$1.5000"]
@@ -203,7 +195,7 @@ def test_table_is_aligned_and_has_a_total() -> None:
 
 
 def test_nothing_used_is_said() -> None:
-    assert usage() == "Nothing was used in this time.\n"
+    assert usage().startswith("Nothing was used in this time. Full hours from ")
     assert rows() == []
 
 
@@ -221,6 +213,67 @@ def test_command_and_pages_share_one_guard_against_formulas(start: str) -> None:
     assert csv_text(f"{start}1+1") == f"'{start}1+1"
     assert csv_text("1+1") == "1+1"
     assert vars(usage_command)["csv_text"] is vars(file_formats)["csv_text"] is csv_text
+
+
+def test_several_groups_have_a_column_each() -> None:
+    used("1", cost_nano_usd=3)
+    used("2", model="vendor/small", cost_nano_usd=5)
+    used("3", key="bob", key_id=2, cost_nano_usd=7)
+    lines = json.loads(usage("--by", "key,model", "--format", "json"))
+    assert [(line["key"].split()[0], line["model"], line["cost_usd"]) for line in lines] == [
+        ("bob", "vendor/large", 7e-9),
+        ("alice", "vendor/small", 5e-9),
+        ("alice", "vendor/large", 3e-9),
+    ]
+    head = usage("--by", "key,model", "--format", "csv").splitlines()[0]
+    assert head.startswith("key,model,requests,")
+
+
+def test_days_stand_before_what_is_within_them() -> None:
+    used("1", hours_ago=50, cost_nano_usd=1)
+    used("2", hours_ago=50, key="bob", key_id=2, cost_nano_usd=2)
+    used("3", cost_nano_usd=9)
+    lines = json.loads(usage("--by", "day,key", "--format", "json"))
+    assert [line["cost_usd"] for line in lines] == [2e-9, 1e-9, 9e-9]
+
+
+def test_a_deleted_key_keeps_its_owner() -> None:
+    row, _ = ApiKey.issue("leaving", {"owner": "Ann of accounts"})
+    used("1", key="leaving", key_id=row.pk, cost_nano_usd=1)
+    row.delete()
+    (line,) = json.loads(usage("--by", "owner,key", "--format", "json"))
+    assert (line["owner"], line["key"]) == ("Ann of accounts", "leaving (deleted)")
+
+
+@pytest.mark.parametrize(
+    ("cost", "shown", "exported"),
+    [
+        (None, "no price", ""),
+        (0, "$0.0000", "0.000000000"),
+        (1, "<$0.0001", "0.000000001"),
+        (100_000, "$0.0001", "0.000100000"),
+    ],
+)
+def test_something_is_never_shown_as_nothing(cost: int | None, shown: str, exported: str) -> None:
+    used("1", cost_nano_usd=cost)
+    assert usage().splitlines()[1].endswith(f"  {shown}")
+    (row,) = csv.DictReader(io.StringIO(usage("--format", "csv")))
+    assert row["cost_usd"] == exported
+
+
+@pytest.mark.parametrize("by", ["nothing", "key,key", "key,", "session,key"])
+def test_groups_that_do_not_exist_are_refused(by: str) -> None:
+    with pytest.raises(CommandError, match="--by: expected session, or one or more of key, owner"):
+        usage("--by", by)
+
+
+def test_the_last_day_is_included() -> None:
+    used("1", hours_ago=48)
+    day = f"{NOW - timedelta(hours=48):%Y-%m-%d}"
+    lines = json.loads(usage("--from", day, "--to", day, "--by", "model", "--format", "json"))
+    assert [line["requests"] for line in lines] == [1]
+    with pytest.raises(CommandError, match="--to: expected a date such as"):
+        usage("--to", "7d")
 
 
 def test_people_and_teams_have_their_names_of_today() -> None:
@@ -243,138 +296,16 @@ def test_people_and_teams_have_their_names_of_today() -> None:
     }
 
 
-# --- check_ledger --------------------------------------------------------------------------------
+class _Closed(io.StringIO):
+    """Whoever read from here has gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
 
 
-@pytest.fixture
-def some_days() -> datetime:
-    """400 requests of three days; the hour in their middle."""
-    synthetic.fill(400, days=3, end=NOW.timestamp())
-    return (NOW - timedelta(days=1.5)).replace(minute=0, second=0, microsecond=0)
-
-
-@pytest.fixture
-def spool(settings: Any, tmp_path: Path) -> Spool:
-    settings.DATA_DIR = tmp_path
-    return Spool(tmp_path / "spool", 2**30)
-
-
-def check() -> str:
-    out = io.StringIO()
-    try:
-        call_command("check_ledger", stdout=out)
-    except CommandError as error:
-        out.write(f"{error} ({error.returncode})")
-    return out.getvalue()
-
-
-def test_ledger_adds_up(some_days: datetime, spool: Spool) -> None:
-    """field, idea 14: a self-check that compares both."""
-    said = check()
-    assert said.startswith("400 requests in ")
-    assert said.endswith("Everything adds up.\n")
-    assert "0 records wait" in said
-
-
-def test_lines_of_the_spool_are_told(some_days: datetime, spool: Spool) -> None:
-    """Ours: what waits is no difference; what is a row already does not wait."""
-    known = next(synthetic.records(400, days=3, end=NOW.timestamp()))
-    for record in (known, Record("req_new"), Record("req_newer")):
-        record.write(spool)
-    spool.append(b"no record")
-    assert "2 records wait" in check()
-    spool.close()
-
-
-def busy(hour: datetime) -> UsageHour:
-    found: UsageHour | None = UsageHour.objects.filter(hour__gte=hour, requests__gt=0).first()
-    assert found is not None
-    return found
-
-
-def more_tokens(hour: datetime) -> str:
-    row = busy(hour)
-    UsageHour.objects.filter(pk=row.pk).update(input_tokens=row.input_tokens + 1)
-    return f"hour {row.hour:%Y-%m-%d %H:%M}"
-
-
-def other_class(hour: datetime) -> str:
-    """The sum of all classes stays right, and that of two of them is wrong."""
-    row = busy(hour)
-    UsageHour.objects.filter(pk=row.pk).update(request_class="workflow")
-    return f"request_class {row.request_class}: requests is 0, its rows add up to {row.requests}"
-
-
-def other_bucket(hour: datetime) -> str:
-    UsageHour.objects.filter(pk=busy(hour).pk).update(duration_24=99)
-    return "duration_24 is 99"
-
-
-def hour_gone(hour: datetime) -> str:
-    busy(hour).delete()
-    return "requests is 0, its rows add up to "
-
-
-def hour_too_many(hour: datetime) -> str:
-    UsageHour.objects.create(hour=hour, key="ghost", key_id=999, requests=1)
-    return "key_id 999: requests is 1, its rows add up to 0"
-
-
-def row_gone(hour: datetime) -> str:
-    UsageRecord.objects.filter(time__gte=hour).first().delete()  # type: ignore[union-attr]
-    return "requests is "
-
-
-def session_wrong(hour: datetime) -> str:
-    row = UsageSession.objects.all()[0]
-    UsageSession.objects.filter(pk=row.pk).update(cost_nano_usd=-1)
-    return f"session {row.session}, "
-
-
-def session_gone(hour: datetime) -> str:
-    row = UsageSession.objects.all()[0]
-    row.delete()
-    return f"session {row.session}: has rows and no sums"
-
-
-@pytest.mark.parametrize(
-    "tamper",
-    [
-        more_tokens,
-        other_class,
-        other_bucket,
-        hour_gone,
-        hour_too_many,
-        row_gone,
-        session_wrong,
-        session_gone,
-    ],
-)
-def test_every_difference_is_named(
-    some_days: datetime, spool: Spool, tamper: Callable[[datetime], str]
-) -> None:
-    told = tamper(some_days)
-    said = check()
-    assert told in said
-    assert said.endswith(" differences (1)")
-
-
-def test_times_whose_rows_are_gone_are_left_out(some_days: datetime) -> None:
-    """docs: all requests that still have rows. Also when retention is in the middle of an hour."""
-    erase(some_days, limit=7)
-    found = audit()
-    assert found.differences == []
-    assert 0 < found.requests < 400
-    hour_too_many(some_days - timedelta(hours=1))
-    assert audit().differences == []
-    hour_too_many(some_days)
-    assert len(audit().differences) == 1
-
-
-def test_lost_records_are_a_difference(settings: Any, tmp_path: Path) -> None:
-    """Evasion: "Everything adds up" was said of a ledger that had dropped lines."""
-    settings.DATA_DIR = tmp_path
-    note_lost(3)
-    with pytest.raises(CommandError, match="1 differences"):
-        call_command("check_ledger", stdout=(out := io.StringIO()))
-    assert "3 records were lost, no disk and no memory took them" in out.getvalue()
+def test_reader_that_goes_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours: `usage | head` writes no traceback."""
+    gone: list[bool] = []
+    monkeypatch.setattr(usage_command, "_read_enough", lambda: gone.append(True))
+    call_command("usage", stdout=_Closed())
+    assert gone == [True]

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -250,3 +251,19 @@ def test_an_id_is_no_number(auditor: Client, text: str) -> None:
 def test_the_first_line_names_the_zone(auditor: Client) -> None:
     text = auditor.get(f"{REQUESTS}?{QUERY}&format=csv").content.decode()
     assert text.startswith("\ufefftime (Europe/Berlin),outcome,")
+
+
+def test_keys_and_models_add_up_to_the_keys(auditor: Client) -> None:
+    """What is charged back for each model is what the key cost, and files have every sum."""
+    root = page(auditor, KEYS)
+    pairs = lines(files(auditor, root, "pairs")["CSV"])
+    whole = lines(files(auditor, root)["CSV"])
+    for name in ("input_tokens", "output_tokens", "cache_read_tokens", "requests", "unpriced"):
+        by_key = {line["key"]: 0 for line in whole}
+        for line in pairs:
+            by_key[line["key"]] += int(line[name])
+        assert by_key == {line["key"]: int(line[name]) for line in whole}, name
+    models = {line["model"]: line for line in lines(files(auditor, page(auditor, MODELS))["CSV"])}
+    for model, line in models.items():
+        costs = [Decimal(p["cost_usd"]) for p in pairs if p["model"] == model and p["cost_usd"]]
+        assert (sum(costs) if costs else "") == (line["cost_usd"] and Decimal(line["cost_usd"]))
