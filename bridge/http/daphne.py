@@ -356,7 +356,7 @@ class Server(daphne.server.Server):
 def _log_errors() -> None:
     """Let Twisted's errors go to the log; daphne has them thrown away."""
     # Twisted has no types that tell what its observers are.
-    grave: Any = LogLevelFilterPredicate(LogLevel.warn)
+    grave: Any = LogLevelFilterPredicate(LogLevel.error)
     log: Any = STDLibLogObserver("twisted")
     observer: Any = FilteringLogObserver(log, [grave])
     globalLogPublisher.addObserver(observer)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import warnings
 from types import TracebackType
+
+FILES = "StreamingHttpResponse must consume synchronous iterators"
+"""How Django warns of each static file that is sent: files are read as they are sent, as meant."""
 
 logger = logging.getLogger(__name__)
 
 
 def to_log() -> None:
     """From here on, in this process."""
+    warnings.filterwarnings("ignore", FILES)
     logging.captureWarnings(True)
     sys.excepthook = _at_the_top
     sys.unraisablehook = _in_passing

@@ -127,7 +127,9 @@ def test_every_line_of_a_log_for_programs_is_an_object(home: Home) -> None:
     assert client.post(MESSAGES, ask(model=forged)).status in (200, 404)
     assert client.get("/admin/no/such/page/").status in (302, 404)
     assert client.post("/admin/login/", b"username=x").status == 403
+    assert client.get("/static/dashboard/details.css").status == 200
     lines = objects(home.gateway)
+    assert not [line for line in lines if line["logger"] in ("twisted", "py.warnings")]
     (start,) = [line for line in lines if line["logger"] == "bridge.start"]
     assert "requests: the built-in demo backend" in start["message"]
     (request,) = [line for line in lines if line.get("request", {}).get("asked_model") == forged]
