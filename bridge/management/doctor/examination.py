@@ -17,7 +17,7 @@ from bridge.management.sign_in_check import FindingGrade
 from bridge.models import Backend, Origin
 from bridge.routing.types import BackendConfig
 
-SECONDS = 20.0
+SECONDS = 30.0
 """Longest that one check may take; each bounds its own work below that."""
 SIGN_IN = "see docs/how-to/company-accounts.md; manage.py check_sign_in tells the same"
 
