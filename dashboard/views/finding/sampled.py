@@ -11,7 +11,7 @@ from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
 from dashboard.queries.finding import samples
 from dashboard.queries.finding.samples import SampleSearch
-from dashboard.tables import request_columns
+from dashboard.tables import exports, request_columns
 from dashboard.tables.table import Column, InMemory, Table
 
 EMPTY = "None of these samples holds that."
@@ -24,13 +24,14 @@ def sampled(request: HttpRequest) -> HttpResponseBase:
     frame = Frame(request, comparing=False)
     text = frame.asked.get("q", "").replace("\x00", "").strip()[: samples.LONGEST]
     done = samples.search(frame.range, text) if text else None
-    return page(
+    table = _table(frame, done) if done else None
+    return (exports.answer(table) if table else None) or page(
         request,
         "sampled",
         frame,
         words=text,
         done=done,
-        table=_table(frame, done) if done else None,
+        table=table,
         longest=samples.LONGEST,
         most_read=samples.MOST_READ,
         most=samples.MOST,

@@ -77,5 +77,13 @@ def test_nothing_is_read_before_somebody_asks(auditor: Client, rows: None) -> No
     assert not root.all("table")
 
 
+def test_file_of_what_is_found_has_no_text_of_a_sample(auditor: Client, rows: None) -> None:
+    """Samples are read on pages, one by one."""
+    asked = {"q": "kohl", "tz": "UTC", "range": "7d", "format": "json"}
+    found = auditor.get(SEARCH, asked).json()
+    assert "req_" in json.dumps(found)
+    assert "kohl" not in json.dumps(found).casefold()
+
+
 def test_search_is_for_those_who_may_read_samples(guest: Client) -> None:
     assert guest.get(SEARCH, {"q": "kohl"}).status_code == 403
