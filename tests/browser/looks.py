@@ -15,6 +15,8 @@ WAYS: tuple[tuple[int, Scheme], ...] = (
     (390, "light"),
 )
 """Width and scheme. One thing changes at a time, and the width, which costs more, once."""
+OPPOSITES: tuple[tuple[int, Scheme], ...] = ((1280, "light"), (390, "dark"))
+"""Half of them: each width and each scheme once."""
 
 STICKING_OUT = """() => {
   const root = document.documentElement;
@@ -83,10 +85,10 @@ SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimat
 DRESS = "(dark) => document.documentElement.classList.toggle('dark', dark)"
 
 
-def faults(page: Page) -> dict[str, Any]:
+def faults(page: Page, ways: tuple[tuple[int, Scheme], ...] = WAYS) -> dict[str, Any]:
     """What is wrong with a page, for each width and scheme in which something is."""
     found = {}
-    for width, scheme in WAYS:
+    for width, scheme in ways:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         page.evaluate(DRESS, scheme == "dark")

@@ -10,19 +10,22 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, expect
 
 from tests.addresses import addresses
 from tests.browser.axe import violations
+from tests.browser.conftest import WIDE
 from tests.browser.every_page import NOBODY, PERSON, Shown, filled, pages, without_page
-from tests.browser.looks import faults
+from tests.browser.looks import OPPOSITES, faults
 from tests.browser.site import Site
 from tests.browser.stock import CODE, Stock
 
-PHONE: ViewportSize = {"width": 390, "height": 844}
 MAIN = ("", "admin/", "admin/bridge/modelalias/add/", "dashboard/", "dashboard/keys/2/", "my/")
 """Pages whose every element is also looked at dark and narrow by axe itself."""
-ROWS = [shown for several in pages().values() for shown in several]
+GROUPS: dict[str, list[Shown]] = {}
+"""The pages by the beginnings of their addresses."""
+for pattern, several in pages().items():
+    GROUPS.setdefault("/".join(pattern.split("/")[:2]).partition("<")[0], []).extend(several)
 
 
 def test_every_address_has_a_row() -> None:
@@ -55,19 +58,29 @@ def forgive(complaints: list[str]) -> None:
     complaints[:] = [text for text in complaints if not expected.match(text)]
 
 
-@pytest.mark.parametrize("shown", ROWS, ids=str)
-def test_page_can_be_used_by_everybody(
-    page: Page, stocked_site: tuple[Site, Stock], complaints: list[str], shown: Shown
+@pytest.mark.parametrize("group", GROUPS)
+def test_pages_can_be_used_by_everybody(
+    page: Page, stocked_site: tuple[Site, Stock], complaints: list[str], group: str
 ) -> None:
-    visit(page, shown, stocked_site[1])
-    if shown.status >= 400:
+    """One after the other, since leaving a page costs as much as a look at it."""
+    wrong = {}
+    for shown in GROUPS[group]:
+        visit(page, shown, stocked_site[1])
+        if found := unusable(page, shown):
+            wrong[str(shown)] = found
+    if any(shown.status >= 400 for shown in GROUPS[group]):
         forgive(complaints)
-    assert violations(page) == []
-    assert faults(page) == {}
+    assert wrong == {}
+
+
+def unusable(page: Page, shown: Shown) -> list[object]:
+    """What axe-core finds, and what is wrong with the looks. The page becomes narrow and dark."""
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light")
+    found: list[object] = [*violations(page), *faults(page, OPPOSITES).items()]
     if shown.visitor != PERSON and shown.address in MAIN:
-        page.emulate_media(color_scheme="dark")
-        page.set_viewport_size(PHONE)
-        assert violations(page, with_contrast=True) == []
+        found += violations(page, with_contrast=True)
+    return found
 
 
 # --- what stands behind a form ----------------------------------------------------------------
@@ -149,5 +162,5 @@ def test_page_behind_a_form_can_be_used_by_everybody(
 ) -> None:
     act(page)
     assert violations(page) == []
-    assert faults(page) == {}
+    assert faults(page, OPPOSITES) == {}
     forgive(complaints)
