@@ -22,7 +22,7 @@ from tests.fakes.gateway import Gateway
 from tests.fakes.issuing import issue
 from tests.fakes.judge import asks, verdicts
 from tests.fakes.replies import Gate
-from tests.fakes.spans import SeenSpan, roots
+from tests.fakes.spans import SeenSpan, printed, roots
 
 JUDGE, SMALL = "test/beta", "test/small"
 SECRET = "Bearer c0llector-s3cret"
@@ -33,6 +33,7 @@ TOOLS = [{"name": "Bash", "input_schema": {"type": "object"}}]
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
 """Milliseconds after which spans that wait are sent."""
 ROOT = Path(__file__).resolve().parents[2]
+GUIDE = ROOT / "docs" / "how-to" / "observe.md"
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +98,6 @@ def sample(gateway: Gateway, name: str) -> float:
 
 def fate(gateway: Gateway, outcome: str) -> float:
     return sample(gateway, f'claude_bridge_spans_total{{outcome="{outcome}"}}')
-
-
-def moments(span: SeenSpan) -> list[tuple[str, int, int]]:
-    return [(each.name, each.begin, each.end) for each in span.everything()]
 
 
 # --- the tree ------------------------------------------------------------------------------------
@@ -188,13 +185,25 @@ def check_private(collector: Collector, key: str) -> None:
 
 def check_order(root: SeenSpan) -> None:
     """Children lie within their parent, but for what milliseconds round."""
+    slack = 2_000_000
     for span in root.everything():
-        assert span.begin <= span.end, span.name
+        assert span.begin <= span.end, printed([root])
         for child in span.children:
-            slack = 2_000_000
-            assert child.begin >= span.begin - slack and child.end <= span.end + slack, moments(
-                root
-            )
+            is_within = span.begin - slack <= child.begin and child.end <= span.end + slack
+            assert is_within, printed([root])
+
+
+def test_guide_shows_this_tree(
+    gateway: Gateway, backend: FakeBackend, collector: Collector
+) -> None:
+    """docs/how-to/observe.md, Traces: names, kinds and order are those of a real request."""
+    backend.on(ALPHA).answer(role(), text("Hi"), finish("stop"), usage(11, 2))
+    assert gateway.client.messages(model=ALPHA, stream=True).status == 200
+    shown = re.findall(r"^ {4} *(.+?) +[0-9.]+ ms +(\w+)", GUIDE.read_text(), re.M)
+    real = re.findall(r"^ *(.+?) +[0-9.]+ ms +(\w+)", printed([traced(gateway, collector)]), re.M)
+    words = {(name, kind) for name, kind in shown if not name.startswith("chat ")}
+    assert {line for line in real if not line[0].startswith("chat ")} <= words
+    assert real[0] == (f"chat {ALPHA}", "server") and shown[0][1] == "server"
 
 
 def test_plain_answer_and_its_record(

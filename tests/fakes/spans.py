@@ -72,16 +72,15 @@ def roots(collector: Collector) -> list[SeenSpan]:
 
 
 def printed(spans: Sequence[SeenSpan], depth: int = 0) -> str:
-    """The tree, one line for each span, for people."""
+    """The tree, one line for each span, as docs/how-to/observe.md has it."""
     lines = []
     for span in spans:
         took = (span.end - span.begin) / 1e6
-        sign = "✗" if span.has_failed else " "
-        lines.append(
-            f"{sign} {'  ' * depth}{span.name:<{34 - 2 * depth}} {took:8.1f} ms {span.kind}"
-        )
-        lines.append(printed(span.children, depth + 1))
-    return "\n".join(filter(None, lines))
+        name = f"{'  ' * depth}{span.name}"
+        failed = " failed" if span.has_failed else ""
+        lines.append(f"{name:<36}{took:8.1f} ms  {span.kind}{failed}")
+        lines += [printed(span.children, depth + 1)] if span.children else []
+    return "\n".join(lines)
 
 
 def _seen(span: Span, resource: dict[str, Any]) -> SeenSpan:
