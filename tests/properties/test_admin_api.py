@@ -23,6 +23,8 @@ from tests.shapes import check_error
 
 pytestmark = pytest.mark.django_db
 
+EXAMPLES = max(500, settings.default.max_examples)  # type: ignore[union-attr]
+"""There are many routes, of which each gets a few at least."""
 WRITING = [route for route in ROUTES if route.body is not None]
 ASKING = [route for route in ROUTES if route.query is not None]
 NAMES = {
@@ -115,7 +117,7 @@ def script() -> Script:
 
 
 def test_any_body_is_done_or_refused_by_name(script: Script) -> None:
-    @settings(max_examples=5 * settings.default.max_examples)  # type: ignore[union-attr]
+    @settings(max_examples=EXAMPLES)
     @given(asked=requests())
     def check(asked: tuple[ApiRoute, str, Any]) -> None:
         route, address, body = asked
