@@ -20,7 +20,7 @@ class FirstRows:
         tables = connection.introspection.django_table_names(only_existing=True)
         with connection.cursor() as cursor:
             names = map(connection.ops.quote_name, tables)
-            self._rows = {name: _rows(cursor, name) for name in names}
+            self._rows = {name: read(cursor, name) for name in names}
 
     def put_back(self) -> None:
         """References may point anywhere until the last row is there."""
@@ -28,12 +28,16 @@ class FirstRows:
             for name in self._rows:
                 cursor.execute(f"DELETE FROM {name}")  # noqa: S608 - a name from the models
             for name, rows in self._rows.items():
-                if rows:
-                    marks = ", ".join(["%s"] * len(rows[0]))
-                    values = f"INSERT INTO {name} VALUES ({marks})"  # noqa: S608 - as above
-                    cursor.executemany(values, rows)
+                put(cursor, name, rows)
 
 
-def _rows(cursor: Any, name: str) -> Rows:
+def read(cursor: Any, name: str) -> Rows:
     cursor.execute(f"SELECT * FROM {name}")  # noqa: S608 - a name from the models
     return cast(Rows, cursor.fetchall())
+
+
+def put(cursor: Any, name: str, rows: Rows) -> None:
+    if rows:
+        marks = ", ".join(["%s"] * len(rows[0]))
+        values = f"INSERT INTO {name} VALUES ({marks})"  # noqa: S608 - a name from the models
+        cursor.executemany(values, rows)

@@ -22,6 +22,7 @@ from dashboard.usage.periods import Range
 from dashboard.usage.totals import COUNTED, Totals
 from tests.dashboard.making import FORWARDED as FINGERPRINT
 from tests.dashboard.making import NOW, enter, issue_keys, month, record
+from tests.dashboard.months import enter_month
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +38,7 @@ def span(name: str = "30d", zone: ZoneInfo = BERLIN, now: datetime = NOW) -> Ran
 @pytest.fixture
 def some() -> list[UsageRecord]:
     issue_keys()
-    return enter(month(800))
+    return enter_month(800)
 
 
 def within(rows: Iterable[UsageRecord], start: datetime, end: datetime) -> list[UsageRecord]:

@@ -16,7 +16,8 @@ from django.urls import reverse
 
 from dashboard.display import formatting
 from tests.dashboard import reading
-from tests.dashboard.making import CODER, NOW, enter, issue_keys, month, record
+from tests.dashboard.making import CODER, NOW, enter, issue_keys, record
+from tests.dashboard.months import enter_month
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +33,7 @@ QUERY = "range=90d&tz=Europe/Berlin"
 @pytest.fixture(autouse=True)
 def some(backends: Any) -> None:
     issue_keys()
-    enter(month(500))
+    enter_month(500)
 
 
 def page(client: Client, path: str, query: str = QUERY) -> reading.Node:

@@ -15,12 +15,13 @@ from django.urls import reverse
 
 from bridge.accounts import roles
 from bridge.admin import overview
-from bridge.models import UsageHour, UsageRecord, UsageSession
+from bridge.models import UsageRecord
 from dashboard.usage import periods
 from tests.dashboard import reading
 from tests.dashboard.conftest import visitor
 from tests.dashboard.cursors import CURSORS
-from tests.dashboard.making import CODER, FORWARDED, NOW, enter, issue_keys, month, record
+from tests.dashboard.making import CODER, FORWARDED, NOW, enter, issue_keys, record
+from tests.dashboard.months import clear, enter_month
 
 pytestmark = pytest.mark.django_db
 
@@ -42,14 +43,14 @@ def get(client: Client, path: str, query: str = "range=90d&tz=Europe/Berlin") ->
 @pytest.fixture
 def some(backends: Any) -> list[UsageRecord]:
     issue_keys()
-    return enter(month(400))
+    return enter_month(400)
 
 
 @pytest.fixture
 def few(backends: Any) -> None:
     """Enough for a row in each table."""
     issue_keys()
-    enter(month(60))
+    enter_month(60)
 
 
 def test_the_last_24_hours_are_the_same_in_the_admin(
@@ -89,12 +90,10 @@ def counts(client: Client) -> dict[tuple[str, str], int]:
 def test_pages_take_few_queries_however_many_requests(auditor: Client, backends: Any) -> None:
     """Field 137: usage pages that cannot be used at 300 thousand rows."""
     issue_keys()
-    enter(month(100))
+    enter_month(60)
     few = counts(auditor)
-    UsageRecord.objects.all().delete()
-    UsageHour.objects.all().delete()
-    UsageSession.objects.all().delete()
-    enter(month(1_500))
+    clear()
+    enter_month(400)
     many = counts(auditor)
     assert few == many
     first = {asked: count for asked, count in many.items() if asked[0] == OVERVIEW}

@@ -20,9 +20,9 @@ from tests.dashboard.making import (
     SMALL,
     enter,
     issue_keys,
-    month,
     record,
 )
+from tests.dashboard.months import enter_month
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +43,7 @@ def get(client: Client, path: str, query: str = "range=90d&tz=Europe/Berlin") ->
 @pytest.fixture
 def some(backends: Any) -> list[UsageRecord]:
     issue_keys()
-    return enter(month(400))
+    return enter_month(400)
 
 
 # --- the overview ---------------------------------------------------------------------------------
