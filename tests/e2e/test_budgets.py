@@ -87,8 +87,8 @@ def test_what_a_killed_process_left_counts_before_the_first_request(
     key = issue(first, team={"budget_usd": "1"})["team"]
     first.stop()
     spool = Spool(Path(first.environment["DATA_DIR"]) / "spool", BIG)
-    for number in range(4000):
-        record = Record(f"req_{number}", key="team", key_id=1, cost_nano_usd=300_000, status=200)
+    for number in range(1200):
+        record = Record(f"req_{number}", key="team", key_id=1, cost_nano_usd=1_000_000, status=200)
         record.write(spool)
     spool.close()
     second = start_gateway("serve", after=first)
