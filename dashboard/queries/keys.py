@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import F, Q, Sum
+from django.db.models import F, Max, Q, Sum
 
 from bridge.keys.limits import NOTHING, LimitKind, Limits, Quota, QuotaUsage
 from bridge.keys.periods import Period, period_begin
-from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord
+from bridge.models import ApiKey, KeyLabel, KeyUse, UsageHour, UsageRecord
 from bridge.models.people.keys import KeyKind
 from dashboard.display import formatting
 from dashboard.display.cells import Meter
@@ -76,6 +76,7 @@ class KeyUsage:
     sums: Sums
     row: ApiKey | None = None
     meter: Meter | None = None
+    used_at: datetime | None = None
 
 
 def used(
@@ -248,6 +249,12 @@ def last_seen(who: Identity) -> Seen | None:
         return Seen(*row)
     hour = UsageHour.objects.filter(mine).order_by("-hour").values_list("hour", "key").first()
     return None if hour is None else Seen(*hour, exact=False)
+
+
+def last_used() -> dict[int, datetime]:
+    """key_id -> when this issued key was used last, to the second. One query."""
+    uses = KeyUse.objects.order_by().values_list("key_id")
+    return dict(uses.annotate(Max("last_at")))
 
 
 def unused(known: KnownKeys, found: Iterable[KeyUsage]) -> list[KeyUsage]:

@@ -27,7 +27,7 @@ def every(request: HttpRequest) -> HttpResponseBase:
     frame = Frame(request)
     known = KnownKeys.read()
     found = keys.used(frame.range, known, compared=frame.compares)
-    rows = _with_meters([*found, *keys.unused(known, found)], keys.budgets(known, frame.now))
+    rows = _completed([*found, *keys.unused(known, found)], keys.budgets(known, frame.now))
     owners = key_owners()
     source = InMemory(rows, lambda use: use.owner.slug)
     table = Table(frame, "Keys", list(_columns(frame, rows, owners)), source, "-tokens")
@@ -45,8 +45,17 @@ def every(request: HttpRequest) -> HttpResponseBase:
     )
 
 
-def _with_meters(found: list[KeyUsage], meters: Mapping[int, Meter]) -> list[KeyUsage]:
-    return [replace(use, meter=meters.get(use.owner.key_id)) for use in found]
+def _completed(found: list[KeyUsage], meters: Mapping[int, Meter]) -> list[KeyUsage]:
+    """With their budgets and their last use."""
+    exact = keys.last_used()
+    return [
+        replace(
+            use,
+            meter=meters.get(use.owner.key_id),
+            used_at=exact.get(use.owner.key_id, use.sums.last_hour),
+        )
+        for use in found
+    ]
 
 
 def _columns(frame: Frame, rows: Sequence[KeyUsage], owners: Mapping[int, str]) -> list[Column]:
@@ -59,7 +68,13 @@ def _columns(frame: Frame, rows: Sequence[KeyUsage], owners: Mapping[int, str]) 
         *([_owner(owners)] if has_owners else []),
         *shared_columns.use(frame),
         *([_BUDGET] if has_budgets else []),
-        shared_columns.LAST_USED,
+        Column(
+            "last_used",
+            "Last used",
+            "time",
+            lambda use: use.used_at,
+            "Issued keys: to the second, at any time; others: the last hour of this time",
+        ),
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from bridge.models import ApiKey, KeyLabel
+from bridge.models import ApiKey, KeyLabel, KeyUse
 from dashboard.queries import keys
 from tests.dashboard import reading
 from tests.dashboard.making import FORWARDED, NOW, enter, issue_keys, record
@@ -150,3 +150,19 @@ def test_a_budget_that_is_nearly_spent_is_told_in_the_list_and_the_overview(
     )
     assert "Key ci has spent 110 % of its budget: $5.50 of $5.00 this month (UTC)" in concerns.text
     assert "maria" not in concerns.text
+
+
+def test_last_use_of_an_issued_key_is_exact(auditor: Client) -> None:
+    """Ours: whether a leaked key is still in use is asked by the minute."""
+    issue_keys()
+    late = NOW.replace(minute=19, second=41)
+    enter([record(late, 1, key_id=2, key="maria")])
+    KeyUse.objects.create(key_id=2, last_four="abcd", last_at=late)
+    enter([record(late, 2, key_id=0, fingerprint=FORWARDED, key=f"key-{FORWARDED}")])
+    url = reverse("dashboard:keys")
+    rows = auditor.get(f"{url}?range=24h&tz=UTC&format=json").json()
+    used = {row["key"]: row["last_used"] for row in rows}
+    assert used["maria"] == late.isoformat(timespec="milliseconds")
+    hour = late.replace(minute=0, second=0)
+    assert used[f"key-{FORWARDED}"] == hour.isoformat(timespec="milliseconds")
+    assert used["ci"] is None
