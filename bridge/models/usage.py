@@ -210,6 +210,17 @@ class UsageRecord(Attributed):
             models.Index(fields=["request_class", "time"], name="record_by_class"),
             models.Index(fields=["status", "time"], name="record_by_status"),
             models.Index(
+                fields=["person_id", "time"],
+                condition=models.Q(person_id__gt=0),
+                name="record_by_person",
+            ),
+            models.Index(
+                fields=["team_id", "time"], condition=models.Q(team_id__gt=0), name="record_by_team"
+            ),
+            models.Index(
+                fields=["time"], condition=~models.Q(error_group=""), name="record_that_failed"
+            ),
+            models.Index(
                 fields=["error_group", "time"],
                 condition=~models.Q(error_group=""),
                 name="record_by_error_group",

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from dashboard.display import formatting
 from dashboard.display.formatting import NOTHING, Comparison, Figure
 from dashboard.usage.totals import Totals
 
+NUMBER, HINT = "the number", "the hint"
+EMPTY = (NOTHING.text, "0", formatting.share(0).text)
 Reader = Callable[[Totals], float | None]
 Writer = Callable[[float], Figure]
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`parts`: smaller numbers below, each with its name.  `tone`: a state, "" for none."""
+    """One number.
+
+    parts   smaller numbers below, each with its name;  tone   a state, "" for none
+    hrefs   name of a part, NUMBER or HINT -> address of the requests behind it
+    """
 
     title: str
     figure: Figure
@@ -23,6 +29,18 @@ class Card:
     change: Comparison | None = None
     hint: str = ""
     tone: str = ""
+    hrefs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def href(self) -> str:
+        return self.hrefs.get(NUMBER, "")
+
+    @property
+    def hint_href(self) -> str:
+        return self.hrefs.get(HINT, "")
+
+    def shown_parts(self) -> list[tuple[str, Figure, str]]:
+        return [(name, figure, self.hrefs.get(name, "")) for name, figure in self.parts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +79,43 @@ def number(
     value = read(sums.total)
     figure = NOTHING if value is None else write(value)
     return Card(title, figure, parts, sums.change(read, write, wanted), hint)
+
+
+# --- the requests behind them ---------------------------------------------------------------------
+
+_BEHIND: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "Requests": {
+        NUMBER: {},
+        "answered": {"outcome": "answered"},
+        "refused": {"outcome": "refused"},
+        "abandoned": {"outcome": "abandoned"},
+    },
+    "Tokens": {NUMBER: {}, HINT: {"trait": "estimated"}},
+    "Cost": {NUMBER: {"sort": "-cost"}, HINT: {"trait": "unpriced"}},
+    "Error share": {NUMBER: {"outcome": "error"}, "errors": {"outcome": "error"}},
+    "To the first token": {NUMBER: {"outcome": "answered", "sort": "-first_token"}},
+    "Speed": {NUMBER: {"outcome": "answered"}},
+    "An answer costs": {NUMBER: {"outcome": "answered", "sort": "-cost"}},
+    "Repaired answers": {NUMBER: {"trait": "repaired"}},
+    "Asked more than once": {NUMBER: {"trait": "retried"}},
+}
+"""Title -> part -> the filters of its requests."""
+ToFiltered = Callable[[Mapping[str, str]], str]
+
+
+def linked(cards: Iterable[Card], to: ToFiltered, asked: Mapping[str, str]) -> list[Card]:
+    """The cards with ways to the requests behind their numbers. `asked`: filters of them all."""
+    return [_linked(card, to, asked) for card in cards]
+
+
+def _linked(card: Card, to: ToFiltered, asked: Mapping[str, str]) -> Card:
+    figures = {NUMBER: card.figure, **dict(card.parts)}
+    hrefs = {
+        part: to({**asked, **filters})
+        for part, filters in _BEHIND.get(card.title, {}).items()
+        if part == HINT or (part in figures and figures[part].text not in EMPTY)
+    }
+    return replace(card, hrefs=hrefs)
 
 
 # --- the cards that several pages have ------------------------------------------------------------
@@ -163,8 +218,8 @@ def context(sums: Compared, window: int, longest: int | None) -> Card:
     )
 
 
-def model_facts(total: Totals) -> list[tuple[str, Figure]]:
-    """Smaller numbers of a model, by their names."""
+def model_facts(total: Totals) -> list[Card]:
+    """Smaller numbers of a model."""
     facts: list[tuple[str, float | None, Writer]] = [
         ("Requests", total.requests, formatting.tokens),
         ("Tokens", total.tokens, formatting.tokens),
@@ -174,4 +229,4 @@ def model_facts(total: Totals) -> list[tuple[str, Figure]]:
         ("Asked more than once", total.retried_share, formatting.share),
         ("Read from cache", total.cached_share, formatting.share),
     ]
-    return [(name, NOTHING if v is None else write(v)) for name, v, write in facts]
+    return [Card(name, NOTHING if v is None else write(v)) for name, v, write in facts]

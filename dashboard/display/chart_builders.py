@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from dashboard.display.charts import Chart, Series, leading, tone
+from dashboard.display.charts import Chart, Series, ToRequests, leading, tone
 from dashboard.usage.periods import Slot
 from dashboard.usage.totals import Totals
 
@@ -15,22 +16,45 @@ OUTCOMES: tuple[tuple[str, str, Callable[[Totals], int]], ...] = (
     ("error", "bad", lambda t: t["errors"]),
 )
 """Name, tone, count. Together they are all requests."""
+SLOWEST = {"outcome": "answered", "sort": "-first_token"}
+"""The requests by which percentiles are explained."""
 
 
-def requests(slots: tuple[Slot, ...], sums: Sequence[Totals]) -> Chart:
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The requests that a chart is about: where they are shown, and the filters that they share."""
+
+    to: ToRequests
+    asked: Mapping[str, str] = field(default_factory=dict)
+
+    def only(self, **filters: str) -> Mapping[str, str]:
+        return {**self.asked, **filters}
+
+    def within(self, filters: Mapping[str, str], slot: Slot | None) -> str:
+        return self.to(self.only(**filters), slot)
+
+
+def requests(
+    slots: tuple[Slot, ...], sums: Sequence[Totals], behind: Behind | None = None
+) -> Chart:
     """Stacked by outcome."""
     series = tuple(
-        Series(name, tuple(float(count(t)) for t in sums), tone) for name, tone, count in OUTCOMES
+        Series(name, tuple(float(count(t)) for t in sums), tone, asked={"outcome": name})
+        for name, tone, count in OUTCOMES
     )
     shown = tuple(one for one in series if one.total)
     note = "Sums are kept by the hour: a shorter time has no more bars." if len(slots) <= 2 else ""
-    return Chart("requests", "Requests by outcome", "bars", "count", slots, shown, note)
+    to = behind.within if behind else None
+    return Chart("requests", "Requests by outcome", "bars", "count", slots, shown, note, to=to)
 
 
-def first_token(slots: tuple[Slot, ...], sums: Sequence[Totals]) -> Chart:
+def first_token(
+    slots: tuple[Slot, ...], sums: Sequence[Totals], behind: Behind | None = None
+) -> Chart:
     lines = (("half within", "a", 0.5), ("95 % within", "b", 0.95))
     series = tuple(
-        Series(name, tuple(t.first_token(part) for t in sums), tone) for name, tone, part in lines
+        Series(name, tuple(t.first_token(part) for t in sums), tone, asked=SLOWEST)
+        for name, tone, part in lines
     )
     return Chart(
         "first-token",
@@ -40,11 +64,13 @@ def first_token(slots: tuple[Slot, ...], sums: Sequence[Totals]) -> Chart:
         slots,
         series,
         empty="No answer began in this time.",
+        to=behind.within if behind else None,
     )
 
 
-def speed(slots: tuple[Slot, ...], sums: Sequence[Totals]) -> Chart:
-    line = Series("tokens a second", tuple(t.tokens_per_second for t in sums), "a")
+def speed(slots: tuple[Slot, ...], sums: Sequence[Totals], behind: Behind | None = None) -> Chart:
+    speeds = tuple(t.tokens_per_second for t in sums)
+    line = Series("tokens a second", speeds, "a", asked={"outcome": "answered"})
     return Chart(
         "speed",
         "Tokens a second, after the first",
@@ -53,6 +79,7 @@ def speed(slots: tuple[Slot, ...], sums: Sequence[Totals]) -> Chart:
         slots,
         (line,),
         empty="Nothing was generated in this time.",
+        to=behind.within if behind else None,
     )
 
 
@@ -76,9 +103,21 @@ def by_name(
     slots: tuple[Slot, ...],
     groups: Iterable[tuple[str, str, Sequence[Totals]]],
     read: Callable[[Totals], float],
+    behind: Behind | None = None,
+    filter: str = "",
 ) -> Chart:
-    """Stacked by (name, what its colour comes from, sums): the greatest, the rest as "other"."""
+    """Stacked by (name, what its colour comes from, sums): the greatest, the rest as "other".
+
+    `filter`: the one that has what the colour comes from as its value.
+    """
     series = [
-        Series(name, tuple(float(read(t)) for t in sums), tone(seed)) for name, seed, sums in groups
+        Series(
+            name,
+            tuple(float(read(t)) for t in sums),
+            tone(seed),
+            asked={filter: seed} if behind else None,
+        )
+        for name, seed, sums in groups
     ]
-    return Chart(id, title, "bars", unit, slots, leading(one for one in series if one.total))
+    shown = leading(one for one in series if one.total)
+    return Chart(id, title, "bars", unit, slots, shown, to=behind.within if behind else None)

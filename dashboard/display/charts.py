@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 from zlib import crc32
 
 from dashboard.display import formatting
@@ -30,17 +31,31 @@ UNITS: dict[str, Callable[[float], Figure]] = {
 }
 
 
+ToRequests = Callable[[Mapping[str, str], Slot | None], str]
+
+
+@dataclass(frozen=True, slots=True)
+class ChartRow:
+    """The numbers of one slot, each with the address of its requests or ""."""
+
+    slot: Slot
+    href: str
+    cells: list[tuple[Figure, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """One line, or one layer of the bars. A value is None where there is nothing to tell.
 
     shade   0, or more for series whose name has the same tone as another's in this chart
+    asked   filters of the requests behind it; None where no filters have just these
     """
 
     name: str
     values: tuple[float | None, ...]
     tone: str = ""
     shade: int = 0
+    asked: Mapping[str, str] | None = None
 
     @property
     def total(self) -> float:
@@ -52,6 +67,7 @@ class Chart:
     """`kind`: bars (stacked) or lines. `unit`: one of UNITS.
 
     marks   numbers of slots where something happened, and what;  head   what the slots are
+    to      where the requests of some filters, of one slot or of all, are shown
     """
 
     id: str
@@ -64,6 +80,7 @@ class Chart:
     empty: str = "Nothing in this time."
     marks: tuple[tuple[int, str], ...] = ()
     head: str = "Time"
+    to: ToRequests | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -79,11 +96,14 @@ class Chart:
             "titles": [slot.title for slot in self.slots],
             "marks": [{"slot": number, "text": text} for number, text in self.marks],
             "incomplete": [n for n, slot in enumerate(self.slots) if not slot.complete],
+            "hrefs": [self.href({}, slot) for slot in self.slots] if self.to else [],
             "series": [
                 {
                     "name": one.name,
                     "tone": one.tone or tone(one.name),
                     "shade": one.shade,
+                    "href": self.href(one.asked),
+                    "query": urlencode(one.asked or {}),
                     "values": [None if v is None else v * scale for v in one.values],
                     "texts": [figure(self.unit, v).text for v in one.values],
                 }
@@ -91,14 +111,26 @@ class Chart:
             ],
         }
 
-    def rows(self) -> list[tuple[Slot, list[Figure]]]:
+    def href(self, asked: Mapping[str, str] | None, slot: Slot | None = None) -> str:
+        """Where the requests behind a series, a slot or both are shown; "" for nowhere."""
+        return "" if self.to is None or asked is None else self.to(asked, slot)
+
+    def heads(self) -> list[tuple[str, str]]:
+        """The names of the series, each with the address of its requests."""
+        return [(one.name, self.href(one.asked)) for one in self.series]
+
+    def rows(self) -> list[ChartRow]:
         """The table with the same numbers, newest first."""
-        columns = [one.values for one in self.series]
         rows = [
-            (slot, [figure(self.unit, values[number]) for values in columns])
-            for number, slot in enumerate(self.slots)
+            ChartRow(slot, self.href({}, slot), [self._cell(one, n) for one in self.series])
+            for n, slot in enumerate(self.slots)
         ]
         return rows[::-1]
+
+    def _cell(self, one: Series, number: int) -> tuple[Figure, str]:
+        value = one.values[number]
+        href = self.href(one.asked, self.slots[number]) if value else ""
+        return figure(self.unit, value), href
 
 
 _SCALES = {"usd": 1e-9, "ms": 1e-3, "share": 100}

@@ -9,8 +9,8 @@ from dashboard.display import charts
 from dashboard.usage.totals import Totals
 
 SHOWN = 5
-Group = tuple[str, str, str, Totals]
-"""Name, what its colour comes from, address ("": none), sums."""
+Group = tuple[str, str, str, str, Totals]
+"""Name, what its colour comes from, its address and that of its requests ("": none), sums."""
 WIDTH = 100
 
 
@@ -20,6 +20,7 @@ class Ranked:
 
     name: str
     href: str
+    requests_href: str
     total: Totals
     width: float
     part: float
@@ -36,20 +37,21 @@ class Remainder:
 
 def ranked(groups: Iterable[Group], most: int = SHOWN) -> tuple[list[Ranked], Remainder | None]:
     """The greatest by tokens, then by requests; and the rest."""
-    found = [group for group in groups if group[3].requests]
-    found.sort(key=lambda group: (-group[3].tokens, -group[3].requests, group[0]))
-    greatest = max((group[3].tokens for group in found), default=0) or 1
-    every = sum(group[3].tokens for group in found) or 1
+    found = [group for group in groups if group[4].requests]
+    found.sort(key=lambda group: (-group[4].tokens, -group[4].requests, group[0]))
+    greatest = max((group[4].tokens for group in found), default=0) or 1
+    every = sum(group[4].tokens for group in found) or 1
     lines = [
         Ranked(
             name,
             href,
+            requests_href,
             total,
             max(WIDTH * total.tokens / greatest, 0.5),
             total.tokens / every,
             charts.tone(seed),
         )
-        for name, seed, href, total in found[:most]
+        for name, seed, href, requests_href, total in found[:most]
     ]
-    rest = [group[3] for group in found[most:]]
+    rest = [group[4] for group in found[most:]]
     return lines, Remainder(len(rest), sum(rest, Totals())) if rest else None

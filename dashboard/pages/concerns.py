@@ -41,16 +41,11 @@ def standing_out(frame: Frame, models: Sequence[ModelUse], whole: Totals) -> lis
     found = [
         *_errors(frame, models),
         *_slower(frame, models),
-        *_refused(whole),
+        *_refused(frame, whole),
         *_unpriced(frame, models),
-        *_estimated(whole),
+        *_estimated(frame, whole),
     ]
     return sorted(found, key=lambda concern: concern.tone != BAD)
-
-
-def _page_of(frame: Frame, use: ModelUse) -> str:
-    """Requests that never found a model have no page of their own."""
-    return frame.to("model", use.name) if use.name else frame.to("models")
 
 
 def _errors(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
@@ -61,7 +56,8 @@ def _errors(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
             count = formatting.whole(total["errors"])
             text = f"{formatting.share(part).text} of {use.shown}’s requests failed ({count})"
             tone = BAD if part >= TOO_MANY_ERRORS else WARN
-            yield Concern(text, _page_of(frame, use), tone, "errors", "Model")
+            href = frame.to_requests({"model": use.shown, "outcome": "error"})
+            yield Concern(text, href, tone, "errors", "Requests")
 
 
 def _slower(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
@@ -77,17 +73,19 @@ def _slower(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
                 f"{use.shown} takes {formatting.duration(slow).text} to its first token "
                 f"on average, {formatting.duration(was).text} in {frame.range.before_words}"
             )
-            yield Concern(text, _page_of(frame, use), WARN, "slower", "Model")
+            slowest = {"model": use.shown, "outcome": "answered", "sort": "-first_token"}
+            yield Concern(text, frame.to_requests(slowest), WARN, "slower", "Requests")
 
 
-def _refused(whole: Totals) -> Iterator[Concern]:
+def _refused(frame: Frame, whole: Totals) -> Iterator[Concern]:
     part = whole.refused_share or 0
     if whole.requests >= ENOUGH and part >= MANY_REFUSED:
         text = (
             f"{formatting.share(part).text} of all requests were refused: "
             "bad keys, limits or bodies"
         )
-        yield Concern(text, tone=WARN, word="refused")
+        href = frame.to("errors", outcome="refused")
+        yield Concern(text, href, WARN, "refused", "Reasons")
 
 
 def _unpriced(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
@@ -97,15 +95,18 @@ def _unpriced(frame: Frame, models: Iterable[ModelUse]) -> Iterator[Concern]:
             f" and {len(names) - 3} more" if len(names) > 3 else ""
         )
         query = urlencode({"model": names[0]})
-        href = f"{reverse('admin:bridge_price_add')}?{query}" if frame.operates else ""
+        price = f"{reverse('admin:bridge_price_add')}?{query}"
+        href = price if frame.operates else frame.to_requests({"trait": "unpriced"})
         text = f"No price is known for {names_shown}: its cost is not included"
-        yield Concern(text, href, "quiet", "no price", "Add a price" if href else "")
+        link = "Add a price" if frame.operates else "Requests"
+        yield Concern(text, href, "quiet", "no price", link)
 
 
-def _estimated(whole: Totals) -> Iterator[Concern]:
+def _estimated(frame: Frame, whole: Totals) -> Iterator[Concern]:
     part = whole["estimated"] / whole.requests if whole.requests else 0
     if whole.requests >= ENOUGH and part >= 0.5:
         text = (
             f"{formatting.share(part).text} of the token counts are estimates: no usage is reported"
         )
-        yield Concern(text, tone="quiet", word="estimated")
+        href = frame.to_requests({"trait": "estimated"})
+        yield Concern(text, href, "quiet", "estimated", "Requests")

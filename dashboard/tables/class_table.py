@@ -15,6 +15,10 @@ def classes_table(frame: Frame, uses: Sequence[ClassUse]) -> Table[ClassUse]:
     def to_requests(use: ClassUse) -> str:
         return frame.to("requests", request_class=use.request_class or UNKNOWN_CLASS)
 
+    def to_dearest(use: ClassUse) -> str:
+        asked = use.request_class or UNKNOWN_CLASS
+        return frame.to("requests", request_class=asked, sort="-cost") if use.total.cost else ""
+
     def name(use: ClassUse) -> str:
         return class_name(use.request_class)
 
@@ -23,9 +27,9 @@ def classes_table(frame: Frame, uses: Sequence[ClassUse]) -> Table[ClassUse]:
         "What requests were for",
         [
             Column("what", "For", "name", name, link=to_requests),
-            Column("requests", "Requests", "count", lambda use: use.total.requests),
+            Column("requests", "Requests", "count", lambda u: u.total.requests, link=to_requests),
             Column("tokens", "Tokens", "tokens", lambda use: use.total.tokens),
-            Column("cost", "Cost", "money", lambda use: use.total.cost),
+            Column("cost", "Cost", "money", lambda use: use.total.cost, link=to_dearest),
             Column("part", "Of the cost", "share"),
             Column("request_class", "Class", shown=False, sorts=False),
         ],

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from django.db.models import Q
+
 from bridge.models import UsageRecord
 from bridge.models.people.keys import KeyKind
+from bridge.models.usage import OTHER_CLASS
 from dashboard.display.purposes import CLASSES, UNKNOWN_CLASS, class_name
 from dashboard.queries import requests
 from dashboard.queries.finding import conditions
@@ -20,13 +23,14 @@ from dashboard.queries.keys import KnownKeys
 from dashboard.queries.models import NO_MODEL
 from dashboard.tables.table import Column
 from dashboard.usage import key_owners
+from dashboard.usage.filter_values import FilterError
 from dashboard.usage.key_owners import UNNAMED
 
 TEXT, NUMBER = "text", "number"
 BAR = (
     ("What became of it", ("outcome", "status", "error_type", "error")),
     ("Whose", ("key", "person", "team", "client")),
-    ("Where it went", ("model", "alias", "backend", "trait")),
+    ("Where it went", ("model", "alias", "backend", "failed_at", "trait")),
     ("What it was part of", ("session", "prompt_id", "request_class")),
     ("How much", ("tokens_from", "tokens_to", "cost_from", "cost_to")),
     ("How long", ("seconds_from", "seconds_to")),
@@ -75,10 +79,54 @@ def request_filters(
         RequestFilter("model", "Model", conditions.of_model, known=(*names.models, NO_MODEL)),
         RequestFilter("alias", "Alias", conditions.of_name("alias"), known=(*names.aliases, NONE)),
         RequestFilter("backend", "Backend", conditions.of_name("backend"), known=(*backends, NONE)),
+        RequestFilter(
+            "failed_at", "Attempt failed at", conditions.of_failed_attempt, known=backends
+        ),
         *_purposes(),
         *_amounts(),
     )
     return {one.name: one for one in every}
+
+
+def indexed(filters: Mapping[str, RequestFilter]) -> dict[str, Callable[[str], Q | None]]:
+    """For each filter that an index helps: which rows the index finds, the most telling first."""
+    own = {name: _asked(filters[name].where) for name in EXACTLY}
+    return {
+        "session": own["session"],
+        "error_group": own["error_group"],
+        "outcome": lambda text: own["outcome"](text) if "answered" not in text else None,
+        "error": lambda _: conditions.FAULTY,
+        "error_type": lambda _: conditions.FAULTY,
+        **own,
+        "request_class": lambda text: own["request_class"](text) if text != OTHER_CLASS else None,
+    }
+
+
+EXACTLY = (
+    "session",
+    "error_group",
+    "outcome",
+    "status",
+    "person_id",
+    "person",
+    "team_id",
+    "team",
+    "key_id",
+    "key",
+    "model",
+    "request_class",
+)
+"""Filters whose rows an index finds, and no others."""
+
+
+def _asked(where: Condition) -> Callable[[str], Q | None]:
+    def found(text: str) -> Q | None:
+        try:
+            return where(text)
+        except FilterError:
+            return None
+
+    return found
 
 
 def columns(shown: Iterable[Column], filters: Mapping[str, RequestFilter]) -> list[Column]:

@@ -12,6 +12,7 @@ from dashboard.display.purposes import branch, sender
 from dashboard.pages.page import Frame
 from dashboard.tables.row_columns import CACHED, COST, TONES
 from dashboard.tables.table import Column, InMemory, Table
+from dashboard.usage import key_owners
 from dashboard.usage.agents import AgentUse, agent_tree
 from dashboard.usage.prompts import UserPrompt, numbers, user_prompts
 from dashboard.usage.turns import Turn
@@ -246,6 +247,8 @@ def requests_of(frame: Frame, row: UsageSession | None) -> Callable[..., str]:
         return _nowhere
     first, last = (frame.range.local(at).date().isoformat() for at in (row.first_at, row.last_at))
     whole = {"range": "", "from": first, "to": last, "session": row.session}
+    if not frame.is_own:
+        whole["key_id"] = key_owners.slug(row.key_id, row.fingerprint)
 
     def to_requests(**filters: str) -> str:
         return frame.to("requests", **whole, **filters) if all(filters.values()) else ""

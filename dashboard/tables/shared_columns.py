@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any
@@ -34,6 +34,32 @@ def change() -> Column:
         grown,
         "Of the tokens, against the period before; whole hours on both sides",
     )
+
+
+_BEHIND: Mapping[str, Mapping[str, str]] = {
+    "requests": {},
+    "error_share": {"outcome": "error"},
+    "cost": {"sort": "-cost"},
+    "cost_per_answer": {"outcome": "answered", "sort": "-cost"},
+    "first_token_p50": {"outcome": "answered", "sort": "-first_token"},
+    "first_token_p95": {"outcome": "answered", "sort": "-first_token"},
+    "repaired_share": {"trait": "repaired"},
+}
+"""Column -> filters of the requests behind its number."""
+
+
+def drilled(
+    frame: Frame, columns: Iterable[Column], asked: Callable[[Any], Mapping[str, str]]
+) -> list[Column]:
+    """The columns with a way to the requests behind each number. `asked`: row -> its filters."""
+
+    def to(filters: Mapping[str, str], column: Column) -> Callable[[Any], str]:
+        return lambda row: frame.to_requests({**asked(row), **filters}) if column.of(row) else ""
+
+    return [
+        replace(column, link=to(_BEHIND[column.name], column)) if column.name in _BEHIND else column
+        for column in columns
+    ]
 
 
 REQUESTS = summed("requests", "Requests", "count", lambda t: t.requests)

@@ -227,6 +227,11 @@ class Table(Generic[Row]):
         return not self.asked("after")
 
     @property
+    def looks_further(self) -> bool:
+        """Whether the next page is of rows that were not looked at yet."""
+        return bool(self.page.looked_at and self.order.column.name == "time" and self.has_more)
+
+    @property
     def has_more(self) -> bool:
         return self.page.after is not None
 

@@ -45,12 +45,16 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class BackendFact:
-    """A number, and what is to be known beside it. `tone`: of a state, "" for none."""
+    """A number, and what is to be known beside it.
+
+    tone   of a state, "" for none;  href   the requests behind it
+    """
 
     title: str
     figure: Figure
     beside: str = ""
     tone: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def _card(frame: Frame, use: BackendUse) -> BackendCard:
         WORDS.get(status.state, status.word),
         status.breaker,
         closed_from,
-        list(_facts(use)) if use.attempts.asked or use.sums.total.requests else [],
+        list(_facts(frame, use)) if use.attempts.asked or use.sums.total.requests else [],
         list(_buttons(state)),
         [(name, _probe(pk)) for pk, name in use.models],
         {
@@ -115,29 +119,34 @@ def _card(frame: Frame, use: BackendUse) -> BackendCard:
     )
 
 
-def _facts(use: BackendUse) -> Iterator[BackendFact]:
+def _facts(frame: Frame, use: BackendUse) -> Iterator[BackendFact]:
     """Attempts tell how the backend does; requests, what it was used for."""
-    total, attempts = use.sums.total, use.attempts
+    total, attempts, asked = use.sums.total, use.attempts, {"backend": use.state.name}
+    every = frame.to_requests(asked) if total.requests else ""
+    dearest = frame.to_requests({**asked, "sort": "-cost"}) if total.cost else ""
     fell_back = f"{formatting.whole(attempts.fell_back)} fell back" if attempts.fell_back else ""
     yield BackendFact("Attempts", formatting.tokens(attempts.asked), fell_back)
-    yield _failed(attempts)
+    yield _failed(frame, use)
     if attempts.refused:
         share, count = attempts.refused_share or 0, formatting.whole(attempts.refused)
         yield BackendFact("Refused", formatting.share(share), f"{count} with status 300 to 499")
     yield BackendFact("First byte", *_latency(attempts.headers))
     yield BackendFact("First token", *_latency(attempts.first_token))
     yield BackendFact("Whole answer", *_latency(attempts.duration))
-    yield BackendFact("Requests", formatting.tokens(total.requests), _of_all(use.request_share))
+    figure, part = formatting.tokens(total.requests), _of_all(use.request_share)
+    yield BackendFact("Requests", figure, part, href=every)
     yield BackendFact("Tokens", formatting.tokens(total.tokens), _of_all(use.token_share))
-    yield BackendFact("Cost", _known(total.cost, formatting.money))
+    yield BackendFact("Cost", _known(total.cost, formatting.money), href=dearest)
 
 
-def _failed(attempts: AttemptSums) -> BackendFact:
+def _failed(frame: Frame, use: BackendUse) -> BackendFact:
     """How much failed, and how."""
+    attempts = use.attempts
     found = attempts.kinds(FAILURES)
     beside = ", ".join(f"{words} {formatting.whole(count)}" for words, count in found)
+    href = frame.to_requests({"failed_at": use.state.name}) if attempts.failed_share else ""
     share = _known(attempts.failed_share, formatting.share)
-    return BackendFact("Failed", share, beside, _tone(attempts))
+    return BackendFact("Failed", share, beside, _tone(attempts), href)
 
 
 def _tone(attempts: AttemptSums) -> str:

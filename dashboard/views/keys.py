@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from bridge.models.usage import key_owners
 from dashboard.display import chart_builders
 from dashboard.display.cells import Meter
+from dashboard.display.chart_builders import Behind
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
 from dashboard.queries import keys, models
@@ -38,6 +39,8 @@ def every(request: HttpRequest) -> HttpResponseBase:
         frame.range.slots(),
         [(u.owner.shown, u.owner.slug, u.sums.slots) for u in source.passing(table.filters)],
         lambda total: total.tokens,
+        Behind(frame.to_requests),
+        "key_id",
     )
     pairs = _pairs(frame, known, owners)
     return exports.answer(table, pairs) or page(
@@ -66,7 +69,9 @@ def _columns(frame: Frame, rows: Sequence[KeyUsage], owners: Mapping[int, str]) 
         Column("key", "Key", "name", lambda u: u.owner.shown, link=_link(frame)),
         Column("kind", "Kind", "text", lambda u: u.owner.kind, "How it is known", filter=True),
         *([_owner(owners)] if has_owners else []),
-        *shared_columns.use(frame),
+        *shared_columns.drilled(
+            frame, shared_columns.use(frame), lambda use: {"key_id": use.owner.slug}
+        ),
         *([_BUDGET] if has_budgets else []),
         Column(
             "last_used",
@@ -96,18 +101,23 @@ def _owner(owners: Mapping[int, str]) -> Column:
 
 def _pairs(frame: Frame, known: KnownKeys, owners: Mapping[int, str]) -> Table[PairUsage]:
     """What each key spent on each model: what is charged back to whoever has the key."""
+
+    def asked(use: PairUsage) -> dict[str, str]:
+        return {"key_id": use.owner.slug, "model": use.model or models.NO_MODEL}
+
+    columns = [
+        Column("key", "Key", "name", lambda use: use.owner.shown, link=_link(frame)),
+        replace(_owner(owners), hint="Who to ask about it"),
+        Column("model", "Model", "name", lambda use: use.model or models.NO_MODEL, filter=True),
+        shared_columns.REQUESTS,
+        shared_columns.TOKENS,
+        shared_columns.COST,
+        *shared_columns.SUMS,
+    ]
     return Table(
         frame,
         "Keys and models",
-        [
-            Column("key", "Key", "name", lambda use: use.owner.shown, link=_link(frame)),
-            replace(_owner(owners), hint="Who to ask about it"),
-            Column("model", "Model", "name", lambda use: use.model or models.NO_MODEL, filter=True),
-            shared_columns.REQUESTS,
-            shared_columns.TOKENS,
-            shared_columns.COST,
-            *shared_columns.SUMS,
-        ],
+        shared_columns.drilled(frame, columns, asked),
         InMemory(keys.pairs(frame.range, known), lambda use: f"{use.owner.slug} {use.model}"),
         "-cost",
         "pairs",

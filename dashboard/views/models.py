@@ -9,6 +9,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from dashboard.display import chart_builders
+from dashboard.display.chart_builders import Behind
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
 from dashboard.queries import hours, models
@@ -41,6 +42,8 @@ def every(request: HttpRequest) -> HttpResponseBase:
         frame.range.slots(),
         [(use.shown, use.shown, use.sums.slots) for use in found],
         lambda total: total.tokens,
+        Behind(frame.to_requests),
+        "model",
     )
     return exports.answer(table) or page(request, "models", frame, table=table, chart=chart)
 
@@ -53,7 +56,7 @@ def _columns(frame: Frame, windows: Mapping[str, int]) -> list[Column]:
         prompt, window = use.sums.total.prompt_per_request, windows.get(use.name)
         return prompt / window if prompt and window else None
 
-    return [
+    columns = [
         Column("model", "Model", "name", lambda use: use.shown, link=href),
         shared_columns.FIRST_TOKEN,
         shared_columns.SLOW_FIRST_TOKEN,
@@ -74,3 +77,4 @@ def _columns(frame: Frame, windows: Mapping[str, int]) -> list[Column]:
         *([shared_columns.change()] if frame.compares else []),
         *shared_columns.SUMS,
     ]
+    return shared_columns.drilled(frame, columns, lambda use: {"model": use.shown})

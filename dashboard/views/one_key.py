@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from bridge.models import ApiKey, KeyLabel, UsageSession
 from dashboard.display import cards, chart_builders
 from dashboard.display.cells import StateCell
+from dashboard.display.chart_builders import Behind
 from dashboard.pages.access import for_operators, for_readers
 from dashboard.pages.page import Frame, missing, page
 from dashboard.queries import hours, keys, models
@@ -38,7 +39,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponseBase:
         return missing(request, frame, "key", "keys")
     found = models.used(frame.range, hours.LATENCY, _of(who), compared=frame.compares)
     tables: list[Table[Any]] = [
-        _models(frame, found),
+        _models(frame, found, slug),
         _sessions(frame, who),
         row_columns.errors(frame, _of(who)),
     ]
@@ -55,7 +56,9 @@ def one(request: HttpRequest, slug: str) -> HttpResponseBase:
         forwarded=bool(who[1]),
         label=known.labels.get(who[1], ""),
         every_href=frame.to("keys"),
-        **_numbers(frame, found),
+        **_numbers(frame, found, slug),
+        errors_href=frame.to("errors", key_id=slug),
+        requests_href=frame.to_requests({"key_id": slug}),
     )
 
 
@@ -73,13 +76,16 @@ def _state(row: ApiKey | None, frame: Frame) -> StateCell | None:
     return StateCell("good", "good")
 
 
-def _numbers(frame: Frame, found: list[ModelUse]) -> dict[str, Any]:
+def _numbers(frame: Frame, found: list[ModelUse], slug: str) -> dict[str, Any]:
     """Cards and charts."""
+    behind = Behind(frame.to_requests, {"key_id": slug})
     total = sum((use.sums for use in found), Sums.nothing(frame.range))
     slots = frame.range.slots()
     return {
-        "cards": cards.overview(frame.compared(total)),
-        "requests_chart": chart_builders.requests(slots, total.slots),
+        "cards": cards.linked(
+            cards.overview(frame.compared(total)), frame.to_requests, behind.asked
+        ),
+        "requests_chart": chart_builders.requests(slots, total.slots, behind),
         "tokens_chart": chart_builders.by_name(
             "tokens",
             "Tokens by model",
@@ -87,6 +93,8 @@ def _numbers(frame: Frame, found: list[ModelUse]) -> dict[str, Any]:
             slots,
             [(use.shown, use.shown, use.sums.slots) for use in found],
             lambda total: total.tokens,
+            behind,
+            "model",
         ),
     }
 
@@ -94,22 +102,23 @@ def _numbers(frame: Frame, found: list[ModelUse]) -> dict[str, Any]:
 # --- its tables -----------------------------------------------------------------------------------
 
 
-def _models(frame: Frame, found: list[ModelUse]) -> Table[ModelUse]:
+def _models(frame: Frame, found: list[ModelUse], slug: str) -> Table[ModelUse]:
     def href(use: ModelUse) -> str:
         return frame.to("model", use.name) if use.name else ""
 
+    columns = [
+        Column("model", "Model", "name", lambda use: use.shown, link=href),
+        shared_columns.REQUESTS,
+        shared_columns.TOKENS,
+        shared_columns.CACHED,
+        shared_columns.COST,
+        shared_columns.ERRORS,
+        shared_columns.FIRST_TOKEN,
+    ]
     return Table(
         frame,
         "Models",
-        [
-            Column("model", "Model", "name", lambda use: use.shown, link=href),
-            shared_columns.REQUESTS,
-            shared_columns.TOKENS,
-            shared_columns.CACHED,
-            shared_columns.COST,
-            shared_columns.ERRORS,
-            shared_columns.FIRST_TOKEN,
-        ],
+        shared_columns.drilled(frame, columns, lambda use: {"key_id": slug, "model": use.shown}),
         InMemory([use for use in found if use.sums.total.requests], lambda use: use.name),
         "-tokens",
         "models",

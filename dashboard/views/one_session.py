@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -87,10 +88,16 @@ def _cards(row: UsageSession) -> list[Card]:
 def _drawn(frame: Frame, turns: Sequence[Turn]) -> dict[str, Any]:
     shrunk = compactions(turns)
     slots = tuple(_slot(frame, turn) for turn in turns)
+    hrefs = [frame.to("request", turn.request_id) for turn in turns]
+    pages = dict(zip(slots, hrefs, strict=True))
+
+    def to_request(_: Mapping[str, str], slot: Slot | None) -> str:
+        return pages[slot] if slot else ""
+
     return {
         "compactions": shrunk,
-        "context_chart": _context(slots, turns, shrunk),
-        "cost_chart": _cost(slots, turns),
+        "context_chart": replace(_context(slots, turns, shrunk), to=to_request),
+        "cost_chart": replace(_cost(slots, turns), to=to_request),
     }
 
 

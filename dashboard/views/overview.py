@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from bridge.models import UsageRecord
 from bridge.pages import client_settings
 from dashboard.display import cards, chart_builders
+from dashboard.display.chart_builders import Behind
 from dashboard.display.ranking import Group, ranked
 from dashboard.pages.access import for_readers
 from dashboard.pages.concerns import attention, standing_out
@@ -39,9 +40,9 @@ def overview(request: HttpRequest) -> HttpResponseBase:
         request,
         "overview",
         frame,
-        cards=cards.overview(frame.compared(total)),
-        requests_chart=chart_builders.requests(slots, total.slots),
-        latency_chart=chart_builders.first_token(slots, total.slots),
+        cards=cards.linked(cards.overview(frame.compared(total)), frame.to_requests, {}),
+        requests_chart=chart_builders.requests(slots, total.slots, Behind(frame.to_requests)),
+        latency_chart=chart_builders.first_token(slots, total.slots, Behind(frame.to_requests)),
         keys=ranked(_key(frame, use) for use in by_key),
         models=ranked(_model(frame, use) for use in by_model),
         concerns=attention(frame),
@@ -59,9 +60,10 @@ def overview(request: HttpRequest) -> HttpResponseBase:
 
 def _key(frame: Frame, use: keys.KeyUsage) -> Group:
     owner = use.owner
-    return owner.shown, owner.slug, frame.to("key", owner.slug), use.sums.total
+    requests = frame.to_requests({"key_id": owner.slug})
+    return owner.shown, owner.slug, frame.to("key", owner.slug), requests, use.sums.total
 
 
 def _model(frame: Frame, use: models.ModelUse) -> Group:
     href = frame.to("model", use.name) if use.name else ""
-    return use.shown, use.shown, href, use.sums.total
+    return use.shown, use.shown, href, frame.to_requests({"model": use.shown}), use.sums.total

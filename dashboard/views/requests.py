@@ -19,7 +19,7 @@ from dashboard.queries.finding import known_names
 from dashboard.queries.keys import KnownKeys
 from dashboard.tables import exports, request_columns, request_filters
 from dashboard.tables.filter_bar import FilterBar
-from dashboard.tables.keyset import Rows
+from dashboard.tables.keyset import RecentRows
 from dashboard.tables.request_filters import RequestFilter
 from dashboard.tables.table import Column, Table
 
@@ -42,7 +42,11 @@ def every(request: HttpRequest) -> HttpResponseBase:
         frame,
         "Requests",
         request_filters.columns(_columns(frame, keys), filters),
-        Rows(requests.within(frame.range)),
+        RecentRows(
+            requests.within(frame.range),
+            request_filters.indexed(filters),
+            request_filters.EXACTLY,
+        ),
         "-time",
         empty="Nothing came in this time. A request gets its line a second after its end.",
     )

@@ -64,7 +64,10 @@ def of_trait(text: str) -> Q:
 
 def of_status(text: str) -> Q:
     first, last = filter_values.statuses(text)
-    return Q(status=first) if first == last else Q(status__gte=first, status__lte=last)
+    asked = Q(status=first) if first == last else Q(status__gte=first, status__lte=last)
+    if first < 400 or first <= ABANDONED <= last:
+        return asked
+    return FAULTY & asked
 
 
 def of_message(text: str) -> Q:
@@ -108,7 +111,7 @@ def of_account(column: str, names: Mapping[int, str]) -> Condition:
             return Q(**{f"{column}_id": 0})
         numbers = [number for number, name in names.items() if name == text]
         if numbers:
-            return Q(**{f"{column}_id__in": numbers})
+            return _numbered(f"{column}_id", numbers)
         last = text.removesuffix(DELETED_MARK)
         gone = Q(**{f"{column}_id__gt": 0}) & ~Q(**{f"{column}_id__in": list(names)})
         return gone & Q(**{column: last})
@@ -118,7 +121,14 @@ def of_account(column: str, names: Mapping[int, str]) -> Condition:
 
 def of_number(column: str) -> Condition:
     """By the number of a person or a team; 0 for none."""
-    return lambda text: Q(**{column: filter_values.row_number(text)})
+    return lambda text: _numbered(column, [filter_values.row_number(text)])
+
+
+def _numbered(column: str, numbers: list[int]) -> Q:
+    """The indexes of people and teams have the rows that count for one, and databases want to be
+    told that these do."""
+    found = Q(**{f"{column}__in": numbers})
+    return found & Q(**{f"{column}__gt": 0}) if all(numbers) else found
 
 
 def of_name(column: str, none: str = NONE) -> Condition:
@@ -128,6 +138,11 @@ def of_name(column: str, none: str = NONE) -> Condition:
 
 def of_model(text: str) -> Q:
     return of_name("model", NO_MODEL)(text)
+
+
+def of_failed_attempt(text: str) -> Q:
+    """Requests of which an attempt failed at this backend, whatever answered in the end."""
+    return Q(failed_lines__contains=f"\n{text}\n")
 
 
 def of_client(text: str) -> Q:

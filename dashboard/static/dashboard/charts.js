@@ -74,7 +74,8 @@
   const dataset = (data) => (series) => {
     const colour = computed(colourOf(series));
     const drawn = data.kind === "bars" ? bars(series, colour, data) : lines(series, colour, data);
-    return { label: series.name, data: series.values, texts: series.texts, colour, ...drawn };
+    const { href, query } = series;
+    return { label: series.name, data: series.values, texts: series.texts, colour, href, query, ...drawn };
   };
 
   // Names stand at the ends of lines where they fit, which is more than a legend can say.
@@ -135,13 +136,26 @@
       const mark = document.createElement("i");
       mark.style.background = set.colour;
       const name = Object.assign(document.createElement("b"), { textContent: set.label, title: set.label });
-      const key = document.createElement("span");
+      const key = document.createElement(set.href ? "a" : "span");
+      if (set.href) key.href = set.href;
       key.append(mark, name);
       keys.append(key);
     }
   };
   const longest = (data) => Math.max(...data.series.map(({ name }) => name.length));
   const roomForNames = (figure, data) => data.series.length > 1 && figure.clientWidth > 480 && longest(data) <= 18;
+
+  // A bar leads to its requests: those of its layer where one was hit, of its time otherwise.
+  const target = (event, chart, data) => {
+    if (!data.hrefs.length) return "";
+    const at = (mode, intersect) => chart.getElementsAtEventForMode(event, mode, { intersect }, true)[0];
+    const [hit, near] = [at("nearest", true), at("index", false)];
+    if (!near) return "";
+    const { query } = hit ? chart.data.datasets[hit.datasetIndex] : {};
+    return data.hrefs[(hit ?? near).index] + (query ? `&${query}` : "");
+  };
+  const go = (href, { ctrlKey, metaKey, shiftKey }) =>
+    ctrlKey || metaKey || shiftKey ? open(href, "_blank", "noopener") : location.assign(href);
 
   const options = (figure, data) => {
     const named = data.kind === "lines" && roomForNames(figure, data);
@@ -153,6 +167,11 @@
       responsive: true,
       maintainAspectRatio: false,
       interaction: { mode: "index", intersect: false },
+      onHover: (event, _, chart) => { chart.canvas.style.cursor = target(event, chart, data) ? "pointer" : ""; },
+      onClick: (event, _, chart) => {
+        const href = target(event, chart, data);
+        if (href) go(href, event.native);
+      },
       layout: { padding: { right: named ? 28 + longest(data) * 7 : 0 } },
       plugins: {
         legend: { display: false },

@@ -9,6 +9,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from dashboard.display import chart_builders
+from dashboard.display.chart_builders import Behind
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
 from dashboard.queries.people import accounts
@@ -38,7 +39,7 @@ def _answer(
     frame = Frame(request)
     rows = accounts.used(frame.range, of, frame.now, frame.compares)
     source = InMemory(rows, lambda use: f"{use.number}")
-    table = Table(frame, title, _columns(frame, rows, of.name, one), source, "-tokens")
+    table = Table(frame, title, _columns(frame, rows, of, one), source, "-tokens")
     chart = chart_builders.by_name(
         "tokens",
         f"Tokens by {one.lower()}",
@@ -46,6 +47,8 @@ def _answer(
         frame.range.slots(),
         [(use.shown, f"{use.number}", use.sums.slots) for use in source.passing(table.filters)],
         lambda total: total.tokens,
+        Behind(frame.to_requests),
+        of.id,
     )
     known = any(use.number for use in rows)
     return exports.answer(table) or page(
@@ -60,12 +63,24 @@ def _answer(
     )
 
 
-def _columns(frame: Frame, rows: Sequence[AccountUsage], name: str, title: str) -> list[Column]:
+def _columns(
+    frame: Frame, rows: Sequence[AccountUsage], of: AccountColumns, title: str
+) -> list[Column]:
     """Budgets have a column where there are any."""
+
+    def asked(use: AccountUsage) -> dict[str, str]:
+        return {of.id: f"{use.number}"}
+
     has_budgets = any(use.meter for use in rows)
     return [
-        Column(name, title, "name", lambda use: use.shown),
-        *shared_columns.use(frame),
+        Column(
+            of.name,
+            title,
+            "name",
+            lambda use: use.shown,
+            link=lambda use: frame.to_requests(asked(use)),
+        ),
+        *shared_columns.drilled(frame, shared_columns.use(frame), asked),
         *([_BUDGET] if has_budgets else []),
         shared_columns.LAST_USED,
     ]

@@ -53,7 +53,7 @@ def test_what_the_script_reads() -> None:
 
 def test_the_table_has_the_same_numbers_newest_first() -> None:
     chart = Chart("x", "X", "lines", "ms", SLOTS, (Series("half", (840.0, 2300.0)),))
-    assert [(slot.label, [f.text for f in told]) for slot, told in chart.rows()] == [
+    assert [(row.slot.label, [f.text for f, _ in row.cells]) for row in chart.rows()] == [
         ("14:00", [f"2.3{THIN}s"]),
         ("13:00", [f"840{THIN}ms"]),
     ]
