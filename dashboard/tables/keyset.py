@@ -114,7 +114,8 @@ class RecentRows(Rows[Row]):
         if by_time and after is not None and _IDENTITY.fullmatch(after.identity):
             found = _behind(found, "time", order.descending, after)
         found = _ordered(found, "time", order.descending or not by_time)
-        last = found.values_list("time", "pk")[MOST_LOOKED_AT - 1 : MOST_LOOKED_AT].first()
+        ends = list(found.values_list("time", "pk")[MOST_LOOKED_AT - 1 : MOST_LOOKED_AT + 1])
+        last = ends[0] if len(ends) > 1 else None
         recent = Rows(self.queryset.filter(pk__in=found.values("pk")[:MOST_LOOKED_AT]))
         page, count = recent.counted_page(order, filters, None if by_time else after, limit)
         if after is None:
