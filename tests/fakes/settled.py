@@ -61,12 +61,19 @@ DEFAULTS = "axes.conf"
 """Adds defaults to the settings, so it is run again where they are read again."""
 APPLIED = ("FORCE_SCRIPT_NAME", "LOGGING", "LOGGING_CONFIG")
 """What `django.setup`, which each program calls, puts into effect anew."""
+
+
+def _name_of(made: Any) -> str:
+    """Of a function; of an address that is looked up later, what that is."""
+    return str(getattr(made, "__qualname__", type(made).__name__))
+
+
 DECISIVE: dict[str, Callable[[Any], Any]] = {
     # models ask for the longest name that it takes
     "DATABASES": lambda value: {name: each["ENGINE"] for name, each in value.items()},
     "OIDC_ISSUER": bool,
     # some of its functions are made whenever it is read
-    "UNFOLD": lambda value: json.dumps(value, default=lambda each: each.__qualname__),
+    "UNFOLD": lambda value: json.dumps(value, default=_name_of),
 }
 """What of a setting decides on the import; all of any other."""
 GET = "__getattr__"
