@@ -20,6 +20,7 @@ import daphne.cli
 import daphne.server
 from autobahn.exception import Disconnected
 from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet import reactor as installed_reactor
 from twisted.logger import (
     FilteringLogObserver,
@@ -276,6 +277,15 @@ def _is_socket(request: Any) -> bool:
     return bool(upgrade.lower() == b"websocket")
 
 
+class Socket(WebSocketProtocol):
+    """A page's websocket."""
+
+    def onClose(self, *how: Any) -> None:
+        """Daphne knows nothing of one whose opening it refused, and would raise."""
+        if hasattr(self, "server"):
+            super().onClose(*how)
+
+
 class Factory(HTTPFactory):
     """Makes the connections. HTTP/2 is not offered: it is a front's task, like TLS."""
 
@@ -366,4 +376,5 @@ def adapt() -> None:
     """Use what is above in this process, also when daphne was started by its own command."""
     _log_errors()
     daphne.server.HTTPFactory = Factory
+    WebSocketFactory.protocol = Socket
     daphne.cli.CommandLineInterface.server_class = Server
