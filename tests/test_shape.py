@@ -49,7 +49,7 @@ LAYERS: dict[str, str] = {
     "accounts": f"sign_in {T} routing keys models configuration",
     "apps": "accounts",
     # the way to the backends
-    "backends": f"clocks pauses process_settings cluster {T} routing models configuration",
+    "backends": f"clocks pauses process_settings cluster http {T} routing models configuration",
     "concerns": "keys routing models ledger configuration live backends",
     "warnings": "clocks pauses routing keys models ledger live backends concerns",
     "probe": f"ids {T} routing models configuration backends",
@@ -263,6 +263,7 @@ def test_only_upstream_knows_an_http_client() -> None:
     found = _importing("", lambda dotted: dotted.split(".")[0] in HTTP_CLIENTS)
     knowing = (
         "bridge/backends/client.py ",
+        "bridge/backends/transport.py ",
         "bridge/backends/failures.py ",
         "bridge/telemetry/forwarding.py ",  # goes to the operator's collector, not to a backend
         "bridge/oidc/fetching.py ",  # allauth's flow is written for `requests`

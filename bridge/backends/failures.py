@@ -17,6 +17,7 @@ import ssl
 from dataclasses import dataclass
 
 import aiohttp
+import httpx
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.redaction import redact
@@ -114,6 +115,7 @@ _TABLE: tuple[tuple[type[BaseException], frozenset[int], Cause], ...] = (
     (aiohttp.ServerDisconnectedError, ANY, CLOSED),
     (aiohttp.ClientResponseError, ANY, GARBAGE),
     (aiohttp.ClientPayloadError, ANY, INCOMPLETE),
+    (httpx.InvalidURL, ANY, ADDRESS),
     (aiohttp.InvalidURL, ANY, ADDRESS),
     (aiohttp.ClientError, ANY, BROKEN),
     (OSError, ANY, BROKEN),
@@ -121,7 +123,7 @@ _TABLE: tuple[tuple[type[BaseException], frozenset[int], Cause], ...] = (
 """The first row whose class and number fit decides. The number is an errno, or OpenSSL's code for
 a certificate."""
 
-NETWORK_ERRORS = (aiohttp.ClientError, OSError)
+NETWORK_ERRORS = (httpx.InvalidURL, aiohttp.ClientError, OSError)
 
 
 def to_error(error: BaseException, secrets: tuple[str, ...] = ()) -> ApiError:

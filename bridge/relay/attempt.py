@@ -22,9 +22,9 @@ from bridge.backends.client import (
     BackendClient,
     Reply,
     did_not_answer,
-    has_connected,
 )
 from bridge.backends.prefix_cache import Conversation, Prefixes
+from bridge.backends.transport import has_connected
 from bridge.process_settings import RelaySettings
 from bridge.relay.read_ahead import ReadAhead
 from bridge.relay.trace import Trace

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
 
 from bridge.backends.client import Reply
@@ -54,7 +55,7 @@ def counted() -> Iterator[Counter[str]]:
             delattr(loop, method)
 
 
-class Body:
+class Body(httpx.AsyncByteStream):
     """A backend's body that comes as the test says."""
 
     def __init__(self, engine: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,10 +63,10 @@ class Body:
         monkeypatch.setattr(engine.upstream, "send", self._send)
 
     async def _send(self, *_: object) -> Reply:
-        pieces = self._pieces()
-        return Reply(200, {"content-type": "text/event-stream"}, pieces, pieces.aclose)
+        headers = {"content-type": "text/event-stream"}
+        return Reply(httpx.Response(200, headers=headers, stream=self))
 
-    async def _pieces(self) -> AsyncGenerator[bytes]:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         while piece := await self._queue.get():
             yield piece
 

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.backends import client, encoding
+from bridge.backends import client
 from bridge.backends.client import BackendClient
-from bridge.backends.encoding import PIECE, TooLargeError, UndecodableError, decoded
 from bridge.backends.failures import UNREADABLE
+from bridge.http import encoding
+from bridge.http.encoding import PIECE, TooLargeError, UndecodableError, decoded
 from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.translate import TOO_LARGE
