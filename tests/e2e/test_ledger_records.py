@@ -75,9 +75,9 @@ USED: dict[str, Any] = {
     "estimated": 0,
     "cost_nano_usd": (40 + 60) * 1000 + 20 * 5000,
     "stop_reason": "end_turn",
-    "error": None,
+    "error": "",
 }
-"""GOOD at the prices of ALPHA; the default of `error` is not in a row."""
+"""GOOD at the prices of ALPHA."""
 FAST = [
     "alias fast fits",
     f"goes to main: {ALPHA}, then spare: {ALPHA}",

@@ -163,7 +163,9 @@ def test_number_of_queries_does_not_grow_with_the_rows() -> None:
     with recorded("test"):
         fill(50, first=10)
     assert {address: queries(client, address) for address in addresses} == few
-    assert max(few.values()) < 35  # the start page builds the whole configuration
+    assert (
+        max(few.values()) < 45
+    )  # the start page builds the whole configuration, and all that needs attention
 
 
 def test_question_whether_to_delete_a_backend_does_not_list_its_models() -> None:

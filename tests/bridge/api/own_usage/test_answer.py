@@ -20,6 +20,7 @@ from bridge.models import UsageHour
 from dashboard.pages import page
 from tests.dashboard.conftest import visitor
 from tests.dashboard.making import FORWARDED, NOW, enter, issue_keys, month
+from tests.dashboard.reading import content
 
 pytestmark = pytest.mark.django_db
 COUNTS = ("requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "unpriced")
@@ -79,9 +80,10 @@ def test_lines_are_those_of_the_command(caller: Caller, name: str, by: str) -> N
 @pytest.mark.parametrize(("caller", "name"), CALLERS)
 @pytest.mark.usefixtures("ledger")
 def test_sums_are_those_of_the_dashboard(auditor: Client, caller: Caller, name: str) -> None:
-    """issue 13, item 7: equal to the reports' table of keys."""
+    """Equal to the reports' table of keys."""
     query = {"from": "2025-03-01", "to": "2025-03-20", "tz": "UTC"}
-    rows = auditor.get("/dashboard/keys/", {**query, "format": "json", "rows": "all"}).json()
+    file = auditor.get("/dashboard/keys/", {**query, "format": "json", "rows": "all"})
+    rows = json.loads(content(file))
     shown = next(row for row in rows if row["key"] == name)
     total = ask("from=2025-03-01&to=2025-03-20", caller)["total"]
     assert total["requests"] == shown["requests"] > 0
@@ -92,7 +94,7 @@ def test_sums_are_those_of_the_dashboard(auditor: Client, caller: Caller, name: 
 
 @pytest.mark.usefixtures("ledger")
 def test_person_has_all_keys_and_nobody_elses() -> None:
-    """issue 13, item 7: `of=person`."""
+    """`of=person`."""
     found = ask("from=2025-02-01&to=2025-03-20&of=person&by=key")
     assert (found["of"], found["name"]) == ("person", "maria")
     assert {line["key"] for line in found["data"]} == {"maria", "former-intern (deleted)"}
