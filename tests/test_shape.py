@@ -28,6 +28,7 @@ LAYERS: dict[str, str] = {
     "places": "",
     "clocks": "",
     "pauses": "",
+    "shielded": "",
     "process_settings": "",
     "spans": "",
     "kept_reads": "places",
@@ -49,7 +50,8 @@ LAYERS: dict[str, str] = {
     "accounts": f"sign_in {T} routing keys models configuration",
     "apps": "accounts",
     # the way to the backends
-    "backends": f"clocks pauses process_settings cluster http {T} routing models configuration",
+    "backends": f"clocks pauses shielded process_settings cluster http {T} routing models "
+    "configuration",
     "concerns": "keys routing models ledger configuration live backends",
     "warnings": "clocks pauses routing keys models ledger live backends concerns",
     "probe": f"ids {T} routing models configuration backends",
@@ -103,11 +105,8 @@ MOST_MODULES = 13
 """Modules in one folder, beside its `__init__`."""
 COMMANDS = "bridge/management/commands"
 """Django looks for commands in this folder alone."""
-PURE_NAMES = (
-    "__future__ ast warnings base64 binascii collections dataclasses enum hashlib "
-    "json math re typing zlib msgspec"
-)
-PURE_IMPORTS = set(PURE_NAMES.split())
+PURE = "__future__ ast warnings base64 binascii collections dataclasses enum hashlib json math re"
+PURE_IMPORTS = {*PURE.split(), "typing", "zlib", "msgspec"}
 HTTP_CLIENTS = {"httpx", "httpx_aiohttp", "aiohttp", "requests", "urllib3"}
 BROAD_GUARDS = {
     "bridge/relay/pipeline.py",

@@ -25,6 +25,7 @@ from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend, BreakerState, ConfigVersion
 from bridge.pauses import Pause
 from bridge.routing.types import BackendConfig
+from bridge.shielded import Shielded
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class BreakerRows:
         self._health = health
         self._store = store
         self._pause = Pause(PERIOD)
+        self._writing = Shielded()
         health.changed = self.wake
 
     def wake(self) -> None:
@@ -76,6 +78,16 @@ class BreakerRows:
                 away = True
             await self._pause.over()
 
+    async def aclose(self) -> None:
+        """Write what was seen last, once `run` has ended: the next process starts with it."""
+        await self._writing.finished()
+        if not self._health.reports:
+            return
+        try:
+            await self.exchange()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("the last news of breakers were not stored: %s", error)
+
     async def exchange(self) -> None:
         """Write what was seen since the last time, and take over what is new. DatabaseError."""
         backends = self._store.current.routes.backends
@@ -83,16 +95,22 @@ class BreakerRows:
         reports, self._health.reports = self._health.reports, {}
         known = [(b.id, identity(b)) for b in backends if b.id]  # the demo has no row
         news = {pk: (mark, reports[mark]) for pk, mark in known if mark in reports}
+        rows = await self._writing.run(self._write(news, reports))
+        for backend in backends:
+            if backend.id in rows and identity(backend) not in self._health.reports:
+                self._take_over(backend, rows[backend.id])
+
+    async def _write(
+        self, news: dict[int, tuple[str, Report]], reports: dict[str, Report]
+    ) -> dict[int, BreakerRow]:
         try:
-            rows = await database_sync_to_async(_exchange)(
+            rows: dict[int, BreakerRow] = await database_sync_to_async(_exchange)(
                 news, self._health.threshold, self._health.clock(), self._wall()
             )
         except (DatabaseError, InterfaceError):
             self._take_back(reports)
             raise
-        for backend in backends:
-            if backend.id in rows and identity(backend) not in self._health.reports:
-                self._take_over(backend, rows[backend.id])
+        return rows
 
     def _take_back(self, unsent: dict[str, Report]) -> None:
         """What could not be written is written next time, with what has happened since."""

@@ -23,6 +23,7 @@ from bridge.backends.learned import LearnedFacts, NewFact
 from bridge.configuration.snapshot_store import SnapshotStore
 from bridge.models import Backend, LearnedFact
 from bridge.models.learned import LONGEST_SENTENCE
+from bridge.shielded import Shielded
 from bridge.translation.facts import MANY
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class LearnedRows:
     def __init__(self, learned: LearnedFacts, store: SnapshotStore) -> None:
         self._learned = learned
         self._store = store
+        self._writing = Shielded()
 
     async def run(self) -> None:
         """Exchange for as long as the process lives."""
@@ -55,27 +57,43 @@ class LearnedRows:
                 async with asyncio.timeout(PERIOD):
                     await self._learned.changed.wait()
 
+    async def aclose(self) -> None:
+        """Write what was learnt last, once `run` has ended: the next process starts with it."""
+        await self._writing.finished()
+        learned = self._learned
+        if not (learned.new or learned.helped or learned.outlived):
+            return
+        try:
+            await self._write()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("what was learnt last was not stored: %s", error)
+
     async def exchange(self) -> None:
         """Write what is new, and claim what is due. Raises DatabaseError; nothing is lost then."""
         learned = self._learned
-        new, learned.new = learned.new, []
-        helped, learned.helped = learned.helped, Counter()
-        gone = frozenset(learned.outlived)
-        try:
-            due = await database_sync_to_async(_write)(new, helped, gone)
-        except (DatabaseError, InterfaceError):
-            learned.new = new + learned.new
-            learned.helped.update(helped)
-            raise
-        learned.on_trial.update(due)
+        new, gone = await self._writing.run(self._write())
+        learned.on_trial.update(await database_sync_to_async(_claim)())
         if new or gone:
             await self._store.load()
             learned.stored(new)
             learned.outlived -= gone
 
+    async def _write(self) -> tuple[list[NewFact], frozenset[int]]:
+        """The facts that are now in rows, and the rows that are gone."""
+        learned = self._learned
+        new, learned.new = learned.new, []
+        helped, learned.helped = learned.helped, Counter()
+        gone = frozenset(learned.outlived)
+        try:
+            await database_sync_to_async(_write)(new, helped, gone)
+        except (DatabaseError, InterfaceError):
+            learned.new = new + learned.new
+            learned.helped.update(helped)
+            raise
+        return new, gone
 
-def _write(new: Iterable[NewFact], helped: Counter[int], gone: frozenset[int]) -> set[int]:
-    """The rows that this process may try without from now on."""
+
+def _write(new: Iterable[NewFact], helped: Counter[int], gone: frozenset[int]) -> None:
     with transaction.atomic():
         for fact in new:
             _add(fact)
@@ -83,7 +101,6 @@ def _write(new: Iterable[NewFact], helped: Counter[int], gone: frozenset[int]) -
             LearnedFact.counters.filter(pk=pk).update(helped=F("helped") + times)
         if gone:
             LearnedFact.objects.filter(pk__in=gone).delete()
-    return set(_claim())
 
 
 def _add(new: NewFact) -> None:
@@ -100,10 +117,12 @@ def _add(new: NewFact) -> None:
     )
 
 
-def _claim() -> Iterable[int]:
+def _claim() -> set[int]:
     """Facts that nobody tried without for a day: the process that moves the moment may."""
     now = timezone.now()
     due = LearnedFact.counters.filter(checked_at__lt=now - TRIAL_EVERY)
-    for pk, checked_at in due.values_list("pk", "checked_at"):
-        if LearnedFact.counters.filter(pk=pk, checked_at=checked_at).update(checked_at=now):
-            yield pk
+    return {
+        pk
+        for pk, checked_at in due.values_list("pk", "checked_at")
+        if LearnedFact.counters.filter(pk=pk, checked_at=checked_at).update(checked_at=now)
+    }

@@ -268,6 +268,8 @@ class Gateway:
             totals.close()
         for part, name in (
             (self.background.aclose(), "background work"),
+            (self.breakers.aclose(), "circuit breakers"),
+            (self.learned_rows.aclose(), "learned facts"),
             (self.ledger.aclose(), "ledger"),
             (self.limiter.aclose(), "counters"),
             (self.processes.aclose(), "row of this process"),

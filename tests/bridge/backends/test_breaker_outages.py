@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
 
 from bridge.backends import breaker_sync
@@ -107,6 +109,46 @@ async def test_what_happens_during_an_exchange_is_not_overwritten(
     monkeypatch.setattr(breaker_sync, "_exchange", real)
     await both.exchange()
     assert (both.one.failures, both.two.failures) == (4, 4)
+
+
+# --- the end of a process ------------------------------------------------------------------------
+
+
+async def test_what_a_process_sees_last_is_stored_as_it_ends(both: Both) -> None:
+    """A breaker that opened in its last moment is open for the process that starts next."""
+    both.one.fail(5)
+    await both.one.rows.aclose()
+    await both.two.rows.exchange()
+    assert both.two.state is State.OPEN
+
+
+async def test_exchange_that_is_cut_off_comes_to_its_end(both: Both) -> None:
+    """The thread of the database is busy with something else when the process is ended."""
+    held = threading.Event()
+    elsewhere = asyncio.create_task(database_sync_to_async(held.wait)(WAIT))
+    await asyncio.sleep(0)
+    both.one.fail(5)
+    exchange = asyncio.create_task(both.one.rows.exchange())
+    await asyncio.sleep(0)
+    exchange.cancel()
+    held.set()
+    await both.one.rows.aclose()
+    await elsewhere
+    await both.two.rows.exchange()
+    assert (both.two.failures, both.two.state) == (5, State.OPEN)
+
+
+@pytest.mark.parametrize("error", AWAY, ids=["operational", "interface"])
+async def test_process_ends_also_while_the_database_is_away(
+    both: Both,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    both.one.fail(5)
+    monkeypatch.setattr(breaker_sync, "_exchange", gone(error))
+    await both.one.rows.aclose()
+    assert str(error) in caplog.messages[-1]
 
 
 # --- the loop ----------------------------------------------------------------------------------

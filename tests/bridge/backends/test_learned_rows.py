@@ -66,6 +66,33 @@ def _pair(fact: Fact) -> tuple[str, str]:
     return fact.what, fact.value
 
 
+async def test_fact_that_is_learnt_last_is_stored_as_the_process_ends(process: Process) -> None:
+    """And no trial is claimed by a process that will not make it."""
+    due = await LearnedFact.objects.acreate(
+        backend=await Backend.objects.aget(), model="m", what="strict", value="user"
+    )
+    long_ago = timezone.now() - timedelta(days=3)
+    await LearnedFact.counters.filter(pk=due.pk).aupdate(checked_at=long_ago)
+    process.learned.learn(process.target, (LIMIT,), "at most 8192")
+    await process.rows.aclose()
+    other = Process()
+    await other.store.load()
+    assert other.longest == 8192
+    assert await LearnedFact.counters.filter(pk=due.pk, checked_at=long_ago).aexists()
+
+
+async def test_process_ends_also_while_the_database_is_away(
+    process: Process, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(*_: object) -> None:
+        raise OperationalError("away")
+
+    process.learned.learn(process.target, (LIMIT,), "at most 8192")
+    monkeypatch.setattr(learned_rows, "_write", gone)
+    await process.rows.aclose()
+    assert ["away" in line for line in caplog.messages] == [True]
+
+
 async def test_fact_is_stored_once_and_a_new_value_replaces_the_old_one(process: Process) -> None:
     for value in ("8192", "8192", "4096"):
         process.learned.learn(process.target, (Fact(MAX_OUTPUT, value),), "no")
