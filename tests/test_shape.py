@@ -19,7 +19,8 @@ PRODUCT = ("bridge", "dashboard", "proxysite")
 T = "translation"
 LAYERS: dict[str, str] = {
     # nothing of ours
-    "cluster": "",
+    "database_steps": "",
+    "cluster": "database_steps",
     "ids": "",
     "outcomes": "",
     "logs": "outcomes",
@@ -43,17 +44,18 @@ LAYERS: dict[str, str] = {
     "keys": f"cluster sign_in {T} routing",
     # rows, and what this process knows of them
     "models": f"outcomes attempts sign_in cluster {T} routing client_settings keys",
-    "ledger": f"outcomes logs attempts error_groups clocks cluster {T} routing keys models",
+    "ledger": f"outcomes logs attempts error_groups clocks database_steps cluster {T} routing keys "
+    "models",
     "tracing": "outcomes attempts process_settings routing keys ledger",
-    "configuration": f"pauses {T} routing client_settings keys models ledger",
-    "live": "outcomes clocks cluster models ledger",
+    "configuration": f"pauses database_steps {T} routing client_settings keys models ledger",
+    "live": "outcomes clocks database_steps cluster models ledger",
     "accounts": f"sign_in {T} routing keys models configuration",
     "apps": "accounts",
     # the way to the backends
-    "backends": f"clocks pauses shielded process_settings cluster http {T} routing models "
-    "configuration",
+    "backends": f"clocks pauses shielded process_settings database_steps cluster http {T} routing "
+    "models configuration",
     "concerns": "keys routing models ledger configuration live backends",
-    "warnings": "clocks pauses routing keys models ledger live backends concerns",
+    "warnings": "clocks pauses database_steps routing keys models ledger live backends concerns",
     "probe": f"ids {T} routing models configuration backends",
     # one request from its target to its record
     "relay": (
@@ -62,8 +64,8 @@ LAYERS: dict[str, str] = {
     ),
     # what runs in one process
     "runtime": (
-        f"places clocks process_settings telemetry kept_reads cluster {T} http keys ledger "
-        "tracing configuration live accounts backends warnings relay"
+        f"places clocks pauses process_settings telemetry kept_reads database_steps cluster {T} "
+        "http keys ledger tracing configuration live accounts backends warnings relay"
     ),
     # what the servers call
     "api": (

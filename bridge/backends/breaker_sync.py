@@ -2,8 +2,9 @@
 
 Requests read and write memory only. About once a second, and at once when a breaker opens or
 closes, here or in another process, the reports are added to the rows in one transaction and all
-rows are read: failures in a row add up over the processes, and a breaker that opens in one of them
-opens in all. A row is about one address and credential: after a change of either it is begun anew.
+rows are read; only now and then where nothing can have changed. Failures in a row add up over the
+processes, and a breaker that opens in one of them opens in all. A row is about one address and
+credential: after a change of either it is begun anew.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from channels.db import database_sync_to_async
-from django.db import DatabaseError, InterfaceError, transaction
-from django.db.models import Count, Sum
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from bridge.backends.health import MAX_RESTS, Health, Report, identity
 from bridge.backends.status import identity_of_row
 from bridge.clocks import Clock
 from bridge.cluster import announcements
 from bridge.configuration.snapshot_store import SnapshotStore
+from bridge.database_steps import in_database
 from bridge.models import Backend, BreakerState, ConfigVersion
 from bridge.pauses import Pause
 from bridge.routing.types import BackendConfig
@@ -30,6 +30,8 @@ from bridge.shielded import Shielded
 logger = logging.getLogger(__name__)
 
 PERIOD = 1.0
+RARELY_SECONDS = 10.0
+"""Between two looks at rows while every change of them is told of."""
 MESSAGE_LIMIT = 500
 
 
@@ -58,6 +60,8 @@ class BreakerRows:
         self._store = store
         self._pause = Pause(PERIOD)
         self._writing = Shielded()
+        self.is_told = False
+        """Whether `wake` is called for every change, whoever makes it."""
         health.changed = self.wake
 
     def wake(self) -> None:
@@ -76,7 +80,12 @@ class BreakerRows:
                 if not away:
                     logger.warning("breakers are this process's own for now: %s", error)
                 away = True
-            await self._pause.over()
+            await self._until_needed(often=away or not self.is_told)
+
+    async def _until_needed(self, *, often: bool) -> None:
+        for _ in range(1 if often else round(RARELY_SECONDS / PERIOD)):
+            if await self._pause.over() or self._health.reports:
+                return
 
     async def aclose(self) -> None:
         """Write what was seen last, once `run` has ended: the next process starts with it."""
@@ -104,7 +113,7 @@ class BreakerRows:
         self, news: dict[int, tuple[str, Report]], reports: dict[str, Report]
     ) -> dict[int, BreakerRow]:
         try:
-            rows: dict[int, BreakerRow] = await database_sync_to_async(_exchange)(
+            rows: dict[int, BreakerRow] = await in_database(_exchange)(
                 news, self._health.threshold, self._health.clock(), self._wall()
             )
         except (DatabaseError, InterfaceError):
@@ -223,6 +232,12 @@ def reset(backend_id: int) -> None:
 
 
 def marks() -> object:
-    """What every change of the configuration or of a breaker changes. Two queries."""
-    breakers = BreakerState.objects.aggregate(rows=Count("pk"), number=Sum("number"))
-    return ConfigVersion.both(), breakers
+    """What every change of the configuration or of a breaker changes. One query, by hand: each
+    process asks it after every commit of anybody."""
+    version, breaker = ConfigVersion._meta.db_table, BreakerState._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT number, sessions, NULL FROM {version} UNION ALL "  # noqa: S608 - our names
+            f"SELECT COUNT(*), SUM(number), 0 FROM {breaker}"
+        )
+        return cursor.fetchall()

@@ -17,7 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from channels.db import database_sync_to_async
 from django.db import DatabaseError, transaction
 
 from bridge.backends import model_list
@@ -25,6 +24,7 @@ from bridge.backends.client import BackendClient, did_not_answer
 from bridge.backends.health import Health, identity
 from bridge.clocks import Clock
 from bridge.configuration.snapshot_store import SnapshotStore
+from bridge.database_steps import in_database
 from bridge.models import DiscoveredModel
 from bridge.process_settings import BackendSettings
 from bridge.routing import resolve
@@ -311,7 +311,7 @@ class Discovery:
     async def _store_entries(
         self, backend: BackendConfig, entries: list[model_list.ListedModel]
     ) -> None:
-        if await database_sync_to_async(_write)(backend.id, entries):
+        if await in_database(_write)(backend.id, entries):
             await self._store.load()
 
 

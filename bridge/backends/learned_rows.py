@@ -14,13 +14,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 
-from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from bridge.backends.learned import LearnedFacts, NewFact
 from bridge.configuration.snapshot_store import SnapshotStore
+from bridge.database_steps import in_database
 from bridge.models import Backend, LearnedFact
 from bridge.models.learned import LONGEST_SENTENCE
 from bridge.shielded import Shielded
@@ -72,7 +72,7 @@ class LearnedRows:
         """Write what is new, and claim what is due. Raises DatabaseError; nothing is lost then."""
         learned = self._learned
         new, gone = await self._writing.run(self._write())
-        learned.on_trial.update(await database_sync_to_async(_claim)())
+        learned.on_trial.update(await in_database(_claim)())
         if new or gone:
             await self._store.load()
             learned.stored(new)
@@ -85,7 +85,7 @@ class LearnedRows:
         helped, learned.helped = learned.helped, Counter()
         gone = frozenset(learned.outlived)
         try:
-            await database_sync_to_async(_write)(new, helped, gone)
+            await in_database(_write)(new, helped, gone)
         except (DatabaseError, InterfaceError):
             learned.new = new + learned.new
             learned.helped.update(helped)

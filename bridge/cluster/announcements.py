@@ -1,11 +1,12 @@
 """Telling every process at once that the configuration has changed.
 
 A hint and nothing more: each process also looks at the version once a second, so an announcement
-that is lost costs a second. Listeners in this process are called directly, whatever thread the
-change was made in. Other processes hear of it from the database
-(`bridge/cluster/database_changes.py`) and, with REDIS_URL, through Redis too, which also reaches
-those whose database connections are pooled. (Not by the channel layer: it needs a running loop,
-which a management command has not, keeps silent when Redis is away, and could make a save wait.)
+that is lost costs a second. Only a SQLite file that is watched is looked at less often.
+Listeners in this process are called directly, whatever thread the change was made in. Other
+processes hear of it from the database (`bridge/cluster/database_changes.py`) and, with REDIS_URL,
+through Redis too, which also reaches those whose database connections are pooled. (Not by the
+channel layer: it needs a running loop, which a management command has not, keeps silent when Redis
+is away, and could make a save wait.)
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from django.conf import settings
 from django.db import transaction
 
 from bridge.cluster import database_changes
-from bridge.cluster.database_changes import Heard, Marks
+from bridge.cluster.database_changes import Certain, Heard, Marks
 
 if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
@@ -103,18 +104,19 @@ def _outage() -> redis_connection.Outage:
     return redis_connection.Outage(logger, AWAY, BACK)
 
 
-async def listen(heard: Heard, marks: Marks) -> None:
+async def listen(heard: Heard, marks: Marks, certain: Certain = lambda is_certain: None) -> None:
     """Call `heard`, on this loop, soon after each announcement, until cancelled.
 
     Announcements in quick succession may be heard as one, and one may be heard twice. It is also
     called whenever Redis or PostgreSQL is reached anew, for what was missed meanwhile. `marks`
-    tells changes from other writes of the database; it is called in a thread.
+    tells changes from other writes of the database; it is called in a thread. `certain` is called
+    with whether every change by another process will be heard of from then on.
     """
     listener = (asyncio.get_running_loop(), heard)
     _listeners.append(listener)
     try:
         async with asyncio.TaskGroup() as ways:
-            ways.create_task(database_changes.listen(heard, marks))
+            ways.create_task(database_changes.listen(heard, marks, certain))
             if settings.REDIS_URL:
                 ways.create_task(_listen_to_redis(heard))
     finally:

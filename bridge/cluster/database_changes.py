@@ -1,19 +1,24 @@
 """Hearing at once, from the database alone, that another process changed something.
 
 PostgreSQL carries a message for each change (`notify`) to one connection of each process that
-listens. A SQLite file counts its commits: ten times a second each process asks for that number,
-which reads no table. Both are hints: whoever listens also looks at the rows by itself.
+listens. A SQLite file counts its commits: ten times a second each process looks whether anything
+was written, and then asks for that number, which reads no table. Both are hints: whoever listens
+also looks at the rows by itself, though rarely beside a SQLite file, of which it misses nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError, connection
+
+from bridge.database_steps import FileMark, file_mark
 
 if TYPE_CHECKING:
     import psycopg
@@ -30,6 +35,12 @@ ANSWER_SECONDS = 5.0
 Heard = Callable[[], None]
 Marks = Callable[[], object]
 """What a change changes, read from rows: two equal values mean that nothing has happened."""
+Certain = Callable[[bool], None]
+"""Called with whether from now on every change will be heard of."""
+
+
+class FileError(DatabaseError):
+    """The file that is open is not the database any more."""
 
 
 def notify() -> None:
@@ -42,65 +53,105 @@ def notify() -> None:
             cursor.execute(f"NOTIFY {CHANNEL}")
 
 
-async def listen(heard: Heard, marks: Marks) -> None:
+async def listen(heard: Heard, marks: Marks, certain: Certain) -> None:
     """Call `heard`, on this loop, soon after each change by any process, until cancelled."""
     if connection.vendor == "postgresql":
         await _listen_to_postgres(heard)
     elif connection.is_in_memory_db():  # type: ignore[attr-defined]  # no other process has it
         await asyncio.Event().wait()
     else:
-        await _watch_file(heard, marks)
+        await _watch_file(heard, marks, certain)
 
 
 # --- SQLite ---------------------------------------------------------------------------------------
 
 
-async def _watch_file(heard: Heard, marks: Marks) -> None:
+async def _watch_file(heard: Heard, marks: Marks, certain: Certain) -> None:
     """The looks are made in a thread of their own: a busy disk must not hold the loop."""
-    ended = threading.Event()
     loop = asyncio.get_running_loop()
 
-    def changed() -> None:
+    def call(what: Callable[..., None], *values: object) -> None:
         with suppress(RuntimeError):  # the loop was closed
-            loop.call_soon_threadsafe(heard)
+            loop.call_soon_threadsafe(what, *values)
 
-    watch = threading.Thread(
-        target=_watch, args=(changed, marks, ended), name="database changes", daemon=True
-    )
-    watch.start()
+    watch = Watch(partial(call, heard), marks, partial(call, certain))
+    thread = threading.Thread(target=watch.run, name="database changes", daemon=True)
+    thread.start()
     try:
         await asyncio.Event().wait()
     finally:
-        ended.set()
-        await asyncio.to_thread(watch.join)
+        watch.end()
+        await asyncio.to_thread(thread.join)
 
 
-def _watch(changed: Heard, marks: Marks, ended: threading.Event) -> None:
-    seen: tuple[object, object] = None, None
-    pause = LOOK_SECONDS
-    try:
-        while not ended.wait(pause):
-            try:
-                seen = _look(seen, changed, marks)
-                pause = LOOK_SECONDS
-            except (DatabaseError, InterfaceError):
-                connection.close()
-                pause = PAUSE_SECONDS
-    finally:
-        connection.close()
+class Watch:
+    """Looks at a SQLite file, in a thread, until `end`."""
 
+    def __init__(self, heard: Heard, marks: Marks, certain: Certain) -> None:
+        self._heard, self._marks, self._certain = heard, marks, certain
+        self._seen: tuple[object, object] = None, None
+        self._file: FileMark | None = None
+        self._wal = f"{connection.settings_dict['NAME']}-wal"
+        self._written: object = None
+        self._is_still = False
+        self._runs = threading.Lock()  # an Event makes a lock for each wait
+        self._runs.acquire()
 
-def _look(seen: tuple[object, object], changed: Heard, marks: Marks) -> tuple[object, object]:
-    """The number of commits and the marks; those of before are `seen`, (None, None) at first."""
-    connection.ensure_connection()
-    # The wrapped connection: this is asked ten times a second, in each process.
-    (commits,) = connection.connection.execute("PRAGMA data_version").fetchone()
-    if commits == seen[0]:
-        return seen
-    marked = marks()
-    if marked != seen[1]:
-        changed()
-    return commits, marked
+    def end(self) -> None:
+        self._runs.release()
+
+    def run(self) -> None:
+        pause, is_certain = LOOK_SECONDS, False
+        try:
+            while not self._runs.acquire(timeout=pause):
+                before, is_certain = is_certain, self._is_seen()
+                pause = LOOK_SECONDS if is_certain else PAUSE_SECONDS
+                if before is not is_certain:
+                    self._certain(is_certain)
+        finally:
+            connection.close()
+
+    def _is_seen(self) -> bool:
+        try:
+            self.look()
+        except (DatabaseError, InterfaceError):
+            connection.close()
+            self._seen, self._written, self._is_still = (None, None), None, False
+            return False
+        return True
+
+    def look(self) -> None:
+        """See whether there may be new commits."""
+        before, was_still = self._written, self._is_still
+        self._written = self._stamp()
+        self._is_still = self._written is not None and self._written == before
+        if not (self._is_still and was_still):
+            self._count()
+
+    def _stamp(self) -> object:
+        """What every write changes. The clock of files is coarse, so that two writes may share one:
+        a stamp says nothing until it was seen twice."""
+        try:
+            found = os.stat(self._wal)
+        except OSError:
+            return None  # it is not kept beside the file, so the file itself has to be asked
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _count(self) -> None:
+        """Ask for the number of commits, and for the marks where it is another one."""
+        if connection.connection is None:
+            self._file = file_mark()
+            connection.ensure_connection()
+        elif file_mark() != self._file:
+            raise FileError
+        # The wrapped connection: this may be asked ten times a second, in each process.
+        (commits,) = connection.connection.execute("PRAGMA data_version").fetchone()
+        if commits == self._seen[0]:
+            return
+        marked = self._marks()
+        if marked != self._seen[1]:
+            self._heard()
+        self._seen = commits, marked
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------------

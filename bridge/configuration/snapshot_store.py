@@ -11,17 +11,19 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 
 from bridge.configuration import environment, snapshot
 from bridge.configuration.row_faults import Fault
 from bridge.configuration.snapshot import Snapshot
+from bridge.database_steps import in_database
 from bridge.pauses import Pause
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+RARELY_SECONDS = 10.0
+"""Between two looks at rows while every change of them is told of."""
 LOOK_SECONDS = 5.0
 LOOK_GAP = 0.2
 """Longest wait for a look at the rows that requests asked for, and the time between two of them."""
@@ -36,6 +38,8 @@ class SnapshotStore:
         self.current = Snapshot()
         self.prepare: Callable[[Snapshot], Awaitable[None]] = _nothing
         """Awaited before a snapshot becomes the current one. Must neither raise nor take long."""
+        self.is_told = False
+        """Whether `wake` is called for every change, whoever makes it."""
         self._loading = asyncio.Lock()
         self._loaded = asyncio.Event()
         self._pause = Pause(POLL_SECONDS)
@@ -46,7 +50,7 @@ class SnapshotStore:
     async def load(self) -> None:
         """Read the rows if their version is new. Raises DatabaseError."""
         async with self._loading:
-            found = await database_sync_to_async(snapshot.read)(self.current)
+            found = await in_database(snapshot.read)(self.current)
             if found is not None:
                 self._report(found)
                 await self.prepare(found)
@@ -68,7 +72,7 @@ class SnapshotStore:
 
     async def start(self) -> None:
         """Bring the environment's rows up to date and load the first snapshot."""
-        await database_sync_to_async(environment.apply)()
+        await in_database(environment.apply)()
         await self.load()
 
     def wake(self) -> None:
@@ -118,6 +122,7 @@ class SnapshotStore:
                     logger.exception("the rows are not readable, the last snapshot serves on")
                 away = True
             self._looked(look)
+            self._pause.seconds = RARELY_SECONDS if self.is_told and not away else POLL_SECONDS
             await self._pause.over()
 
     def _report(self, found: Snapshot) -> None:

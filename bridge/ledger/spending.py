@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from channels.db import database_sync_to_async
 from django.db.models import F, Q, Sum
 
+from bridge.database_steps import in_database
 from bridge.keys.limits import AccountKind, AccountRef, QuotaUsage
 from bridge.keys.periods import Period, period_begin
 from bridge.models import UsageHour
@@ -51,7 +51,7 @@ def used_now(
 
 async def used(accounts: Collection[AccountRef], period: Period) -> Mapping[AccountRef, QuotaUsage]:
     """The same, for the event loop."""
-    answer: dict[AccountRef, QuotaUsage] = await database_sync_to_async(used_now)(accounts, period)
+    answer: dict[AccountRef, QuotaUsage] = await in_database(used_now)(accounts, period)
     return answer
 
 

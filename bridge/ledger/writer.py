@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from channels.db import database_sync_to_async
 from django.db import DataError, Error, IntegrityError, connection, transaction
 
 from bridge.clocks import SYSTEM, Clocks
+from bridge.database_steps import in_database
 from bridge.ledger import rollups, upsert
 from bridge.ledger.record import Record
 from bridge.ledger.retention.erasing import erase_some
@@ -244,7 +244,7 @@ class Ledger:
             if self._clocks.steady() < self._upkeep_at:
                 return 0
         try:
-            count: int = await database_sync_to_async(self.step)()
+            count: int = await in_database(self.step)()
         except (Error, OSError) as error:
             self._failed(error)
             return 0

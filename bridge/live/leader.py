@@ -17,11 +17,11 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from channels.db import database_sync_to_async
 from django.db import Error
 from django.db.models import F, QuerySet
 
 from bridge.clocks import SYSTEM, Clock
+from bridge.database_steps import in_database
 from bridge.models import Lease
 
 LEASE_SECONDS = 5.0
@@ -60,7 +60,7 @@ class Leader:
         while True:
             led = self.is_leading
             with suppress(Error):  # what writes more than this says that the database is away
-                await database_sync_to_async(self.step)()
+                await in_database(self.step)()
             if self.is_leading and not led:
                 self._changed()
             await asyncio.sleep(self.pause)
@@ -69,7 +69,7 @@ class Leader:
         """The process ends: the next one need not wait."""
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
-                await database_sync_to_async(self.leave)()
+                await in_database(self.leave)()
         except (Error, TimeoutError):
             pass  # it runs out
 

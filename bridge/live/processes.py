@@ -15,10 +15,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from channels.db import database_sync_to_async
 from django.db import Error
 from django.utils import timezone
 
+from bridge.database_steps import in_database
 from bridge.ledger import upsert
 from bridge.models import GatewayProcess
 from bridge.models.processes import ALIVE
@@ -71,7 +71,7 @@ class ProcessRegistry:
         """Renew the row until cancelled. While the database is away nobody is counted anew."""
         while True:
             try:
-                self.others = await database_sync_to_async(self.renew)()
+                self.others = await in_database(self.renew)()
             except Error:
                 pass  # what writes more than this says so
             else:
@@ -82,7 +82,7 @@ class ProcessRegistry:
         """The process ends."""
         try:
             async with asyncio.timeout(1):
-                await database_sync_to_async(self._leave)()
+                await in_database(self._leave)()
         except (Error, TimeoutError):
             pass  # the row grows old
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
+from bridge import database_steps
 from bridge.backends.breaker_sync import BreakerRows, marks
 from bridge.backends.client import BackendClient
 from bridge.backends.discovery import Discovery
@@ -153,7 +154,7 @@ class Gateway:
             (self._count, "counters"),
             (self.processes.run, "processes"),
             (self.discovery.run, "discovery"),
-            (partial(announcements.listen, self._wake, marks), "announcements"),
+            (partial(announcements.listen, self._wake, marks, self._told), "announcements"),
             (self.activity.run, "pulse"),
             (sessions.keep_cleared, "sessions"),
             (self.telemetry.run, "telemetry"),
@@ -213,6 +214,11 @@ class Gateway:
         self.store.wake()
         self.breakers.wake()
         self.watcher.wake()
+
+    def _told(self, is_told: bool) -> None:
+        """Whether `_wake` will be called for every change."""
+        self.store.is_told = self.breakers.is_told = is_told
+        self._wake()
 
     def _leads(self) -> None:
         """This process is the one that does what is done once in a cluster."""
@@ -275,6 +281,7 @@ class Gateway:
             (self.processes.aclose(), "row of this process"),
             (self.leader.aclose(), "lease"),
             (self.upstream.aclose(), "client of the backends"),
+            (database_steps.close(), "database"),
         ):
             await _closed(part, name)
         if self.tracer is not None:

@@ -13,6 +13,7 @@ from django.conf import settings
 from uvicorn.supervisors import Multiprocess
 
 from bridge.http import connections
+from bridge.runtime.uvicorn_server import CalmServer
 
 APPLICATION = "proxysite.asgi:application"
 GRACE_BEYOND_DRAIN = 5
@@ -48,7 +49,7 @@ def _run_uvicorn(sockets: list[socket.socket]) -> None:
     if settings.WORKERS > 1:
         Workers(config, sockets=sockets).run()
         return
-    server = uvicorn.Server(config)
+    server = CalmServer(config)
     server.run(sockets=sockets)
     if not server.started:
         sys.exit(1)

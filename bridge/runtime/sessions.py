@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 
-from channels.db import database_sync_to_async
 from django.contrib.sessions.models import Session
 from django.db import Error
 from django.utils import timezone
 
 from bridge.accounts.clients import device_requests, sign_ins
+from bridge.database_steps import in_database
 
 PERIOD = 3600.0
 RETRY_SECONDS = 60.0
@@ -21,7 +21,7 @@ async def keep_cleared() -> None:
     """Look once an hour. Several processes may do so at the same time."""
     while True:
         try:
-            while await database_sync_to_async(clear_all)():
+            while await in_database(clear_all)():
                 pass
         except Error:
             await asyncio.sleep(RETRY_SECONDS)  # who needs the database more says that it is away

@@ -7,10 +7,10 @@ import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from channels.db import database_sync_to_async
 from django.db import Error
 
 from bridge.clocks import SYSTEM, Clock
+from bridge.database_steps import in_database
 from bridge.live.leader import Leader
 from bridge.models import WarningRule
 from bridge.pauses import Pause
@@ -58,7 +58,7 @@ class WarningSender:
 
     async def send_due(self) -> None:
         """Make one try of what is due, and of what stands behind it. Raises django.db.Error."""
-        found: list[Due] = await database_sync_to_async(outbox.due)(self._now())
+        found: list[Due] = await in_database(outbox.due)(self._now())
         for error in await asyncio.gather(*map(self._send_row_of, found), return_exceptions=True):
             if isinstance(error, BaseException):
                 raise error
@@ -69,21 +69,21 @@ class WarningSender:
         for _ in range(IN_A_ROW):
             if each is None or not self._leader.is_leading or not await self._try(each):
                 return
-            each = await database_sync_to_async(outbox.due_of)(each.rule, self._now())
+            each = await in_database(outbox.due_of)(each.rule, self._now())
 
     async def _try(self, each: Due) -> bool:
-        if not await database_sync_to_async(outbox.claim)(each, self._now()):
+        if not await in_database(outbox.claim)(each, self._now()):
             return False
         try:
-            to = await database_sync_to_async(outbox.destination)(each.rule)
+            to = await in_database(outbox.destination)(each.rule)
             await send(each.message, to, self._now(), self._timeout)
         except WarningRule.DoesNotExist:
             return False
         except DeliveryError as error:
             logger.warning("a warning could not be sent (try %d): %s", each.tries + 1, error.reason)
-            await database_sync_to_async(outbox.failed)(each, error.reason)
+            await in_database(outbox.failed)(each, error.reason)
             return False
-        await database_sync_to_async(outbox.delivered)(each, self._now())
+        await in_database(outbox.delivered)(each, self._now())
         return True
 
     def _now(self) -> datetime:

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from channels.db import database_sync_to_async
 from django.db import Error
 
 from bridge.clocks import SYSTEM, Clocks
+from bridge.database_steps import in_database
 from bridge.live.leader import Leader
 from bridge.models import WarningEvent, WarningRule
 from bridge.models.warnings.kinds import WARNING_KINDS
@@ -58,7 +58,7 @@ class Watcher:
 
     async def _look_once(self) -> None:
         try:
-            made = await database_sync_to_async(self.look)()
+            made = await in_database(self.look)()
         except Error:
             return  # what writes more than this says that the database is away
         if made:
