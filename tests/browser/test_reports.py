@@ -171,8 +171,18 @@ def test_change_is_against_the_days_before(page: Page, entered: list[Row]) -> No
     page.goto(f"{D}?{last.query}")
     now, then = len(last.of(entered)), len(before.of(entered))
     shown = page.locator(".number-card").first.locator(".change").inner_text()
-    percent = sums.number(shown) * (-1 if "▼" in shown else 1)
-    assert float(percent) == pytest.approx(100 * (now / then - 1), abs=0.51)
+    rounding = 0.51 if "times" in shown else 0.0051
+    assert changed(shown) == pytest.approx(now / then if then else None, abs=rounding, rel=0)
+
+
+def changed(shown: str) -> float | None:
+    """How many times as much the words of a card mean; None: nothing was there before."""
+    if "none before" in shown:
+        return None
+    if "times" in shown:
+        return float(sums.number(shown))
+    percent = float(sums.number(shown)) if "%" in shown else 0.0
+    return 1 + (-percent if "−" in shown else percent) / 100
 
 
 def test_order_and_pages_of_keys(page: Page) -> None:
