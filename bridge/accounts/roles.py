@@ -10,7 +10,7 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.contrib.auth.management import create_permissions
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, User
 
 from bridge.models.people.persons import ADMIN, ROLE_GROUPS, role_of
 
@@ -107,6 +107,17 @@ def keep(sender: AppConfig, using: str, apps: Any = apps, **_: Any) -> None:
             *group.permissions.filter(pk__in=ours.exclude(codename__in=wanted))
         )
         group.permissions.add(*ours.filter(codename__in=wanted))
+
+
+def are_kept() -> bool:
+    """Whether both groups have the rights of RIGHTS and no others. One query."""
+    holds = ("name", "permissions__content_type__app_label", "permissions__codename")
+    groups = Group.objects.filter(name__in=GROUPS)
+    held = {row for row in groups.values_list(*holds) if row[-1]}
+    wanted = {
+        (name, app, each) for name in GROUPS for app in APPS for each in codenames((app,), name)
+    }
+    return held == wanted
 
 
 def codenames(of: tuple[str, ...], group: str) -> list[str]:

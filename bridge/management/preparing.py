@@ -17,7 +17,10 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import DatabaseError, Error, OperationalError, connection, connections
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+
+from bridge.accounts import roles
 
 FIRST_ADMIN = "admin"
 APP = "bridge"
@@ -34,8 +37,11 @@ def prepare() -> str:
     """
     try:
         with _alone():
-            check_version()
-            call_command("migrate", verbosity=0, interactive=False)
+            executor = MigrationExecutor(connection)
+            check_version(executor.loader)
+            # An empty migration makes all permissions and roles anew, which is half of a start.
+            if _has_steps(executor) or not roles.are_kept():
+                call_command("migrate", verbosity=0, interactive=False)
             return first_admin()
     except OperationalError as error:
         if connection.vendor != "sqlite":
@@ -55,9 +61,15 @@ def first_admin() -> str:
     return password
 
 
-def check_version() -> None:
+def _has_steps(executor: MigrationExecutor) -> bool:
+    """Whether tables of this version are still to be made."""
+    executor.loader.check_consistent_history(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def check_version(loader: MigrationLoader | None = None) -> None:
     """Raises ImproperlyConfigured where the tables are of a newer version, and django.db.Error."""
-    loader = MigrationLoader(connection)
+    loader = loader or MigrationLoader(connection)
     known = set(loader.disk_migrations)
     known.update(old for each in loader.disk_migrations.values() for old in each.replaces)
     newer = sorted(name for app, name in loader.applied_migrations if app == APP)

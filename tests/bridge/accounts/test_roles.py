@@ -74,6 +74,24 @@ def test_migration_puts_back_what_is_missing_and_takes_what_is_too_much() -> Non
     }
 
 
+@pytest.mark.parametrize("too_much", ["add_user", "add_change"])
+def test_start_sees_rights_that_are_too_many(too_much: str) -> None:
+    assert roles.are_kept()
+    operator = Group.objects.get(name="operator")
+    operator.permissions.add(Permission.objects.get(codename=too_much))
+    assert not roles.are_kept()
+
+
+def test_start_sees_rights_and_groups_that_are_missing() -> None:
+    operator = Group.objects.get(name="operator")
+    operator.permissions.remove(Permission.objects.get(codename="view_backend"))
+    assert not roles.are_kept()
+    call_command("migrate", verbosity=0)
+    assert roles.are_kept()
+    Group.objects.get(name="auditor").delete()
+    assert not roles.are_kept()
+
+
 def test_rights_are_there_even_if_this_signal_comes_before_djangos() -> None:
     """Ours: the order of receivers follows the order of the apps."""
     Permission.objects.filter(content_type__app_label="bridge").delete()

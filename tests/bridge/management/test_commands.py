@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from bridge.configuration.snapshot import current_routes
 from bridge.keys.authentication import digest
+from bridge.management import preparing
 from bridge.management.commands.serve import banner, base_url, client_lines
 from bridge.management.preparing import first_admin
 from bridge.models import ApiKey, Backend, DiscoveredModel
@@ -27,6 +31,21 @@ def place(settings: Any) -> Any:
 
 
 # --- serve -------------------------------------------------------------------------------------
+
+
+def test_start_migrates_where_something_is_to_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table, or the rights of a group."""
+    migrated: list[str] = []
+    monkeypatch.setattr(preparing, "call_command", lambda name, **_: migrated.append(name))
+    preparing.prepare()
+    assert migrated == []
+    MigrationRecorder(connection).record_unapplied("bridge", "0001_initial")
+    preparing.prepare()
+    assert migrated == ["migrate"]
+    MigrationRecorder(connection).record_applied("bridge", "0001_initial")
+    Group.objects.get(name="auditor").delete()
+    preparing.prepare()
+    assert migrated == ["migrate"] * 2
 
 
 def test_first_admin_is_made_once() -> None:
