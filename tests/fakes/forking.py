@@ -6,6 +6,7 @@ code is written.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -14,6 +15,9 @@ import runpy
 import signal
 import socket
 import sys
+import threading
+import traceback
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from select import select
@@ -143,7 +147,35 @@ class Parent:
 
 
 def run(args: list[str]) -> None:
-    """As `python ARGS`: `-m module ...`, or a file."""
+    """As `python ARGS`: `-m module ...`, or a file. Ends the process.
+
+    What Python does at an end is done, but for taking everything apart that was imported.
+    """
+    code = _code_of(args)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def _code_of(args: list[str]) -> int:
+    """The exit code of a program that is run here."""
+    try:
+        _run(args)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _run(args: list[str]) -> None:
     if args[0] == "-m":
         sys.argv = args[1:]
         runpy.run_module(args[1], run_name="__main__", alter_sys=True)
