@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ class AccessSettings:
     allowed_hosts: list[str]
     cors_origins: list[str]
     trust_forwarded_proto: bool
+    trusted_proxies: list[IPv4Network | IPv6Network]
     metrics_access: str
     metrics_by: list[str]
     metrics_token: str = field(repr=False)

@@ -25,6 +25,7 @@ with lasting():
 from bridge import process_settings
 from bridge.api import endpoints
 from bridge.api.entrance import BELOW, bounded, entrance, unknown
+from bridge.api.fronts import believing
 from bridge.pages.login_queue import LoginQueue
 from bridge.telemetry.forwarding import Signal
 from dashboard.live import consumers
@@ -65,10 +66,11 @@ requests = URLRouter(
         _re_path(r"", unknown(endpoints.not_found, _pages)),
     ]
 )
+_sockets = AllowedHostsOriginValidator(OwnOrigin(SessionMiddlewareStack(sockets)))
 application = ProtocolTypeRouter(
     {
-        "http": entrance(requests, settings.access),
-        "websocket": AllowedHostsOriginValidator(OwnOrigin(SessionMiddlewareStack(sockets))),
+        "http": believing(entrance(requests, settings.access), settings.access.trusted_proxies),
+        "websocket": _sockets,
         "lifespan": lifespan.of_process(settings),
     }
 )

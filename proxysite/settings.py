@@ -220,6 +220,9 @@ CSRF_FAILURE_VIEW = "bridge.pages.refusals.csrf_failure"
 # Behind a TLS front that sets the headers itself; anybody could set them on an open port.
 TRUST_FORWARDED_PROTO = read.flag("TRUST_FORWARDED_PROTO", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_FORWARDED_PROTO else None
+TRUSTED_PROXIES = read.networks("TRUSTED_PROXIES")
+if TRUSTED_PROXIES and not TRUST_FORWARDED_PROTO:
+    raise ImproperlyConfigured("TRUSTED_PROXIES: expected TRUST_FORWARDED_PROTO=1 beside it")
 HSTS_SECONDS = SECURE_HSTS_SECONDS = read.whole("HSTS_SECONDS", 0)
 if HSTS_SECONDS and not TRUST_FORWARDED_PROTO:
     raise ImproperlyConfigured("HSTS_SECONDS: expected TRUST_FORWARDED_PROTO=1 beside it")

@@ -62,6 +62,11 @@ def test_insisting_on_tls_without_tls_is_refused(load: Load) -> None:
     assert said == "HSTS_SECONDS: expected TRUST_FORWARDED_PROTO=1 beside it"
 
 
+def test_listed_fronts_that_nobody_believes_are_refused(load: Load) -> None:
+    said = complaint(load, TRUSTED_PROXIES="10.0.0.7")
+    assert said == "TRUSTED_PROXIES: expected TRUST_FORWARDED_PROTO=1 beside it"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

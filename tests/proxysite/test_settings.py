@@ -163,6 +163,12 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
         [IPv4Network("10.0.0.7/32"), IPv6Network("fd00::/8")],
         ["everybody", "10.0.0.256", "0.0.0.0/0", "10.0.0.1,::/0"],
     ),
+    "TRUSTED_PROXIES": (
+        [],
+        "10.0.0.7, fd00::/8",
+        [IPv4Network("10.0.0.7/32"), IPv6Network("fd00::/8")],
+        ["everybody", "0.0.0.0/0"],
+    ),
     "LOG_LEVEL": ("info", "DEBUG", "debug", ["loud"]),
     "LOG_FORMAT": ("console", "JSON", "json", ["xml"]),
     "DEBUG_PROXY": (False, "on", True, NO_FLAG),
@@ -189,6 +195,7 @@ BESIDE = {
     "WORKERS": {"SERVER": "uvicorn"},
     "OIDC_ISSUER": {"OIDC_CLIENT_ID": "gateway", "OIDC_CLIENT_SECRET": "s3cret"},
     "REMOTE_USER_HEADER": {"REMOTE_USER_PROXIES": "127.0.0.1"},
+    "TRUSTED_PROXIES": {"TRUST_FORWARDED_PROTO": "1"},
     "HSTS_SECONDS": {"TRUST_FORWARDED_PROTO": "1"},
     "EMAIL_URL": {"EMAIL_FROM": "g@example.com"},
 }
