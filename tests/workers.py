@@ -13,9 +13,16 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.once import folder
+
 TOGETHER = "tests/browser/"
 LONG = (TOGETHER, "tests/e2e/", "tests/proxysite/", "tests/deploy/", "tests/sdk/")
 """What takes longest comes first, so that the workers end with short files, and at one time."""
+
+
+def pytest_configure() -> None:
+    """Workers inherit the environment, and with it the folder of what is made once."""
+    folder()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,8 +1,6 @@
 """Changes reach every process, by the database alone and by Redis: design, The snapshot."""
 
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +11,8 @@ import pytest
 from bridge.cluster.announcements import AWAY, BACK, CHANNEL
 from bridge.cluster.redis import PREFIX
 from tests.conftest import Start
-from tests.fakes import postgres
-from tests.fakes.gateway import ROOT, Gateway, Ready
+from tests.fakes import forked, postgres
+from tests.fakes.gateway import Gateway, Ready
 from tests.fakes.listener import Listener
 from tests.fakes.redis import RedisServer
 
@@ -35,14 +33,10 @@ def until(condition: Callable[[], bool], gateway: Gateway) -> None:
 
 
 def issue_key(shared: dict[str, str]) -> None:
-    subprocess.run(
-        [sys.executable, "manage.py", "issue_key", "team"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **shared},
-        check=True,
-        stdout=subprocess.DEVNULL,
-        timeout=60,
+    done = forked.run(
+        ["manage.py", "issue_key", "team"], {"PATH": os.environ["PATH"], **shared}, "", WAIT
     )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.fakes import postgres
 from tests.fakes.gateway import Gateway
 from tests.fakes.wire import Wire
 
-ROWS = 9000
+ROWS = 5000
 PAGE = "/dashboard/requests/?range=24h&tz=Europe/Berlin&rows=all"
 FILL = f"""
 from importlib import import_module

@@ -1,8 +1,6 @@
 """Limits of a key across two gateways that share a database and Redis."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Start
+from tests.fakes import forked
 from tests.fakes.backend import FakeBackend
 from tests.fakes.client import MESSAGES, ask
-from tests.fakes.gateway import ROOT, Gateway, Ready
+from tests.fakes.gateway import Gateway, Ready
 from tests.fakes.redis import RedisServer
 
 WAIT = 25.0
@@ -26,16 +25,10 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 def issue(variables: dict[str, str], *arguments: str) -> str:
     """A new key of the gateways that share this environment."""
-    told = subprocess.run(
-        [sys.executable, "manage.py", "issue_key", *arguments],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **variables},
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=60,
-    )
-    return told.stdout.strip()
+    command = ["manage.py", "issue_key", *arguments]
+    done = forked.run(command, {"PATH": os.environ["PATH"], **variables}, "", WAIT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def wait_until_known(gateway: Gateway, key: str) -> None:

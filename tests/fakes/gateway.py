@@ -3,7 +3,6 @@
 The child sees no variable of the shell that runs the tests, except where to find programs.
 """
 
-import atexit
 import enum
 import json
 import os
@@ -13,18 +12,18 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tests.fakes import forked
 from tests.fakes.client import KEY, RawClient
 from tests.fakes.forked import Forked
+from tests.fakes.migrating import migrate
+from tests.fakes.once import once
 from tests.fakes.ports import reserve_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,7 +199,7 @@ def launch(
     is_migrated = _copy_database(environment["DATABASE_URL"])
     if launcher == "daphne":
         if not is_migrated:
-            _migrate(environment, log_path)
+            migrate(environment["DATABASE_URL"], folder)
         command = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "proxysite.asgi:application"]
     else:
         command = ["manage.py", "serve"]
@@ -256,20 +255,13 @@ def _copy_database(url: str) -> bool:
     return True
 
 
-@cache
 def migrated_database() -> Path:
-    """A migrated SQLite file without rows, made once in a process."""
-    folder = Path(tempfile.mkdtemp(prefix="gateway-template-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _migrate(_environment(folder, 1, None), folder / "migrate.log")
-    return folder / DATABASE
+    """A migrated SQLite file without rows."""
 
+    def make(folder: Path) -> None:
+        migrate(f"{SQLITE}{folder / DATABASE}", folder)
 
-def _migrate(environment: Mapping[str, str], log_path: Path) -> None:
-    with log_path.open("ab") as log:
-        code = _spawn(["manage.py", "migrate"], environment, log.fileno()).wait(START_SECONDS)
-    if code:
-        raise RuntimeError(f"migrate ended with {code}:\n{log_path.read_text()}")
+    return once("sqlite", make) / DATABASE
 
 
 def _wait_until_ready(gateway: Gateway, ready: Ready, seconds: float) -> None:

@@ -5,7 +5,6 @@ PostgreSQL refuses to run as root; there its programs run as the user `postgres`
 
 from __future__ import annotations
 
-import atexit
 import os
 import pwd
 import shutil
@@ -15,13 +14,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
+from tests.fakes.migrating import migrate
+from tests.fakes.once import once
 from tests.fakes.ports import reserve_port
 
 INSTALLED = Path("/usr/lib/postgresql")
 USERS = ("postgres", "nobody")
+HOME = "cluster"
 
 
 def programs() -> Path | None:
@@ -42,7 +43,7 @@ def _unprivileged() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server with an empty database `gateway`. It can go away and come back."""
+    """A server with a database `gateway`. It can go away and come back."""
 
     folder: Path
     port: int
@@ -54,12 +55,12 @@ class Server:
 
     @property
     def _home(self) -> Path:
-        return self.folder / "cluster"
+        return self.folder / HOME
 
-    def make(self) -> None:
-        """A copy of the first one of this process: to make one takes as long as a gateway takes."""
+    def make(self, files: Path) -> None:
+        """A copy of these files: to make new ones takes as long as a gateway takes."""
         _hand_over(self.folder, self.user)
-        copy = ["cp", "-a", str(_first_home(self.user)), str(self._home)]
+        copy = ["cp", "-a", str(files), str(self._home)]
         subprocess.run(copy, check=True, timeout=60)
 
     def start(self) -> None:
@@ -70,9 +71,9 @@ class Server:
     def create_database(self) -> None:
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "gateway", "gateway")
 
-    def stop(self) -> None:
-        """At once, in the middle of whatever it does."""
-        self._run("pg_ctl", "-D", str(self._home), "-m", "immediate", "-w", "stop")
+    def stop(self, mode: str = "immediate") -> None:
+        """At once, in the middle of whatever it does; "fast": after it has written its files."""
+        self._run("pg_ctl", "-D", str(self._home), "-m", mode, "-w", "stop")
 
     @contextmanager
     def hanging(self) -> Iterator[None]:
@@ -117,37 +118,44 @@ def _run(folder: Path, user: str | None, program: str, *arguments: str) -> None:
         )
 
 
-@cache
-def _first_home(user: str | None) -> Path:
-    """The files of a server that has never run, made once in a process."""
-    folder = Path(tempfile.mkdtemp(prefix="postgres-template-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _hand_over(folder, user)
-    home = folder / "cluster"
-    _run(
-        folder,
-        user,
-        "initdb",
-        "-D",
-        str(home),
-        "-A",
-        "trust",
-        "-U",
-        "gateway",
-        "--no-sync",
-        "--wal-segsize=1",
-    )
-    return home
+def _empty_home() -> Path:
+    """The files of a server that has never run."""
+
+    def make(folder: Path) -> None:
+        user = _unprivileged()
+        _hand_over(folder, user)
+        options = ("-A", "trust", "-U", "gateway", "--no-sync", "--wal-segsize=1")
+        _run(folder, user, "initdb", "-D", str(folder / HOME), *options)
+
+    return once("postgres", make) / HOME
+
+
+def _migrated_home() -> Path:
+    """The files of a server whose database has all tables: to make them costs what a start does."""
+
+    def make(folder: Path) -> None:
+        server = Server(folder, reserve_port(), _unprivileged())
+        server.make(_empty_home())
+        server.start()
+        try:
+            server.create_database()
+            with tempfile.TemporaryDirectory() as home:
+                migrate(server.url, Path(home))
+        finally:
+            server.stop("fast")
+
+    return once("postgres-migrated", make) / HOME
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    """A server that runs, unless a test stops it."""
+def serving(folder: Path, *, is_empty: bool = False) -> Iterator[Server]:
+    """A server that runs, unless a test stops it. Its database is migrated, if not `is_empty`."""
     server = Server(folder, reserve_port(), _unprivileged())
-    server.make()
+    server.make(_empty_home() if is_empty else _migrated_home())
     server.start()
     try:
-        server.create_database()
+        if is_empty:
+            server.create_database()
         yield server
     finally:
         server.stop()
@@ -155,6 +163,13 @@ def serving(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
-    """The URL of an empty database `gateway` in a server that runs."""
+    """The URL of a migrated database `gateway` in a server that runs."""
     with serving(folder) as server:
+        yield server.url
+
+
+@contextmanager
+def running_empty(folder: Path) -> Iterator[str]:
+    """The same, of a database without a table."""
+    with serving(folder, is_empty=True) as server:
         yield server.url

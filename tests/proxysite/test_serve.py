@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.conftest import Start
+from tests.fakes import forked
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
 from tests.fakes.client import MESSAGES, Response, ask
@@ -38,15 +38,7 @@ def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.Comple
         "DATA_DIR": str(folder / "data"),
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
     }
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment | variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return forked.run(["manage.py", *arguments], environment | variables, "", WAIT)
 
 
 # --- starting twice ----------------------------------------------------------------------------

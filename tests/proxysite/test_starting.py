@@ -176,7 +176,7 @@ def sqlite(folder: Path) -> Iterator[str]:
 missing = pytest.mark.skipif(postgres.programs() is None, reason=NO_SERVER)
 DATABASES = [
     pytest.param(sqlite, id="SQLite"),
-    pytest.param(postgres.running, id="PostgreSQL", marks=missing),
+    pytest.param(postgres.running_empty, id="PostgreSQL", marks=missing),
 ]
 
 
