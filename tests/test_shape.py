@@ -85,8 +85,8 @@ LAYERS: dict[str, str] = {
     # loaded only where people sign in with company accounts
     "oidc": "keys models accounts pages admin",
     "management": (
-        f"logs cluster {T} routing client_settings keys models ledger configuration accounts "
-        "backends probe runtime pages oidc"
+        f"logs spans cluster {T} routing client_settings keys models ledger configuration "
+        "accounts backends probe runtime pages oidc"
     ),
 }
 DASHBOARD: dict[str, str] = {

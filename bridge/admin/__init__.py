@@ -6,6 +6,7 @@ Only registration and forms; what a button does is in `bridge.admin.backend_acti
 from django.contrib import admin as site
 
 from bridge.admin import aliases, backends, history, models, tool_names, warnings
+from bridge.admin.costs import prices
 from bridge.admin.people import group_mappings, keys, sign_ins, teams, tokens, users
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "history",
     "keys",
     "models",
+    "prices",
     "sign_ins",
     "teams",
     "tokens",

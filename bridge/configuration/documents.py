@@ -18,6 +18,7 @@ from bridge.models import (
     ToolNameMap,
     WarningRule,
 )
+from bridge.models.ledger_marks import COSTS
 from bridge.models.people.persons import GROUPS, SIGN_INS, USERS
 
 KINDS: dict[str, type[ConfigRow]] = {
@@ -42,9 +43,10 @@ NEVER_UNDONE: dict[str, tuple[str, str]] = {
     GROUPS: ("group", "groups"),
     AdminToken.KIND: ("API token", "API tokens"),
     SIGN_INS: ("sign-in", "sign-ins"),
+    COSTS: ("cost", "costs"),
 }
-"""What the history has beside them, with its names: who may do what, and who came. No undo touches
-it."""
+"""What the history has beside them, with its names: who may do what, who came, and what recorded
+requests cost. No undo touches it."""
 
 
 def named(kind: str) -> str:

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from bridge.configuration.documents import FROM_ENVIRONMENT, KINDS, find, put
 from bridge.models import AdminToken, ApiKey, Change, ConfigRow, Document, Origin
 from bridge.models.change_words import Line, lines
+from bridge.models.ledger_marks import COSTS
 from bridge.models.people.persons import GROUPS, SIGN_INS, USERS
 
 KEY_STAYS = (
@@ -28,6 +29,8 @@ NO_WAY_BACK = {
     "it, under API tokens.",
     SIGN_INS: "“{}” is what happened, not a setting: nothing can be taken back. What still runs is "
     "ended under Sign-ins.",
+    COSTS: "“{}” stays: costs are those of prices. Correct the price, and recompute the same hours "
+    "with the requests that have a cost.",
 }
 """Why changes of a kind have no undo; the gap is for the change."""
 

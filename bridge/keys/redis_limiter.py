@@ -50,6 +50,11 @@ BOOKS = ("state", "requests", "tokens", "running", "held")
 _SCRIPTS = Path(__file__).parent / "lua"
 
 
+def script_text(name: str) -> str:
+    """One of our scripts."""
+    return (_SCRIPTS / f"{name}.lua").read_text(encoding="ascii")
+
+
 class Script:
     """One of our scripts, by its hash where Redis knows it, else by its text.
 
@@ -58,7 +63,7 @@ class Script:
 
     def __init__(self, client: redis.ClientForLoops, name: str) -> None:
         self._client: Any = client
-        self._text = (_SCRIPTS / f"{name}.lua").read_text(encoding="ascii")
+        self._text = script_text(name)
         self._hash = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
         self._by_text = False
 
@@ -143,7 +148,7 @@ class RedisLimiter:
     async def seed(self, ref: AccountRef, period: Period, usage: QuotaUsage, now: float) -> None:
         """The ledger knows of so much used in the period of `now`."""
         key = usage_key(ref, period, now)
-        await self._run(self._seed, [key], (*usage, now, _kept(period, now)))
+        await self._run(self._seed, [key], (*usage, now, kept_seconds(period, now)))
 
     async def read(self, accounts: tuple[Account, ...], now: float) -> tuple[Counts, ...]:
         """What is counted for the quotas of these accounts, and for nothing else of them."""
@@ -230,7 +235,7 @@ def _quota(reservation: Reservation, each: AccountQuota) -> tuple[Any, ...]:
 
 def _counted(limits: Limits, now: float) -> tuple[Any, ...]:
     """An account as settle.lua reads it."""
-    kept = [_kept(period, now) for period in limits.periods]
+    kept = [kept_seconds(period, now) for period in limits.periods]
     return int(limits.tpm is not None), len(kept), *kept
 
 
@@ -255,8 +260,8 @@ def _name(ref: AccountRef, name: str) -> str:
     return f"{redis.PREFIX}limits:{{all}}:{ref.kind}:{ref.id}:{name}"
 
 
-def _kept(period: Period, now: float) -> int:
-    """Seconds. What was forgotten is read from the ledger again."""
+def kept_seconds(period: Period, now: float) -> int:
+    """How long a sum is kept. What was forgotten is read from the ledger again."""
     left = min(period_end(now, period) - now, LONGEST_KEPT_SECONDS)
     return math.ceil(left) + KEPT_SECONDS
 

@@ -67,7 +67,7 @@ def audit() -> Audit:
 
 
 @contextmanager
-def _one_view() -> Iterator[None]:
+def one_view() -> Iterator[None]:
     """All queries within see the same state."""
     outermost = not connection.in_atomic_block
     with transaction.atomic():
@@ -101,7 +101,7 @@ def _summed_hours(
 
 
 def _check_hour(hour: datetime, found: Audit) -> None:
-    with _one_view():
+    with one_view():
         rows = list(_entries(time__gte=hour, time__lt=hour + HOUR))
         sums = list(UsageHour.objects.filter(hour=hour))
         attempt_sums = list(AttemptHour.objects.filter(hour=hour))
@@ -138,7 +138,7 @@ def _sessions(complete_from: datetime | None) -> Iterator[list[UsageSession]]:
 
 
 def _check_sessions(few: Sequence[UsageSession], found: Audit) -> None:
-    with _one_view():
+    with one_view():
         names = {row.session for row in few}
         wanted: dict[Group, Amounts] = {}
         for group, added in rollups.sessions(_entries(session__in=names)).items():

@@ -27,13 +27,13 @@ def differences(pause: Callable[[float], None] = time.sleep) -> list[str]:
     Needs REDIS_URL. Raises the errors of the Redis client.
     """
     with redis_connection.connect() as redis:
-        suspects = [each for each in _accounts() if any(_differences(redis, each))]
+        suspects = [each for each in accounts() if any(_differences(redis, each))]
         if suspects:
             pause(PAUSE_SECONDS)
         return [difference for each in suspects for difference in _differences(redis, each)]
 
 
-def _accounts() -> Iterator[Account]:
+def accounts() -> Iterator[Account]:
     """All keys, people and teams with limits."""
     for key in ApiKey.objects.all():
         yield Account(AccountRef(AccountKind.KEY, key.pk), key.name, key.limits())

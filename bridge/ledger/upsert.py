@@ -27,6 +27,8 @@ LINES = (
     "THEN {table}.{column} || excluded.{column} ELSE {table}.{column} END"
 )
 """A set of names as text: each between two line breaks, and added when it is not there yet."""
+ADD_TO, PUT = "{column} + %s", "%s"
+"""How `update` changes a column."""
 
 MAX_PARAMETERS = 30_000
 """Both databases take a few more in one statement."""
@@ -87,6 +89,26 @@ def merge(
     columns = [_prepared(f, [row.get(f.name, f.get_default()) for row in ordered]) for f in fields]
     with connection.cursor() as cursor:
         statement = _upsert(model._meta.db_table, unique, rules)
+        cursor.executemany(statement, list(zip(*columns, strict=True)))
+
+
+def update(
+    model: type[models.Model], unique: Sequence[str], rules: Mapping[str, str], rows: Sequence[Row]
+) -> None:
+    """Change the row that has these unique columns, in the same order; make none."""
+    if not rows:
+        return
+    known = {f.name: f for f in model._meta.concrete_fields}
+    ordered = sorted(rows, key=lambda row: [row[name] for name in unique])
+    columns = [_prepared(known[name], [row[name] for row in ordered]) for name in (*rules, *unique)]
+    quoted = connection.ops.quote_name
+    changes = ", ".join(
+        f"{quoted(name)} = {rule.format(column=quoted(name))}" for name, rule in rules.items()
+    )
+    where = " AND ".join(f"{quoted(name)} = %s" for name in unique)
+    table = quoted(model._meta.db_table)
+    statement = f"UPDATE {table} SET {changes} WHERE {where}"  # noqa: S608 - quoted names only
+    with connection.cursor() as cursor:
         cursor.executemany(statement, list(zip(*columns, strict=True)))
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -96,8 +96,7 @@ def enter(records: Sequence[Record], place: tuple[str, int] | None = None) -> in
     if place is not None:
         position = {"name": place[0], "position": place[1]}
         upsert.merge(SpoolPosition, ("name",), {"position": upsert.MOST}, [position])
-    if _comes_late(new):
-        upsert.merge(LateHours, ("id",), {"changes": upsert.ADD}, [{"id": 1, "changes": 1}])
+    note_late(new)
     return len(new)
 
 
@@ -114,9 +113,11 @@ def _key_uses(records: Sequence[Record]) -> list[upsert.Row]:
     ]
 
 
-def _comes_late(rows: Sequence[UsageRow]) -> bool:
+def note_late(rows: Iterable[rollups.RollupEntry]) -> None:
+    """Say where a sum of an hour that is long over changes with these rows."""
     begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    return any(row.time < begin - LATE for row in rows)
+    if any(row.time < begin - LATE for row in rows):
+        upsert.merge(LateHours, ("id",), {"changes": upsert.ADD}, [{"id": 1, "changes": 1}])
 
 
 def _hour_rows(rows: Sequence[UsageRow]) -> list[upsert.Row]:

@@ -7,6 +7,9 @@ from datetime import timedelta
 from django.db import models
 from django.utils import timezone
 
+COSTS = "costs"
+"""The kind of entries of the history that say that recorded requests got another cost."""
+
 
 class SpoolPosition(models.Model):
     """Up to where a spool file's lines are rows. Written in one transaction with the rows."""

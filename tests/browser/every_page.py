@@ -47,6 +47,10 @@ PAGES: dict[str, tuple[Shown, ...]] = {
         Shown(f"{A}modelalias/route/?model=nobody"),
     ),
     f"{A}modelalias/client/": (Shown(f"{A}modelalias/client/?model={LONG}"),),
+    f"{A}price/recompute/": (
+        Shown(f"{A}price/recompute/?since=2026-01-01&until=2036-01-01"),
+        Shown(f"{A}price/recompute/?since=soon&key=nobody"),
+    ),
     f"{A}change/<int:pk>/revert/": (Shown(f"{A}change/{{change}}/revert/"),),
     "admin/auth/user/<id>/password/": (Shown("admin/auth/user/{user}/password/"),),
     "admin/(?P<url>.*)$": (Shown("admin/nope/", status=404),),

@@ -14,6 +14,7 @@ from bridge.keys import redis_limiter
 from bridge.keys.limits import AccountKind, AccountRef
 from bridge.ledger import counter_audit, writer
 from bridge.ledger.record import Record
+from bridge.ledger.repricing.counters import raise_counters
 from bridge.management.commands import check_ledger
 from bridge.models import ApiKey, PersonLimits
 from tests.bridge.people import a_team, a_user
@@ -82,6 +83,21 @@ def test_what_is_a_row_by_the_second_look_is_no_difference(shared: RedisServer) 
         writer.enter([Record("req_2", key="team", key_id=key.pk, cost_nano_usd=DOLLAR)])
 
     assert counter_audit.differences(written_meanwhile) == []
+
+
+@pytest.mark.parametrize("counted", [None, 2, 4])
+def test_counters_follow_where_requests_got_another_cost(
+    shared: RedisServer, counted: int | None
+) -> None:
+    """A counter that knows more, of requests that are no rows yet, stays."""
+    key = a_key_that_spent(3)
+    if counted is not None:
+        count(key, counted)
+    raise_counters()
+    name = redis_limiter.usage_key(key_ref(key.pk), "month", time.time())
+    with redis_connection.connect() as redis:
+        wanted = None if counted is None else str(max(3, counted) * DOLLAR).encode()
+        assert redis.hget(name, "spent") == wanted
 
 
 def test_command_says_that_redis_is_away(shared: RedisServer) -> None:

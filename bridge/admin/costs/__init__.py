@@ -1,0 +1,1 @@
+"""Prices, and what recorded requests cost by them."""
