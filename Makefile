@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all soak check format cov lock clean
+.PHONY: help run demo test test-all soak bench profile check format cov lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,14 @@ test-all: $(VENV)/stamp-dev ## All tests, with 10,000 examples for each property
 
 soak: $(VENV)/stamp-dev ## Ten minutes of mixed load with faults; SECONDS and SERVER (serve, uvicorn) change it
 	@$(BIN)/python -m tests.soak.mixed_load --seconds $(or $(SECONDS),600) --server $(or $(SERVER),serve)
+
+bench: $(VENV)/stamp-dev ## What requests cost; TARGETS, TARGET (name=command), LOADS and ROUNDS change it
+	@$(BIN)/python -m tests.bench.run --targets '$(if $(TARGETS),$(TARGETS),daphne,uvicorn,floor)' \
+		$(if $(TARGET),--target '$(TARGET)') --loads '$(if $(LOADS),$(LOADS),json1,json16,stream,code)' \
+		--rounds $(or $(ROUNDS),3)
+
+profile: $(VENV)/stamp-dev ## Where the time goes, as text and as a flame graph; LOAD and SERVER change it
+	@$(BIN)/python -m tests.bench.profiled --load $(or $(LOAD),stream) --server $(or $(SERVER),uvicorn)
 
 check: $(VENV)/stamp-dev ## Format, lint, types, migrations, shape
 	@$(BIN)/ruff format --check .
