@@ -11,7 +11,7 @@ from bridge.places import FullError
 
 
 async def test_same_question_is_read_once() -> None:
-    """issue 13, item 7: cached shortly."""
+    """Cached shortly."""
     asked: list[str] = []
     reads = KeptReads()
 
@@ -35,7 +35,7 @@ async def test_answer_is_read_again_when_it_is_old(monkeypatch: pytest.MonkeyPat
 async def test_few_threads_read_and_those_who_wait_are_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """issue 13, item 7: a bound of concurrent ones; a place is taken until its thread is done."""
+    """A bound of concurrent ones; a place is taken until its thread is done."""
     monkeypatch.setattr(kept_reads, "READS_AT_ONCE", 2)
     monkeypatch.setattr(kept_reads, "READS_WAITING", 1)
     reads, begun, go_on = KeptReads(), threading.Semaphore(0), threading.Event()

@@ -65,7 +65,7 @@ def client(served: Gateway, backend: FakeBackend, tmp_path: Path) -> ClaudeCode:
 
 
 def test_managed_settings_arrive(client: ClaudeCode, backend: FakeBackend) -> None:
-    """issue 13: the model, its window, a team's variable, and hint headers on each request."""
+    """The model, its window, a team's variable, and hint headers on each request."""
     gateway = client.gateway
     key = key_of(gateway, "managed", {"model": MODEL, "env": {"FROM_TEAM": "yes"}})
     show = 'echo "$CLAUDE_CODE_MAX_CONTEXT_TOKENS/$FROM_TEAM"'
@@ -81,7 +81,7 @@ def test_managed_settings_arrive(client: ClaudeCode, backend: FakeBackend) -> No
 
 
 def test_budget_is_shown_in_the_terminal(client: ClaudeCode, backend: FakeBackend) -> None:
-    """issue 13: the client's own notice at 76 %, and dollars in /usage, at the ledger's prices."""
+    """The client's own notice at 76 %, and dollars in /usage, at the ledger's prices."""
     key = key_of(client.gateway, "notice", {"model": ALPHA}, 76, budget_usd="1", period="month")
     backend.on(ALPHA).stream(role(), text("Here."), finish("stop"), usage(0, 100))
     with open_terminal(client, model="", **sign_in(client, key)) as terminal:
@@ -95,7 +95,7 @@ def test_budget_is_shown_in_the_terminal(client: ClaudeCode, backend: FakeBacken
 
 
 def test_wall_shows_our_sentence(client: ClaudeCode, backend: FakeBackend) -> None:
-    """issue 13: when the next period begins, and what to do."""
+    """When the next period begins, and what to do."""
     key = key_of(client.gateway, "wall", {"model": ALPHA}, 100, budget_usd="1", period="month")
     with open_terminal(client, model="", **sign_in(client, key)) as terminal:
         terminal.confirm(APPROVE)
@@ -108,7 +108,7 @@ def test_wall_shows_our_sentence(client: ClaudeCode, backend: FakeBackend) -> No
 def test_its_telemetry_comes_to_the_collector(
     start_gateway: Start, backend: FakeBackend, tmp_path: Path
 ) -> None:
-    """issue 13: switched on by managed settings, sent here, forwarded without the key."""
+    """Switched on by managed settings, sent here, forwarded without the key."""
     with collecting() as collector:
         gateway = start_gateway("serve", OTLP_FORWARD_URL=collector.url)
         client = settle(gateway, tmp_path)

@@ -86,7 +86,7 @@ def test_answer_has_the_wrapper_and_the_checksum_that_a_client_computes(asker: A
 
 
 def test_everybody_gets_what_fits_the_models(asker: Asker) -> None:
-    """issue 13, item 4; also a key that is nobody's."""
+    """Also a key that is nobody's."""
     settings = asker.settings("alone")
     assert settings["model"] == MAIN
     env = settings["env"]

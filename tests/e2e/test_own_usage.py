@@ -1,5 +1,4 @@
-"""`GET /v1/usage` of a real server: what a key, or its person, used and has left, for scripts
-(issue 13, item 7)."""
+"""`GET /v1/usage` of a real server: what a key, or its person, used and has left, for scripts."""
 
 import json
 from typing import Any

@@ -173,7 +173,7 @@ def refused(
 def test_data_plane_lets_in_keys_alone(
     gateway: Gateway, visitors: dict[str, dict[str, str]], backend: FakeBackend
 ) -> None:
-    """A login of a page is no key, and neither is a token of the admin API. Issue 13."""
+    """A login of a page is no key, and neither is a token of the admin API."""
     backend.on(ALPHA)
     rows = DATA_PLANE.items()
     assert [line for row in rows for line in refused(gateway, visitors, *row)] == []
@@ -182,7 +182,7 @@ def test_data_plane_lets_in_keys_alone(
 def test_pages_let_in_people_by_their_role(
     gateway: Gateway, visitors: dict[str, dict[str, str]]
 ) -> None:
-    """A key opens no page; a role opens its own. Issue 13."""
+    """A key opens no page; a role opens its own."""
     rows = [(f"GET /{filled(path)}", allowed) for path, allowed in PAGES.items()]
     assert [line for row in rows for line in refused(gateway, visitors, *row)] == []
 
@@ -190,7 +190,7 @@ def test_pages_let_in_people_by_their_role(
 def test_admin_lets_in_staff_by_the_table_of_rights(
     gateway: Gateway, visitors: dict[str, dict[str, str]]
 ) -> None:
-    """Each list of the admin. Issue 13."""
+    """Each list of the admin."""
     wrong = []
     for model in admin.site._registry:
         label = model._meta.label_lower
@@ -203,7 +203,7 @@ def test_admin_lets_in_staff_by_the_table_of_rights(
 def test_admin_api_lets_in_its_tokens_alone(
     gateway: Gateway, visitors: dict[str, dict[str, str]]
 ) -> None:
-    """What each role of a token may there, its own table of routes says. Issue 13."""
+    """What each role of a token may there, its own table of routes says."""
     allowed = frozenset({"token"})
     for path in ("people", "keys", "teams", "tokens", "export", "openapi.json"):
         assert refused(gateway, visitors, f"GET /api/admin/v1/{path}", allowed) == []

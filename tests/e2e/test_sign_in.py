@@ -152,7 +152,7 @@ def test_wrong_password_is_answered_to_everybody(started: Gateway) -> None:
 
 @pytest.mark.parametrize("path", ["/admin/", "/dashboard/"])
 def test_person_without_a_role_lands_on_the_own_page(started: Gateway, path: str) -> None:
-    """issue 13, item 7: wherever the person wanted to go that is for roles."""
+    """Wherever the person wanted to go that is for roles."""
     browser = PersonsBrowser(started)
     assert browser.log_in_at(path, "cleo").headers["location"] == "/my/"
     assert browser.get("/admin/").status == 302

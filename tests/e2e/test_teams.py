@@ -1,5 +1,5 @@
 """Keys of one team stop exactly at what it may use together, in one process and in several; who is
-out of it is out at the next request. issue 13: people and teams."""
+out of it is out at the next request. People and teams."""
 
 import json
 from collections.abc import Sequence

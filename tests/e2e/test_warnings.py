@@ -56,7 +56,7 @@ def issue_expiring(gateway: Gateway, name: str) -> None:
 def test_leader_that_is_killed_is_replaced_and_nothing_is_lost_or_sent_twice(
     pair: list[Gateway], database: str
 ) -> None:
-    """Issue 13: the leader sends. Issue 16: taken over when its holder is killed."""
+    """The leader sends. Another process takes over when the holder is killed."""
     with WebhookReceiver() as receiver:
         rule = {"name": "keys", "what": "key_expiry", "webhook": receiver.url, "secret": SECRET}
         said = json.dumps({"warning_rules": [rule]})

@@ -1,0 +1,1 @@
+"""`manage.py usage`, the reports in a terminal."""

@@ -20,7 +20,7 @@ SWITCHES = {
 
 
 def test_everybody_gets_model_window_hints_and_discovery() -> None:
-    """issue 13, item 4. Neither an address nor a key, which the client has."""
+    """Neither an address nor a key, which the client has."""
     families = ("OPUS", "SONNET", "FABLE", "HAIKU")
     assert general(CONNECTION) == {
         "model": MODEL,

@@ -1,4 +1,4 @@
-"""Rows -> who may call: keys with the people and the teams that they count for. issue 13."""
+"""Rows -> who may call: keys with the people and the teams that they count for."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_settings_of_a_model_are_part_of_the_file() -> None:
 
 
 def test_issued_keys_are_in_the_file_without_the_key() -> None:
-    """issue 13: keys and teams, without secrets; sign-ins are none of it."""
+    """Keys and teams, without secrets; sign-ins are none of it."""
     row, text = ApiKey.issue("laptop", {"team": a_team("blue"), "person": a_user(name="ann")})
     row.rotate(timedelta(hours=1))
     ApiKey.issue("sign-in", {"kind": KeyKind.SESSION})

@@ -1,4 +1,4 @@
-"""Whose use the ledger knows: of keys, people and teams, as it was when it was used. issue 13."""
+"""Whose use the ledger knows: of keys, people and teams, as it was when it was used."""
 
 from __future__ import annotations
 

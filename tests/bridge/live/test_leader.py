@@ -1,4 +1,4 @@
-"""One process of a cluster leads; another one takes over when it is gone. Issue 16: leaders."""
+"""One process of a cluster leads; another one takes over when it is gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People from CSV: users without a password, their teams, and errors by line. issue 13."""
+"""People from CSV: users without a password, their teams, and errors by line."""
 
 from __future__ import annotations
 

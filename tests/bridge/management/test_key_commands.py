@@ -1,4 +1,4 @@
-"""Commands about keys: list, revoke, rotate, and issue for a person or a team. issue 13."""
+"""Commands about keys: list, revoke, rotate, and issue for a person or a team."""
 
 from __future__ import annotations
 

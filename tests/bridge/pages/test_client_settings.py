@@ -210,7 +210,7 @@ def test_page_shows_what_is_copied(name: str) -> None:
 
 
 def test_page_has_what_a_login_of_the_client_needs(settings: Any) -> None:
-    """issue 13: /login offers no gateway before the client's settings name one."""
+    """The page of /login offers no gateway before the client's settings name one."""
     written = {"forceLoginMethod": "gateway", "forceLoginGatewayUrl": "https://gateway.test"}
     connection = ClientSetup("https://gateway.test", "m", ModelFacts("m"), "")
     assert json.loads(page(connection).sign_in) == written

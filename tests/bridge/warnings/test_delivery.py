@@ -76,7 +76,7 @@ async def test_without_a_secret_nothing_is_signed(
 async def test_each_comes_once_and_in_order_also_when_the_first_fails_twice(
     receiver: WebhookReceiver, process: WarningProcess, times: Times
 ) -> None:
-    """Issue 13: also when it answers 500 twice."""
+    """Also when it answers 500 twice."""
     receiver.answers.extend([500, 500])
     await prepare(receiver.url, count=3)
     for pause in (0, *outbox.PAUSES[:2]):

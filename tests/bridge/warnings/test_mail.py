@@ -56,7 +56,7 @@ async def test_mail_comes_once_to_all_recipients(
 async def test_hostile_name_becomes_no_header(
     mail_server: MailServer, process: WarningProcess
 ) -> None:
-    """Issue 13: line breaks in a key's name."""
+    """Line breaks in a key's name."""
     await prepare(HOSTILE)
     await process.work()
     (mail,) = mail_server.mails

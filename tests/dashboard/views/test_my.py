@@ -182,7 +182,7 @@ def test_a_budget_of_a_day_begins_anew_at_midnight() -> None:
 
 
 def test_budgets_of_the_person_and_the_team_are_shown_too() -> None:
-    """issue 13: a key may be refused for what others of its team used."""
+    """A key may be refused for what others of its team used."""
     ann = a_user(name="ann")
     team = a_team("blue", ann, budget_month=Decimal(4))
     PersonLimits.objects.create(user=ann, tokens_day=50_000)

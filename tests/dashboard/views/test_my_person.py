@@ -1,5 +1,4 @@
-"""What a person who is logged in sees below /my/: everything of the own keys, nothing of others
-(issue 13, item 7)."""
+"""What a person who is logged in sees below /my/: everything of the own keys, nothing of others."""
 
 from __future__ import annotations
 
@@ -147,7 +146,7 @@ def test_what_a_key_used_for_somebody_else_is_not_shown(ann: Holder, bob: Holder
 
 
 def test_sign_ins_say_where_and_end(ann: Holder, bob: Holder) -> None:
-    """issue 13, item 7: client, address, since, last use, and a button that ends it."""
+    """Client, address, since, last use, and a button that ends it."""
     section = ann.shown().first("section", aria_label="Sign-ins")
     for told in ("Claude Code of ann", "192.0.2.7", "never"):
         assert told in section.text
@@ -206,7 +205,7 @@ def key_visit(holder: Holder) -> Client:
 
 
 def test_no_address_shows_anything_of_another_person(ann: Holder, bob: Holder) -> None:
-    """issue 13: with ids of others in the address, for a login and for a pasted key."""
+    """With ids of others in the address, for a login and for a pasted key."""
     ann.used(1, 2)
     own, others = addresses(ann), addresses(bob)
     for client in (ann.browser, key_visit(ann)):
@@ -264,7 +263,7 @@ def test_user_who_is_not_active_sees_nothing(ann: Holder) -> None:
 
 
 def test_request_is_explained_without_what_is_the_operators(ann: Holder) -> None:
-    """issue 13, item 7: no backend, no route, no cause, no kept prompt."""
+    """No backend, no route, no cause, no kept prompt."""
     detail = {
         "cause": "http://10.0.0.7:8000 refused",
         "route": ["alias claude-*", "goes to secret-backend"],
@@ -334,7 +333,7 @@ def test_pages_take_few_queries_however_many_requests(ann: Holder) -> None:
 
 
 def test_numbers_are_those_of_the_endpoint_for_scripts(ann: Holder) -> None:
-    """issue 13, item 7: /v1/usage and the page tell the same."""
+    """The page tells the same as /v1/usage."""
     ann.used(1, 3)
     ann.used(10, 2, ann.sign_in.key, model=LARGE)
     person = Caller("", IssuedKey(ann.key.pk, ann.key.name, person=Principal(ann.user.pk, "ann")))

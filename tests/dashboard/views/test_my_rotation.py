@@ -1,4 +1,4 @@
-"""A new key in place of one's own, by a person or by whoever holds it (issue 13, item 7)."""
+"""A new key in place of one's own, by a person or by whoever holds it."""
 
 from __future__ import annotations
 

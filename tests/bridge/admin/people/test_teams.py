@@ -1,4 +1,4 @@
-"""The pages of teams and of limits of people: members, what is spent, whose keys count. issue 13"""
+"""The pages of teams and of limits of people: members, what is spent, whose keys count."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_list_of_keys_has_no_sessions(client: Client) -> None:
 
 
 def test_page_shows_what_clients_are_handed_for_each_member(client: Client) -> None:
-    """issue 13: to those who may change it. Markup in it stays text."""
+    """To those who may change it. Markup in it stays text."""
     ann, zoe = a_user(name="ann"), a_user(name="zoe")
     team = a_team("blue", ann, zoe, client_settings={"env": {"TEAM": "<b>blue</b>"}})
     a_team("red", zoe, client_settings={"language": "french"})

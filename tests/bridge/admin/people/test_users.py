@@ -153,7 +153,7 @@ def test_password_of_another_is_set(boss: Client) -> None:
 
 
 def test_page_of_a_user_shows_what_claude_code_is_handed(boss: Client) -> None:
-    """issue 13: composed of all teams."""
+    """Composed of all teams."""
     ann = a_user(name="ann")
     a_team("blue", ann, client_settings={"language": "french"})
     shown = boss.get(f"{USERS}{ann.pk}/change/").content.decode()

@@ -67,7 +67,7 @@ def plain(line: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(("caller", "name"), CALLERS)
 @pytest.mark.usefixtures("ledger")
 def test_lines_are_those_of_the_command(caller: Caller, name: str, by: str) -> None:
-    """issue 13, item 7: equal to `manage.py usage`."""
+    """Equal to `manage.py usage`."""
     found = ask(f"from=2025-02-01&to=2025-03-20&by={by}", caller)
     lines = command(by, key=name, since="2025-02-01", until="2025-03-21")
     assert lines
@@ -139,7 +139,7 @@ def test_too_many_models_end_in_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_quotas_say_what_is_used_and_when_they_begin_anew() -> None:
-    """issue 13, item 7: used, limit, resets_at; a prepaid budget never resets."""
+    """Used, limit, resets_at; a prepaid budget never resets."""
     limits = Limits(budget_month=Decimal(20), budget_total=Decimal(5), tokens_day=1000)
     account = Account(AccountRef(AccountKind.PERSON, 9), "maria", limits)
     used, resets = (19_500_000_000, 6_000_000_000, 400), (1_764_547_200.0, float("inf"), 1.0)

@@ -1,4 +1,4 @@
-"""The query string of /v1/usage (issue 13, item 7): bounded, and each fault named by its field."""
+"""The query string of /v1/usage: bounded, and each fault named by its field."""
 
 from datetime import UTC, datetime
 

@@ -1,5 +1,5 @@
 """Requests that count for a key, its person and its team: the tightest of all limits decides, and
-what passes is counted for all in one step. The same in memory and in Redis. issue 13."""
+what passes is counted for all in one step. The same in memory and in Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports by person and by team: whoever is deleted stays, budgets are near. issue 13."""
+"""Reports by person and by team: whoever is deleted stays, budgets are near."""
 
 from __future__ import annotations
 
