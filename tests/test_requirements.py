@@ -12,11 +12,13 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.requirements import REQUIREMENTS, SOURCES
+from tests.sources import nodes
 
 TESTS = Path(__file__).parent
 LETTERS = "".join(SOURCES)
@@ -28,17 +30,17 @@ def _claims() -> Iterator[tuple[str, str]]:
     """(id, who claims it), for all tests and case files."""
     modules = (path for path in sorted(TESTS.rglob("test_*.py")) if path.parent.name != "live")
     for path in modules:
-        for line, text in _claiming(ast.parse(_text(path))):
+        for line, text in _claiming(path):
             yield from ((found, f"{path.name}:{line}") for found in ID.findall(text))
     for path in sorted((TESTS / "cases").rglob("*.json")):
         for found in ID.findall(json.loads(_text(path))["case"]):
             yield found, path.name
 
 
-def _claiming(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _claiming(path: Path) -> Iterator[tuple[int, str]]:
     """(line, text) of the parts of a test's source in which ids are claims."""
     docstrings: set[ast.AST] = set()
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module):
             text = ast.get_docstring(node) or ""
             docstrings.add(getattr(node.body[0], "value", node) if node.body else node)
@@ -50,6 +52,7 @@ def _claiming(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, leading[0]
 
 
+@cache
 def _claimants() -> dict[str, set[str]]:
     claimants: dict[str, set[str]] = defaultdict(set)
     for found, place in _claims():

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources import nodes, parsed
+
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("bridge", "dashboard", "proxysite")
 
@@ -121,6 +123,7 @@ BROAD_GUARDS = {
 }
 EMPTY_WORDS = {"manager", "managers", "helper", "helpers", "util", "utils", "common", "misc"}
 
+PARTS = ("body", "orelse", "handlers", "finalbody", "cases")
 MAX_LINES, MAX_FUNCTION, MAX_NESTING = 400, 50, 4
 NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 
@@ -131,18 +134,14 @@ def _files(*folders: str) -> list[Path]:
 
 
 @cache
-def _trees() -> dict[str, ast.Module]:
-    """Every file by its path. Read by the first test: each process of a run imports this module."""
+def _all() -> list[str]:
     paths = [*_files(*PRODUCT, "tests"), ROOT / "manage.py"]
-    return {
-        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-        for path in paths
-    }
+    return [path.relative_to(ROOT).as_posix() for path in paths]
 
 
 @cache
-def _own() -> dict[str, ast.Module]:
-    return {name: tree for name, tree in _trees().items() if not name.startswith("tests/")}
+def _own() -> list[str]:
+    return [name for name in _all() if not name.startswith("tests/")]
 
 
 @cache
@@ -150,7 +149,7 @@ def _imports(name: str) -> list[str]:
     """Dotted names that a file imports; relative ones made absolute."""
     package = name.removesuffix(".py").split("/")
     found: list[str] = []
-    for node in ast.walk(_trees()[name]):
+    for node in nodes(ROOT / name):
         if isinstance(node, ast.Import):
             found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -275,8 +274,8 @@ def test_only_upstream_knows_an_http_client() -> None:
 
 
 def _environment_readers() -> Iterator[tuple[str, str]]:
-    for name, tree in _own().items():
-        for node in ast.walk(tree):
+    for name in _own():
+        for node in nodes(ROOT / name):
             if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"):
                 yield name, f"os.{node.attr}"
         yield from ((name, d) for d in _imports(name) if d.split(".")[0] == "environ")
@@ -313,15 +312,13 @@ def test_data_plane_gets_its_settings_as_values() -> None:
 
 def test_files_are_at_most_400_lines() -> None:
     """style 5.1; the way out is a split by topic."""
-    lengths = {
-        name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in _trees()
-    }
+    lengths = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in _all()}
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
 def _functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for name, tree in _trees().items():
-        for node in ast.walk(tree):
+    for name in _all():
+        for node in nodes(ROOT / name):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield f"{name}:{node.lineno} {node.name}", node
 
@@ -335,8 +332,8 @@ def test_functions_are_at_most_50_lines() -> None:
 def _nesting(node: ast.AST) -> int:
     """Levels of compound statements below a node; `elif` is no level of its own."""
     deepest = 0
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+    for child in (child for name in PARTS for child in getattr(node, name, ())):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         is_elif = isinstance(node, ast.If) and node.orelse == [child] and isinstance(child, ast.If)
         level = int(isinstance(child, NESTING) and not is_elif)
@@ -352,9 +349,9 @@ def test_statements_are_nested_at_most_4_deep() -> None:
 
 def _classes() -> Iterator[tuple[str, str]]:
     """Name and place of every class; `Meta` and a command's `Command` are Django's names."""
-    for file, tree in _own().items():
+    for file in _own():
         django_names = {"Meta", "Command"} if "/management/commands/" in file else {"Meta"}
-        for node in ast.walk(tree):
+        for node in nodes(ROOT / file):
             if isinstance(node, ast.ClassDef) and node.name not in django_names:
                 yield node.name, f"{file}:{node.lineno}"
 
@@ -369,22 +366,22 @@ def test_one_class_name_means_one_class() -> None:
 
 def test_modules_are_named_after_what_they_are() -> None:
     """style 5.3."""
-    words = {name: set(re.split(r"[/_.]", name)) for name in _trees()}
+    words = {name: set(re.split(r"[/_.]", name)) for name in _all()}
     assert [name for name, parts in words.items() if parts & EMPTY_WORDS] == []
 
 
 def test_every_module_says_what_it_is() -> None:
     """style 5.2."""
-    silent = [n for n, tree in _own().items() if tree.body and not ast.get_docstring(tree)]
-    assert silent == []
+    trees = {name: parsed(ROOT / name) for name in _own()}
+    assert [n for n, tree in trees.items() if tree.body and not ast.get_docstring(tree)] == []
 
 
 def test_everything_is_caught_only_by_the_outermost_guards() -> None:
     """style 5.12: the guard of a request, and the one of background work."""
     found = {
         name
-        for name, tree in _own().items()
-        for node in ast.walk(tree)
+        for name in _own()
+        for node in nodes(ROOT / name)
         if isinstance(node, ast.ExceptHandler) and _is_broad(node)
     }
     assert found == BROAD_GUARDS

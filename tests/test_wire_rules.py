@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.requirements import AMENDED, WIRE
+from tests.sources import nodes
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/reference/wire-rules.md"
@@ -22,16 +23,16 @@ CITED = re.compile(r"\bwire\b((?:[\s,;]+(?:and |to )?[A-H]\d+)+)", re.I)
 RULE = re.compile(r"\b[A-H]\d+\b")
 
 
-def _docstrings(tree: ast.Module) -> list[str]:
+def _docstrings(path: Path) -> list[str]:
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    return [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds)]
+    return [ast.get_docstring(node) or "" for node in nodes(path) if isinstance(node, kinds)]
 
 
 def _citations() -> Iterator[tuple[str, str]]:
     """(rule, file) for each citation."""
     folders = ("bridge", "dashboard", "proxysite", "tests")
     for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
-        text = "\n".join(_docstrings(ast.parse(path.read_text(encoding="utf-8"))))
+        text = "\n".join(_docstrings(path))
         for rule in RULE.findall(" ".join(CITED.findall(text))):
             yield rule, path.relative_to(ROOT).as_posix()
 

@@ -16,6 +16,8 @@ import pytest
 from tests.fakes.once import folder
 
 TOGETHER = "tests/browser/"
+PARSING = ("tests/test_shape.py", "tests/test_requirements.py", "tests/test_wire_rules.py")
+"""They share the parsed files."""
 LONG = (TOGETHER, "tests/e2e/", "tests/proxysite/", "tests/deploy/", "tests/sdk/")
 """What takes longest comes first, so that the workers end with short files, and at one time."""
 
@@ -48,7 +50,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _unit(nodeid: str) -> str:
     """What goes to one worker."""
-    return TOGETHER if nodeid.startswith(TOGETHER) else nodeid.split("::", 1)[0]
+    if nodeid.startswith(TOGETHER):
+        return TOGETHER
+    file = nodeid.split("::", 1)[0]
+    return PARSING[0] if file in PARSING else file
 
 
 def _place(nodeid: str, folders: Sequence[str]) -> int:
