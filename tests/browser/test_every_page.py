@@ -21,7 +21,7 @@ from tests.browser.site import Site
 from tests.browser.stock import CODE, Stock
 
 MAIN = ("", "admin/", "admin/bridge/modelalias/add/", "dashboard/", "dashboard/keys/2/", "my/")
-"""Pages whose every element is also looked at dark and narrow by axe itself."""
+"""Pages whose every element axe looks at, and for contrast too; on others not the navigation."""
 GROUPS: dict[str, list[Shown]] = {}
 """The pages by the beginnings of their addresses."""
 for pattern, several in pages().items():
@@ -77,10 +77,9 @@ def unusable(page: Page, shown: Shown) -> list[object]:
     """What axe-core finds, and what is wrong with the looks. The page becomes narrow and dark."""
     page.set_viewport_size(WIDE)
     page.emulate_media(color_scheme="light")
-    found: list[object] = [*violations(page), *faults(page, OPPOSITES).items()]
-    if shown.visitor != PERSON and shown.address in MAIN:
-        found += violations(page, with_contrast=True)
-    return found
+    is_main = shown.visitor != PERSON and shown.address in MAIN
+    found = violations(page, with_contrast=is_main, with_navigation=is_main)
+    return [*found, *faults(page, OPPOSITES).items()]
 
 
 # --- what stands behind a form ----------------------------------------------------------------
