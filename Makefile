@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all soak bench profile check format cov lock clean
+.PHONY: help run demo test test-slow test-all soak bench profile check format cov lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ PARALLEL := -n $(or $(JOBS),auto)
 
 test: $(VENV)/stamp-dev ## The tests; JOBS=n sets how many processes run them
 	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+
+test-slow: $(VENV)/stamp-dev ## The tests that `make test` leaves out: second variants of long ones
+	@$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 test-all: $(VENV)/stamp-dev ## All tests, with 10,000 examples for each property
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest $(PARALLEL)

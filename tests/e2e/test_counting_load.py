@@ -16,7 +16,7 @@ COUNT = "/v1/messages/count_tokens"
 MEBIBYTE = 2**20
 
 
-@pytest.mark.parametrize("launcher", ["serve", "uvicorn"])
+@pytest.mark.parametrize("launcher", ["serve", pytest.param("uvicorn", marks=pytest.mark.slow)])
 def test_twenty_large_counts_at_once_take_no_gigabytes(start_gateway: Start, launcher: str) -> None:
     """Ours: attack: a gigabyte and half a minute. What cannot wait is told to come back."""
     gateway = start_gateway(launcher, ready=Ready.HEALTHY)

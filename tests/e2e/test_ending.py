@@ -72,11 +72,11 @@ EVERY_WAY = pytest.mark.parametrize("way", WAYS)
 HINT = "at most 300 s; press Ctrl-C or send SIGTERM again to end them now"
 SIGNALS = [
     ("daphne", signal.SIGTERM, signal.SIGTERM),
-    ("daphne", signal.SIGINT, signal.SIGINT),
+    pytest.param("daphne", signal.SIGINT, signal.SIGINT, marks=pytest.mark.slow),
     ("uvicorn", signal.SIGTERM, signal.SIGINT),
     ("uvicorn", signal.SIGINT, signal.SIGINT),
     ("workers", signal.SIGTERM, signal.SIGTERM),
-    ("workers", signal.SIGINT, signal.SIGINT),
+    pytest.param("workers", signal.SIGINT, signal.SIGINT, marks=pytest.mark.slow),
 ]
 
 
@@ -186,7 +186,10 @@ def test_upload_that_does_not_end_is_waited_for_no_longer_than_the_rest(
 
 
 @pytest.mark.skipif(postgres.programs() is None, reason="no PostgreSQL server")
-@EVERY_WAY
+@pytest.mark.parametrize(
+    "way",
+    ["daphne", *(pytest.param(way, marks=pytest.mark.slow) for way in ("uvicorn", "workers"))],
+)
 def test_database_that_hangs_keeps_no_process_from_ending(way: str, start_gateway: Start) -> None:
     """Observed: killed a minute after SIGTERM."""
     # Not below pytest's own folder: its parents are closed to the user that the server runs as.

@@ -71,7 +71,7 @@ def _without_database() -> bool:
     scope="module",
     params=[
         "daphne",
-        "uvicorn",
+        pytest.param("uvicorn", marks=pytest.mark.slow),
         pytest.param(
             "postgres",
             marks=pytest.mark.skipif(_without_database(), reason="initdb was not found"),

@@ -23,7 +23,7 @@ PIECE = 997
 TOOL = {"name": "f", "input_schema": {"type": "object", "properties": {"a": {"type": "string"}}}}
 
 
-@pytest.fixture(scope="module", params=["serve", "uvicorn"])
+@pytest.fixture(scope="module", params=["serve", pytest.param("uvicorn", marks=pytest.mark.slow)])
 def server(request: pytest.FixtureRequest, launch_gateway: Start) -> Gateway:
     gateway = launch_gateway(request.param)
     gateway.client.messages(tools=[TOOL])

@@ -125,7 +125,10 @@ def check_cuts(seen: list[Seen], counted: Counted, trial: Trial) -> None:
     assert cut >= {n for n, kill in zip(trial.held, trial.kills, strict=True) if kill is kill_all}
 
 
-@pytest.fixture(params=["daphne on SQLite", "two workers on PostgreSQL"])
+ON_POSTGRES = pytest.param("two workers on PostgreSQL", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["daphne on SQLite", ON_POSTGRES])
 def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
     if "SQLite" in request.param:
         yield DAPHNE

@@ -26,6 +26,9 @@ from tests.fakes.replies import Gate
 SOCKET = "/dashboard/live/socket/"
 WAIT = 25.0
 SERVERS = pytest.mark.parametrize("launcher", ["serve", "uvicorn"])
+ONE_SERVER = pytest.mark.parametrize(
+    "launcher", ["serve", pytest.param("uvicorn", marks=pytest.mark.slow)]
+)
 
 
 class Watcher:
@@ -150,7 +153,7 @@ def test_a_gateway_ends_although_it_is_watched(start_gateway: Start, launcher: s
         assert gateway.wait_end() == 0
 
 
-@SERVERS
+@ONE_SERVER
 def test_pages_come_and_go_in_the_middle_of_everything(
     start_gateway: Start, backend: FakeBackend, launcher: str
 ) -> None:

@@ -41,7 +41,7 @@ def flood(gateway: Gateway) -> Counter[int]:
     return found
 
 
-@pytest.mark.parametrize("launcher", ["serve", "uvicorn"])
+@pytest.mark.parametrize("launcher", ["serve", pytest.param("uvicorn", marks=pytest.mark.slow)])
 def test_flood_of_logins_holds_nobody_up(start_gateway: Start, launcher: str) -> None:
     """Ours: attack, login flood. Passwords are checked one at a time, most are not at all."""
     gateway = start_gateway(launcher, ready=Ready.HEALTHY, is_fresh=True)  # hashes are dear
