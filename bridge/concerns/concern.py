@@ -13,6 +13,7 @@ class Concern:
 
     word   one or two words for a badge, in lower case
     href   where it is looked into or mended, `link` what stands there; both may be ""
+    beside   another place, and what stands there
     tone   as the states of backends have it
     """
 
@@ -21,6 +22,7 @@ class Concern:
     tone: str = WARN
     word: str = ""
     link: str = ""
+    beside: tuple[str, str] = ("", "")
 
     @property
     def is_grave(self) -> bool:

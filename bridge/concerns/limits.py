@@ -85,11 +85,18 @@ def unpriced_budgets(built: Snapshot) -> Iterator[Concern]:
     """Budgets that do not count models without a known price."""
     rows = [row for row in limited_rows() if has_limits(row)]
     for found in unpriced.of_rows(rows, built):
-        query = urlencode({"model": found.models[0]})
-        yield Concern(
-            found.text,
-            f"{reverse('admin:bridge_price_add')}?{query}",
-            WARN,
-            "budget",
-            "Add a price",
-        )
+        href = price_form(found.models[0])
+        requests = (unpriced_requests(found.holder.ref), "Requests") if found.is_used else ("", "")
+        yield Concern(found.text, href, WARN, "budget", "Add a price", requests)
+
+
+def price_form(model: str) -> str:
+    """Where a price of this model is added."""
+    return f"{reverse('admin:bridge_price_add')}?{urlencode({'model': model})}"
+
+
+def unpriced_requests(ref: AccountRef) -> str:
+    """The requests of an account in these days that its budget could not count."""
+    days = unpriced.RECENTLY.days
+    asked = {f"{ref.kind}_id": ref.id, "trait": "unpriced", "range": f"{days}d"}
+    return f"{reverse('dashboard:requests')}?{urlencode(asked)}"

@@ -39,14 +39,20 @@ class BudgetHolder:
 
 @dataclass(frozen=True, slots=True)
 class UnpricedModels:
-    """What one account's budget cannot count."""
+    """What one account's budget cannot count. `is_used`: some of it is on record of these days."""
 
     holder: BudgetHolder
     models: tuple[str, ...]
+    is_used: bool = False
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Those that are named."""
+        return self.models[:SHOWN]
 
     @property
     def text(self) -> str:
-        names = ", ".join(self.models[:SHOWN])
+        names = ", ".join(self.shown)
         if len(self.models) > SHOWN:
             names += f" and {len(self.models) - SHOWN} more"
         holder = self.holder
@@ -64,8 +70,10 @@ def holder_of(row: ApiKey | PersonLimits | Team) -> BudgetHolder:
     return BudgetHolder(AccountRef(kind, row.pk), row.name, row)
 
 
-def of_key(row: ApiKey) -> UnpricedModels | None:
-    """What this key's budget cannot count; None for nothing."""
+def of_row(row: ApiKey | PersonLimits | Team) -> UnpricedModels | None:
+    """What the budget of this account cannot count; None for nothing."""
+    if not row.has_budget:
+        return None
     return next(of_rows([row], snapshot.build(ConfigVersion.current())), None)
 
 
@@ -82,9 +90,10 @@ def of_rows(
     used = _used(limited, built)
     for holder in limited:
         found = {place[1] for name, place in known if _may_use(holder.row, name)}
-        found |= used.get(holder.ref, set())
+        of_these_days = used.get(holder.ref, set())
+        found |= of_these_days
         if found:
-            yield UnpricedModels(holder, tuple(sorted(found)))
+            yield UnpricedModels(holder, tuple(sorted(found)), bool(of_these_days))
 
 
 def _listed(built: Snapshot) -> Iterator[tuple[str, Place]]:

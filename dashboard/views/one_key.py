@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
@@ -11,8 +12,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
+from bridge.concerns.limits import price_form
 from bridge.models import ApiKey, KeyLabel, UsageSession
-from dashboard.display import cards, chart_builders
+from dashboard.display import cards, chart_builders, formatting
 from dashboard.display.cells import StateCell
 from dashboard.display.chart_builders import Behind
 from dashboard.pages.access import for_operators, for_readers
@@ -25,6 +27,8 @@ from dashboard.tables import exports, row_columns, shared_columns
 from dashboard.tables.keyset import Rows
 from dashboard.tables.table import Column, InMemory, Table
 from dashboard.usage.key_owners import identity
+
+SHOWN_UNCOUNTED = 3
 
 
 @require_safe
@@ -52,6 +56,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponseBase:
         state=_state(known.issued.get(who[0]), frame),
         limits=keys.limits(known, who[0], frame.now),
         seen=seen,
+        uncounted=_uncounted(frame, found, known.issued.get(who[0])),
         tables=tables,
         forwarded=bool(who[1]),
         label=known.labels.get(who[1], ""),
@@ -74,6 +79,30 @@ def _state(row: ApiKey | None, frame: Frame) -> StateCell | None:
     if row.expires_at is not None and row.expires_at <= frame.now:
         return StateCell("expired", "bad")
     return StateCell("good", "good")
+
+
+@dataclass(frozen=True, slots=True)
+class UncountedUse:
+    """What a key's budget does not count, of the time of the page; with forms for prices."""
+
+    text: str
+    forms: list[tuple[str, str]]
+    requests: str
+
+
+def _uncounted(frame: Frame, found: list[ModelUse], row: ApiKey | None) -> UncountedUse | None:
+    """None for a key without a budget, and where each request has a cost."""
+    uses = [use for use in found if use.name and use.sums.total["unpriced"]]
+    if row is None or not row.has_budget or not uses:
+        return None
+    count = formatting.requests(sum(use.sums.total["unpriced"] for use in uses))
+    named, more = uses[:SHOWN_UNCOUNTED], len(uses) - SHOWN_UNCOUNTED
+    names = ", ".join(use.shown for use in named) + (f" and {more} more" if more > 0 else "")
+    return UncountedUse(
+        f"Its budget does not count {count} for {names}: no price was known",
+        [(use.shown, price_form(use.name)) for use in named if frame.operates],
+        frame.to_requests({"key_id": str(row.pk), "trait": "unpriced"}),
+    )
 
 
 def _numbers(frame: Frame, found: list[ModelUse], slug: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from bridge.admin import formatting
 from bridge.admin.base import ConfigAdmin, actor, page_of, post_only
 from bridge.admin.people import bulk
 from bridge.admin.people.teams import without_links
-from bridge.configuration import unpriced
+from bridge.admin.people.unpriced_use import unpriced_of
 from bridge.keys.authentication import PREFIX, digest
 from bridge.keys.client_address import client_address
 from bridge.models import ApiKey, EndedKey, KeyUse
@@ -170,7 +170,7 @@ class ApiKeyAdmin(ConfigAdmin):
         return {
             "template": "bridge/admin/key_panel.html",
             "overlaps": OVERLAPS,
-            "unpriced": unpriced.of_key(row),
+            "unpriced": unpriced_of(row),
             "keys": _keys_of(row),
             "address": self._address_seen(request, row),
         }

@@ -14,6 +14,7 @@ from unfold.decorators import display
 from bridge.admin import formatting
 from bridge.admin.base import ConfigAdmin
 from bridge.admin.people import handed_out, spent
+from bridge.admin.people.unpriced_use import unpriced_of
 from bridge.keys.limits import AccountKind, AccountRef
 from bridge.models import ApiKey, PersonLimits, Team, TeamMember
 from bridge.models.people.keys import KeyKind
@@ -87,6 +88,7 @@ class TeamAdmin(ConfigAdmin):
         return {
             "template": "bridge/admin/account_panel.html",
             "quotas": _spent(ref, row),
+            "unpriced": unpriced_of(row),
             "keys": keys_of_team(row),
             "handed_out": (
                 handed_out.to_team(request, row)
@@ -145,6 +147,7 @@ class PersonLimitsAdmin(ConfigAdmin):
         return {
             "template": "bridge/admin/account_panel.html",
             "quotas": _spent(ref, row),
+            "unpriced": unpriced_of(row),
             "keys": list(row.user.keys.filter(kind=KeyKind.ISSUED)),
             "handed_out": (
                 handed_out.to_person(row.user) if self.has_change_permission(request, row) else None

@@ -83,6 +83,6 @@ class Command(BaseCommand):
                 row, text = ApiKey.issue(name, given)
         except ValidationError as error:
             raise CommandError("\n".join(error.messages)) from None
-        if found := unpriced.of_key(row):
+        if found := unpriced.of_row(row):
             self.stderr.write(found.text)
         self.stdout.write(text)

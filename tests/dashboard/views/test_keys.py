@@ -166,3 +166,29 @@ def test_last_use_of_an_issued_key_is_exact(auditor: Client) -> None:
     hour = late.replace(minute=0, second=0)
     assert used[f"key-{FORWARDED}"] == hour.isoformat(timespec="milliseconds")
     assert used["ci"] is None
+
+
+@pytest.mark.parametrize("budget", [Decimal(5), None])
+def test_use_that_a_budget_does_not_count_is_named_with_its_price_and_requests(
+    operator: Client, budget: Decimal | None
+) -> None:
+    row, _ = ApiKey.issue("k7", {"budget_usd": budget})
+    enter([record(NOW, 1, key_id=row.pk, key="k7", model="org/new", cost_nano_usd=None)])
+    enter([record(NOW, 2, key_id=row.pk, key="k7", model="org/old")])
+    shown = reading.page(operator.get(reverse("dashboard:key", args=[str(row.pk)])))
+    notes = [note for note in shown.all("p", class_="problem") if "budget" in note.text]
+    assert bool(notes) == (budget is not None)
+    for note in notes:
+        assert "does not count 1 request for org/new: no price was known." in note.text
+        form, requests = (link.attrs["href"] for link in note.all("a"))
+        assert form == f"{reverse('admin:bridge_price_add')}?model=org%2Fnew"
+        assert f"key_id={row.pk}" in requests and "trait=unpriced" in requests
+
+
+def test_readers_get_no_form_of_a_price(auditor: Client) -> None:
+    row, _ = ApiKey.issue("k7", {"budget_usd": Decimal(5)})
+    enter([record(NOW, 1, key_id=row.pk, key="k7", model="org/new", cost_nano_usd=None)])
+    shown = reading.page(auditor.get(reverse("dashboard:key", args=[str(row.pk)])))
+    (note,) = (note for note in shown.all("p", class_="problem") if "budget" in note.text)
+    (requests,) = note.all("a")
+    assert requests.text == "Its requests without a price"
