@@ -99,6 +99,7 @@ class ConnectionSettings:
     write_timeout: float
     max_body_bytes: int
     drain_seconds: float
+    drain_delay_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

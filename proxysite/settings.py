@@ -33,6 +33,7 @@ SERVER = read.choice("SERVER", "uvicorn" if WORKERS > 1 else "daphne", ("daphne"
 if WORKERS > 1 and SERVER == "daphne":
     raise ImproperlyConfigured("WORKERS: expected 1 with SERVER=daphne; several need uvicorn")
 DRAIN_SECONDS = read.seconds("DRAIN_SECONDS", 30)
+DRAIN_DELAY_SECONDS = read.seconds("DRAIN_DELAY_SECONDS", 0)
 DATA_DIR = read.folder("DATA_DIR", BASE_DIR / "data", 0o700)
 
 # --- the first backend ------------------------------------------------------------------------

@@ -85,12 +85,17 @@ def starting(backend: FakeBackend, folders: pytest.TempPathFactory) -> Iterator[
         demo: bool = False,
         after: Gateway | None = None,
         is_fresh: bool = False,
+        again: bool = False,
         **variables: str,
     ) -> Gateway:
-        """`after`: the gateway that was here before, whose folder is taken over."""
+        """`after`: the gateway that was here before, whose folder is taken over; `again`: whose
+        port, too."""
         address = None if demo else backend.chat_url
         folder = after.log_path.parent if after else folders.mktemp(launcher)
-        running.append(launch(launcher, folder, address, variables, ready, is_fresh=is_fresh))
+        port = after.port if after and again else None
+        running.append(
+            launch(launcher, folder, address, variables, ready, is_fresh=is_fresh, port=port)
+        )
         return running[-1]
 
     yield start

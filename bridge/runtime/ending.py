@@ -1,5 +1,7 @@
 """How a process ends: no new connection, then the requests under way, then the process itself.
 
+Behind a front that asks for /health, the process first says there that it ends, and goes on to
+serve for DRAIN_DELAY_SECONDS: a request that the front sends meanwhile finds it still here.
 At the first signal running requests get DRAIN_SECONDS, and every connection one more answer; the
 log says how many are waited for, every few seconds. What is left then, or at a second signal, ends
 with an ``overloaded_error`` that clients retry. Nothing that hangs keeps the process from ending.
@@ -15,6 +17,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from bridge.http import connections
 from bridge.runtime import gateway
@@ -35,7 +38,8 @@ HANGS = "the process ends although something in it hangs, most likely a database
 class Ending:
     """Follows the signals of one process. Create it inside the running event loop.
 
-    `stop_listening` is called at the first signal, with its number; `leave` when all is answered.
+    `stop_listening` is called after the first signal, with its number, `leave` when all is
+    answered.
     """
 
     def __init__(
@@ -60,8 +64,7 @@ class Ending:
         """The first signal lets requests finish, the second ends them."""
         self._received[number] += 1
         if self._task is None:
-            self._stop_listening(number)
-            self._task = asyncio.get_running_loop().create_task(self._end())
+            self._task = asyncio.get_running_loop().create_task(self._end(number))
         elif self._is_meant_again(number):
             self._at_once.set()
             end_within(gateway.LAST_WORDS + EXIT_SECONDS)
@@ -71,9 +74,15 @@ class Ending:
         is_worker = multiprocessing.parent_process() is not None
         return not is_worker or self._received[number] > 1
 
-    async def _end(self) -> None:
+    async def _end(self, number: int) -> None:
         engine, open_connections = gateway.current(), connections.current()
         drain_seconds = open_connections.settings.drain_seconds
+        if delay := open_connections.settings.drain_delay_seconds:
+            engine.is_draining = True
+            logger.info("taking requests for %d s more; %s", round(delay), AGAIN)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._at_once.wait(), delay)
+        self._stop_listening(number)
         end_within(drain_seconds + CLOSING_SECONDS)
         open_connections.drain()
         notices = asyncio.get_running_loop().create_task(_show_rest(drain_seconds))

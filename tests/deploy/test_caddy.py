@@ -6,101 +6,21 @@ that only the test opens, so what has arrived before that moment cannot have bee
 """
 
 import json
-import os
-import shutil
 import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
+from tests.deploy.caddy_front import CADDYFILE, SEVERAL, WAIT_SECONDS, Front, caddy, environment
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, text, usage
-from tests.fakes.client import MESSAGES, RawClient, ask, leave, text_of
+from tests.fakes.client import MESSAGES, ask, leave, text_of
 from tests.fakes.gateway import Gateway
-from tests.fakes.ports import reserve_port
 from tests.fakes.replies import Gate
-
-CADDYFILE = Path(__file__).resolve().parents[2] / "deploy" / "Caddyfile"
-WAIT_SECONDS = 60.0
-
-
-def caddy() -> str:
-    """Caddy from this environment or from the system; skips the test where there is none."""
-    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    path = shutil.which("caddy", path=places)
-    if path is None:
-        pytest.skip("caddy is not installed (package `caddy` in Debian)")
-    return path
-
-
-def environment(home: Path, variables: Mapping[str, str]) -> dict[str, str]:
-    """Caddy keeps certificates and its last configuration below HOME."""
-    return {"PATH": os.environ["PATH"], "HOME": str(home), **variables}
-
-
-class Front:
-    """A running Caddy; `client` talks through it."""
-
-    def __init__(self, home: Path, upstream: str) -> None:
-        port = reserve_port()
-        self.client = RawClient(f"http://127.0.0.1:{port}")
-        self._log: list[str] = []
-        self._logged = threading.Condition()
-        self.process = subprocess.Popen(
-            [caddy(), "run", "--config", str(CADDYFILE), "--adapter", "caddyfile"],
-            env=environment(
-                home, {"CADDY_DOMAIN": f"http://127.0.0.1:{port}", "CADDY_UPSTREAM": upstream}
-            ),
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read_log, daemon=True)
-        self._reader.start()
-
-    def wait_logged(self, words: str) -> None:
-        """Return once Caddy has said this."""
-        with self._logged:
-            said = self._logged.wait_for(
-                lambda: any(words in line for line in self._log), WAIT_SECONDS
-            )
-        assert said, "".join(self._log)
-
-    def stop(self) -> int:
-        self.process.terminate()
-        try:
-            return self.process.wait(WAIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait(WAIT_SECONDS)
-
-    def _read_log(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            with self._logged:
-                self._log.append(line)
-                self._logged.notify_all()
-
-    def __enter__(self) -> Self:
-        self.wait_logged("serving initial configuration")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-        self._reader.join(WAIT_SECONDS)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
 
 
 @pytest.fixture
@@ -227,6 +147,20 @@ def test_with_a_domain_caddy_serves_https_for_it(adapted: Callable[..., Any]) ->
     assert server["routes"][0]["match"] == [{"host": ["claude.example.org"]}]
 
 
-def test_the_caddyfile_has_caddys_own_format() -> None:
-    result = subprocess.run([caddy(), "fmt", str(CADDYFILE)], capture_output=True, check=False)
-    assert result.stdout == CADDYFILE.read_bytes()
+@pytest.mark.parametrize("path", [CADDYFILE, SEVERAL], ids=["one", "several"])
+def test_the_caddyfile_has_caddys_own_format(path: Path) -> None:
+    result = subprocess.run([caddy(), "fmt", str(path)], capture_output=True, check=False)
+    assert result.stdout == path.read_bytes()
+
+
+def test_the_files_for_one_and_for_several_differ_in_nothing_else() -> None:
+    """What holds for the one in the tests of this module holds for the other."""
+    one, several = (path.read_text().splitlines() for path in (CADDYFILE, SEVERAL))
+    own = {line.split()[0] for line in several if line.strip() and line not in one}
+    assert own - {"#"} == {
+        "lb_policy",
+        "health_uri",
+        "health_interval",
+        "health_timeout",
+        "reverse_proxy",
+    }

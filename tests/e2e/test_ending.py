@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Start
-from tests.fakes import postgres
+from tests.fakes import books, postgres
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
 from tests.fakes.client import KEY, MESSAGES, ask
@@ -105,6 +105,19 @@ def test_second_signal_ends_at_once_and_says_so(
     assert sum(map(int, re.findall(r" waiting for (\d) request", gateway.log))) == 2
     ended = re.findall(r' 529 .*overloaded_error: "Gateway is restarting"', gateway.log)
     assert len(ended) == 2
+
+
+@EVERY_WAY
+def test_front_hears_of_the_end_before_connections_are_refused(
+    way: str, start_gateway: Start, backend: FakeBackend
+) -> None:
+    """Observed: a front whose request meets a closed port fails it, where it has a body."""
+    gateway = start_gateway("serve", DRAIN_DELAY_SECONDS="300", **WAYS[way])
+    gateway.process.terminate()
+    books.until(lambda: gateway.client.get("/health").status, lambda seen: seen == 503, gateway)
+    assert gateway.client.messages().status == 200
+    gateway.process.terminate()
+    assert gateway.wait_end() == 0
 
 
 # --- connections ---------------------------------------------------------------------------------

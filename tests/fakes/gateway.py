@@ -188,12 +188,14 @@ def launch(
     ready: Ready = Ready.INFORMED,
     seconds: float = START_SECONDS,
     is_fresh: bool = False,
+    port: int | None = None,
 ) -> Gateway:
     """Start a gateway and return when it is ready, within these seconds.
 
     `is_fresh`: from an interpreter that has nothing imported, as its users start it.
+    `port`: where one listened before that has ended; one of its own otherwise.
     """
-    port = reserve_port()
+    port = port or reserve_port()
     environment = _environment(folder, port, backend_url) | LAUNCHERS[launcher] | dict(variables)
     log_path = folder / "gateway.log"
     is_migrated = _copy_database(environment["DATABASE_URL"])

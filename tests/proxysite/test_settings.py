@@ -175,6 +175,7 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "ALLOWED_HOSTS": (LOOPBACK, "a.example, b.example", ["a.example", "b.example"], []),
     "CORS_ORIGINS": ([], "https://a.example, null", ["https://a.example", "null"], []),
     "CSRF_TRUSTED_ORIGINS": ([], "https://a.example", ["https://a.example"], []),
+    "DRAIN_DELAY_SECONDS": (0, "2.5", 2.5, NO_NUMBER),
     "TRUST_FORWARDED_PROTO": (False, "1", True, NO_FLAG),
     "SECRET_KEY_FALLBACKS": ([], " old, older ", ["old", "older"], ["cl\u00e9"]),
     "HSTS_SECONDS": (0, "3600", 3600, NO_WHOLE),
