@@ -170,7 +170,9 @@ async def _send(
     secrets: tuple[str, ...],
 ) -> Reply:
     try:
-        request = httpx.Request(method, _address(url), headers=headers, content=body)
+        # A stream, for which httpx adds no headers: the connections below add those of their own.
+        stream = httpx.ByteStream(body or b"")
+        request = httpx.Request(method, _address(url), headers=headers, stream=stream)
         response = await transport.handle_async_request(request)
     except failures.NETWORK_ERRORS as error:
         raise failures.to_error(error, secrets) from error
@@ -214,7 +216,7 @@ class _DemoTransport(httpx.AsyncBaseTransport):
     """The demo backend, reached the same way as a real one."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        answer = demo.answer(request.content)
+        answer = demo.answer(request.read())
         headers = {"content-type": answer.content_type}
         return httpx.Response(200, headers=headers, stream=_DemoBody(answer))
 

@@ -149,8 +149,8 @@ class BackendTransport(httpx.AsyncBaseTransport):
             response = await session.request(
                 request.method,
                 str(request.url),
-                headers=request.headers,
-                data=request.content,
+                headers=request.headers.multi_items(),
+                data=request.read() or None,
                 allow_redirects=False,
                 timeout=self._patience,
             )
