@@ -1,10 +1,14 @@
-"""Times as scripts and commands name them: 7d, 2026-11-01, Europe/Berlin; and the last hours."""
+"""Times as scripts and commands name them: 7d, 2026-11-01, Europe/Berlin; the last hours; and the
+zone of whoever reads a page."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.utils import timezone
 
 HOUR = timedelta(hours=1)
 SPANS = {"h": HOUR, "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -17,6 +21,26 @@ def zone_called(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"{name} is not known; try Europe/Berlin") from None
+
+
+ZONE_COOKIE = "zone"
+"""In which a browser says where its clock is set: the scripts of our pages write it."""
+
+
+def visitor_zone(asked: str, cookie: str) -> ZoneInfo:
+    """The zone that an address asks for, else that of the browser's cookie, else UTC."""
+    for name in filter(None, (asked, unquote(cookie))):
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return ZoneInfo("UTC")
+
+
+def exactly(at: datetime) -> str:
+    """A moment by the clock of whoever reads the page, with its zone: UTC where nobody does."""
+    local = timezone.localtime(at)
+    return f"{local:%Y-%m-%d %H:%M} {timezone.get_current_timezone_name()}"
 
 
 def full_hour(text: str, zone: tzinfo) -> datetime:

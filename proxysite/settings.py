@@ -278,6 +278,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "bridge.pages.acting.visitor_acts",
+    "bridge.pages.visitor_zone.in_visitor_zone",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "bridge.pages.refusals.wrong_methods",

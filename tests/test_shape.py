@@ -45,18 +45,18 @@ LAYERS: dict[str, str] = {
     "client_settings": f"{T} routing",
     "keys": f"cluster sign_in {T} routing",
     # rows, and what this process knows of them
-    "models": f"outcomes attempts sign_in cluster {T} routing client_settings keys",
+    "models": f"spans outcomes attempts sign_in cluster {T} routing client_settings keys",
     "ledger": f"outcomes logs attempts error_groups clocks database_steps cluster {T} routing keys "
     "models",
     "tracing": "outcomes attempts process_settings routing keys ledger",
-    "configuration": f"pauses database_steps {T} routing client_settings keys models ledger",
+    "configuration": f"spans pauses database_steps {T} routing client_settings keys models ledger",
     "live": "outcomes clocks database_steps cluster models ledger",
     "accounts": f"sign_in {T} routing keys models configuration",
     "apps": "accounts",
     # the way to the backends
     "backends": f"clocks pauses shielded process_settings database_steps cluster http {T} routing "
     "models configuration",
-    "concerns": "keys routing models ledger configuration live backends",
+    "concerns": "spans keys routing models ledger configuration live backends",
     "warnings": "clocks pauses database_steps routing keys models ledger live backends concerns",
     "probe": f"ids {T} routing models configuration backends",
     # one request from its target to its record
@@ -75,7 +75,7 @@ LAYERS: dict[str, str] = {
         "client_settings keys models ledger tracing configuration backends relay runtime"
     ),
     "pages": (
-        f"ids places sign_in {T} routing client_settings keys models configuration accounts "
+        f"ids places spans sign_in {T} routing client_settings keys models configuration accounts "
         "runtime api"
     ),
     "admin_api": f"ids spans {T} keys models ledger configuration accounts",

@@ -25,6 +25,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import capfirst
@@ -158,6 +159,8 @@ class ConfigAdmin(RecordedPages, ModelAdmin):
             field.widget.attrs["rows"] = ROWS_OF_TEXT
         elif isinstance(field, SplitDateTimeField):
             _name_parts(field)
+            zone = f"In {timezone.get_current_timezone_name()}."
+            field.help_text = f"{field.help_text} {zone}".strip()
         return field
 
     # --- history ---

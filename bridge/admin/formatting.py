@@ -15,6 +15,7 @@ from bridge.keys.decisions import dollars
 from bridge.keys.limits import LimitKind, Quota
 from bridge.ledger.pricing import usd
 from bridge.models.people.limit_columns import LimitColumns
+from bridge.spans import exactly
 
 THIN = "\u202f"
 """Between groups of three digits; no line ends there."""
@@ -72,8 +73,10 @@ def moment(at: datetime | None) -> str:
     """How long ago or how soon; the exact moment is one hover away."""
     if at is None:
         return "-"
-    exact = at.isoformat(timespec="seconds")
-    return format_html('<time datetime="{}" title="{}">{}</time>', exact, exact, naturaltime(at))
+    machine = at.isoformat(timespec="seconds")
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', machine, exactly(at), naturaltime(at)
+    )
 
 
 def two_lines(first: Any, second: Any) -> SafeString:

@@ -30,6 +30,7 @@ from bridge.models.attempts import AttemptCounts, attempts_since
 from bridge.models.backends import ENV
 from bridge.models.people.keys import KeyKind
 from bridge.routing import addresses, resolve
+from bridge.spans import exactly
 
 ENOUGH_ATTEMPTS = 20
 """Fewer prove nothing."""
@@ -118,7 +119,7 @@ def _attempts(rows: Iterable[Backend], now: datetime) -> Iterator[Concern]:
         if found.asked >= ENOUGH_ATTEMPTS and found.failed_share >= MANY_FAILED:
             text = (
                 f"{found.failed} of {found.asked} attempts at backend {row} failed "
-                f"since {since:%H}:00 UTC"
+                f"since {exactly(since)}"
             )
             tone = BAD if found.failed_share >= TOO_MANY_FAILED else WARN
             yield Concern(text, _card(row.name), tone, "failed attempts", "Backends")

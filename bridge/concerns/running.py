@@ -15,6 +15,7 @@ from bridge.concerns.limits import has_limits, limited_rows
 from bridge.keys.limiter import SEVERAL
 from bridge.live import processes
 from bridge.models import DeliveryOutcome, GatewayProcess, LostRecords, WarningDelivery
+from bridge.spans import exactly
 
 LOST_FOR = timedelta(days=7)
 """So long lost records are named."""
@@ -35,7 +36,7 @@ def _lost(now: datetime) -> Iterator[Concern]:
     lost = rows.aggregate(count=Sum("count"), last=Max("hour"))
     if lost["count"]:
         text = (
-            f"{lost['count']} usage records were lost, last at {lost['last']:%Y-%m-%d %H}:00 UTC: "
+            f"{lost['count']} usage records were lost, last at {exactly(lost['last'])}: "
             "neither the disk nor memory took them"
         )
         yield Concern(text, reverse("dashboard:requests"), BAD, "lost records", "Requests")

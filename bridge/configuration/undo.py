@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -14,6 +13,7 @@ from bridge.models import AdminToken, ApiKey, Change, ConfigRow, Document, Origi
 from bridge.models.change_words import Line, lines
 from bridge.models.ledger_marks import COSTS
 from bridge.models.people.persons import GROUPS, SIGN_INS, USERS
+from bridge.spans import exactly
 
 KEY_STAYS = (
     "The key itself stays what it is now: an undo brings back no key, rotation, revocation or "
@@ -68,8 +68,7 @@ def refusal(changes: Sequence[Change]) -> str:
             return words.format(change)
     undone = [change.taken_back() for change in changes]
     if all(undone) and (last := undone[-1]) is not None:
-        when = f"{last.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        return f"It was taken back already, by {last.actor}, {when}."
+        return f"It was taken back already, by {last.actor}, {exactly(last.at)}."
     return ""
 
 

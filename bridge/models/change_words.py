@@ -1,4 +1,5 @@
-"""A change in words: what differs between two documents, or what happened, fit for eyes. Pure.
+"""A change in words: what differs between two documents, or what happened, fit for eyes, with
+moments by the clock of whoever reads them.
 
 No key in any form stands there, sealed or hashed. What happened to an issued key is one line of
 its own, in place of the members that say it; what became of a person's role is said in full.
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+
+from bridge.spans import exactly
 
 DEFAULT = "-"
 NAMED_FIELDS = 3
@@ -21,6 +24,9 @@ _OF_ROWS = frozenset({"keys", "admin_tokens"})
 """Kinds whose rows are credentials."""
 NO_ROLE = "none"
 _OF_A_KEY = frozenset({"last_four", "minted_at", "former_four", "former_until", "revoked_at"})
+
+_MOMENTS = frozenset({"expires_at", "sample_until", "from", "to"})
+"""Members that are moments, as ISO 8601 has them."""
 
 Line = tuple[str, str, str]
 """Member, before, after."""
@@ -73,7 +79,8 @@ def of_whole(kind: str, document: dict[str, Any]) -> str:
 
 def of_event(details: dict[str, Any]) -> str:
     """What an event came with: ``with a password``."""
-    return ", ".join(f"{name} {value}" for name, value in details.items())
+    moments = {name: _moment(str(details[name])) for name in _MOMENTS if name in details}
+    return ", ".join(f"{name} {value}" for name, value in (details | moments).items())
 
 
 def _event(old: str, new: str) -> str:
@@ -132,8 +139,9 @@ def _four(document: dict[str, Any]) -> str:
 
 def _moment(text: str) -> str:
     try:
-        return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    except ValueError:
+        at = datetime.fromisoformat(text)
+        return exactly(at if at.tzinfo else at.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
         return text
 
 
@@ -142,6 +150,8 @@ def _shown(name: str, value: Any) -> str:
         return DEFAULT
     if name in _SECRET and not str(value).startswith("env:"):
         return _SECRET[name]
+    if name in _MOMENTS:
+        return _moment(str(value))
     if isinstance(value, list):
         if not all(isinstance(item, dict) for item in value):
             return ", ".join(map(str, value))

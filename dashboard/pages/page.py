@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from urllib.parse import unquote, urlencode
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from bridge.spans import HOUR
+from bridge.spans import HOUR, ZONE_COOKIE, visitor_zone
 from dashboard.display.cards import Compared
 from dashboard.pages.access import operates
 from dashboard.queries import backend_status
@@ -24,7 +24,6 @@ from dashboard.queries.hours import Sums
 from dashboard.usage import periods
 from dashboard.usage.periods import Range, Slot
 
-ZONE_COOKIE = "zone"
 NAVIGATION = (
     ("overview", "Overview"),
     ("keys", "Keys"),
@@ -65,9 +64,7 @@ class Frame:
         self.comparing = comparing
         self.asked: Mapping[str, str] = request.GET.dict()
         self.now: datetime = timezone.now()
-        self.zone = periods.zone(
-            self.asked.get("tz", ""), unquote(request.COOKIES.get(ZONE_COOKIE, ""))
-        )
+        self.zone = visitor_zone(self.asked.get("tz", ""), request.COOKIES.get(ZONE_COOKIE, ""))
         self.problem = ""
         try:
             self.range: Range = periods.read(self.asked, self.zone, self.now)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import Enum
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from bridge.spans import HOUR, last_hours
 from dashboard.usage.wall_clock import (
@@ -119,16 +119,6 @@ class Range:
 
 
 # --- from the address ---------------------------------------------------------------------------
-
-
-def zone(*names: str) -> ZoneInfo:
-    """The first of these that is a time zone, else UTC."""
-    for name in filter(None, names):
-        try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            continue
-    return ZoneInfo("UTC")
 
 
 def read(asked: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Range:

@@ -30,6 +30,7 @@ from bridge.keys.client_address import client_address
 from bridge.models import ApiKey, EndedKey, KeyUse
 from bridge.models.changes import recorded
 from bridge.models.people.keys import KeyKind
+from bridge.spans import exactly
 
 SHOWN_KEYS = 20
 
@@ -207,7 +208,7 @@ class ApiKeyAdmin(ConfigAdmin):
         ended = EndedKey.objects.filter(digest=sought).first()
         owner = row or (ApiKey.objects.filter(pk=ended.key_id).first() if ended else None)
         if ended is not None:
-            since = f"{ended.ended_at:%Y-%m-%d %H:%M} UTC"
+            since = exactly(ended.ended_at)
             what = f"The key …{ended.last_four} of {ended.name} is not good any more: "
             messages.warning(request, f"{what}{ended.get_why_display()}, {since}.")
         elif row is not None and row.former_digest == sought:
@@ -311,9 +312,9 @@ def _keys_of(row: ApiKey) -> list[KeyOfRow]:
     found = {row.last_four: "revoked" if row.revoked_at else "the present key"}
     if row.former_digest and row.former_until is not None:
         good = row.former_until > timezone.now()
-        until = f"{row.former_until:%Y-%m-%d %H:%M} UTC"
+        until = exactly(row.former_until)
         found[row.former_four] = f"the one before, good until {until}" if good else f"ended {until}"
     for ended in EndedKey.objects.filter(key_id=row.pk)[:SHOWN_KEYS]:
-        since = f"{ended.ended_at:%Y-%m-%d %H:%M} UTC"
+        since = exactly(ended.ended_at)
         found.setdefault(ended.last_four, f"{ended.get_why_display()}, {since}")
     return [KeyOfRow(four, state, used.get(four)) for four, state in found.items()]

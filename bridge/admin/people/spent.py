@@ -13,6 +13,7 @@ from bridge.keys.limits import NOTHING, AccountRef, LimitKind, Limits, Quota
 from bridge.keys.periods import period_end
 from bridge.ledger import spending
 from bridge.ledger.pricing import usd
+from bridge.spans import exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +50,5 @@ def _line(quota: Quota, used: int, now: datetime) -> QuotaLine:
         if is_budget
         else shown(max(0, quota.most - used)),
         min(100, 100 * used // quota.most) if quota.most else 100,
-        f"{until:%Y-%m-%d %H:%M} UTC",
+        exactly(until),
     )

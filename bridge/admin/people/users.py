@@ -25,6 +25,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminR
 
 from bridge.accounts import roles
 from bridge.accounts.role_changes import LAST_ADMIN, admins_without, given_by_hand
+from bridge.admin import formatting
 from bridge.admin.base import RecordedPages
 from bridge.admin.people import handed_out
 
@@ -107,16 +108,16 @@ class UserAdmin(ForAdmins, RecordedPages, DjangoUserAdmin, ModelAdmin):  # type:
     form = EditUserForm
     add_form = AddUserForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "role", "is_active", "last_login")
+    list_display = ("username", "role", "is_active", "last_seen")
     list_filter = ("is_active", "is_superuser", "groups")
     list_fullwidth = True
-    readonly_fields = ("last_login", "date_joined", "managed_settings")
+    readonly_fields = ("last_seen", "joined", "managed_settings")
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("username", "password", "is_active", "role")}),
         ("Who this is", {"fields": ("first_name", "last_name", "email")}),
         ("Rights beside the role", {"fields": ("groups",), "classes": ("collapse",)}),
-        ("Seen", {"fields": ("last_login", "date_joined")}),
+        ("Seen", {"fields": ("last_seen", "joined")}),
         (
             "What Claude Code is handed",
             {"fields": ("managed_settings",), "classes": ("collapse",)},
@@ -127,6 +128,14 @@ class UserAdmin(ForAdmins, RecordedPages, DjangoUserAdmin, ModelAdmin):  # type:
     @admin.display(description="role")
     def role(self, user: User) -> str:
         return roles.role_of(user) or "none"
+
+    @admin.display(description="last login", ordering="last_login")
+    def last_seen(self, user: User) -> str:
+        return formatting.moment(user.last_login)
+
+    @admin.display(description="date joined")
+    def joined(self, user: User) -> str:
+        return formatting.moment(user.date_joined)
 
     @admin.display(description="managed settings")
     def managed_settings(self, user: User) -> str:
