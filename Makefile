@@ -55,6 +55,10 @@ bench: $(VENV)/stamp-dev ## What requests cost; TARGETS, TARGET (name=command), 
 profile: $(VENV)/stamp-dev ## Where the time goes, as text and as a flame graph; LOAD and SERVER change it
 	@$(BIN)/python -m tests.bench.profiled --load $(or $(LOAD),stream) --server $(or $(SERVER),uvicorn)
 
+pages: $(VENV)/stamp-dev ## Time every page over 5 million requests; ROWS, KEYS and DATABASE (sqlite, postgres) change it
+	@$(BIN)/python -m tests.sizes.pages --rows $(or $(ROWS),5000000) --keys $(or $(KEYS),5000) \
+		--database $(or $(DATABASE),sqlite)
+
 check: $(VENV)/stamp-dev ## Format, lint, types, migrations, shape
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
