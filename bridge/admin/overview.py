@@ -7,15 +7,15 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
 from bridge.backends.status import BackendStatus, Overall, of_row, overall
 from bridge.concerns.concern import Concern
-from bridge.concerns.gateway import of_gateway
+from bridge.concerns.gateway import backend_lists, of_gateway
 from bridge.ledger.pricing import usd
-from bridge.models import Backend, Change, DiscoveredModel, ModelAlias, UsageHour
+from bridge.models import Backend, Change, ModelAlias, UsageHour
 from bridge.models.attempts import AttemptCounts, attempts_since
 from bridge.models.people.persons import SIGN_INS
 from bridge.spans import last_hours
@@ -81,22 +81,19 @@ def _recent_changes() -> QuerySet[Change]:
 
 def _state(host: str) -> dict[str, Any]:
     now = timezone.now()
-    rows = list(Backend.objects.select_related("breaker"))
-    counts, tried = _listed(), attempts_since(last_hours(now, 24)[0])
+    rows, tried = backend_lists(), attempts_since(last_hours(now, 24)[0])
     cards = [
-        OverviewCard(
-            row, of_row(row, now), counts.get(row.pk, 0), tried.get(row.name, AttemptCounts())
-        )
-        for row in rows
+        OverviewCard(row, of_row(row, now), listed, tried.get(row.name, AttemptCounts()))
+        for row, listed in rows.items()
     ]
-    concerns = of_gateway(now, host)
+    concerns = of_gateway(now, host, backends=rows)
     return {
         "cards": cards,
         "concerns": concerns,
         "verdict": _verdict(cards, concerns),
         "is_demo": not any(card.row.enabled for card in cards),
         "alias_count": ModelAlias.objects.filter(enabled=True).count(),
-        "model_count": sum(counts.values()),
+        "model_count": sum(rows.values()),
         "version": settings.VERSION,
         "traffic": _traffic(),
     }
@@ -114,12 +111,6 @@ def _traffic() -> Traffic:
         cost_usd=usd(sums["cost_nano_usd"]),
         error_share=100 * sums["errors"] / max(1, sums["requests"]),
     )
-
-
-def _listed() -> dict[int, int]:
-    """Backend -> how many models its list has."""
-    rows = DiscoveredModel.objects.filter(listed=True).order_by().values("backend")
-    return dict(rows.annotate(Count("pk")).values_list("backend", "pk__count"))
 
 
 def _verdict(cards: list[OverviewCard], concerns: list[Concern]) -> tuple[str, str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Count, Q
 from django.http.request import split_domain_port
 from django.urls import reverse
 from django.utils.text import capfirst
 
 from bridge.backends.status import BAD, WARN, ServingState, of_row
 from bridge.concerns.concern import Concern
-from bridge.concerns.limits import spent_budgets, unpriced_budgets
+from bridge.concerns.limits import LimitedRow, limited_rows, spent_budgets, unpriced_budgets
 from bridge.concerns.running import of_processes
 from bridge.configuration import snapshot
 from bridge.configuration.documents import KINDS
@@ -23,7 +24,6 @@ from bridge.models import (
     ApiKey,
     Backend,
     ConfigVersion,
-    DiscoveredModel,
     ModelAlias,
 )
 from bridge.models.attempts import AttemptCounts, attempts_since
@@ -39,32 +39,51 @@ TOO_MANY_FAILED = 0.25
 SOON = timedelta(days=7)
 
 
-def of_gateway(now: datetime, host: str = "", *, configuration: bool = True) -> list[Concern]:
+BackendLists = Mapping[Backend, int]
+"""Backends in their order, each with how many models its list has."""
+
+
+def backend_lists() -> BackendLists:
+    """All backends, with their breakers. One query."""
+    listed = Count("models", filter=Q(models__listed=True))
+    rows = Backend.objects.select_related("breaker").annotate(listed=listed)
+    return {row: row.listed for row in rows}
+
+
+def of_gateway(
+    now: datetime,
+    host: str = "",
+    *,
+    configuration: bool = True,
+    backends: BackendLists | None = None,
+) -> list[Concern]:
     """The one list, the grave ones first.
 
     `host`: under which name the visitor came, with port; `configuration`: also what speaks of rows
-    of the configuration.
+    of the configuration; `backends`: as the page has read them already.
     """
-    rows = list(Backend.objects.select_related("breaker"))
+    rows, limited = backend_lists() if backends is None else backends, limited_rows()
     found = [
         *_backends(rows, now, broken=not configuration),
         *_attempts(rows, now),
-        *of_processes(now),
-        *spent_budgets(now),
+        *of_processes(limited, now),
+        *spent_budgets(limited, now),
         *_expiring_keys(now),
     ]
     if configuration:
-        found += _of_configuration(rows, host)
+        found += _of_configuration(rows, limited, host)
     return sorted(found, key=lambda concern: not concern.is_grave)
 
 
-def _of_configuration(rows: Iterable[Backend], host: str) -> Iterator[Concern]:
+def _of_configuration(
+    rows: Iterable[Backend], limited: Iterable[LimitedRow], host: str
+) -> Iterator[Concern]:
     built = snapshot.build(ConfigVersion.current())
     yield from map(_fault, built.faults)
     yield from _missing_keys(rows)
     yield from _stranded_aliases()
     yield from _unlisted_targets(built)
-    yield from unpriced_budgets(built)
+    yield from unpriced_budgets(limited, built)
     yield from _any_host(host)
 
 
@@ -79,11 +98,10 @@ def _fault(fault: Fault) -> Concern:
 # --- backends -------------------------------------------------------------------------------------
 
 
-def _backends(rows: Iterable[Backend], now: datetime, *, broken: bool) -> Iterator[Concern]:
+def _backends(rows: BackendLists, now: datetime, *, broken: bool) -> Iterator[Concern]:
     """Their states, and lists that never came. What is `broken` may be told as a fault of its row
     instead."""
-    listing = set(DiscoveredModel.objects.filter(listed=True).values_list("backend", flat=True))
-    for row in rows:
+    for row, listed in rows.items():
         status = of_row(row, now)
         is_fault = status.state is ServingState.BROKEN and not broken
         if status.state is ServingState.OFF or is_fault:
@@ -91,7 +109,7 @@ def _backends(rows: Iterable[Backend], now: datetime, *, broken: bool) -> Iterat
         if status.needs_attention:
             text = f"Backend {row} {status.sentence}"
             yield Concern(text, _card(row.name), status.tone, status.word.lower(), "Backends")
-        if row.pk not in listing:
+        if not listed:
             text = f"Backend {row} has not listed its models yet"
             yield Concern(text, _card(row.name), WARN, "no list", "Backends")
 

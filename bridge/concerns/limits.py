@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from urllib.parse import urlencode
 
+from django.db.models import Q
 from django.urls import reverse
 
 from bridge.backends.status import BAD, WARN
@@ -22,11 +25,16 @@ NEARLY_SPENT = 0.8
 _PAGES = {AccountKind.PERSON: "dashboard:people", AccountKind.TEAM: "dashboard:teams"}
 
 LimitedRow = ApiKey | PersonLimits | Team
+_LIMITING = {
+    *("rpm", "tpm", "concurrent", "tokens_day", "tokens_week", "tokens_month"),
+    *("budget_usd", "budget_day", "budget_week", "budget_month"),
+}
+"""Columns that limit something where they are not empty."""
 
 
-def limited_accounts() -> Iterator[Account]:
+def limited_accounts(rows: Iterable[LimitedRow] | None = None) -> Iterator[Account]:
     """All that have limits, with those that make sense."""
-    for row in limited_rows():
+    for row in limited_rows() if rows is None else rows:
         if has_limits(row):
             name = row.username if isinstance(row, PersonLimits) else row.name
             yield Account(_ref(row), name, row.limits())
@@ -38,11 +46,20 @@ def _ref(row: LimitedRow) -> AccountRef:
     return AccountRef(AccountKind.TEAM if isinstance(row, Team) else AccountKind.KEY, row.pk)
 
 
-def limited_rows() -> Iterator[LimitedRow]:
-    """What may have limits: good keys, teams, people."""
-    yield from ApiKey.objects.filter(enabled=True)
-    yield from Team.objects.filter(enabled=True)
-    yield from PersonLimits.objects.filter(user__is_active=True).select_related("user")
+def limited_rows() -> list[LimitedRow]:
+    """Good keys, teams and people that have any limit, as they are stored. Three queries."""
+    people = PersonLimits.objects.filter(user__is_active=True).select_related("user")
+    return [
+        *ApiKey.objects.filter(_limiting(ApiKey), enabled=True),
+        *Team.objects.filter(_limiting(Team), enabled=True),
+        *people.filter(_limiting(PersonLimits)),
+    ]
+
+
+def _limiting(model: type[LimitColumns]) -> Q:
+    """Whether a row limits anything. Most keys of thousands do not, and need not be read."""
+    names = {field.name for field in model._meta.fields} & _LIMITING
+    return reduce(or_, (Q(**{f"{name}__isnull": False}) for name in sorted(names)))
 
 
 def has_limits(row: LimitColumns) -> bool:
@@ -52,11 +69,11 @@ def has_limits(row: LimitColumns) -> bool:
         return False  # named as a fault of the configuration
 
 
-def spent_budgets(now: datetime) -> Iterator[Concern]:
+def spent_budgets(rows: Iterable[LimitedRow], now: datetime) -> Iterator[Concern]:
     """Budgets of which most is spent. A query for each kind of account and period that has one."""
     budgets = [
         (account, quota)
-        for account in limited_accounts()
+        for account in limited_accounts(rows)
         for quota in account.limits.quotas
         if quota.kind is LimitKind.BUDGET
     ]
@@ -81,10 +98,9 @@ def _spent(account: Account, quota: Quota, spent: int) -> Concern:
     return Concern(text, href, tone, "budget", "People" if kind is AccountKind.PERSON else "Teams")
 
 
-def unpriced_budgets(built: Snapshot) -> Iterator[Concern]:
-    """Budgets that do not count models without a known price."""
-    rows = [row for row in limited_rows() if has_limits(row)]
-    for found in unpriced.of_rows(rows, built):
+def unpriced_budgets(rows: Iterable[LimitedRow], built: Snapshot) -> Iterator[Concern]:
+    """Budgets of these that do not count models without a known price."""
+    for found in unpriced.of_rows(filter(has_limits, rows), built):
         href = price_form(found.models[0])
         requests = (unpriced_requests(found.holder.ref), "Requests") if found.is_used else ("", "")
         yield Concern(found.text, href, WARN, "budget", "Add a price", requests)

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from bridge.backends.status import BAD, WARN
 from bridge.concerns.concern import Concern
-from bridge.concerns.limits import has_limits, limited_rows
+from bridge.concerns.limits import LimitedRow, has_limits
 from bridge.keys.limiter import SEVERAL
 from bridge.live import processes
 from bridge.models import DeliveryOutcome, GatewayProcess, LostRecords, WarningDelivery
@@ -24,10 +24,11 @@ FAILING_TRIES = 3
 """Fewer may be a restart of the receiver."""
 
 
-def of_processes(now: datetime) -> list[Concern]:
-    """Lost records, failing work, limits that are not shared, warnings that nobody takes."""
+def of_processes(rows: Iterable[LimitedRow], now: datetime) -> list[Concern]:
+    """Lost records, failing work, warnings that nobody takes, and limits that are not shared where
+    any of these rows has some."""
     living = processes.living(now)
-    return [*_lost(now), *_failing(living), *_apart(living), *_undelivered(now)]
+    return [*_lost(now), *_failing(living), *_apart(living, rows), *_undelivered(now)]
 
 
 def _lost(now: datetime) -> Iterator[Concern]:
@@ -64,9 +65,9 @@ def _failing(living: Iterable[GatewayProcess]) -> Iterator[Concern]:
         yield Concern(text, reverse("dashboard:overview"), BAD, "failing")
 
 
-def _apart(living: Sequence[GatewayProcess]) -> Iterator[Concern]:
+def _apart(living: Sequence[GatewayProcess], rows: Iterable[LimitedRow]) -> Iterator[Concern]:
     """Limits that processes count each for themselves."""
-    if (problems := _problems(living)) and any(map(has_limits, limited_rows())):
+    if (problems := _problems(living)) and any(map(has_limits, rows)):
         href = reverse("admin:bridge_apikey_changelist")
         yield from (Concern(text, href, BAD, "limits", "Keys") for text in problems)
 

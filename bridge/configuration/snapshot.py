@@ -149,7 +149,7 @@ def build(version: int, last: Snapshot | None = None, sessions: int = -1) -> Sna
 def routes(last: Snapshot, reader: RowReader) -> Routes:
     """What routing reads, from the rows as they are; `reader` notes the broken ones."""
     backends = _backends(last, reader)
-    if demo := not Backend.objects.exclude(origin=Origin.ENVIRONMENT, enabled=False).exists():
+    if demo := not (backends or _is_configured()):
         backends = [_demo()]
     aliases = _aliases(last, reader)
     if demo:
@@ -157,6 +157,12 @@ def routes(last: Snapshot, reader: RowReader) -> Routes:
         aliases.append(Alias("claude-*", (target,)))
     tools = reader.read(ToolNameMap.objects.all(), _tool_name)
     return Routes(tuple(backends), tuple(aliases), tuple(tools), settings.AUTO_FIX_MODEL_CASE)
+
+
+def _is_configured() -> bool:
+    """Whether there is a backend, be it broken or switched off; one of the environment counts only
+    while it is on."""
+    return Backend.objects.exclude(origin=Origin.ENVIRONMENT, enabled=False).exists()
 
 
 def current_routes() -> Routes:

@@ -164,7 +164,7 @@ def test_number_of_queries_does_not_grow_with_the_rows() -> None:
         fill(50, first=10)
     assert {address: queries(client, address) for address in addresses} == few
     assert (
-        max(few.values()) < 45
+        max(few.values()) < 36
     )  # the start page builds the whole configuration, and all that needs attention
 
 

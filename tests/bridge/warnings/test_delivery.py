@@ -206,7 +206,7 @@ async def test_destination_that_fails_for_a_while_needs_attention(
     for pause in (0, *outbox.PAUSES[:3]):
         times.pass_by(seconds=pause)
         await process.work()
-        concerns = await sync_to_async(of_processes)(times.now)
+        concerns = await sync_to_async(of_processes)([], times.now)
         found.append([concern.text for concern in concerns])
     text = "1 warning of rule all could not be delivered: status 500"
     assert found == [[], [], [text], []]
