@@ -11,7 +11,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 from itertools import zip_longest
+from operator import add
 from typing import Any
 
 from django.db.models import Case, Expression, IntegerField, Max, QuerySet, Sum, Value, When
@@ -79,14 +81,17 @@ def sums(
     found = (UsageHour.objects.all() if rows is None else rows).filter(
         hour__gte=since, hour__lt=until
     )
+    columns = tuple(columns)
     aggregates = {f"_{name}": Sum(name) for name in columns}
+    rows_of_groups: Iterable[tuple[Any, ...]]
     if by:
         numbered = found.annotate(stretch=_number(_edges(cuts))).values("stretch", *by)
         added = numbered.annotate(_last=Max("hour"), **aggregates).order_by()
+        rows_of_groups = added.values_list("stretch", *by, "_last", *aggregates)
     else:
-        hourly = found.values("hour").annotate(_last=Max("hour"), **aggregates).order_by("hour")
-        added = _numbered(hourly, _edges(cuts))
-    return _folded(added, by, len(slots), tuple(columns))
+        hourly = found.values("hour").annotate(**aggregates).order_by("hour")
+        rows_of_groups = _numbered(hourly.values_list("hour", *aggregates), _edges(cuts))
+    return _folded(rows_of_groups, len(by), len(slots), columns)
 
 
 def total(
@@ -141,52 +146,60 @@ def _number(edges: Sequence[tuple[datetime, int]]) -> Expression:
 
 
 def _numbered(
-    hourly: Iterable[Mapping[str, Any]], edges: Sequence[tuple[datetime, int]]
-) -> Iterator[dict[str, Any]]:
-    """Rows of single hours, each with the number of its stretch."""
+    hourly: Iterable[tuple[Any, ...]], edges: Sequence[tuple[datetime, int]]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of single hours, each behind the number of its stretch."""
     starts = [start for start, _ in edges]
     for row in hourly:
-        yield {**row, "stretch": edges[bisect_right(starts, row["hour"]) - 1][1]}
+        yield edges[bisect_right(starts, row[0]) - 1][1], *row
 
 
 # --- from rows to sums ----------------------------------------------------------------------------
 
+Amounts = tuple[int, ...]
+"""In the order of the columns. There may be a hundred thousand of them, so they are no mappings."""
+
 
 def _folded(
-    rows: Iterable[Mapping[str, Any]], by: Sequence[str], count: int, columns: Sequence[str]
+    rows: Iterable[tuple[Any, ...]], width: int, count: int, columns: Sequence[str]
 ) -> dict[Group, Sums]:
-    stretches: dict[Group, dict[int, dict[str, int]]] = {} if by else {(): {}}
+    """Of rows that are a stretch, a group of so many values, the last hour, and what was summed."""
+    stretches: dict[Group, dict[int, Amounts]] = {} if width else {(): {}}
     last: dict[Group, datetime] = {}
     for row in rows:
-        number = row["stretch"]
+        number, group, hour, amounts = row[0], row[1 : width + 1], row[width + 1], row[width + 2 :]
         if number == _GAP:
             continue
-        group = tuple(row[name] for name in by)
-        sums = stretches.setdefault(group, {}).setdefault(number, dict.fromkeys(columns, 0))
-        for name in columns:
-            sums[name] += row[f"_{name}"] or 0
+        found = stretches.setdefault(group, {})
+        found[number] = _added(found[number], amounts) if number in found else amounts
         if number != BEFORE:
-            last[group] = max(row["_last"], last.get(group, row["_last"]))
-    totals = {
-        g: {n: Totals(sums) for n, sums in totals_by_slot.items()}
-        for g, totals_by_slot in stretches.items()
-    }
+            last[group] = max(hour, last.get(group, hour))
     return {
-        group: _sums(totals_by_slot, count, last.get(group))
-        for group, totals_by_slot in totals.items()
+        group: _sums(found, count, last.get(group), columns) for group, found in stretches.items()
     }
 
 
-def _sums(totals_by_slot: Mapping[int, Totals], count: int, last: datetime | None) -> Sums:
-    nothing = Totals()
-    slots = [totals_by_slot.get(number, nothing) for number in range(count)]
-    whole = Totals.of([slot.sums for slot in slots])
-    if RUNNING in totals_by_slot and slots:
-        slots[-1] += totals_by_slot[RUNNING]
+def _added(one: Amounts, another: Amounts) -> Amounts:
+    return tuple(map(add, one, another))
+
+
+def _sums(
+    found: Mapping[int, Amounts], count: int, last: datetime | None, columns: Sequence[str]
+) -> Sums:
+    def totals(amounts: Amounts | None) -> Totals:
+        return Totals(dict(zip(columns, amounts, strict=True))) if amounts else Totals()
+
+    over = [amounts for number, amounts in found.items() if number >= 0]
+    whole = totals(reduce(_added, over) if over else None)
+    running, slots = totals(found.get(RUNNING)), [Totals()] * count
+    for number, amounts in found.items():
+        if number >= 0:
+            slots[number] = totals(amounts)
+    slots[-1] += running
     return Sums(
-        before=totals_by_slot.get(BEFORE, nothing),
+        before=totals(found.get(BEFORE)),
         whole=whole,
         slots=tuple(slots),
         last_hour=last,
-        total=Totals.of([slot.sums for slot in slots]),
+        total=whole + running,
     )

@@ -118,8 +118,8 @@ def folded(known: KnownKeys, groups: Mapping[Group, Sums]) -> list[KeyUsage]:
     """One for each key, of groups that begin with key_id, fingerprint and name."""
     found: dict[Identity, tuple[str, Sums]] = {}
     for (key_id, fingerprint, name, *_), group_sums in sorted(groups.items(), key=age):
-        _, so_far = found.get((key_id, fingerprint), ("", Sums()))
-        found[(key_id, fingerprint)] = name, so_far + group_sums
+        who = (key_id, fingerprint)
+        found[who] = name, found[who][1] + group_sums if who in found else group_sums
     return [
         KeyUsage(known.owner(*identity, name), group_sums, known.issued.get(identity[0]))
         for identity, (name, group_sums) in found.items()

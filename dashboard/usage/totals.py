@@ -49,11 +49,15 @@ class Totals:
         """Rows added up; members that are no sums are left out."""
         added: dict[str, int] = {}
         for row in rows:
-            for name in _SUMMED & row.keys():
-                added[name] = added.get(name, 0) + (row[name] or 0)
+            for name, amount in row.items():
+                if name in _SUMMED:
+                    added[name] = added.get(name, 0) + (amount or 0)
         return cls(added)
 
     def __add__(self, other: Totals) -> Totals:
+        """Nothing and a sum is the sum itself: pages of many keys add mostly nothing."""
+        if not self.sums or not other.sums:
+            return self if self.sums else other
         return Totals.of((self.sums, other.sums))
 
     def __getitem__(self, name: str) -> int:

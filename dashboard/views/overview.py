@@ -19,19 +19,21 @@ from dashboard.tables import exports
 from dashboard.tables.class_table import classes_table
 from dashboard.usage.totals import USE, WAITING
 
-GROUPED = (*keys.IDENTITY, "key", "request_class", "model")
+GROUPED = ("request_class", "model")
 SUMMED = (*USE, *WAITING)
 
 
 @require_safe
 @for_readers
 def overview(request: HttpRequest) -> HttpResponseBase:
-    """Eleven queries at most, with the two of the login."""
+    """Twelve queries at most, with the two of the login. Keys are summed apart: by class and model
+    too they would be as many groups as there are hours."""
     frame = Frame(request)
     span, known = frame.range, keys.KnownKeys.read()
     total = hours.total(span, hours.LATENCY, compared=frame.compares)
     groups = hours.sums(span, GROUPED, SUMMED, compared=frame.compares, sliced=False)
-    by_key, by_model = keys.folded(known, groups), models.folded(groups)
+    by_key = keys.used(span, known, USE, compared=False, sliced=False)
+    by_model = models.folded(groups)
     purposes = classes_table(frame, classes.folded(groups))
     newest = UsageRecord.objects.order_by("-time").values_list("time", flat=True).first()
     slots = span.slots()

@@ -101,8 +101,7 @@ def _folded(groups: Mapping[Group, Sums]) -> dict[int, tuple[str, Sums]]:
     """One for each account, with the name that it had last."""
     found: dict[int, tuple[str, Sums]] = {}
     for (number, name), group in sorted(groups.items(), key=keys.age):
-        _, so_far = found.get(number, ("", Sums()))
-        found[number] = name, so_far + group
+        found[number] = name, found[number][1] + group if number in found else group
     return found
 
 

@@ -101,6 +101,14 @@ def test_pages_take_few_queries_however_many_requests(auditor: Client, backends:
     assert max(count for asked, count in many.items() if asked not in first) <= MOST_QUERIES, many
 
 
+def test_first_page_sums_keys_apart_from_models(auditor: Client, some: list[UsageRecord]) -> None:
+    """Ours: thousands of keys with each model and class are as many groups as there are hours."""
+    told = [sql for sql in queries(auditor, OVERVIEW, "range=90d") if "usagehour" in sql]
+    names = ('"key_id"', '"model"', '"request_class"')
+    by = [{name for name in names if name in sql} for sql in told]
+    assert sorted(by, key=len) == [set(), {names[0]}, set(names[1:])]
+
+
 @pytest.mark.parametrize("path", [OVERVIEW, KEYS, MODELS, ONE_MODEL])
 def test_reports_do_not_add_up_single_requests(
     auditor: Client, some: list[UsageRecord], path: str
