@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-slow test-all soak bench profile check format cov lock clean
+.PHONY: help run demo test test-slow test-all soak bench profile check format cov lock sbom clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ lock: $(VENV)/stamp-dev ## Write requirements.lock: the packages of requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links requirements.txt -o requirements.lock
+
+sbom: $(VENV)/stamp-dev ## Write sbom.json: what the image installs, in the form of CycloneDX
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o sbom.json
 
 clean: ## Remove what make made (not data/)
 	@rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis
