@@ -83,7 +83,8 @@ class ModelRest:
 
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
-    """One backend. `retry_at` is when an open breaker lets a request through again.
+    """One backend. `retry_at` is when an open breaker lets a request through again, while that is
+    to come.
 
     reason   why it is in this state, in the words of its last error; "" where the state says all
     """
@@ -193,7 +194,7 @@ def of_row(row: Backend, now: datetime | None = None) -> BackendStatus:
         shared.last_error,
         shared.last_error_at,
         shared.opened_at,
-        retry_at,
+        retry_at if retry_at is not None and now < retry_at else None,
         _rests(shared, now),
     )
 

@@ -54,6 +54,24 @@ def agree(page: Page, rows: list[Row]) -> None:
     assert float(sums.card(page, "Error share")) == pytest.approx(share, abs=0.006)
 
 
+HEADS = """() => [...document.querySelectorAll('thead tr')].map((row) => new Set(
+  [...row.querySelectorAll('a > :not(.arrow), a, span')].map((one) => {
+    const words = [...one.childNodes].find((node) => node.nodeType === 3 && node.data.trim());
+    if (!words) return null;
+    const range = document.createRange();
+    range.selectNodeContents(words);
+    return Math.round(range.getBoundingClientRect().bottom);
+  }).filter((bottom) => bottom)).size)"""
+"""Of each table: on how many lines the names of its columns stand."""
+
+
+@pytest.mark.parametrize("path", ["teams/", "models/", "errors/"])
+def test_names_of_columns_stand_on_one_line(page: Page, path: str) -> None:
+    page.set_viewport_size({"width": 1600, "height": 900})
+    page.goto(f"{D}{path}?{DAYS.query}")
+    assert page.evaluate(HEADS) == [1] * page.locator("thead tr").count() != []
+
+
 # --- one thing ------------------------------------------------------------------------------------
 
 

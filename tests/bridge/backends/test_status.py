@@ -130,6 +130,15 @@ def test_open_breaker_names_when_it_tries_again(settings: Any) -> None:
 
 
 @pytest.mark.django_db
+def test_half_open_breaker_names_no_moment_that_is_over(settings: Any) -> None:
+    """Nobody asked since, so the next request is the one that tries."""
+    settings.BREAKER_SECONDS = 30
+    status = of_row(row_with({}, failures=5, opened_ago=400, last_error=REASON))
+    assert status.state is ServingState.TRYING_AGAIN
+    assert (status.retry_at, status.breaker) == (None, "half-open")
+
+
+@pytest.mark.django_db
 def test_what_is_known_of_another_address_says_nothing() -> None:
     """The page shows what the process does."""
     row = row_with({}, failures=5, opened_ago=1, last_error=REASON, identity="x")
