@@ -56,7 +56,7 @@ class Capabilities:
     @property
     def command(self) -> str:
         """What probes it."""
-        return f"python manage.py probe {self.row.backend.name} {self.row.name}"
+        return f"manage.py probe {self.row.backend.name} {self.row.name}"
 
 
 def capabilities(row: DiscoveredModel) -> Capabilities:

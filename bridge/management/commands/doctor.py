@@ -14,7 +14,9 @@ from bridge.management.doctor.results import CheckGrade, CheckResult
 
 
 class Command(BaseCommand):
-    help = "Check settings, files, database, Redis, backends, clocks, TLS, sign-in and the port."
+    help = (
+        "Check settings, files, database, Redis, backends, collectors, TLS, sign-in and the port."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -11,7 +11,16 @@ from django.db import Error, connection
 
 from bridge.configuration import environment, snapshot
 from bridge.management import sign_in_check
-from bridge.management.doctor import backends, database, files, front, port, redis, variables
+from bridge.management.doctor import (
+    backends,
+    collectors,
+    database,
+    files,
+    front,
+    port,
+    redis,
+    variables,
+)
 from bridge.management.doctor.results import CheckGrade, CheckResult, problem, warning
 from bridge.management.sign_in_check import FindingGrade
 from bridge.models import Backend, Origin
@@ -19,6 +28,7 @@ from bridge.routing.types import BackendConfig
 
 SECONDS = 30.0
 """Longest that one check may take; each bounds its own work below that."""
+COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTLP_FORWARD_URL")
 SIGN_IN = "see docs/how-to/company-accounts.md; manage.py check_sign_in tells the same"
 
 Check = Callable[[], Iterable[CheckResult]]
@@ -34,6 +44,9 @@ def checks() -> dict[str, Check]:
         "database": database.check,
         "Redis": lambda: redis.check(settings.REDIS_URL, settings.WORKERS),
         "backends": lambda: backends.check(configured()),
+        "collectors": lambda: collectors.check(
+            {name: getattr(settings, name) for name in COLLECTORS}
+        ),
         "front": lambda: front.check(settings),
         "sign-in": sign_in,
         "port": lambda: port.check(settings.HOST, settings.PORT),

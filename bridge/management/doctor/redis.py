@@ -16,6 +16,8 @@ REDIS_URL = "REDIS_URL"
 WRITES = "redis.call('SET', KEYS[1], ARGV[1], 'PX', 1000) return redis.call('GET', KEYS[1])"
 """What the counters of limits need: a script that writes. The key is gone after a second."""
 
+AWAY = "see that it runs and that the address is right; until then each process counts for itself"
+
 
 def check(url: str, workers: int) -> Iterator[CheckResult]:
     if not url:
@@ -32,7 +34,7 @@ def check(url: str, workers: int) -> Iterator[CheckResult]:
             yield ok(REDIS_URL, "reachable, and runs the scripts of the limits")
             yield from _clock(client)
     except redis.AWAY as error:
-        yield problem(REDIS_URL, redis.explain(error), "until then each process counts for itself")
+        yield problem(REDIS_URL, redis.explain(error), AWAY)
 
 
 def _clock(client: Any) -> Iterator[CheckResult]:

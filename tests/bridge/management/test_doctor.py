@@ -16,6 +16,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from bridge.management.doctor import (
     backends,
     clocks,
+    collectors,
     database,
     examination,
     files,
@@ -126,6 +127,15 @@ def test_redis_is_asked_for_what_limits_need(settings: Any, tmp_path: Path) -> N
         refused = only(redis.check(settings.REDIS_URL, 1), PROBLEM)
         assert "s3cret" not in str(refused)
     assert "cannot be reached" in only(redis.check(settings.REDIS_URL, 1), PROBLEM).text
+
+
+def test_collector_that_is_away_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as open_port, closed_port() as closed:
+        good = open_port.getsockname()[1]
+        addresses = {"A": f"http://127.0.0.1:{good}", "B": f"http://127.0.0.1:{closed}", "C": ""}
+        told = list(collectors.check(addresses))
+    assert grades(told) == [OK, WARNING]
+    assert "cannot be reached: Connection refused" in told[1].text
 
 
 def test_several_workers_want_redis() -> None:

@@ -255,7 +255,7 @@ def test_a_model_is_shown_with_what_proves_it(auditor: Client, some: list[UsageR
 
 def test_a_model_that_was_not_probed_says_how(auditor: Client, some: list[UsageRecord]) -> None:
     root = get(auditor, reverse("dashboard:model", args=[LARGE]))
-    assert f"python manage.py probe spare {LARGE}" in [code.text for code in root.all("code")]
+    assert f"manage.py probe spare {LARGE}" in [code.text for code in root.all("code")]
 
 
 def test_a_model_with_slashes_in_its_name_has_a_page(auditor: Client) -> None:
