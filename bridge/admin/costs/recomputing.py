@@ -21,7 +21,6 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 
 from bridge.admin import formatting
-from bridge.cluster import redis
 from bridge.configuration.snapshot import current_prices
 from bridge.ledger.pricing import usd
 from bridge.ledger.report import UnknownNameError
@@ -162,7 +161,9 @@ def _said(entry: Change, requests: int, before: int, after: int) -> str:
 
 
 def _raise_counters(request: HttpRequest) -> None:
-    from bridge.ledger.repricing.counters import raise_counters  # slow, and only needed here
+    # slow, and only needed here
+    from bridge.cluster import redis
+    from bridge.ledger.repricing.counters import raise_counters
 
     try:
         raise_counters()
