@@ -28,6 +28,10 @@ _OF_A_KEY = frozenset({"last_four", "minted_at", "former_four", "former_until", 
 _MOMENTS = frozenset({"expires_at", "sample_until", "from", "to"})
 """Members that are moments, as ISO 8601 has them."""
 
+_EVENT_ORDER = ("from", "to", "requests", "before", "after")
+"""How details of an event are read: PostgreSQL keeps the members of JSON in an order of its own."""
+_EVENT_NAMES = frozenset(_EVENT_ORDER)
+
 Line = tuple[str, str, str]
 """Member, before, after."""
 
@@ -80,7 +84,8 @@ def of_whole(kind: str, document: dict[str, Any]) -> str:
 def of_event(details: dict[str, Any]) -> str:
     """What an event came with: ``with a password``."""
     moments = {name: _moment(str(details[name])) for name in _MOMENTS if name in details}
-    return ", ".join(f"{name} {value}" for name, value in (details | moments).items())
+    known = sorted(details, key=_EVENT_ORDER.index) if set(details) <= _EVENT_NAMES else [*details]
+    return ", ".join(f"{name} {(details | moments)[name]}" for name in known)
 
 
 def _event(old: str, new: str) -> str:

@@ -33,6 +33,19 @@ def test_dark_theme_is_chosen_and_kept(page: Page) -> None:
     assert shade != page.locator(".gw-panel").first.evaluate("one => getComputedStyle(one).color")
 
 
+def test_forms_take_times_in_the_zone_that_they_name(browser: Browser, site: Site) -> None:
+    """Known from the first page on, without a warning that the clocks differ."""
+    context = browser.new_context(
+        base_url=site.url, storage_state=site.login, timezone_id="Australia/Adelaide"
+    )
+    page = context.new_page()
+    page.goto(f"{BRIDGE}apikey/add/")
+    expect(page.get_by_text("In Australia/Adelaide.", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Times are those of Australia/Adelaide.")).to_be_visible()
+    expect(page.locator(".timezonewarning")).to_have_count(0)
+    context.close()
+
+
 def test_moments_are_told_in_the_time_zone_of_the_visitor(browser: Browser, site: Site) -> None:
     """ui: relative, with the exact one on hover, in the visitor's time zone."""
     context = browser.new_context(

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from bridge.models import ApiKey, Backend, Change, ModelAlias, Origin, Price, ToolNameMap
+from bridge.models import (
+    ApiKey,
+    Backend,
+    Change,
+    ModelAlias,
+    Origin,
+    Price,
+    ToolNameMap,
+    change_words,
+)
 from bridge.models.changes import recorded
 from tests.bridge.history import MAIN, entries, fast, forget, only, target
 from tests.bridge.rows import URL, a_row, an_alias
@@ -220,3 +229,11 @@ def test_failed_unit_does_not_lend_its_name_to_the_next(row: Backend) -> None:
         raise ZeroDivisionError
     Backend.objects.update(position=1)
     assert only().actor == "shell"
+
+
+def test_details_of_an_event_are_read_in_one_order_whatever_the_database_makes_of_it() -> None:
+    stored = {"to": "2026-11-02T00:00:00+00:00", "from": "2026-11-01T00:00:00+00:00"}
+    counts = {"after": "2 USD", "before": "0 USD", "requests": "3"}
+    assert change_words.of_event(stored | counts) == (
+        "from 2026-11-01 00:00 UTC, to 2026-11-02 00:00 UTC, requests 3, before 0 USD, after 2 USD"
+    )
