@@ -21,6 +21,7 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 
 from bridge.admin import formatting
+from bridge.admin.history_filters import day_of
 from bridge.configuration.snapshot import current_prices
 from bridge.ledger.pricing import usd
 from bridge.ledger.report import UnknownNameError
@@ -37,11 +38,20 @@ DAYS = 30
 FIELDS = ("since", "until", "model", "key", "every")
 
 
+class DayInput(forms.DateInput):
+    """A field for a day. What is no date is not repeated: browsers complain of it."""
+
+    input_type = "date"
+
+    def format_value(self, value: Any) -> str | None:
+        return day_of(str(super().format_value(value) or "")) or None
+
+
 class RecomputeForm(forms.Form):
     """Days of the visitor's zone, from the first to the last."""
 
-    since = forms.DateField(label="First day", widget=forms.DateInput({"type": "date"}))
-    until = forms.DateField(label="Last day", widget=forms.DateInput({"type": "date"}))
+    since = forms.DateField(label="First day", widget=DayInput)
+    until = forms.DateField(label="Last day", widget=DayInput)
     model = forms.CharField(
         label="Model or glob (empty: every model)", max_length=300, required=False
     )

@@ -98,6 +98,7 @@ def test_what_is_not_understood_is_said_beside_its_field(asked: dict[str, str], 
     a_price()
     operator = browser("operator")
     assert words in text(operator.get(PAGE, DAYS | asked))
+    assert 'value="soon"' not in text(operator.get(PAGE, DAYS | asked))
     assert words in text(operator.post(PAGE, DAYS | asked))
     assert known() == 0
 
