@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,8 @@ from uvicorn.supervisors import Multiprocess
 
 from bridge.http import connections
 from bridge.runtime.uvicorn_server import CalmServer
+
+logger = logging.getLogger(__name__)
 
 APPLICATION = "proxysite.asgi:application"
 GRACE_BEYOND_DRAIN = 5
@@ -47,12 +50,22 @@ def _run_uvicorn(sockets: list[socket.socket]) -> None:
         timeout_graceful_shutdown=round(settings.DRAIN_SECONDS) + GRACE_BEYOND_DRAIN,
     )
     if settings.WORKERS > 1:
+        warn_of_separate_limits()
         Workers(config, sockets=sockets).run()
         return
     server = CalmServer(config)
     server.run(sockets=sockets)
     if not server.started:
         sys.exit(1)
+
+
+def warn_of_separate_limits() -> None:
+    """One line, of the parent alone: what several workers are without Redis."""
+    if not settings.REDIS_URL:
+        logger.warning(
+            "%d workers without REDIS_URL: each counts the limits of keys for itself",
+            settings.WORKERS,
+        )
 
 
 class Workers(Multiprocess):
