@@ -15,7 +15,8 @@ from tests.addresses import addresses
 RANGES = ("24h", "7d", "30d", "90d")
 VISITOR = 10_000_000
 """A number that no row of a sequence has come to."""
-KEY, MODEL = 7, "vendor/model-1"
+KEY, PERSON, MODEL = 7, 2, "vendor/model-1"
+"""The key is one of the person's."""
 FILTERS: Mapping[str, tuple[dict[str, str], ...]] = {
     "dashboard/requests/": (
         {"key_id": str(KEY)},
@@ -63,12 +64,19 @@ FILTERS: Mapping[str, tuple[dict[str, str], ...]] = {
 
 
 def visitor() -> Client:
-    """An admin, who has a key of his own for `/my/`."""
+    """An admin."""
     user, _ = User.objects.update_or_create(
         pk=VISITOR, defaults={"username": "visitor", "is_superuser": True, "is_staff": True}
     )
     client = Client(HTTP_HOST="localhost")
     client.force_login(user)
+    return client
+
+
+def person() -> Client:
+    """Somebody with keys, who looks at what is their own."""
+    client = Client(HTTP_HOST="localhost")
+    client.force_login(User.objects.get(pk=PERSON))
     return client
 
 
@@ -97,8 +105,8 @@ def _in_ranges(page: str) -> Iterator[str]:
 
 def _named(address: str) -> str:
     """An address with rows in the places of its parameters."""
-    session = UsageSession.objects.order_by("-last_at").first()
-    request = UsageRecord.objects.order_by("-time").first()
+    session = UsageSession.objects.filter(key_id=KEY).order_by("-last_at").first()
+    request = UsageRecord.objects.filter(key_id=KEY).order_by("-time").first()
     assert session is not None and request is not None
     known = {
         "<slug:slug>": str(KEY),

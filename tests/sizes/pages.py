@@ -85,12 +85,13 @@ def _fill(asked: argparse.Namespace) -> None:
 
 
 def _measure(asked: argparse.Namespace) -> None:
-    from tests.sizes.page_addresses import page_addresses, visitor
+    from tests.sizes.page_addresses import page_addresses, person, visitor
 
-    client = visitor()
+    admin, holder = visitor(), person()
     print("   wall    CPU  of it in the database   queries  page")
     for address in page_addresses():
         if asked.only in address:
+            client = holder if address.startswith("/my/") else admin
             print(
                 _line(address, _median([_open(client, address) for _ in range(asked.times)])),
                 flush=True,
