@@ -45,7 +45,7 @@ def test_every_locked_package_has_hashes() -> None:
 
 @pytest.mark.parametrize("name", ["Dockerfile", "Makefile"])
 def test_installations_check_the_hashes(name: str) -> None:
-    assert "--require-hashes -r requirements.lock" in text(name)
+    assert "--require-hashes -r requirements.lock" in re.sub(r"\\\n\s*", "", text(name))
     assert "install -r requirements.txt" not in text(name)
 
 
