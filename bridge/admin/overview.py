@@ -121,6 +121,8 @@ def _verdict(cards: list[OverviewCard], concerns: list[Concern]) -> tuple[str, s
     whole = overall(card.status.state for card in enabled)
     if whole is Overall.UNHEALTHY:
         return "danger", "Not serving"
-    if whole is Overall.DEGRADED or any(concern.is_grave for concern in concerns):
-        return "warning", "Serving, but not everything"
+    if whole is Overall.DEGRADED:
+        return "warning", "Degraded"
+    if any(concern.is_grave for concern in concerns):
+        return "warning", "Serving, with trouble"
     return "success", "Serving"

@@ -88,7 +88,7 @@ def test_open_breaker_is_told(
     fails(main, 5, opened)
     told = f"Backend main has its breaker {word}: 502 from it"
     assert concerns(client) == [(told, CARD, grave)]
-    assert verdict(client) == "Serving, but not everything"
+    assert verdict(client) == "Degraded"
 
 
 def test_nothing_is_served_where_every_breaker_is_open(client: Client, main: Backend) -> None:
@@ -141,7 +141,7 @@ def test_alias_that_leads_to_nothing_is_told(client: Client, main: Backend) -> N
         ("Alias empty: it has no target", page(empty), True),
         ("Alias resting leads to backends that are switched off", page(resting), True),
     ]
-    assert verdict(client) == "Serving, but not everything"
+    assert verdict(client) == "Serving, with trouble"
 
 
 def test_target_that_its_backend_does_not_list_is_told(client: Client, main: Backend) -> None:

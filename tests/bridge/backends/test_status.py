@@ -196,7 +196,7 @@ def dead(db: None) -> Backend:
             ["Degraded", "not reachable", f"Backend dead is not reachable: {REASON}"],
         ),
         ("/dashboard/backends/", ["1 of 2 backends needs attention", "Not reachable", REASON]),
-        ("/admin/", [f"Backend dead is not reachable: {REASON}", "Serving, but not everything"]),
+        ("/admin/", [f"Backend dead is not reachable: {REASON}", "Degraded"]),
         ("/admin/bridge/backend/", ["Not reachable"]),
     ],
 )
