@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from asgiref.sync import SyncToAsync
 from django.db import connection, transaction
 
+STEP_SECONDS = 60.0
 Rows = list[tuple[Any, ...]]
 
 
@@ -23,7 +25,11 @@ class FirstRows:
             self._rows = {name: read(cursor, name) for name in names}
 
     def put_back(self) -> None:
-        """References may point anywhere until the last row is there."""
+        """References may point anywhere until the last row is there.
+
+        A step whose task was cancelled goes on in its thread and holds its tables until it is done.
+        """
+        SyncToAsync.single_thread_executor.submit(int).result(STEP_SECONDS)
         with transaction.atomic(), connection.cursor() as cursor:
             for name in self._rows:
                 cursor.execute(f"DELETE FROM {name}")  # noqa: S608 - a name from the models
