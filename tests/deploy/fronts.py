@@ -18,6 +18,8 @@ import httpx
 import pytest
 
 from tests.fakes import books
+from tests.fakes.backend import ALPHA, FakeBackend
+from tests.fakes.chunks import finish, text, usage
 from tests.fakes.client import KEY, MESSAGES, ask
 from tests.fakes.gateway import Gateway
 from tests.fakes.ports import reserve_port
@@ -177,3 +179,15 @@ def upgrade_status(front: Front) -> bytes:
         ]
         wire.sendall("\r\n".join([*lines, "", ""]).encode())
         return wire.recv(4096)[:12]
+
+
+def hands_on_what_clients_send(front: Front, behind: Gateway, backend: FakeBackend) -> None:
+    """Everything above, through one front."""
+    first = Gate()
+    backend.on(ALPHA).stream(text("One "), first, text("two"), finish("stop"), usage(3, 3))
+    with front.client() as client:
+        stream_comes_piece_by_piece(client, first)
+        takes_large_prompts_and_no_endless_ones(client)
+        serves_logins_and_links_for_https(client)
+        client_is_seen_and_forged_headers_are_not(client, behind)
+    assert upgrade_status(front) == b"HTTP/1.1 403"

@@ -8,12 +8,10 @@ import pytest
 from tests.conftest import Start
 from tests.deploy import fronts
 from tests.deploy.fronts import BEHIND, DEPLOY, FRONT, NAME, Front, program, replaced
-from tests.fakes.backend import ALPHA, FakeBackend
-from tests.fakes.chunks import finish, text, usage
+from tests.fakes.backend import FakeBackend
 from tests.fakes.client import MESSAGES, ask
 from tests.fakes.gateway import Gateway, Ready
 from tests.fakes.ports import reserve_port
-from tests.fakes.replies import Gate
 
 MAIN = """
 daemon off; pid {home}/pid; error_log {home}/error.log;
@@ -60,14 +58,7 @@ def test_nginx_hands_on_what_claude_clients_send(
     front: Front, behind: Gateway, backend: FakeBackend
 ) -> None:
     """With its defaults 1.5 MB of prompt are a 413 in HTML, and the live page never connects."""
-    first = Gate()
-    backend.on(ALPHA).stream(text("One "), first, text("two"), finish("stop"), usage(3, 3))
-    with front.client() as client:
-        fronts.stream_comes_piece_by_piece(client, first)
-        fronts.takes_large_prompts_and_no_endless_ones(client)
-        fronts.serves_logins_and_links_for_https(client)
-        fronts.client_is_seen_and_forged_headers_are_not(client, behind)
-    assert fronts.upgrade_status(front) == b"HTTP/1.1 403"
+    fronts.hands_on_what_clients_send(front, behind, backend)
 
 
 def test_gateway_that_is_away_is_told_in_the_envelope(tmp_path: Path) -> None:
