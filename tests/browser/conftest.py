@@ -70,9 +70,15 @@ def site(package_site: Site, backend: FakeBackend) -> Site:
 
 @pytest.fixture(scope="module")
 def window(browser: Browser, package_site: Site) -> Iterator[BrowserContext]:
-    """The admin's browser. What it has loaded once it keeps for the tests of a module."""
+    """The admin's browser. What it has loaded once it keeps for the tests of a module.
+
+    It asks for pages without motion: a colour measured while it fades is neither of the two.
+    """
     context = browser.new_context(
-        base_url=package_site.url, viewport=WIDE, storage_state=package_site.login
+        base_url=package_site.url,
+        viewport=WIDE,
+        storage_state=package_site.login,
+        reduced_motion="reduce",
     )
     context.set_default_timeout(SECONDS * 1000)
     yield context

@@ -33,6 +33,18 @@ def test_dark_theme_is_chosen_and_kept(page: Page) -> None:
     assert shade != page.locator(".gw-panel").first.evaluate("one => getComputedStyle(one).color")
 
 
+def test_nothing_moves_for_a_visitor_who_wants_no_motion(page: Page) -> None:
+    """The theme fades borders and backgrounds of every field; some people's systems ask not to."""
+    fading = """() => [...document.querySelectorAll("*")]
+      .filter((one) => parseFloat(getComputedStyle(one).transitionDuration) > 0).length"""
+    page.goto(f"{BRIDGE}apikey/add/")
+    assert page.evaluate(fading) == 0
+    page.emulate_media(reduced_motion="no-preference")
+    moving = page.evaluate(fading)
+    page.emulate_media(reduced_motion="reduce")
+    assert moving > 0
+
+
 def test_forms_take_times_in_the_zone_that_they_name(browser: Browser, site: Site) -> None:
     """Known from the first page on, without a warning that the clocks differ."""
     context = browser.new_context(

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.site import PASSWORD, Site
+from tests.fakes import books
 
 MOST = 120
 """Presses of Tab within which anything on a page must be reached."""
@@ -142,17 +143,19 @@ def test_filters_open_and_close(start: Page) -> None:
 
 def test_request_is_opened_from_the_overview(page: Page, site: Site) -> None:
     assert site.status("test/alpha") == 200
+    books.until(lambda: books.rows(site.gateway), bool, site.gateway)
     page.goto("/dashboard/")
     follow(page, "Requests")
     page.wait_for_url("**/dashboard/requests/**")
     expect(page.locator("tbody tr").first).to_be_visible()
-    tab_to(page, page.locator("tbody td a", has_text=re.compile("ago")).first)
+    tab_to(page, page.locator("tbody td a", has_text=re.compile("ago|now")).first)
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/dashboard/requests/req_"))
 
 
 def test_range_table_and_chart_of_a_report(page: Page, site: Site) -> None:
     assert site.status("test/alpha") == 200
+    books.until(lambda: books.rows(site.gateway), bool, site.gateway)
     page.goto("/dashboard/keys/")
     summary = page.locator("summary", has_text="From, to")
     tab_to(page, summary)

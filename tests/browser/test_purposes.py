@@ -110,7 +110,10 @@ def purposes(
 def watched(browser: Browser, purposes: Site) -> Iterator[tuple[Page, list[str]]]:
     """The page of the admin's browser, and what it complains of."""
     context = browser.new_context(
-        base_url=purposes.url, viewport=WIDE, storage_state=purposes.login
+        base_url=purposes.url,
+        viewport=WIDE,
+        storage_state=purposes.login,
+        reduced_motion="reduce",
     )
     context.set_default_timeout(SECONDS * 1000)
     page = context.new_page()
