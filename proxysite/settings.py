@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from bridge.keys.authentication import is_loopback
 from bridge.translation.profiles import PROFILES
-from proxysite import __version__, company_sign_in, logs, private_files, theme
+from proxysite import __version__, company_sign_in, importing, logs, private_files, theme
 from proxysite import environment as read
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -254,6 +254,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 
+importing.leave_out_unused()
 INSTALLED_APPS = [
     # first, so that its templates come before those of the theme
     "bridge",
