@@ -110,6 +110,7 @@ class AccessSettings:
     cors_origins: list[str]
     trust_forwarded_proto: bool
     trusted_proxies: list[IPv4Network | IPv6Network]
+    base_path: str
     metrics_access: str
     metrics_by: list[str]
     metrics_token: str = field(repr=False)

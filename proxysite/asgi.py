@@ -26,6 +26,7 @@ from bridge import process_settings
 from bridge.api import endpoints
 from bridge.api.entrance import BELOW, bounded, entrance, unknown
 from bridge.api.fronts import believing
+from bridge.api.hosted_below import below, whole
 from bridge.pages.login_queue import LoginQueue
 from bridge.telemetry.forwarding import Signal
 from dashboard.live import consumers
@@ -36,7 +37,7 @@ from proxysite import lifespan
 _path: Any = path
 _re_path: Any = re_path
 settings = process_settings.read()
-_pages: Any = bounded(LoginQueue(pages), settings.bodies)
+_pages: Any = bounded(LoginQueue(whole(pages, settings.access.base_path)), settings.bodies)
 
 sockets = URLRouter(
     [
@@ -66,11 +67,13 @@ requests = URLRouter(
         _re_path(r"", unknown(endpoints.not_found, _pages)),
     ]
 )
+_access = settings.access
 _sockets = AllowedHostsOriginValidator(OwnOrigin(SessionMiddlewareStack(sockets)))
+_checked = believing(entrance(requests, _access), _access.trusted_proxies)
 application = ProtocolTypeRouter(
     {
-        "http": believing(entrance(requests, settings.access), settings.access.trusted_proxies),
-        "websocket": _sockets,
+        "http": below(_checked, _access.base_path),
+        "websocket": below(_sockets, _access.base_path),
         "lifespan": lifespan.of_process(settings),
     }
 )

@@ -65,7 +65,7 @@ _SUBSTITUTED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
 
-def _wrong(name: str, expected: str) -> ImproperlyConfigured:
+def wrong(name: str, expected: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(f"{name}: expected {expected}")
 
 
@@ -83,9 +83,9 @@ def secret(name: str) -> str:
         if path:
             env.secret_files[f"{name}_FILE"] = Path(path)
     except OSError as error:
-        raise _wrong(f"{name}_FILE", f"a readable file ({error.strerror})") from None
+        raise wrong(f"{name}_FILE", f"a readable file ({error.strerror})") from None
     if not (value.isascii() and value.isprintable()):
-        raise _wrong(name, "printable ASCII characters")
+        raise wrong(name, "printable ASCII characters")
     return value
 
 
@@ -98,7 +98,7 @@ def whole(name: str, default: int, least: int = 0, most: int = 2**53) -> int:
     value = text(name, str(default))
     if not value.isdecimal() or not least <= int(value) <= most:
         limits = f"at least {least}" if most == 2**53 else f"from {least} to {most}"
-        raise _wrong(name, f"a whole number, {limits}")
+        raise wrong(name, f"a whole number, {limits}")
     return int(value)
 
 
@@ -109,7 +109,7 @@ def seconds(name: str, default: float, least: float = 0.0) -> float:
     except ValueError:
         number = -1.0
     if not least <= number < 1e9:
-        raise _wrong(name, f"a number of seconds, at least {least:g}")
+        raise wrong(name, f"a number of seconds, at least {least:g}")
     return number
 
 
@@ -121,14 +121,14 @@ def share(name: str, default: float) -> float:
     except ValueError:
         number = -1.0
     if not 0.0 <= number <= 1.0:
-        raise _wrong(name, "a number from 0 to 1")
+        raise wrong(name, "a number from 0 to 1")
     return number
 
 
 def flag(name: str, default: bool) -> bool:
     value = text(name, "1" if default else "0").lower()
     if value not in _TRUE | _FALSE:
-        raise _wrong(name, "1 or 0 (also true, false, yes, no, on, off)")
+        raise wrong(name, "1 or 0 (also true, false, yes, no, on, off)")
     return value in _TRUE
 
 
@@ -136,7 +136,7 @@ def choice(name: str, default: str, options: tuple[str, ...]) -> str:
     value = text(name, default).lower()
     if value not in options:
         *others, last = options
-        raise _wrong(name, f"{', '.join(others)} or {last}" if others else last)
+        raise wrong(name, f"{', '.join(others)} or {last}" if others else last)
     return value
 
 
@@ -144,7 +144,7 @@ def some_of(name: str, default: str, options: tuple[str, ...]) -> list[str]:
     """Some of these words, comma separated."""
     chosen = [word.lower() for word in names(name, default)]
     if not set(chosen) <= set(options):
-        raise _wrong(name, f"some of {', '.join(options)}, comma separated")
+        raise wrong(name, f"some of {', '.join(options)}, comma separated")
     return chosen
 
 
@@ -158,7 +158,7 @@ def header_lines(name: str) -> list[tuple[str, str]]:
         if not (
             plain and _HEADER.fullmatch(header.strip()) and plain.isascii() and plain.isprintable()
         ):
-            raise _wrong(name, "name=value, comma separated, values percent-encoded")
+            raise wrong(name, "name=value, comma separated, values percent-encoded")
         lines.append((header.strip().lower(), plain))
     return lines
 
@@ -168,24 +168,19 @@ def safeguards(name: str, default: str) -> str:
     try:
         return normalized(text(name, default))
     except ValueError:
-        raise _wrong(name, EXPECTED) from None
+        raise wrong(name, EXPECTED) from None
 
 
 def plain_text(name: str, most: int) -> str:
     """Text that is shown to people; \\n stands for a new line."""
     value = text(name).replace("\\n", "\n")
     if len(value) > most or not value.replace("\n", "").isprintable():
-        raise _wrong(name, f"plain text of at most {most} characters")
+        raise wrong(name, f"plain text of at most {most} characters")
     return value
 
 
 def names(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
-
-
-def host(name: str, default: str) -> str:
-    """An address or a name to listen on. An IPv6 address may stand in brackets, as in a URL."""
-    return text(name, default).removeprefix("[").removesuffix("]")
 
 
 def header(name: str) -> str:
@@ -195,7 +190,7 @@ def header(name: str) -> str:
     """
     value = text(name)
     if value and not (value.isascii() and value.replace("-", "").isalnum()):
-        raise _wrong(name, "the name of a header: letters, digits and -")
+        raise wrong(name, "the name of a header: letters, digits and -")
     return value
 
 
@@ -204,9 +199,9 @@ def networks(name: str) -> list[Network]:
     try:
         found = list(networks_of(text(name)))
     except ValueError:
-        raise _wrong(name, "addresses or networks, such as 10.0.0.7 or 10.0.0.0/24") from None
+        raise wrong(name, "addresses or networks, such as 10.0.0.7 or 10.0.0.0/24") from None
     if any(network.prefixlen == 0 for network in found):
-        raise _wrong(name, "networks that not everybody is in")
+        raise wrong(name, "networks that not everybody is in")
     return found
 
 
@@ -216,7 +211,7 @@ def address(name: str) -> str:
     if not value:
         return ""
     if expected := addresses.problem(value):
-        raise _wrong(name, expected)
+        raise wrong(name, expected)
     return value
 
 
@@ -227,7 +222,7 @@ def address_of_trace(name: str) -> str:
         return ""
     is_usable = not addresses.problem(value.partition("#")[0], with_query=True)
     if "{trace_id}" not in value or not is_usable:
-        raise _wrong(name, "an http(s) address with {trace_id} where the trace's id belongs")
+        raise wrong(name, "an http(s) address with {trace_id} where the trace's id belongs")
     return value
 
 
@@ -239,9 +234,9 @@ def issuer(name: str) -> str:
     value = address(name).rstrip("/")
     place = urlsplit(value)
     if place.scheme == "http" and not is_loopback(place.hostname or ""):
-        raise _wrong(name, "an https address; http is for a provider on this machine alone")
+        raise wrong(name, "an https address; http is for a provider on this machine alone")
     if len(value) > LONGEST_ISSUER:
-        raise _wrong(name, f"an address of at most {LONGEST_ISSUER} characters")
+        raise wrong(name, f"an address of at most {LONGEST_ISSUER} characters")
     return value
 
 
@@ -249,7 +244,7 @@ def mapping(name: str) -> dict[str, str]:
     """A JSON object of strings."""
     value = nested_mapping(name)
     if not all(isinstance(item, str) for item in value.values()):
-        raise _wrong(name, 'a JSON object of strings, such as {"from": "to"}')
+        raise wrong(name, 'a JSON object of strings, such as {"from": "to"}')
     return {key: str(item) for key, item in value.items()}
 
 
@@ -259,12 +254,12 @@ def nested_mapping(name: str) -> dict[str, str | dict[str, str]]:
     try:
         value = json.loads(env.str(name, default="").strip() or "{}")
     except ValueError as error:
-        raise _wrong(name, f"{expected} ({error})") from None
+        raise wrong(name, f"{expected} ({error})") from None
     rows = [value, *(v for v in value.values() if isinstance(v, dict))] if _is_object(value) else []
     leaves = [leaf for row in rows for leaf in row.values() if not isinstance(leaf, dict)]
     deep = any(isinstance(leaf, dict) for row in rows[1:] for leaf in row.values())
     if not rows or deep or not all(isinstance(leaf, str) and leaf for leaf in leaves):
-        raise _wrong(name, expected)
+        raise wrong(name, expected)
     result: dict[str, str | dict[str, str]] = value
     return result
 
@@ -282,11 +277,11 @@ def database(name: str, default: str) -> dict[str, Any]:
     schemes = ("sqlite", "postgres", "postgresql", "psql", "pgsql")
     url = secret(name) if env.str(f"{name}_FILE", default="") else text(name, default)
     if url.partition("://")[0] not in schemes or not url.partition("://")[2]:
-        raise _wrong(name, expected)
+        raise wrong(name, expected)
     try:
         return dict(env.db_url_config(url))
     except (ValueError, KeyError) as error:
-        raise _wrong(name, f"{expected} ({type(error).__name__})") from None
+        raise wrong(name, f"{expected} ({type(error).__name__})") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,14 +306,14 @@ def mail_server(name: str, url: str) -> MailServer:
         "of the password written as %2F for / and the like"
     )
     if scheme not in _MAIL_PORTS or not rest:
-        raise _wrong(name, expected)
+        raise wrong(name, expected)
     try:
         found = env.email_url_config(url)
         port = found["EMAIL_PORT"] or _MAIL_PORTS[scheme]
     except (ValueError, KeyError):
-        raise _wrong(name, expected) from None
+        raise wrong(name, expected) from None
     if not found["EMAIL_HOST"] or found["EMAIL_FILE_PATH"] or "OPTIONS" in found:
-        raise _wrong(name, expected)
+        raise wrong(name, expected)
     return MailServer(
         found["EMAIL_HOST"],
         port,
@@ -338,9 +333,9 @@ def sender(name: str) -> str:
     try:
         validate_email(mail)
     except ValidationError:
-        raise _wrong(name, "a mail address") from None
+        raise wrong(name, "a mail address") from None
     if not value.isprintable():
-        raise _wrong(name, "a mail address in one line")
+        raise wrong(name, "a mail address in one line")
     return value
 
 
@@ -357,7 +352,7 @@ def redis_address(name: str) -> str:
 
     if not redis.is_usable(url):
         expected = "redis://USER:PASSWORD@HOST:PORT/NUMBER, rediss://... or unix:///PATH"
-        raise _wrong(name, expected)
+        raise wrong(name, expected)
     return url
 
 
@@ -367,5 +362,5 @@ def folder(name: str, default: Path, mode: int = 0o777) -> Path:
     try:
         path.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
-        raise _wrong(name, f"a folder that can be made ({error.strerror})") from None
+        raise wrong(name, f"a folder that can be made ({error.strerror})") from None
     return path

@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from bridge.keys.authentication import is_loopback
 from bridge.translation.profiles import PROFILES
-from proxysite import __version__, company_sign_in, importing, logs, private_files, theme
+from proxysite import __version__, company_sign_in, importing, logs, places, private_files, theme
 from proxysite import environment as read
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -26,12 +26,14 @@ VERSION = __version__
 
 # --- where it runs ----------------------------------------------------------------------------
 
-HOST = read.host("HOST", "127.0.0.1")
+HOST = places.host("HOST", "127.0.0.1")
+SOCKET_MODE = places.mode("SOCKET_MODE", "660")
 PORT = read.whole("PORT", read.whole("HOST_PORT", 8080, 1, 65535), 1, 65535)
 WORKERS = read.whole("WORKERS", read.whole("UVICORN_WORKERS", 1, least=1), least=1)
 SERVER = read.choice("SERVER", "uvicorn" if WORKERS > 1 else "daphne", ("daphne", "uvicorn"))
 if WORKERS > 1 and SERVER == "daphne":
     raise ImproperlyConfigured("WORKERS: expected 1 with SERVER=daphne; several need uvicorn")
+BASE_PATH = places.base_path("BASE_PATH")
 DRAIN_SECONDS = read.seconds("DRAIN_SECONDS", 30)
 DRAIN_DELAY_SECONDS = read.seconds("DRAIN_DELAY_SECONDS", 0)
 DATA_DIR = read.folder("DATA_DIR", BASE_DIR / "data", 0o700)
@@ -145,7 +147,7 @@ EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
 EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.use_tls, _MAIL.use_ssl
 EMAIL_TIMEOUT = 10
-PUBLIC_URL = read.address("PUBLIC_URL").rstrip("/")
+PUBLIC_URL = places.public_url("PUBLIC_URL", BASE_PATH)
 
 # --- limits and times -------------------------------------------------------------------------
 
@@ -210,6 +212,7 @@ CACHES = {
     }
 }
 DEBUG = False
+FORCE_SCRIPT_NAME = BASE_PATH or None
 SECRET_KEY = read.secret("SECRET_KEY") or private_files.secret_from_file(DATA_DIR / "secret_key")
 SECRET_KEY_FALLBACKS = read.secret_list("SECRET_KEY_FALLBACKS")
 # A name that a web page has pointed at this machine is not among them.
@@ -233,6 +236,7 @@ X_FRAME_OPTIONS = "DENY"
 
 # Lax, so that a link to a page opens it; no page changes anything on GET.
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = BASE_PATH or "/"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TRUST_FORWARDED_PROTO
 SESSION_SECONDS = SESSION_COOKIE_AGE = read.whole("SESSION_SECONDS", 43200, least=60)
@@ -366,7 +370,7 @@ UNFOLD = theme.with_company_accounts() if OIDC_ISSUER else theme.UNFOLD
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
-STATIC_URL = "/static/"
+STATIC_URL = f"{BASE_PATH}/static/"
 STATIC_ROOT = read.folder("STATIC_ROOT", BASE_DIR / "staticfiles")
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False

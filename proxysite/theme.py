@@ -52,6 +52,7 @@ UNFOLD: dict[str, Any] = {
     "LOGIN": {"form": "bridge.pages.sign_in.login.LoginForm"},
     "SITE_TITLE": "Claude bridge",
     "SITE_HEADER": "Claude bridge",
+    "SITE_URL": reverse_lazy("welcome"),
     "SITE_SYMBOL": "deployed_code",
     "SHOW_BACK_BUTTON": True,
     "DASHBOARD_CALLBACK": "bridge.admin.overview.context",
@@ -132,7 +133,7 @@ UNFOLD: dict[str, Any] = {
 def with_company_accounts() -> dict[str, Any]:
     """The theme where people sign in with company accounts: its menu has one entry more."""
     entry = _rows("Company accounts", "link", "socialaccount", "socialaccount")
-    place = {"active": lambda request: request.path.startswith("/admin/socialaccount/")}
+    place = {"active": lambda request: request.path_info.startswith("/admin/socialaccount/")}
     routing, access, record = UNFOLD["SIDEBAR"]["navigation"][1:]
     access = access | {"items": [*access["items"], entry | place]}
     navigation = [UNFOLD["SIDEBAR"]["navigation"][0], routing, access, record]

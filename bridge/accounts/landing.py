@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-FOR_ROLES = ("/admin/", "/dashboard/")
+FOR_ROLES = ("admin/", "dashboard/")
 
 
 def is_ours(request: HttpRequest, address: str) -> bool:
@@ -23,5 +23,6 @@ def landing(request: HttpRequest, user: User, address: str) -> str:
     otherwise = reverse("admin:index") if user.is_staff else reverse("my")
     if not address or not is_ours(request, address):
         return otherwise
-    is_for_roles = urlsplit(address).path.startswith(FOR_ROLES)
+    path = urlsplit(address).path.removeprefix(get_script_prefix())
+    is_for_roles = path.lstrip("/").startswith(FOR_ROLES)
     return otherwise if is_for_roles and not user.is_staff else address

@@ -33,6 +33,7 @@ from twisted.web import http
 
 from bridge.http import connections, heads
 from bridge.http.incoming import Incoming
+from bridge.http.twisted_file_port import file_port
 from bridge.http.twisted_transport import TwistedTransport
 from bridge.translation.errors.api_error import ApiError
 
@@ -323,7 +324,10 @@ class Server(daphne.server.Server):
     def adopt(self, sockets: list[socket.socket]) -> None:
         """Serve on sockets that listen already; daphne itself only knows addresses."""
         for each in sockets:
-            port = reactor.adoptStreamPort(each.fileno(), each.family, self.http_factory)
+            if each.family == socket.AF_UNIX:
+                port = file_port(each, self.http_factory)
+            else:
+                port = reactor.adoptStreamPort(each.fileno(), each.family, self.http_factory)
             each.close()  # what was adopted is a copy
             self.listen_success(port)
 

@@ -26,6 +26,7 @@ from bridge.client_settings.variables import (
     remarks,
 )
 from bridge.configuration.snapshot import current_routes
+from bridge.pages.own_address import own_address
 from bridge.routing.types import Routes
 from bridge.translation.profiles import ModelFacts
 
@@ -186,8 +187,8 @@ def setup(routes: Routes, base_url: str, **choice: Any) -> ClientSetup:
 
 def context(request: HttpRequest, routes: Routes, **choice: Any) -> dict[str, Any]:
     """What the template needs; the address is that of the request. `choice` as for `setup`."""
-    base_url = f"{request.scheme}://{request.get_host()}"
-    return {"client_settings": page(setup(routes, base_url, **choice))}
+    known = setup(routes, own_address(request), **choice)
+    return {"client_settings": page(known)}
 
 
 def main_context(request: HttpRequest) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from bridge.client_settings.variables import YOUR_MODEL, ClientSetup
 from bridge.configuration.snapshot import Snapshot
 from bridge.keys.authentication import is_loopback
 from bridge.pages.client_settings import page, setup
+from bridge.pages.own_address import own_address
 from bridge.runtime import gateway
 from bridge.translation.profiles import ModelFacts
 from bridge.translation.sizes import LONGEST_NAME
@@ -53,7 +54,7 @@ def settings_for(request: HttpRequest, snapshot: Snapshot) -> ClientSetup:
 
     A list of models needs a key, so its best name is shown to visitors of this machine only.
     """
-    known = setup(snapshot.routes, f"{request.scheme}://{request.get_host()}")
+    known = setup(snapshot.routes, own_address(request))
     chosen = request.GET.get("model", "")[:LONGEST_NAME]
     if not chosen and (snapshot.is_demo or _is_here(request)):
         return known

@@ -11,6 +11,8 @@ import socket
 
 from django.core.exceptions import ImproperlyConfigured
 
+from bridge.runtime import socket_file
+
 BACKLOG = 2048
 ANY_IPV6 = "::"
 _REASONS = {
@@ -21,8 +23,13 @@ _REASONS = {
 }
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """A socket for each address of the host. Raises ImproperlyConfigured with the setting."""
+def listen(host: str, port: int, mode: int) -> list[socket.socket]:
+    """A socket for each address of the host, or one at the file that it names, with these rights.
+
+    Raises ImproperlyConfigured with the setting.
+    """
+    if path := socket_file.path_of(host):
+        return [socket_file.listen_at(path, mode)]
     sockets, refused = list[socket.socket](), list[OSError]()
     for family, address in _addresses(host, port):
         try:

@@ -70,8 +70,11 @@ def message_of(event: WarningEvent) -> WarningMessage:
 
 
 def _link(event: WarningEvent) -> str:
+    if not settings.PUBLIC_URL:
+        return ""
+    # PUBLIC_URL ends in BASE_PATH, with which addresses begin where a request is answered.
     page = reverse("admin:bridge_warningevent_change", args=[event.pk])
-    return f"{settings.PUBLIC_URL}{page}" if settings.PUBLIC_URL else ""
+    return f"{settings.PUBLIC_URL}{page.removeprefix(settings.BASE_PATH)}"
 
 
 def a_test(now: datetime) -> WarningMessage:

@@ -14,7 +14,7 @@ from bridge.accounts import key_holders
 from bridge.accounts.key_holders import KeyHolder
 
 COOKIE = "key_holder"
-PATH = "/my/"
+PATH = f"{settings.BASE_PATH}/my/"
 SECONDS = 3600
 SALT = "dashboard.pages.key_holder_session"
 

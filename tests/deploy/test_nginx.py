@@ -1,6 +1,6 @@
 """The real nginx.conf in a real nginx, in front of the real gateway on both servers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -26,15 +26,18 @@ http {{
 """
 
 
-def nginx(home: Path, upstream: int) -> Front:
+def nginx(home: Path, upstream: int | str, also: Mapping[str, str] | None = None) -> Front:
+    """In front of a port of this machine, or of a place as nginx writes it, with more changes."""
+    place = upstream if isinstance(upstream, str) else f"127.0.0.1:{upstream}"
     front = Front(home)
     changes = {
-        "server 127.0.0.1:8080;": f"server 127.0.0.1:{upstream};",
+        "server 127.0.0.1:8080;": f"server {place};",
         "listen 443 ssl;": f"listen {FRONT}:{front.port} ssl;",
         f"/etc/ssl/{NAME}/fullchain.pem": f"{home}/cert.pem",
         f"/etc/ssl/{NAME}/privkey.pem": f"{home}/key.pem",
     }
-    (home / "site.conf").write_text(replaced((DEPLOY / "nginx.conf").read_text(), changes))
+    site = replaced((DEPLOY / "nginx.conf").read_text(), also or {})
+    (home / "site.conf").write_text(replaced(site, changes))
     (home / "nginx.conf").write_text(MAIN.format(home=home))
     front.run([program("nginx"), "-p", str(home), "-c", str(home / "nginx.conf")])
     return front

@@ -24,7 +24,14 @@ LOOPBACK = ["localhost", ".localhost", "127.0.0.1", "[::1]"]
 
 # variable: default, good text, what it becomes, bad texts
 VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
-    "HOST": ("127.0.0.1", "0.0.0.0", "0.0.0.0", []),
+    "HOST": ("127.0.0.1", "0.0.0.0", "0.0.0.0", ["unix:", "unix:a/b", "unix:/" + "x" * 100]),
+    "SOCKET_MODE": (0o660, "0600", 0o600, ["rw", "66", "888", "o660"]),
+    "BASE_PATH": (
+        "",
+        "/ai/gateway/",
+        "/ai/gateway",
+        ["gateway", "/a b", "//gateway", "/..", "/a/../b", "/admin", "/v1/x", "/a?b", "/%2e"],
+    ),
     "PORT": (8080, "9000", 9000, [*NO_WHOLE, "0", "65536", "80 80"]),
     "WORKERS": (1, "4", 4, [*NO_WHOLE, "0"]),
     "SERVER": ("daphne", "Uvicorn", "uvicorn", ["gunicorn", "daphne uvicorn"]),
@@ -249,7 +256,7 @@ def test_second_name_is_understood_and_the_first_wins(load: Load, second: str) -
 def test_every_variable_is_in_the_tables_here() -> None:
     """Ours: who adds a setting adds its row."""
     source = (ROOT / "proxysite" / "settings.py").read_text(encoding="utf-8")
-    read = set(re.findall(r'(?:read\.[a-z_.]+|db_url)\(\s*"([A-Z0-9_]+)"', source))
+    read = set(re.findall(r'(?:(?:read|places)\.[a-z_.]+|db_url)\(\s*"([A-Z0-9_]+)"', source))
     assert read == VARIABLES.keys() | SECOND_NAMES.keys() | OTHERS
 
 
@@ -263,6 +270,7 @@ def test_every_variable_is_documented_with_its_default() -> None:
         shown = str(int(default)) if isinstance(default, bool) else str(default)
         expected = {
             "[]": "",
+            str(0o660): "660",
             "['metrics']": "metrics",
             str(LOOPBACK): "loopback names",
         }.get(shown, shown)

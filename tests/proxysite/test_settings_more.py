@@ -110,6 +110,13 @@ def test_address_to_listen_on_may_stand_in_brackets(load: Load) -> None:
     assert [load(HOST=host)["HOST"] for host in ("[::]", "::", "[::1]")] == ["::", "::", "::1"]
 
 
+def test_address_of_people_ends_in_the_base(load: Load) -> None:
+    """docs, settings: links in warnings would lead nowhere otherwise."""
+    hosted = {"BASE_PATH": "/gateway"}
+    assert load(PUBLIC_URL="https://h/gateway/", **hosted)["PUBLIC_URL"] == "https://h/gateway"
+    assert complaint(load, PUBLIC_URL="https://h", **hosted).startswith("PUBLIC_URL: expected ")
+
+
 def test_secret_that_cannot_be_made_is_told_by_its_folder(load: Load, tmp_path: Path) -> None:
     (tmp_path / "data" / "secret_key").mkdir(parents=True)
     said = complaint(load)

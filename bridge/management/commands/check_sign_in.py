@@ -19,8 +19,8 @@ class Command(BaseCommand):
         found = findings()
         for each in found:
             self.stdout.write(f"{each.grade:8} {each.subject}: {each.text}")
-        base = settings.PUBLIC_URL
-        address = f"{base}{CALLBACK}" if base else f"this gateway's, and {CALLBACK} behind it"
+        base, path = settings.PUBLIC_URL, settings.BASE_PATH + CALLBACK
+        address = f"{base}{CALLBACK}" if base else f"this gateway's, and {path} behind it"
         self.stdout.write(f"The address to register there: {address}")
         faults = sum(each.grade is FindingGrade.FAULT for each in found)
         if faults:

@@ -24,7 +24,7 @@ from bridge.management.preparing import FIRST_ADMIN, prepare
 from bridge.models import Backend, Origin
 from bridge.pages.client_settings import setup, shell_exports, start_command
 from bridge.routing.types import Routes
-from bridge.runtime import servers
+from bridge.runtime import servers, socket_file
 from bridge.runtime.listening import listen
 
 logger = logging.getLogger("bridge.start")
@@ -37,6 +37,7 @@ ANY_HOST = (
     "ALLOWED_HOSTS is *: requests for any name are served. Where others can reach this address, "
     "set it to the names that the gateway is reached by"
 )
+YOUR_GATEWAY = "https://YOUR_GATEWAY"
 DEMO = "the built-in demo backend (set BACKEND_URL, or add a backend in the admin)"
 
 
@@ -47,7 +48,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         uncaught.to_log()
-        sockets = listen(settings.HOST, settings.PORT)
+        sockets = listen(settings.HOST, settings.PORT, settings.SOCKET_MODE)
         if "*" in settings.ALLOWED_HOSTS and not is_loopback(settings.HOST):
             logger.warning(ANY_HOST)
         try:
@@ -55,7 +56,8 @@ class Command(BaseCommand):
         except (OperationalError, InterfaceError) as error:
             logger.error("%s: %s", AWAY, error)
             threading.Thread(target=self._prepare_in_time, daemon=True).start()
-        servers.run(sockets)
+        with socket_file.removed_after(settings.HOST):
+            servers.run(sockets)
 
     def _prepare(self) -> None:
         password = prepare()
@@ -108,10 +110,18 @@ class Command(BaseCommand):
 
 
 def base_url() -> str:
+    """Where clients on this machine reach it; behind a socket only its operator knows that."""
+    if socket_file.path_of(settings.HOST):
+        return str(settings.PUBLIC_URL) or f"{YOUR_GATEWAY}{settings.BASE_PATH}"
     is_any = settings.HOST in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
     host = "localhost" if is_any else settings.HOST
     host = f"[{host}]" if ":" in host else host
-    return f"http://{host}:{settings.PORT}"
+    return f"http://{host}:{settings.PORT}{settings.BASE_PATH}"
+
+
+def _place() -> str:
+    """Where it listens."""
+    return settings.HOST if socket_file.path_of(settings.HOST) else base_url()
 
 
 def banner(password: str) -> str:
@@ -119,7 +129,7 @@ def banner(password: str) -> str:
     base = base_url()
     lines = [
         "",
-        f"  Claude bridge {settings.VERSION} on {base} ({settings.SERVER})",
+        f"  Claude bridge {settings.VERSION} on {_place()} ({settings.SERVER})",
         "",
         f"  Admin:     {base}/admin/",
     ]
@@ -132,7 +142,7 @@ def _log_start(*, made_admin: bool) -> None:
     """The same for programs. Logs are kept, so the password of the first admin is not in them."""
     version, server = settings.VERSION, settings.SERVER
     goals = ", ".join(_goals()) or DEMO
-    logger.info("Claude bridge %s on %s (%s), requests: %s", version, base_url(), server, goals)
+    logger.info("Claude bridge %s on %s (%s), requests: %s", version, _place(), server, goals)
     if made_admin:
         logger.warning(
             "the first admin is %s; set a password: manage.py changepassword %s",

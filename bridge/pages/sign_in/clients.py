@@ -18,6 +18,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from bridge.accounts.clients import attempts, device_requests, sign_ins
 from bridge.accounts.clients.sign_ins import Granted
 from bridge.accounts.login_throttle import client_address, client_site, whole_address
+from bridge.pages.own_address import own_address
 from bridge.sign_in import failures, polling, tokens, user_codes
 from bridge.sign_in.failures import NoTokensError
 
@@ -92,10 +93,6 @@ def _needed(form: Form, name: str) -> str:
     return value
 
 
-def _base(request: HttpRequest) -> str:
-    return f"{request.scheme}://{request.get_host()}"
-
-
 # --- what there is ----------------------------------------------------------------------------
 
 
@@ -107,12 +104,12 @@ def metadata(request: HttpRequest) -> HttpResponse:
         answer = _refused(NoTokensError(failures.INVALID_REQUEST, "Method not allowed", 405))
         answer["Allow"] = "GET, HEAD"
         return answer
-    base = _base(request)
+    at = request.build_absolute_uri
     document = {
-        "issuer": base,
-        "device_authorization_endpoint": base + reverse("sign_in_begin"),
-        "token_endpoint": base + reverse("sign_in_token"),
-        "revocation_endpoint": base + reverse("sign_in_revoke"),
+        "issuer": own_address(request),
+        "device_authorization_endpoint": at(reverse("sign_in_begin")),
+        "token_endpoint": at(reverse("sign_in_token")),
+        "revocation_endpoint": at(reverse("sign_in_revoke")),
         "grant_types_supported": [DEVICE_GRANT, REFRESH_GRANT],
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": ["none"],
@@ -132,7 +129,8 @@ def device_authorization(request: HttpRequest, form: Form) -> dict[str, Any]:
         raise NoTokensError(failures.SLOW_DOWN, text, 429, TRY_SECONDS)
     client = request.headers.get("user-agent", "")
     row, code = device_requests.begin(client, whole_address(request))
-    page, shown = _base(request) + reverse("device"), user_codes.shown(row.user_code)
+    page = request.build_absolute_uri(reverse("device"))
+    shown = user_codes.shown(row.user_code)
     notice = {"login_notice": settings.LOGIN_NOTICE} if settings.LOGIN_NOTICE else {}
     return {
         "device_code": code,

@@ -3,13 +3,15 @@
 "use strict";
 
 (() => {
+  // Of this gateway, which may be hosted below a path.
+  const root = new URL("../../", document.currentScript.src).pathname;
   const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
   const cookie = () =>
     document.cookie.split("; ").find((part) => part.startsWith("zone="))?.slice("zone=".length);
 
   const tellZone = () => {
     if (!browserZone || cookie() === browserZone) return;
-    document.cookie = `zone=${browserZone}; path=/; max-age=31536000; samesite=lax`;
+    document.cookie = `zone=${browserZone}; path=${root}; max-age=31536000; samesite=lax`;
     // Only pages that were asked for by GET name their zone: what was sent is not sent again.
     const shown = document.querySelector("[data-zone]")?.dataset.zone;
     if (shown && shown !== browserZone && cookie() === browserZone) location.reload();

@@ -26,7 +26,7 @@ form.addEventListener("submit", async (event) => {
   list.replaceChildren();
   hint.textContent = "Reading the list …";
   try {
-    const answer = await fetch("/v1/models?limit=1000", {
+    const answer = await fetch(`${form.dataset.models}?limit=1000`, {
       headers: { "x-api-key": document.getElementById("model-key").value },
     });
     const body = await answer.json();

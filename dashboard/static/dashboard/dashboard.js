@@ -4,6 +4,8 @@
 
 (() => {
   const { body } = document;
+  // Of this gateway, which may be hosted below a path.
+  const root = new URL("../../", document.currentScript.src).pathname;
   const SKELETON_AFTER = 300;
   const WORDS_AFTER = 5000;
 
@@ -15,7 +17,7 @@
   const tellZone = () => {
     const zone = browserZone();
     if (!zone || cookie("zone") === zone) return false;
-    document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+    document.cookie = `zone=${zone}; path=${root}; max-age=31536000; samesite=lax`;
     const known = cookie("zone") === zone;
     return known && !("zoneAsked" in body.dataset) && body.dataset.zone !== zone;
   };
