@@ -28,7 +28,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-READ = re.compile(r'read\.\w+\(\s*"([A-Z_0-9]+)"')
+READ = re.compile(r'(?:read|places)\.\w+\(\s*"([A-Z_0-9]+)"')
 
 
 def text(path: Path) -> str:

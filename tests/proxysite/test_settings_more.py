@@ -1,5 +1,6 @@
 """What follows from several variables: servers, logs, secrets, folders, the database."""
 
+import re
 import sqlite3
 from contextlib import closing
 from logging import Filter
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.utils.module_loading import import_string
 
+from proxysite import environment
 from tests.proxysite.loading import Load, complaint
 
 
@@ -69,11 +71,44 @@ def test_secret_of_the_environment_goes_before_the_file(load: Load, tmp_path: Pa
     assert not (tmp_path / "data" / "secret_key").exists()
 
 
-@pytest.mark.parametrize("name", ["CHUTES_API_KEY", "SECRET_KEY"])
+# secret: a good value, and what it needs beside it
+SECRETS: dict[str, tuple[str, dict[str, str]]] = {
+    "SECRET_KEY": ("s3cret", {}),
+    "SECRET_KEY_FALLBACKS": ("old,older", {}),
+    "CHUTES_API_KEY": ("cpk_x", {}),
+    "METRICS_TOKEN": ("m3trics", {}),
+    "OTLP_FORWARD_HEADERS": ("authorization=Bearer%20s", {}),
+    "OTEL_EXPORTER_OTLP_HEADERS": ("authorization=Bearer%20s", {}),
+    "OIDC_CLIENT_SECRET": ("s3cret", {}),
+    "EMAIL_URL": ("smtp://g:p%40ss@mail.example.com", {"EMAIL_FROM": "g@example.com"}),
+    "REDIS_URL": ("redis://:s3cret@h", {}),
+    "DATABASE_URL": ("postgres://g:s3cret@h/gateway", {}),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
 def test_secret_may_come_from_a_file(load: Load, tmp_path: Path, name: str) -> None:
-    """style 5.13: `<NAME>_FILE` works for secrets."""
-    (tmp_path / "key").write_text("cpk_from_a_file\n")
-    assert load(**{f"{name}_FILE": str(tmp_path / "key")})[name] == "cpk_from_a_file"
+    """style 5.13: `<NAME>_FILE` works for secrets, and means what the variable means."""
+    value, beside = SECRETS[name]
+    (tmp_path / "secret").write_text(f"{value}\n")
+    of_file = load(**{f"{name}_FILE": str(tmp_path / "secret")}, **beside)
+    setting = {"DATABASE_URL": "DATABASES"}.get(name, name)
+    assert of_file[setting] == load(**{name: value}, **beside)[setting] != load()[setting]
+    assert of_file["SECRET_FILES"][f"{name}_FILE"] == tmp_path / "secret"
+
+
+def test_every_secret_may_come_from_a_file_and_is_no_credential_of_backends(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever adds one finds it missing here, in the document, or among the protected ones."""
+    monkeypatch.setattr(environment.env, "read_names", set())
+    settings = load()
+    read: frozenset[str] = settings["VARIABLES_READ"]
+    secrets = {name for name in read if f"{name}_FILE" in read}
+    assert secrets == SECRETS.keys()
+    document = (Path(__file__).parents[2] / "docs/reference/settings.md").read_text()
+    assert set(re.findall(r"`([A-Z_]+)_FILE`", document.partition("## ")[0])) == secrets
+    assert set(settings["PROTECTED_SECRETS"]) == secrets - {"CHUTES_API_KEY"}
 
 
 def test_database_may_come_from_a_file(load: Load, tmp_path: Path) -> None:
