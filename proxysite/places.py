@@ -36,12 +36,12 @@ def host(name: str, default: str) -> str:
     return value
 
 
-def mode(name: str, default: str) -> int:
-    """The rights of a file, as chmod takes them: three octal digits."""
+def mode(name: str, default: str) -> str:
+    """The rights of a file as chmod takes them: three octal digits."""
     value = read.text(name, default)
     if not _MODE.fullmatch(value):
         raise read.wrong(name, "three octal digits, such as 660")
-    return int(value, 8)
+    return value[-3:]
 
 
 def base_path(name: str) -> str:

@@ -48,7 +48,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         uncaught.to_log()
-        sockets = listen(settings.HOST, settings.PORT, settings.SOCKET_MODE)
+        sockets = listen(settings.HOST, settings.PORT, int(settings.SOCKET_MODE, 8))
         if "*" in settings.ALLOWED_HOSTS and not is_loopback(settings.HOST):
             logger.warning(ANY_HOST)
         try:
