@@ -170,7 +170,7 @@ def _facts(row: DiscoveredModel) -> Iterator[ModelFactRow]:
 
 @admin.register(LearnedFact)
 class LearnedFactAdmin(ModelAdmin):
-    list_display = ("habit", "place", "helped", "since", "checked_at")
+    list_display = ("habit", "place", "helped", "learnt", "checked")
     list_filter = ("backend", "what")
     list_select_related = ("backend",)
     search_fields = ("model", "value", "sentence")
@@ -188,3 +188,11 @@ class LearnedFactAdmin(ModelAdmin):
     @display(description="model", ordering="model")
     def place(self, row: LearnedFact) -> str:
         return formatting.two_lines(row.model or "All models", row.backend.name)
+
+    @display(description="since", ordering="since")
+    def learnt(self, row: LearnedFact) -> str:
+        return formatting.moment(row.since)
+
+    @display(description="checked at", ordering="checked_at")
+    def checked(self, row: LearnedFact) -> str:
+        return formatting.moment(row.checked_at)

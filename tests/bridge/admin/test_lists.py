@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib import admin
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import DateTimeField, Model
 from django.test import Client
 
 from bridge.models import DiscoveredModel, Price
@@ -120,3 +123,22 @@ def test_probe_is_counted_in_the_list_of_models(client: Client) -> None:
 def test_menu_leads_to_the_reports(client: Client) -> None:
     for visitor in (client, browser("auditor")):
         assert 'href="/dashboard/"' in text(visitor.get("/admin/bridge/change/"))
+
+
+def _is_moment(model: type[Model], name: str) -> bool:
+    try:
+        return isinstance(model._meta.get_field(name), DateTimeField)
+    except FieldDoesNotExist:
+        return False
+
+
+def test_moments_are_shown_as_ages_and_never_as_a_bare_date() -> None:
+    """A bare date has no zone beside it; `formatting.moment` gives both."""
+    bare = [
+        f"{model.__name__}.{name}"
+        for model, page_of in admin.site._registry.items()
+        for name in map(str, page_of.list_display)
+        if not hasattr(page_of, name) and _is_moment(model, name)
+    ]
+    assert len(admin.site._registry) > 10
+    assert bare == []
