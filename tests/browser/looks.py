@@ -17,6 +17,8 @@ WAYS: tuple[tuple[int, Scheme], ...] = (
 """Width and scheme. One thing changes at a time, and the width, which costs more, once."""
 OPPOSITES: tuple[tuple[int, Scheme], ...] = ((1280, "light"), (390, "dark"))
 """Half of them: each width and each scheme once."""
+BETWEEN = (1100, 800)
+"""Widths at which the rules for wide and for narrow windows meet."""
 
 STICKING_OUT = """() => {
   const root = document.documentElement;
@@ -83,6 +85,16 @@ FAINT = """(least) => {
 
 SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 DRESS = "(dark) => document.documentElement.classList.toggle('dark', dark)"
+
+
+def too_wide(page: Page, widths: tuple[int, ...] = BETWEEN) -> dict[int, Any]:
+    """What sticks out sideways, for each width at which something does."""
+    found = {}
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate(SETTLED)
+        found[width] = page.evaluate(STICKING_OUT)
+    return {width: wrong for width, wrong in found.items() if wrong}
 
 
 def faults(page: Page, ways: tuple[tuple[int, Scheme], ...] = WAYS) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tests.addresses import addresses
 from tests.browser.axe import violations
 from tests.browser.conftest import WIDE
 from tests.browser.every_page import NOBODY, PERSON, Shown, filled, pages, without_page
-from tests.browser.looks import OPPOSITES, faults
+from tests.browser.looks import OPPOSITES, faults, too_wide
 from tests.browser.site import Site
 from tests.browser.stock import CODE, Stock
 
@@ -79,7 +79,7 @@ def unusable(page: Page, shown: Shown) -> list[object]:
     page.emulate_media(color_scheme="light")
     is_main = shown.visitor != PERSON and shown.address in MAIN
     found = violations(page, with_contrast=is_main, with_navigation=is_main)
-    return [*found, *faults(page, OPPOSITES).items()]
+    return [*found, *too_wide(page).items(), *faults(page, OPPOSITES).items()]
 
 
 # --- what stands behind a form ----------------------------------------------------------------
