@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -31,6 +32,8 @@ REPEAT_SECONDS = 5.0
 """How often the log says what is still waited for."""
 EXIT_SECONDS = 3.0
 """What the interpreter gets when they are closed: threads that hang would keep it for ever."""
+PARENT_SECONDS = 1.0
+"""How often a worker looks whether its parent is there."""
 AGAIN = "press Ctrl-C or send SIGTERM again to end them now"
 HANGS = "the process ends although something in it hangs, most likely a database that is silent"
 
@@ -133,10 +136,12 @@ def follow_parent() -> None:
     """A worker ends when its parent is gone, however that ended: it would keep the port."""
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_outlive, args=(parent.join,), daemon=True).start()
+        threading.Thread(target=_outlive, args=(parent.pid,), daemon=True).start()
 
 
-def _outlive(wait: Callable[[], None]) -> None:
-    wait()
+def _outlive(parent: int | None) -> None:
+    """No pipe tells of the end: workers that are forks hold the ends of each other's."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
     logger.warning("the parent process is gone, and so is this worker when its requests are done")
     os.kill(os.getpid(), signal.SIGTERM)

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Callable
 from importlib import import_module
 
 import uvicorn
 from django.conf import settings
-from uvicorn.supervisors import Multiprocess
 
 from bridge.http import connections
 from bridge.runtime.uvicorn_server import CalmServer
+from bridge.runtime.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 APPLICATION = "proxysite.asgi:application"
 GRACE_BEYOND_DRAIN = 5
-JOIN_TICK = 0.1
+Beside = Callable[[], None]
 
 
-def run(sockets: list[socket.socket]) -> None:
-    """Serve on these sockets, which listen already, until a signal ends it."""
+def run(sockets: list[socket.socket], beside: Beside | None = None) -> None:
+    """Serve on these sockets, which listen already, until a signal ends it.
+
+    `beside`: what a thread does meanwhile. It starts behind the workers, which are forks.
+    """
     connections.raise_file_limit()
+    if settings.SERVER == "uvicorn" and settings.WORKERS > 1:
+        warn_of_separate_limits()
+        Workers(_uvicorn(), sockets, beside).run()
+        return
+    if beside:
+        threading.Thread(target=beside, daemon=True).start()
     if settings.SERVER == "uvicorn":
         _run_uvicorn(sockets)
     else:
         _run_daphne(sockets)
 
 
-def _run_uvicorn(sockets: list[socket.socket]) -> None:
+def _uvicorn() -> uvicorn.Config:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Uvicorn raises the signal again when it is done; by then there is nothing left to end.
         signal.signal(number, lambda *_: sys.exit(0))
-    config = uvicorn.Config(
+    return uvicorn.Config(
         APPLICATION,
         workers=settings.WORKERS,
         loop="uvloop",
@@ -49,11 +59,10 @@ def _run_uvicorn(sockets: list[socket.socket]) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=round(settings.DRAIN_SECONDS) + GRACE_BEYOND_DRAIN,
     )
-    if settings.WORKERS > 1:
-        warn_of_separate_limits()
-        Workers(config, sockets=sockets).run()
-        return
-    server = CalmServer(config)
+
+
+def _run_uvicorn(sockets: list[socket.socket]) -> None:
+    server = CalmServer(_uvicorn())
     server.run(sockets=sockets)
     if not server.started:
         sys.exit(1)
@@ -66,29 +75,6 @@ def warn_of_separate_limits() -> None:
             "%d workers without REDIS_URL: each counts the limits of keys for itself",
             settings.WORKERS,
         )
-
-
-class Workers(Multiprocess):
-    """The parent of several workers. It does not accept connections, and passes signals on."""
-
-    def terminate_all(self) -> None:
-        for each in self.sockets:
-            each.close()  # the kernel would go on to accept for whoever holds one
-        super().terminate_all()
-
-    def join_all(self) -> None:
-        """Wait for the workers; a second signal is one for them, too."""
-        while any(worker.process.is_alive() for worker in self.processes):
-            if self.signal_queue:
-                self.signal_queue.clear()
-                self._signal_again()
-            for worker in self.processes:
-                worker.process.join(JOIN_TICK)
-
-    def _signal_again(self) -> None:
-        for worker in self.processes:
-            if worker.pid is not None and worker.process.is_alive():
-                os.kill(worker.pid, signal.SIGTERM)
 
 
 def _run_daphne(sockets: list[socket.socket]) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import tempfile
@@ -213,6 +214,15 @@ def test_database_that_hangs_keeps_no_process_from_ending(way: str, start_gatewa
                 assert gateway.client.messages().status == 200
             gateway.process.terminate()
             assert gateway.process.wait(HANGING_SECONDS) == 0
+
+
+def test_dead_workers_are_replaced(start_gateway: Start, backend: FakeBackend) -> None:
+    """By others, which answer, and end with their parent as the first ones do."""
+    gateway = start_gateway("serve", **WAYS["workers"])
+    for dead in gateway.workers:
+        os.kill(dead, signal.SIGKILL)
+    assert gateway.client.messages().status == 200
+    assert gateway.stop() == 0
 
 
 def test_workers_end_with_their_parent(start_gateway: Start) -> None:

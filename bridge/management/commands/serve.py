@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 import time
 from typing import Any
 
@@ -52,26 +51,27 @@ class Command(BaseCommand):
         if "*" in settings.ALLOWED_HOSTS and not is_loopback(settings.HOST):
             logger.warning(ANY_HOST)
         try:
-            self._prepare()
+            rest = self._prepare()
         except (OperationalError, InterfaceError) as error:
             logger.error("%s: %s", AWAY, error)
-            threading.Thread(target=self._prepare_in_time, daemon=True).start()
+            rest = self._prepare_in_time
         with socket_file.removed_after(settings.HOST):
-            servers.run(sockets)
+            servers.run(sockets, rest)
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> servers.Beside | None:
+        """What is left to be done beside the server, if anything."""
         password = prepare()
         if settings.LOG_FORMAT == "json":
             _log_start(made_admin=bool(password))
             environment.apply()
-            return
+            return None
         self._show(banner(password))
         environment.apply()
         routes = current_routes()
         if _waits_for_lists(routes):
-            threading.Thread(target=self._show_settings_in_time, daemon=True).start()
-        else:
-            self._show(client_lines(routes))
+            return self._show_settings_in_time
+        self._show(client_lines(routes))
+        return None
 
     def _show(self, text: str) -> None:
         self.stdout.write(text)
@@ -97,8 +97,8 @@ class Command(BaseCommand):
         while True:
             time.sleep(RETRY_SECONDS)
             try:
-                self._prepare()
-                return
+                rest = self._prepare()
+                break
             except (OperationalError, InterfaceError):
                 continue
             except ImproperlyConfigured as error:
@@ -107,6 +107,8 @@ class Command(BaseCommand):
                 return
             finally:
                 connection.close()
+        if rest:
+            rest()
 
 
 def base_url() -> str:
