@@ -8,7 +8,7 @@ from anthropic import Anthropic, DefaultHttpxClient
 
 from tests.conftest import starting
 from tests.fakes.backend import FakeBackend
-from tests.fakes.client import KEY
+from tests.fakes.client import KEY, PLAIN
 from tests.fakes.gateway import Gateway
 
 
@@ -18,7 +18,7 @@ def sdk(gateway: Gateway) -> Iterator[Anthropic]:
 
     Over plain HTTP, for which it need not read all certificate authorities.
     """
-    plain = DefaultHttpxClient(verify=False)
+    plain = DefaultHttpxClient(**PLAIN)
     with Anthropic(
         api_key=KEY, base_url=gateway.url, max_retries=0, timeout=60, http_client=plain
     ) as client:

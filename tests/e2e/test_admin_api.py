@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import Start
 from tests.fakes import books
 from tests.fakes.backend import ALPHA, FakeBackend
-from tests.fakes.client import MESSAGES, ask
+from tests.fakes.client import MESSAGES, PLAIN, ask
 from tests.fakes.gateway import ROOT, Gateway
 from tests.shapes import check_error
 
@@ -37,7 +37,7 @@ def token(served: Gateway) -> str:
 @pytest.fixture
 def script(served: Gateway, token: str) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=served.url + BASE, headers=headers, trust_env=False) as client:
+    with httpx.Client(base_url=served.url + BASE, headers=headers, **PLAIN) as client:
         yield client
 
 

@@ -13,7 +13,7 @@ from tests.conftest import Start, let_rest
 from tests.fakes import books
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import finish, role, text, usage
-from tests.fakes.client import MESSAGES, ask, leave, text_of
+from tests.fakes.client import MESSAGES, PLAIN, ask, leave, text_of
 from tests.fakes.gateway import Gateway
 from tests.fakes.replies import End, Gate
 
@@ -113,7 +113,7 @@ def test_wrong_requests_get_the_envelope(served: Gateway) -> None:
 def test_first_admin_may_log_in(served: Gateway) -> None:
     """Ours: the control plane runs in the same process, with the password that was shown once."""
     (password,) = re.findall(r"password (\S+)", served.log)
-    with httpx.Client(base_url=served.url, trust_env=False, follow_redirects=True) as browser:
+    with httpx.Client(base_url=served.url, **PLAIN, follow_redirects=True) as browser:
         page = browser.get("/admin/login/")
         (style, *_) = re.findall(r'href="(/static/[^"]+\.css[^"]*)"', page.text)
         assert browser.get(style).status_code == 200

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tests.fakes.backend import ALPHA, FAMILY, FakeBackend
-from tests.fakes.client import KEY, MESSAGES, ask
+from tests.fakes.client import KEY, MESSAGES, PLAIN, ask
 from tests.fakes.gateway import Gateway
 from tests.shapes import Json, check_error
 
@@ -25,7 +25,7 @@ def test_missing_key_is_refused_with_an_identity(gateway: Gateway) -> None:
 def test_version_does_not_matter(gateway: Gateway, version: str | None) -> None:
     """F6: also where a client sends none at all."""
     headers = {"x-api-key": KEY} | ({} if version is None else {"anthropic-version": version})
-    with httpx.Client(base_url=gateway.url, trust_env=False) as client:
+    with httpx.Client(base_url=gateway.url, **PLAIN) as client:
         assert client.post(MESSAGES, json=ask(), headers=headers).status_code == 200
 
 
@@ -76,7 +76,7 @@ def test_pages_with_rows_are_for_staff_only(
     gateway: Gateway, backend: FakeBackend, rows: str
 ) -> None:
     """S24: whoever has no account is asked to log in, and sees no row."""
-    with httpx.Client(base_url=gateway.url, trust_env=False) as stranger:
+    with httpx.Client(base_url=gateway.url, **PLAIN) as stranger:
         page = stranger.get(f"/admin/bridge/{rows}/", headers={"x-api-key": KEY})
     assert (page.status_code, page.is_redirect) == (302, True)
     assert page.headers["location"].startswith("/admin/login/")

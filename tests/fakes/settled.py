@@ -72,6 +72,8 @@ DECISIVE: dict[str, Callable[[Any], Any]] = {
     # models ask for the longest name that it takes
     "DATABASES": lambda value: {name: each["ENGINE"] for name, each in value.items()},
     "OIDC_ISSUER": bool,
+    # a page has another column where it is a number above 0
+    "AXES_FAILURE_LIMIT": bool,
     # some of its functions are made whenever it is read
     "UNFOLD": lambda value: json.dumps(value, default=_name_of),
 }

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import httpx
 
+from tests.fakes.client import PLAIN
 from tests.fakes.gateway import Gateway
 from tests.fakes.oidc_provider import OidcProvider
 
@@ -17,7 +18,7 @@ class Visitor:
 
     def __init__(self, gateway: Gateway, provider: OidcProvider) -> None:
         self.gateway, self.provider = gateway, provider
-        self.client = httpx.Client(headers=HTML, timeout=60, trust_env=False)
+        self.client = httpx.Client(headers=HTML, timeout=60, **PLAIN)
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes.backend import CHAT, FakeBackend
 from tests.fakes.chunks import arguments, call, finish, role, text, usage
-from tests.fakes.client import RawClient, leave
+from tests.fakes.client import PLAIN, RawClient, leave
 from tests.fakes.replies import End, Gate
 
 
@@ -101,7 +101,7 @@ def test_dropped_connection_has_no_answer(backend: FakeBackend) -> None:
 
 
 def test_connection_is_kept_alive(backend: FakeBackend) -> None:
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(**PLAIN) as client:
         for _ in range(3):
             assert client.post(backend.chat_url, json=ask()).status_code == 200
     assert len(backend.calls) == 3

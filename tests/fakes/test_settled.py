@@ -61,8 +61,10 @@ def test_company_accounts_and_postgres_are_forked_too(environment: dict[str, str
 def test_setting_that_an_import_has_read_starts_another_interpreter(
     environment: dict[str, str],
 ) -> None:
-    """The theme's admin of refused sign-ins is made with the limit."""
-    assert show(environment | {"LOGIN_FAILURES": "7"})[:3] == ["False", "7001", "7"]
+    """Models ask for the longest name that the database takes."""
+    other = environment | {"DATABASE_URL": "postgresql://127.0.0.1/own"}
+    assert show(other)[:5] == ["False", "7001", "5", "", "postgresql"]
+    assert show(environment | {"LOGIN_FAILURES": "7"})[:3] == ["True", "7001", "7"]
 
 
 def test_wrong_setting_is_reported_by_the_program_itself(environment: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.fakes.client import PLAIN
 from tests.fakes.gateway import Gateway
 
 PAUSE_SECONDS = 0.01
@@ -73,7 +74,7 @@ def watching(gateway: Gateway) -> Iterator[Stalls]:
 
 def _watch(gateway: Gateway, stalls: Stalls, ended: threading.Event) -> None:
     process = gateway.process.pid
-    with httpx.Client(base_url=gateway.url, timeout=PATIENCE_SECONDS) as client:
+    with httpx.Client(base_url=gateway.url, timeout=PATIENCE_SECONDS, **PLAIN) as client:
         while True:
             last = ended.is_set()
             before, began = processor_seconds(process), time.monotonic()

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import Start
 from tests.e2e.sign_in.conftest import TEAMS
 from tests.e2e.sign_in.test_arriving import in_shell, roles_and_teams
+from tests.fakes.client import PLAIN
 from tests.fakes.gateway import Gateway, Ready
 
 FRONT, STRANGER = "127.0.0.2", "127.0.0.1"
@@ -26,7 +27,7 @@ class Visit:
 
     def __init__(self, gateway: Gateway, address: str) -> None:
         self.url = gateway.url
-        transport = httpx.HTTPTransport(local_address=address)
+        transport = httpx.HTTPTransport(local_address=address, **PLAIN)
         self.client = httpx.Client(transport=transport, timeout=60)
 
     def __enter__(self) -> Self:
