@@ -52,8 +52,8 @@ MODULES = (
     "django.middleware.common",
     "django.middleware.security",
     "proxysite.lifespan",
+    "proxysite.static_files",
     "proxysite.urls",
-    "whitenoise.middleware",
 )
 """What `proxysite.asgi` and the usual commands import. It itself reads the settings."""
 SETTINGS = "proxysite.settings"
