@@ -24,6 +24,8 @@ PAGE = 50
 NOTHING = Q(pk__in=())
 TEXTS = ("text", "state", "names", "name", "id", "model", "models", "branch", "tool_times")
 """The kinds of cells that are not numbers."""
+EMPTY: tuple[Any, ...] = (None, "", (), [])
+"""What is shown as a dash."""
 Row = TypeVar("Row")
 
 
@@ -202,6 +204,16 @@ class Table(Generic[Row]):
     @property
     def shown_columns(self) -> list[Column]:
         return [column for column in self.columns if column.shown]
+
+    @cached_property
+    def bare_columns(self) -> frozenset[str]:
+        """Names of columns with nothing in any row of the page, which narrow windows leave out."""
+        return frozenset(
+            column.name
+            for column in self.shown_columns
+            if column != self.order.column
+            and all(column.of(row) in EMPTY for row in self.page.rows)
+        )
 
     @cached_property
     def filters(self) -> dict[Column, str]:

@@ -246,3 +246,19 @@ def test_requests_that_come_in_meanwhile_spoil_no_file(monkeypatch: pytest.Monke
     UsageRecord.objects.bulk_create(record(NOW, n) for n in range(100, 105))
     found += [int(row.request_id[4:]) for rows in pieces for row in rows]
     assert sorted(found) == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("query", "things", "bare"),
+    [
+        ("", [Thing("a", 1), Thing("b")], set()),
+        ("sort=name", [Thing("a"), Thing("b")], {"size"}),
+        ("sort=size", [Thing("a"), Thing("b")], set()),  # what the order is by stays
+        ("", [Thing("a", 0, ""), Thing("b", 0, "")], {"colour"}),  # nought is a value
+        ("sort=-name", [Thing("a", None, ""), Thing("b", 1, "")], {"colour"}),
+    ],
+)
+def test_columns_with_nothing_on_the_page_are_known(
+    query: str, things: list[Thing], bare: set[str]
+) -> None:
+    assert shown(query, things).bare_columns == bare
