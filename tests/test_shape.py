@@ -58,7 +58,7 @@ LAYERS: dict[str, str] = {
     "models configuration",
     "concerns": "spans keys routing models ledger configuration live backends",
     "warnings": "clocks pauses database_steps routing keys models ledger live backends concerns",
-    "probe": f"ids {T} routing models configuration backends",
+    "probe": f"ids database_steps {T} routing models configuration backends",
     # one request from its target to its record
     "relay": (
         f"ids outcomes attempts places clocks process_settings {T} routing keys ledger "

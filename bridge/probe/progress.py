@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError
 
 from bridge.backends.client import BackendClient
+from bridge.database_steps import in_database
 from bridge.models import Backend
 from bridge.probe.check import Finding, known_facts
 from bridge.probe.run import run
@@ -30,11 +30,11 @@ async def progress_lines(backend_id: int, model: str) -> AsyncIterator[bytes]:
     """The lines of one probe, each with its line end. Made for a streamed response."""
     findings: list[Finding] = []
     try:
-        target = await database_sync_to_async(_target)(backend_id, model)
+        target = await in_database(_target)(backend_id, model)
         async with aclosing(_lines(target, findings)) as lines:
             async for line in lines:
                 yield line
-        await database_sync_to_async(store)(backend_id, model, findings)
+        await in_database(store)(backend_id, model, findings)
     except ProbeError as problem:
         yield _line({"error": str(problem)})
     except DatabaseError:

@@ -195,6 +195,8 @@ def test_several_may_start_on_an_empty_database(
         starts = [starters.submit(start, number) for number in range(TOGETHER)]
         wait(starts)
         gateways = [each.result() for each in starts if each.exception() is None]
+        for gateway in gateways[:1]:  # each has looked for migrations and made what was missing
+            gateway.manage("migrate", "--check")
         codes = [gateway.stop() for gateway in gateways]
     assert [each.exception() for each in starts] == [None] * TOGETHER
     assert codes == [0] * TOGETHER
