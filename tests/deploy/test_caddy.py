@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,35 @@ def test_an_error_of_caddy_itself_has_the_form_of_the_api(
     assert (reply.status, reply.headers["content-type"]) == (502, "application/json")
     assert reply.json["type"] == "error"
     assert reply.json["error"]["type"] == "api_error"
+
+
+class ComesBack(BaseHTTPRequestHandler):
+    """A gateway that hangs up twice, and then serves."""
+
+    before = 2
+
+    def do_GET(self) -> None:
+        if ComesBack.before:
+            ComesBack.before -= 1
+            self.close_connection = True
+            return
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_page_waits_for_a_gateway_that_restarts(tmp_path: Path) -> None:
+    """As the file says; what has a body cannot be sent again by every release."""
+    with HTTPServer(("127.0.0.1", 0), ComesBack) as server:
+        serving = threading.Thread(target=server.serve_forever, args=[0.01])
+        serving.start()
+        with Front(tmp_path, f"127.0.0.1:{server.server_port}") as front:
+            answer = front.client.get("/admin/")
+        server.shutdown()
+        serving.join()
+    assert (answer.status, ComesBack.before) == (200, 0)
 
 
 @pytest.fixture
