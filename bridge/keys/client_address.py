@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+_WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d{1,5})?|([\d.]+):\d{1,5}")
 LONGEST = 100
 """Characters of an address, with the name of its zone; longer ones are not remembered as one."""
 
@@ -30,12 +32,16 @@ def client_address(peer: str, forwarded: str, trusts_front: bool) -> Address | N
 
 @lru_cache(maxsize=1024)
 def _address(text: str) -> Address | None:
-    """An IPv6 address that holds one of IPv4 is that one."""
+    """An IPv6 address that holds one of IPv4 is that one. Its zone, which means something on one
+    machine alone, is left out; so are brackets and a port, which some fronts write."""
+    found = _WITH_PORT.fullmatch(text)
     try:
-        address = ip_address(text)
+        address = ip_address(found[1] or found[2] if found else text)
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    if isinstance(address, IPv4Address):
+        return address
+    return address.ipv4_mapped or IPv6Address(int(address))
 
 
 @lru_cache(maxsize=1024)

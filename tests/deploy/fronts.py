@@ -33,6 +33,8 @@ POLL_SECONDS = 0.05
 PLACES = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
 FRONT = "127.0.0.1"
 """Where the front's own connections to the gateway come from."""
+FRONT_V6 = "::1"
+HAS_IPV6 = socket.has_ipv6 and Path("/proc/net/if_inet6").exists()
 CLIENT, FORGED = "127.0.0.5", "203.0.113.9"
 BEHIND = {
     "ALLOWED_HOSTS": NAME,
@@ -104,7 +106,7 @@ class Front:
 
 
 def _certificate(home: Path) -> None:
-    names = f"subjectAltName=DNS:{NAME},IP:{FRONT}"
+    names = f"subjectAltName=DNS:{NAME},IP:{FRONT},IP:{FRONT_V6}"
     subprocess.run(
         [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
         + ["-subj", f"/CN={NAME}", "-addext", names]
@@ -157,6 +159,15 @@ def client_is_seen_and_forged_headers_are_not(client: httpx.Client, gateway: Gat
         assert _recorded(gateway, answer.headers["request-id"])["address"] == CLIENT
 
 
+def client_by_ipv6_is_seen(front: Front, gateway: Gateway) -> None:
+    """As it is, whatever the front does with brackets."""
+    headers = {"host": NAME, "x-api-key": KEY, "x-forwarded-for": FORGED}
+    url = f"https://[{FRONT_V6}]:{front.port}"
+    with httpx.Client(base_url=url, headers=headers, verify=front.trust) as client:
+        answer = client.post(MESSAGES, json=ask(), timeout=WAIT_SECONDS)
+    assert _recorded(gateway, answer.headers["request-id"])["address"] == FRONT_V6
+
+
 def _recorded(gateway: Gateway, name: str) -> books.Row:
     def found() -> list[books.Row]:
         return [row for row in books.rows(gateway) if row["request_id"] == name]
@@ -190,4 +201,6 @@ def hands_on_what_clients_send(front: Front, behind: Gateway, backend: FakeBacke
         takes_large_prompts_and_no_endless_ones(client)
         serves_logins_and_links_for_https(client)
         client_is_seen_and_forged_headers_are_not(client, behind)
+    if HAS_IPV6:
+        client_by_ipv6_is_seen(front, behind)
     assert upgrade_status(front) == b"HTTP/1.1 403"

@@ -7,7 +7,17 @@ import pytest
 
 from tests.conftest import Start
 from tests.deploy import fronts
-from tests.deploy.fronts import BEHIND, DEPLOY, FRONT, NAME, Front, program, replaced
+from tests.deploy.fronts import (
+    BEHIND,
+    DEPLOY,
+    FRONT,
+    FRONT_V6,
+    HAS_IPV6,
+    NAME,
+    Front,
+    program,
+    replaced,
+)
 from tests.fakes.backend import FakeBackend
 from tests.fakes.client import MESSAGES, ask
 from tests.fakes.gateway import Gateway, Ready
@@ -19,6 +29,7 @@ def haproxy(home: Path, upstream: int) -> Front:
     front = Front(home)
     changes = {
         "bind :443": f"bind {FRONT}:{front.port}",
+        "bind :::443 v6only": f"bind {FRONT_V6}:{front.port}" if HAS_IPV6 else "# bind",
         f"/etc/ssl/{NAME}.pem": str(home / "both.pem"),
         "127.0.0.1:8081": f"127.0.0.1:{upstream}",
         "127.0.0.1:8082": f"127.0.0.1:{reserve_port()}",

@@ -7,7 +7,17 @@ import pytest
 
 from tests.conftest import Start
 from tests.deploy import fronts
-from tests.deploy.fronts import BEHIND, DEPLOY, FRONT, NAME, Front, program, replaced
+from tests.deploy.fronts import (
+    BEHIND,
+    DEPLOY,
+    FRONT,
+    FRONT_V6,
+    HAS_IPV6,
+    NAME,
+    Front,
+    program,
+    replaced,
+)
 from tests.fakes.backend import FakeBackend
 from tests.fakes.client import MESSAGES, ask
 from tests.fakes.gateway import Gateway, Ready
@@ -33,6 +43,7 @@ def nginx(home: Path, upstream: int | str, also: Mapping[str, str] | None = None
     changes = {
         "server 127.0.0.1:8080;": f"server {place};",
         "listen 443 ssl;": f"listen {FRONT}:{front.port} ssl;",
+        "listen [::]:443 ssl;": f"listen [{FRONT_V6}]:{front.port} ssl;" if HAS_IPV6 else "",
         f"/etc/ssl/{NAME}/fullchain.pem": f"{home}/cert.pem",
         f"/etc/ssl/{NAME}/privkey.pem": f"{home}/key.pem",
     }

@@ -37,10 +37,13 @@ def test_nobody_else_is(peer: str) -> None:
         (f"192.0.2.1, {STRANGER}, 10.0.0.8, 10.0.0.9", STRANGER),
         ("10.0.0.8", "10.0.0.8"),
         ("10.0.0.8, nonsense", "nonsense"),
+        (f"{STRANGER}:443, [fd00::8]:443, 10.0.0.9:80", f"{STRANGER}:443"),
+        ("[2001:db8::7]:443, fd00::8%eth0", "[2001:db8::7]:443"),
         ("", ""),
         (f"{STRANGER}, " * 100_000 + "192.0.2.4", "192.0.2.4"),
     ],
-    ids=["one front", "two fronts", "a front itself", "nonsense", "nothing", "very long"],
+    ids=["one front", "two fronts", "a front itself", "nonsense", "ports", "IPv6"]
+    + ["nothing", "very long"],
 )
 def test_client_is_the_last_that_is_no_front(forwarded: str, client: str) -> None:
     assert seen("10.0.0.7", forwarded)[FOR] == client.encode()

@@ -26,8 +26,29 @@ def test_header_counts_where_a_front_is_trusted_and_its_last_address_only(
     assert str(client_address(PEER, forwarded, trusts)) == seen
 
 
-def test_ipv4_in_ipv6_is_ipv4() -> None:
-    assert str(client_address("::ffff:192.0.2.1", "", False)) == "192.0.2.1"
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:DB8::7", "2001:db8::7"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("[2001:db8::7]:443", "2001:db8::7"),
+        ("[::ffff:192.0.2.1]:443", "192.0.2.1"),
+        ("192.0.2.1:51234", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("[fe80::1%eth0]:443", "fe80::1"),
+        ("[192.0.2.1", None),
+        ("[]:443", None),
+        ("2001:db8::7:443:1:2:3:4:5", None),
+        ("192.0.2.1:x", None),
+        (":443", None),
+        ("%eth0", None),
+    ],
+)
+def test_address_is_read_as_fronts_write_it(text: str, address: str | None) -> None:
+    """Without its zone, which somebody else chooses; IPv4 in IPv6 is IPv4."""
+    for found in (client_address(text, "", False), client_address("", f"1.2.3.4, {text}", True)):
+        assert (found and str(found)) == address
 
 
 @pytest.mark.parametrize("text", ["300.1.1.1", "10.0.0.0/40", "host.example", "10.0.0.1;"])
