@@ -123,4 +123,8 @@ LOADS: dict[str, BenchLoad] = {
     "wrong_keys": BenchLoad(16, 600, key=WRONG_KEY, status=401),
     "head_of_line": BenchLoad(4, 200, large=1),
     "failover": BenchLoad(4, 80, refused=True),
+    "streams1": BenchLoad(1, 3, chunks=400, gap_ms=4),
+    "streams16": BenchLoad(16, 48, chunks=100, gap_ms=10),
+    "streams256": BenchLoad(256, 256, chunks=100, gap_ms=60),
+    "long": BenchLoad(4, 4, chunks=4000, gap_ms=1),
 }

@@ -8,6 +8,8 @@ from html import escape
 from pathlib import Path
 from statistics import median
 
+from tests.bench.loads import LOADS
+
 BAR, GAP, LABEL, WIDTH = 16, 30, 190, 720
 COLOURS = ("#2f6f9f", "#d0803a", "#5a9a5a", "#9a5a9a", "#8a8a8a", "#b05050")
 
@@ -48,6 +50,7 @@ def _middle(rounds: list[BenchRound], name: str) -> float:
 
 def _table(rounds: Rounds) -> str:
     head = f"{'load':13} {'target':16} {'CPU ms':>8} {'ratio':>6} {'lowest':>8} {'highest':>8}"
+    head += f" {'us/chunk':>9}"
     lines = [f"{head} {'first ms':>9} {'p50 ms':>9} {'p99 ms':>9} {'MiB':>6} {'faults':>6}"]
     for load, of_load in rounds.items():
         base = 0.0
@@ -57,10 +60,17 @@ def _table(rounds: Rounds) -> str:
             times = (f"{_middle(found, each):9.2f}" for each in ("first_ms", "p50_ms", "p99_ms"))
             lines.append(
                 f"{load:13} {name:16} {median(cpu):8.3f} {median(cpu) / base if base else 0:5.2f}x "
-                f"{min(cpu):8.3f} {max(cpu):8.3f} {' '.join(times)} "
+                f"{min(cpu):8.3f} {max(cpu):8.3f} {_of_a_chunk(load, median(cpu)):>9} "
+                f"{' '.join(times)} "
                 f"{_middle(found, 'memory_mib'):6.1f} {sum(each.faults for each in found):6}"
             )
     return "\n".join(lines) + "\n"
+
+
+def _of_a_chunk(load: str, cpu_ms: float) -> str:
+    """Microseconds of CPU for each chunk of a stream; "-" for plain answers."""
+    chunks = LOADS[load].chunks
+    return f"{1000 * cpu_ms / chunks:.1f}" if chunks else "-"
 
 
 def _plot(rounds: Rounds) -> str:
@@ -72,14 +82,16 @@ def _plot(rounds: Rounds) -> str:
         parts.append(_text(4, y + 12, f"{load}: CPU ms per request", bold=True))
         y += 20
         for number, (name, value) in enumerate(middles.items()):
-            length = (WIDTH - LABEL - 90) * value / most
+            length = (WIDTH - LABEL - 180) * value / most
             colour = COLOURS[number % len(COLOURS)]
             parts.append(_text(12, y + 12, name))
             parts.append(
                 f'<rect x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR - 2}" '
                 f'fill="{colour}"/>'
             )
-            parts.append(_text(LABEL + length + 6, y + 12, f"{value:.3f}"))
+            beside = _of_a_chunk(load, value)
+            shown = f"{value:.3f}" + ("" if beside == "-" else f" ({beside} us a chunk)")
+            parts.append(_text(LABEL + length + 6, y + 12, shown))
             y += BAR
         y += GAP - BAR
     size = f'width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}"'
