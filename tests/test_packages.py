@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[\w,]+\])?==([\w.]+)", re.M)
 PROGRAMS = (
     "caddy",
-    "chromium",
+    "chromium-headless-shell",
     "curl",
     "nginx",
     "node",
