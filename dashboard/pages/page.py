@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from urllib.parse import urlencode
+from functools import cached_property, lru_cache
+from urllib.parse import quote_plus
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -43,6 +43,9 @@ BESIDE = {"people": "teams", "sampled": "errors"}
 """Pages that are reached from another one, and stand under its name."""
 KEPT = ("range", "from", "to", "compare", "tz")
 """Parameters of the address that go along from page to page."""
+READABLE = "/:"
+LONG = 80
+"""Characters of a parameter from which on its quoted form is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Frame:
         except periods.RangeError as error:
             self.problem = str(error)
             self.range = periods.default(self.zone, self.now)
+        self._paths: dict[tuple[object, ...], str] = {}
 
     @property
     def base(self) -> str:
@@ -100,7 +104,7 @@ class Frame:
         words = self.range.before_words if self.compares else ""
         return Compared(sums.total, sums.whole, sums.before, words)
 
-    @property
+    @cached_property
     def kept(self) -> dict[str, str]:
         """The parameters that make another page show the same time."""
         compare = {"compare": "off"} if self.asked.get("compare") == "off" else {}
@@ -117,9 +121,11 @@ class Frame:
         return address(self.request.path, {k: v for k, v in parameters.items() if k not in without})
 
     def to(self, view: str, *args: object, **changes: str) -> str:
-        """Another page, for the same time."""
-        path = reverse(f"dashboard:{view}", args=args)
-        return address(path, {**self.kept, **changes})
+        """Another page, for the same time. A page has hundreds of links to a few views."""
+        place = (view, *args)
+        if place not in self._paths:
+            self._paths[place] = reverse(f"dashboard:{view}", args=args)
+        return address(self._paths[place], {**self.kept, **changes})
 
     def to_requests(self, filters: Mapping[str, str], slot: Slot | None = None) -> str:
         """The requests behind a number of this page: of its time, or of one bar of a chart."""
@@ -196,8 +202,20 @@ class Frame:
 
 def address(path: str, parameters: Mapping[str, str]) -> str:
     """A path with parameters; slashes and colons stay readable."""
-    query = urlencode({k: v for k, v in parameters.items() if v != ""}, safe="/:")
+    parts = (f"{_quoted(name)}={_quoted(text)}" for name, text in parameters.items() if text != "")
+    query = "&".join(parts)
     return f"{path}?{query}" if query else path
+
+
+def _quoted(text: object) -> str:
+    """Parameters are the same in most links of a page; what is long is not kept."""
+    words = str(text)
+    return _short(words) if len(words) < LONG else quote_plus(words, safe=READABLE)
+
+
+@lru_cache(maxsize=4096)
+def _short(text: str) -> str:
+    return quote_plus(text, safe=READABLE)
 
 
 def page(
