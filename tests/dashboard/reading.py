@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -28,25 +29,37 @@ class Node:
 
     def all(self, tag: str = "", **attrs: str) -> list[Node]:
         """Elements below this one, in order; a class may be one of several."""
-        found = []
-        for part in self.parts:
-            if isinstance(part, Node):
-                if part.matches(tag, attrs):
-                    found.append(part)
-                found += part.all(tag, **attrs)
-        return found
+        return list(self._below(tag, _names(attrs)))
 
     def first(self, tag: str = "", **attrs: str) -> Node:
-        return self.all(tag, **attrs)[0]
+        return next(self._below(tag, _names(attrs)))
+
+    def _below(self, tag: str, attrs: dict[str, str]) -> Iterator[Node]:
+        waiting = [iter(self.parts)]
+        while waiting:
+            for part in waiting[-1]:
+                if isinstance(part, Node):
+                    waiting.append(iter(part.parts))
+                    if part.matches(tag, attrs):
+                        yield part
+                    break
+            else:
+                waiting.pop()
 
     def matches(self, tag: str, attrs: dict[str, str]) -> bool:
+        """`attrs` by their names in HTML; "*" is any value."""
         if tag and self.tag != tag:
             return False
         for name, wanted in attrs.items():
-            value = self.attrs.get(name.strip("_").replace("_", "-"))
+            value = self.attrs.get(name)
             if value is None or wanted not in (value, *value.split(), "*"):
                 return False
         return True
+
+
+def _names(attrs: dict[str, str]) -> dict[str, str]:
+    """Attributes by their names in HTML, from keywords."""
+    return {name.strip("_").replace("_", "-"): wanted for name, wanted in attrs.items()}
 
 
 class _Reader(HTMLParser):
@@ -94,6 +107,13 @@ def page(response: Any) -> Node:
     reader.close()
     assert len(reader.open) == 1, f"<{reader.open[-1].tag}> is never closed"
     return reader.root
+
+
+def heading(response: Any, anchor: str = "table") -> Node:
+    """The heading of a table, on a page of which the rows are not read."""
+    reader = _Reader()
+    reader.feed(response.content.decode().partition("<tbody")[0])
+    return reader.root.first("section", id=anchor).first("h2")
 
 
 def table(root: Node, anchor: str = "table") -> list[dict[str, Node]]:

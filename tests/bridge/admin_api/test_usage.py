@@ -17,7 +17,8 @@ from dashboard.queries import hours, keys, models
 from dashboard.usage import periods
 from tests.bridge.people import a_team, a_user
 from tests.bridge.scripts import Script, a_script, message
-from tests.dashboard.making import NOW, enter, issue_keys, month, record
+from tests.dashboard.making import NOW, enter, issue_keys, record
+from tests.dashboard.months import enter_month
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +44,7 @@ def script() -> Script:
 @pytest.fixture
 def some() -> None:
     issue_keys()
-    enter(month(300))
+    enter_month(300)
     whose = {"person_id": 7, "person": "ann", "team_id": 8, "team": "blue"}
     enter([record(NOW - timedelta(days=40), 10**6, request_class="compaction", **whose)])
 

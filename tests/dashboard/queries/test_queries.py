@@ -22,7 +22,7 @@ from dashboard.usage.periods import Range
 from dashboard.usage.totals import COUNTED, Totals
 from tests.dashboard.making import FORWARDED as FINGERPRINT
 from tests.dashboard.making import NOW, enter, issue_keys, month, record
-from tests.dashboard.months import enter_month
+from tests.dashboard.months import enter_month, enter_once
 
 pytestmark = pytest.mark.django_db
 
@@ -107,7 +107,7 @@ def local_day(zone: ZoneInfo) -> Callable[[UsageRecord], object]:
 @pytest.mark.parametrize("zone", [BERLIN, KOLKATA, ZoneInfo("America/Los_Angeles")])
 @pytest.mark.parametrize("now", [NOW, CHANGE])
 def test_days_are_those_of_the_visitors_calendar(zone: ZoneInfo, now: datetime) -> None:
-    rows = enter(month(600, now, days=20))
+    rows = enter_once(now, lambda: month(600, now, days=20))
     chosen = span("30d", zone, now)
     told = hours.total(chosen).slots
     expected = Counter(map(local_day(zone), within(rows, chosen.start, chosen.end)))

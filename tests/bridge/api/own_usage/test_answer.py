@@ -19,7 +19,8 @@ from bridge.keys.limits import Account, AccountKind, AccountRef, Limits
 from bridge.models import UsageHour
 from dashboard.pages import page
 from tests.dashboard.conftest import visitor
-from tests.dashboard.making import FORWARDED, NOW, enter, issue_keys, month
+from tests.dashboard.making import FORWARDED, NOW, issue_keys
+from tests.dashboard.months import enter_month
 from tests.dashboard.reading import content
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +36,7 @@ CALLERS = [
 @pytest.fixture
 def ledger() -> None:
     issue_keys()
-    enter(month(600))
+    enter_month(600)
     # maria's keys count for her, and so does one that was deleted
     UsageHour.objects.filter(key_id__in=(2, 4)).update(person_id=9, person="maria")
 

@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from dashboard.tables import keyset
 from tests.dashboard import reading
-from tests.dashboard.making import CODER, LARGE, NOW, enter, issue_keys, month, record
+from tests.dashboard.making import CODER, LARGE, NOW, enter, issue_keys, record
+from tests.dashboard.months import enter_month
 
 pytestmark = pytest.mark.django_db
 
@@ -148,7 +149,7 @@ def test_no_filter_reads_the_whole_table(
 ) -> None:
     """Rows are found by an index of the filter, or by their numbers among those looked at."""
     issue_keys()
-    enter(month(60))
+    enter_month(60)
     with CaptureQueriesContext(connection) as seen:
         auditor.get(LIST, {"range": "90d", "tz": "UTC", **query})
     plans = [plan for sql in seen if (plan := _plan(sql["sql"]))]
