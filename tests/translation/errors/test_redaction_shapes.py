@@ -74,6 +74,7 @@ def test_text_that_only_resembles_a_credential_stays(text: str) -> None:
 
 
 UNITS = [" ", "\n", "\\n", "/a", "://a", "://a@", "bearer ", "sk-", "eyJaaaaaaaa.", 'password="']
+TRIES = 3
 UNITS += ["-----BEGIN PRIVATE KEY-----", 'File "', "cookie: aaaa; ", "api key ", "a:\\", "key_a."]
 
 
@@ -88,7 +89,7 @@ def test_work_grows_with_the_text_and_not_with_its_square(unit: str) -> None:
         return time.process_time() - began
 
     cost(1000)
-    assert cost(160_000) < 16 * max(cost(20_000), cost(20_000), 0.005)
+    assert any(cost(80_000) < 16 * max(cost(10_000), 0.002) for _ in range(TRIES))
 
 
 def test_every_row_of_the_table_says_what_it_is() -> None:
