@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
+from bridge.accounts import sign_in_history
 from bridge.accounts.clients import device_requests, sign_ins
 from bridge.ledger.retention import erasing
 from bridge.models import Change, SignIn, TeamMember
@@ -235,23 +236,24 @@ def test_wrong_password_is_no_entry_and_the_lock_is_one(ann: User) -> None:
 
 def test_many_names_from_one_address_are_one_lock_and_stand_nowhere(settings: Any) -> None:
     """People type passwords where a name belongs."""
-    settings.LOGIN_FAILURES_PER_ADDRESS = 8
-    for number in range(20):
+    settings.LOGIN_FAILURES_PER_ADDRESS = 4
+    for number in range(8):
         log_in("wrong", f"hunter{number}")
     assert entry()[:3] == ("sign-in", "An address", "locked for sign-ins")
-    for number in range(20):
-        for _ in range(5):
+    for number in range(3):
+        for _ in range(6):
             log_in("wrong", f"hunter{number}", f"192.0.2.{number + 10}")
     assert "hunter" not in str(list(Change.objects.values()))
 
 
-def test_locks_are_few_whatever_comes(settings: Any) -> None:
+def test_locks_are_few_whatever_comes(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """No flood by failed log-ins: of addresses that anybody can vary, too."""
+    monkeypatch.setattr(sign_in_history, "LOCKS_AN_HOUR", 6)
     settings.CLIENT_ADDRESSES, settings.LOGIN_FAILURES = "whole", 1
     settings.AXES_FAILURE_LIMIT = 1
-    for number in range(80):
+    for number in range(9):
         log_in("wrong", "nobody-here", f"198.51.100.{number}")
-    assert Change.objects.filter(event="locked for sign-ins").count() == 60
+    assert Change.objects.filter(event="locked for sign-ins").count() == 6
 
 
 def test_old_sign_ins_are_erased_and_changes_stay(ann: User) -> None:
