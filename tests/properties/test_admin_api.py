@@ -23,7 +23,7 @@ from tests.shapes import check_error
 
 pytestmark = pytest.mark.django_db
 
-EXAMPLES = max(250, settings.default.max_examples)  # type: ignore[union-attr]
+EXAMPLES = max(150, settings.default.max_examples)  # type: ignore[union-attr]
 """There are many routes, of which each gets a few at least."""
 WRITING = [route for route in ROUTES if route.body is not None]
 ASKING = [route for route in ROUTES if route.query is not None]
