@@ -24,6 +24,8 @@ from tests.workers import pytest_xdist_make_scheduler as pytest_xdist_make_sched
 
 Start = Callable[..., Gateway]
 RESTING_MODEL = "test/beta"
+GARBAGE = 20_000
+"""New objects after which garbage is looked for: pages and their queries make hundreds of loops."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -180,6 +182,7 @@ def pytest_collection_finish() -> None:
     """The thousands of collected tests live to the end, so no collection of garbage visits them."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GARBAGE)
     gc.enable()
 
 
