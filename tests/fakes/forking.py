@@ -21,7 +21,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from select import select
-from typing import Any
+from typing import Any, NoReturn
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
@@ -146,12 +146,16 @@ class Parent:
             os.close(ending)
 
 
-def run(args: list[str]) -> None:
-    """As `python ARGS`: `-m module ...`, or a file. Ends the process.
+def run(args: list[str]) -> NoReturn:
+    """As `python ARGS`: `-m module ...`, or a file. Ends the process."""
+    leave(_code_of(args))
+
+
+def leave(code: int) -> NoReturn:
+    """End the process.
 
     What Python does at an end is done, but for taking everything apart that was imported.
     """
-    code = _code_of(args)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
