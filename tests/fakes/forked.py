@@ -10,6 +10,7 @@ What else it imports is compiled once, even where the shell asks for no files of
 from __future__ import annotations
 
 import atexit
+import fcntl
 import json
 import os
 import select
@@ -22,6 +23,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
+
+from tests.fakes.once import folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PARENT = Path(__file__).with_name("forking.py")
@@ -102,13 +105,12 @@ def _whole(file: IO[bytes]) -> str:
 
 
 class _Parent:
-    """A process that forks, and the line on which it takes orders."""
+    """The line on which a process that forks takes orders from this one."""
 
-    def __init__(self, line: socket.socket, process: subprocess.Popen[bytes] | Forked) -> None:
+    def __init__(self, line: socket.socket) -> None:
         self._lock = threading.Lock()
         self._line = line
-        self._process = process
-        atexit.register(self._leave)
+        atexit.register(line.close)
 
     def fork(
         self, args: Sequence[str], environment: Mapping[str, str], files: Sequence[int]
@@ -122,53 +124,56 @@ class _Parent:
         assert answer, "the process that forks has ended"
         return int.from_bytes(answer, "big")
 
-    def _leave(self) -> None:
-        """It ends when nobody can give it orders any more."""
-        self._line.close()
-        self._process.wait()
 
-
-Kind = frozenset[tuple[str, str]]
-"""The variables that decide what the project imports."""
-_parents: dict[tuple[int, Kind | None], _Parent] = {}
+PACKAGES = "packages"
+"""The kind of what is no program of the project."""
+_parents: dict[tuple[int, str], _Parent] = {}
 _starting = threading.RLock()
 
 
-def _parent(kind: Kind | None) -> _Parent:
-    """The one of this process, started when it is first needed. None: with packages alone."""
+def _parent(kind: str) -> _Parent:
+    """The line of this process to the one that forks this kind, for all processes of the tests."""
     key = os.getpid(), kind
     with _starting:
         if key not in _parents:
-            _parents[key] = _start_packages() if kind is None else _start_project(dict(kind))
+            _parents[key] = _Parent(_connected(kind))
         return _parents[key]
 
 
-def _start_packages() -> _Parent:
-    line, other = socket.socketpair()
-    with other:
-        process = subprocess.Popen(
-            [sys.executable, "-u", str(PARENT), str(other.fileno())],
-            cwd=ROOT,
-            env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
-            stdin=subprocess.DEVNULL,
-            pass_fds=[other.fileno()],
-        )
-    return _Parent(line, process)
+def _connected(kind: str) -> socket.socket:
+    """Started by whoever needs it first. It ends with the last line."""
+    path = folder() / f"forks-{kind}"
+    line = socket.socket(socket.AF_UNIX)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            line.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            path.unlink(missing_ok=True)
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+                listener.listen()
+                line.connect(str(path))
+                _start(kind, listener.fileno())
+    return line
 
 
-def _start_project(variables: Mapping[str, str]) -> _Parent:
-    line, other = socket.socketpair()
-    with other:
-        process = Forked([str(PROJECT)], variables, (other.fileno(), 1, 2))
-    return _Parent(line, process)
+def _start(kind: str, listener: int) -> None:
+    if kind == PACKAGES:
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        command = [sys.executable, "-u", str(PARENT)]
+        given = [(os.POSIX_SPAWN_DUP2, listener, 0)]
+        os.posix_spawn(command[0], command, environment, file_actions=given)
+        return
+    scheme, _, company = kind.partition("-")
+    variables = {"DATABASE_URL": DATABASES[scheme]} | (COMPANY if company else {})
+    Forked([str(PROJECT)], variables, (listener, 1, 2))
 
 
-def _kind(args: Sequence[str], environment: Mapping[str, str]) -> Kind | None:
-    """None for what is no program of the project."""
+def _kind(args: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Named by what decides on the imports of a program."""
     if not (args[0] == "manage.py" or args[:2] == ["-m", "daphne"]):
-        return None
-    scheme = environment.get("DATABASE_URL", "sqlite:").partition(":")[0]
-    kind = {"DATABASE_URL": DATABASES.get(scheme, DATABASES["sqlite"])}
-    if environment.get("OIDC_ISSUER"):
-        kind |= COMPANY
-    return frozenset(kind.items())
+        return PACKAGES
+    scheme = environment.get("DATABASE_URL", "").partition(":")[0]
+    scheme = scheme if scheme in DATABASES else "sqlite"
+    return f"{scheme}-company" if environment.get("OIDC_ISSUER") else scheme

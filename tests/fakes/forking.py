@@ -1,5 +1,6 @@
 """The process that `forked` starts: imports packages once, and forks a program at each order.
 
+Its input is the socket to which those connect who give orders.
 An order comes with four files: input, output and errors of the program, and one into which its exit
 code is written.
 """
@@ -28,6 +29,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 ROOT = Path(__file__).resolve().parents[2]
 LENGTH = 8
 FILES = 4
+FIRST_FILE, MOST_FILES = 3, 65_536
 QUICK_ITERATIONS = 1000
 """Of a password's hash. The usual million costs as much as the rest of a start, and most starts on
 an empty database make an admin. A test of what hashing costs starts its gateway fresh."""
@@ -82,10 +84,14 @@ def load() -> None:
 
 
 class Parent:
-    """Forks, and passes on how its children end."""
+    """Forks, and passes on how its children end. It ends when nobody can give it orders any more.
 
-    def __init__(self, line: socket.socket) -> None:
-        self.line = line
+    Orders come on lines, one from each process of the tests, which connects to `listener`.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener = listener
+        self.lines: dict[int, socket.socket] = {}
         self.endings: dict[int, int] = {}
         self.woken, self.waker = os.pipe()
         for end in (self.woken, self.waker):
@@ -96,25 +102,34 @@ class Parent:
     def next_program(self) -> dict[str, Any]:
         """Returns in each new process, with its order. In the parent it ends the process."""
         while True:
-            ready, _, _ = select([self.line.fileno(), self.woken], [], [])
+            ready, _, _ = select([self.listener.fileno(), self.woken, *self.lines], [], [])
+            if self.listener.fileno() in ready:
+                line, _ = self.listener.accept()
+                self.lines[line.fileno()] = line
             if self.woken in ready:
                 os.read(self.woken, 1024)
                 self.report_endings()
-            if self.line.fileno() in ready:
-                head, files, _, _ = socket.recv_fds(self.line, LENGTH, FILES)
-                if not head:
-                    os._exit(0)
-                order = json.loads(self.read(int.from_bytes(head, "big")))
-                if self.fork(files) == 0:
-                    return dict(order)
+            for number in self.lines.keys() & ready:
+                order = self.obey(self.lines[number])
+                if order is not None:
+                    return order
 
-    def read(self, length: int) -> bytes:
-        data = b""
-        while len(data) < length:
-            data += self.line.recv(length - len(data))
-        return data
+    def obey(self, line: socket.socket) -> dict[str, Any] | None:
+        """One order, in the new process."""
+        try:
+            head, files, _, _ = socket.recv_fds(line, LENGTH, FILES)
+            text = read(line, int.from_bytes(head, "big"))
+        except OSError:
+            head = b""
+        if not head:
+            del self.lines[line.fileno()]
+            line.close()
+            if not self.lines and not select([self.listener], [], [], 0)[0]:
+                os._exit(0)
+            return None
+        return dict(json.loads(text)) if self.fork(line, files) == 0 else None
 
-    def fork(self, files: list[int]) -> int:
+    def fork(self, line: socket.socket, files: list[int]) -> int:
         process = os.fork()
         if process == 0:
             self.become_program(files)
@@ -122,7 +137,8 @@ class Parent:
             *streams, self.endings[process] = files
             for file in streams:
                 os.close(file)
-            self.line.sendall(process.to_bytes(LENGTH, "big"))
+            with suppress(OSError):  # whoever gave the order has ended
+                line.sendall(process.to_bytes(LENGTH, "big"))
         return process
 
     def become_program(self, files: list[int]) -> None:
@@ -133,7 +149,8 @@ class Parent:
             os.dup2(file, stream)
         for file in (*files, self.woken, self.waker, *self.endings.values()):
             os.close(file)
-        self.line.close()
+        for line in (self.listener, *self.lines.values()):
+            line.close()
 
     def report_endings(self) -> None:
         while self.endings:
@@ -144,6 +161,16 @@ class Parent:
             ending = self.endings.pop(process)
             os.write(ending, str(code).encode())
             os.close(ending)
+
+
+def read(line: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        piece = line.recv(length - len(data))
+        if not piece:
+            raise ConnectionResetError
+        data += piece
+    return data
 
 
 def run(args: list[str]) -> NoReturn:
@@ -190,8 +217,10 @@ def _run(args: list[str]) -> None:
 
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
+    os.chdir(ROOT)
+    os.closerange(FIRST_FILE, MOST_FILES)
     load()
-    order = Parent(socket.socket(fileno=int(sys.argv[1]))).next_program()
+    order = Parent(socket.socket(fileno=os.dup(0))).next_program()
     os.environ.clear()
     os.environ.update(order["environment"])
     gc.enable()

@@ -4,7 +4,8 @@ Most of a start is the import of the project, which takes place here once. Setti
 in each program, from its own environment. What was imported has read a few of them, each of which
 is noted: a program for which one of these differs is started with an interpreter of its own.
 
-Input is the line on which orders come. The environment is the part that decides what is imported.
+Input is the socket to which those connect who give orders. The environment is the part that decides
+what is imported.
 """
 
 from __future__ import annotations
@@ -155,9 +156,9 @@ def suits(reads: Reads) -> bool:
 
 
 if __name__ == "__main__":
-    line = socket.socket(fileno=os.dup(0))
+    listener = socket.socket(fileno=os.dup(0))
     reads = load()
-    order = forking.Parent(line).next_program()
+    order = forking.Parent(listener).next_program()
     os.environ.clear()
     os.environ.update(order["environment"])
     if not suits(reads):

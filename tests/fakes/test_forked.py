@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes import forked
 from tests.fakes.forking import PURE, UNTOUCHED
+from tests.fakes.once import VARIABLE, folder
 
 SECONDS = 60.0
 
@@ -63,6 +64,23 @@ def test_servers_and_what_reads_settings_are_not_imported_before(program: Path) 
     assert loaded.isdisjoint([*UNTOUCHED, "proxysite", "dashboard", "daphne"])
     ours = {".".join(name.split(".")[:2]) for name in loaded if name.startswith("bridge.")}
     assert ours == set(PURE)
+
+
+def test_processes_of_the_tests_share_what_forks(program: Path) -> None:
+    """Each of them would import all packages for itself."""
+    program.write_text("import os; print(os.getppid())")
+    here = forked.run([str(program)], {}, "", SECONDS).stdout
+    text = f"""
+import sys
+sys.path.insert(0, {str(forked.ROOT)!r})
+from tests.fakes import forked
+print(forked.run([{str(program)!r}], {{}}, "", 60.0).stdout)
+"""
+    other = program.with_name("other.py")
+    other.write_text(text)
+    done = forked.run([str(other)], {VARIABLE: str(folder())}, "", SECONDS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == here.split()
 
 
 def test_signal_ends_it_with_its_number(program: Path) -> None:
