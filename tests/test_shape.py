@@ -24,6 +24,7 @@ LAYERS: dict[str, str] = {
     "database_steps": "",
     "cluster": "database_steps",
     "ids": "",
+    "outbound": "",
     "outcomes": "",
     "logs": "outcomes",
     "error_groups": "outcomes",
@@ -37,7 +38,7 @@ LAYERS: dict[str, str] = {
     "kept_reads": "places",
     "sign_in": "",
     T: "",
-    "telemetry": "process_settings",
+    "telemetry": "outbound process_settings",
     # connections, below requests
     "http": f"ids process_settings {T}",
     # pure: what a request asks for and where it goes
@@ -54,14 +55,15 @@ LAYERS: dict[str, str] = {
     "accounts": f"sign_in {T} routing keys models configuration",
     "apps": "accounts",
     # the way to the backends
-    "backends": f"clocks pauses shielded process_settings database_steps cluster http {T} routing "
-    "models configuration",
+    "backends": "outbound clocks pauses shielded process_settings database_steps cluster http "
+    f"{T} routing models configuration",
     "concerns": "spans keys routing models ledger configuration live backends",
-    "warnings": "clocks pauses database_steps routing keys models ledger live backends concerns",
+    "warnings": "outbound clocks pauses database_steps routing keys models ledger live backends "
+    "concerns",
     "probe": f"ids database_steps {T} routing models configuration backends",
     # one request from its target to its record
     "relay": (
-        f"ids outcomes attempts places clocks process_settings {T} routing keys ledger "
+        f"ids outbound outcomes attempts places clocks process_settings {T} routing keys ledger "
         "tracing configuration live backends"
     ),
     # what runs in one process
@@ -258,16 +260,11 @@ def test_parts_of_the_project_know_each_other_in_one_direction() -> None:
     assert _importing("dashboard/", lambda d: not allowed.match(d)) == []
 
 
-def test_only_upstream_knows_an_http_client() -> None:
-    """design, Layout: its exceptions are translated in one table there."""
+def test_nobody_brings_an_http_client_of_his_own() -> None:
+    """design, Layout: requests go out through `bridge/outbound`, whose errors have one table."""
     found = _importing("", lambda dotted: dotted.split(".")[0] in HTTP_CLIENTS)
     knowing = (
-        "bridge/backends/client.py ",
-        "bridge/backends/transport.py ",
-        "bridge/backends/failures.py ",
-        "bridge/telemetry/forwarding.py ",  # goes to the operator's collector, not to a backend
         "bridge/oidc/fetching.py ",  # allauth's flow is written for `requests`
-        "bridge/warnings/webhook.py ",
         "bridge/tracing/export.py ",  # the exporter of OpenTelemetry is written for `requests`
     )
     assert [line for line in found if not line.startswith(knowing)] == []

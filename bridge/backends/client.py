@@ -1,9 +1,8 @@
-"""The way to the backends: this module, `transport` and `failures` alone know the HTTP client.
+"""The way to the backends: a request for one of them, and its reply.
 
 A request goes to the address of a backend row with that backend's credential, no header of the
-caller travels on, and nothing else is ever called. httpx's client (redirects, cookies, proxies of
-the environment) is not wanted, so requests go to the transport directly. What can go wrong on the
-way is translated by the table of `failures`.
+caller travels on, and nothing else is ever called. What can go wrong on the way is translated by
+the table of `failures`.
 """
 
 from __future__ import annotations
@@ -13,17 +12,17 @@ import email.utils
 import math
 import time
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-import httpx
-
 from bridge.backends import demo, failures
 from bridge.backends.failures import UNREADABLE
-from bridge.backends.transport import BackendTransport, connected_at
 from bridge.http import encoding
 from bridge.http.encoding import TooLargeError, UndecodableError
+from bridge.outbound.client import HttpClient, connected_at
+from bridge.outbound.connection import HttpReply
+from bridge.outbound.errors import OutboundError, SilentError, TooMuchError
+from bridge.outbound.inbox import Inbox
 from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.message_stream import CUT_SHORT
@@ -37,22 +36,30 @@ MAX_ERROR_BYTES = 1024 * 1024
 class Reply:
     """A backend's answer, its body not read yet. Header names are lower case.
 
-    `connected_at` is the moment, by the monotonic clock, from which the request had a connection;
-    `secrets` stand in no error.
+    inbox         where the body arrives as it is; None where `chunks` alone has it
+    connected_at  the moment, by the monotonic clock, from which the request had a connection
+    secrets       stand in no error
     """
 
     def __init__(
         self,
-        response: httpx.Response,
+        status: int,
+        headers: dict[str, str],
+        body: HttpReply | AsyncIterable[bytes],
         connected_at: float | None = None,
         secrets: tuple[str, ...] = (),
     ) -> None:
-        self._response = response
+        self.status, self.headers = status, headers
+        self._body = body
         self._secrets = secrets
         self.connected_at = connected_at
-        self.status, self.headers = response.status_code, _headers(response)
-        if when := _seconds_until(self.headers.get("retry-after", "")):
-            self.headers["retry-after"] = when
+        self.inbox: Inbox | None = None
+        if isinstance(body, HttpReply):
+            body.inbox.worded = self._worded
+            if not headers.get("content-encoding"):
+                self.inbox = body.inbox
+        if when := _seconds_until(headers.get("retry-after", "")):
+            headers["retry-after"] = when
 
     @property
     def content_type(self) -> str:
@@ -60,10 +67,7 @@ class Reply:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises ApiError when it breaks off."""
-        stream = self._response.stream
-        assert isinstance(stream, AsyncIterable)
-        source: AsyncIterable[bytes] = stream
-        # Every layer that a chunk goes through costs, and only encoded ones need more than one.
+        source = _taken(self._body.inbox) if isinstance(self._body, HttpReply) else self._body
         if header := self.headers.get("content-encoding"):
             source = encoding.decoded(source, header, MAX_REPLY_BYTES)
         try:
@@ -73,9 +77,13 @@ class Reply:
             raise ApiError.bad_gateway(UNREADABLE, cause=str(error)) from error
         except TooLargeError as error:
             raise ApiError.bad_gateway(TOO_LARGE) from error
-        except failures.NETWORK_ERRORS as error:
-            cause = failures.to_error(error, self._secrets).cause
-            raise ApiError.bad_gateway(CUT_SHORT, cause=cause) from error
+
+    def _worded(self, error: Exception) -> Exception:
+        """Why the body broke off, for whoever reads it."""
+        if isinstance(error, TooMuchError):
+            return ApiError.bad_gateway(TOO_LARGE)
+        cause = failures.to_error(error, self._secrets).cause
+        return ApiError.bad_gateway(CUT_SHORT, cause=cause)
 
     async def read(self, limit: int) -> bytes:
         """At most `limit` bytes of the body."""
@@ -89,24 +97,18 @@ class Reply:
 
     async def aclose(self) -> None:
         """Close; an unfinished body takes its connection with it, which stops the backend."""
-        with suppress(*failures.NETWORK_ERRORS):
-            await self._response.aclose()
+        if isinstance(self._body, HttpReply):
+            self._body.close()
 
 
-def _headers(response: httpx.Response) -> dict[str, str]:
-    """Names in lower case; repeated ones are joined with a comma."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in response.headers.raw:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+async def _taken(inbox: Inbox) -> AsyncIterator[bytes]:
+    while data := await inbox.take(None):
+        yield data
 
 
 # --- requests ---------------------------------------------------------------------------------
 
 
-_address = lru_cache(maxsize=256)(httpx.URL)
-"""Addresses of backends are few, and reading one costs as much as sending the request."""
 _OWN_HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "claude-bridge"}
 
 
@@ -114,7 +116,7 @@ class BackendClient:
     """The HTTP client of one process. Its connections are made by its first request."""
 
     def __init__(self, connect_timeout: float) -> None:
-        self._transport = BackendTransport(connect_timeout)
+        self._http = HttpClient(connect_timeout)
 
     async def send(
         self, backend: BackendConfig, key: str, body: bytes, traceparent: str = ""
@@ -150,41 +152,28 @@ class BackendClient:
             headers["content-type"] = "application/json"
         if traceparent:
             headers["traceparent"] = traceparent
-        transport = _DEMO if backend.is_demo else self._transport
+        if backend.is_demo:
+            return _of_demo(body or b"")
+        secrets = _secrets(backend.url)
         try:
-            async with asyncio.timeout(backend.timeout):
-                return await _send(transport, method, url, headers, body, _secrets(backend, key))
-        except TimeoutError:
+            reply = await self._http.request(method, url, headers, body, backend.timeout)
+        except SilentError:
             raise did_not_answer(backend.timeout) from None
+        except (OutboundError, OSError) as error:
+            raise failures.to_error(error, (key, *secrets)) from error
+        return Reply(reply.status, reply.headers, reply, connected_at(), (key, *secrets))
 
     async def aclose(self) -> None:
-        await self._transport.aclose()
+        await self._http.aclose()
 
 
-async def _send(
-    transport: httpx.AsyncBaseTransport,
-    method: str,
-    url: str,
-    headers: dict[str, str],
-    body: bytes | None,
-    secrets: tuple[str, ...],
-) -> Reply:
+@lru_cache(maxsize=256)
+def _secrets(url: str) -> tuple[str, ...]:
+    """What no error may show beside the credential: the backend's address."""
     try:
-        # A stream, for which httpx adds no headers: the connections below add those of their own.
-        stream = httpx.ByteStream(body or b"")
-        request = httpx.Request(method, _address(url), headers=headers, stream=stream)
-        response = await transport.handle_async_request(request)
-    except failures.NETWORK_ERRORS as error:
-        raise failures.to_error(error, secrets) from error
-    return Reply(response, connected_at(), secrets)
-
-
-def _secrets(backend: BackendConfig, key: str) -> tuple[str, ...]:
-    """What no error may show: the credential and the backend's address."""
-    try:
-        return key, backend.host, urlsplit(backend.url).hostname or ""
+        return urlsplit(url).netloc, urlsplit(url).hostname or ""
     except ValueError:
-        return key, backend.url
+        return (url,)
 
 
 def did_not_answer(seconds: float) -> ApiError:
@@ -212,23 +201,13 @@ def _seconds_until(text: str) -> str:
     return str(max(0, math.ceil(moment.timestamp() - time.time())))
 
 
-class _DemoTransport(httpx.AsyncBaseTransport):
-    """The demo backend, reached the same way as a real one."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        answer = demo.answer(request.read())
-        headers = {"content-type": answer.content_type}
-        return httpx.Response(200, headers=headers, stream=_DemoBody(answer))
+def _of_demo(body: bytes) -> Reply:
+    """The demo backend's answer, as if it were a real one."""
+    answer = demo.answer(body)
+    return Reply(200, {"content-type": answer.content_type}, _pieces(answer))
 
 
-class _DemoBody(httpx.AsyncByteStream):
-    def __init__(self, answer: demo.DemoAnswer) -> None:
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._answer.chunks:
-            yield chunk
-            await asyncio.sleep(self._answer.pause)
-
-
-_DEMO = _DemoTransport()
+async def _pieces(answer: demo.DemoAnswer) -> AsyncIterator[bytes]:
+    for chunk in answer.chunks:
+        yield chunk
+        await asyncio.sleep(answer.pause)

@@ -16,9 +16,18 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-import aiohttp
-import httpx
-
+from bridge.outbound.errors import (
+    AddressError,
+    CertificateError,
+    ClosedError,
+    ConnectError,
+    ConnectTimeoutError,
+    HandshakeError,
+    IncompleteError,
+    NotHttpError,
+    OutboundError,
+    ResolveError,
+)
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.redaction import redact
 from bridge.translation.response.message_stream import CUT_SHORT
@@ -101,34 +110,33 @@ TLS_ALERT = r"b'\x15\x03"
 ANY = frozenset[int]()
 
 _TABLE: tuple[tuple[type[BaseException], frozenset[int], Cause], ...] = (
-    (aiohttp.ConnectionTimeoutError, ANY, TIMED_OUT),
-    (aiohttp.ClientConnectorCertificateError, WRONG_NAME, OTHER_NAME),
-    (aiohttp.ClientConnectorCertificateError, ANY, UNTRUSTED),
-    (aiohttp.ClientConnectorSSLError, ANY, HANDSHAKE),
+    (ConnectTimeoutError, ANY, TIMED_OUT),
+    (CertificateError, WRONG_NAME, OTHER_NAME),
+    (CertificateError, ANY, UNTRUSTED),
+    (HandshakeError, ANY, HANDSHAKE),
     (ssl.SSLError, ANY, HANDSHAKE),
     (OSError, LOCAL_ERRNOS, LOCAL),
-    (aiohttp.ClientConnectorDNSError, ANY, DNS),
-    (aiohttp.ClientConnectorError, frozenset({errno.ECONNREFUSED}), REFUSED),
-    (aiohttp.ClientConnectorError, frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN}), NO_HOST),
-    (aiohttp.ClientConnectorError, ANY, NO_CONNECTION),
+    (ResolveError, ANY, DNS),
+    (ConnectError, frozenset({errno.ECONNREFUSED}), REFUSED),
+    (ConnectError, frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN}), NO_HOST),
+    (ConnectError, ANY, NO_CONNECTION),
     (OSError, frozenset({errno.ECONNRESET, errno.EPIPE}), RESET),
-    (aiohttp.ServerDisconnectedError, ANY, CLOSED),
-    (aiohttp.ClientResponseError, ANY, GARBAGE),
-    (aiohttp.ClientPayloadError, ANY, INCOMPLETE),
-    (httpx.InvalidURL, ANY, ADDRESS),
-    (aiohttp.InvalidURL, ANY, ADDRESS),
-    (aiohttp.ClientError, ANY, BROKEN),
+    (ClosedError, ANY, CLOSED),
+    (NotHttpError, ANY, GARBAGE),
+    (IncompleteError, ANY, INCOMPLETE),
+    (AddressError, ANY, ADDRESS),
+    (OutboundError, ANY, BROKEN),
     (OSError, ANY, BROKEN),
 )
 """The first row whose class and number fit decides. The number is an errno, or OpenSSL's code for
 a certificate."""
 
-NETWORK_ERRORS = (httpx.InvalidURL, aiohttp.ClientError, OSError)
+NETWORK_ERRORS = (OutboundError, OSError)
 
 
 def to_error(error: BaseException, secrets: tuple[str, ...] = ()) -> ApiError:
     """The ApiError for what the HTTP client raised."""
-    if isinstance(error, aiohttp.ClientConnectorDNSError) and (spare := _no_descriptor()):
+    if isinstance(error, ResolveError) and (spare := _no_descriptor()):
         # Without a descriptor the resolver cannot read its files, and fails with any error.
         return LOCAL.error(spare)
     cause = cause_of(error)
@@ -159,8 +167,8 @@ def _no_descriptor() -> str:
 
 def _number(origin: BaseException) -> int:
     """An errno, or OpenSSL's code for a certificate; 0 for none."""
-    if isinstance(origin, aiohttp.ClientConnectorCertificateError):
-        return getattr(origin.certificate_error, "verify_code", 0)
+    if isinstance(origin, CertificateError):
+        return origin.code
     number = getattr(origin, "errno", None)
     return (
         number
@@ -177,18 +185,14 @@ def _common_number(text: str) -> int:
 
 def _detail(origin: BaseException, number: int) -> str:
     """The exception's own words, less what the cause says already."""
-    if isinstance(origin, aiohttp.ClientConnectorCertificateError):
-        return str(getattr(origin.certificate_error, "verify_message", ""))
-    if isinstance(origin, aiohttp.ClientConnectorDNSError):
+    if isinstance(origin, CertificateError):
+        return origin.words
+    if isinstance(origin, ResolveError):
         return origin.os_error.strerror or str(origin.os_error)
-    if isinstance(origin, (aiohttp.ClientConnectorSSLError, ssl.SSLError)):
+    if isinstance(origin, (HandshakeError, ssl.SSLError)):
         reason = getattr(getattr(origin, "os_error", origin), "reason", None)
         return str(reason or origin).replace("_", " ").lower()
-    if isinstance(origin, aiohttp.ClientResponseError):
-        return str(origin.message)
-    if isinstance(origin, aiohttp.ClientPayloadError):
-        return str(getattr(origin.__cause__, "message", ""))
-    if isinstance(origin, (aiohttp.ConnectionTimeoutError, aiohttp.ServerDisconnectedError)):
+    if isinstance(origin, (ConnectTimeoutError, ClosedError)):
         return ""
     if isinstance(origin, OSError) and number:
         return "" if number in (errno.ECONNREFUSED, errno.ECONNRESET) else os.strerror(number)

@@ -24,9 +24,10 @@ from bridge.backends.client import (
     did_not_answer,
 )
 from bridge.backends.prefix_cache import Conversation, Prefixes
-from bridge.backends.transport import has_connected
+from bridge.outbound.client import connected_at
+from bridge.outbound.inbox import Inbox
 from bridge.process_settings import RelaySettings
-from bridge.relay.read_ahead import ReadAhead
+from bridge.relay.read_ahead import inbox_of
 from bridge.relay.trace import Trace
 from bridge.routing.types import LearntRow, Target
 from bridge.translation import facts as habits
@@ -91,7 +92,7 @@ class OpenReply:
     """
 
     reply: Reply
-    read_ahead: ReadAhead
+    inbox: Inbox
     answer: Answer
     events: list[Event]
     idle: float
@@ -99,7 +100,7 @@ class OpenReply:
     learned: LearnedFromErrors = field(default_factory=list)
 
     async def aclose(self) -> None:
-        await self.read_ahead.aclose()
+        await self.inbox.aclose()
         await self.reply.aclose()
 
 
@@ -248,23 +249,23 @@ async def _attempt(
     try:
         reply = await upstream.send(outgoing.target.backend, outgoing.key, body, trace.traceparent)
     except asyncio.CancelledError:
-        trace.is_unanswered = has_connected()
+        trace.is_unanswered = connected_at() is not None
         raise
     trace.answer_headers(reply.status, reply.connected_at)
-    read_ahead: ReadAhead | None = None
+    inbox: Inbox | None = None
     try:
         if not 200 <= reply.status < 300:
             raw = await reply.read(MAX_ERROR_BYTES)
             raise from_reply(reply.status, reply.headers, raw, outgoing.error_context)
         trace.accept()
-        read_ahead = ReadAhead(reply.chunks(), MAX_REPLY_BYTES if outgoing.is_plain else None)
+        inbox = inbox_of(reply, MAX_REPLY_BYTES if outgoing.is_plain else None)
         answer = Answer(outgoing.options, outgoing.error_context, reply.content_type)
         idle = outgoing.target.backend.idle or settings.idle_timeout
-        begun = await _first_events(read_ahead, answer, idle)
-        return OpenReply(reply, read_ahead, answer, begun, idle, outgoing)
+        begun = await _first_events(inbox, answer, idle)
+        return OpenReply(reply, inbox, answer, begun, idle, outgoing)
     except BaseException:
-        if read_ahead is not None:
-            await read_ahead.aclose()
+        if inbox is not None:
+            await inbox.aclose()
         await reply.aclose()
         raise
 
@@ -313,10 +314,10 @@ def _outline(outgoing: UpstreamRequest, chat: ChatRequest, size: int) -> str:
     return encode_text(outline | fields)
 
 
-async def _first_events(read_ahead: ReadAhead, answer: Answer, idle: float) -> list[Event]:
+async def _first_events(inbox: Inbox, answer: Answer, idle: float) -> list[Event]:
     """Read until the answer begins. Its failures are raised: nothing was shown yet."""
     while not answer.begun:
-        data = await read_ahead.take(idle)
+        data = await inbox.take(idle)
         if data is None:
             raise did_not_answer(idle)
         if events := await taken(answer.steps(data) if data else answer.last_steps()):

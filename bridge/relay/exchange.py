@@ -238,7 +238,7 @@ class Exchange:
         if self._opening is None:
             return
         if opened := self._open_answer():
-            opened.read_ahead.fail(ApiError(529, RESTARTING))
+            opened.inbox.fail(ApiError(529, RESTARTING))
         else:
             self._opening.cancel()
 

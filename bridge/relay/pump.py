@@ -104,7 +104,7 @@ async def _next(opened: OpenReply, timers: StreamTimers) -> list[Event]:
     """One step: bytes taken, or a timer that expired."""
     answer = opened.answer
     try:
-        data = await opened.read_ahead.take(timers.patience(timers.clock()))
+        data = await opened.inbox.take(timers.patience(timers.clock()))
     except ApiError as error:
         # Cut after the reason to stop was named: nothing is missing but the usage.
         return await taken(answer.last_steps()) if answer.finishing else answer.fail(error)
@@ -124,7 +124,7 @@ async def _next(opened: OpenReply, timers: StreamTimers) -> list[Event]:
 async def _drain(opened: OpenReply) -> None:
     """Take the end of the body, if it is there already."""
     try:
-        while await opened.read_ahead.take(TAIL_SECONDS):
+        while await opened.inbox.take(TAIL_SECONDS):
             pass
     except ApiError:
         return

@@ -12,11 +12,12 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import aiohttp
-
+from bridge.outbound.client import HttpClient
+from bridge.outbound.errors import OutboundError
 from bridge.process_settings import TelemetrySettings
 
 logger = logging.getLogger(__name__)
@@ -89,18 +90,11 @@ class TelemetryForwarder:
         """Forward until cancelled. Ends at once where there is no collector."""
         if not self._url:
             return
-        async with self._session() as session, asyncio.TaskGroup() as group:
+        async with aclosing(HttpClient(SEND_SECONDS)) as client, asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):
-                group.create_task(self._work(session))
+                group.create_task(self._work(client))
 
-    def _session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=SEND_SECONDS),
-            headers={"user-agent": "claude-bridge", **self._headers},
-        )
-
-    async def _work(self, session: aiohttp.ClientSession) -> None:
+    async def _work(self, client: HttpClient) -> None:
         while True:
             while not self._waiting:
                 self._arrived.clear()
@@ -108,16 +102,16 @@ class TelemetryForwarder:
             export = self._waiting.popleft()
             self._on_the_way += 1
             try:
-                was_taken = await self._deliver(session, export)
+                was_taken = await self._deliver(client, export)
             finally:
                 self._bytes -= len(export.body)
                 self._on_the_way -= 1
             self._count(export, Fate.FORWARDED if was_taken else Fate.DROPPED)
 
-    async def _deliver(self, session: aiohttp.ClientSession, export: Export) -> bool:
+    async def _deliver(self, client: HttpClient, export: Export) -> bool:
         """Whether the collector took it, after as many tries as make sense."""
         for pause in (*PAUSES, None):
-            fault, is_final = await self._send(session, export)
+            fault, is_final = await self._send(client, export)
             self._note(fault)
             if not fault:
                 return True
@@ -126,21 +120,19 @@ class TelemetryForwarder:
             await _sleep(pause)
         return False
 
-    async def _send(self, session: aiohttp.ClientSession, export: Export) -> tuple[str, bool]:
+    async def _send(self, client: HttpClient, export: Export) -> tuple[str, bool]:
         """(what went wrong or "", whether another try is of no use)."""
         address = f"{self._url}/v1/{export.signal}"
+        lines = {"user-agent": "claude-bridge", **self._headers}
+        lines["content-type"] = export.content_type
         try:
-            async with session.post(
-                address,
-                data=export.body,
-                headers={"content-type": export.content_type},
-                allow_redirects=False,
-            ) as reply:
-                if reply.status < 300:
-                    return "", False
-                return f"it answered {reply.status}", reply.status not in AGAIN
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            reply = await client.request("POST", address, lines, export.body, SEND_SECONDS)
+        except (OutboundError, OSError) as error:
             return type(error).__name__, False
+        reply.close()
+        if reply.status < 300:
+            return "", False
+        return f"it answered {reply.status}", reply.status not in AGAIN
 
     def _note(self, fault: str) -> None:
         """Say it once when the collector begins to fail, and when it takes exports again."""

@@ -6,21 +6,20 @@ its status is read.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
-
-import aiohttp
+from contextlib import aclosing
 
 from bridge.backends import failures
 from bridge.models.warnings.rules import secret_bytes
+from bridge.outbound.client import HttpClient
+from bridge.outbound.errors import AddressError, OutboundError, SilentError
 from bridge.routing import addresses
 from bridge.warnings.delivery_error import DeliveryError
 
 TIMEOUT_SECONDS = 10.0
 """For all of it: connection, request and the head of the answer."""
-MOST_HEADER_BYTES = 16 * 1024
 
 
 def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
@@ -53,13 +52,12 @@ async def post(
     if addresses.problem(address, with_query=True):
         raise DeliveryError("no usable address")
     try:
-        async with asyncio.timeout(seconds), _session() as session:
-            reply = await session.post(address, data=body, headers=lines, allow_redirects=False)
-            status = reply.status
-            reply.close()  # the connection goes, and with it a body of whatever length
-    except TimeoutError:
+        # The connection goes, and with it a body of whatever length.
+        async with aclosing(HttpClient(seconds)) as client:
+            status = (await client.request("POST", address, lines, body, seconds)).status
+    except SilentError:
         raise DeliveryError(f"no answer within {seconds:g} s") from None
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except (OutboundError, OSError) as error:
         raise DeliveryError(_cause(error)) from None
     if 300 <= status < 400:
         raise DeliveryError(f"status {status}: redirects are not followed")
@@ -67,21 +65,9 @@ async def post(
         raise DeliveryError(f"status {status}")
 
 
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(force_close=True),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        raise_for_status=False,
-        trust_env=False,
-        max_line_size=MOST_HEADER_BYTES,
-        max_field_size=MOST_HEADER_BYTES,
-    )
-
-
 def _cause(error: Exception) -> str:
     """Why it failed, by the table of the backends; no word of an exception, for it may name the
     address."""
-    if isinstance(error, ValueError):
+    if isinstance(error, AddressError):
         return "no usable address"
     return failures.cause_of(error).words

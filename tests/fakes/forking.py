@@ -34,7 +34,7 @@ QUICK_ITERATIONS = 1000
 """Of a password's hash. The usual million costs as much as the rest of a start, and most starts on
 an empty database make an admin. A test of what hashing costs starts its gateway fresh."""
 PACKAGES = (
-    "aiohttp",
+    "aiohappyeyeballs",
     "asgiref.server",
     "asgiref.sync",
     "autobahn.twisted.websocket",

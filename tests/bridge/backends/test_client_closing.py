@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from bridge.backends import transport
 from bridge.backends.client import BackendClient
 from bridge.backends.failures import UNREACHABLE
 from bridge.ledger.record import Record
+from bridge.outbound import client
 from bridge.relay import attempt
 from bridge.routing.types import BackendConfig
 from bridge.runtime.gateway import Gateway
@@ -82,7 +82,7 @@ async def test_connection_that_ends_after_a_while_was_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ours: a server that dies over a request is not given the same one again."""
-    monkeypatch.setattr(transport, "CLOSING_SECONDS", 0.0)
+    monkeypatch.setattr(client, "CLOSING_SECONDS", 0.0)
     backend.on(ALPHA).json({}).drop()
     await send(upstream, main)
     error = await failure(upstream, main)

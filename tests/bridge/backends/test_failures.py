@@ -7,12 +7,13 @@ import os
 import ssl
 from pathlib import Path
 
-import aiohttp.connector
 import pytest
 
 from bridge.backends import failures
 from bridge.backends.client import BackendClient
 from bridge.backends.failures import CONNECT_TIMEOUT, SHORTAGE, UNREACHABLE, UNREADABLE
+from bridge.outbound import dialing
+from bridge.outbound.errors import ConnectError
 from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.message_stream import CUT_SHORT
@@ -112,7 +113,7 @@ async def test_certificate_that_does_not_fit(
 ) -> None:
     certificate = self_signed(tmp_path, name, days_ago=days_ago)
     trust = ssl.create_default_context(cafile=certificate if is_trusted else None)
-    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trust)
+    monkeypatch.setattr(dialing, "trust", lambda: trust)
     upstream = BackendClient(5.0)
     async with answering_port(OK, server_context(certificate)) as port:
         error = await failure(upstream, f"https://localhost:{port}/v1")
@@ -140,7 +141,7 @@ async def test_process_without_descriptors_blames_nobody_but_itself(host: str) -
     [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENETUNREACH, errno.EADDRNOTAVAIL],
 )
 def test_shortage_of_this_machine_blames_no_backend(number: int) -> None:
-    error = failures.to_error(connector_error(OSError(number, os.strerror(number))))
+    error = failures.to_error(ConnectError(OSError(number, os.strerror(number))))
     assert (error.status, error.blames_backend) == (529, False)
     assert os.strerror(number) in error.message
 
@@ -156,19 +157,14 @@ def test_shortage_of_this_machine_blames_no_backend(number: int) -> None:
 def test_host_of_several_addresses_is_judged_by_the_one_that_answered(
     text: str, is_local: bool
 ) -> None:
-    error = failures.to_error(connector_error(OSError(text)))
+    error = failures.to_error(ConnectError(OSError(text)))
     assert error.blames_backend is not is_local
 
 
 def test_host_that_a_router_calls_unreachable_is_to_blame() -> None:
-    error = failures.to_error(connector_error(OSError(errno.EHOSTUNREACH, "No route to host")))
+    error = failures.to_error(ConnectError(OSError(errno.EHOSTUNREACH, "No route to host")))
     assert (error.blames_backend, error.unreachable) == (True, True)
     assert error.cause == "host is unreachable: No route to host"
-
-
-def connector_error(error: OSError) -> aiohttp.ClientConnectorError:
-    key = aiohttp.client_reqrep.ConnectionKey("h", 1, False, True, None, None, None)
-    return aiohttp.ClientConnectorError(key, error)
 
 
 async def test_secrets_and_addresses_stand_in_no_cause(upstream: BackendClient) -> None:

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
 
 from bridge.backends.client import Reply
@@ -55,7 +54,7 @@ def counted() -> Iterator[Counter[str]]:
             delattr(loop, method)
 
 
-class Body(httpx.AsyncByteStream):
+class Body:
     """A backend's body that comes as the test says."""
 
     def __init__(self, engine: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +63,7 @@ class Body(httpx.AsyncByteStream):
 
     async def _send(self, *_: object) -> Reply:
         headers = {"content-type": "text/event-stream"}
-        return Reply(httpx.Response(200, headers=headers, stream=self))
+        return Reply(200, headers, self)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while piece := await self._queue.get():

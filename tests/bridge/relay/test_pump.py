@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 
 from bridge.backends.client import Reply
+from bridge.outbound.inbox import Inbox
 from bridge.relay.attempt import OpenReply
 from bridge.relay.pump import StreamTimers, pump, to_bytes
-from bridge.relay.read_ahead import ReadAhead
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.events import Event
 from bridge.translation.response.fold import fold
@@ -64,9 +64,9 @@ def begun(clock: Clock, *items: Item, idle: float = 310.0, **options: Any) -> Op
     """An answer that has said "Hi" already."""
     answer = an_answer(**options)
     events = answer.feed(wire(text("Hi")))
-    read_ahead = cast(ReadAhead, Script(clock, *items))
+    inbox = cast(Inbox, Script(clock, *items))
     outgoing = an_upstream_request(a_backend())
-    return OpenReply(cast(Reply, None), read_ahead, answer, events, idle, outgoing)
+    return OpenReply(cast(Reply, None), inbox, answer, events, idle, outgoing)
 
 
 async def pumped(opened: OpenReply, clock: Clock) -> list[list[Event]]:
