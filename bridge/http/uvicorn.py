@@ -44,11 +44,26 @@ class UvicornTransport:
 class Cycle(RequestResponseCycle):
     """A request and its answer. An answer in the middle of a body closes the connection."""
 
+    _goes_on = False
+
     async def send(self, message: Any) -> None:
+        if self._goes_on and message.get("more_body") and (body := message["body"]):
+            if self.flow.write_paused and not self.disconnected:
+                await self.flow.drain()
+            if not self.disconnected:
+                self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+            return
         if message["type"] == "http.response.start" and self.more_body:
             self.keep_alive = False
             self.transport = LingeringTransport(self.transport)  # type: ignore[assignment]
         await super().send(message)
+        # Pieces of a body without a length, of which a stream has many, are written above.
+        self._goes_on = bool(
+            message.get("more_body")
+            and self.chunked_encoding
+            and not self.response_complete
+            and self.scope["method"] != "HEAD"
+        )
 
 
 class LingeringTransport:

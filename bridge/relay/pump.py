@@ -18,6 +18,7 @@ from bridge.process_settings import RelaySettings
 from bridge.relay.attempt import OpenReply, taken
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.events import PING, Event, frames
+from bridge.translation.response.translate import Answer
 
 TAIL_SECONDS = 0.02
 """How long the end of a finished answer may take, so that its connection can be used again."""
@@ -85,7 +86,12 @@ async def pump(
     while not answer.over:
         if observer is not None and answer.finishing:
             observer.finish_is_known()
-        events = await _next(opened, timers)
+        try:
+            data = await opened.inbox.take(timers.patience(clock()))
+        except ApiError as error:
+            events = await _cut(answer, error)
+        else:
+            events = await _brought(opened, timers, data)
         now = clock()
         if events:
             timers.written = now
@@ -100,25 +106,23 @@ async def pump(
         await _drain(opened)
 
 
-async def _next(opened: OpenReply, timers: StreamTimers) -> list[Event]:
-    """One step: bytes taken, or a timer that expired."""
-    answer = opened.answer
-    try:
-        data = await opened.inbox.take(timers.patience(timers.clock()))
-    except ApiError as error:
-        # Cut after the reason to stop was named: nothing is missing but the usage.
-        return await taken(answer.last_steps()) if answer.finishing else answer.fail(error)
-    now = timers.clock()
+async def _brought(opened: OpenReply, timers: StreamTimers, data: bytes | None) -> list[Event]:
+    """What the next bytes bring, the end of the body, or a timer that expired."""
+    answer, now = opened.answer, timers.clock()
     if data:
         timers.received = now
-        events = await taken(answer.steps(data))
+        steps = answer.steps(data)
+        events = steps[0] if isinstance(steps, tuple) else await taken(steps)
         return events + await taken(answer.last_steps()) if answer.complete else events
     is_silent = now - timers.received >= opened.idle
     if data == b"" or timers.is_overdue(now) or (is_silent and answer.finishing):
         return await taken(answer.last_steps())
-    if is_silent:
-        return answer.fail(did_not_answer(opened.idle))
-    return []
+    return answer.fail(did_not_answer(opened.idle)) if is_silent else []
+
+
+async def _cut(answer: Answer, error: ApiError) -> list[Event]:
+    """The body broke off. After the reason to stop was named, nothing is missing but the usage."""
+    return await taken(answer.last_steps()) if answer.finishing else answer.fail(error)
 
 
 async def _drain(opened: OpenReply) -> None:

@@ -214,6 +214,8 @@ def with_safeguard_results(batch: Iterable[Event], results: list[Any]) -> list[E
 
 def frames(events: Iterable[Event]) -> bytes:
     """The events as they go over the wire."""
+    if type(events) is list and len(events) == 1:
+        return _HEADS[type(events[0])] + encode(events[0]) + END
     return b"".join([_HEADS[type(event)] + encode(event) + END for event in events])
 
 

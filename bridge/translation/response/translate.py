@@ -181,7 +181,10 @@ class Answer:
         return [event for batch in self.last_steps() for event in batch]
 
     def steps(self, data: bytes) -> Iterable[list[Event]]:
-        """`feed` in steps, none of which takes long: the caller may let others in between."""
+        """`feed` in steps, none of which takes long: the caller may let others in between.
+
+        A tuple has one step.
+        """
         if not self._sniffed:
             data = self._sniff(data)
         if not self._streamed:
@@ -249,7 +252,10 @@ class Answer:
         try:
             for payload in payloads:
                 for delta in self._chunks.feed(payload):
-                    produced += self._fed(delta)
+                    if type(delta) is Text and not self._stages:
+                        produced += self._message.feed(delta)
+                    else:
+                        produced += self._fed(delta)
         except ApiError as error:
             produced += self.fail(error)
         return produced
