@@ -41,8 +41,17 @@ class TooManyNodesError(ValueError):
     """The document has more values than anything sensible."""
 
 
-def decode(raw: bytes, *, replacement: str = "\ufffd", max_nodes: int = MAX_NODES) -> JSON:
+def decode(
+    raw: bytes,
+    *,
+    replacement: str = "\ufffd",
+    max_nodes: int = MAX_NODES,
+    not_numbers: bool = False,
+) -> JSON:
     """Decode one document. Unpaired surrogates become `replacement`, NUL characters vanish.
+
+    `not_numbers`: NaN and Infinity, which is how some servers write a measurement that they do not
+    have, become null.
 
     Raises TooDeepError, TooManyNodesError or, for anything that is not JSON in UTF-8, ValueError.
     """
@@ -54,7 +63,32 @@ def decode(raw: bytes, *, replacement: str = "\ufffd", max_nodes: int = MAX_NODE
     except RecursionError:
         raise TooDeepError from None
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
-        return _decode_slowly(raw, replacement)
+        return _decode_slowly(raw, replacement, not_numbers)
+
+
+def documents(raw: bytes, *, max_nodes: int) -> list[JSON]:
+    """The documents of one line, mostly a single one; NaN and Infinity become null. Raises as
+    `decode` does."""
+    try:
+        return [decode(raw, max_nodes=max_nodes, not_numbers=True)]
+    except (TooDeepError, TooManyNodesError):
+        raise
+    except ValueError:
+        if raw[:1] != b"{" or b"\n" in raw:
+            raise
+    return _one_by_one(raw.decode("utf-8"))
+
+
+def _one_by_one(text: str) -> list[JSON]:
+    found: list[JSON] = []
+    at = 0
+    try:
+        while at < len(text):
+            value, at = _reader.raw_decode(text, at)
+            found.append(_mended(value, "\ufffd"))
+    except RecursionError:
+        raise TooDeepError from None
+    return found
 
 
 def nodes_exceed(raw: bytes, limit: int) -> bool:
@@ -74,10 +108,11 @@ def _values_between(raw: bytes, start: int, end: int) -> int:
     return sum(raw.count(mark, start, end) for mark in _BEHIND)
 
 
-def _decode_slowly(raw: bytes, replacement: str) -> JSON:
+def _decode_slowly(raw: bytes, replacement: str, not_numbers: bool) -> JSON:
     """What the fast decoder refused: a byte order mark, unpaired surrogates, or real garbage."""
+    constant = _nothing if not_numbers else _refuse
     try:
-        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
+        value = json.loads(raw.decode("utf-8-sig"), parse_constant=constant)
         return _mended(value, replacement)
     except RecursionError:
         raise TooDeepError from None
@@ -85,6 +120,13 @@ def _decode_slowly(raw: bytes, replacement: str) -> JSON:
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _nothing(name: str) -> None:
+    """No number, so no value."""
+
+
+_reader = json.JSONDecoder(parse_constant=_nothing)
 
 
 def clean(text: str, replacement: str = "") -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bridge.translation.json import JSON
 
+_SEVERAL_WORDS = re.compile("[A-Za-z0-9][_.-][A-Za-z0-9]|[a-z][A-Z]")
 _HISTORY_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 
 
@@ -68,11 +70,27 @@ class ErrorContext:
         complete = calling and all(self.history_field in message for message in calling)
         return self.history_field if complete else ""
 
+    def without_tool_names(self, text: str) -> str:
+        """A sentence without the names of several words that the sent tools have: these say nothing
+        of what is refused."""
+        tools = self.sent.get("tools")
+        named = [_tool_name(tool) for tool in tools] if isinstance(tools, list) else []
+        found = (name for name in named if _SEVERAL_WORDS.search(name) and name in text)
+        for name in sorted(found, key=len, reverse=True):
+            text = text.replace(name, "tool")
+        return text
+
     def _messages(self) -> Iterator[Mapping[str, JSON]]:
         messages = self.sent.get("messages")
         for message in messages if isinstance(messages, list) else ():
             if isinstance(message, dict):
                 yield message
+
+
+def _tool_name(tool: JSON) -> str:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _parts(content: JSON) -> list[JSON]:

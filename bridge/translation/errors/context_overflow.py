@@ -173,7 +173,8 @@ def _bounds_prompt(found: list[Token]) -> bool:
         every = _united(sentence)
         if every & (Meaning.OTHER | Meaning.OUTPUT) or not every & Meaning.LIMIT:
             continue
-        sized = every & Meaning.PROMPT and every & (Meaning.SIZE | Meaning.TOKENS)
+        units = Meaning.SIZE | Meaning.TOKENS | Meaning.BYTES
+        sized = every & Meaning.PROMPT and every & units
         if sized and any(token.kind is Kind.NUMBER for token in sentence):
             return True
     return False
@@ -227,7 +228,11 @@ def _sizes(found: list[Token], max_tokens: int) -> Sizes:
         if token.kind is not Kind.NUMBER:
             continue
         subject, bound = _subject(found, i), is_limit(found, i)
-        if token.number == max_tokens or (subject & Meaning.OUTPUT and not bound):
+        if not bound and _is_sum(found, i) and token.number > max_tokens > 0:
+            # The request with its answer: what is too long may be the answer alone.
+            prompts.append(token.number - max_tokens)
+            completion = max_tokens
+        elif token.number == max_tokens or (subject & Meaning.OUTPUT and not bound):
             completion = completion or token.number
         elif bound:
             limits.append(token.number)
@@ -271,6 +276,13 @@ def is_limit(found: list[Token], i: int) -> bool:
         if token.meaning & (Meaning.LIMIT | Meaning.COMPARE | Meaning.CONTEXT | Meaning.THAN):
             return True
     return False
+
+
+def _is_sum(found: list[Token], i: int) -> bool:
+    """Whether the number `i` is said to be that of a prompt and its answer."""
+    before = _united(list(behind(found, i)))
+    both = Meaning.SUM | Meaning.OUTPUT | Meaning.PROMPT
+    return before & both == both
 
 
 def _says_total(found: list[Token]) -> bool:

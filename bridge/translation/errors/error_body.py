@@ -18,12 +18,14 @@ MAX_PAGE = 300
 """Characters of a page or a plain text that are shown."""
 _LONGEST = 64 * 1024
 """Characters of one text that are read. What a server says in more than that is no sentence."""
+_LONGEST_SENTENCE = 1000
 _DEEPEST = 6
 _MOST = 5
 
 _TEXTS = ("message", "msg", "error_msg", "errorMessage", "status_msg", "error_description")
-_MORE_TEXTS = ("detail", "error", "title", "reason", "errorMsg")
-_INSIDE = ("error", "errors", "detail", "message", "base_resp", "innererror", "cause", "metadata")
+_MORE_TEXTS = ("detail", "error", "title", "reason", "errorMsg", "Message", "faultstring")
+_ERRORS = ("error", "errors", "Error", "fault", "exception", "detail", "message")
+_INSIDE = (*_ERRORS, "base_resp", "innererror", "cause", "metadata")
 _CODES = ("code", "type", "status", "status_code", "error_code", "error_type", "err_code")
 
 
@@ -243,15 +245,29 @@ def status_of_code(code: str) -> int:
     return _NUMBERS.get(code) or _STATUS_WORDS.get(word, 0)
 
 
+_IN_WORDS: tuple[tuple[re.Pattern[str], int], ...] = (
+    (re.compile(r"rate.?limit|too many requests|throttl|\bqps\b|\b[rt]pm\b|频率|限流", re.I), 429),
+    (re.compile(r"overload|at capacity|over capacity|capacity .{0,20}exceed|繁忙", re.I), 529),
+    (re.compile(r"insufficient.{0,9}(balance|credit|quota|fund)|余额不足|欠费", re.I), 402),
+    (re.compile(r"unauthori[sz]ed|not authenticated|(invalid|incorrect) api.?key", re.I), 401),
+)
+"""What a sentence speaks of -> the status that its server does not name."""
+
+
 def fault_status(error: JSON) -> int:
-    """The status that an error inside an answer names: by code, else by type; 0 when it does not.
+    """The status that an error inside an answer names: by code, else by type, else in words; 0 when
+    it does not.
 
     The innermost number counts, since routers wrap the errors of others; without one a word, of
     which those that only repeat the class of a status say less than the others.
     """
-    codes = read_error(error).codes
-    numbers = [status_of_code(code) for code in codes if code[-1].isdecimal()]
-    words = [status_of_code(code) for code in codes if not code[-1].isdecimal()]
+    read = read_error(error)
+    numbers = [status_of_code(code) for code in read.codes if code[-1].isdecimal()]
+    words = [status_of_code(code) for code in read.codes if not code[-1].isdecimal()]
     precise = [status for status in words if status not in (0, 400, 500)]
     found = [*filter(None, words), *precise, *filter(None, numbers)]
-    return found[-1] if found else 0
+    return found[-1] if found else _status_in_words(read.text[:_LONGEST_SENTENCE])
+
+
+def _status_in_words(sentence: str) -> int:
+    return next((status for pattern, status in _IN_WORDS if pattern.search(sentence)), 0)

@@ -6,9 +6,11 @@ must never read as an overflowing prompt: Claude Code would compact a conversati
 
 from __future__ import annotations
 
+import re
+
 from bridge.translation.errors.context_overflow import is_limit
 from bridge.translation.errors.vocabulary import Meaning
-from bridge.translation.errors.wording import Kind, Token, behind, compares, tokens
+from bridge.translation.errors.wording import LONGEST, Kind, Token, behind, compares, tokens
 
 _REFUSING = frozenset(
     ["invalid", "illegal", "unsupported", "bad", "wrong", "incorrect", "must", "should", "cannot"]
@@ -31,7 +33,8 @@ def recognise(text: str, fields: frozenset[str] = frozenset()) -> bool:
 def limit(text: str, max_tokens: int) -> int:
     """The longest answer that the text allows, below the `max_tokens` that was sent; else 0.
 
-    Of several numbers the one that stands with the answer's length counts, behind a limit first.
+    Of several numbers the one that stands with the answer's length counts, behind a limit first. Of
+    a number that must not be reached the one below it counts.
     """
     found = tokens(text)
     rated: list[tuple[int, int]] = []
@@ -39,7 +42,22 @@ def limit(text: str, max_tokens: int) -> int:
         if token.kind is Kind.NUMBER and token.number < max_tokens:
             bound = is_limit(found, i)
             rated.append((2 * bound + _stands_with_output(found, i), token.number))
-    return max(rated)[1] if rated else 0
+    longest = max(rated)[1] if rated else 0
+    return longest - _is_out_of_reach(text[:LONGEST], longest) if longest else 0
+
+
+_SEPARATOR = re.compile(r"(?<=\d)[,_](?=\d{3})")
+_UP_TO = re.compile(
+    r"(?:\b(?:less|lower|smaller|fewer) than|\bbelow|\bunder|(?<!<)<)[ `'\"]{0,2}(\d+)\b"
+)
+_EXCLUDED = re.compile(r"\b(\d+)[`'\"]? ?[(（](?:exclusive|不含)")
+
+
+def _is_out_of_reach(text: str, number: int) -> bool:
+    """Whether the text asks for less than this number."""
+    plain = _SEPARATOR.sub("", text.lower())
+    bounds = (found for pattern in (_UP_TO, _EXCLUDED) for found in pattern.findall(plain))
+    return str(number) in bounds
 
 
 def _is_output(found: list[Token], i: int) -> bool:

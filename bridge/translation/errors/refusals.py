@@ -92,12 +92,14 @@ _SURELY_IMAGE = re.compile(
     re.I,
 )
 _ABOUT_IMAGE = re.compile(
-    r"image|multi-?modal|vision|visual|picture|photo|图片|图像|圖片|圖像|多模态|視覺|视觉|画像|이미지"
+    r"image|multi-?modal|certain modal|modalit|vision|visual|picture|photo"
+    r"|图片|图像|圖片|圖像|多模态|視覺|视觉|画像|이미지"
     r"|imagen|bild",
     re.I,
 )
 _ABOUT_CONTENT = re.compile(
     r"content[ _-]?(type|part|block|array|list|item)|content\b.{0,40}?\b(str|string|text)\b"
+    r"|str \(not .{0,3}list|list indices"
     r"|valid string|only .{0,3}text.{0,3} |expected .{0,3}text|type .{0,3}text|must be a string",
     re.I,
 )
@@ -124,7 +126,7 @@ def image(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | No
 
 
 def _is_blind(refusal: BackendRefusal, error_context: ErrorContext) -> bool:
-    text = refusal.everything
+    text = error_context.without_tool_names(refusal.everything)
     if not error_context.has_images or refusal.status not in FIXABLE or not refuses(text):
         return False
     about_content = _ABOUT_CONTENT.search(text) or {"content", "image_url"} & refusal.fields
@@ -141,7 +143,7 @@ def _is_blind(refusal: BackendRefusal, error_context: ErrorContext) -> bool:
 
 def _spoilt(refusal: BackendRefusal, error_context: ErrorContext) -> bool:
     """Not this image, or not so many of them: leaving them out is the client's to decide."""
-    text = refusal.everything
+    text = error_context.without_tool_names(refusal.everything)
     about = refusal.status in FIXABLE and error_context.has_images and _ABOUT_IMAGE.search(text)
     return bool(about and _SPOILT_IMAGE.search(text))
 
@@ -237,6 +239,9 @@ def grammar(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | 
     """A grammar compiler that cannot take the schemas: once more with narrowed ones."""
     if not _GRAMMAR.search(refusal.everything) or refusal.status not in FIXABLE | {502}:
         return None
+    if "response_format" in error_context.added & set(_words(refusal.everything)):
+        # What the answer must look like can be said in words, so that no schema need be sent.
+        return rejected(refusal, *facts.refuses("response_format"))
     learnt = (Fact(facts.NARROW_SCHEMAS),) if error_context.can_narrow else ()
     return rejected(refusal, *learnt)
 
@@ -244,6 +249,7 @@ def grammar(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | 
 # --- optional fields --------------------------------------------------------------------------
 
 SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+_NOT_BOTH = re.compile(r"\bboth\b|only one|one of|together|simultaneous|at the same time", re.I)
 
 
 def refused_field(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
@@ -261,6 +267,8 @@ def refused_field(refusal: BackendRefusal, error_context: ErrorContext) -> ApiEr
     elif refuses(refusal.everything):
         # Of the client's own fields the value may be refused, and nobody can change it there.
         named |= error_context.added & words & SAMPLING
+    if "temperature" in named and len(named & SAMPLING) > 1 and _NOT_BOTH.search(refusal.text):
+        named -= {"temperature"}
     return rejected(refusal, *facts.refuses(*sorted(named))) if named else None
 
 

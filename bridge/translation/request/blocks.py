@@ -122,6 +122,8 @@ def _image_url(source: dict[str, JSON], context: BlockContext) -> str:
             data = _base64(source, path)
             return f"data:{_media_type(source, data)};base64,{data}"
         case "url" if source.get("url") and isinstance(source["url"], str):
+            if not source["url"].lower().startswith(_ADDRESSES):
+                raise ApiError.invalid(f"{path}.url: Input should be an http or https address")
             if not context.profile.image_urls:
                 raise ApiError.invalid("image: URL sources are not supported by this backend")
             return str(source["url"])
@@ -136,17 +138,22 @@ def _base64(source: dict[str, JSON], path: str) -> str:
         raise ApiError.invalid(f"{path}.data: Field required")
     if data.startswith("data:"):
         data = data.partition(",")[2]
-    return "".join(data.split())
+    if not (packed := "".join(data.split())):
+        raise ApiError.invalid(f"{path}.data: Field required")
+    return packed
 
 
+_ADDRESSES = ("http://", "https://", "data:image/")
 _REGISTERED = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 """Media types that clients write -> the registered ones, which is all that some backends take."""
 
 
 def _media_type(source: dict[str, JSON], data: str) -> str:
+    """The media type as given, without parameters; where that is no image's, by the first bytes."""
     given = source.get("media_type")
-    if given and isinstance(given, str):
-        return _REGISTERED.get(given.lower(), given)
+    kind = given.partition(";")[0].strip().lower() if isinstance(given, str) else ""
+    if kind.startswith("image/"):
+        return _REGISTERED.get(kind, kind)
     try:
         head = base64.b64decode(data[:16])
     except ValueError:

@@ -137,6 +137,8 @@ def read_request(raw: bytes, limits: RequestLimits, *, counting: bool = False) -
     body = _decode(raw, limits)
     for name, types in _FIELDS.items():
         _check(body, name, types, name)
+    _check_format((body.get("output_config") or {}).get("format"), "output_config.format")
+    _check_format(body.get("output_format"), "output_format")
     if not body.get("model"):
         raise fault("model", "Field required")
     check_name(body["model"])
@@ -193,6 +195,11 @@ def _require(parent: dict[str, Any], name: str, types: tuple[type, ...], path: s
     if parent.get(name) is None:
         raise fault(f"{path}.{name}", "Field required")
     _check(parent, name, types, f"{path}.{name}")
+
+
+def _check_format(form: JSON, path: str) -> None:
+    if isinstance(form, dict) and form.get("type") == "json_schema":
+        _require(form, "schema", _OBJECT, path)
 
 
 def _max_tokens(body: dict[str, JSON]) -> int:
@@ -342,6 +349,8 @@ def _tools(body: dict[str, JSON]) -> tuple[dict[str, JSON], ...]:
         _check(tool, "type", _STRING, f"tools.{i}.type")
         if is_custom(tool):
             _require(tool, "name", _STRING, f"tools.{i}")
+        if tool.get("name") == "":
+            raise fault(f"tools.{i}.name", "String should have at least 1 character")
         _check(tool, "input_schema", _OBJECT, f"tools.{i}.input_schema")
         _check(tool, "name", _STRING, f"tools.{i}.name")
         _check(tool, "description", _STRING, f"tools.{i}.description")

@@ -198,7 +198,7 @@ def _add_optional(
     sampling, account = _sampling(request, profile), _account(request, profile)
     switches = thinking.switches(request, profile, facts)
     body.update(sampling.sent | account.sent | switches)
-    body.update(_output_format(request, profile, body))
+    body.update(_output_format(request, profile, facts, body))
     body.update(_prefill(body, profile))
     unsent = "" if switches else thinking.unsent(request)
     return [*sampling.dropped, *account.dropped, *filter(None, (unsent,))]
@@ -344,8 +344,10 @@ def _split_stops(
 
 
 def _output_format(
-    request: MessagesRequest, profile: Profile, body: dict[str, JSON]
+    request: MessagesRequest, profile: Profile, facts: ModelFacts, body: dict[str, JSON]
 ) -> dict[str, JSON]:
+    """The response format, a sentence that says the same, or both for a model that was seen to
+    refuse the field: that is taken out later."""
     config = request.body.get("output_config") or {}
     form = config.get("format") or request.body.get("output_format")
     if not isinstance(form, dict) or form.get("type") != "json_schema":
@@ -353,11 +355,12 @@ def _output_format(
     schema = form.get("schema")
     if "tools" in body and not profile.schema_beside_tools:
         return {"messages": _with_last_instruction(body, _FINAL_ANSWER + encode_text(schema))}
-    if profile.json_schema:
+    if profile.json_schema and "response_format" not in facts.refused:
         fitting = narrowed(schema) if profile.schema_strip else schema
         described = {"name": "output", "schema": fitting, "strict": True}
         return {"response_format": {"type": "json_schema", "json_schema": described}}
-    messages = _with_last_instruction(body, _ANSWER + encode_text(schema))
+    sentence = _FINAL_ANSWER if "tools" in body else _ANSWER
+    messages = _with_last_instruction(body, sentence + encode_text(schema))
     return {"response_format": {"type": "json_object"}, "messages": messages}
 
 

@@ -39,7 +39,7 @@ from bridge.translation.response.deltas import ContentDelta
 from bridge.translation.response.events import Event
 from bridge.translation.response.stream_options import SHOWN_AS, Phase, Shown, StreamOptions
 from bridge.translation.response.tool_calls import CallFragments, CallTracker, client_id
-from bridge.translation.response.usage import shown, to_usage
+from bridge.translation.response.usage import newer, shown, to_usage
 
 UNREADABLE = "Backend sent content of a form that is not known"
 MOST_DETAILS = 100
@@ -124,6 +124,8 @@ class MessageStream:
                 return self.fail(ApiError.bad_gateway("Backend returned an empty stream"))
             if any(call.name and not call.complete for call in self._tracker.calls):
                 return self.fail(self._cut_short())
+        if nothing_came and self._lost:
+            return self.fail(ApiError.bad_gateway(UNREADABLE))
         nameless = any(not call.name for call in self._tracker.calls)
         if nameless and self._lost:
             return self.fail(ApiError.bad_gateway(LOST_IN_CALL))
@@ -171,12 +173,7 @@ class MessageStream:
         return self._take()
 
     def _note_usage(self, usage: deltas.ReportedUsage) -> None:
-        """Reports are cumulative: the last complete one counts."""
-        complete = usage.prompt is not None and usage.completion is not None
-        if complete and not usage.prompt and not usage.completion and self.reported.prompt:
-            complete = False  # zeros behind a real report
-        if complete or self.reported == deltas.ReportedUsage():
-            self.reported = usage
+        self.reported = newer(self.reported, usage)
         self._counted_last = usage.final and self._finish is not None
 
     @property

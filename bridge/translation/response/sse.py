@@ -10,6 +10,7 @@ splits there tears events in two. All work is on bytes, so a split character nee
 from __future__ import annotations
 
 from bridge.translation.errors.api_error import ApiError
+from bridge.translation.json import encode
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
@@ -19,7 +20,8 @@ END = b"\n\n"
 
 
 class SseReader:
-    """Bytes in, event payloads out. Comments and fields other than ``data`` are dropped."""
+    """Bytes in, event payloads out. Comments and fields other than ``data`` are dropped; what an
+    event named ``error`` says in plain words becomes an error object."""
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max = max_event_bytes
@@ -28,10 +30,12 @@ class SseReader:
         self._data: list[bytes] = []
         self._size = 0
         self._at_start = True
+        self._is_error = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes; return the payloads of the events that they complete."""
-        if not (self._at_start or self._tail or self._data) and (whole := _whole_events(data)):
+        busy = self._at_start or self._tail or self._data or self._is_error
+        if not busy and (whole := _whole_events(data)):
             return whole
         if self._at_start:
             data = self._skip_bom(data)
@@ -70,9 +74,13 @@ class SseReader:
             value = line[6:] if line[5:6] == b" " else line[5:]
             self._data.append(value)
             self._size += len(value) + 1
-        elif not line and self._data:
-            payloads.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
-            self._data, self._size = [], 0
+        elif not line:
+            if self._data:
+                payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+                payloads.append(_as_error(payload) if self._is_error else payload)
+            self._data, self._size, self._is_error = [], 0, False
+        elif line.startswith(b"event:"):
+            self._is_error = line[6:].strip().lower() == b"error"
 
     def _skip_bom(self, data: bytes) -> bytes:
         head = b"".join((*self._tail, data))
@@ -91,6 +99,13 @@ class SseReader:
         lines = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         lines[-1] += held
         return lines
+
+
+def _as_error(payload: bytes) -> bytes:
+    """What an event of that name says, as an object that says so itself."""
+    if payload.lstrip().startswith((b"{", b"[")):
+        return payload
+    return encode({"error": payload.decode("utf-8", "replace")})
 
 
 def _whole_events(data: bytes) -> list[bytes]:

@@ -17,6 +17,7 @@ from bridge.translation.response.deltas import ToolCall
 from bridge.translation.response.tool_arguments import ArgumentStream
 
 _USABLE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_BEFORE_VALUES = (":", "[", ",")
 LONGEST_NAME = 1000
 """Characters of a name. A server that sends its name in pieces without end sends no name."""
 
@@ -35,6 +36,7 @@ class CallFragments:
     opened: bool = False
     repeated: bool = False
     """Begun by a name that the call before it had too: without arguments it is no call."""
+    _size: int = 0
 
     @property
     def complete(self) -> bool:
@@ -49,7 +51,17 @@ class CallFragments:
             self.name = (self.name + fragment.name)[:LONGEST_NAME]
         if fragment.arguments:
             self.begun = True
-            self.ready.append(self.arguments.feed(fragment.arguments))
+            news = self._news(fragment.arguments)
+            self._size += len(news)
+            self.ready.append(self.arguments.feed(news))
+
+    def _news(self, text: str) -> str:
+        """What of a piece is new: some servers send with each all that there is so far. As the rest
+        of a document its beginning makes no sense, unless any value may come."""
+        if not 1 < self._size <= len(text):
+            return text
+        known = self.arguments.raw
+        return text if known.rstrip().endswith(_BEFORE_VALUES) else text.removeprefix(known)
 
     def drain(self) -> str:
         text = "".join(self.ready)
@@ -72,17 +84,18 @@ class CallTracker:
         if call is None:
             return None
         call.take(fragment)
-        if call.id:
-            self._by_id.setdefault(call.id, call)
+        if call.id and fragment.id in ("", call.id):
+            self._by_id[call.id] = call
             if call.index is not None:
-                self._at.setdefault((call.index, call.id), call)
+                self._at[call.index, call.id] = call
         return call
 
     def _find(self, fragment: ToolCall) -> CallFragments | None:
         if fragment.index is not None:
             return self._by_index(fragment, fragment.index)
         if fragment.id:
-            return self._by_id.get(fragment.id) or self._new(fragment)
+            known = self._by_id.get(fragment.id)
+            return self._new(fragment) if known is None else self._again(fragment, known)
         last = self.calls[-1] if self.calls else None
         if fragment.name and (last is None or last.complete):
             return self._new(fragment)
@@ -95,7 +108,18 @@ class CallTracker:
         known = self._at.get((index, fragment.id))
         if fragment.id and fragment.name and known is None:
             return self._new(fragment)
-        return known or self._next(fragment, last) or last
+        if known is not None:
+            return self._again(fragment, known)
+        return self._next(fragment, last) or last
+
+    def _again(self, fragment: ToolCall, known: CallFragments) -> CallFragments:
+        """The call that has this id, or another one to which a server gave the same."""
+        if not fragment.name or not known.complete:
+            return known
+        came, sent = known.arguments.raw.strip(), fragment.arguments.strip()
+        has_other_arguments = came != "{}" and sent.startswith("{") and sent != came
+        is_other = fragment.name != known.name or has_other_arguments
+        return self._new(fragment) if is_other else known
 
     def _next(self, fragment: ToolCall, last: CallFragments) -> CallFragments | None:
         """A new call, where the fragment names one behind a call that is whole."""

@@ -82,6 +82,12 @@ CODES: list[tuple[Any, int]] = [
     ({"code": None}, 0),
     ({}, 0),
     ("text", 0),
+    ("Rate limit exceeded", 429),
+    ({"message": "Open api qps request limit reached", "code": 18}, 429),
+    ({"message": "The model is overloaded"}, 529),
+    ({"message": "Insufficient balance"}, 402),
+    ("Not authenticated", 401),
+    ({"message": "The model is overloaded", "code": 500}, 500),
 ]
 
 
@@ -99,6 +105,8 @@ TEXTS: list[tuple[str, Any, str]] = [
     ("FastAPI validation", {"detail": [{"loc": ["body"], "msg": "why", "type": "x"}]}, "why"),
     ("a list of texts", {"detail": ["why"]}, "why"),
     ("errors", {"errors": [{"message": "why"}]}, "why"),
+    ("Apigee", {"fault": {"faultstring": "why"}}, "why"),
+    ("AWS", {"Message": "why"}, "why"),
     ("errors as texts", {"errors": ["why"]}, "why"),
     ("the first that says something", {"error": {"message": ""}, "message": "why"}, "why"),
     ("white space is folded", said("a\n  b"), "a b"),

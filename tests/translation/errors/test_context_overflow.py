@@ -106,6 +106,7 @@ WORDINGS: list[tuple[str, str, tuple[int, int, int]]] = [
         (0, 0, 0),
     ),
     ("Kimi", "Your request exceeded model token limit: 4096", (0, 0, 4096)),
+    ("MiniMax", "invalid params, context window exceeds limit (2013)", (0, 0, 0)),
     ("others 1", "Input token length too long", (0, 0, 0)),
     ("others 2", "input tokens exceed the configured limit", (0, 0, 0)),
     (
@@ -154,6 +155,25 @@ BODIES: list[tuple[str, Any, Sizes | None]] = [
 def test_fields_of_the_body_tell_too(body: Any, sizes: Sizes | None) -> None:
     """The specification, E4."""
     assert recognise("something happened", body) == sizes
+
+
+def test_bound_in_characters_is_one_of_the_prompt() -> None:
+    """Qianfan: no comparison, and another unit."""
+    sizes = recognise("the max input characters is 20000", None)
+    assert sizes == Sizes(0, 0, 20000, in_bytes=True)
+
+
+SUMS = [
+    "The estimated number of input and maximum output tokens (5000) exceeded this model context "
+    "window limit (4096).",
+    "prompt length + max_tokens = 5000 exceeds the maximum context length 4096",
+]
+
+
+@pytest.mark.parametrize("text", SUMS, ids=["Workers AI", "a sum"])
+def test_prompt_is_the_rest_of_a_sum_with_the_answer(text: str) -> None:
+    """E4: the prompt fits, so that a shorter answer is all that is needed."""
+    assert recognise(text, None, max_tokens=2000) == Sizes(3000, 2000, 4096)
 
 
 def test_lower_bound_is_marked() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.translation.errors.api_error import ApiError, Remedy
 from bridge.translation.errors.from_backend import ErrorContext, from_reply, retry_after_seconds
-from bridge.translation.facts import refuses
+from bridge.translation.facts import MAX_OUTPUT, STREAM_ONLY, VISION, Fact, refuses
 from tests.shapes import Json
 from tests.translation.transcripts import error_members
 
@@ -252,6 +252,89 @@ def test_refused_field_of_ours_may_be_left_out(
     error = refusal(status, body, ErrorContext(added=frozenset(ALL)))
     assert error.remedy == Remedy(facts=refuses(*without))
     assert (error.status, error.type) == (400, "invalid_request_error")
+
+
+ONE_OF_TWO = "`temperature` and `top_p` cannot both be specified for this model. Use only one."
+JSON_SCHEMA = "`response_format.type` is not valid: `json_schema` is not supported by this model"
+
+
+def test_of_two_fields_that_exclude_each_other_one_stays() -> None:
+    """Bedrock: the temperature is what people set."""
+    asked = ErrorContext(added=frozenset({"temperature", "top_p"}))
+    assert refusal(400, said(ONE_OF_TWO), asked).remedy == Remedy(facts=refuses("top_p"))
+
+
+def test_refused_response_format_is_no_refused_schema_of_a_tool() -> None:
+    """Ark: narrowed schemas would be refused as well."""
+    asked = ErrorContext(added=frozenset({"response_format"}), can_narrow=True)
+    error = refusal(400, said(JSON_SCHEMA), asked)
+    assert error.remedy == Remedy(facts=refuses("response_format"))
+
+
+LIMITS: list[tuple[str, str, int]] = [
+    ("less than", "max_tokens must be less than 8193", 8192),
+    (
+        "Vertex",
+        "maxOutputTokens of 32000 but the range is from 1 (inclusive) to 8193 (exclusive)",
+        8192,
+    ),
+    ("smaller than", "max_tokens has to be a positive integer smaller than 5,001", 5000),
+    ("at most as many", "max_tokens must be less than or equal to 8192", 8192),
+    (
+        "a comparison",
+        "max_tokens: 32000 > 8192, the maximum number of output tokens",
+        8192,
+    ),
+    ("Cohere", "max tokens must be less than or equal to 4096; received 32000.", 4096),
+    (
+        "Bedrock",
+        "The maximum tokens you requested exceeds the model limit of 8192. Try again with a "
+        "maximum tokens value that is lower than 8192.",
+        8191,
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "limit"), [m[1:] for m in LIMITS], ids=[m[0] for m in LIMITS])
+def test_longest_answer_is_one_that_the_backend_takes(message: str, limit: int) -> None:
+    """A2: a limit that must not be reached is refused once more itself."""
+    asked = ErrorContext(max_tokens=32000, sent={"max_tokens": 32000})
+    learnt = Remedy(facts=(Fact(MAX_OUTPUT, str(limit)),))
+    assert refusal(400, said(message), asked).remedy == learnt
+
+
+LONG_ANSWERS_STREAM = "Requests with max_tokens > 4096 must have stream=true"
+
+
+def test_long_answer_that_must_be_streamed_is_streamed() -> None:
+    """Fireworks: a shorter one is not what was asked for."""
+    asked = ErrorContext(max_tokens=32000, sent={"max_tokens": 32000, "stream": False})
+    error = refusal(400, said(LONG_ANSWERS_STREAM), asked)
+    assert error.remedy == Remedy(facts=(Fact(STREAM_ONLY),))
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+SEEING: Json = {"messages": [{"role": "user", "content": [PICTURE]}]}
+BLIND = Remedy(facts=(Fact(VISION, "no"),))
+SEEN: list[tuple[str, int, str]] = [
+    ("DashScope", 400, "The item of content should be a message of a certain modal"),
+    ("a template", 500, 'can only concatenate str (not "list") to str'),
+]
+
+
+@pytest.mark.parametrize(("status", "message"), [s[1:] for s in SEEN], ids=[s[0] for s in SEEN])
+def test_image_is_refused_in_other_words(status: int, message: str) -> None:
+    """A7: some templates simply break on content that is a list."""
+    error = refusal(status, said(message), ErrorContext(sent=SEEING))
+    assert (error.message, error.remedy) == (f"Could not process image: {message}", BLIND)
+
+
+def test_name_of_a_tool_says_nothing_of_images() -> None:
+    """A7: the model would lose its sight over the schema of a tool."""
+    tools = [{"type": "function", "function": {"name": "view_image"}}]
+    message = "Invalid schema for function 'view_image': additionalProperties is not supported"
+    error = refusal(400, said(message), ErrorContext(sent=SEEING | {"tools": tools}))
+    assert (error.message, error.remedy) == (f"Backend rejected the request: {message}", None)
 
 
 NO_REMEDY: list[tuple[str, int, set[str], Any]] = [

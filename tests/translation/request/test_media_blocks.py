@@ -48,6 +48,10 @@ IMAGES: list[tuple[str, Json, str]] = [
     ("no media type, unknown", b64("AAAA", media_type=5), "data:image/png;base64,AAAA"),
     ("no media type, broken", b64("AAA"), "data:image/png;base64,AAA"),
     ("no media type, not ASCII", b64("\u00e9"), "data:image/png;base64,\u00e9"),
+    ("a registered name", b64("AAAA", media_type="image/JPG"), "data:image/jpeg;base64,AAAA"),
+    ("parameters", b64("AAAA", media_type="image/gif; q=1"), "data:image/gif;base64,AAAA"),
+    ("no image's type", b64(PNG, media_type="application/octet-stream"), PNG_URL),
+    ("data in a URL", image(type="url", url=PNG_URL), PNG_URL),
     ("a URL", image(type="url", url="https://x/y.png"), "https://x/y.png"),
 ]
 
@@ -64,6 +68,12 @@ REFUSED_IMAGES: list[tuple[str, Json, str]] = [
     ("of no kind", image(type="x"), f"{PLACE}: Input should be a base64 or url source"),
     ("a URL that is none", image(type="url"), f"{PLACE}: Input should be a base64 or url source"),
     ("an empty URL", image(type="url", url=""), f"{PLACE}: Input should be a base64 or url source"),
+    (
+        "a file of the backend",
+        image(type="url", url="file:///etc/passwd"),
+        f"{PLACE}.url: Input should be an http or https address",
+    ),
+    ("only white space", b64(" \n"), f"{PLACE}.data: Field required"),
     ("no data", image(type="base64"), f"{PLACE}.data: Field required"),
 ]
 

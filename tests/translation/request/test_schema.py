@@ -136,6 +136,21 @@ FAULTS: list[tuple[str, Json, str]] = [
     ("no tool", {"tools": ["A"]}, "tools.0: Input should be an object"),
     ("its type", {"tools": [{"type": 5}]}, "tools.0.type: Input should be a valid string"),
     ("C0 tool without name", {"tools": [tool("A"), {}]}, "tools.1.name: Field required"),
+    (
+        "a tool without a name to call",
+        {"tools": [tool("")]},
+        "tools.0.name: String should have at least 1 character",
+    ),
+    (
+        "a format without its schema",
+        {"output_config": {"format": {"type": "json_schema"}}},
+        "output_config.format.schema: Field required",
+    ),
+    (
+        "a schema that is none",
+        {"output_format": {"type": "json_schema", "schema": 5}},
+        "output_format.schema: Input should be an object",
+    ),
     ("its schema", {"tools": [tool("A", input_schema="x")]}, NO_SCHEMA),
     ("a vendor's", {"tools": [tool("bash", type="bash_20250124", input_schema=5)]}, NO_SCHEMA),
     (

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from bridge.translation.errors.api_error import ApiError
-from bridge.translation.profiles import PROFILES
+from bridge.translation.facts import refuses
+from bridge.translation.json import encode_text
+from bridge.translation.profiles import PROFILES, ModelFacts
 from tests.shapes import Json
 from tests.translation.asking import to_backend, tool, up_user
 
@@ -182,3 +184,14 @@ def test_format_without_json_schema_is_asked_for_in_words() -> None:
     assert plain["response_format"] == led["response_format"] == {"type": "json_object"}
     assert plain["messages"] == [{"role": "system", "content": sentence}, UP_HI]
     assert led["messages"] == [{"role": "system", "content": f"S\n\n{sentence}"}, UP_HI]
+
+
+@pytest.mark.parametrize("tools", [(), (tool("A"),)], ids=["plain", "beside tools"])
+def test_format_that_a_model_refuses_is_asked_for_in_words(tools: tuple[Json, ...]) -> None:
+    """H4: the client's format is never dropped silently."""
+    facts = ModelFacts("m", learnt=frozenset(refuses("response_format")))
+    asked: Json = {"output_config": {"format": FORMAT}, "tools": list(tools)}
+    chat = to_backend("openai", facts, **asked)
+    assert "response_format" not in chat.body
+    assert chat.body["messages"][0]["content"].endswith(encode_text(FORMAT["schema"]))
+    assert chat.learnt == refuses("response_format")

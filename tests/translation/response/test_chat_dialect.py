@@ -172,6 +172,8 @@ FLAT = {"object": "error", "message": "boom", "code": 429}
 FAULTS: list[tuple[str, Json, BackendFault]] = [
     ("F95 top-level", {"error": BROKEN}, BackendFault(500, {"error": BROKEN})),
     ("as a string", {"error": "boom"}, BackendFault(0, {"error": "boom"})),
+    ("in a list", {"errors": [BROKEN]}, BackendFault(500, {"errors": [BROKEN]})),
+    ("a fault", {"fault": BROKEN}, BackendFault(500, {"fault": BROKEN})),
     ("in the choice", choice(error=BROKEN), BackendFault(500, {"error": BROKEN})),
     ("flat", FLAT, BackendFault(429, FLAT)),
     ("FastAPI's", {"detail": "boom"}, BackendFault(0, {"detail": "boom"})),
@@ -193,7 +195,29 @@ def _counts(prompt: int, completion: int, total: int | None, reasoning: int) -> 
     }
 
 
+BESIDE = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 113}
+NEWER = {"input_tokens": 10, "output_tokens": 3}
 COUNTS: list[tuple[str, Json, Json, ReportedUsage]] = [
+    ("newer names", NEWER, {}, ReportedUsage(10, 3)),
+    (
+        "newer names, a cache within the prompt",
+        NEWER | {"input_tokens_details": {"cached_tokens": 4}},
+        {},
+        ReportedUsage(10, 3, cached=4),
+    ),
+    (
+        "newer names, a cache beside the prompt",
+        NEWER | {"cache_read_input_tokens": 90, "cache_creation_input_tokens": 20},
+        {},
+        ReportedUsage(120, 3, cached=90, written=20),
+    ),
+    (
+        "a cache beside the prompt, as the total shows",
+        BESIDE | {"cache_read_input_tokens": 100},
+        {},
+        ReportedUsage(110, 3, cached=100),
+    ),
+    ("only a total", {"prompt_tokens": 9, "total_tokens": 12}, {}, ReportedUsage(9, 3)),
     ("reference", {"prompt_tokens": 9, "completion_tokens": 2}, {}, ReportedUsage(9, 2)),
     ("null", {"prompt_tokens": 9, "completion_tokens": None}, {}, ReportedUsage(9)),
     ("negative", {"prompt_tokens": -9, "completion_tokens": 2}, {}, ReportedUsage(None, 2)),
@@ -282,6 +306,27 @@ def test_unreadable_payloads_are_skipped_until_there_are_three_in_a_row() -> Non
     assert caught.value.status == 502
 
 
+WORDS = b"ERROR: upstream timeout"
+READABLE: list[tuple[str, bytes, list[Delta]]] = [
+    ("no number", b'{"choices": [{"delta": {"content": "a"}, "x": NaN}]}', [Text("a")]),
+    (
+        "two documents",
+        b'{"choices": [{"delta": {"content": "a"}}]}{"choices": [{"delta": {"content": "b"}}]}',
+        [Text("a"), Text("b")],
+    ),
+    ("an error in words", WORDS, [BackendFault(0, {"error": WORDS.decode()})]),
+    ("a text of another kind", b'{"choices": [{"text": "a"}]}', [Unread()]),
+    ("two documents, one cut", b'{"choices": []}{"cho', [Lost()]),
+    ("several lines", b'{"choices": []}\n{"choices": []}', [Lost()]),
+]
+
+
+@pytest.mark.parametrize(("raw", "deltas"), [r[1:] for r in READABLE], ids=[r[0] for r in READABLE])
+def test_payload_that_is_not_quite_json_is_read(raw: bytes, deltas: list[Delta]) -> None:
+    """B9, C13: what can be read is not lost, and no failure passes for noise."""
+    assert ChunkReader().feed(raw) == deltas
+
+
 @pytest.mark.parametrize("mark", [b"[DONE]", b"[DONE]  ", b" [DONE]\r"])
 def test_end_mark_may_have_blanks(mark: bytes) -> None:
     """B9."""
@@ -318,6 +363,12 @@ def test_plain_reply_without_a_reason_is_over_all_the_same() -> None:
     """Ours: a document is never cut without being broken."""
     reply = {"choices": [{"message": {"content": "a"}}]}
     assert list(read_reply(payload(reply))) == [Text("a"), Finish("stop"), Done()]
+
+
+def test_choice_without_a_message_is_none_that_can_be_read() -> None:
+    """B2: an answer of nothing is no good answer."""
+    for empty in ({}, {"message": None, "finish_reason": "stop"}, {"text": "a"}):
+        assert Unread() in list(read_reply(payload({"choices": [empty]})))
 
 
 REPLIES: list[tuple[str, bytes, str]] = [

@@ -136,6 +136,9 @@ REPORTS: list[tuple[str, list[ReportedUsage], tuple[int, int]]] = [
         (11, 2),
     ),
     ("an incomplete one is better than none", [ReportedUsage(11)], (11, 1)),
+    ("no prompt behind a prompt", [ReportedUsage(11, 1), ReportedUsage(0, 7)], (11, 7)),
+    ("no completion behind one", [ReportedUsage(11, 5), ReportedUsage(12, 0)], (12, 5)),
+    ("zeros behind a report", [ReportedUsage(11, 5), ReportedUsage(0, 0)], (11, 5)),
 ]
 
 

@@ -103,6 +103,49 @@ FRAGMENTS: list[tuple[str, list[ToolCall], list[Shown]]] = [
         [ToolCall(0, "c1", "Ba"), ToolCall(0, "", "sh")],
         [("c1", "Bash", "")],
     ),
+    (
+        "one id for two whole calls, no index",
+        [ToolCall(None, "c1", "A", '{"a":1}'), ToolCall(None, "c1", "B", '{"b":1}')],
+        [("c1", "A", '{"a":1}'), ("c1", "B", '{"b":1}')],
+    ),
+    (
+        "one id and one name for two whole calls",
+        [ToolCall(0, "c1", "A", '{"a":1}'), ToolCall(0, "c1", "A", '{"a":2}')],
+        [("c1", "A", '{"a":1}'), ("c1", "A", '{"a":2}')],
+    ),
+    (
+        "one id for two calls in pieces",
+        [
+            ToolCall(None, "c1", "A", "{}"),
+            ToolCall(None, "c1", "B", '{"b":'),
+            ToolCall(None, "c1", "", "1}"),
+        ],
+        [("c1", "A", "{}"), ("c1", "B", '{"b":1}')],
+    ),
+    (
+        "a whole call once more",
+        [ToolCall(None, "c1", "A", '{"a":1}'), ToolCall(None, "c1", "A", '{"a":1}')],
+        [("c1", "A", '{"a":1}')],
+    ),
+    (
+        "F78 arguments behind empty ones",
+        [ToolCall(0, "c1", "A", "{}"), ToolCall(0, "c1", "A", '{"a":1}')],
+        [("c1", "A", "{}")],
+    ),
+    (
+        "all that there is so far in each piece",
+        [
+            ToolCall(0, "c1", "A", '{"a"'),
+            ToolCall(0, "c1", "A", '{"a": "b'),
+            ToolCall(0, "c1", "A", '{"a": "b"}'),
+        ],
+        [("c1", "A", '{"a": "b"}')],
+    ),
+    (
+        "a value that begins like the whole",
+        [ToolCall(0, "c1", "A", '{"a":'), ToolCall(0, "", "", '{"a":1}}')],
+        [("c1", "A", '{"a":{"a":1}}')],
+    ),
     ("a late id", [ToolCall(0, "", "A"), ToolCall(0, "c1", "", "{}")], [("c1", "A", "{}")]),
 ]
 

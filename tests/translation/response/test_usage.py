@@ -34,6 +34,7 @@ REPORTS: list[tuple[str, deltas.ReportedUsage, Json]] = [
     ("F87 more than all cached", deltas.ReportedUsage(100, 2, cached=300), usage(1, 2, read=100)),
     ("D6 written", deltas.ReportedUsage(100, 2, cached=50, written=30), usage(20, 2, 30, 50)),
     ("D6 more written than is left", deltas.ReportedUsage(100, 2, 50, 99), usage(1, 2, 50, 50)),
+    ("words of no tokens", deltas.ReportedUsage(11, 0), usage(11, 7)),
     ("D6 no prompt at all", deltas.ReportedUsage(0, 0), usage(0, 0)),
     ("D6 thinking", deltas.ReportedUsage(11, 5, reasoning=3), usage(11, 5, **THOUGHT)),
     (

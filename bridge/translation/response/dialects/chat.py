@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.from_backend import fault_status
-from bridge.translation.json import JSON, decode, encode_text
+from bridge.translation.json import JSON, decode, documents
 from bridge.translation.response.deltas import (
     BackendFault,
     Delta,
@@ -21,10 +21,12 @@ from bridge.translation.response.deltas import (
     Finish,
     Lost,
     Reasoning,
-    ToolCall,
+    Unread,
 )
+from bridge.translation.response.dialects.chat_calls import read_calls
 from bridge.translation.response.dialects.chat_content import read_content, reasoning_field
 from bridge.translation.response.dialects.chat_usage import read_usage, usage_of
+from bridge.translation.response.dialects.finish_reasons import read_reason
 from bridge.translation.response.dialects.usual_chunk import read_usual
 
 MAX_BAD_PAYLOADS = 3
@@ -33,33 +35,9 @@ MAX_UNUSUAL = 16
 MAX_NODES = 200_000
 """Values in one event, or in a plain reply. An answer has a few dozen beside its text."""
 DONE = b"[DONE]"
-_KEPT = ("extra_content", "thought_signature", "provider_specific_fields")
-"""Members of a call that vendors sign it with, and want back."""
-_NOT_LETTERS = re.compile("[^a-z]")
-_NO_REASON = frozenset({"", "null", "None"})
-_ABORTED: dict[str, int] = {
-    **dict.fromkeys(("abort", "aborted", "insufficientsystemresource", "overloaded"), 529),
-    **dict.fromkeys(("cancelled", "canceled", "networkerror", "timeout"), 503),
-    **dict.fromkeys(("error", "failed", "internalerror", "servererror", "unknownerror"), 0),
-    **dict.fromkeys(("malformedfunctioncall", "unexpectedtoolcall"), 0),
-}
-"""Finish reasons that are none, with the status that each amounts to (0: unknown)."""
-
-_REASONS: dict[str, str] = {
-    **dict.fromkeys(("length", "maxtokens", "modellength", "maxoutputtokens"), "length"),
-    **dict.fromkeys(("maxlength", "tokenlimit", "maxcompletiontokens", "incomplete"), "length"),
-    **dict.fromkeys(
-        ("modelcontextwindowexceeded", "contextlengthexceeded", "contextwindowexceeded"),
-        "context_window",
-    ),
-    **dict.fromkeys(("contentfilter", "safety", "sensitive", "recitation"), "content_filter"),
-    **dict.fromkeys(("blocklist", "prohibitedcontent", "spii", "imagesafety"), "content_filter"),
-    **dict.fromkeys(("refusal", "contentfiltered", "language", "guardrail"), "content_filter"),
-    **dict.fromkeys(("toolcalls", "toolcall", "tooluse"), "tool_calls"),
-    "functioncall": "function_call",
-    **dict.fromkeys(("stop", "eos", "eostoken", "endturn", "stopsequence", "completed"), "stop"),
-}
-"""Finish reasons of all dialects -> those of chat completions, by their letters alone."""
+MAX_LAMENT = 1000
+_LAMENT = re.compile(rb"\W{0,4}(error|fatal)\b", re.I)
+"""How a text begins that a server sends for a chunk when it fails."""
 
 
 class ChunkReader:
@@ -87,22 +65,23 @@ class ChunkReader:
         if payload.strip() == DONE:
             return [Done()]
         try:
-            chunk = decode(payload, max_nodes=MAX_NODES)
+            chunks = documents(payload, max_nodes=MAX_NODES)
         except ValueError:
             return self._unreadable(payload)
         self._bad = 0
+        return [delta for chunk in chunks for delta in self._read_document(chunk)]
+
+    def _read_document(self, chunk: JSON) -> list[Delta]:
         if isinstance(chunk, list):
             return [_fault(chunk)] if any(map(_error_in, chunk)) else []
-        if not isinstance(chunk, dict):
-            return []
-        return self.read_chunk(chunk)
+        return self.read_chunk(chunk) if isinstance(chunk, dict) else []
 
     def read_chunk(self, chunk: dict[str, JSON]) -> list[Delta]:
         """The deltas of one chunk, in the order in which a message shows them."""
-        choice = _first_choice(chunk)
-        deltas = _read_chunk(chunk, choice, whole=not self._had_delta)
-        if choice is not None and not (self._had_delta and self.reasoning_field):
-            self._note(choice)
+        choices = _own_choices(chunk)
+        deltas = _read_chunk(chunk, choices, whole=not self._had_delta)
+        if choices and not (self._had_delta and self.reasoning_field):
+            self._note(choices[0])
         return deltas
 
     def _note(self, choice: dict[str, JSON]) -> None:
@@ -115,6 +94,8 @@ class ChunkReader:
     def _unreadable(self, payload: bytes) -> list[Delta]:
         if not payload.strip():
             return []
+        if _LAMENT.match(payload[:MAX_LAMENT]):
+            return [BackendFault(0, {"error": payload[:MAX_LAMENT].decode("utf-8", "replace")})]
         self._bad += 1
         self.skipped += 1
         if self._bad >= MAX_BAD_PAYLOADS:
@@ -123,13 +104,15 @@ class ChunkReader:
 
 
 def _read_chunk(
-    chunk: dict[str, JSON], choice: dict[str, JSON] | None, *, whole: bool
+    chunk: dict[str, JSON], choices: list[dict[str, JSON]], *, whole: bool
 ) -> list[Delta]:
     """`whole`: a `message` counts. Behind deltas it only repeats what they brought."""
     if _error_in(chunk):
         return [_fault(chunk)]
-    deltas = [] if choice is None else _read_choice(choice, _delta_of(choice, whole))
-    if usage := usage_of(chunk, choice):
+    deltas = [d for choice in choices for d in _read_choice(choice, _delta_of(choice, whole))]
+    if len(choices) > 1:
+        deltas.sort(key=lambda delta: isinstance(delta, Finish))
+    if usage := usage_of(chunk, choices[0] if choices else None):
         deltas += read_usage(usage, chunk.get("timings"), final=not chunk.get("choices"))
     return deltas
 
@@ -141,15 +124,18 @@ def _delta_of(choice: dict[str, JSON], whole: bool) -> JSON:
 def read_reply(raw: bytes, reader: ChunkReader | None = None) -> Iterator[Delta]:
     """The deltas of a complete, plain reply. Raises ApiError when it is no such reply."""
     try:
-        reply = decode(raw.strip(), max_nodes=MAX_NODES)
+        reply = decode(raw.strip(), max_nodes=MAX_NODES, not_numbers=True)
     except ValueError:
         raise ApiError.bad_gateway("Backend returned an unreadable reply") from None
     if isinstance(reply, list) and any(map(_error_in, reply)):
         reply = {"error": reply}
     if not isinstance(reply, dict):
         raise ApiError.bad_gateway("Backend returned an unreadable reply")
-    if not _error_in(reply) and _first_choice(reply) is None:
+    choices = _own_choices(reply)
+    if not _error_in(reply) and not choices:
         raise ApiError.bad_gateway("Backend returned no choices")
+    if not any(isinstance(_delta_of(choice, whole=True), dict) for choice in choices):
+        yield Unread()
     deltas = (reader or ChunkReader()).read_chunk(reply)
     yield from deltas
     if not any(isinstance(delta, (Finish, BackendFault)) for delta in deltas):
@@ -160,6 +146,7 @@ def read_reply(raw: bytes, reader: ChunkReader | None = None) -> Iterator[Delta]
 
 _GOOD_CODES = frozenset({"0", "200", "ok", "success", "none", ""})
 _SENTENCES = ("message", "msg", "error_msg", "errorMsg", "errorMessage", "detail", "status_msg")
+_ERRORS = ("errors", "Error", "fault", "exception")
 
 
 def _error_in(chunk: JSON) -> bool:
@@ -172,6 +159,8 @@ def _error_in(chunk: JSON) -> bool:
     if chunk.get("choices"):
         return False
     if chunk.get("type") == "error" or chunk.get("status") in ("error", "failed"):
+        return True
+    if any(chunk.get(name) for name in _ERRORS):
         return True
     status = chunk.get("base_resp")
     if isinstance(status, dict):
@@ -190,14 +179,21 @@ def _fault(chunk: JSON) -> BackendFault:
     return BackendFault(fault_status(chunk), chunk)
 
 
-def _first_choice(chunk: dict[str, JSON]) -> dict[str, JSON] | None:
-    choices = chunk.get("choices")
-    if not isinstance(choices, list):
-        return None
-    for choice in choices:
-        if isinstance(choice, dict) and not choice.get("index"):
-            return choice
-    return None
+def _own_choices(chunk: dict[str, JSON]) -> list[dict[str, JSON]]:
+    """The choices that are the answer. One was asked for, so several without numbers are its parts,
+    and so are calls in another one where the first promises calls and has none."""
+    listed = chunk.get("choices")
+    choices = [c for c in listed if isinstance(c, dict)] if isinstance(listed, list) else []
+    own = [choice for choice in choices if not choice.get("index")]
+    promised = bool(own) and own[0].get("finish_reason") == "tool_calls"
+    if promised and len(choices) > len(own) and not any(map(_calls_in, own)):
+        own += [choice for choice in choices if choice.get("index") and _calls_in(choice)]
+    return own
+
+
+def _calls_in(choice: dict[str, JSON]) -> bool:
+    message = _delta_of(choice, whole=True)
+    return isinstance(message, dict) and bool(message.get("tool_calls"))
 
 
 def _read_choice(choice: dict[str, JSON], delta: JSON) -> list[Delta]:
@@ -206,57 +202,7 @@ def _read_choice(choice: dict[str, JSON], delta: JSON) -> list[Delta]:
     deltas: list[Delta] = []
     if isinstance(delta, dict):
         deltas += read_content(delta)
-        deltas += _read_calls(delta)
-    reason = choice.get("finish_reason")
-    if isinstance(reason, str) and reason not in _NO_REASON:
-        deltas.append(_read_reason(choice, reason))
-    return deltas
-
-
-def _read_reason(choice: dict[str, JSON], reason: str) -> Delta:
-    letters = _NOT_LETTERS.sub("", reason[:60].lower())
-    if letters in _ABORTED:
-        message = f"generation ended with {reason[:60]!r}"
-        return BackendFault(_ABORTED[letters], {"error": {"message": message}})
-    matched = choice.get("stop_reason") or choice.get("matched_stop")
-    return Finish(_REASONS.get(letters, reason), matched if isinstance(matched, str) else None)
-
-
-def _read_calls(delta: dict[str, JSON]) -> list[Delta]:
-    calls = delta.get("tool_calls")
-    if isinstance(calls, list) and calls:
-        return [_tool_call(c, c.get("function")) for c in calls if isinstance(c, dict)]
-    legacy = delta.get("function_call")
-    return [_tool_call({"index": 0}, legacy)] if isinstance(legacy, dict) else []
-
-
-def _tool_call(call: dict[str, JSON], function: JSON) -> ToolCall:
-    function = function if isinstance(function, dict) else {}
-    index, arguments = call.get("index"), function.get("arguments")
-    if isinstance(arguments, (dict, list)):
-        arguments = encode_text(arguments)
-    return ToolCall(
-        index=_index(index),
-        id=_id(call.get("id")),
-        name=_text(function.get("name")),
-        arguments=_text(arguments),
-        extra={name: call[name] for name in _KEPT if call.get(name)} or None,
-    )
-
-
-def _index(value: JSON) -> int | None:
-    """A call's number; some bridges write it as text."""
-    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _id(value: JSON) -> str:
-    """A call's id; some bridges number their calls."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _text(value)
-
-
-def _text(value: JSON) -> str:
-    return value if isinstance(value, str) else ""
+        deltas += read_calls(delta)
+    elif choice.get("text"):
+        deltas.append(Unread())
+    return deltas + read_reason(choice)

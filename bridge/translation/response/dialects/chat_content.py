@@ -6,6 +6,7 @@ dozen names. Reasoning stands in a field of its own, of which there are six, or 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bridge.translation.json import JSON
@@ -16,7 +17,9 @@ _REASONING_PARTS = frozenset(
     {"thinking", "reasoning", "reasoning_text", "reasoning.text", "thought", "summary_text"}
 )
 _NAMED_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
-_BESIDE_TEXT = frozenset({*_REASONING_FIELDS, "reasoning_details", "refusal"})
+_DETAILS = ("reasoning_details", "thinking_blocks")
+_BESIDE_TEXT = frozenset({*_REASONING_FIELDS, *_DETAILS, "refusal", "extra_content"})
+_THOUGHT = re.compile("</?thought>")
 _DEEPEST = 4
 
 
@@ -30,6 +33,8 @@ def read_content(delta: dict[str, JSON]) -> list[Delta]:
 
 def _read_all(delta: dict[str, JSON], content: JSON) -> Iterator[Delta]:
     text, thought = _content(content)
+    if text and _is_thought(delta.get("extra_content")):
+        text, thought = "", _THOUGHT.sub("", text)
     if not text and not thought and _is_unread(content):
         yield Unread()
     if reasoning := _fields(delta) or thought:
@@ -38,9 +43,21 @@ def _read_all(delta: dict[str, JSON], content: JSON) -> Iterator[Delta]:
         yield Details(sealed)
     if text:
         yield Text(text)
-    refusal = delta.get("refusal")
+    refusal = delta.get("refusal") or _refusal_among(content)
     if refusal and isinstance(refusal, str):
         yield Refusal(refusal)
+
+
+def _refusal_among(content: JSON) -> JSON:
+    """The refusal that stands among the parts."""
+    parts = content if isinstance(content, list) else []
+    return next((p["refusal"] for p in parts if isinstance(p, dict) and p.get("refusal")), None)
+
+
+def _is_thought(extra: JSON) -> bool:
+    """Gemini's mark at text that is the model's thinking."""
+    google = extra.get("google") if isinstance(extra, dict) else None
+    return isinstance(google, dict) and google.get("thought") is True
 
 
 def _sealed(details: JSON) -> list[JSON]:
@@ -62,9 +79,12 @@ def _fields(delta: dict[str, JSON]) -> str:
     for name in _REASONING_FIELDS:
         if text := _text_of(delta.get(name)):
             return text
-    details = delta.get("reasoning_details")
-    parts = details if isinstance(details, list) else []
-    return _text_of([part for part in parts if isinstance(part, dict)])
+    for name in _DETAILS:
+        details = delta.get(name)
+        parts = [p for p in details if isinstance(p, dict)] if isinstance(details, list) else []
+        if text := _text_of(details if isinstance(details, str) else parts):
+            return text
+    return ""
 
 
 def _text_of(value: JSON, depth: int = 0) -> str:
@@ -77,7 +97,7 @@ def _text_of(value: JSON, depth: int = 0) -> str:
         return "".join(_text_of(item, depth + 1) for item in value)
     if not isinstance(value, dict):
         return ""
-    names = ("text", "thinking", "reasoning", "summary", "content")
+    names = ("text", "thinking", "reasoning", "summary", "content", "value")
     return next((text for name in names if (text := _text_of(value.get(name), depth + 1))), "")
 
 

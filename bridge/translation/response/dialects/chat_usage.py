@@ -35,40 +35,62 @@ def read_usage(
     """Token counts from wherever the known servers put them; junk is not a count."""
     if not isinstance(usage, dict):
         return
-    prompt = _object(usage.get("prompt_tokens_details"))
-    completion = _object(usage.get("completion_tokens_details"))
+    details = _object(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
+    of_answer = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
     cached = (
-        prompt.get("cached_tokens"),
+        details.get("cached_tokens"),
         usage.get("cache_read_input_tokens"),
         usage.get("prompt_cache_hit_tokens"),
         usage.get("cached_tokens"),
         _object(timings).get("cache_n"),
     )
     written = (
-        *map(prompt.get, _WRITTEN),
+        *map(details.get, _WRITTEN),
         usage.get("cache_creation_input_tokens"),
         usage.get("cache_write_tokens"),
     )
-    reasoning = _first_count(completion.get("reasoning_tokens"), usage.get("reasoning_tokens"))
+    reasoning = _first_count(
+        _object(of_answer).get("reasoning_tokens"), usage.get("reasoning_tokens")
+    )
+    read, created = _first_count(*cached) or 0, _first_count(*written) or 0
+    prompt = _prompt(usage, read + created)
     yield ReportedUsage(
-        prompt=_first_count(usage.get("prompt_tokens")),
-        completion=_completion(usage, reasoning),
-        cached=_first_count(*cached) or 0,
-        written=_first_count(*written) or 0,
+        prompt=prompt,
+        completion=_completion(usage, prompt, reasoning),
+        cached=read,
+        written=created,
         reasoning=reasoning,
         final=final,
         cost_nano=_billionths(usage.get("cost")),
     )
 
 
-def _completion(usage: dict[str, JSON], reasoning: int | None) -> int | None:
-    """All tokens of the answer. Some fronts count reasoning beside it, as the total shows."""
+def _prompt(usage: dict[str, JSON], cached: int) -> int | None:
+    """All tokens of the prompt. Some fronts count what was cached beside it, as the total shows, or
+    as their names for it do, which are those of the Messages API."""
     prompt = _first_count(usage.get("prompt_tokens"))
-    completion = _first_count(usage.get("completion_tokens"))
-    if prompt is None or completion is None or not reasoning:
+    completion, total = _answered(usage), _first_count(usage.get("total_tokens"))
+    if prompt is not None:
+        is_beside = completion is not None and total == prompt + completion + cached
+        return prompt + cached if is_beside else prompt
+    prompt = _first_count(usage.get("input_tokens"))
+    is_beside = "cache_read_input_tokens" in usage or "cache_creation_input_tokens" in usage
+    return prompt + cached if prompt is not None and is_beside else prompt
+
+
+def _answered(usage: dict[str, JSON]) -> int | None:
+    return _first_count(usage.get("completion_tokens"), usage.get("output_tokens"))
+
+
+def _completion(usage: dict[str, JSON], prompt: int | None, reasoning: int | None) -> int | None:
+    """All tokens of the answer. Some fronts count reasoning beside it, as the total shows."""
+    completion, total = _answered(usage), _first_count(usage.get("total_tokens")) or 0
+    if prompt is None:
         return completion
-    beside = _first_count(usage.get("total_tokens")) == prompt + completion + reasoning
-    return completion + reasoning if beside else completion
+    if completion is None:
+        return total - prompt if total > prompt else None
+    is_beside = reasoning and total == prompt + completion + reasoning
+    return completion + (reasoning or 0) if is_beside else completion
 
 
 def _billionths(dollars: JSON) -> int | None:
