@@ -66,11 +66,12 @@
 
   // Says of each opener whether its panel is open, and enters the panel that was opened by a key.
   const tell = () => {
-    for (const one of openers()) {
-      const panel = opens(one);
-      if (!panel || panel.contains(one)) continue;
-      one.ariaExpanded = String(shown(panel));
-      if (one !== entering || !shown(panel)) continue;
+    // All are looked at before one is changed: a look after each change lays the page out again.
+    const seen = openers().map((one) => [one, opens(one)]).filter(([one, panel]) => panel && !panel.contains(one));
+    const states = seen.map(([one, panel]) => [one, panel, shown(panel)]);
+    for (const [one, panel, isOpen] of states) {
+      if (one.ariaExpanded !== String(isOpen)) one.ariaExpanded = String(isOpen);
+      if (one !== entering || !isOpen) continue;
       entering = null;
       [...panel.querySelectorAll(FOCUSED)].find(shown)?.focus();
     }
