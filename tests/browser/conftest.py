@@ -21,7 +21,14 @@ from tests.fakes.backend import FakeBackend
 
 PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """The first one has no window to draw, and takes a third less time for each page."""
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--in-process-gpu",
+    "--disable-background-networking",
+    "--js-flags=--no-opt --no-maglev",
+]
+"""No page lives long enough to repay that its scripts are compiled a second time."""
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 SECONDS = 60.0
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Response
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.fakes.gateway import Gateway
 
@@ -82,19 +82,17 @@ class Site:
         return client.messages(model=model).status
 
     def listen(self, page: Page) -> list[str]:
-        """Everything that the page will complain of: script, policy, what could not be loaded."""
+        """Everything that the page will complain of: script, policy, what could not be loaded.
+
+        The console has all of it. To hear of each answer costs more than a tenth of a visit.
+        """
         heard: list[str] = []
 
         def console(message: ConsoleMessage) -> None:
             if str(message.type) != "verbose":  # advice of the browser, such as to store passwords
-                heard.append(f"{message.type}: {message.text}")
-
-        def response(answer: Response) -> None:
-            if answer.status >= 400:
-                heard.append(f"{answer.status} {answer.url}")
+                heard.append(f"{message.type}: {message.text} {message.location['url']}")
 
         page.on("console", console)
-        page.on("response", response)
         page.on("pageerror", lambda error: heard.append(str(error)))
         return heard
 
