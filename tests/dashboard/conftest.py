@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from bridge.accounts import roles
 from dashboard.pages import page
+from tests.bridge.people import a_user
 from tests.dashboard.making import NOW, make_backends
 
 
@@ -21,13 +21,8 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def visitor(group: str) -> Client:
-    user = User.objects.create_user(f"the-{group or 'guest'}", password="secret")
-    if group == roles.ADMIN:
-        User.objects.filter(pk=user.pk).update(is_superuser=True, is_staff=True)
-    elif group:
-        user.groups.add(Group.objects.get(name=group))
     client = Client()
-    client.force_login(User.objects.get(pk=user.pk))
+    client.force_login(a_user(group, f"the-{group or 'guest'}", is_staff=group == roles.ADMIN))
     return client
 
 

@@ -131,11 +131,10 @@ PEOPLE = (
 
 
 def issue_keys() -> None:
-    for person in PEOPLE:
-        if person.key_id in (1, 2, 3):
-            row = ApiKey(pk=person.key_id, name=person.key)
-            row.mint()
-            row.save()
+    rows = [ApiKey(pk=one.key_id, name=one.key) for one in PEOPLE if one.key_id in (1, 2, 3)]
+    for row in rows:
+        row.mint()
+    ApiKey.objects.bulk_create(rows)
 
 
 def month(count: int, now: datetime = NOW, days: int = 60, seed: int = 7) -> Iterator[UsageRecord]:

@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from bridge.models import Team, UsageHorizon
 from tests.dashboard import reading
-from tests.dashboard.making import FORWARDED, NOW, enter, issue_keys, record
+from tests.dashboard.making import FORWARDED, NOW, issue_keys, record
+from tests.dashboard.months import enter_once
 
 pytestmark = pytest.mark.django_db
 
@@ -45,9 +46,12 @@ def rows(now: None, db: None) -> None:
     team = Team.objects.create(name="platform")
     whose = {1: {"person_id": person.pk, "person": "mary"}, 2: {"team_id": team.pk, "team": "old"}}
     gone = {8: {"person_id": 999, "person": "paul"}}
-    enter(
-        record(NOW - timedelta(minutes=n), n, **told, **(whose | gone).get(n, {}))
-        for n, told in enumerate(ROWS, 1)
+    enter_once(
+        (LIST, person.pk, team.pk),
+        lambda: (
+            record(NOW - timedelta(minutes=n), n, **told, **(whose | gone).get(n, {}))
+            for n, told in enumerate(ROWS, 1)
+        ),
     )
 
 
