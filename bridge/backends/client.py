@@ -1,8 +1,9 @@
 """The way to the backends: a request for one of them, and its reply.
 
 A request goes to the address of a backend row with that backend's credential, no header of the
-caller travels on, and nothing else is ever called. What can go wrong on the way is translated by
-the table of `failures`.
+caller travels on, and nothing else is ever called. httpx's client (redirects, cookies, proxies of
+the environment) is not used, only its requests and replies. What can go wrong on the way is
+translated by the table of `failures`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from collections.abc import AsyncIterable, AsyncIterator
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+import httpx
+
 from bridge.backends import demo, failures
 from bridge.backends.failures import UNREADABLE
 from bridge.http import encoding
 from bridge.http.encoding import TooLargeError, UndecodableError
-from bridge.outbound.client import HttpClient, connected_at
-from bridge.outbound.connection import HttpReply
-from bridge.outbound.errors import OutboundError, SilentError, TooMuchError
+from bridge.outbound.client import connected_at
+from bridge.outbound.errors import SilentError, TooMuchError
 from bridge.outbound.inbox import Inbox
+from bridge.outbound.transport import OutboundTransport, ReplyBody
 from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.message_stream import CUT_SHORT
@@ -43,23 +46,21 @@ class Reply:
 
     def __init__(
         self,
-        status: int,
-        headers: dict[str, str],
-        body: HttpReply | AsyncIterable[bytes],
+        response: httpx.Response,
         connected_at: float | None = None,
         secrets: tuple[str, ...] = (),
     ) -> None:
-        self.status, self.headers = status, headers
-        self._body = body
+        self._response = response
         self._secrets = secrets
         self.connected_at = connected_at
+        self.status, self.headers = response.status_code, dict(response.headers.items())
         self.inbox: Inbox | None = None
-        if isinstance(body, HttpReply):
-            body.inbox.worded = self._worded
-            if not headers.get("content-encoding"):
-                self.inbox = body.inbox
-        if when := _seconds_until(headers.get("retry-after", "")):
-            headers["retry-after"] = when
+        if isinstance(body := response.stream, ReplyBody):
+            body.reply.inbox.worded = self._worded
+            if not self.headers.get("content-encoding"):
+                self.inbox = body.reply.inbox
+        if when := _seconds_until(self.headers.get("retry-after", "")):
+            self.headers["retry-after"] = when
 
     @property
     def content_type(self) -> str:
@@ -67,7 +68,9 @@ class Reply:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises ApiError when it breaks off."""
-        source = _taken(self._body.inbox) if isinstance(self._body, HttpReply) else self._body
+        stream = self._response.stream
+        assert isinstance(stream, AsyncIterable)
+        source: AsyncIterable[bytes] = stream
         if header := self.headers.get("content-encoding"):
             source = encoding.decoded(source, header, MAX_REPLY_BYTES)
         try:
@@ -97,18 +100,14 @@ class Reply:
 
     async def aclose(self) -> None:
         """Close; an unfinished body takes its connection with it, which stops the backend."""
-        if isinstance(self._body, HttpReply):
-            self._body.close()
-
-
-async def _taken(inbox: Inbox) -> AsyncIterator[bytes]:
-    while data := await inbox.take(None):
-        yield data
+        await self._response.aclose()
 
 
 # --- requests ---------------------------------------------------------------------------------
 
 
+_address = lru_cache(maxsize=256)(httpx.URL)
+"""Addresses of backends are few, and reading one costs as much as sending the request."""
 _OWN_HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "claude-bridge"}
 
 
@@ -116,7 +115,7 @@ class BackendClient:
     """The HTTP client of one process. Its connections are made by its first request."""
 
     def __init__(self, connect_timeout: float) -> None:
-        self._http = HttpClient(connect_timeout)
+        self._transport = OutboundTransport(connect_timeout)
 
     async def send(
         self, backend: BackendConfig, key: str, body: bytes, traceparent: str = ""
@@ -152,19 +151,25 @@ class BackendClient:
             headers["content-type"] = "application/json"
         if traceparent:
             headers["traceparent"] = traceparent
-        if backend.is_demo:
-            return _of_demo(body or b"")
-        secrets = _secrets(backend.url)
+        transport = _DEMO if backend.is_demo else self._transport
+        secrets = (key, *_secrets(backend.url))
         try:
-            reply = await self._http.request(method, url, headers, body, backend.timeout)
+            request = httpx.Request(
+                method,
+                _address(url),
+                headers=headers,
+                content=body,
+                extensions={"timeout": {"read": backend.timeout}},
+            )
+            response = await transport.handle_async_request(request)
         except SilentError:
             raise did_not_answer(backend.timeout) from None
-        except (OutboundError, OSError) as error:
-            raise failures.to_error(error, (key, *secrets)) from error
-        return Reply(reply.status, reply.headers, reply, connected_at(), (key, *secrets))
+        except failures.NETWORK_ERRORS as error:
+            raise failures.to_error(error, secrets) from error
+        return Reply(response, connected_at(), secrets)
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._transport.aclose()
 
 
 @lru_cache(maxsize=256)
@@ -201,13 +206,23 @@ def _seconds_until(text: str) -> str:
     return str(max(0, math.ceil(moment.timestamp() - time.time())))
 
 
-def _of_demo(body: bytes) -> Reply:
-    """The demo backend's answer, as if it were a real one."""
-    answer = demo.answer(body)
-    return Reply(200, {"content-type": answer.content_type}, _pieces(answer))
+class _DemoTransport(httpx.AsyncBaseTransport):
+    """The demo backend, as if it were a real one."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = demo.answer(request.content)
+        headers = {"content-type": answer.content_type}
+        return httpx.Response(200, headers=headers, stream=_DemoBody(answer))
 
 
-async def _pieces(answer: demo.DemoAnswer) -> AsyncIterator[bytes]:
-    for chunk in answer.chunks:
-        yield chunk
-        await asyncio.sleep(answer.pause)
+class _DemoBody(httpx.AsyncByteStream):
+    def __init__(self, answer: demo.DemoAnswer) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._answer.chunks:
+            yield chunk
+            await asyncio.sleep(self._answer.pause)
+
+
+_DEMO = _DemoTransport()

@@ -16,6 +16,8 @@ import socket
 import ssl
 from dataclasses import dataclass
 
+import httpx
+
 from bridge.outbound.errors import (
     AddressError,
     CertificateError,
@@ -125,13 +127,14 @@ _TABLE: tuple[tuple[type[BaseException], frozenset[int], Cause], ...] = (
     (NotHttpError, ANY, GARBAGE),
     (IncompleteError, ANY, INCOMPLETE),
     (AddressError, ANY, ADDRESS),
+    (httpx.InvalidURL, ANY, ADDRESS),
     (OutboundError, ANY, BROKEN),
     (OSError, ANY, BROKEN),
 )
 """The first row whose class and number fit decides. The number is an errno, or OpenSSL's code for
 a certificate."""
 
-NETWORK_ERRORS = (OutboundError, OSError)
+NETWORK_ERRORS = (OutboundError, httpx.InvalidURL, OSError)
 
 
 def to_error(error: BaseException, secrets: tuple[str, ...] = ()) -> ApiError:

@@ -12,11 +12,12 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bridge.outbound.client import HttpClient
+import httpx
+
+from bridge.outbound import transport
 from bridge.outbound.errors import OutboundError
 from bridge.process_settings import TelemetrySettings
 
@@ -90,11 +91,13 @@ class TelemetryForwarder:
         """Forward until cancelled. Ends at once where there is no collector."""
         if not self._url:
             return
-        async with aclosing(HttpClient(SEND_SECONDS)) as client, asyncio.TaskGroup() as group:
+        headers = {"user-agent": "claude-bridge", **self._headers}
+        client = transport.client(SEND_SECONDS, headers)
+        async with client, asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):
                 group.create_task(self._work(client))
 
-    async def _work(self, client: HttpClient) -> None:
+    async def _work(self, client: httpx.AsyncClient) -> None:
         while True:
             while not self._waiting:
                 self._arrived.clear()
@@ -108,7 +111,7 @@ class TelemetryForwarder:
                 self._on_the_way -= 1
             self._count(export, Fate.FORWARDED if was_taken else Fate.DROPPED)
 
-    async def _deliver(self, client: HttpClient, export: Export) -> bool:
+    async def _deliver(self, client: httpx.AsyncClient, export: Export) -> bool:
         """Whether the collector took it, after as many tries as make sense."""
         for pause in (*PAUSES, None):
             fault, is_final = await self._send(client, export)
@@ -120,19 +123,19 @@ class TelemetryForwarder:
             await _sleep(pause)
         return False
 
-    async def _send(self, client: HttpClient, export: Export) -> tuple[str, bool]:
+    async def _send(self, client: httpx.AsyncClient, export: Export) -> tuple[str, bool]:
         """(what went wrong or "", whether another try is of no use)."""
         address = f"{self._url}/v1/{export.signal}"
-        lines = {"user-agent": "claude-bridge", **self._headers}
-        lines["content-type"] = export.content_type
+        lines = {"content-type": export.content_type}
         try:
-            reply = await client.request("POST", address, lines, export.body, SEND_SECONDS)
-        except (OutboundError, OSError) as error:
+            # closed without a look at the body
+            async with client.stream("POST", address, headers=lines, content=export.body) as reply:
+                status = reply.status_code
+        except (OutboundError, httpx.InvalidURL, OSError) as error:
             return type(error).__name__, False
-        reply.close()
-        if reply.status < 300:
+        if status < 300:
             return "", False
-        return f"it answered {reply.status}", reply.status not in AGAIN
+        return f"it answered {status}", status not in AGAIN
 
     def _note(self, fault: str) -> None:
         """Say it once when the collector begins to fail, and when it takes exports again."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from contextlib import aclosing
+
+import httpx
 
 from bridge.backends import failures
 from bridge.models.warnings.rules import secret_bytes
-from bridge.outbound.client import HttpClient
-from bridge.outbound.errors import AddressError, OutboundError, SilentError
+from bridge.outbound import transport
+from bridge.outbound.errors import AddressError, SilentError
 from bridge.routing import addresses
 from bridge.warnings.delivery_error import DeliveryError
 
@@ -52,12 +53,15 @@ async def post(
     if addresses.problem(address, with_query=True):
         raise DeliveryError("no usable address")
     try:
-        # The connection goes, and with it a body of whatever length.
-        async with aclosing(HttpClient(seconds)) as client:
-            status = (await client.request("POST", address, lines, body, seconds)).status
+        # The connection goes with its client, and with it a body of whatever length.
+        async with (
+            transport.client(seconds) as client,
+            client.stream("POST", address, headers=lines, content=body) as reply,
+        ):
+            status = reply.status_code
     except SilentError:
         raise DeliveryError(f"no answer within {seconds:g} s") from None
-    except (OutboundError, OSError) as error:
+    except failures.NETWORK_ERRORS as error:
         raise DeliveryError(_cause(error)) from None
     if 300 <= status < 400:
         raise DeliveryError(f"status {status}: redirects are not followed")
@@ -68,6 +72,6 @@ async def post(
 def _cause(error: Exception) -> str:
     """Why it failed, by the table of the backends; no word of an exception, for it may name the
     address."""
-    if isinstance(error, AddressError):
+    if isinstance(error, (AddressError, httpx.InvalidURL)):
         return "no usable address"
     return failures.cause_of(error).words

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
 
 from bridge.backends.client import Reply
@@ -54,7 +55,7 @@ def counted() -> Iterator[Counter[str]]:
             delattr(loop, method)
 
 
-class Body:
+class Body(httpx.AsyncByteStream):
     """A backend's body that comes as the test says."""
 
     def __init__(self, engine: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +64,7 @@ class Body:
 
     async def _send(self, *_: object) -> Reply:
         headers = {"content-type": "text/event-stream"}
-        return Reply(200, headers, self)
+        return Reply(httpx.Response(200, headers=headers, stream=self))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while piece := await self._queue.get():
