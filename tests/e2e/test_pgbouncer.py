@@ -46,17 +46,20 @@ def test_change_reaches_every_process_without_listen(
         assert gateway.client.messages(model="pooled").status == 200
 
 
-def test_requests_go_on_while_the_pool_is_away(
-    pair: list[Gateway], pool: Pool, backend: FakeBackend
+@pytest.mark.parametrize("which", ["the pool", "the server behind it"])
+def test_requests_go_on_while_the_database_is_away(
+    which: str, pair: list[Gateway], pool: Pool, backend: FakeBackend
 ) -> None:
-    """Rows come later, each once."""
+    """Rows come later, each once. The pool alone takes connections on, and lets them wait."""
+    away = pool if which == "the pool" else pool.server
     with Crowd(pair[0].url, 120) as crowd, Crowd(pair[1].url, 120) as other:
         crowd.wait_for(20)
-        pool.stop()
+        away.stop()
         try:
             seen = [*crowd.wait_all(), *other.wait_all()]
         finally:
-            pool.start()
+            away.start()
+    pool.wait_serving()
     assert {one.status for one in seen} == {200}
     ended = {one.headers["request-id"] for one in seen}
     books.until(lambda: ended - booked(pair[0]), lambda missing: not missing, pair[0])

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.fakes import postgres
@@ -30,6 +31,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = 4
 max_client_conn = 500
+server_login_retry = 1
 """
 
 
@@ -62,6 +64,18 @@ class Pool:
             except OSError:
                 log_text = (self.folder / "pgbouncer.log").read_text()
                 assert self.process.poll() is None and time.monotonic() < deadline, log_text
+                time.sleep(POLL_SECONDS)
+
+    def wait_serving(self) -> None:
+        """Return when it reaches the server, which it does not try again at once."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                with psycopg.connect(self.url) as connection:
+                    connection.execute("SELECT 1")
+                return
+            except psycopg.OperationalError:
+                assert time.monotonic() < deadline
                 time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
