@@ -13,7 +13,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.translation.errors import context_overflow, effort_refusals, family_signs, refusals
+from bridge.translation.errors import (
+    context_overflow,
+    family_signs,
+    refusals,
+    waiting,
+)
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.context import BackendRefusal, ErrorContext
 from bridge.translation.errors.error_body import (
@@ -28,7 +33,6 @@ from bridge.translation.json import JSON, decode
 NOT_QUOTED = "Backend answered with status {}; its words are not kept"
 MAX_TEXT = 1000
 """Characters of a sentence that are passed on."""
-LONGEST_REST = 7 * 24 * 3600
 MAX_READ = 8000
 """Characters in which a meaning is looked for."""
 
@@ -151,14 +155,15 @@ def _by_meaning(refusal: BackendRefusal, error_context: ErrorContext) -> ApiErro
 def _by_status(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError:
     status = refusal.status
     row = _ROWS.get(status) or _UNLISTED.get(status // 100, _BROKEN)
-    retry_after = retry_after_seconds(refusal.headers)
+    rest = waiting.of_headers(refusal.headers)
+    told = rest if rest is not None else waiting.of_body(refusal.body, refusal.text)
     return ApiError(
         row.status,
         row.message.format(text=refusal.text, status=status),
-        retry_after=retry_after,
+        retry_after=told,
         blames_backend=row.blames_backend,
         retryable=row.retryable or status == 429,
-        rest_seconds=retry_after if status == 429 else None,
+        rest_seconds=rest if status == 429 else None,
     )
 
 
@@ -212,7 +217,7 @@ def _tool_support(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
 def _quota(refusal: BackendRefusal, _: ErrorContext) -> ApiError | None:
     by_code = any(status_of_code(code) == 402 for code in refusal.codes)
     if refusal.status in (402, 403, 429) and (by_code or _QUOTA.search(refusal.everything)):
-        return ApiError(402, refusal.text, rest_seconds=retry_after_seconds(refusal.headers))
+        return ApiError(402, refusal.text, rest_seconds=waiting.of_headers(refusal.headers))
     return None
 
 
@@ -231,8 +236,8 @@ _MEANINGS: tuple[Callable[[BackendRefusal, ErrorContext], ApiError | None], ...]
     refusals.answer_length,
     _tool_support,
     refusals.forced_choice,
-    effort_refusals.beside_tools,
-    effort_refusals.refused_level,
+    refusals.effort_beside_tools,
+    refusals.refused_effort,
     refusals.reasoning,
     refusals.image,
     refusals.grammar,
@@ -240,15 +245,3 @@ _MEANINGS: tuple[Callable[[BackendRefusal, ErrorContext], ApiError | None], ...]
     _unknown_model,
     refusals.refused_field,
 )
-
-
-def retry_after_seconds(headers: dict[str, str]) -> int | None:
-    """`retry-after` in whole seconds, rounded up, a week at most; None when absent or unreadable.
-
-    The HTTP-date form needs a clock and is turned into seconds before it gets here.
-    """
-    text = headers.get("retry-after", "").strip()
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
-        return None
-    seconds = float(text)
-    return min(LONGEST_REST, int(seconds) + (seconds > int(seconds)))

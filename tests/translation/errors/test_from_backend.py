@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.translation.errors.api_error import ApiError, Remedy
-from bridge.translation.errors.from_backend import ErrorContext, from_reply, retry_after_seconds
+from bridge.translation.errors.from_backend import ErrorContext, from_reply
 from bridge.translation.facts import MAX_OUTPUT, STREAM_ONLY, VISION, Fact, refuses
 from tests.shapes import Json
 from tests.translation.transcripts import error_members
@@ -176,27 +176,6 @@ def test_f117_rejected_credentials_of_the_operator_are_not_the_users_fault() -> 
     assert error_members(error) == {"status": 502, "type": "api_error", "message": message}
     assert error.blames_backend
     assert not refusal(401, said("no")).blames_backend
-
-
-RETRY_AFTER: list[tuple[str, int | None]] = [
-    ("7", 7),
-    (" 7 ", 7),
-    ("1.2", 2),
-    ("0", 0),
-    ("86400", 86400),
-    ("999999999", 7 * 86400),
-    ("", None),
-    ("-1", None),
-    ("soon", None),
-    ("Wed, 21 Oct 2026 07:28:00 GMT", None),
-]
-
-
-@pytest.mark.parametrize(("text", "seconds"), RETRY_AFTER)
-def test_f115_delay_is_passed_on_in_whole_seconds(text: str, seconds: int | None) -> None:
-    """F115, F116: rounded up; a date has become seconds before it gets here."""
-    assert retry_after_seconds({"retry-after": text}) == seconds
-    assert refusal(429, said("why"), retry_after=text).retry_after == seconds
 
 
 def test_f115_absent_delay_stays_absent() -> None:

@@ -156,6 +156,21 @@ FORMATS: list[tuple[str, str, list[Call]]] = [
     ("Llama", '<|python_tag|>{"name": "get_weather", "parameters": {"city": "Lisbon"}}', [LISBON]),
     ("Llama, two", '<|python_tag|>{"name": "now"}; {"name": "now"}<|eom_id|>', [NOW, NOW]),
     ("Llama, Python", '<|python_tag|>[get_weather(city="Lisbon")]<|eot_id|>', [LISBON]),
+    ("Llama 4", '<|python_start|>{"name": "now", "parameters": {}}<|python_end|>', [NOW]),
+    ("Llama 4, Python", "<|python_start|>[now()]<|python_end|>", [NOW]),
+    (
+        "LFM2",
+        "<|tool_call_start|>[get_weather(city='Lisbon'), now()] <|tool_call_end|>",
+        [LISBON, NOW],
+    ),
+    ("LFM2, objects", f"<|tool_call_start|>[{OBJECT}]<|tool_call_end|>", [LISBON]),
+    (
+        "Cohere",
+        '<|START_ACTION|>[\n{"tool_call_id": "0", "tool_name": "get_weather", "parameters": '
+        '{"city": "Lisbon"}}\n]<|END_ACTION|>',
+        [LISBON],
+    ),
+    ("Phi 4 mini", f"functools[{OBJECT}]", [LISBON]),
     ("Mistral, a list", '[TOOL_CALLS][{"name": "now", "arguments": {}}]', [NOW]),
     (
         "Mistral, names",

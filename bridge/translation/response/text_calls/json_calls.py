@@ -126,6 +126,18 @@ def whole_fence(source: Source, tools: Tools) -> Reading:
     return calls
 
 
+def list_until(closer: str) -> Callable[[Source, Tools], Reading]:
+    """A list of either kind up to a closing mark."""
+
+    def read(source: Source, tools: Tools) -> Reading:
+        yield from source.blanks()
+        calls = yield from whole_list(source, tools)
+        yield from source.closing(closer)
+        return calls
+
+    return read
+
+
 # --- Llama and Mistral ------------------------------------------------------------------------
 
 
@@ -143,7 +155,7 @@ def python_tag(source: Source, tools: Tools) -> Reading:
             yield from source.blanks()
             more = yield from source.any_of((";",))
     yield from source.blanks()
-    yield from source.any_of(("<|eom_id|>", "<|eot_id|>"))
+    yield from source.any_of(("<|eom_id|>", "<|eot_id|>", "<|python_end|>"))
     return calls
 
 
