@@ -7,6 +7,8 @@ there yet and say what that was; and add to a row, or make it. Both are safe wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -83,13 +85,38 @@ def merge(
     """
     if not rows:
         return
-    known = {f.name: f for f in model._meta.concrete_fields}
-    fields = [known[name] for name in (*unique, *rules)]
+    plan = _merge_plan(connection.vendor, model, tuple(unique), tuple(rules.items()))
     ordered = sorted(rows, key=lambda row: [row[name] for name in unique])
-    columns = [_prepared(f, [row.get(f.name, f.get_default()) for row in ordered]) for f in fields]
+    columns = [
+        _prepared(field, _values(field.name, field.get_default(), ordered)) for field in plan.fields
+    ]
     with connection.cursor() as cursor:
-        statement = _upsert(model._meta.db_table, unique, rules)
-        cursor.executemany(statement, list(zip(*columns, strict=True)))
+        cursor.executemany(plan.statement, list(zip(*columns, strict=True)))
+
+
+def _values(name: str, default: Any, rows: Sequence[Row]) -> list[Any]:
+    return [row.get(name, default) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class MergePlan:
+    """What is the same for every merge into a table."""
+
+    fields: tuple[models.Field[Any, Any], ...]
+    statement: str
+
+
+@lru_cache(maxsize=64)
+def _merge_plan(
+    vendor: str,  # of the database, which has its own way to quote
+    model: type[models.Model],
+    unique: tuple[str, ...],
+    rules: tuple[tuple[str, str], ...],
+) -> MergePlan:
+    known = {f.name: f for f in model._meta.concrete_fields}
+    names = (*unique, *(name for name, _ in rules))
+    fields = tuple(known[name] for name in names)
+    return MergePlan(fields, _upsert(model._meta.db_table, unique, dict(rules)))
 
 
 def update(
