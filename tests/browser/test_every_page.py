@@ -16,7 +16,7 @@ from tests.addresses import addresses
 from tests.browser.axe import violations
 from tests.browser.conftest import WIDE
 from tests.browser.every_page import NOBODY, PERSON, Shown, filled, pages, without_page
-from tests.browser.looks import OPPOSITES, faults, too_wide
+from tests.browser.looks import BETWEEN, OPPOSITES, faults, too_wide
 from tests.browser.site import Site
 from tests.browser.stock import CODE, Stock
 
@@ -80,12 +80,20 @@ def test_pages_can_be_used_by_everybody(
 
 
 def unusable(page: Page, shown: Shown) -> list[object]:
-    """What axe-core finds, and what is wrong with the looks. The page becomes narrow and dark."""
-    page.set_viewport_size(WIDE)
-    page.emulate_media(color_scheme="light")
+    """What axe-core finds on the wide page, and what is wrong with the looks.
+
+    It begins as the page before ended, and ends at the other width and scheme: every other page is
+    opened narrow and dark.
+    """
     is_main = shown.visitor != PERSON and shown.address in MAIN
-    found = violations(page, with_contrast=is_main, with_navigation=is_main)
-    return [*found, *too_wide(page).items(), *faults(page, OPPOSITES).items()]
+    found: list[object] = []
+    step = 1 if page.viewport_size == WIDE else -1
+    for number, way in enumerate(OPPOSITES[::step]):
+        found += too_wide(page, BETWEEN[::step]).items() if number else ()
+        found += faults(page, (way,)).items()
+        if page.viewport_size == WIDE:
+            found += violations(page, with_contrast=is_main, with_navigation=is_main)
+    return found
 
 
 # --- what stands behind a form ----------------------------------------------------------------
