@@ -55,6 +55,8 @@ class BackendSettings:
     rate_limit_rest_max: float
     discovery_interval: float
     discovery_min_interval: float
+    backend_no_proxy: list[str]
+    backend_proxy: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

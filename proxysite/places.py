@@ -7,6 +7,7 @@ import re
 
 from django.core.exceptions import ImproperlyConfigured
 
+from bridge.outbound.tunnel import proxy_of
 from proxysite import environment as read
 
 OWN_PATHS = frozenset(
@@ -51,6 +52,16 @@ def base_path(name: str) -> str:
         raise read.wrong(name, "a path such as /gateway, of letters, digits, -, _, ~ and .")
     if value and value.split("/")[1] in OWN_PATHS:
         raise read.wrong(name, "a path that the gateway does not serve itself, such as /gateway")
+    return value
+
+
+def proxy(name: str) -> str:
+    """The forward proxy for backends; "" where there is none. It may hold a password."""
+    value = read.secret(name)
+    try:
+        proxy_of(value, ())
+    except ValueError:
+        raise read.wrong(name, "http://HOST:PORT or http://USER:PASSWORD@HOST:PORT") from None
     return value
 
 

@@ -62,6 +62,7 @@ PROTECTED_SECRETS = (
     "OTEL_EXPORTER_OTLP_HEADERS",
     "OIDC_CLIENT_SECRET",
     "EMAIL_URL",
+    "BACKEND_PROXY",
 )
 
 
@@ -152,6 +153,8 @@ PUBLIC_URL = places.public_url("PUBLIC_URL", BASE_PATH)
 # --- limits and times -------------------------------------------------------------------------
 
 BACKEND_TIMEOUT_SECS = read.seconds("BACKEND_TIMEOUT_SECS", 600, least=1)
+BACKEND_PROXY = places.proxy("BACKEND_PROXY")
+BACKEND_NO_PROXY = read.names("BACKEND_NO_PROXY")
 BACKEND_CONNECT_TIMEOUT = read.seconds("BACKEND_CONNECT_TIMEOUT", 10, least=0.1)
 HEADERS_GRACE = read.seconds("HEADERS_GRACE", 30, least=0.1)
 FIRST_CHUNK_GRACE = read.seconds("FIRST_CHUNK_GRACE", 10, least=0.1)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from bridge import process_settings
 from bridge.backends import demo, failures
 from bridge.backends.failures import UNREADABLE
 from bridge.http import encoding
@@ -26,6 +27,7 @@ from bridge.outbound.client import connected_at
 from bridge.outbound.errors import SilentError, TooMuchError
 from bridge.outbound.inbox import Inbox
 from bridge.outbound.transport import OutboundTransport, ReplyBody
+from bridge.outbound.tunnel import proxy_of
 from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.message_stream import CUT_SHORT
@@ -115,7 +117,9 @@ class BackendClient:
     """The HTTP client of one process. Its connections are made by its first request."""
 
     def __init__(self, connect_timeout: float) -> None:
-        self._transport = OutboundTransport(connect_timeout)
+        settings = process_settings.read().backends
+        proxy = proxy_of(settings.backend_proxy, tuple(settings.backend_no_proxy))
+        self._transport = OutboundTransport(connect_timeout, proxy)
 
     async def send(
         self, backend: BackendConfig, key: str, body: bytes, traceparent: str = ""

@@ -28,6 +28,7 @@ from bridge.outbound.errors import (
     IncompleteError,
     NotHttpError,
     OutboundError,
+    ProxyError,
     ResolveError,
 )
 from bridge.translation.errors.api_error import ApiError
@@ -82,6 +83,7 @@ NO_HOST = Cause("host is unreachable", retryable=True, unreachable=True)
 UNTRUSTED = Cause("TLS certificate is not trusted", retryable=True, unreachable=True)
 OTHER_NAME = Cause("TLS certificate is for another name", retryable=True, unreachable=True)
 HANDSHAKE = Cause("TLS handshake failed", retryable=True, unreachable=True)
+NO_TUNNEL = Cause("the proxy of BACKEND_PROXY opens no way", retryable=True, unreachable=True)
 NO_CONNECTION = Cause("no connection", retryable=True, unreachable=True)
 ADDRESS = Cause("address is not usable")
 # From here on the request was on its way and may be worked on, so it is not sent twice.
@@ -117,6 +119,7 @@ _TABLE: tuple[tuple[type[BaseException], frozenset[int], Cause], ...] = (
     (CertificateError, ANY, UNTRUSTED),
     (HandshakeError, ANY, HANDSHAKE),
     (ssl.SSLError, ANY, HANDSHAKE),
+    (ProxyError, ANY, NO_TUNNEL),
     (OSError, LOCAL_ERRNOS, LOCAL),
     (ResolveError, ANY, DNS),
     (ConnectError, frozenset({errno.ECONNREFUSED}), REFUSED),

@@ -15,6 +15,7 @@ from bridge.outbound.address import HttpServer, address_of
 from bridge.outbound.connection import HttpConnection, HttpReply
 from bridge.outbound.dialing import Dialer
 from bridge.outbound.errors import ClosedError, SilentError
+from bridge.outbound.tunnel import ForwardProxy
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ def connected_at() -> float | None:
 class HttpClient:
     """All connections of one process. They are made by its first request."""
 
-    def __init__(self, connect_timeout: float) -> None:
-        self._dialer = Dialer(connect_timeout)
+    def __init__(self, connect_timeout: float, proxy: ForwardProxy | None = None) -> None:
+        self._dialer = Dialer(connect_timeout, proxy)
         self._open = set[HttpConnection]()
         self._all_lost = asyncio.Event()
         self._idle: dict[HttpServer, list[HttpConnection]] = {}

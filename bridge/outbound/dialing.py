@@ -8,9 +8,11 @@ for ten seconds.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from ipaddress import ip_address
 from typing import Any
@@ -24,8 +26,10 @@ from bridge.outbound.errors import (
     ConnectError,
     ConnectTimeoutError,
     HandshakeError,
+    ProxyError,
     ResolveError,
 )
+from bridge.outbound.tunnel import ForwardProxy, open_tunnel
 
 NEXT_ADDRESS_SECONDS = 0.25
 RESOLVED_SECONDS = 10.0
@@ -43,21 +47,28 @@ def trust() -> ssl.SSLContext:
 
 
 class Dialer:
-    """Makes connections. `connect_timeout`: seconds for a connection with its TLS."""
+    """Makes connections. `connect_timeout`: seconds for a connection with its TLS.
 
-    def __init__(self, connect_timeout: float) -> None:
+    `proxy`: through which servers are reached, unless it leaves them out.
+    """
+
+    def __init__(self, connect_timeout: float, proxy: ForwardProxy | None = None) -> None:
         self._seconds = connect_timeout
+        self._proxy = proxy
         self._resolved: dict[tuple[str, int], tuple[float, asyncio.Future[Addresses]]] = {}
 
     async def dial(self, server: HttpServer, make: Callable[[], HttpConnection]) -> HttpConnection:
         """A connection that `make` made. Raises ConnectError and ConnectTimeoutError."""
-        found = await self._addresses(server.host, server.port)
+        proxy = self._proxy if self._proxy and self._proxy.serves(server.host) else None
+        near = proxy.server if proxy else server
+        with _told_of(proxy):
+            found = await self._addresses(near.host, near.port)
         context = None
         if server.is_secure:
             context = await asyncio.to_thread(trust)
         try:
             async with asyncio.timeout(self._seconds):
-                return await _connected(found, server.host, context, make)
+                return await _connected(found, server, proxy, context, make)
         except TimeoutError:
             raise ConnectTimeoutError from None
 
@@ -103,18 +114,25 @@ def _literal(host: str, port: int) -> Addresses | None:
 
 async def _connected(
     addresses: Addresses,
-    host: str,
+    server: HttpServer,
+    proxy: ForwardProxy | None,
     context: ssl.SSLContext | None,
     make: Callable[[], HttpConnection],
 ) -> HttpConnection:
-    """A connection to one of the addresses. TLS that fails at one may be agreed on at the next."""
-    name = host.rstrip(".") if context is not None else None
+    """A connection to one of the addresses, which are the proxy's where there is one.
+
+    TLS that fails at one may be agreed on at the next.
+    """
+    name = server.host.rstrip(".") if context is not None else None
     loop, left = asyncio.get_running_loop(), list(addresses)
     while True:
-        own = await _socket(left)
+        with _told_of(proxy):
+            own = await _socket(left)
         place = None
         try:
             place = own.getpeername()
+            if proxy:
+                await open_tunnel(own, proxy, server)
             made = await loop.create_connection(make, sock=own, ssl=context, server_hostname=name)
             return made[1]
         except OSError as error:
@@ -138,7 +156,24 @@ async def _socket(addresses: Addresses) -> socket.socket:
         raise ConnectError(error) from error
 
 
+@contextmanager
+def _told_of(proxy: ForwardProxy | None) -> Iterator[None]:
+    """What fails on the way to a proxy is no fault of the server behind it."""
+    try:
+        yield
+    except ResolveError as error:
+        if proxy:
+            raise ProxyError("its name does not resolve") from error
+        raise
+    except ConnectError as error:
+        if proxy and error.errno == errno.ECONNREFUSED:
+            raise ProxyError("it refuses connections") from error
+        raise
+
+
 def _connect_error(error: OSError) -> ConnectError:
+    if isinstance(error, ConnectError):
+        return error
     if isinstance(error, ssl.SSLCertVerificationError):
         return CertificateError(error)
     return HandshakeError(error) if isinstance(error, ssl.SSLError) else ConnectError(error)

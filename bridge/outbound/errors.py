@@ -32,6 +32,13 @@ class ConnectError(OutboundError, OSError):
         return str(self.os_error)
 
 
+class ProxyError(ConnectError):
+    """The forward proxy opened no tunnel. The text says why, and may quote the proxy."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(OSError(words))
+
+
 class ResolveError(ConnectError):
     """The name of the host has no address."""
 

@@ -14,6 +14,7 @@ import httpx
 
 from bridge.outbound.client import HttpClient
 from bridge.outbound.connection import HttpReply
+from bridge.outbound.tunnel import ForwardProxy
 
 OF_THE_CONNECTION = frozenset({"host", "content-length", "connection", "transfer-encoding"})
 """Headers that `HttpClient` writes itself, or that are about a connection."""
@@ -29,8 +30,8 @@ class OutboundTransport(httpx.AsyncBaseTransport):
     more causes apart than httpx's.
     """
 
-    def __init__(self, connect_timeout: float) -> None:
-        self._client = HttpClient(connect_timeout)
+    def __init__(self, connect_timeout: float, proxy: ForwardProxy | None = None) -> None:
+        self._client = HttpClient(connect_timeout, proxy)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()

@@ -58,6 +58,13 @@ VARIABLES: dict[str, tuple[Any, str, Any, list[str]]] = {
     "METRICS_BY": ([], " Key,team", ["key", "team"], ["model", "key team", "all"]),
     "METRICS_TOKEN": ("", " 'm3trics' ", "m3trics", ["cl\u00e9", "two\nlines"]),
     "BACKEND_TIMEOUT_SECS": (600, "30", 30, [*NO_NUMBER, "0"]),
+    "BACKEND_PROXY": (
+        "",
+        "http://me:p%40ss@proxy:3128",
+        "http://me:p%40ss@proxy:3128",
+        ["proxy:3128", "https://proxy", "socks5://proxy", "http://", "http://p:x", "http://p/x"],
+    ),
+    "BACKEND_NO_PROXY": ([], ".a.example, 10.0.0.0/8", [".a.example", "10.0.0.0/8"], []),
     "BACKEND_CONNECT_TIMEOUT": (10, "2.5", 2.5, [*NO_NUMBER, "0"]),
     "HEADERS_GRACE": (30, "0.5", 0.5, [*NO_NUMBER, "0"]),
     "FIRST_CHUNK_GRACE": (10, "0.5", 0.5, [*NO_NUMBER, "0"]),

@@ -76,6 +76,7 @@ SECRETS: dict[str, tuple[str, dict[str, str]]] = {
     "SECRET_KEY": ("s3cret", {}),
     "SECRET_KEY_FALLBACKS": ("old,older", {}),
     "CHUTES_API_KEY": ("cpk_x", {}),
+    "BACKEND_PROXY": ("http://me:s3cret@proxy:3128", {}),
     "METRICS_TOKEN": ("m3trics", {}),
     "OTLP_FORWARD_HEADERS": ("authorization=Bearer%20s", {}),
     "OTEL_EXPORTER_OTLP_HEADERS": ("authorization=Bearer%20s", {}),
