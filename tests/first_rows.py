@@ -11,6 +11,8 @@ from typing import Any, cast
 from asgiref.sync import SyncToAsync
 from django.db import connection, transaction
 
+from bridge.configuration import kept_snapshot
+
 STEP_SECONDS = 60.0
 Rows = list[tuple[Any, ...]]
 
@@ -35,6 +37,7 @@ class FirstRows:
                 cursor.execute(f"DELETE FROM {name}")  # noqa: S608 - a name from the models
             for name, rows in self._rows.items():
                 put(cursor, name, rows)
+        kept_snapshot.forget()
 
 
 def read(cursor: Any, name: str) -> Rows:

@@ -15,7 +15,7 @@ from bridge.backends.status import BAD, WARN, ServingState, of_row
 from bridge.concerns.concern import Concern
 from bridge.concerns.limits import LimitedRow, limited_rows, spent_budgets, unpriced_budgets
 from bridge.concerns.running import of_processes
-from bridge.configuration import snapshot
+from bridge.configuration import kept_snapshot
 from bridge.configuration.documents import KINDS
 from bridge.configuration.row_faults import Fault
 from bridge.configuration.snapshot import Snapshot
@@ -23,7 +23,6 @@ from bridge.models import (
     AliasTarget,
     ApiKey,
     Backend,
-    ConfigVersion,
     ModelAlias,
 )
 from bridge.models.attempts import AttemptCounts, attempts_since
@@ -78,7 +77,7 @@ def of_gateway(
 def _of_configuration(
     rows: Iterable[Backend], limited: Iterable[LimitedRow], host: str
 ) -> Iterator[Concern]:
-    built = snapshot.build(ConfigVersion.current())
+    built = kept_snapshot.current()
     yield from map(_fault, built.faults)
     yield from _missing_keys(rows)
     yield from _stranded_aliases()

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from bridge.configuration import snapshot
+from bridge.configuration import kept_snapshot
 from bridge.configuration.snapshot import Snapshot
 from bridge.keys.limits import AccountKind, AccountRef
 from bridge.ledger import spending
-from bridge.models import ApiKey, ConfigVersion, PersonLimits, Team, UsageHour
+from bridge.models import ApiKey, PersonLimits, Team, UsageHour
 from bridge.models.people.limit_columns import LimitColumns
 from bridge.routing import globs
 
@@ -74,7 +74,7 @@ def of_row(row: ApiKey | PersonLimits | Team) -> UnpricedModels | None:
     """What the budget of this account cannot count; None for nothing."""
     if not row.has_budget:
         return None
-    return next(of_rows([row], snapshot.build(ConfigVersion.current())), None)
+    return next(of_rows([row], kept_snapshot.current()), None)
 
 
 def of_rows(

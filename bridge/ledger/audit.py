@@ -18,9 +18,11 @@ from typing import Any
 
 import msgspec
 from django.db import connection, transaction
+from django.db.models import Model, QuerySet
 
 from bridge.ledger import rollups
 from bridge.ledger.spool_file import SUFFIX
+from bridge.ledger.sums import kept as kept_sums
 from bridge.models import (
     AttemptHour,
     LostRecords,
@@ -32,7 +34,7 @@ from bridge.models import (
 )
 from bridge.models.usage import SumColumns
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SESSIONS_AT_ONCE = 100
 _COUNTED = (*SumColumns.NAMES, *UsageHour.FIRST_TOKEN, *UsageHour.DURATION)
 
@@ -58,6 +60,8 @@ def audit() -> Audit:
     for hour in _hours(complete_from):
         found.hours += 1
         _check_hour(hour, found)
+    for day in _days():
+        _check_day(day, found)
     for few in _sessions(complete_from):
         found.sessions += len(few)
         _check_sessions(few, found)
@@ -121,6 +125,50 @@ def _compare_attempts(
         yield f"attempts: {sentence}"
 
 
+# --- sums of sums ---------------------------------------------------------------------------------
+
+
+def _days() -> list[datetime]:
+    """Every day that has sums in any table, also those of which the rows are gone."""
+    hours: Counter[datetime] = Counter()
+    tables: list[type[Model]] = [UsageHour, *(kept.table for kept in kept_sums.TABLES)]
+    for model in tables:
+        column = "day" if hasattr(model, "day") else "hour"
+        hours.update(model._default_manager.order_by().values_list(column, flat=True).distinct())
+    return sorted({kept_sums.day_of(hour) for hour in hours})
+
+
+def _check_day(day: datetime, found: Audit) -> None:
+    """What is kept beside the sums of hours, against those."""
+    with one_view():
+        hours = {
+            _group(row, UsageHour.UNIQUE): rollups.Hour(row.key, row.person, row.team, _plain(row))
+            for row in UsageHour.objects.filter(hour__gte=day, hour__lt=day + DAY).iterator()
+        }
+        stored = [(kept, list(_kept_of(kept, day))) for kept in kept_sums.TABLES]
+    for kept, rows in stored:
+        wanted = {
+            tuple(row[name] for name in kept.unique): Amounts(
+                {name: row.get(name, 0) for name in kept.counted}
+            )
+            for row in kept_sums.rows(kept, hours)
+        }
+        theirs = {_group(row, kept.unique): _stored(row, kept.counted) for row in rows}
+        for sentence in _compare(kept.unique, wanted, theirs, "its hours"):
+            found.differences.append(f"{kept.table.__name__}: {sentence}")
+
+
+def _kept_of(kept: kept_sums.KeptTable, day: datetime) -> QuerySet[Any]:
+    rows = kept.table._default_manager.all()
+    if kept.of_days:
+        return rows.filter(day=day)
+    return rows.filter(hour__gte=day, hour__lt=day + DAY)
+
+
+def _plain(row: UsageHour) -> rollups.Amounts:
+    return {name: getattr(row, name) for name in _COUNTED}
+
+
 def _entries(**conditions: Any) -> Iterator[rollups.RollupEntry]:
     rows = UsageRecord.objects.filter(**conditions).order_by()
     return rows.values_list(*rollups.COLUMNS, named=True).iterator()
@@ -176,7 +224,10 @@ def _stored(row: Any, names: Iterable[str]) -> Amounts:
 
 
 def _compare(
-    names: Sequence[str], wanted: Mapping[Group, Amounts], stored: Mapping[Group, Amounts]
+    names: Sequence[str],
+    wanted: Mapping[Group, Amounts],
+    stored: Mapping[Group, Amounts],
+    parts: str = "its rows",
 ) -> Iterator[str]:
     for group in sorted({*wanted, *stored}):
         ours, theirs = wanted.get(group, Amounts()), stored.get(group, Amounts())
@@ -184,7 +235,7 @@ def _compare(
             group_text = ", ".join(
                 f"{n} {_shown(v)}" for n, v in zip(names, group, strict=True) if v
             )
-            yield f"{group_text}: {column} is {theirs[column]}, its rows add up to {ours[column]}"
+            yield f"{group_text}: {column} is {theirs[column]}, {parts} add up to {ours[column]}"
 
 
 def _shown(value: object) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +27,7 @@ from bridge.ledger.record import Record
 from bridge.ledger.retention.erasing import erase_some
 from bridge.ledger.rows import UsageRow, row_of
 from bridge.ledger.spool import SET_ASIDE, Batch, Spool
+from bridge.ledger.sums import kept as kept_sums
 from bridge.models import (
     AttemptHour,
     KeyUse,
@@ -89,7 +90,9 @@ def enter(records: Sequence[Record], place: tuple[str, int] | None = None) -> in
     values = [*map(msgspec.structs.astuple, rows.values())]
     added = upsert.insert_new(UsageRecord, UsageRow.__struct_fields__, values, "request_id")
     new = [row for row in rows.values() if row.request_id in added]
-    upsert.merge(UsageHour, UsageHour.UNIQUE, _HOUR_RULES, _hour_rows(new))
+    hours = rollups.hours(new)
+    upsert.merge(UsageHour, UsageHour.UNIQUE, _HOUR_RULES, _hour_rows(hours))
+    kept_sums.write(hours)
     upsert.merge(AttemptHour, AttemptHour.UNIQUE, _ATTEMPT_RULES, _attempt_rows(new))
     upsert.merge(UsageSession, UsageSession.UNIQUE, _SESSION_RULES, _session_rows(new))
     upsert.merge(KeyUse, KeyUse.UNIQUE, {"last_at": upsert.MOST}, _key_uses(records))
@@ -120,10 +123,10 @@ def note_late(rows: Iterable[rollups.RollupEntry]) -> None:
         upsert.merge(LateHours, ("id",), {"changes": upsert.ADD}, [{"id": 1, "changes": 1}])
 
 
-def _hour_rows(rows: Sequence[UsageRow]) -> list[upsert.Row]:
+def _hour_rows(hours: Mapping[rollups.Group, rollups.Hour]) -> list[upsert.Row]:
     return [
         {**dict(zip(UsageHour.UNIQUE, group, strict=True)), **hour.columns, **hour.amounts}
-        for group, hour in rollups.hours(rows).items()
+        for group, hour in hours.items()
     ]
 
 

@@ -22,6 +22,7 @@ from bridge.models.people.sign_ins import DeviceRequest, SignIn
 from bridge.models.people.teams import PersonLimits, Team, TeamMember
 from bridge.models.prices import Price
 from bridge.models.processes import GatewayProcess, Lease
+from bridge.models.sums.kept import KeyDay, ModelDay, ModelHour, TeamHour, TotalHour
 from bridge.models.usage import (
     KeyLabel,
     UsageHour,
@@ -49,6 +50,7 @@ __all__ = [
     "EndedKey",
     "GatewayProcess",
     "GroupMapping",
+    "KeyDay",
     "KeyLabel",
     "KeyUse",
     "Lease",
@@ -56,6 +58,8 @@ __all__ = [
     "LostRecords",
     "LearnedFact",
     "ModelAlias",
+    "ModelDay",
+    "ModelHour",
     "Origin",
     "PersonLimits",
     "Price",
@@ -64,8 +68,10 @@ __all__ = [
     "SignIn",
     "SpoolPosition",
     "Team",
+    "TeamHour",
     "TeamMember",
     "ToolNameMap",
+    "TotalHour",
     "UsageHorizon",
     "UsageHour",
     "UsageRecord",

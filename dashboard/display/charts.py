@@ -148,11 +148,23 @@ def tone(name: str) -> str:
 def leading(series: Iterable[Series], most: int = MOST_SERIES) -> tuple[Series, ...]:
     """The greatest series, greatest first; the rest added up as "other"."""
     ranked = sorted(series, key=lambda one: (-one.total, one.name))
-    if len(ranked) <= most:
-        return _shaded(ranked)
-    shown, rest = ranked[: most - 1], ranked[most - 1 :]
-    other = Series(OTHER, _added([one.values for one in rest]), "quiet")
-    return (*_shaded(shown), other)
+    count = most_named(len(ranked), most)
+    rest = [one.values for one in ranked[count:]]
+    return with_others(ranked[:count], _added(rest) if rest else None)
+
+
+def most_named(count: int, most: int = MOST_SERIES) -> int:
+    """How many of so many series have a layer of their own."""
+    return count if count <= most else most - 1
+
+
+def with_others(
+    shown: Sequence[Series], others: tuple[float | None, ...] | None
+) -> tuple[Series, ...]:
+    """`others`: the values of all others together, None where there are none."""
+    if others is None:
+        return _shaded(shown)
+    return (*_shaded(shown), Series(OTHER, others, "quiet"))
 
 
 def _shaded(series: Sequence[Series]) -> tuple[Series, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dashboard.display import charts
@@ -35,12 +35,15 @@ class Remainder:
     total: Totals
 
 
-def ranked(groups: Iterable[Group], most: int = SHOWN) -> tuple[list[Ranked], Remainder | None]:
-    """The greatest by tokens, then by requests; and the rest."""
+def ranked(
+    groups: Iterable[Group], most: int = SHOWN, others: Sequence[Totals] = ()
+) -> tuple[list[Ranked], Remainder | None]:
+    """The greatest by tokens, then by requests; and the rest. `others`: no greater ones."""
     found = [group for group in groups if group[4].requests]
     found.sort(key=lambda group: (-group[4].tokens, -group[4].requests, group[0]))
     greatest = max((group[4].tokens for group in found), default=0) or 1
-    every = sum(group[4].tokens for group in found) or 1
+    others = [total for total in others if total.requests]
+    every = sum(total.tokens for total in (*(group[4] for group in found), *others)) or 1
     lines = [
         Ranked(
             name,
@@ -53,5 +56,5 @@ def ranked(groups: Iterable[Group], most: int = SHOWN) -> tuple[list[Ranked], Re
         )
         for name, seed, href, requests_href, total in found[:most]
     ]
-    rest = [group[4] for group in found[most:]]
+    rest = [*(group[4] for group in found[most:]), *others]
     return lines, Remainder(len(rest), sum(rest, Totals())) if rest else None

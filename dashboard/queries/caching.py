@@ -5,15 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from operator import add
 
 from bridge.ledger.pricing import Prices, Rates, listed_rates, operator_price, price_list
-from bridge.models import DiscoveredModel, Price, UsageHour
-from dashboard.queries.hours import Sums, sums
-from dashboard.queries.keys import IDENTITY, Identity, KnownKeys, age
+from bridge.models import DiscoveredModel, Price
+from dashboard.queries import hours
+from dashboard.queries.hours import Sums
+from dashboard.queries.keys import IDENTITY, Identity, KnownKeys
 from dashboard.usage.key_owners import Owner
 from dashboard.usage.periods import Range
 from dashboard.usage.totals import PREFIXES, TOKENS, Totals
 
+Place = tuple[str, str]
+"""A backend and a model."""
 _PER_NANO = 1000
 """`Rates` times tokens, in a billionth of a dollar."""
 
@@ -38,40 +43,43 @@ def prices() -> Prices:
 
 
 def used(span: Range, known: KnownKeys, prices: Prices) -> list[CacheUse]:
-    """Every key with its sums, without bars. One query."""
-    found = sums(
-        span,
-        (*IDENTITY, "key", "backend", "model"),
-        ("requests", *TOKENS, *PREFIXES),
-        rows=UsageHour.objects.filter(prompt_bytes__gt=0),
-        compared=False,
-        sliced=False,
-    )
-    totals: dict[Identity, Sums] = {}
-    saved: dict[Identity, int] = {}
-    names: dict[Identity, str] = {}
-    for (key_id, fingerprint, name, backend, model), group_sums in sorted(found.items(), key=age):
-        who = (key_id, fingerprint)
-        totals[who] = totals.get(who, Sums()) + group_sums
-        names[who] = name
-        each = saving(prices.rates(backend, model), group_sums.total)
-        if each is not None:
-            saved[who] = saved.get(who, 0) + each
-    return [_use(known, who, names, group_sums, saved) for who, group_sums in totals.items()]
+    """Every key with its sums. One query, of a row for each key and model: of those a prompt's size
+    is known of."""
+    columns = ("requests", *TOKENS, *PREFIXES)
+    found = hours.used(span, (*IDENTITY, "key", "backend", "model"), columns)
+    size, read = columns.index("prompt_bytes"), columns.index("cache_read_tokens")
+    totals: dict[Identity, list[int]] = {}
+    names: dict[Identity, tuple[datetime, str]] = {}
+    cached: dict[tuple[Identity, Place], int] = {}
+    for (key_id, fingerprint, name, backend, model), use in found.items():
+        if not use.amounts[size]:
+            continue
+        who, place = (key_id, fingerprint), (backend, model)
+        own = totals.get(who)
+        totals[who] = [*map(add, own, use.amounts)] if own else [*use.amounts]
+        names[who] = max(names.get(who, (use.last, name)), (use.last, name))
+        cached[who, place] = cached.get((who, place), 0) + use.amounts[read]
+    saved = _saved(cached, prices)
+    return [
+        CacheUse(
+            known.owner(*who, names[who][1]),
+            Sums(total=Totals(dict(zip(columns, amounts, strict=True)))),
+            saved.get(who),
+        )
+        for who, amounts in totals.items()
+    ]
 
 
-def _use(
-    known: KnownKeys,
-    who: Identity,
-    names: Mapping[Identity, str],
-    group_sums: Sums,
-    saved: Mapping[Identity, int],
-) -> CacheUse:
-    return CacheUse(known.owner(*who, names[who]), group_sums, saved.get(who))
+def _saved(cached: Mapping[tuple[Identity, Place], int], prices: Prices) -> dict[Identity, int]:
+    """What each key saved with the models whose price is known."""
+    rates = {place: prices.rates(*place) for place in {place for _, place in cached}}
+    found: dict[Identity, int] = {}
+    for (who, place), tokens in cached.items():
+        if (known := rates[place]) is not None:
+            found[who] = found.get(who, 0) + saving(known, tokens)
+    return found
 
 
-def saving(rates: Rates | None, total: Totals) -> int | None:
-    """What the tokens read from a cache would have cost more as new input."""
-    if rates is None:
-        return None
-    return total["cache_read_tokens"] * (rates.input - rates.cache_read) // _PER_NANO
+def saving(rates: Rates, tokens: int) -> int:
+    """What so many tokens read from a cache would have cost more as new input."""
+    return tokens * (rates.input - rates.cache_read) // _PER_NANO

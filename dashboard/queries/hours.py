@@ -1,5 +1,8 @@
 """Sums over the hours of the ledger, by whom and what one likes, in one query each.
 
+Each question goes to the tables that have the fewest rows for it (`sums/tables.py`): whole days of
+UTC to those of days, where no bars are wanted, and the rest to those of hours.
+
 Hours are sorted into numbered stretches: the bars of a chart, and the period before. For groups the
 database does that, so that a query returns as many rows as a page shows; without groups the hours
 come one by one in the order of their index, which saves the database a sort of all rows.
@@ -8,7 +11,7 @@ come one by one in the order of their index, which saves the database a sort of 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -16,12 +19,16 @@ from itertools import zip_longest
 from operator import add
 from typing import Any
 
-from django.db.models import Case, Expression, IntegerField, Max, QuerySet, Sum, Value, When
+from django.db.models import Case, Expression, IntegerField, Max, Q, QuerySet, Sum, Value, When
 
-from bridge.models import UsageHour
 from bridge.models.latency import DURATION, FIRST_TOKEN
+from bridge.spans import HOUR
+from dashboard.queries.sums import closed_days
+from dashboard.queries.sums import tables as sum_tables
+from dashboard.queries.sums.tables import SumTable
 from dashboard.usage.periods import Range, Slot
 from dashboard.usage.totals import COUNTED, USE, Totals
+from dashboard.usage.wall_clock import DAY, midnight_of
 
 LATENCY = (*USE, *FIRST_TOKEN)
 EVERYTHING = (*COUNTED, *FIRST_TOKEN, *DURATION)
@@ -31,6 +38,8 @@ RUNNING = -2
 """The stretch of the hour that is not over yet."""
 
 Group = tuple[Any, ...]
+Cut = tuple[datetime, datetime, int]
+"""From, until, and the number of the stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,51 +76,167 @@ def sums(
     span: Range,
     by: Sequence[str] = (),
     columns: Iterable[str] = USE,
-    rows: QuerySet[UsageHour] | None = None,
-    compared: bool = True,
+    only: Q | None = None,
+    compared: bool | Collection[str] = True,
     sliced: bool = True,
 ) -> dict[Group, Sums]:
     """Values of the columns `by` -> sums. One query; `()` is in it when `by` is empty.
 
-    compared   also the period before;  sliced   a slot for each bar, not one for all of it
+    compared   also the period before, or these columns of it
+    sliced     a slot for each bar, not one for all of it
     """
     slots = span.slots() if sliced else (Slot(span.start, span.end, "", "", False),)
-    cuts = list(_cuts(span, slots, compared))
-    since, until = min(cut[0] for cut in cuts), max(cut[1] for cut in cuts)
-    found = (UsageHour.objects.all() if rows is None else rows).filter(
-        hour__gte=since, hour__lt=until
-    )
-    columns = tuple(columns)
-    aggregates = {f"_{name}": Sum(name) for name in columns}
-    rows_of_groups: Iterable[tuple[Any, ...]]
-    if by:
-        numbered = found.annotate(stretch=_number(_edges(cuts))).values("stretch", *by)
-        added = numbered.annotate(_last=Max("hour"), **aggregates).order_by()
-        rows_of_groups = added.values_list("stretch", *by, "_last", *aggregates)
+    cuts, columns = list(_cuts(span, slots, bool(compared))), tuple(columns)
+    of_before = columns if isinstance(compared, bool) else tuple(compared)
+    only = Q() if only is None else only
+    asked = {*by, *columns, *sum_tables.asked_of(only)}
+    hourly, daily = sum_tables.of_hours(asked), sum_tables.of_days(asked)
+    if not by:
+        rows: Any = _hour_by_hour(hourly, cuts, columns, only)
+    elif sliced or daily is None:
+        rows = _grouped(hourly, cuts, by, columns, only)
     else:
-        hourly = found.values("hour").annotate(**aggregates).order_by("hour")
-        rows_of_groups = _numbered(hourly.values_list("hour", *aggregates), _edges(cuts))
-    return _folded(rows_of_groups, len(by), len(slots), columns)
+        tables = hourly, daily
+        earlier = [cut for cut in cuts if cut[2] == BEFORE]
+        rest = [name for name in columns if name not in of_before]
+        rows = _answers(
+            [
+                *_questions(tables, cuts[len(earlier) :], by, columns, only),
+                *_questions(tables, earlier, by, columns, only, rest),
+            ],
+            span.now,
+        )
+    return _folded(rows, len(by), len(slots), columns, of_before)
 
 
 def total(
-    span: Range,
-    columns: Iterable[str] = USE,
-    rows: QuerySet[UsageHour] | None = None,
-    compared: bool = True,
+    span: Range, columns: Iterable[str] = USE, only: Q | None = None, compared: bool = True
 ) -> Sums:
     """The sums of everything in a range. One query."""
-    return sums(span, (), columns, rows, compared)[()]
+    return sums(span, (), columns, only, compared)[()]
+
+
+@dataclass(slots=True)
+class Used:
+    """What one group used in a range, of very many groups: no more than is needed of each.
+
+    amounts   in the order of the columns;  last  the last hour with anything
+    """
+
+    amounts: tuple[int, ...]
+    last: datetime
+
+
+def used(
+    span: Range, by: Sequence[str], columns: Sequence[str], only: Q | None = None
+) -> dict[Group, Used]:
+    """Values of the columns `by` -> sums of the range, without bars. One query."""
+    only = Q() if only is None else only
+    asked = {*by, *columns, *sum_tables.asked_of(only)}
+    hourly, daily = sum_tables.of_hours(asked), sum_tables.of_days(asked)
+    cuts, width = [(span.start, span.end, 0)], len(by) + 1
+    found: dict[Group, Used] = {}
+    for row in _answers(_questions((hourly, daily), cuts, by, columns, only), span.now):
+        group, last, amounts = row[1:width], row[width], row[width + 1 :]
+        known = found.get(group)
+        if known is None:
+            found[group] = Used(amounts, last)
+        else:
+            known.amounts, known.last = _together(known.amounts, amounts), max(known.last, last)
+    return found
+
+
+# --- questions to the database --------------------------------------------------------------------
+
+Rows = Iterable[tuple[Any, ...]]
+"""Stretch, group, last hour, sums."""
+
+
+def _hour_by_hour(of: SumTable, cuts: Sequence[Cut], columns: Sequence[str], only: Q) -> Rows:
+    found = of.table._default_manager.filter(only, _within("hour", [_outline(cuts)]))
+    added = found.values("hour").annotate(**_aggregates(columns)).order_by("hour")
+    return _numbered(added.values_list("hour", *_aggregates(columns)), _edges(cuts))
+
+
+def _grouped(
+    of: SumTable, cuts: Sequence[Cut], by: Sequence[str], columns: Sequence[str], only: Q
+) -> QuerySet[Any, Any]:
+    """Of cuts that follow each other without great gaps."""
+    return _added(of, [_outline(cuts)], cuts, by, columns, only)
+
+
+Question = tuple[QuerySet[Any, Any], datetime | None]
+"""Rows, and the end of the last one's day; None where they are of hours."""
+
+
+def _questions(
+    tables: tuple[SumTable, SumTable | None],
+    cuts: Sequence[Cut],
+    by: Sequence[str],
+    columns: Sequence[str],
+    only: Q,
+    noughts: Collection[str] = (),
+) -> Iterator[Question]:
+    """Whole days of UTC from the table of days, what is left of a stretch from that of hours."""
+    hourly, daily = tables
+    days = [cut for cut in map(whole_days_of, cuts) if cut[0] < cut[1]]
+    ends = [end for cut in cuts for end in ends_of(cut)] if daily else cuts
+    if daily and days:
+        yield _added(daily, days, days, by, columns, only, noughts), days[-1][1]
+    if ends:
+        yield _added(hourly, ends, ends, by, columns, only, noughts), None
+
+
+def _answers(questions: Iterable[Question], now: datetime) -> Rows:
+    """What is about closed days is remembered; the others are one query together."""
+    closed: list[QuerySet[Any, Any]] = []
+    others: list[QuerySet[Any, Any]] = []
+    for question, until in questions:
+        is_closed = until is not None and closed_days.is_closed(until, now)
+        (closed if is_closed else others).append(question)
+    yield from closed_days.REMEMBERED.read(closed)
+    if others:
+        yield from others[0].union(*others[1:], all=True) if others[1:] else others[0]
+
+
+def _added(
+    of: SumTable,
+    pieces: Sequence[Cut],
+    cuts: Sequence[Cut],
+    by: Sequence[str],
+    columns: Sequence[str],
+    only: Q,
+    noughts: Collection[str] = (),
+) -> QuerySet[Any, Any]:
+    """The rows of these pieces, summed for each cut and group. `noughts`: columns that are not."""
+    found = of.table._default_manager.filter(only, _within(of.begin, pieces))
+    numbered = found.annotate(stretch=_number(of.begin, _edges(cuts))).values("stretch", *by)
+    added: QuerySet[Any, Any] = numbered.annotate(
+        _last=Max(of.last), **_aggregates(columns, noughts)
+    ).order_by()
+    return added.values_list("stretch", *by, "_last", *_aggregates(columns))
+
+
+def _aggregates(
+    columns: Iterable[str], noughts: Collection[str] = ()
+) -> dict[str, Expression | Sum]:
+    return {f"_{name}": Value(0) if name in noughts else Sum(name) for name in columns}
+
+
+def _within(column: str, pieces: Sequence[Cut]) -> Q:
+    found = Q()
+    for start, until, _ in pieces:
+        found |= Q(**{f"{column}__gte": start, f"{column}__lt": until})
+    return found
 
 
 # --- stretches ------------------------------------------------------------------------------------
 
 _GAP = -3
-Cut = tuple[datetime, datetime, int]
 
 
 def _cuts(span: Range, slots: Sequence[Slot], compared: bool) -> Iterable[Cut]:
-    """From, until, number: without overlap, oldest first."""
+    """Without overlap, oldest first."""
     if compared and span.before is not None:
         yield (*span.before, BEFORE)
     for number, slot in enumerate(slots):
@@ -119,6 +244,30 @@ def _cuts(span: Range, slots: Sequence[Slot], compared: bool) -> Iterable[Cut]:
             yield slot.start, min(slot.end, span.whole_until), number
     if span.is_running:
         yield span.whole_until, span.end, RUNNING
+
+
+def _outline(cuts: Sequence[Cut]) -> Cut:
+    """From the beginning of the first to the end of the last."""
+    return min(cut[0] for cut in cuts), max(cut[1] for cut in cuts), _GAP
+
+
+def whole_days_of(cut: Cut) -> Cut:
+    """The whole days of UTC in a cut; from behind until where there are none."""
+    start, until, number = cut
+    return midnight_of(start + DAY - HOUR), midnight_of(until), number
+
+
+def ends_of(cut: Cut) -> Iterator[Cut]:
+    """What its whole days leave of it."""
+    start, until, number = cut
+    first, last, _ = whole_days_of(cut)
+    if first >= last:
+        yield cut
+        return
+    if start < first:
+        yield start, first, number
+    if last < until:
+        yield last, until, number
 
 
 def _edges(cuts: Sequence[Cut]) -> list[tuple[datetime, int]]:
@@ -132,15 +281,15 @@ def _edges(cuts: Sequence[Cut]) -> list[tuple[datetime, int]]:
     return edges
 
 
-def _number(edges: Sequence[tuple[datetime, int]]) -> Expression:
-    """The number of the stretch that an hour is in. Halves the edges, so that a hundred bars take
-    seven comparisons."""
+def _number(column: str, edges: Sequence[tuple[datetime, int]]) -> Expression:
+    """The number of the stretch that an hour or a day is in. Halves the edges, so that a hundred
+    bars take seven comparisons."""
     if len(edges) == 1:
         return Value(edges[0][1], output_field=IntegerField())
     middle = len(edges) // 2
     return Case(
-        When(hour__lt=edges[middle][0], then=_number(edges[:middle])),
-        default=_number(edges[middle:]),
+        When(**{f"{column}__lt": edges[middle][0]}, then=_number(column, edges[:middle])),
+        default=_number(column, edges[middle:]),
         output_field=IntegerField(),
     )
 
@@ -161,7 +310,11 @@ Amounts = tuple[int, ...]
 
 
 def _folded(
-    rows: Iterable[tuple[Any, ...]], width: int, count: int, columns: Sequence[str]
+    rows: Iterable[tuple[Any, ...]],
+    width: int,
+    count: int,
+    columns: Sequence[str],
+    of_before: Collection[str],
 ) -> dict[Group, Sums]:
     """Of rows that are a stretch, a group of so many values, the last hour, and what was summed."""
     stretches: dict[Group, dict[int, Amounts]] = {} if width else {(): {}}
@@ -171,35 +324,51 @@ def _folded(
         if number == _GAP:
             continue
         found = stretches.setdefault(group, {})
-        found[number] = _added(found[number], amounts) if number in found else amounts
+        found[number] = _together(found[number], amounts) if number in found else amounts
         if number != BEFORE:
             last[group] = max(hour, last.get(group, hour))
     return {
-        group: _sums(found, count, last.get(group), columns) for group, found in stretches.items()
+        group: _sums(found, count, last.get(group), columns, of_before)
+        for group, found in stretches.items()
     }
 
 
-def _added(one: Amounts, another: Amounts) -> Amounts:
+def _together(one: Amounts, another: Amounts) -> Amounts:
     return tuple(map(add, one, another))
 
 
 def _sums(
-    found: Mapping[int, Amounts], count: int, last: datetime | None, columns: Sequence[str]
+    found: Mapping[int, Amounts],
+    count: int,
+    last: datetime | None,
+    columns: Sequence[str],
+    of_before: Collection[str],
 ) -> Sums:
     def totals(amounts: Amounts | None) -> Totals:
-        return Totals(dict(zip(columns, amounts, strict=True))) if amounts else Totals()
+        return Totals(dict(zip(columns, amounts, strict=True))) if amounts else _NOTHING
 
     over = [amounts for number, amounts in found.items() if number >= 0]
-    whole = totals(reduce(_added, over) if over else None)
-    running, slots = totals(found.get(RUNNING)), [Totals()] * count
-    for number, amounts in found.items():
-        if number >= 0:
-            slots[number] = totals(amounts)
+    whole = totals(reduce(_together, over) if over else None)
+    running = totals(found.get(RUNNING))
+    slots = [whole] if count == 1 else [_NOTHING] * count
+    if count > 1:
+        for number, amounts in found.items():
+            if number >= 0:
+                slots[number] = totals(amounts)
     slots[-1] += running
     return Sums(
-        before=totals(found.get(BEFORE)),
+        before=_only(totals(found.get(BEFORE)), of_before),
         whole=whole,
         slots=tuple(slots),
         last_hour=last,
         total=whole + running,
     )
+
+
+_NOTHING = Totals()
+
+
+def _only(total: Totals, columns: Collection[str]) -> Totals:
+    if len(columns) >= len(total.sums):
+        return total
+    return Totals({name: total.sums[name] for name in columns})

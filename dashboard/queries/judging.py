@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from operator import add
 from typing import TypeVar
 
 from django.db.models import Q
 
-from bridge.models import UsageHour, UsageRecord
+from bridge.models import UsageRecord
 from bridge.models.usage import JUDGE_CLASS
-from dashboard.queries.hours import Group, Sums, sums
-from dashboard.queries.keys import IDENTITY, KnownKeys, age
+from dashboard.queries import hours
+from dashboard.queries.hours import Group, Used
+from dashboard.queries.keys import IDENTITY, Identity, KnownKeys
 from dashboard.usage.key_owners import Owner
 from dashboard.usage.periods import Range
 from dashboard.usage.totals import JUDGED, USE, Totals
 
 MOST_JUDGES = 20
 """Requests to judges that the page of one request shows."""
-_JUDGED_OR_JUDGE = Q(request_class=JUDGE_CLASS)
+_JUDGED = Q()
 for _name in JUDGED:
-    _JUDGED_OR_JUDGE |= Q(**{f"{_name}__gt": 0})
+    _JUDGED |= Q(**{f"{_name}__gt": 0})
+_OF_JUDGES = (*USE, "duration_ms")
 Name = TypeVar("Name")
 
 
@@ -53,50 +57,49 @@ class JudgingReport:
 
 
 def judging(span: Range, known: KnownKeys) -> JudgingReport:
-    """All of it. One query."""
-    groups = sums(
-        span,
-        (*IDENTITY, "key", "request_class", "backend", "model"),
-        (*USE, *JUDGED, "duration_ms"),
-        rows=UsageHour.objects.filter(_JUDGED_OR_JUDGE),
-        compared=False,
-        sliced=False,
-    )
-    judges = {group: each for group, each in groups.items() if group[3] == JUDGE_CLASS}
-    calls = {group: each for group, each in groups.items() if group[3] != JUDGE_CLASS}
+    """All of it. Two queries."""
+    names = (*IDENTITY, "key", "backend", "model")
+    calls = hours.used(span, names, JUDGED, _JUDGED)
+    judges = hours.used(span, names, _OF_JUDGES, Q(request_class=JUDGE_CLASS))
     return JudgingReport(
-        calls=_all(calls),
-        judges=_all(judges),
+        calls=_all(calls, JUDGED),
+        judges=_all(judges, _OF_JUDGES),
         by_key=_by_key(known, calls, judges),
         by_model=[
             JudgeUse(backend, model, total)
-            for (backend, model), total in _by(judges, lambda group: group[4:6]).items()
+            for (backend, model), total in _by(judges, lambda group: group[3:5], _OF_JUDGES).items()
         ],
     )
 
 
 def _by_key(
-    known: KnownKeys, calls: Mapping[Group, Sums], judges: Mapping[Group, Sums]
+    known: KnownKeys, calls: Mapping[Group, Used], judges: Mapping[Group, Used]
 ) -> list[KeyJudging]:
-    groups = sorted([*calls.items(), *judges.items()], key=age)
-    names = {(key_id, fingerprint): name for (key_id, fingerprint, name, *_), _ in groups}
-    asked = _by(calls, lambda group: group[:2])
-    used = _by(judges, lambda group: group[:2])
+    names: dict[Identity, tuple[datetime, str]] = {}
+    for (key_id, fingerprint, name, *_), use in (*calls.items(), *judges.items()):
+        who = key_id, fingerprint
+        names[who] = max(names.get(who, (use.last, name)), (use.last, name))
+    asked = _by(calls, lambda group: group[:2], JUDGED)
+    used = _by(judges, lambda group: group[:2], _OF_JUDGES)
     return [
         KeyJudging(known.owner(*who, name), asked.get(who, Totals()), used.get(who, Totals()))
-        for who, name in names.items()
+        for who, (_, name) in names.items()
     ]
 
 
-def _by(groups: Mapping[Group, Sums], read: Callable[[Group], Name]) -> dict[Name, Totals]:
-    found: dict[Name, Totals] = {}
-    for group, each in groups.items():
-        found[read(group)] = found.get(read(group), Totals()) + each.total
-    return found
+def _by(
+    groups: Mapping[Group, Used], read: Callable[[Group], Name], columns: Sequence[str]
+) -> dict[Name, Totals]:
+    found: dict[Name, tuple[int, ...]] = {}
+    for group, use in groups.items():
+        name = read(group)
+        known = found.get(name)
+        found[name] = tuple(map(add, known, use.amounts)) if known else use.amounts
+    return {name: Totals(dict(zip(columns, found[name], strict=True))) for name in found}
 
 
-def _all(groups: Mapping[Group, Sums]) -> Totals:
-    return _by(groups, lambda _: "").get("", Totals())
+def _all(groups: Mapping[Group, Used], columns: Sequence[str]) -> Totals:
+    return _by(groups, lambda _: "", columns).get("", Totals())
 
 
 def judges_of(row: UsageRecord) -> list[UsageRecord]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from django.db.models import F, Max, Q, Sum
 
@@ -13,12 +14,13 @@ from bridge.keys.limits import NOTHING, LimitKind, Limits, Quota, QuotaUsage
 from bridge.keys.periods import Period, period_begin
 from bridge.models import ApiKey, KeyLabel, KeyUse, UsageHour, UsageRecord
 from bridge.models.people.keys import KeyKind
+from bridge.models.usage import deleted_key_owners
 from dashboard.display import formatting
 from dashboard.display.cells import Meter
 from dashboard.queries.hours import Group, Sums, sums
 from dashboard.usage.key_owners import DELETED, FORWARDED, ISSUED, NOBODY, SIGN_IN, UNNAMED, Owner
 from dashboard.usage.periods import Range
-from dashboard.usage.totals import USE
+from dashboard.usage.totals import USE, Totals
 
 _ALL_TOKENS = (
     F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens") + F("output_tokens")
@@ -27,18 +29,42 @@ IDENTITY = ("key_id", "fingerprint")
 Identity = tuple[int, str]
 
 
+class KeyName(NamedTuple):
+    """What pages of many keys need of a row: thousands of whole rows take a tenth of a second."""
+
+    name: str
+    kind: str
+    budget_usd: Decimal | None
+    owner: str
+    person_name: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class KnownKeys:
     """Keys that exist: issued ones by number, names of forwarded ones by fingerprint."""
 
-    issued: Mapping[int, ApiKey] = field(default_factory=dict)
+    issued: Mapping[int, ApiKey | KeyName] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls) -> KnownKeys:
         """Two queries."""
         labels = KeyLabel.objects.values_list("fingerprint", "name")
-        return cls({row.pk: row for row in ApiKey.objects.all()}, dict(labels))
+        columns = ("name", "kind", "budget_usd", "owner", "person__username")
+        rows = ApiKey.objects.order_by().values_list("pk", *columns)
+        return cls({pk: KeyName(*values) for pk, *values in rows}, dict(labels))
+
+    def owners(self) -> dict[int, str]:
+        """key_id -> who the key's row names as its owner, else its person. One query."""
+        mine = {pk: row.owner or row.person_name or "" for pk, row in self.issued.items()}
+        return deleted_key_owners() | mine
+
+    def row(self, key_id: int) -> ApiKey | None:
+        """The whole row of an issued key. One query where only its name was read."""
+        known = self.issued.get(key_id)
+        if isinstance(known, KeyName):
+            return ApiKey.objects.filter(pk=key_id).first()
+        return known
 
     def has(self, who: Identity) -> bool:
         """Whether there is such a key, used or not."""
@@ -74,7 +100,6 @@ class KeyUsage:
 
     owner: Owner
     sums: Sums
-    row: ApiKey | None = None
     meter: Meter | None = None
     used_at: datetime | None = None
 
@@ -84,12 +109,36 @@ def used(
     known: KnownKeys,
     columns: Iterable[str] = USE,
     only: Q | None = None,
-    compared: bool = True,
+    compared: bool | Collection[str] = True,
     sliced: bool = True,
 ) -> list[KeyUsage]:
     """Every key that used something in the range or in the period before. One query."""
-    rows = UsageHour.objects.all() if only is None else UsageHour.objects.filter(only)
-    return folded(known, sums(span, (*IDENTITY, "key"), columns, rows, compared, sliced))
+    return folded(known, sums(span, (*IDENTITY, "key"), columns, only, compared, sliced))
+
+
+def leading(span: Range, count: int) -> tuple[list[KeyUsage], list[Totals]]:
+    """The keys that used the most tokens, then requests, with all that used as much as the last of
+    them; and what each of the others used. At most three queries."""
+    groups = sums(span, (*IDENTITY, "key"), USE, compared=False, sliced=False)
+    by_key: dict[Identity, dict[Group, Sums]] = {}
+    for group, each in groups.items():
+        by_key.setdefault(group[:2], {})[group] = each
+    totals = {
+        who: Totals.of([each.total.sums for each in own.values()]) for who, own in by_key.items()
+    }
+    ranks = {who: (total.tokens, total.requests) for who, total in totals.items()}
+    least = sorted(ranks.values(), reverse=True)[:count][-1:]
+    chosen = {who for who, rank in ranks.items() if [rank] >= least}
+    known = _known_of(chosen)
+    found = folded(known, {group: groups[group] for who in chosen for group in by_key[who]})
+    return found, [total for who, total in totals.items() if who not in chosen]
+
+
+def _known_of(chosen: Collection[Identity]) -> KnownKeys:
+    """What is known of these keys. Two queries."""
+    rows = ApiKey.objects.filter(pk__in={key_id for key_id, _ in chosen} | {0})
+    labels = KeyLabel.objects.values_list("fingerprint", "name")
+    return KnownKeys({row.pk: row for row in rows}, dict(labels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +150,11 @@ class PairUsage:
     sums: Sums
 
 
-def pairs(span: Range, known: KnownKeys) -> list[PairUsage]:
+def pairs(span: Range, known: KnownKeys, only: Q | None = None) -> list[PairUsage]:
     """Every key with each model that it used in the range. One query."""
     by_model: dict[str, dict[Group, Sums]] = {}
     by = (*IDENTITY, "key", "model")
-    for group, group_sums in sums(span, by, compared=False, sliced=False).items():
+    for group, group_sums in sums(span, by, USE, only, compared=False, sliced=False).items():
         by_model.setdefault(group[-1], {})[group] = group_sums
     return [
         PairUsage(use.owner, model, use.sums)
@@ -121,7 +170,7 @@ def folded(known: KnownKeys, groups: Mapping[Group, Sums]) -> list[KeyUsage]:
         who = (key_id, fingerprint)
         found[who] = name, found[who][1] + group_sums if who in found else group_sums
     return [
-        KeyUsage(known.owner(*identity, name), group_sums, known.issued.get(identity[0]))
+        KeyUsage(known.owner(*identity, name), group_sums)
         for identity, (name, group_sums) in found.items()
     ]
 
@@ -137,9 +186,12 @@ def age(item: tuple[Group, Sums]) -> datetime:
 def budgets(known: KnownKeys, now: datetime) -> dict[int, Meter]:
     """Key -> how much of its budget is spent in the running period of UTC.
 
-    No query where no key has a budget, else one.
+    No query where no key has a budget, else two.
     """
-    rows = {pk: row for pk, row in known.issued.items() if row.budget_usd is not None}
+    named = [pk for pk, row in known.issued.items() if row.budget_usd is not None]
+    rows = {pk: row for pk in named if isinstance(row := known.issued[pk], ApiKey)}
+    if len(rows) < len(named):
+        rows |= {row.pk: row for row in ApiKey.objects.filter(budget_usd__isnull=False).order_by()}
     meters = quotas(rows, now)
     return {pk: meters[pk][0][1] for pk in rows}
 
@@ -208,7 +260,7 @@ class Limit:
 
 def limits(known: KnownKeys, key_id: int, now: datetime) -> Sequence[Limit]:
     """The limits that a key has; none for keys that have none. At most one query."""
-    row = known.issued.get(key_id)
+    row = known.row(key_id)
     if row is None:
         return ()
     found = [
@@ -262,8 +314,4 @@ def unused(known: KnownKeys, found: Iterable[KeyUsage]) -> list[KeyUsage]:
     seen = {(use.owner.key_id, use.owner.fingerprint) for use in found}
     issued = [(pk, "") for pk, row in known.issued.items() if row.kind == KeyKind.ISSUED]
     forwarded = [(0, fingerprint) for fingerprint in known.labels]
-    return [
-        KeyUsage(known.owner(*who), Sums(), known.issued.get(who[0]))
-        for who in (*issued, *forwarded)
-        if who not in seen
-    ]
+    return [KeyUsage(known.owner(*who), Sums()) for who in (*issued, *forwarded) if who not in seen]

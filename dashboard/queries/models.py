@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db.models import Max, Q
 
-from bridge.models import DiscoveredModel, UsageHour, UsageSession
+from bridge.models import DiscoveredModel, UsageSession
 from dashboard.queries.hours import Group, Sums, sums
 from dashboard.usage.periods import Range
 from dashboard.usage.totals import USE
@@ -32,12 +32,11 @@ def used(
     span: Range,
     columns: Iterable[str] = USE,
     only: Q | None = None,
-    compared: bool = True,
+    compared: bool | Collection[str] = True,
     sliced: bool = True,
 ) -> list[ModelUse]:
     """Every model that was asked in the range or in the period before. One query."""
-    rows = UsageHour.objects.all() if only is None else UsageHour.objects.filter(only)
-    return folded(sums(span, ("model",), columns, rows, compared, sliced))
+    return folded(sums(span, ("model",), columns, only, compared, sliced))
 
 
 def folded(groups: Mapping[Group, Sums]) -> list[ModelUse]:

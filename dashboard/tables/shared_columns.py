@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any
@@ -125,22 +125,26 @@ COST_EACH = summed(
 LAST_USED = Column("last_used", "Last used", "time", lambda row: row.sums.last_hour, "To the hour")
 
 
-def trend(frame: Frame) -> Column:
+BarsOf = Callable[[Any], Sequence[Totals]]
+"""Row -> its sums, bar by bar."""
+
+
+def trend(frame: Frame, bars: BarsOf) -> Column:
     """Requests over the range, bar by bar."""
     return Column(
         "trend",
         "Over time",
         "spark",
-        lambda row: Trend(tuple(t.requests for t in row.sums.slots), frame.range.is_running),
+        lambda row: Trend(tuple(t.requests for t in bars(row)), frame.range.is_running),
         "Requests, bar by bar as in the chart",
         sorts=False,
     )
 
 
-def use(frame: Frame) -> list[Column]:
+def use(frame: Frame, bars: BarsOf) -> list[Column]:
     """What a key, a person or a team used."""
     return [
-        trend(frame),
+        trend(frame, bars),
         REQUESTS,
         TOKENS,
         *([change()] if frame.compares else []),

@@ -14,6 +14,11 @@ def floor(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
+def midnight_of(moment: datetime) -> datetime:
+    """The last midnight of UTC."""
+    return floor(moment).replace(hour=0)
+
+
 def midnight(day: date) -> datetime:
     return datetime.combine(day, time())
 

@@ -9,16 +9,20 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from bridge.models.usage import key_owners
-from dashboard.display import chart_builders
 from dashboard.display.cells import Meter
-from dashboard.display.chart_builders import Behind
+from dashboard.display.charts import Chart
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
+from dashboard.pages.tokens_by_name import Charted, tokens_by_name
 from dashboard.queries import keys, models
+from dashboard.queries.hours import Group
 from dashboard.queries.keys import KeyUsage, KnownKeys, PairUsage
+from dashboard.queries.sums.bars import Bars
 from dashboard.tables import exports, shared_columns
+from dashboard.tables.pairs import PairRows
+from dashboard.tables.shared_columns import BarsOf
 from dashboard.tables.table import Column, InMemory, Table
+from dashboard.usage.totals import TOKENS
 
 
 @require_safe
@@ -27,25 +31,35 @@ def every(request: HttpRequest) -> HttpResponseBase:
     """All keys: those that were used, and those that could be."""
     frame = Frame(request)
     known = KnownKeys.read()
-    found = keys.used(frame.range, known, compared=frame.compares)
+    compared = frame.compares and TOKENS
+    found = keys.used(frame.range, known, compared=compared, sliced=False)
     rows = _completed([*found, *keys.unused(known, found)], keys.budgets(known, frame.now))
-    owners = key_owners()
+    owners, bars = known.owners(), Bars(frame.range, keys.IDENTITY)
     source = InMemory(rows, lambda use: use.owner.slug)
-    table = Table(frame, "Keys", list(_columns(frame, rows, owners)), source, "-tokens")
-    chart = chart_builders.by_name(
-        "tokens",
-        "Tokens by key",
-        "tokens",
-        frame.range.slots(),
-        [(u.owner.shown, u.owner.slug, u.sums.slots) for u in source.passing(table.filters)],
-        lambda total: total.tokens,
-        Behind(frame.to_requests),
-        "key_id",
-    )
+    columns = _columns(frame, rows, owners, lambda use: bars.of(_group(use)))
+    table = Table(frame, "Keys", columns, source, "-tokens")
     pairs = _pairs(frame, known, owners)
-    return exports.answer(table, pairs) or page(
-        request, "keys", frame, table=table, pairs=pairs, chart=chart
-    )
+    bars.read(map(_group, table.page.rows))
+    if file := exports.answer(table, pairs):
+        return file
+    chart = _chart(frame, rows, source.passing(table.filters), bars)
+    return page(request, "keys", frame, table=table, pairs=pairs, chart=chart)
+
+
+def _group(use: KeyUsage) -> Group:
+    return use.owner.key_id, use.owner.fingerprint
+
+
+def _chart(frame: Frame, rows: list[KeyUsage], passing: list[KeyUsage], bars: Bars) -> Chart:
+    shown = {use.owner.slug for use in passing}
+    left_out = [
+        _group(use) for use in rows if use.sums.total.tokens and use.owner.slug not in shown
+    ]
+    groups = [
+        Charted(use.owner.shown, use.owner.slug, _group(use), use.sums.total.tokens)
+        for use in passing
+    ]
+    return tokens_by_name(frame, "Tokens by key", groups, left_out, bars, "key_id")
 
 
 def _completed(found: list[KeyUsage], meters: Mapping[int, Meter]) -> list[KeyUsage]:
@@ -61,7 +75,9 @@ def _completed(found: list[KeyUsage], meters: Mapping[int, Meter]) -> list[KeyUs
     ]
 
 
-def _columns(frame: Frame, rows: Sequence[KeyUsage], owners: Mapping[int, str]) -> list[Column]:
+def _columns(
+    frame: Frame, rows: Sequence[KeyUsage], owners: Mapping[int, str], bars: BarsOf
+) -> list[Column]:
     """Owners and budgets have a column where any key has one."""
     has_owners = any(owners.get(use.owner.key_id) for use in rows)
     has_budgets = any(use.meter for use in rows)
@@ -70,7 +86,7 @@ def _columns(frame: Frame, rows: Sequence[KeyUsage], owners: Mapping[int, str]) 
         Column("kind", "Kind", "text", lambda u: u.owner.kind, "How it is known", filter=True),
         *([_owner(owners)] if has_owners else []),
         *shared_columns.drilled(
-            frame, shared_columns.use(frame), lambda use: {"key_id": use.owner.slug}
+            frame, shared_columns.use(frame, bars), lambda use: {"key_id": use.owner.slug}
         ),
         *([_BUDGET] if has_budgets else []),
         Column(
@@ -118,7 +134,7 @@ def _pairs(frame: Frame, known: KnownKeys, owners: Mapping[int, str]) -> Table[P
         frame,
         "Keys and models",
         shared_columns.drilled(frame, columns, asked),
-        InMemory(keys.pairs(frame.range, known), lambda use: f"{use.owner.slug} {use.model}"),
+        PairRows(frame.range, known),
         "-cost",
         "pairs",
         empty="What each key uses of each model is listed here.",

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from bridge.models import DiscoveredModel, UsageHour
+from bridge.models import DiscoveredModel, KeyDay
 from dashboard.display import cards, chart_builders
 from dashboard.display.chart_builders import Behind
 from dashboard.display.model_capabilities import capabilities
@@ -46,10 +46,10 @@ def one(request: HttpRequest, name: str) -> HttpResponseBase:
         frame.range,
         ("backend",),
         (*hours.LATENCY, *SPEED, "repaired", "retried"),
-        UsageHour.objects.filter(only),
+        only,
         compared=frame.compares,
     )
-    if not sums_by_group and not known and not UsageHour.objects.filter(only).exists():
+    if not sums_by_group and not known and not KeyDay.objects.filter(only).exists():
         return missing(request, frame, "model", "models")
     users = keys.used(frame.range, KnownKeys.read(), only=only, compared=False, sliced=False)
     tables: list[Table[Any]] = [_backends(frame, name, sums_by_group), _keys(frame, name, users)]

@@ -11,6 +11,7 @@ from typing import Any
 from bridge.error_groups import error_group
 from bridge.ledger import upsert
 from bridge.ledger.rollups import attempt_hours, hours, sessions
+from bridge.ledger.sums import kept as kept_sums
 from bridge.models import (
     ApiKey,
     AttemptHour,
@@ -66,13 +67,15 @@ def record(at: datetime, number: int, **told: Any) -> UsageRecord:
 def enter(rows: Iterable[UsageRecord]) -> list[UsageRecord]:
     """Save requests together with the sums of their hours and sessions."""
     made = UsageRecord.objects.bulk_create(rows, batch_size=500)
+    by_hour = hours(made)
     UsageHour.objects.bulk_create(
         (
             UsageHour(**dict(zip(UsageHour.UNIQUE, group, strict=True)), **h.columns, **h.amounts)
-            for group, h in hours(made).items()
+            for group, h in by_hour.items()
         ),
         batch_size=200,
     )
+    kept_sums.write(by_hour)
     attempts = [
         {**dict(zip(AttemptHour.UNIQUE, group, strict=True)), **amounts}
         for group, amounts in attempt_hours(made).items()

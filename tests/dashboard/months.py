@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from copy import copy
+from typing import Any
 
 from django.db import connection
 
+from bridge.ledger.sums import kept as kept_sums
 from bridge.models import AttemptHour, UsageHour, UsageRecord, UsageSession
 from tests import first_rows
 from tests.dashboard.making import enter, month
 
-MODELS = (UsageRecord, UsageHour, UsageSession, AttemptHour)
+KEPT = tuple(kept.table for kept in kept_sums.TABLES)
+MODELS: tuple[Any, ...] = (UsageRecord, UsageHour, *KEPT, UsageSession, AttemptHour)
 TABLES = [model._meta.db_table for model in MODELS]
 Make = Callable[[], Iterable[UsageRecord]]
 _made: dict[Hashable, tuple[list[UsageRecord], dict[str, first_rows.Rows]]] = {}

@@ -15,6 +15,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import connection, models
 
+from bridge.ledger.sums import kept as kept_sums
+from bridge.ledger.sums.kept import KeptTable
 from bridge.ledger.writer import enter
 from bridge.models import (
     ApiKey,
@@ -50,6 +52,8 @@ _SHIFTED = {
     "postgresql": "{name} - interval '{days} days'",
 }
 
+_DAY = {"sqlite": "date(hour) || ' 00:00:00'", "postgresql": "date_trunc('day', hour, 'UTC')"}
+
 
 def fill(count: int, keys: int, days: int) -> None:
     """About `count` requests of `keys` keys over the `days` before this hour."""
@@ -65,6 +69,8 @@ def fill(count: int, keys: int, days: int) -> None:
         for model in COPIED:
             for number in range(1, blocks):
                 _copy(model, bounds[model], number, keys)
+    for kept in kept_sums.TABLES:
+        _keep(kept)
     connection.cursor().execute("ANALYZE")
 
 
@@ -88,6 +94,24 @@ def _copy(model: type[models.Model], last: int, number: int, keys: int) -> None:
     statement = f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} WHERE id <= %s"  # noqa: S608 - names of columns
     with connection.cursor() as cursor:
         cursor.execute(statement, [last])
+
+
+def _keep(kept: KeptTable) -> None:
+    """The sums that are kept beside those of hours, anew: a day may be in two copies."""
+    kept.table._default_manager.all().delete()
+    columns = {name: name for name in kept.unique} | {name: f"SUM({name})" for name in kept.counted}
+    if kept.of_days:
+        columns |= {"day": _DAY[connection.vendor], "last_hour": "MAX(hour)"}
+    if kept.named:
+        columns |= {name: f"MAX({name})" for name in ("key", "person", "team")}
+    names = ", ".join(f'"{name}"' for name in columns)
+    groups = ", ".join(columns[name] for name in kept.unique)
+    source, table = UsageHour._meta.db_table, kept.table._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'INSERT INTO "{table}" ({names}) SELECT {", ".join(columns.values())} '  # noqa: S608 - names of columns
+            f'FROM "{source}" GROUP BY {groups}'
+        )
 
 
 def _copied(field: models.Field[Any, Any], copy: int, keys: int) -> str:

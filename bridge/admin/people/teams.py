@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import Count, Q, QuerySet
@@ -45,13 +46,28 @@ HOW_MUCH = (
 )
 
 
+class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A member who is there is one choice: all people, once for each member, are a slow page."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and "user" in self.fields:
+            field: Any = self.fields["user"]
+            field.choices = [(self.instance.user_id, self.instance.user.username)]
+
+
 class MemberInline(TabularInline):
     model = TeamMember
+    form = MemberForm
     extra = 0
     hide_title = True
     verbose_name_plural = "Members"
     fields = ("user", "provided")
     readonly_fields = ("provided",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TeamMember]:
+        rows: QuerySet[TeamMember] = super().get_queryset(request)
+        return rows.select_related("user")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """A plain choice, read once for all rows."""

@@ -22,6 +22,7 @@ from bridge.ledger import rollups, upsert
 from bridge.ledger.pricing import usd
 from bridge.ledger.repricing.costs import CostReader
 from bridge.ledger.repricing.scope import RepricingScope
+from bridge.ledger.sums import kept as kept_sums
 from bridge.ledger.writer import note_late
 from bridge.models import Change, UsageHour, UsageRecord, UsageSession, acting
 from bridge.models.ledger_marks import COSTS
@@ -182,9 +183,14 @@ def _write(pairs: Sequence[tuple[Any, Any]]) -> None:
     rules = dict.fromkeys(MONEY, upsert.ADD_TO)
     hours = _more(_hour_money(old), _hour_money(new), UsageHour.UNIQUE)
     upsert.update(UsageHour, UsageHour.UNIQUE, rules, hours)
+    kept_sums.change((_hour_group(row), {name: row[name] for name in MONEY}) for row in hours)
     sessions = _more(_session_money(old), _session_money(new), UsageSession.UNIQUE)
     upsert.update(UsageSession, UsageSession.UNIQUE, rules, sessions)
     note_late(new)
+
+
+def _hour_group(row: upsert.Row) -> rollups.Group:
+    return tuple(row[name] for name in UsageHour.UNIQUE)
 
 
 Money = dict[rollups.Group, rollups.Amounts]

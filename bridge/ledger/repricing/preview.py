@@ -10,6 +10,7 @@ from django.db.models import Count, Sum
 from bridge.ledger.audit import one_view
 from bridge.ledger.repricing.costs import CostReader
 from bridge.ledger.repricing.scope import USED, Place, RepricingScope
+from bridge.models import UsageHorizon
 
 COLUMNS = (
     "backend",
@@ -83,7 +84,10 @@ def _summed(scope: RepricingScope) -> dict[Place, int]:
 
 
 def _gone(scope: RepricingScope) -> dict[Place, int]:
-    """How many of those have no row any more."""
+    """How many of those have no row any more; nothing is counted where all have theirs."""
+    horizon = UsageHorizon.objects.first()
+    if horizon is None or horizon.complete_from <= scope.since:
+        return {}
     summed = _summed(scope)
     rows = scope.all_rows().filter(model__in={model for _, model in summed})
     if not scope.every:

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
 
 from bridge.ledger.report import of_key
-from bridge.models import UsageHour, UsageRecord
+from bridge.models import ModelHour, UsageHour, UsageRecord
 from bridge.routing import globs
 
 USED = (
@@ -56,9 +57,12 @@ class RepricingScope:
         """Whether it is of this model."""
         return not self.model or globs.matches(self.model, model)
 
-    def hours(self) -> QuerySet[UsageHour]:
-        """Their sums. Raises UnknownNameError."""
-        hours = UsageHour.objects.filter(self.whose(), hour__gte=self.since, hour__lt=self.until)
+    def hours(self) -> QuerySet[Any]:
+        """Their sums by backend and model. Raises UnknownNameError."""
+        sums: type[Model] = UsageHour if self.key else ModelHour
+        hours = sums._default_manager.filter(
+            self.whose(), hour__gte=self.since, hour__lt=self.until
+        )
         return hours.order_by()
 
     def all_rows(self) -> QuerySet[UsageRecord]:

@@ -14,6 +14,7 @@ from dashboard.display.cells import Meter
 from dashboard.queries import keys
 from dashboard.queries.hours import Group, Sums, sums
 from dashboard.usage.periods import Range
+from dashboard.usage.totals import TOKENS
 
 EXISTING, DELETED, NOBODY = "existing", "deleted", "none"
 
@@ -72,7 +73,7 @@ def used(span: Range, of: AccountColumns, now: datetime, compared: bool) -> list
     """Every account that used something in the range or in the period before; teams and limited
     people also when they did not. Four queries, three where there are no limits."""
     names, limits = of.names(), of.limits()
-    found = _folded(sums(span, (of.id, of.name), compared=compared))
+    found = _folded(sums(span, (of.id, of.name), compared=compared and TOKENS, sliced=False))
     for number in limits.keys() - found.keys():
         found[number] = "", Sums()
     meters = _meters(of, limits, now)

@@ -8,13 +8,14 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from dashboard.display import chart_builders
-from dashboard.display.chart_builders import Behind
 from dashboard.pages.access import for_readers
 from dashboard.pages.page import Frame, page
+from dashboard.pages.tokens_by_name import Charted, tokens_by_name
 from dashboard.queries.people import accounts
 from dashboard.queries.people.accounts import AccountColumns, AccountUsage
+from dashboard.queries.sums.bars import Bars
 from dashboard.tables import exports, shared_columns
+from dashboard.tables.shared_columns import BarsOf
 from dashboard.tables.table import Column, InMemory, Table
 
 
@@ -37,34 +38,37 @@ def _answer(
 ) -> HttpResponseBase:
     """`other`: the page that the heading leads to."""
     frame = Frame(request)
-    rows = accounts.used(frame.range, of, frame.now, frame.compares)
-    source = InMemory(rows, lambda use: f"{use.number}")
-    table = Table(frame, title, _columns(frame, rows, of, one), source, "-tokens")
-    chart = chart_builders.by_name(
-        "tokens",
-        f"Tokens by {one.lower()}",
-        "tokens",
-        frame.range.slots(),
-        [(use.shown, f"{use.number}", use.sums.slots) for use in source.passing(table.filters)],
-        lambda total: total.tokens,
-        Behind(frame.to_requests),
-        of.id,
+    rows, bars = (
+        accounts.used(frame.range, of, frame.now, frame.compares),
+        Bars(frame.range, [of.id]),
     )
+    source = InMemory(rows, lambda use: f"{use.number}")
+    columns = _columns(frame, rows, of, one, lambda use: bars.of((use.number,)))
+    table = Table(frame, title, columns, source, "-tokens")
+    bars.read((use.number,) for use in table.page.rows)
+    if file := exports.answer(table):
+        return file
     known = any(use.number for use in rows)
-    return exports.answer(table) or page(
+    return page(
         request,
         "accounts",
         frame,
         table=table,
-        chart=chart,
+        chart=tokens_by_name(
+            frame, f"Tokens by {one.lower()}", [*map(_charted, rows)], (), bars, of.id
+        ),
         title=title,
         known=known,
         other_href=frame.to(other),
     )
 
 
+def _charted(use: AccountUsage) -> Charted:
+    return Charted(use.shown, f"{use.number}", (use.number,), use.sums.total.tokens)
+
+
 def _columns(
-    frame: Frame, rows: Sequence[AccountUsage], of: AccountColumns, title: str
+    frame: Frame, rows: Sequence[AccountUsage], of: AccountColumns, title: str, bars: BarsOf
 ) -> list[Column]:
     """Budgets have a column where there are any."""
 
@@ -80,7 +84,7 @@ def _columns(
             lambda use: use.shown,
             link=lambda use: frame.to_requests(asked(use)),
         ),
-        *shared_columns.drilled(frame, shared_columns.use(frame), asked),
+        *shared_columns.drilled(frame, shared_columns.use(frame, bars), asked),
         *([_BUDGET] if has_budgets else []),
         shared_columns.LAST_USED,
     ]

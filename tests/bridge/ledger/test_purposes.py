@@ -145,7 +145,8 @@ def test_every_class_has_sums_of_its_own_that_add_up_to_all() -> None:
     assert audit().differences == []
     UsageHour.objects.filter(request_class="subagent").update(output_tokens=3)
     UsageHour.objects.filter(request_class="workflow").update(output_tokens=2)
-    assert len(audit().differences) == 2, "the same in all, in another class"
+    found = [one for one in audit().differences if "its rows" in one]
+    assert len(found) == 2, "the same in all, in another class"
 
 
 @pytest.mark.django_db

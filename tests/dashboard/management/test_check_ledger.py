@@ -14,7 +14,7 @@ from bridge.ledger.record import Record
 from bridge.ledger.retention.erasing import erase
 from bridge.ledger.spool import Spool
 from bridge.ledger.writer import note_lost
-from bridge.models import UsageHour, UsageRecord, UsageSession
+from bridge.models import KeyDay, ModelDay, TotalHour, UsageHour, UsageRecord, UsageSession
 from tests.fakes import synthetic
 
 pytestmark = pytest.mark.django_db
@@ -96,6 +96,23 @@ def hour_too_many(hour: datetime) -> str:
     return "key_id 999: requests is 1, its rows add up to 0"
 
 
+def kept_sum_wrong(hour: datetime) -> str:
+    row = KeyDay.objects.filter(day__gte=hour).earliest("pk")
+    KeyDay.objects.filter(pk=row.pk).update(output_tokens=row.output_tokens + 1)
+    return f"KeyDay: day {row.day:%Y-%m-%d %H:%M}, "
+
+
+def kept_sum_gone(hour: datetime) -> str:
+    TotalHour.objects.filter(hour=busy(hour).hour).delete()
+    return f"TotalHour: hour {busy(hour).hour:%Y-%m-%d %H:%M}: "
+
+
+def kept_sum_too_many(hour: datetime) -> str:
+    day = hour.replace(hour=0)
+    ModelDay.objects.create(day=day, model="ghost", last_hour=day, requests=3)
+    return "model ghost: requests is 3, its hours add up to 0"
+
+
 def row_gone(hour: datetime) -> str:
     UsageRecord.objects.filter(time__gte=hour).first().delete()  # type: ignore[union-attr]
     return "requests is "
@@ -124,6 +141,9 @@ def session_gone(hour: datetime) -> str:
         row_gone,
         session_wrong,
         session_gone,
+        kept_sum_wrong,
+        kept_sum_gone,
+        kept_sum_too_many,
     ],
 )
 def test_every_difference_is_named(
@@ -131,8 +151,10 @@ def test_every_difference_is_named(
 ) -> None:
     told = tamper(some_days)
     said = check()
-    assert told in said
-    assert said.endswith(" differences (1)")
+    assert told in said and said.endswith(" differences (1)")
+    by_hours = [line for line in said.splitlines() if "its hours add up to" in line]
+    others = len(said.splitlines()) - 2 - len(by_hours)  # the first line and the last
+    assert others == (0 if "kept_sum" in tamper.__name__ else 1)
 
 
 def test_times_whose_rows_are_gone_are_left_out(some_days: datetime) -> None:
@@ -142,7 +164,8 @@ def test_times_whose_rows_are_gone_are_left_out(some_days: datetime) -> None:
     assert found.differences == []
     assert 0 < found.requests < 400
     hour_too_many(some_days - timedelta(hours=1))
-    assert audit().differences == []
+    found = audit()
+    assert found.differences and not [one for one in found.differences if "its rows" in one]
     hour_too_many(some_days)
     assert len(audit().differences) == 1
 

@@ -27,12 +27,12 @@ from bridge.models import (
     PersonLimits,
     UsageHour,
     UsageRecord,
-    UsageSession,
 )
 from tests.bridge.people import a_team, a_user
 from tests.dashboard import reading
 from tests.dashboard.conftest import visitor
 from tests.dashboard.making import CODER, LARGE, NOW, SMALL, enter, record
+from tests.dashboard.months import clear
 
 pytestmark = pytest.mark.django_db
 
@@ -300,8 +300,7 @@ def test_the_page_takes_thirteen_queries_however_many_requests(aliases: None) ->
     client = visit(text)
     counts = []
     for number in (3, 3000):
-        for table in (UsageRecord, UsageHour, UsageSession):
-            table.objects.all().delete()
+        clear()
         enter(by(row, n, minutes=n / 3) for n in range(number))
         with CaptureQueriesContext(connection) as seen:
             shown(client)

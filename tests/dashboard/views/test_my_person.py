@@ -21,12 +21,13 @@ from bridge.api.own_usage.answer import summed
 from bridge.api.own_usage.question import question_of
 from bridge.keys import authentication
 from bridge.keys.authentication import Caller, IssuedKey, Principal
-from bridge.models import ApiKey, Change, PersonLimits, SignIn, UsageHour, UsageRecord, UsageSession
+from bridge.models import ApiKey, Change, PersonLimits, SignIn, UsageRecord, UsageSession
 from bridge.models.people.keys import KeyKind
 from dashboard.my_urls import urlpatterns
 from tests.bridge.people import a_team, a_user
 from tests.dashboard import reading
 from tests.dashboard.making import CODER, LARGE, NOW, enter, record
+from tests.dashboard.months import clear
 
 pytestmark = pytest.mark.django_db
 MY = reverse("my")
@@ -319,8 +320,7 @@ def test_session_shows_its_turns_and_leads_to_own_pages_alone(ann: Holder) -> No
 def test_pages_take_few_queries_however_many_requests(ann: Holder) -> None:
     counts = []
     for count in (3, 300):
-        for table in (UsageRecord, UsageHour, UsageSession):
-            table.objects.all().delete()
+        clear()
         ann.used(1, count)
         found = []
         for path in (MY, reverse("my_requests"), reverse("my_sessions")):

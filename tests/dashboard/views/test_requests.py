@@ -12,9 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from bridge.models import ApiKey, KeyLabel, UsageHour, UsageRecord, UsageSession
+from bridge.models import ApiKey, KeyLabel, UsageRecord, UsageSession
 from tests.dashboard import reading
 from tests.dashboard.making import CODER, FORWARDED, NOW, enter, issue_keys, month, record
+from tests.dashboard.months import clear
 
 pytestmark = pytest.mark.django_db
 
@@ -201,8 +202,7 @@ def test_pages_take_ten_queries_however_many_requests(operator: Client, backends
     rows = list(month(1500))
     enter(rows[:200])
     few = counted(operator)
-    for table in (UsageRecord, UsageHour, UsageSession):
-        table.objects.all().delete()
+    clear()
     enter(rows)
     many = counted(operator)
     assert few == many

@@ -1,0 +1,1 @@
+"""Sums that follow from those of the hours."""

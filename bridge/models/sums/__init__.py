@@ -1,0 +1,1 @@
+"""Tables of sums beside those of the hours."""
