@@ -31,7 +31,7 @@ MARIA = reverse("dashboard:key", args=["2"])
 TEAM = reverse("dashboard:key", args=[f"f-{FORWARDED}"])
 ONE_MODEL = reverse("dashboard:model", args=[CODER])
 PAGES = (OVERVIEW, KEYS, MARIA, TEAM, MODELS, ONE_MODEL, CACHE)
-MOST_QUERIES = 12
+MOST_QUERIES = 13
 
 
 def get(client: Client, path: str, query: str = "range=90d&tz=Europe/Berlin") -> reading.Node:
