@@ -229,9 +229,13 @@ async def _streamed(exchange: Exchange, outgoing: UpstreamRequest) -> AsyncGener
 
 async def _shown(exchange: Exchange, opened: OpenReply, sent: int) -> AsyncGenerator[bytes]:
     """The answer, less the first events that were `sent` before it began."""
+    opened.answer.writes = exchange.sample is None and exchange.judging is None
     async with AsyncExitStack() as stack:
         batches = await stack.enter_async_context(aclosing(_batches(opened, exchange)))
         async for batch in batches:
+            if len(batch) == 1 and isinstance(more := batch[0], events.Written):
+                yield more.frames
+                continue
             if exchange.sample is not None:
                 exchange.sample.add(batch)
             shown = batch[sent:] if batch is opened.events else batch

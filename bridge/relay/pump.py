@@ -72,22 +72,35 @@ class Observer(Protocol):
         ...
 
 
+class _Nobody:
+    def feed(self, batch: Iterable[Event]) -> None: ...
+
+    def finish_is_known(self) -> None: ...
+
+
+_NOBODY = _Nobody()
+
+
 async def pump(
     opened: OpenReply, settings: RelaySettings, clock: Clock, observer: Observer | None = None
 ) -> AsyncGenerator[list[Event]]:
     """All events of the answer: `opened.events`, then what comes, as it comes. Behind the first
     batch an empty one means that a ping is due."""
     answer = opened.answer
-    if observer is not None:
-        observer.feed(opened.events)
+    watcher = observer or _NOBODY
+    watcher.feed(opened.events)
     yield opened.events
     timers = StreamTimers.start(opened.idle, settings, clock)
     timers.note(answer.finishing, clock())
     while not answer.over:
-        if observer is not None and answer.finishing:
-            observer.finish_is_known()
+        if answer.finishing:
+            watcher.finish_is_known()
         try:
             data = await opened.inbox.take(timers.patience(clock()))
+            while data and (more := answer.more(data)) is not None:
+                timers.received = timers.written = clock()
+                yield [more]
+                data = await opened.inbox.take(timers.patience(clock()))
         except ApiError as error:
             events = await _cut(answer, error)
         else:
@@ -95,8 +108,7 @@ async def pump(
         now = clock()
         if events:
             timers.written = now
-            if observer is not None:
-                observer.feed(events)
+            watcher.feed(events)
             yield events
         elif now - timers.written >= timers.ping_interval:
             timers.written = now

@@ -134,6 +134,8 @@ def _brief(event: Event) -> str:
             return "stop"
         case events.Error(body):
             return f"error {body.type}: {body.message}"
+        case events.Written(frames):
+            return f"written {frames!r}"
 
 
 def _brief_block(block: events.Block) -> str:

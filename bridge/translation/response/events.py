@@ -8,6 +8,7 @@ block start is ignored by clients).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -171,6 +172,12 @@ class Error(msgspec.Struct, frozen=True, tag="error"):
         return cls(ErrorBody(error.stream_type, error.message, error.details or UNSET), request_id)
 
 
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """Deltas as they go over the wire, where nobody wants them in another form."""
+
+    frames: bytes
+
+
 Event = (
     MessageStart
     | Ping
@@ -180,6 +187,7 @@ Event = (
     | MessageDelta
     | MessageStop
     | Error
+    | Written
 )
 
 _HEADS: dict[type, bytes] = {
@@ -214,9 +222,19 @@ def with_safeguard_results(batch: Iterable[Event], results: list[Any]) -> list[E
 
 def frames(events: Iterable[Event]) -> bytes:
     """The events as they go over the wire."""
-    if type(events) is list and len(events) == 1:
-        return _HEADS[type(events[0])] + encode(events[0]) + END
-    return b"".join([_HEADS[type(event)] + encode(event) + END for event in events])
+    return b"".join(
+        [
+            event.frames if type(event) is Written else _HEADS[type(event)] + encode(event) + END
+            for event in events
+        ]
+    )
+
+
+@lru_cache(maxsize=256)
+def around_text(index: int, kind: type[TextDelta | ThinkingDelta]) -> tuple[bytes, bytes]:
+    """What stands on the wire in front of and behind the text of such a delta."""
+    before, after = frames([ContentBlockDelta(index, kind("\0"))]).split(b'"\\u0000"')
+    return before, after
 
 
 PING = frames([Ping()])

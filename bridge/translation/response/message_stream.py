@@ -51,8 +51,7 @@ CUT_SHORT = "Backend closed the stream before finishing"
 class MessageStream:
     """One answer. `feed` deltas, then `finish`; or `fail` at any time.
 
-    `tools` are the names of the calls so far, `repaired` says what the backend meant but did not
-    say correctly.
+    `tools`: names of the calls so far; `repaired`: what the backend meant but did not say right.
     """
 
     def __init__(self, options: StreamOptions) -> None:
@@ -63,16 +62,14 @@ class MessageStream:
         self._events: list[Event] = []
         self._shown = Shown.NOTHING
         self._call: CallFragments | None = None
-        self._index = -1
         self._blank: list[str] = []
         self._finish: deltas.Finish | None = None
         self._done = self._counted_last = self._refused = self._tool_shown = False
         self._left_open = self._went_on = self._lost = self._unread = False
         self._kept = Kept(self._terms.backend_model)
-        self._emitted_bytes = 0
-        self.phase = Phase.NEW
+        self.index, self.emitted_bytes = -1, 0
+        self.phase, self.stop_reason = Phase.NEW, ""
         self.error: ApiError | None = None
-        self.stop_reason = ""
         self.reported = deltas.ReportedUsage()
         self.tools: list[str] = []
         self.repaired: list[str] = []
@@ -114,7 +111,7 @@ class MessageStream:
         """The backend has sent all it will send. Raises or ends in an error event when cut."""
         if self.phase in (Phase.DONE, Phase.FAILED):
             return []
-        nothing_came = self._index < 0 and not self._queue and not self._blank
+        nothing_came = self.index < 0 and not self._queue and not self._blank
         if nothing_came and self._unread:
             return self.fail(ApiError.bad_gateway(UNREADABLE))
         if self._finish is None:
@@ -131,7 +128,7 @@ class MessageStream:
             return self.fail(ApiError.bad_gateway(LOST_IN_CALL))
         self._begin()
         self._flush()
-        if nameless and self._index < 0:
+        if nameless and self.index < 0:
             return self.fail(ApiError.bad_gateway("Backend returned a tool call without a name"))
         self._end()
         return self._take()
@@ -186,12 +183,17 @@ class MessageStream:
         """The backend named its reason to stop, and was not proven wrong by what came after."""
         return self.phase is Phase.FINISHING and not self._went_on
 
+    @property
+    def going_on(self) -> Shown:
+        """The kind of the open block, where a delta of that kind is only more of it."""
+        return Shown.NOTHING if self._queue or self._finish else self._shown
+
     # --- what may be shown --------------------------------------------------------------------
 
     def _enter(self, item: deltas.Text | deltas.Reasoning) -> None:
         if not item.text:
             return
-        if self._shown is SHOWN_AS[type(item)] and not (self._queue or self._finish):
+        if self.going_on is SHOWN_AS[type(item)]:
             self._continue(item)
             return
         self._begin()
@@ -298,13 +300,12 @@ class MessageStream:
             self._open_block(kind, block)
 
     def _open_block(self, kind: Shown, block: events.Block) -> None:
-        self._index += 1
-        self._shown = kind
-        self._events.append(events.ContentBlockStart(self._index, block))
+        self.index, self._shown = self.index + 1, kind
+        self._events.append(events.ContentBlockStart(self.index, block))
 
     def _delta(self, delta: events.BlockDelta, text: str) -> None:
-        self._emitted_bytes += len(text) if text.isascii() else len(text.encode())
-        self._events.append(events.ContentBlockDelta(self._index, delta))
+        self.emitted_bytes += len(text) if text.isascii() else len(text.encode())
+        self._events.append(events.ContentBlockDelta(self.index, delta))
 
     def _close(self) -> None:
         if self._shown is Shown.NOTHING:
@@ -314,7 +315,7 @@ class MessageStream:
             self._delta(events.SignatureDelta(signature(self._terms.mint(), kept)), "")
         if self._call is not None:
             self._end_arguments(self._call)
-        self._events.append(events.ContentBlockStop(self._index))
+        self._events.append(events.ContentBlockStop(self.index))
         self._shown = Shown.NOTHING
 
     # --- begin and end ------------------------------------------------------------------------
@@ -330,7 +331,7 @@ class MessageStream:
     def _flush(self) -> None:
         self._advance(ending=True)
         self._close()
-        if self._index < 0 and not any(not call.name for call in self._tracker.calls):
+        if self.index < 0 and not any(not call.name for call in self._tracker.calls):
             self._open_block(Shown.TEXT, events.TextBlock())
             self._close()
 
@@ -341,7 +342,7 @@ class MessageStream:
         self._events += [self._terms.end(stop, shown(self.usage())), events.MessageStop()]
 
     def _cut_short(self) -> ApiError:
-        if self._index < 0:
+        if self.index < 0:
             return ApiError(529, CUT_SHORT, blames_backend=True)
         return ApiError.bad_gateway(CUT_SHORT)
 
@@ -361,9 +362,8 @@ class MessageStream:
         finish, limit = self._finish, self._terms.sent_max_tokens
         if finish is not None and finish.reason in deltas.LENGTH:
             return True
-        if finish is not None and finish.stop in self._terms.stop_sequences:
-            return False
-        return 0 < limit <= (self.reported.completion or 0)
+        is_stop = finish is not None and finish.stop in self._terms.stop_sequences
+        return not is_stop and 0 < limit <= (self.reported.completion or 0)
 
     def _stop(self) -> events.Stop:
         """Why the answer ended; the first condition that holds decides."""
@@ -393,5 +393,5 @@ class MessageStream:
 
     def usage(self) -> events.Usage:
         """Counts so far: reported where they were, else estimated from what was sent."""
-        estimate = max(1, round(self._emitted_bytes / self._terms.bytes_per_token))
+        estimate = max(1, round(self.emitted_bytes / self._terms.bytes_per_token))
         return to_usage(self.reported, self._terms.input_estimate, estimate)

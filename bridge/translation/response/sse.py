@@ -34,8 +34,7 @@ class SseReader:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes; return the payloads of the events that they complete."""
-        busy = self._at_start or self._tail or self._data or self._is_error
-        if not busy and (whole := _whole_events(data)):
+        if whole := self.whole(data):
             return whole
         if self._at_start:
             data = self._skip_bom(data)
@@ -54,6 +53,12 @@ class SseReader:
         if self._size + self._tail_size > self._max:
             raise ApiError.bad_gateway("Backend sent an event that is too large")
         return payloads
+
+    def whole(self, data: bytes) -> list[bytes]:
+        """What `feed` would return where it would also keep nothing; else none, and in either case
+        nothing is taken."""
+        busy = self._at_start or self._tail or self._data or self._is_error
+        return [] if busy else _whole_events(data)
 
     def finish(self) -> list[bytes]:
         """The stream is over: a last event counts even without its blank line."""

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.errors.from_backend import ErrorContext, from_fault
+from bridge.translation.json import encode
 from bridge.translation.response.deltas import (
     BackendFault,
     ContentDelta,
@@ -28,11 +29,18 @@ from bridge.translation.response.dialects.chat import ChunkReader, read_reply
 from bridge.translation.response.dialects.harmony import HarmonyChannels
 from bridge.translation.response.dialects.prefill_echo import PrefillEcho
 from bridge.translation.response.dialects.think_tags import StrayCloser, ThinkTags
-from bridge.translation.response.events import Event, Usage
+from bridge.translation.response.events import (
+    Event,
+    TextDelta,
+    ThinkingDelta,
+    Usage,
+    Written,
+    around_text,
+)
 from bridge.translation.response.message_stream import MessageStream
 from bridge.translation.response.sse import BOM, SseReader
 from bridge.translation.response.stop_sequences import StopStage
-from bridge.translation.response.stream_options import Phase, StreamOptions
+from bridge.translation.response.stream_options import Phase, Shown, StreamOptions
 from bridge.translation.response.text_calls.stage import TextCalls
 
 EVENT_STREAM = "text/event-stream"
@@ -47,6 +55,11 @@ PER_DELTA = 50
 """What a delta costs beside its characters, in characters."""
 AT_ONCE = 8192
 """Bytes of payloads that are one step together."""
+_GOING_ON: dict[Shown, tuple[type[Delta], type[TextDelta | ThinkingDelta]]] = {
+    Shown.TEXT: (Text, TextDelta),
+    Shown.THINKING: (Reasoning, ThinkingDelta),
+}
+"""What goes on in a block of each kind, and in which delta clients get it."""
 
 
 class Stage(Protocol):
@@ -83,7 +96,10 @@ def _thinking_stage(inline: str) -> Stage:
 
 
 class Answer:
-    """One backend answer of either kind. While nothing has come out, a failure raises ApiError."""
+    """One backend answer of either kind. While nothing has come out, a failure raises ApiError.
+
+    `writes`: nobody looks at its deltas on their way, so they may come out as `Written`.
+    """
 
     def __init__(
         self, options: StreamOptions, error_context: ErrorContext, content_type: str
@@ -99,7 +115,8 @@ class Answer:
         self._stops = StopStage(options.gateway_stops) if options.gateway_stops else None
         self._calls = TextCalls(options.written_calls) if options.written_calls else None
         self._stages = self._stages_of(options)
-        self._written = False
+        self._written = self.writes = False
+        self._omits_thinking = options.omit_thinking
         self.calls_natively = False
         self._message = MessageStream(options)
 
@@ -252,13 +269,33 @@ class Answer:
         try:
             for payload in payloads:
                 for delta in self._chunks.feed(payload):
-                    if type(delta) is Text and not self._stages:
-                        produced += self._message.feed(delta)
-                    else:
-                        produced += self._fed(delta)
+                    produced += self._fed(delta)
         except ApiError as error:
             produced += self.fail(error)
         return produced
+
+    def more(self, data: bytes) -> Written | None:
+        """`feed` for bytes that bring nothing but more text of the block that is open, as nine of
+        ten do: the answer goes on as it did. None for others, of which nothing is taken."""
+        if not self.writes or self._stages or len(data) > AT_ONCE:
+            return None
+        message = self._message
+        kind = _GOING_ON.get(message.going_on)
+        if kind is None:
+            return None
+        if self._omits_thinking and kind[0] is Reasoning:
+            return None
+        before, after = around_text(message.index, kind[1])
+        written, size = b"", 0
+        for payload in self._sse.whole(data):
+            delta = self._chunks.usual(payload)
+            if type(delta) is not kind[0]:
+                return None
+            text = _text_of(delta)
+            size += len(text) if text.isascii() else len(text.encode())
+            written += before + encode(text) + after
+        message.emitted_bytes += size
+        return Written(written) if written else None
 
     def _fed(self, delta: Delta) -> list[Event]:
         """Feed one delta through all stages."""

@@ -21,6 +21,8 @@ from bridge.translation.response.deltas import (
     Finish,
     Lost,
     Reasoning,
+    Text,
+    ToolCall,
     Unread,
 )
 from bridge.translation.response.dialects.chat_calls import read_calls
@@ -51,14 +53,21 @@ class ChunkReader:
 
     def feed(self, payload: bytes) -> list[Delta]:
         """Read one event's payload. Fails after three unreadable ones in a row."""
-        if self._had_delta and self._unusual < MAX_UNUSUAL:
-            delta = read_usual(payload)
-            # Of the first reasoning it is noted below in which field it stands.
-            if delta is not None and (self.reasoning_field or type(delta) is not Reasoning):
-                self._bad = self._unusual = 0
-                return [delta]
-            self._unusual += 1
+        if (delta := self.usual(payload)) is not None:
+            return [delta]
+        self._unusual += self._had_delta
         return self._read(payload)
+
+    def usual(self, payload: bytes) -> Text | Reasoning | ToolCall | None:
+        """The one delta of a usual chunk; None for any other, which `feed` reads."""
+        if not self._had_delta or self._unusual >= MAX_UNUSUAL:
+            return None
+        delta = read_usual(payload)
+        # Of the first reasoning `feed` notes in which field it stands.
+        if delta is None or (type(delta) is Reasoning and not self.reasoning_field):
+            return None
+        self._bad = self._unusual = 0
+        return delta
 
     def _read(self, payload: bytes) -> list[Delta]:
         """Whatever a server may send."""
