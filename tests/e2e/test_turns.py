@@ -12,8 +12,8 @@ from tests.bench.counting import counted
 from tests.bench.loads import BenchLoad
 
 REQUESTS, CHUNKS = 100, 200
-OF_A_REQUEST = {"turns": 13.0, "timers": 5.5, "tasks": 5.5}
-OF_A_CHUNK = {"turns": 3.25, "timers": 0.25, "tasks": 0.25}
+OF_A_REQUEST = {"turns": 8.75, "timers": 4.5, "tasks": 3.5}
+OF_A_CHUNK = {"turns": 1.75, "timers": 0.25, "tasks": 0.1}
 
 
 async def test_a_request_takes_no_more_of_the_loop(tmp_path: Path) -> None:

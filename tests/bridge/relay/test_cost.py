@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from bridge.backends.client import Reply
+from bridge.outbound.inbox import Inbox
 from bridge.relay.pipeline import relay
 from bridge.runtime.gateway import Gateway
 from tests.bridge.making import wire
@@ -22,12 +23,12 @@ from tests.bridge.roads import call
 from tests.fakes.chunks import finish, role, text, usage
 
 CHUNKS = 20
-TURNS_OF_A_CHUNK = 2
-"""The task that reads ahead takes the chunk, then the request's own task does."""
-TASKS_OF_A_REQUEST = 2
-"""One opens the answer, so that it may be waited for with a limit; one reads ahead."""
-TIMERS_OF_A_REQUEST = 3
-"""The limits of the opening, of the first silence, and of the silences behind it."""
+TURNS_OF_A_CHUNK = 1
+"""The request's own task takes it. A socket's callback does even without that turn."""
+TASKS_OF_A_REQUEST = 1
+"""It opens the answer, so that it may be waited for with a limit."""
+TIMERS_OF_A_REQUEST = 2
+"""The limits of the opening, and of the silences behind it."""
 
 
 @contextmanager
@@ -55,36 +56,33 @@ def counted() -> Iterator[Counter[str]]:
             delattr(loop, method)
 
 
-class Body(httpx.AsyncByteStream):
+class Body:
     """A backend's body that comes as the test says."""
 
     def __init__(self, engine: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._inbox = Inbox()
         monkeypatch.setattr(engine.upstream, "send", self._send)
 
     async def _send(self, *_: object) -> Reply:
-        headers = {"content-type": "text/event-stream"}
-        return Reply(httpx.Response(200, headers=headers, stream=self))
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await self._queue.get():
-            yield piece
+        reply = Reply(httpx.Response(200, headers={"content-type": "text/event-stream"}))
+        reply.inbox = self._inbox
+        return reply
 
     def put(self, *chunks: Any) -> None:
-        self._queue.put_nowait(wire(*chunks))
+        self._inbox.feed(wire(*chunks))
+        self._inbox.ring_soon()
 
     def end(self) -> None:
-        self._queue.put_nowait(b"")
+        self._inbox.end()
+        self._inbox.ring_soon()
 
 
 @pytest.fixture
-def body(engine: Gateway, monkeypatch: pytest.MonkeyPatch) -> Body:
+async def body(engine: Gateway, monkeypatch: pytest.MonkeyPatch) -> Body:
     return Body(engine, monkeypatch)
 
 
-async def test_chunk_costs_two_turns_and_neither_task_nor_timer(
-    engine: Gateway, body: Body
-) -> None:
+async def test_chunk_costs_one_turn_and_neither_task_nor_timer(engine: Gateway, body: Body) -> None:
     body.put(role(), text("first"))
     answer = relay(engine.relay, call(stream=True))
     for more in ("second", "third"):
