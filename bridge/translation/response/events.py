@@ -8,7 +8,6 @@ block start is ignored by clients).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -230,11 +229,21 @@ def frames(events: Iterable[Event]) -> bytes:
     )
 
 
-@lru_cache(maxsize=256)
+def _around(kind: type[TextDelta | ThinkingDelta]) -> tuple[bytes, bytes, bytes]:
+    """What stands around the index and the text of such a delta."""
+    index, text = 4711, "\0"
+    head, rest = frames([ContentBlockDelta(index, kind(text))]).split(encode(index))
+    middle, tail = rest.split(encode(text))
+    return head, middle, tail
+
+
+_AROUND = {kind: _around(kind) for kind in (TextDelta, ThinkingDelta)}
+
+
 def around_text(index: int, kind: type[TextDelta | ThinkingDelta]) -> tuple[bytes, bytes]:
     """What stands on the wire in front of and behind the text of such a delta."""
-    before, after = frames([ContentBlockDelta(index, kind("\0"))]).split(b'"\\u0000"')
-    return before, after
+    head, middle, tail = _AROUND[kind]
+    return b"%b%d%b" % (head, index, middle), tail
 
 
 PING = frames([Ping()])
