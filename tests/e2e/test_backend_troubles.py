@@ -25,6 +25,10 @@ from tests.fakes.gateway import Gateway
 from tests.fakes.replies import fixed
 
 SERVERS = pytest.mark.parametrize("launcher", ["serve", "uvicorn"])
+LARGE = pytest.mark.parametrize(
+    "launcher", ["serve", pytest.param("uvicorn", marks=pytest.mark.slow)]
+)
+"""What a backend sends is unpacked before any server sees it."""
 WAIT = 25.0
 MEMORY = 400 * 1024
 """KiB that a process may ever have taken."""
@@ -72,7 +76,7 @@ def zeros(count: int) -> bytes:
     return gzip.compress(b"\0" * count, 9)
 
 
-@SERVERS
+@LARGE
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_reply_in_nested_encodings_is_refused(
     start_gateway: Start, backend: FakeBackend, launcher: str, stream: bool
@@ -89,7 +93,7 @@ def test_reply_in_nested_encodings_is_refused(
     assert peak(gateway) < MEMORY
 
 
-@SERVERS
+@LARGE
 def test_reply_that_unpacks_to_gigabytes_is_refused(
     start_gateway: Start, backend: FakeBackend, launcher: str
 ) -> None:
@@ -101,7 +105,7 @@ def test_reply_that_unpacks_to_gigabytes_is_refused(
     assert peak(gateway) < MEMORY
 
 
-@SERVERS
+@LARGE
 def test_stream_without_end_for_a_plain_request_is_cut(
     start_gateway: Start, backend: FakeBackend, launcher: str
 ) -> None:

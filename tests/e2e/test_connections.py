@@ -15,7 +15,10 @@ from tests.fakes.client import KEY, MESSAGES, ask, leave
 from tests.fakes.gateway import Gateway
 from tests.fakes.wire import Wire, head
 
-SERVERS = pytest.mark.parametrize("launcher", ["daphne", "serve", "uvicorn"])
+SERVERS = pytest.mark.parametrize(
+    "launcher", [pytest.param("daphne", marks=pytest.mark.slow), "serve", "uvicorn"]
+)
+"""By itself and as the product starts it, daphne takes connections alike."""
 KIB = 1024
 LARGE = 64 * KIB
 

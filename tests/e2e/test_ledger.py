@@ -125,12 +125,12 @@ def test_writers_share_hours_and_sessions(host: Host) -> None:
     """design, The ledger: three at once, two of them with the very same requests."""
     seeds = ("1", "1", "2")
     writers = [
-        host.start("-m", "tests.fakes.synthetic", "1500", "--days", "0.2", "--seed", seed)
+        host.start("-m", "tests.fakes.synthetic", "600", "--days", "0.2", "--seed", seed)
         for seed in seeds
     ]
-    assert sum(int(writer.finished()) for writer in writers) == 3000
+    assert sum(int(writer.finished()) for writer in writers) == 1200
     said = host.run("manage.py", "check_ledger")
-    assert said.startswith("3,000 requests in ")
+    assert said.startswith("1,200 requests in ")
     assert "Everything adds up." in said
 
 
@@ -139,7 +139,7 @@ def test_killed_processes_lose_nothing_and_count_nothing_twice(host: Host) -> No
     told: set[str] = set()
     for seed in range(1, 5):
         program = host.start("-m", "tests.fakes.accounting", "100000", "--seed", str(seed))
-        told |= set(program.lines(400 * seed))
+        told |= set(program.lines(200 * seed))
         program.process.kill()
         told |= set(program.rest().split("\n")[:-1])
     host.run("-m", "tests.fakes.accounting", "5", "--seed", "9")
