@@ -21,6 +21,8 @@ from tests.fakes.replies import Call, Gate, Reply, streamed
 
 REPLICAS = 3
 STREAMS = 100
+DELAY_SECONDS = "10"
+"""Caddy asks for their health each second, on a busy machine later. Nothing else happens in it."""
 
 pytestmark = pytest.mark.skipif(
     postgres.programs() is None, reason="no PostgreSQL server: initdb was not found"
@@ -36,7 +38,7 @@ class Replicas:
             "DATABASE_URL": database,
             "SECRET_KEY": "of-all-replicas-" * 3,
             "DATA_DIR": str(folder),
-            "DRAIN_DELAY_SECONDS": "3",
+            "DRAIN_DELAY_SECONDS": DELAY_SECONDS,
             "LOG_LEVEL": "warning",
         }
         self.each = [start("serve", **self._shared) for _ in range(REPLICAS)]
