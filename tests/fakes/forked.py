@@ -116,7 +116,8 @@ class _Parent:
         self, args: Sequence[str], environment: Mapping[str, str], files: Sequence[int]
     ) -> int:
         """The id of the new process. Into the last of the files its exit code is written."""
-        order = json.dumps({"args": list(args), "environment": dict(environment)}).encode()
+        given = {"args": list(args), "environment": dict(environment)}
+        order = json.dumps(given | {"is_shared": list(args) == [str(PROJECT)]}).encode()
         with self._lock:
             socket.send_fds(self._line, [len(order).to_bytes(LENGTH, "big")], files)
             self._line.sendall(order)

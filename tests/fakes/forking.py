@@ -86,13 +86,15 @@ def load() -> None:
 class Parent:
     """Forks, and passes on how its children end. It ends when nobody can give it orders any more.
 
-    Orders come on lines, one from each process of the tests, which connects to `listener`.
+    Orders come on lines, one from each process of the tests, which connects to `listener`. What a
+    process leaves behind that was killed ends with its line, unless others use it too.
     """
 
     def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
         self.lines: dict[int, socket.socket] = {}
         self.endings: dict[int, int] = {}
+        self.owners: dict[int, int] = {}
         self.woken, self.waker = os.pipe()
         for end in (self.woken, self.waker):
             os.set_blocking(end, False)
@@ -122,18 +124,28 @@ class Parent:
         except OSError:
             head = b""
         if not head:
-            del self.lines[line.fileno()]
-            line.close()
-            if not self.lines and not select([self.listener], [], [], 0)[0]:
-                os._exit(0)
+            self.hang_up(line)
             return None
-        return dict(json.loads(text)) if self.fork(line, files) == 0 else None
+        order: dict[str, Any] = json.loads(text)
+        return order if self.fork(line, files, is_shared=order["is_shared"]) == 0 else None
 
-    def fork(self, line: socket.socket, files: list[int]) -> int:
+    def hang_up(self, line: socket.socket) -> None:
+        number = line.fileno()
+        del self.lines[number]
+        line.close()
+        for process in [each for each, owner in self.owners.items() if owner == number]:
+            os.kill(process, signal.SIGKILL)
+            del self.owners[process]
+        if not self.lines and not select([self.listener], [], [], 0)[0]:
+            os._exit(0)
+
+    def fork(self, line: socket.socket, files: list[int], *, is_shared: bool) -> int:
         process = os.fork()
         if process == 0:
             self.become_program(files)
         else:
+            if not is_shared:
+                self.owners[process] = line.fileno()
             *streams, self.endings[process] = files
             for file in streams:
                 os.close(file)
@@ -158,8 +170,10 @@ class Parent:
             if not process:
                 return
             code = os.waitstatus_to_exitcode(status)
+            self.owners.pop(process, None)
             ending = self.endings.pop(process)
-            os.write(ending, str(code).encode())
+            with suppress(OSError):  # nobody waits for it any more
+                os.write(ending, str(code).encode())
             os.close(ending)
 
 

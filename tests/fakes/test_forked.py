@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,30 @@ print(forked.run([{str(program)!r}], {{}}, "", 60.0).stdout)
     done = forked.run([str(other)], {VARIABLE: str(folder())}, "", SECONDS)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == here.split()
+
+
+def test_what_a_killed_process_has_started_ends_and_others_go_on(program: Path) -> None:
+    """Else gateways stay behind whenever somebody ends the tests in the middle."""
+    text = f"""
+import os, sys
+sys.path.insert(0, {str(forked.ROOT)!r})
+from tests.fakes import forked
+files = 0, 1, 2
+print(forked.Forked([{str(program)!r}], {{}}, files).pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+    other = program.with_name("other.py")
+    other.write_text(text)
+    program.write_text("import signal; signal.pause()")
+    done = forked.run([str(other)], {VARIABLE: str(folder())}, "", SECONDS)
+    assert done.returncode == -signal.SIGKILL
+    left = int(done.stdout)
+    deadline = time.monotonic() + SECONDS
+    while Path(f"/proc/{left}").exists():
+        assert time.monotonic() < deadline, "still there"
+        time.sleep(0.01)
+    program.write_text("print('here')")
+    assert forked.run([str(program)], {}, "", SECONDS).stdout == "here\n"
 
 
 def test_signal_ends_it_with_its_number(program: Path) -> None:
