@@ -24,9 +24,9 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture
 def some_days() -> datetime:
-    """400 requests of three days; the hour in their middle."""
-    synthetic.fill(400, days=3, end=NOW.timestamp())
-    return (NOW - timedelta(days=1.5)).replace(minute=0, second=0, microsecond=0)
+    """400 requests of a day; the hour in their middle."""
+    synthetic.fill(400, days=1, end=NOW.timestamp())
+    return (NOW - timedelta(hours=12)).replace(minute=0, second=0, microsecond=0)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_ledger_adds_up(some_days: datetime, spool: Spool) -> None:
 
 def test_lines_of_the_spool_are_told(some_days: datetime, spool: Spool) -> None:
     """Ours: what waits is no difference; what is a row already does not wait."""
-    known = next(synthetic.records(400, days=3, end=NOW.timestamp()))
+    known = next(synthetic.records(400, days=1, end=NOW.timestamp()))
     for record in (known, Record("req_new"), Record("req_newer")):
         record.write(spool)
     spool.append(b"no record")
