@@ -84,6 +84,8 @@ def test_defaults_pass_the_schema_and_name_every_value() -> None:
         {"secretKey": {"value": "short"}},
         {"redis": {"url": "localhost:6379"}},
         {"ingress": {"trustedProxies": ["everybody"]}},
+        {"ingress": {"path": "gateway"}},
+        {"ingress": {"path": "/gateway/"}},
     ],
     ids=str,
 )
@@ -175,6 +177,15 @@ def test_probes_ask_by_a_name_that_is_served(helm: Any) -> None:
     for probe in ("startupProbe", "livenessProbe"):
         (header,) = pod["containers"][0][probe]["httpGet"]["httpHeaders"]
         assert header == {"name": "Host", "value": variables(pod)["ALLOWED_HOSTS"]}
+
+
+@pytest.mark.parametrize(("path", "base"), [("/", None), ("/ai/gateway", "/ai/gateway")])
+def test_gateway_knows_the_path_of_its_ingress(helm: Any, path: str, base: str | None) -> None:
+    given = {"ingress": {"enabled": True, "path": path}}
+    objects = rendered(helm, given)
+    (rule,) = objects["Ingress", "one-claude-bridge"]["spec"]["rules"]
+    assert [each["path"] for each in rule["http"]["paths"]] == [path]
+    assert variables(gateway(objects)).get("BASE_PATH") == base
 
 
 @pytest.mark.parametrize("missing", ["database", "secretKey"])

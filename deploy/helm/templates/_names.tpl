@@ -73,6 +73,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- with .Values.ingress }}
 {{- if .enabled }}
 - {name: ALLOWED_HOSTS, value: {{ .host | quote }}}
+{{- if ne .path "/" }}
+- {name: BASE_PATH, value: {{ .path | quote }}}
+{{- end }}
 {{- if .tlsSecret }}
 - {name: CSRF_TRUSTED_ORIGINS, value: {{ printf "https://%s" .host | quote }}}
 {{- if .trustedProxies }}
