@@ -207,6 +207,7 @@ class Inbox:
     def close(self) -> None:
         """Nobody reads any more."""
         self._stop_timer()
+        self.worded = _as_it_is  # else the reader and this would hold each other
 
     async def aclose(self) -> None:
         """The same, and whatever reads ahead has ended."""

@@ -1,6 +1,7 @@
 """The answer of a backend over a real socket. wire E2, D7."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,8 @@ from email.utils import format_datetime
 import pytest
 
 from bridge.backends.client import BackendClient, Reply
+from bridge.outbound.connection import HttpReply
+from bridge.outbound.inbox import Inbox
 from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.message_stream import CUT_SHORT
@@ -127,6 +130,23 @@ async def test_parallel_requests_do_not_wait_for_each_other(
     await asyncio.to_thread(backend.wait_for_calls, 200)
     gate.open()
     assert await asyncio.wait_for(asyncio.gather(*asking), WAIT) == [b"{}"] * 200
+
+
+async def test_request_leaves_nothing_to_the_collector_of_garbage(upstream: BackendClient) -> None:
+    """Ours: it is called rarely, and what it must find stays until then."""
+    async with counting_server() as (url, _):
+        await send(upstream, a_backend(url))
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            for _ in range(3):
+                await send(upstream, a_backend(url))
+            gc.collect()
+            left = [each for each in gc.garbage if isinstance(each, (Reply, HttpReply, Inbox))]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+    assert left == []
 
 
 # --- retry-after -------------------------------------------------------------------------------
