@@ -14,6 +14,7 @@ REFUSES = "refuses"
 MAX_TOKENS_FIELD = "token_limit_field"
 REASONING_FIELD = "reasoning_field"
 REASONING_DEMANDED = "reasoning_demanded"
+SIGNED_CALLS = "signed_calls"
 STREAM_ONLY = "stream_only"
 NARROW_SCHEMAS = "narrow_schemas"
 EFFORTS = "efforts"
@@ -29,6 +30,7 @@ NAMES: dict[str, str] = {
     MAX_TOKENS_FIELD: "Field for the longest answer",
     REASONING_FIELD: "Field for earlier reasoning",
     REASONING_DEMANDED: "Demands earlier reasoning in the field",
+    SIGNED_CALLS: "Demands a signature with earlier calls",
     STREAM_ONLY: "Only streams",
     NARROW_SCHEMAS: "Needs narrowed schemas",
     EFFORTS: "Efforts that it takes",

@@ -38,6 +38,8 @@ class Profile:
     all turns with tool calls ("tools"), or of "all" turns, where the template decides."""
     demands_reasoning: bool = False
     """Refuses a turn with tool calls that comes without its reasoning."""
+    demands_signatures: bool = False
+    """Refuses earlier tool calls that come without its vendor's signature."""
     forced_choice: str = ""
     """A forced tool choice is refused beside thinking: think not then ("unthinking"), or do not
     force ("auto")."""
@@ -317,6 +319,7 @@ def with_facts(profile: Profile, facts: ModelFacts) -> Profile:
         changes |= {**_DEMANDS, "reasoning_history": field}
     if efforts := habits.value(learnt, habits.EFFORTS):
         changes |= {"efforts": tuple(efforts.split()), "least_effort": efforts.split()[0]}
+    changes["demands_signatures"] = habits.value(learnt, habits.SIGNED_CALLS) is not None
     changes["stream_only"] = habits.value(learnt, habits.STREAM_ONLY) is not None
     if habits.value(learnt, habits.NARROW_SCHEMAS) is not None:
         changes["schema_strip"] = True

@@ -58,6 +58,12 @@ class ErrorContext:
         return any(message.get("role") == "assistant" for message in self._messages())
 
     @property
+    def has_unsigned_calls(self) -> bool:
+        """Whether an earlier message has calls of which none bears a vendor's members."""
+        calling = (message.get("tool_calls") for message in self._messages())
+        return any(not any("extra_content" in call for call in calls) for calls in calling if calls)
+
+    @property
     def history_field(self) -> str:
         """The field in which earlier reasoning was sent; "" where none was."""
         messages = list(self._messages())

@@ -238,6 +238,7 @@ _MEANINGS: tuple[Callable[[BackendRefusal, ErrorContext], ApiError | None], ...]
     refusals.forced_choice,
     refusals.effort_beside_tools,
     refusals.refused_effort,
+    refusals.signature,
     refusals.reasoning,
     refusals.image,
     refusals.grammar,

@@ -186,6 +186,19 @@ def _named_field(refusal: BackendRefusal) -> str:
     return quoted[1] if quoted and about_message and "message" in text.lower() else ""
 
 
+_SIGNATURE = re.compile(r"thought_?signature", re.I)
+
+
+def signature(refusal: BackendRefusal, error_context: ErrorContext) -> ApiError | None:
+    """Earlier calls are refused without a signature, which those of other models never had."""
+    text = refusal.everything
+    if refusal.status not in FIXABLE or not _SIGNATURE.search(text):
+        return None
+    if not error_context.has_unsigned_calls or not _DEMANDING.search(text):
+        return None
+    return rejected(refusal, Fact(facts.SIGNED_CALLS))
+
+
 # --- tools, streams -----------------------------------------------------------------------------
 
 _THINKS = re.compile(r"thinking|reasoning|思考|推理", re.I)

@@ -43,6 +43,10 @@ NOT_EXECUTED = "(no result: the call was not executed)"
 CONTINUED = "(continued)"
 NO_REASONING = "(no reasoning was kept)"
 """Stands in for reasoning that is gone, where a backend refuses a turn without it."""
+UNSIGNED: dict[str, JSON] = {
+    "extra_content": {"google": {"thought_signature": "skip_thought_signature_validator"}}
+}
+"""What Gemini documents for calls that another model made, or whose signature is gone."""
 EMPTY = "messages: text content blocks must be non-empty"
 
 ChatMessage = dict[str, JSON]
@@ -137,7 +141,10 @@ class _Writer:
             if not text and self._profile.null_content:
                 message["content"] = None
             kept = _kept(turn)
-            message["tool_calls"] = [self._call(call) | kept.get(call.id, {}) for call in calls]
+            made = [self._call(call) | kept.get(call.id, {}) for call in calls]
+            if self._profile.demands_signatures and not any("extra_content" in c for c in made):
+                made[0] |= UNSIGNED
+            message["tool_calls"] = made
             self._pending.path = turn.path
         if reasoning := self._reasoning(turn, bool(calls), recent):
             message[self._profile.reasoning_history] = reasoning

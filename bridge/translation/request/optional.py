@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bridge.translation import facts as habits
 from bridge.translation.facts import Fact
 from bridge.translation.json import JSON
+from bridge.translation.request.conversation import UNSIGNED
 from bridge.translation.request.schema import MessagesRequest
 from bridge.translation.request.thinking import FIELDS, is_forced
 
@@ -64,6 +65,10 @@ def _has_reasoning(value: str, translated: Translated) -> bool:
     return any(value in message for message in translated.body["messages"])
 
 
+def _is_unsigned(message: dict[str, JSON]) -> bool:
+    return bool(message.get("tool_calls")) and UNSIGNED.items() <= message["tool_calls"][0].items()
+
+
 def _had_schemas(value: str, translated: Translated) -> bool:
     return "tools" in translated.body or "response_format" in translated.body
 
@@ -83,6 +88,7 @@ _RULES: dict[str, Callable[[str, Translated], bool]] = {
     habits.MAX_TOKENS_FIELD: lambda value, t: value in t.body,
     habits.REASONING_FIELD: lambda value, t: not value or _has_reasoning(value, t),
     habits.REASONING_DEMANDED: _has_reasoning,
+    habits.SIGNED_CALLS: lambda value, t: any(map(_is_unsigned, t.body["messages"])),
     habits.STREAM_ONLY: lambda value, t: not t.request.stream,
     habits.NARROW_SCHEMAS: _had_schemas,
     habits.EFFORTS: lambda value, t: "reasoning_effort" in t.body,

@@ -110,6 +110,7 @@ KINDS: tuple[ChangeKind, ...] = (
                 "The backend takes the longest answer in the field {0} alone.",
             ),
             (r"reasoning_\w+ ?(.*)", "Earlier thinking is sent back in the field {0}."),
+            (r"signed_calls", "Calls of other models were marked as such, which it demands."),
             (r"stream_only", "The model only streams. The stream was put together here."),
             (r"narrow_schemas", "Its grammar compiler takes simple schemas only."),
             (r"efforts (.+)", "Of efforts it takes these alone: {0}."),

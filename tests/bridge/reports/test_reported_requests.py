@@ -165,6 +165,36 @@ async def test_effort_is_the_nearest_that_the_family_has(
 
 
 GOOGLE = {"google": {"thought_signature": "c2lnbmVk"}}
+UNSIGNED = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+DEMANDS = [
+    "Function call is missing a thought_signature in functionCall parts. This is required for "
+    "tools to work correctly.",
+    "Provider API error: Unable to submit request because function call `default_api:Bash` in the "
+    "3. content block is missing a `thought_signature`.",
+]
+
+
+@BOTH
+@pytest.mark.parametrize("demand", DEMANDS, ids=["Gemini", "Vertex, behind a relay"])
+async def test_calls_of_another_model_are_marked_where_a_signature_is_demanded(
+    engine: Gateway, backend: FakeBackend, stream: bool, demand: str
+) -> None:
+    """vercel/ai#15550, pi#1829, new-api#2257: a session that changes to Gemini lives on, and the
+    next request meets no refusal."""
+    backend.on(ALPHA).error(400, demand).answer(text("a"), finish("stop"))
+    two = [{"type": "tool_use", "id": i, "name": "Bash", "input": {}} for i in ("a", "b")]
+    results = [{"type": "tool_result", "tool_use_id": i, "content": "ok"} for i in ("a", "b")]
+    turns = [USER, {"role": "assistant", "content": two}, {"role": "user", "content": results}]
+    for _ in range(2):
+        answer = await send(engine, stream=stream, messages=turns, tools=[BASH])
+        assert message_of(answer)["content"][0]["text"] == "a"
+    first, *rest = (call.body["messages"][1]["tool_calls"] for call in backend.calls)
+    assert [call.get("extra_content") for call in first] == [None, None]
+    for calls_sent in rest:
+        assert [call.get("extra_content") for call in calls_sent] == [UNSIGNED, None]
+    assert len(rest) == 2
+
+
 SEALED = {"type": "reasoning.encrypted", "data": "c2VhbGVk", "format": "x", "index": 0}
 ENDING = (finish("tool_calls"), usage(5, 2))
 SIGNED = (calls(fragment(index=0, id="c1", extra_content=GOOGLE)), *ENDING)
