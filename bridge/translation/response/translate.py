@@ -364,3 +364,4 @@ class Answer:
             yield from [d for d in deltas if isinstance(d, BackendFault)] or deltas
             return
         yield from self._deltas(self._sse.finish())
+        yield from self._chunks.finish()

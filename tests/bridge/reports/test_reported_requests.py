@@ -182,7 +182,9 @@ async def test_calls_of_another_model_are_marked_where_a_signature_is_demanded(
     """vercel/ai#15550, pi#1829, new-api#2257: a session that changes to Gemini lives on, and the
     next request meets no refusal."""
     backend.on(ALPHA).error(400, demand).answer(text("a"), finish("stop"))
-    two = [{"type": "tool_use", "id": i, "name": "Bash", "input": {}} for i in ("a", "b")]
+    two: list[Json] = [
+        {"type": "tool_use", "id": i, "name": "Bash", "input": {}} for i in ("a", "b")
+    ]
     results = [{"type": "tool_result", "tool_use_id": i, "content": "ok"} for i in ("a", "b")]
     turns = [USER, {"role": "assistant", "content": two}, {"role": "user", "content": results}]
     for _ in range(2):

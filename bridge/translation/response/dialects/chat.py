@@ -29,6 +29,7 @@ from bridge.translation.response.dialects.chat_calls import read_calls
 from bridge.translation.response.dialects.chat_content import read_content, reasoning_field
 from bridge.translation.response.dialects.chat_usage import read_usage, usage_of
 from bridge.translation.response.dialects.finish_reasons import read_reason
+from bridge.translation.response.dialects.half_characters import ends_in_half, rejoined
 from bridge.translation.response.dialects.usual_chunk import read_usual
 
 MAX_BAD_PAYLOADS = 3
@@ -48,19 +49,27 @@ class ChunkReader:
     def __init__(self) -> None:
         self._bad = self._unusual = 0
         self._had_delta = False
+        self._held = b""
         self.skipped = 0
         self.reasoning_field = ""
 
     def feed(self, payload: bytes) -> list[Delta]:
         """Read one event's payload. Fails after three unreadable ones in a row."""
+        if self._held:
+            held, payload = rejoined(self._held, payload)
+            self._held = b""
+            return [*self._read(held), *self.feed(payload)]
         if (delta := self.usual(payload)) is not None:
             return [delta]
         self._unusual += self._had_delta
+        if ends_in_half(payload):
+            self._held = payload
+            return []
         return self._read(payload)
 
     def usual(self, payload: bytes) -> Text | Reasoning | ToolCall | None:
         """The one delta of a usual chunk; None for any other, which `feed` reads."""
-        if not self._had_delta or self._unusual >= MAX_UNUSUAL:
+        if not self._had_delta or self._unusual >= MAX_UNUSUAL or self._held:
             return None
         delta = read_usual(payload)
         # Of the first reasoning `feed` notes in which field it stands.
@@ -68,6 +77,11 @@ class ChunkReader:
             return None
         self._bad = self._unusual = 0
         return delta
+
+    def finish(self) -> list[Delta]:
+        """The stream is over, and the other half of a character did not come."""
+        held, self._held = self._held, b""
+        return self._read(held) if held else []
 
     def _read(self, payload: bytes) -> list[Delta]:
         """Whatever a server may send."""
