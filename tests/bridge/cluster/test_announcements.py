@@ -63,7 +63,8 @@ def sent() -> None:
 
 
 @pytest.fixture(autouse=True)
-def afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+def afresh(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    """With the database in memory: without it, the file that the settings name is watched."""
     sent()  # what the test before this one announced
     announcements._outage.cache_clear()
     monkeypatch.setattr(announcements, "PAUSE_SECONDS", 0.02)

@@ -87,7 +87,7 @@ async def test_limits_are_counted_in_it(server: SecuredServer, settings: Any) ->
         await limiter.aclose()
 
 
-async def test_announcements_are_heard(server: SecuredServer, settings: Any) -> None:
+async def test_announcements_are_heard(server: SecuredServer, settings: Any, db: None) -> None:
     settings.REDIS_URL = server.secured_url
     heard = asyncio.Event()
     listening = asyncio.create_task(announcements.listen(heard.set, lambda: None))
