@@ -33,7 +33,7 @@ demo: $(VENV)/stamp-run ## One streamed conversation with a tool call, in the te
 unexport PYTHONDONTWRITEBYTECODE
 
 # tests/workers.py shares them out.
-PARALLEL := --jobs $(or $(JOBS),auto)
+PARALLEL := -n $(or $(JOBS),auto)
 
 test: $(VENV)/stamp-dev ## The tests; JOBS=n sets how many processes run them
 	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL)

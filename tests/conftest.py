@@ -17,9 +17,10 @@ from pytest_django import DjangoDbBlocker
 from tests.fakes.backend import FakeBackend
 from tests.fakes.gateway import Gateway, Ready, launch
 from tests.first_rows import FirstRows
-from tests.workers import pytest_addoption as pytest_addoption
+from tests.workers import pytest_collection_modifyitems as pytest_collection_modifyitems
 from tests.workers import pytest_configure as pytest_configure
-from tests.workers import pytest_runtestloop as pytest_runtestloop
+from tests.workers import pytest_xdist_auto_num_workers as pytest_xdist_auto_num_workers
+from tests.workers import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 Start = Callable[..., Gateway]
 RESTING_MODEL = "test/beta"

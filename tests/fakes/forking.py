@@ -22,7 +22,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from select import select
-from typing import Any, NoReturn
+from typing import Any
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
@@ -187,16 +187,12 @@ def read(line: socket.socket, length: int) -> bytes:
     return data
 
 
-def run(args: list[str]) -> NoReturn:
-    """As `python ARGS`: `-m module ...`, or a file. Ends the process."""
-    leave(_code_of(args))
-
-
-def leave(code: int) -> NoReturn:
-    """End the process.
+def run(args: list[str]) -> None:
+    """As `python ARGS`: `-m module ...`, or a file. Ends the process.
 
     What Python does at an end is done, but for taking everything apart that was imported.
     """
+    code = _code_of(args)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
