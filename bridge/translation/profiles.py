@@ -131,7 +131,9 @@ class ModelFacts:
         return self.vision
 
 
-_THINKS_INLINE = re.compile("r1-distill|qwq|reflection-70b|marco-o1|minimax-m", re.I)
+_THINKS_INLINE = re.compile(
+    "r1-distill|qwq|reflection-70b|marco-o1|minimax-m|magistral|seed-oss", re.I
+)
 _OPENED_PERHAPS = re.compile(r"minimax-m2", re.I)
 """Some servers' templates open the tag for these, others leave it in the answer."""
 

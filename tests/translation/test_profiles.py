@@ -36,6 +36,8 @@ def test_g14_profiles_are_those_of_the_specification() -> None:
 
 INLINE: list[tuple[ModelFacts, str]] = [
     (ModelFacts("deepseek-ai/DeepSeek-R1-Distill-Qwen-7B"), "tags"),
+    (ModelFacts("mistralai/Magistral-Small-2509"), "tags"),
+    (ModelFacts("ByteDance-Seed/Seed-OSS-36B-Instruct"), "tags"),
     (ModelFacts("Qwen/QwQ-32B"), "tags"),
     (ModelFacts("deepseek-ai/DeepSeek-V3"), ""),
     (ModelFacts("Qwen/QwQ-32B", inline_thinking="off"), ""),

@@ -1,4 +1,5 @@
-"""Thinking that a backend leaves in the text: ``<think>...</think>`` at the very start.
+"""Thinking that a backend leaves in the text: ``<think>...</think>``, or what its model writes for
+it, at the very start.
 
 Only for models known to do so: elsewhere the tags are text like any other. Some chat templates
 open the tag themselves, so that the answer begins inside it; then everything up to the closing tag
@@ -24,6 +25,13 @@ from bridge.translation.response.deltas import (
 )
 
 OPENER, CLOSER = "<think>", "</think>"
+PAIRS: dict[str, str] = {
+    OPENER: CLOSER,
+    "[THINK]": "[/THINK]",
+    "<seed:think>": "</seed:think>",
+    "<thought>": "</thought>",
+}
+"""The tags of most models, of Magistral, of Seed, of Gemma."""
 
 
 def _begins_alike(one: str, other: str) -> bool:
@@ -59,6 +67,7 @@ class ThinkTags:
         self._at = _Position.START
         self._leading: list[str] = []
         self._held = ""
+        self._opener, self._closer = OPENER, CLOSER
 
     @property
     def is_through(self) -> bool:
@@ -107,7 +116,7 @@ class ThinkTags:
         """Text between tags behind the same reasoning in its field."""
         assert self._copy is not None
         self._copy += text
-        thought, closed, rest = self._copy.partition(CLOSER)
+        thought, closed, rest = self._copy.partition(self._closer)
         if closed and thought.strip() == self._field.strip():
             self._copy, self._at = None, _Position.BREAK
             return self._text(rest)
@@ -117,7 +126,7 @@ class ThinkTags:
 
     def _not_a_copy(self) -> list[ContentDelta]:
         text, self._copy, self._at = self._copy, None, _Position.TEXT
-        return [Text(OPENER + text)] if text is not None else []
+        return [Text(self._opener + text)] if text is not None else []
 
     def _released(self) -> list[ContentDelta]:
         """What was held as the possible beginning of a tag is none."""
@@ -157,10 +166,13 @@ class ThinkTags:
             return ""
         text = "".join((*self._leading, text))
         self._leading.clear()
-        if start.startswith(OPENER):
-            self._at = _Position.THINKING
-            return start[len(OPENER) :]
-        if OPENER.startswith(start) or (self._field and CLOSER.startswith(start)):
+        for opener, closer in PAIRS.items():
+            if start.startswith(opener):
+                self._at, self._opener, self._closer = _Position.THINKING, opener, closer
+                return start[len(opener) :]
+        if any(opener.startswith(start) for opener in PAIRS) or (
+            self._field and CLOSER.startswith(start)
+        ):
             self._held = text
             return ""
         if self._field:
@@ -175,11 +187,11 @@ class ThinkTags:
         return text
 
     def _thinking(self, text: str, deltas: list[ContentDelta]) -> str:
-        thought, closed, rest = text.partition(CLOSER)
+        thought, closed, rest = text.partition(self._closer)
         if closed:
             self._at = _Position.BREAK
         else:
-            keep = _overlap(text, CLOSER)
+            keep = _overlap(text, self._closer)
             thought, self._held = text[: len(text) - keep], text[len(text) - keep :]
         self._blank.append(thought)
         if thought.strip() or (self._thought and thought):
