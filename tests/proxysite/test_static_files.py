@@ -20,6 +20,7 @@ def files(settings: Any) -> StaticFiles:
     return StaticFiles(lambda request: HttpResponse("a page"))
 
 
+@pytest.mark.django_db
 def test_files_are_listed_when_the_first_is_asked_for(files: StaticFiles) -> None:
     assert files(RequestFactory().get("/admin/")).content == b"a page"
     assert not files.files
