@@ -3,10 +3,11 @@ it saved at today's prices."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from operator import add
+from typing import Any
 
 from bridge.ledger.pricing import Prices, Rates, listed_rates, operator_price, price_list
 from bridge.models import DiscoveredModel, Price
@@ -46,20 +47,18 @@ def used(span: Range, known: KnownKeys, prices: Prices) -> list[CacheUse]:
     """Every key with its sums. One query, of a row for each key and model: of those a prompt's size
     is known of."""
     columns = ("requests", *TOKENS, *PREFIXES)
-    found = hours.used(span, (*IDENTITY, "key", "backend", "model"), columns)
     size, read = columns.index("prompt_bytes"), columns.index("cache_read_tokens")
-    totals: dict[Identity, list[int]] = {}
+    rows = list(hours.parts(span, (*IDENTITY, "key", "backend", "model"), columns))
+    sizes, cached = _by_place(rows, _BEGIN + size), _by_place(rows, _BEGIN + read)
+    totals: dict[Identity, tuple[int, ...]] = {}
     names: dict[Identity, tuple[datetime, str]] = {}
-    cached: dict[tuple[Identity, Place], int] = {}
-    for (key_id, fingerprint, name, backend, model), use in found.items():
-        if not use.amounts[size]:
-            continue
-        who, place = (key_id, fingerprint), (backend, model)
-        own = totals.get(who)
-        totals[who] = [*map(add, own, use.amounts)] if own else [*use.amounts]
-        names[who] = max(names.get(who, (use.last, name)), (use.last, name))
-        cached[who, place] = cached.get((who, place), 0) + use.amounts[read]
-    saved = _saved(cached, prices)
+    for _, key_id, fingerprint, name, backend, model, last, *amounts in rows:
+        who = (key_id, fingerprint)
+        if sizes[backend, model][who]:
+            own = totals.get(who)
+            totals[who] = tuple(map(add, own, amounts)) if own else tuple(amounts)
+            names[who] = max(names.get(who, (last, name)), (last, name))
+    saved = _saved(cached, sizes, prices)
     return [
         CacheUse(
             known.owner(*who, names[who][1]),
@@ -70,13 +69,29 @@ def used(span: Range, known: KnownKeys, prices: Prices) -> list[CacheUse]:
     ]
 
 
-def _saved(cached: Mapping[tuple[Identity, Place], int], prices: Prices) -> dict[Identity, int]:
+_BEGIN = 7
+"""Where the sums of a row begin."""
+ByPlace = dict[Place, dict[Identity, int]]
+
+
+def _by_place(rows: Iterable[tuple[Any, ...]], column: int) -> ByPlace:
+    """One column of each key with each model, added up."""
+    found: ByPlace = {}
+    for row in rows:
+        own = found.setdefault((row[4], row[5]), {})
+        who = (row[1], row[2])
+        own[who] = own.get(who, 0) + row[column]
+    return found
+
+
+def _saved(cached: ByPlace, sizes: ByPlace, prices: Prices) -> dict[Identity, int]:
     """What each key saved with the models whose price is known."""
-    rates = {place: prices.rates(*place) for place in {place for _, place in cached}}
     found: dict[Identity, int] = {}
-    for (who, place), tokens in cached.items():
-        if (known := rates[place]) is not None:
-            found[who] = found.get(who, 0) + saving(known, tokens)
+    for place, of_keys in cached.items():
+        if (rates := prices.rates(*place)) is not None:
+            for who, tokens in of_keys.items():
+                if sizes[place][who]:
+                    found[who] = found.get(who, 0) + saving(rates, tokens)
     return found
 
 
