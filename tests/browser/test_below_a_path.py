@@ -50,9 +50,11 @@ def opened(browser: Browser, gateway: Gateway, url: str) -> Iterator[Page]:
     page.fill("[name=password]", found[2])
     page.click("[type=submit]")
     page.wait_for_url(f"{url}{BASE}/admin/bridge/modelalias/")
-    yield page
-    assert {cookie["path"] for cookie in context.cookies()} <= {BASE, f"{BASE}/"}
-    context.close()
+    try:
+        yield page
+        assert {cookie["path"] for cookie in context.cookies()} <= {BASE, f"{BASE}/"}
+    finally:
+        context.close()
     assert complaints == []
 
 

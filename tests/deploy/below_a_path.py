@@ -29,8 +29,10 @@ def behind_nginx(home: Path, gateway: Gateway) -> Iterator[str]:
     """The whole site of deploy/nginx.conf, with the line that the guide changes; its address."""
     before, after = shown("nginx", "location").splitlines()
     front = nginx(home, gateway.port, {before.removeprefix("# instead of: "): after})
-    yield f"https://{FRONT}:{front.port}"
-    front.stop()
+    try:
+        yield f"https://{FRONT}:{front.port}"
+    finally:
+        front.stop()
 
 
 @contextmanager
