@@ -103,8 +103,8 @@ async def _ask(backend: BackendConfig, model: str) -> ActionResult:
     try:
         async with _backend_access() as (client, _):
             reply = await client.send(backend, backend.key, encode(body))
-            raw = await reply.read(MAX_REPLY)
-            await reply.aclose()
+            async with aclosing(reply):
+                raw = await reply.read(MAX_REPLY, backend.timeout)
     except ApiError as error:
         return ActionResult(False, f"{backend.name}: {error.for_operators}")
     seconds = time.monotonic() - begun

@@ -13,6 +13,7 @@ import email.utils
 import math
 import time
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -90,14 +91,16 @@ class Reply:
         cause = failures.to_error(error, self._secrets).cause
         return ApiError.bad_gateway(CUT_SHORT, cause=cause)
 
-    async def read(self, limit: int) -> bytes:
-        """At most `limit` bytes of the body."""
+    async def read(self, limit: int, seconds: float | None = None) -> bytes:
+        """At most `limit` bytes of the body, and no more than what comes within `seconds`."""
         parts, size = list[bytes](), 0
-        async for chunk in self.chunks():
-            parts.append(chunk)
-            size += len(chunk)
-            if size >= limit:
-                break
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                async for chunk in self.chunks():
+                    parts.append(chunk)
+                    size += len(chunk)
+                    if size >= limit:
+                        break
         return b"".join(parts)[:limit]
 
     async def aclose(self) -> None:

@@ -95,7 +95,8 @@ class HttpClient:
         while idle:
             connection = idle.pop()
             if connection.is_usable():
-                if now - connection.idle_at < IDLE_CONNECTION_SECONDS:
+                is_fresh = now - connection.idle_at < IDLE_CONNECTION_SECONDS
+                if is_fresh and connection.is_quiet():
                     return connection
                 connection.close()
         return None

@@ -8,6 +8,7 @@ belong to a reply ends the connection, and what is no part of a body is bounded.
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,7 @@ from bridge.outbound.inbox import Inbox
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a reply's head, and of anything else that comes at a stretch without a byte of a body."""
+LINE_BYTES = len(": \r\n")
 TOO_LARGE = f"More than {MAX_HEAD_BYTES} bytes of headers"
 QUOTED = 40
 """Bytes that an error quotes of something that is not HTTP."""
@@ -111,6 +113,13 @@ class HttpConnection(asyncio.Protocol):
         """Whether a request may be sent on it."""
         return self._parser is not None and not self._transport.is_closing()
 
+    def is_quiet(self) -> bool:
+        """Whether nothing came that was not read yet. What comes before a request is no reply to
+        it: an end of the connection, or one reply too many to somebody else."""
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket"), select.POLLIN)
+        return not poll.poll(0)
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
@@ -184,7 +193,7 @@ class HttpConnection(asyncio.Protocol):
             raise _StopError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
+        self._head_bytes += len(name) + len(value) + LINE_BYTES
         if self._head_bytes > MAX_HEAD_BYTES:
             self._stop(TOO_LARGE)
         if b"\0" in value or b"\r" in value or b"\n" in value:
@@ -210,6 +219,8 @@ class HttpConnection(asyncio.Protocol):
         self._ends_with_it = not is_bounded
 
     def on_body(self, body: bytes) -> None:
+        if not self._has_head:
+            self._stop("Body behind an interim reply")
         self._bare = 0
         if self._reply is not None:
             self._reply.inbox.feed(body)
@@ -254,12 +265,15 @@ class HttpConnection(asyncio.Protocol):
         if reply is None:
             return
         if self._has_head:
-            reply.inbox.end(None if self._ends_with_it else self._incomplete(reply))
+            is_whole = self._ends_with_it and error is None
+            reply.inbox.end(None if is_whole else self._incomplete(reply, error))
         else:
             reply.inbox.end(error if isinstance(error, OSError) else ClosedError())
         reply.inbox.ring_soon()
 
-    def _incomplete(self, reply: HttpReply) -> IncompleteError:
+    def _incomplete(self, reply: HttpReply, error: Exception | None) -> IncompleteError:
+        if self._ends_with_it:
+            return IncompleteError(f"The connection failed: {type(error).__name__}")
         if (length := self._head.get("content-length")) is None:
             return IncompleteError("Not enough data to satisfy transfer length header.")
         there = f"(received {reply.inbox.received} of {length} bytes)"

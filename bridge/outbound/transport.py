@@ -41,7 +41,10 @@ class OutboundTransport(httpx.AsyncBaseTransport):
         sent = None if request.method == "GET" and not body else body
         seconds = request.extensions.get("timeout", {}).get("read") or WAIT_SECONDS
         reply = await self._client.request(request.method, str(request.url), headers, sent, seconds)
-        return httpx.Response(reply.status, headers=reply.headers, stream=ReplyBody(reply))
+        lines = [
+            (name.encode("latin-1"), text.encode("latin-1")) for name, text in reply.headers.items()
+        ]
+        return httpx.Response(reply.status, headers=lines, stream=ReplyBody(reply))
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -76,6 +76,8 @@ class UpstreamRequest:
 
 PAUSE_RANGE = (0.3, 0.8)
 SEEN_IN_HEADERS = "The headers of its replies name this family."
+ERROR_SECONDS = 10.0
+"""For the body of an error, whose status says the most."""
 MAX_REMEDIES = 3
 """How many refusals of one request are mended, each by another change."""
 
@@ -255,7 +257,7 @@ async def _attempt(
     inbox: Inbox | None = None
     try:
         if not 200 <= reply.status < 300:
-            raw = await reply.read(MAX_ERROR_BYTES)
+            raw = await reply.read(MAX_ERROR_BYTES, ERROR_SECONDS)
             raise from_reply(reply.status, reply.headers, raw, outgoing.error_context)
         trace.accept()
         inbox = inbox_of(reply, MAX_REPLY_BYTES if outgoing.is_plain else None)

@@ -61,6 +61,18 @@ async def test_only_so_many_bytes_are_read(
     await reply.aclose()
 
 
+async def test_body_that_is_kept_back_is_not_waited_for(
+    upstream: BackendClient, main: BackendConfig, backend: FakeBackend
+) -> None:
+    gate = Gate()
+    backend.on(ALPHA).stream("begun", gate, done=False)
+    reply = await upstream.send(main, SECRET, CHAT_BODY)
+    assert await anext(reply.chunks()) == b"begun"
+    assert await reply.read(SOME, 0.01) == b""
+    await reply.aclose()
+    await asyncio.to_thread(backend.only_call.wait_left)
+
+
 async def test_closing_an_unfinished_answer_stops_the_backend(
     upstream: BackendClient, main: BackendConfig, backend: FakeBackend
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import threading
 
 import pytest
 
@@ -93,6 +94,8 @@ async def test_trailers_are_not_taken_for_headers(client: HttpClient) -> None:
         (b"HTTP/1.1 099 Low\r\n\r\n", "Bad status line"),
         (b"junk" + WHOLE, "Bad status line b'junkHTTP"),
         (b"\x15\x03\x01\x00\x02\x02\x46", "Bad status line b'\\x15"),
+        (b"HTTP/1.1 150 X\r\ncontent-length: 5\r\n\r\nhello" + WHOLE, "Body behind an interim"),
+        (LINE + b"a:\r\n" * (MAX_HEAD_BYTES // 4) + b"content-length: 2\r\n\r\n{}", "of headers"),
         (LINE + b"x : y\r\n\r\n", "Invalid header token"),
         (LINE + b"no colon\r\n\r\n", "Invalid header token"),
         (LINE + b"x: a\x00b\r\n\r\n", "Invalid header value char"),
@@ -184,6 +187,25 @@ async def test_reset_is_told_as_one(client: HttpClient) -> None:
             await get(client, server.url)
 
 
+async def test_reset_is_no_end_of_a_body_that_goes_on_until_the_end(client: HttpClient) -> None:
+    begun = asyncio.Event()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(LINE + b"\r\nhalf")
+        await begun.wait()
+        own: socket.socket = writer.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with serving(converse) as server:
+        reply = await get(client, server.url)
+        assert await reply.inbox.take(WAIT) == b"half"
+        begun.set()
+        with pytest.raises(IncompleteError, match="ConnectionResetError"):
+            await body_of(reply)
+
+
 @pytest.mark.parametrize("junk", [b"JUNK", b"\x00", WHOLE, b"HTTP/1.1 500 No\r\n\r\n"])
 async def test_bytes_behind_a_reply_answer_nothing(client: HttpClient, junk: bytes) -> None:
     """Neither this request nor the next one, which goes over another connection."""
@@ -210,6 +232,34 @@ async def test_bytes_that_come_unasked_end_the_connection(client: HttpClient) ->
         await asyncio.wait_for(server.all_lost.wait(), WAIT)
         assert await fetched(client, server.url) == b"{}"
         assert server.connections == 2
+
+
+async def test_reply_that_waits_already_answers_no_later_request(client: HttpClient) -> None:
+    """It came while the event loop was busy, and was not read before the next request."""
+    go, sent = threading.Event(), threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+    def serve() -> None:
+        first, _ = listening.accept()
+        first.recv(MAX_HEAD_BYTES)
+        first.sendall(WHOLE)
+        go.wait(WAIT)
+        first.sendall(WHOLE.replace(b"{}", b"[]"))
+        sent.set()
+        second, _ = listening.accept()
+        second.recv(MAX_HEAD_BYTES)
+        second.sendall(WHOLE)
+        for each in (first, second):
+            each.close()
+
+    with listening:
+        serving_it = asyncio.create_task(asyncio.to_thread(serve))
+        assert await fetched(client, url) == b"{}"
+        go.set()
+        assert sent.wait(WAIT)  # the loop stands still
+        assert await fetched(client, url) == b"{}"
+        await serving_it
 
 
 async def test_reader_that_takes_nothing_stops_the_server(client: HttpClient) -> None:

@@ -69,3 +69,16 @@ async def test_errors_are_those_of_the_connections() -> None:
             await client.post(server.url, content=b"x")
         with pytest.raises(httpx.InvalidURL):
             await client.get("http://[::1/")
+
+
+async def test_headers_of_a_reply_need_not_be_ascii() -> None:
+    """Latin-1 of old servers, UTF-8 of others, and what is neither."""
+    lines = "x-old: caf\xe9\r\n".encode("latin-1") + "x-new: caf\xe9 \u2603\r\n".encode()
+    answer = LINE + lines + b"x-raw: \xff\xfe\r\ncontent-length: 2\r\n\r\n{}"
+    async with serving(answering(answer)) as server, transport.client(WAIT) as client:
+        reply = await client.get(server.url)
+    raw = dict(reply.headers.raw)
+    assert raw[b"x-old"] == b"caf\xe9"
+    assert raw[b"x-new"].decode() == "caf\xe9 \u2603"
+    assert raw[b"x-raw"] == b"\xff\xfe"
+    assert reply.content == b"{}"

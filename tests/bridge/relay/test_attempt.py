@@ -16,6 +16,7 @@ from bridge.routing.types import BackendConfig
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.facts import refuses
 from tests.bridge.making import an_upstream_request, rebuild_of, relay_settings
+from tests.bridge.outbound.serving import serving
 from tests.bridge.ports import closed_port
 from tests.fakes.backend import ALPHA, FakeBackend
 from tests.fakes.chunks import failure, finish, role, text, usage
@@ -34,15 +35,15 @@ class Sender:
     """Opens answers of one backend, and closes them in the end."""
 
     def __init__(self, upstream: BackendClient, main: BackendConfig) -> None:
-        self._upstream, self._main = upstream, main
+        self._upstream, self.main = upstream, main
         self._opened: list[OpenReply] = []
         self.settings = relay_settings()
         self.trace = Trace(time.monotonic)
 
     async def open(self, backend: BackendConfig | None = None, **fields: Any) -> OpenReply:
         given = {"stream": True, **fields}
-        outgoing = an_upstream_request(backend or self._main, **given)
-        rebuild = rebuild_of(backend or self._main, **given)
+        outgoing = an_upstream_request(backend or self.main, **given)
+        rebuild = rebuild_of(backend or self.main, **given)
         opened = await open_answer(self._upstream, self.settings, outgoing, self.trace, rebuild)
         self._opened.append(opened)
         return opened
@@ -100,6 +101,21 @@ async def test_other_failure_is_not_tried_again(
     backend.on(ALPHA).error(status).answer(*GOOD)
     await sender.failure()
     assert len(backend.calls) == 1
+
+
+async def test_error_whose_body_stalls_is_told_by_its_status(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "ERROR_SECONDS", 0.01)
+
+    async def stalling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b'HTTP/1.1 500 Oh\r\ncontent-length: 5000\r\n\r\n{"error"')
+        await reader.read(-1)  # to its end: the connection goes with the reply
+
+    async with serving(stalling) as server:
+        error = await sender.failure(backend=replace(sender.main, url=server.url))
+    assert error.status == 500
 
 
 async def test_short_wait_is_waited_for(sender: Sender, backend: FakeBackend) -> None:
