@@ -232,6 +232,10 @@ def channel_layer(url: str) -> dict[str, Any]:
 # --- when it cannot be used ---------------------------------------------------------------------
 
 
+_ALREADY_READING = "called while another coroutine is already waiting for incoming data"
+"""What asyncio says to the second of two readers of one connection."""
+
+
 class Outage:
     """Says once that Redis cannot be used, whoever noticed and however often, and once that it can.
 
@@ -261,12 +265,14 @@ class Outage:
 class WithoutAway(logging.Filter):
     """Drops the traceback that the channel layer logs every second while Redis is away.
 
-    An `Outage` has logged it by then.
+    An `Outage` has logged it by then. When Redis comes back, the layer's receiver and a new
+    subscription may both mend their one connection; the receiver then fails over the other's read
+    and tries again a second later.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, AWAY)
+        return not (isinstance(error, AWAY) or _ALREADY_READING in str(error))
 
 
 def is_usable(url: str) -> bool:

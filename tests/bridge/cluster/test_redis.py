@@ -57,6 +57,18 @@ def test_what_the_layer_logs_while_redis_is_away_is_dropped(error: Exception) ->
     assert not redis_connection.WithoutAway().filter(record)
 
 
+async def test_two_readers_of_the_layers_connection_are_no_news() -> None:
+    """Its receiver and a new subscription, as Redis comes back."""
+    reader = asyncio.StreamReader()
+    first = asyncio.ensure_future(reader.readuntil())
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError) as second:
+        await reader.readuntil()
+    first.cancel()
+    record = logging.makeLogRecord({"exc_info": (RuntimeError, second.value, None)})
+    assert not redis_connection.WithoutAway().filter(record)
+
+
 @pytest.mark.parametrize("exc_info", [None, (ValueError, ValueError(), None)])
 def test_what_else_the_layer_logs_is_kept(exc_info: Any) -> None:
     record = logging.makeLogRecord({"exc_info": exc_info})
