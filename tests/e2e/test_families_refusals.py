@@ -18,6 +18,8 @@ ADAPTIVE: Json = {"thinking": {"type": "adaptive"}, "output_config": {"effort": 
 BUDGET: Json = {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 4000}
 FORMAT: Json = {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}
 
+IN_WORDS = "Answer with one JSON object that fits this schema: "
+
 Refuse = Callable[[str], Json]
 
 
@@ -42,7 +44,6 @@ def placed(field: str) -> Json:
         ("deepseek", ALPHA, ADAPTIVE, "thinking", named),
         ("openrouter", ALPHA, ADAPTIVE, "reasoning", named),
         ("generic", ALPHA, SERIAL, "parallel_tool_calls", named),
-        ("generic", BETA, FORMAT, "response_format", named),
     ],
 )
 def test_refused_field_is_left_out_and_remembered(
@@ -62,6 +63,22 @@ def test_refused_field_is_left_out_and_remembered(
     first, mended, later = (call.body for call in backend.calls)
     assert field in first
     assert mended == later == {name: first[name] for name in first if name != field}
+
+
+@pytest.mark.parametrize("refusal", [named, placed])
+def test_refused_format_is_asked_for_in_words_and_remembered(
+    serve: Serve, backend: FakeBackend, refusal: Refuse
+) -> None:
+    """wire C7, F126, H4: the client's format is not lost with its field."""
+    model = BETA if refusal is named else OTHER
+    backend.on(model).json(refusal("response_format"), 400).answer(*HELLO)
+    client = serve("generic").client
+    for _ in range(2):
+        assert client.messages(model=model, **FORMAT).status == 200
+    first, mended, later = (call.body for call in backend.calls)
+    sentence = {"role": "system", "content": IN_WORDS + '{"type":"object"}'}
+    rest = {name: first[name] for name in first if name != "response_format"}
+    assert mended == later == rest | {"messages": [sentence, *first["messages"]]}
 
 
 def test_other_models_are_still_sent_the_field(start_gateway: Start, backend: FakeBackend) -> None:
