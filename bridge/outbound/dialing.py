@@ -34,6 +34,8 @@ from bridge.outbound.tunnel import ForwardProxy, open_tunnel
 NEXT_ADDRESS_SECONDS = 0.25
 RESOLVED_SECONDS = 10.0
 MOST_NAMES = 1000
+GOODBYE_SECONDS = 1.0
+"""How long a connection with TLS that is closed waits for the server to say that it heard so."""
 
 Addresses = list[tuple[Any, ...]]
 
@@ -124,26 +126,57 @@ async def _connected(
     TLS that fails at one may be agreed on at the next.
     """
     name = server.host.rstrip(".") if context is not None else None
-    loop, left = asyncio.get_running_loop(), list(addresses)
+    left = list(addresses)
     while True:
         with _told_of(proxy):
             own = await _socket(left)
         place = None
         try:
-            place = own.getpeername()
-            if proxy:
-                await open_tunnel(own, proxy, server)
-            made = await loop.create_connection(make, sock=own, ssl=context, server_hostname=name)
-            return made[1]
+            with _closed_on_failure(own):
+                place = own.getpeername()
+                if proxy:
+                    await open_tunnel(own, proxy, server)
+            return await _taken_over(own, context, name, make)
         except OSError as error:
-            own.close()
             others = [each for each in left if each[4] != place]
             if not others or len(others) == len(left):
                 raise _connect_error(error) from error
             left = others
-        except BaseException:
-            own.close()
-            raise
+
+
+@contextmanager
+def _closed_on_failure(own: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        own.close()
+        raise
+
+
+async def _taken_over(
+    own: socket.socket,
+    context: ssl.SSLContext | None,
+    name: str | None,
+    make: Callable[[], HttpConnection],
+) -> HttpConnection:
+    """A connection over this socket, which from now on is its transport's to close: a number that
+    is closed beneath the event loop is soon somebody else's."""
+    made = list[HttpConnection]()
+
+    def protocol() -> HttpConnection:
+        made.append(make())
+        return made[0]
+
+    loop, goodbye = asyncio.get_running_loop(), GOODBYE_SECONDS if context else None
+    try:
+        await loop.create_connection(
+            protocol, sock=own, ssl=context, server_hostname=name, ssl_shutdown_timeout=goodbye
+        )
+    except BaseException:
+        for each in made:
+            each.abort()  # else it says goodbye, and waits for an answer
+        raise
+    return made[0]
 
 
 async def _socket(addresses: Addresses) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -32,7 +33,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(converse: Converse, host: str = "127.0.0.1") -> AsyncIterator[Server]:
+async def serving(
+    converse: Converse, host: str = "127.0.0.1", context: ssl.SSLContext | None = None
+) -> AsyncIterator[Server]:
     """A server that talks so on each connection, and closes it then. Its connections have ended
     when it has."""
     told, running = Server(), set[asyncio.Task[None]]()
@@ -50,7 +53,7 @@ async def serving(converse: Converse, host: str = "127.0.0.1") -> AsyncIterator[
         told.lost += 1
         told.all_lost.set()
 
-    server = await asyncio.start_server(connected, host, 0)
+    server = await asyncio.start_server(connected, host, 0, ssl=context)
     told.port = server.sockets[0].getsockname()[1]
     try:
         yield told

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bridge.outbound import client as outbound
-from bridge.outbound import dialing
 from bridge.outbound.address import address_of
 from bridge.outbound.client import HttpClient
 from bridge.outbound.errors import (
     AddressError,
-    CertificateError,
-    ConnectError,
-    ConnectTimeoutError,
     SilentError,
 )
 from tests.bridge.outbound.serving import (
@@ -30,8 +23,6 @@ from tests.bridge.outbound.serving import (
     get,
     serving,
 )
-from tests.bridge.ports import answering_port, deaf_port
-from tests.fakes.certificates import self_signed, server_context
 
 LARGE = b"x" * 8_000_000
 
@@ -220,140 +211,3 @@ async def test_head_that_drips_is_given_up(client: HttpClient) -> None:
         with pytest.raises(SilentError):
             await get(client, server.url, 0.1)
         await asyncio.wait_for(server.all_lost.wait(), WAIT)
-
-
-async def test_host_that_swallows_packets_is_given_up() -> None:
-    client = HttpClient(connect_timeout=0.05)
-    with deaf_port() as port, pytest.raises(ConnectTimeoutError):
-        await get(client, f"http://127.0.0.1:{port}/")
-    with deaf_port() as port, pytest.raises(SilentError):
-        await get(client, f"http://127.0.0.1:{port}/", 0.01)
-    await client.aclose()
-
-
-# --- names, addresses, TLS ----------------------------------------------------------------------
-
-Names = dict[str, list[tuple[Any, ...]]]
-
-
-def an_address(host: str, port: int) -> tuple[Any, ...]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    place = (host, port, 0, 0) if ":" in host else (host, port)
-    return family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", place
-
-
-@pytest.fixture
-async def looked_up(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[str]]:
-    """Names that were looked up, and the addresses that each of them has."""
-    asked, addresses = list[str](), list[str]()
-    loop = asyncio.get_running_loop()
-    original = loop.getaddrinfo
-
-    async def getaddrinfo(host: str, port: int, **options: Any) -> list[tuple[Any, ...]]:
-        if host in addresses:  # uvloop asks for what it connects to
-            return [*await original(host, port, **options)]
-        asked.append(host)
-        await asyncio.sleep(0)
-        return [an_address(each, port) for each in addresses]
-
-    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
-    return asked, addresses
-
-
-async def test_ipv6_is_spoken(client: HttpClient) -> None:
-    told = list[bytes]()
-    async with serving(answering(WHOLE, told=told), "::1") as server:
-        assert await fetched(client, f"http://[::1]:{server.port}/v1") == b"{}"
-        assert f"host: [::1]:{server.port}\r\n".encode() in told[0]
-
-
-async def test_name_is_looked_up_once_for_all(
-    client: HttpClient, looked_up: tuple[list[str], list[str]]
-) -> None:
-    asked, addresses = looked_up
-    addresses.append("127.0.0.1")
-    async with serving(answering(WHOLE)) as server:
-        url = f"http://backend.test:{server.port}/"
-        assert await asyncio.gather(*(fetched(client, url) for _ in range(5))) == [b"{}"] * 5
-        assert server.connections == 5
-    assert asked == ["backend.test"]
-
-
-async def test_cancelled_request_takes_no_name_from_the_others(
-    client: HttpClient, looked_up: tuple[list[str], list[str]]
-) -> None:
-    looked_up[1].append("127.0.0.1")
-    async with serving(answering(WHOLE)) as server:
-        url = f"http://backend.test:{server.port}/"
-        first, second = (asyncio.create_task(fetched(client, url)) for _ in range(2))
-        await asyncio.sleep(0)
-        first.cancel()
-        assert await second == b"{}"
-        with pytest.raises(asyncio.CancelledError):
-            await first
-
-
-async def test_next_address_is_tried_where_one_is_dead(
-    client: HttpClient, looked_up: tuple[list[str], list[str]]
-) -> None:
-    """One refuses at once, and one of another family says nothing at all."""
-    looked_up[1].extend(["127.0.0.9", "127.0.0.1"])
-    async with serving(answering(WHOLE)) as server:
-        assert await fetched(client, f"http://backend.test:{server.port}/") == b"{}"
-
-
-async def test_address_that_swallows_packets_does_not_hold_up_the_next(
-    client: HttpClient,
-    looked_up: tuple[list[str], list[str]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    loop = asyncio.get_running_loop()
-    connect = loop.sock_connect
-
-    async def swallowing(sock: socket.socket, address: Any) -> None:
-        if address[0] == "127.0.0.9":
-            await asyncio.Event().wait()
-        await connect(sock, address)
-
-    monkeypatch.setattr(loop, "sock_connect", swallowing)
-    monkeypatch.setattr(dialing, "NEXT_ADDRESS_SECONDS", 0.01)
-    looked_up[1].extend(["127.0.0.9", "127.0.0.1"])
-    async with serving(answering(WHOLE)) as server:
-        assert await fetched(client, f"http://backend.test:{server.port}/") == b"{}"
-
-
-async def test_all_addresses_that_refuse_are_one_error(
-    client: HttpClient, looked_up: tuple[list[str], list[str]]
-) -> None:
-    looked_up[1].extend(["127.0.0.9", "127.0.0.8"])
-    async with serving(answering(WHOLE)) as server:
-        with pytest.raises(ConnectError, match="Errno 111"):
-            await fetched(client, f"http://backend.test:{server.port}/")
-
-
-async def test_certificate_is_checked_against_the_authorities_of_the_system(
-    client: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SSL_CERT_FILE names others."""
-    certificate = self_signed(tmp_path, "localhost")
-    async with answering_port(WHOLE, server_context(certificate)) as port:
-        url = f"https://localhost:{port}/v1"
-        dialing.trust.cache_clear()
-        with pytest.raises(CertificateError, match="self-signed"):
-            await fetched(client, url)
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        dialing.trust.cache_clear()
-        assert await fetched(client, url) == b"{}"
-    dialing.trust.cache_clear()
-
-
-async def test_certificate_for_another_name_is_refused(
-    client: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    certificate = self_signed(tmp_path, "localhost")
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    dialing.trust.cache_clear()
-    async with answering_port(WHOLE, server_context(certificate)) as port:
-        with pytest.raises(CertificateError):
-            await fetched(client, f"https://127.0.0.1:{port}/v1")
-    dialing.trust.cache_clear()
