@@ -30,7 +30,9 @@ BORDER = b"--- piece\n"
 CHUNK = "chat.completion.chunk"
 Shown = tuple[bytes, Json | None, str, Any, list[str]]
 
-WORDS = st.one_of(SOME_TEXT, st.sampled_from(["word", " more", "\n", "<think>", "</think>", "```"]))
+WRITTEN = '<tool_call>{"name": "Bash", "arguments": {}}</tool_call>'
+MARKS = ["<think>", "</think>", "```", "`", "~~~", "<tool_call>", "<tool", "  ", "    ", WRITTEN]
+WORDS = st.one_of(SOME_TEXT, st.sampled_from(["word", " more", "\n", "so.\n", *MARKS]))
 ARGUMENTS = st.one_of(SOME_TEXT, st.sampled_from(['{"a": "', "x", '"}', "{}", "1, 2"]))
 FUNCTIONS = st.fixed_dictionaries(
     {"arguments": ARGUMENTS}, optional={"name": st.sampled_from(["Bash", "", None])}

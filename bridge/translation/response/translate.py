@@ -91,6 +91,10 @@ def _text_of(delta: Delta) -> str:
     return delta.arguments if isinstance(delta, ToolCall) else ""
 
 
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def _thinking_stage(inline: str) -> Stage:
     return ThinkTags(inline == "open", inline == "guess") if inline else StrayCloser()
 
@@ -277,25 +281,30 @@ class Answer:
     def more(self, data: bytes) -> Written | None:
         """`feed` for bytes that bring nothing but more text of the block that is open, as nine of
         ten do: the answer goes on as it did. None for others, of which nothing is taken."""
-        if not self.writes or self._stages or len(data) > AT_ONCE:
+        if not self.writes or len(data) > AT_ONCE:
             return None
-        message = self._message
-        kind = _GOING_ON.get(message.going_on)
-        if kind is None:
+        calls = self._calls if self._stages else None
+        if self._stages and self._stages != [calls]:
             return None
-        if self._omits_thinking and kind[0] is Reasoning:
+        kind = _GOING_ON.get(self._message.going_on)
+        if kind is None or (self._omits_thinking and kind[0] is Reasoning):
             return None
-        before, after = around_text(message.index, kind[1])
-        written, size = b"", 0
+        texts = self._texts(data, kind[0])
+        if not texts or (calls is not None and not calls.passes(kind[0], texts)):
+            return None
+        before, after = around_text(self._message.index, kind[1])
+        self._message.emitted_bytes += sum(map(_bytes_of, texts))
+        return Written(b"".join([before + encode(text) + after for text in texts]))
+
+    def _texts(self, data: bytes, kind: type[Delta]) -> list[str]:
+        """What whole events bring, where each is more text of this kind; else nothing."""
+        texts: list[str] = []
         for payload in self._sse.whole(data):
             delta = self._chunks.usual(payload)
-            if type(delta) is not kind[0]:
-                return None
-            text = _text_of(delta)
-            size += len(text) if text.isascii() else len(text.encode())
-            written += before + encode(text) + after
-        message.emitted_bytes += size
-        return Written(written) if written else None
+            if type(delta) is not kind:
+                return []
+            texts.append(_text_of(delta))
+        return texts
 
     def _fed(self, delta: Delta) -> list[Event]:
         """Feed one delta through all stages."""

@@ -75,6 +75,42 @@ def test_what_may_be_held_or_left_out_is_not(terms: Any) -> None:
     assert begun(before, **terms).more(wire(before)) is None
 
 
+WATCHED: dict[str, Any] = {"written_calls": {"Bash": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    ("before", "more"),
+    [
+        ("Hi", [" there"]),
+        ("Hi", [" <tool_call>"]),
+        ("Hi", [" there", ".\n"]),
+        ("Hi\n", ["there"]),
+        ("Hi\n", ["  there", " <tool_call>"]),
+        ("Hi\n", ["\n"]),
+        ("```\n", ["there"]),
+    ],
+)
+def test_text_that_cannot_be_a_call_is_written(before: str, more: list[str]) -> None:
+    written = begun(text(before), **WATCHED).more(wire(*map(text, more)))
+    assert written is not None
+    assert written.frames == frames([ContentBlockDelta(0, TextDelta(piece)) for piece in more])
+
+
+@pytest.mark.parametrize(
+    ("before", "more"),
+    [
+        ("Hi\n", ["<tool_call>"]),
+        ("Hi\n", ["  "]),
+        ("Hi\n", [" ", "there"]),
+        ("Hi\n<tool_", [" there"]),
+        ("Hi", ["\n<tool_call>"]),
+        ("Hi", ["\n", "there"]),
+    ],
+)
+def test_text_that_may_become_a_call_is_not(before: str, more: list[str]) -> None:
+    assert begun(text(before), **WATCHED).more(wire(*map(text, more))) is None
+
+
 def test_nothing_is_written_where_somebody_looks() -> None:
     answer = begun(text("Hi"))
     answer.writes = False

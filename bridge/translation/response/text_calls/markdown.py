@@ -35,6 +35,9 @@ class Quoting:
         return bool(self._fence or self._span)
 
     def feed(self, text: str) -> None:
+        if not (self._run or "`" in text or "~" in text or "\n" in text):
+            self._words(text)
+            return
         for found in _TOKENS.finditer(text):
             piece = found[0]
             if piece[0] in "`~":
@@ -53,10 +56,10 @@ class Quoting:
         self._run = (self._run + token)[:1000]
 
     def _words(self, text: str) -> None:
-        if self._lead is not None and text.isspace():
-            self._lead += len(text)
-        elif text.strip():
+        if not text.isspace():
             self._lead, self._blank, self._closes = None, False, ""
+        elif self._lead is not None:
+            self._lead += len(text)
 
     def _settle(self) -> None:
         """A run of backquotes or tildes is over."""

@@ -19,7 +19,14 @@ from collections import deque
 from collections.abc import Mapping
 
 from bridge.translation.json import JSON
-from bridge.translation.response.deltas import ContentDelta, Reasoning, Refusal, Text, ToolCall
+from bridge.translation.response.deltas import (
+    ContentDelta,
+    Delta,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
 from bridge.translation.response.text_calls.formats import MARKED, WHOLE, Format
 from bridge.translation.response.text_calls.markdown import INDENT, Quoting
 from bridge.translation.response.text_calls.reading import Candidate
@@ -28,6 +35,8 @@ from bridge.translation.response.text_calls.tools import Tools
 PIECE = 4096
 LONGEST_MARK = INDENT + max(len(opener) for opener in (*MARKED, *WHOLE))
 _LEADERS = frozenset(opener[0] for opener in (*MARKED, *WHOLE))
+_MAY_BEGIN = _LEADERS | {""}
+"""How a line may begin, behind its blanks, that is not known to have no mark."""
 _UNDECIDED = "undecided"
 MOST_READ_AGAIN = 256 * 1024
 """Characters of an answer that may be read in vain. Behind them all is text: reading the same
@@ -81,6 +90,13 @@ class TextCalls:
             return []
         return [*self.release(), *watcher.feed(delta.text)]
 
+    def passes(self, kind: type[Delta], texts: list[str]) -> bool:
+        """Whether deltas of this kind and of these texts, none of them empty, pass as they are.
+        They are fed by that. Of others nothing is taken; some that would pass are among them."""
+        if any(watcher.holds for watcher in self._watchers.values()):
+            return False
+        return self._watchers[kind].passes(texts)
+
     def release(self) -> list[ContentDelta]:
         """No call is held: something else follows, or the answer broke off."""
         deltas = [out for watcher in self._watchers.values() for out in watcher.release()]
@@ -123,6 +139,18 @@ class _Watcher:
         self._work()
         return self._out()
 
+    def passes(self, texts: list[str]) -> bool:
+        """`feed` where nothing is held, for more of a line, or one that begins with no mark."""
+        text = texts[0] if len(texts) == 1 else "".join(texts)
+        if "\n" in text[:-1]:
+            return False
+        if self._head is not None and texts[0].lstrip(" ")[:1] in _MAY_BEGIN:
+            return False
+        self._note(text)
+        self._head = "" if text.endswith("\n") else None
+        self._is_no_mark = False
+        return True
+
     def finish(self) -> tuple[list[ContentDelta], list[ToolCall]]:
         """(what goes out in front, the calls that stand at the end)."""
         while self._candidate is not None:
@@ -149,8 +177,12 @@ class _Watcher:
     def _plain(self, text: str) -> None:
         if text:
             self._unshown.append(text)
-            self._quoting.feed(text)
-            self._at_start = self._at_start and text.isspace()
+            self._note(text)
+
+    def _note(self, text: str) -> None:
+        """What text says of a mark behind it."""
+        self._quoting.feed(text)
+        self._at_start = self._at_start and text.isspace()
 
     def _work(self) -> None:
         while self._pieces:
