@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
 from bridge.outbound.address import HttpServer
@@ -38,7 +38,17 @@ class ForwardProxy:
             address = ip_address(name)
         except ValueError:
             return not any(_names(each.lower(), name) for each in self.direct)
-        return not (address.is_loopback or any(_holds(each, name) for each in self.direct))
+        address = getattr(address, "ipv4_mapped", None) or address
+        is_here = address.is_loopback or address.is_unspecified
+        return not (is_here or any(_holds(each, address) for each in self.direct))
+
+    def without_credential(self, text: str) -> str:
+        """A text that may quote what the proxy was sent."""
+        token = self.credential.rpartition(" ")[2]
+        password = b64decode(token).decode().partition(":")[2]
+        for secret in (token, password):
+            text = text.replace(secret, "***") if secret else text
+        return text
 
 
 def proxy_of(url: str, direct: tuple[str, ...]) -> ForwardProxy | None:
@@ -73,16 +83,16 @@ async def open_tunnel(own: socket.socket, proxy: ForwardProxy, server: HttpServe
             raise ProxyError("it closed" if not data else "it answered something endless")
     status = head.split(b" ", 2)[1:2]
     if not (head.startswith(b"HTTP/1.") and status and status[0].startswith(b"2")):
-        told = head.split(b"\r\n")[0][:80].decode("ascii", "replace")
-        raise ProxyError(f"it answered {told!r}")
+        told = proxy.without_credential(head.split(b"\r\n")[0].decode("ascii", "replace"))
+        raise ProxyError(f"it answered {told[:80]!r}")
 
 
 def _names(entry: str, name: str) -> bool:
     return name == entry or (entry.startswith(".") and (name.endswith(entry) or name == entry[1:]))
 
 
-def _holds(entry: str, address: str) -> bool:
+def _holds(entry: str, address: IPv4Address | IPv6Address) -> bool:
     try:
-        return ip_address(address) in ip_network(entry, strict=False)
+        return address in ip_network(entry, strict=False)
     except ValueError:
         return False

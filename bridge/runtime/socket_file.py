@@ -47,10 +47,13 @@ def in_use(path: str) -> bool:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             raise ImproperlyConfigured(f"HOST: {path} is there already and is no socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)  # a queue that is full is somebody's
         try:
             asking.connect(path)
         except (ConnectionRefusedError, FileNotFoundError):
             return False
+        except BlockingIOError:
+            return True
     return True
 
 

@@ -34,6 +34,9 @@ DIRECT = ("own.example", ".inside.example", "10.0.0.0/8", "192.0.2.7", "fd00::/8
         ("llm.localhost", False),
         ("127.8.0.1", False),
         ("::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:10.1.2.3", False),
+        ("0.0.0.0", False),
     ],
 )
 def test_hosts_that_are_left_out_are_reached_without_it(host: str, through: bool) -> None:
@@ -82,6 +85,16 @@ async def test_proxy_that_opens_no_tunnel_is_told(answer: bytes, told: str) -> N
     error = to_error(caught.value)
     assert (error.status, error.unreachable) == (502, True)
     assert error.cause == f"the proxy of BACKEND_PROXY opens no way: {told}"
+
+
+async def test_credential_that_a_proxy_gives_back_stands_in_no_error() -> None:
+    with forwarding() as proxy:
+        proxy.answer = b"HTTP/1.1 407 Not bWU6czNjcmV0, and not s3cret\r\n\r\n"
+        client = HttpClient(5.0, proxy_of(proxy.url.replace("//", "//me:s3cret@"), ()))
+        with pytest.raises(ProxyError, match="407 Not ") as caught:
+            await get(client, "http://llm.test/v1")
+        await client.aclose()
+    assert "Not ***, and not ***" in str(caught.value)
 
 
 @pytest.mark.parametrize(

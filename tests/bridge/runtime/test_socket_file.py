@@ -8,7 +8,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,20 @@ def test_file_that_somebody_listens_at_is_not(path: str) -> None:
             listen_at(path, 0o600)
         assert grade(path) is CheckGrade.OK
         client.connect(path)
+
+
+def test_file_of_a_process_that_accepts_nobody_is_not(path: str) -> None:
+    with ExitStack() as opened:
+        other = opened.enter_context(socket.socket(socket.AF_UNIX))
+        other.bind(path)
+        other.listen(0)
+        for _ in range(2):
+            waiting = opened.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            with suppress(BlockingIOError):
+                waiting.connect(path)
+        with pytest.raises(ImproperlyConfigured, match="in use by another program"):
+            listen_at(path, 0o600)
 
 
 def test_what_is_no_socket_stays(path: str) -> None:
