@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dashboard.display import charts
@@ -36,14 +36,14 @@ class Remainder:
 
 
 def ranked(
-    groups: Iterable[Group], most: int = SHOWN, others: Sequence[Totals] = ()
+    groups: Iterable[Group], most: int = SHOWN, others: Remainder | None = None
 ) -> tuple[list[Ranked], Remainder | None]:
-    """The greatest by tokens, then by requests; and the rest. `others`: no greater ones."""
+    """The greatest by tokens, then by requests; and the rest. `others`: none of them is greater."""
     found = [group for group in groups if group[4].requests]
     found.sort(key=lambda group: (-group[4].tokens, -group[4].requests, group[0]))
+    more = others or Remainder(0, Totals())
     greatest = max((group[4].tokens for group in found), default=0) or 1
-    others = [total for total in others if total.requests]
-    every = sum(total.tokens for total in (*(group[4] for group in found), *others)) or 1
+    every = sum(group[4].tokens for group in found) + more.total.tokens or 1
     lines = [
         Ranked(
             name,
@@ -56,5 +56,6 @@ def ranked(
         )
         for name, seed, href, requests_href, total in found[:most]
     ]
-    rest = [*(group[4] for group in found[most:]), *others]
-    return lines, Remainder(len(rest), sum(rest, Totals())) if rest else None
+    rest = [group[4] for group in found[most:]]
+    count = len(rest) + more.count
+    return lines, Remainder(count, sum(rest, more.total)) if count else None

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import add
 from typing import Any, NamedTuple
 
 from django.db.models import F, Max, Q, Sum
@@ -17,10 +18,11 @@ from bridge.models.people.keys import KeyKind
 from bridge.models.usage import deleted_key_owners
 from dashboard.display import formatting
 from dashboard.display.cells import Meter
+from dashboard.queries import hours
 from dashboard.queries.hours import Group, Sums, sums
 from dashboard.usage.key_owners import DELETED, FORWARDED, ISSUED, NOBODY, SIGN_IN, UNNAMED, Owner
 from dashboard.usage.periods import Range
-from dashboard.usage.totals import USE, Totals
+from dashboard.usage.totals import TOKENS, USE, Totals
 
 _ALL_TOKENS = (
     F("input_tokens") + F("cache_read_tokens") + F("cache_write_tokens") + F("output_tokens")
@@ -116,22 +118,33 @@ def used(
     return folded(known, sums(span, (*IDENTITY, "key"), columns, only, compared, sliced))
 
 
-def leading(span: Range, count: int) -> tuple[list[KeyUsage], list[Totals]]:
+def leading(span: Range, count: int) -> tuple[list[KeyUsage], int, Totals]:
     """The keys that used the most tokens, then requests, with all that used as much as the last of
-    them; and what each of the others used. At most three queries."""
-    groups = sums(span, (*IDENTITY, "key"), USE, compared=False, sliced=False)
-    by_key: dict[Identity, dict[Group, Sums]] = {}
-    for group, each in groups.items():
-        by_key.setdefault(group[:2], {})[group] = each
-    totals = {
-        who: Totals.of([each.total.sums for each in own.values()]) for who, own in by_key.items()
-    }
-    ranks = {who: (total.tokens, total.requests) for who, total in totals.items()}
+    them; how many others there are, and what these used together. Three queries."""
+    amounts: dict[Identity, tuple[int, ...]] = {}
+    names: dict[Identity, tuple[datetime, str]] = {}
+    for (key_id, fingerprint, name), use in hours.used(span, (*IDENTITY, "key"), USE).items():
+        who = (key_id, fingerprint)
+        own = amounts.get(who)
+        amounts[who] = tuple(map(add, own, use.amounts)) if own else use.amounts
+        names[who] = max(names.get(who, (use.last, name)), (use.last, name))
+    ranks = {who: (sum(own[n] for n in _TOKENS), own[_REQUESTS]) for who, own in amounts.items()}
     least = sorted(ranks.values(), reverse=True)[:count][-1:]
-    chosen = {who for who, rank in ranks.items() if [rank] >= least}
+    chosen = [who for who, rank in ranks.items() if [rank] >= least]
     known = _known_of(chosen)
-    found = folded(known, {group: groups[group] for who in chosen for group in by_key[who]})
-    return found, [total for who, total in totals.items() if who not in chosen]
+    found = [
+        KeyUsage(known.owner(*who, names[who][1]), Sums(total=_totals(amounts.pop(who))))
+        for who in chosen
+    ]
+    rest = [*map(sum, zip(*amounts.values(), strict=True))]
+    return found, len(amounts), _totals(rest) if rest else Totals()
+
+
+_REQUESTS, _TOKENS = USE.index("requests"), [USE.index(name) for name in TOKENS]
+
+
+def _totals(amounts: Sequence[int]) -> Totals:
+    return Totals(dict(zip(USE, amounts, strict=True)))
 
 
 def _known_of(chosen: Collection[Identity]) -> KnownKeys:

@@ -10,7 +10,7 @@ from bridge.models import UsageRecord
 from bridge.pages import client_settings
 from dashboard.display import cards, chart_builders
 from dashboard.display.chart_builders import Behind
-from dashboard.display.ranking import SHOWN, Group, ranked
+from dashboard.display.ranking import SHOWN, Group, Remainder, ranked
 from dashboard.pages.access import for_readers
 from dashboard.pages.concerns import attention, standing_out
 from dashboard.pages.page import Frame, page
@@ -32,7 +32,7 @@ def overview(request: HttpRequest) -> HttpResponseBase:
     span = frame.range
     total = hours.total(span, hours.LATENCY, compared=frame.compares)
     groups = hours.sums(span, GROUPED, SUMMED, compared=frame.compares, sliced=False)
-    by_key, other_keys = keys.leading(span, SHOWN)
+    by_key, count, used_by_others = keys.leading(span, SHOWN)
     by_model = models.folded(groups)
     purposes = classes_table(frame, classes.folded(groups))
     newest = UsageRecord.objects.order_by("-time").values_list("time", flat=True).first()
@@ -45,7 +45,7 @@ def overview(request: HttpRequest) -> HttpResponseBase:
         cards=cards.linked(cards.overview(frame.compared(total)), frame.to_requests, {}),
         requests_chart=chart_builders.requests(slots, total.slots, Behind(frame.to_requests)),
         latency_chart=chart_builders.first_token(slots, total.slots, Behind(frame.to_requests)),
-        keys=ranked((_key(frame, use) for use in by_key), others=other_keys),
+        keys=ranked((_key(frame, use) for use in by_key), others=Remainder(count, used_by_others)),
         models=ranked(_model(frame, use) for use in by_model),
         concerns=attention(frame),
         standing_out=standing_out(frame, by_model, total.total),
