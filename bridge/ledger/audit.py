@@ -20,7 +20,7 @@ import msgspec
 from django.db import connection, transaction
 from django.db.models import Model, QuerySet
 
-from bridge.ledger import rollups
+from bridge.ledger import rollups, upsert
 from bridge.ledger.spool_file import SUFFIX
 from bridge.ledger.sums import kept as kept_sums
 from bridge.models import (
@@ -148,14 +148,31 @@ def _check_day(day: datetime, found: Audit) -> None:
         stored = [(kept, list(_kept_of(kept, day))) for kept in kept_sums.TABLES]
     for kept, rows in stored:
         wanted = {
-            tuple(row[name] for name in kept.unique): Amounts(
-                {name: row.get(name, 0) for name in kept.counted}
-            )
-            for row in kept_sums.rows(kept, hours)
+            tuple(row[name] for name in kept.unique): row for row in kept_sums.rows(kept, hours)
+        }
+        sums = {
+            group: Amounts({name: row.get(name, 0) for name in kept.counted})
+            for group, row in wanted.items()
         }
         theirs = {_group(row, kept.unique): _stored(row, kept.counted) for row in rows}
-        for sentence in _compare(kept.unique, wanted, theirs, "its hours"):
-            found.differences.append(f"{kept.table.__name__}: {sentence}")
+        sentences = [*_compare(kept.unique, sums, theirs, "its hours")]
+        if kept.of_days:
+            sentences += _other_ends(kept.unique, wanted, rows)
+        found.differences += [f"{kept.table.__name__}: {sentence}" for sentence in sentences]
+
+
+def _other_ends(
+    names: Sequence[str], wanted: Mapping[Group, upsert.Row], rows: Iterable[Any]
+) -> Iterator[str]:
+    """Rows of days whose last hour is not that of their hours."""
+    for row in rows:
+        group = _group(row, names)
+        last = wanted[group]["last_hour"] if group in wanted else row.last_hour
+        if row.last_hour != last:
+            yield (
+                f"{_named(names, group)}: last_hour is {_shown(row.last_hour)}, "
+                f"its hours end with {_shown(last)}"
+            )
 
 
 def _kept_of(kept: kept_sums.KeptTable, day: datetime) -> QuerySet[Any]:
@@ -232,10 +249,14 @@ def _compare(
     for group in sorted({*wanted, *stored}):
         ours, theirs = wanted.get(group, Amounts()), stored.get(group, Amounts())
         for column in sorted(name for name in {*ours, *theirs} if ours[name] != theirs[name]):
-            group_text = ", ".join(
-                f"{n} {_shown(v)}" for n, v in zip(names, group, strict=True) if v
+            yield (
+                f"{_named(names, group)}: {column} is {theirs[column]}, "
+                f"{parts} add up to {ours[column]}"
             )
-            yield f"{group_text}: {column} is {theirs[column]}, {parts} add up to {ours[column]}"
+
+
+def _named(names: Sequence[str], group: Group) -> str:
+    return ", ".join(f"{n} {_shown(v)}" for n, v in zip(names, group, strict=True) if v)
 
 
 def _shown(value: object) -> str:

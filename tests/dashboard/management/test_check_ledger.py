@@ -97,9 +97,9 @@ def hour_too_many(hour: datetime) -> str:
 
 
 def kept_sum_wrong(hour: datetime) -> str:
-    row = KeyDay.objects.filter(day__gte=hour).earliest("pk")
+    row = KeyDay.objects.filter(day__gte=hour.replace(hour=0)).earliest("pk")
     KeyDay.objects.filter(pk=row.pk).update(output_tokens=row.output_tokens + 1)
-    return f"KeyDay: day {row.day:%Y-%m-%d %H:%M}, "
+    return f"KeyDay: day {row.day:%Y-%m-%d %H:%M}"
 
 
 def kept_sum_gone(hour: datetime) -> str:
@@ -111,6 +111,12 @@ def kept_sum_too_many(hour: datetime) -> str:
     day = hour.replace(hour=0)
     ModelDay.objects.create(day=day, model="ghost", last_hour=day, requests=3)
     return "model ghost: requests is 3, its hours add up to 0"
+
+
+def kept_end_wrong(hour: datetime) -> str:
+    row = ModelDay.objects.filter(day__gte=hour.replace(hour=0)).earliest("pk")
+    ModelDay.objects.filter(pk=row.pk).update(last_hour=row.last_hour + timedelta(days=1))
+    return f"its hours end with {row.last_hour:%Y-%m-%d %H:%M}"
 
 
 def row_gone(hour: datetime) -> str:
@@ -142,6 +148,7 @@ def session_gone(hour: datetime) -> str:
         session_wrong,
         session_gone,
         kept_sum_wrong,
+        kept_end_wrong,
         kept_sum_gone,
         kept_sum_too_many,
     ],
