@@ -64,7 +64,7 @@ class Body:
         monkeypatch.setattr(engine.upstream, "send", self._send)
 
     async def _send(self, *_: object) -> Reply:
-        reply = Reply(httpx.Response(200, headers={"content-type": "text/event-stream"}))
+        reply = Reply(200, {"content-type": "text/event-stream"}, httpx.ByteStream(b""))
         reply.inbox = self._inbox
         return reply
 
