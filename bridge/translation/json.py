@@ -91,9 +91,14 @@ def _one_by_one(text: str) -> list[JSON]:
     return found
 
 
+def nodes_may_exceed(raw: bytes, limit: int) -> bool:
+    """Whether a document may have more than so many values: bytes inside strings count as well."""
+    return len(raw) > limit and sum(map(raw.count, _BEHIND)) > limit
+
+
 def nodes_exceed(raw: bytes, limit: int) -> bool:
     """Whether a document has more than so many values. Bytes inside strings are none."""
-    if len(raw) <= limit or sum(map(raw.count, _BEHIND)) <= limit:
+    if not nodes_may_exceed(raw, limit):
         return False
     nodes, at = 1, 0
     for found in _STRING.finditer(raw):

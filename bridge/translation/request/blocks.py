@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import JSON, decode, encode_text
@@ -233,16 +233,18 @@ def _tool_input(value: JSON) -> dict[str, JSON]:
 
 
 def _tool_result(block: Block, context: BlockContext) -> list[Part]:
-    path, pieces, within = context.path, list[Part](), replace(context, in_result=True)
+    pieces: list[Part] = []
+    context.in_result = True
     for inner in inner_blocks(block.get("content")):
-        pieces += IN_RESULT.get(inner.get("type", ""), _unknown)(inner, within)
+        pieces += IN_RESULT.get(inner.get("type", ""), _unknown)(inner, context)
+    context.in_result = False
     text = "\n".join(piece.text for piece in pieces if isinstance(piece, TextPart))
     pictures = tuple(piece for piece in pieces if isinstance(piece, ImagePart))
     if block.get("is_error") is True:
         text = _marked_as_error(text)
     if context.from_assistant:
         return [TextPart(f"[tool result {block['tool_use_id']}] {text}")]
-    return [ToolResultPart(block["tool_use_id"], text, pictures, path)]
+    return [ToolResultPart(block["tool_use_id"], text, pictures, context.path)]
 
 
 def _marked_as_error(text: str) -> str:

@@ -137,30 +137,31 @@ class _Writer:
         text = join_texts([p.text for p in turn.pieces if isinstance(p, TextPart)])
         message: ChatMessage = {"role": "assistant", "content": text}
         calls = [p for p in turn.pieces if isinstance(p, ToolCallPart)]
+        thoughts = [p for p in turn.pieces if isinstance(p, ReasoningPart)]
         if calls:
             if not text and self._profile.null_content:
                 message["content"] = None
-            kept = _kept(turn)
+            kept = _kept(thoughts)
             made = [self._call(call) | kept.get(call.id, {}) for call in calls]
             if self._profile.demands_signatures and not any("extra_content" in c for c in made):
                 made[0] |= UNSIGNED
             message["tool_calls"] = made
             self._pending.path = turn.path
-        if reasoning := self._reasoning(turn, bool(calls), recent):
+        if reasoning := self._reasoning(thoughts, bool(calls), recent):
             message[self._profile.reasoning_history] = reasoning
-        if details := [detail for part in _reasoning_parts(turn) for detail in part.kept.details]:
+        if details := [detail for part in thoughts for detail in part.kept.details]:
             message["reasoning_details"] = details
         if self._profile.user_first and not self._messages:
             self._messages.append({"role": "user", "content": CONTINUED})
         self._messages.append(message)
 
-    def _reasoning(self, turn: ChatTurn, calls: bool, recent: bool) -> str:
+    def _reasoning(self, parts: list[ReasoningPart], calls: bool, recent: bool) -> str:
         """The turn's earlier reasoning, as far as the family reads it; "" for none."""
         profile = self._profile
         if not profile.reasoning_history:
             return ""
         wanted = {"recent": calls and recent, "tools": calls, "all": True}
-        thoughts = [part.text for part in _reasoning_parts(turn) if part.text]
+        thoughts = [part.text for part in parts if part.text]
         if thoughts and wanted[profile.reasoning_turns]:
             return "\n".join(thoughts)
         return NO_REASONING if calls and profile.demands_reasoning else ""
@@ -179,10 +180,10 @@ class _Writer:
 
     def _settle_calls(self) -> None:
         """Answer for the calls that got no result."""
+        if not self._pending.calls:
+            return
         unanswered, path = self._pending.calls, self._pending.path
         self._pending = Pending()
-        if not unanswered:
-            return
         if self._strict:
             raise ApiError.invalid(
                 f"{path}: `tool_use` ids were found without `tool_result` blocks "
@@ -234,26 +235,24 @@ class _Writer:
         return bool(self._messages) and self._messages[-1]["role"] == "tool"
 
     def _user_message(self, pieces: list[Part]) -> None:
-        parts = [_PARTS[type(piece)](piece) for piece in pieces if type(piece) in _PARTS]
-        if not parts:
+        shown = [piece for piece in pieces if type(piece) in _PARTS]
+        if not shown:
             return
-        content: JSON = parts
-        if all(part["type"] == "text" for part in parts):
-            content = join_texts([part["text"] for part in parts])
+        texts = [piece.text for piece in shown if isinstance(piece, TextPart)]
+        if len(texts) < len(shown):
+            content: JSON = [_PARTS[type(piece)](piece) for piece in shown]
+        else:
+            content = join_texts(texts)
             if not self._profile.user_after_tool and self._behind_tool():
                 self._messages[-1]["content"] += f"\n\n{content}"
                 return
         self._messages.append({"role": "user", "content": content})
 
 
-def _reasoning_parts(turn: ChatTurn) -> list[ReasoningPart]:
-    return [piece for piece in turn.pieces if isinstance(piece, ReasoningPart)]
-
-
-def _kept(turn: ChatTurn) -> dict[str, ChatMessage]:
+def _kept(thoughts: list[ReasoningPart]) -> dict[str, ChatMessage]:
     """Members that the backend gave its calls and wants back, by the id of the call."""
     kept: dict[str, ChatMessage] = {}
-    for part in _reasoning_parts(turn):
+    for part in thoughts:
         for identity, members in part.kept.calls.items():
             if members:
                 kept.setdefault(identity, members)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from bridge.translation.json import JSON
 from bridge.translation.request.schema import MessagesRequest
 
@@ -95,7 +97,7 @@ def applied(request: MessagesRequest, overrides: Overrides, client: str = "") ->
     body, messages = dict(request.body), request.messages
     if overrides.thinking:
         body = _thinking(body, THINKING[overrides.thinking])
-        messages = tuple(replace(message, effort=None) for message in messages)
+        messages = tuple(structs.replace(message, effort=None) for message in messages)
     if overrides.temperature is not None:
         body["temperature"] = overrides.temperature
     ceiling = overrides.max_tokens

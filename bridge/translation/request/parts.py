@@ -8,25 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from bridge.translation.kept import Kept
 
 
-@dataclass(frozen=True, slots=True)
-class TextPart:
+class TextPart(msgspec.Struct, frozen=True, gc=False):
     """Text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ImagePart:
+class ImagePart(msgspec.Struct, frozen=True, gc=False):
     """An image, as a data: or http(s) URL."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class FilePart:
+class FilePart(msgspec.Struct, frozen=True, gc=False):
     """A PDF, for backends that take file parts."""
 
     filename: str
@@ -41,8 +40,7 @@ class ReasoningPart:
     kept: Kept = field(default_factory=Kept)
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCallPart:
+class ToolCallPart(msgspec.Struct, frozen=True, gc=False):
     """A tool call in the history. `arguments` is JSON text of an object."""
 
     id: str
@@ -50,8 +48,7 @@ class ToolCallPart:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolResultPart:
+class ToolResultPart(msgspec.Struct, frozen=True, gc=False):
     """A tool's answer. `path` is its place in the request, for strict pairing."""
 
     tool_use_id: str
@@ -60,15 +57,13 @@ class ToolResultPart:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SummaryPart:
+class SummaryPart(msgspec.Struct, frozen=True, gc=False):
     """What a compaction left of the conversation before it."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class SystemPart:
+class SystemPart(msgspec.Struct, frozen=True, gc=False):
     """A later system message that stays one (profiles with `inline_system="inline"`)."""
 
     text: str

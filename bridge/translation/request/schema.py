@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.json import (
     JSON,
@@ -20,9 +22,11 @@ from bridge.translation.json import (
     decode,
     depth_exceeds,
     encode,
+    nodes_may_exceed,
 )
 from bridge.translation.sizes import (
     LONGEST_STOP,
+    MAX_BLOCKS,
     MAX_STOPS,
     MAX_TOOLS,
     MOST_MESSAGES,
@@ -50,8 +54,7 @@ class RequestLimits:
     max_json_depth: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class InputMessage:
+class InputMessage(msgspec.Struct, frozen=True):
     """One turn as sent; string content has become one text block."""
 
     role: str
@@ -142,7 +145,8 @@ def read_request(raw: bytes, limits: RequestLimits, *, counting: bool = False) -
     if not body.get("model"):
         raise fault("model", "Field required")
     check_name(body["model"])
-    check_blocks(body)
+    if nodes_may_exceed(raw, MAX_BLOCKS):
+        check_blocks(body)
     messages = _messages(body, limits)
     if len(raw) > limits.max_content_bytes:
         _check_content_size(messages, limits)
@@ -227,7 +231,9 @@ def _messages(body: dict[str, JSON], limits: RequestLimits) -> tuple[InputMessag
     if len(messages) > MOST_MESSAGES:
         raise fault("messages", f"too many messages ({len(messages)} > {MOST_MESSAGES})")
     checked = tuple(_message(message, f"messages.{i}") for i, message in enumerate(messages))
-    counted = sum(counts_as_message(message.role, message.content) for message in checked)
+    counted = len(checked)
+    if counted > limits.max_messages:
+        counted = sum(counts_as_message(message.role, message.content) for message in checked)
     if counted > limits.max_messages:
         count = f"{counted} > {limits.max_messages}"
         raise fault("messages", f"too many messages ({count}; setting MAX_MESSAGES)")
