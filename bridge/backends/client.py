@@ -207,10 +207,10 @@ def _seconds_until(text: str) -> str:
     if not text or text[0].isdigit():
         return ""
     try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        moment = email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
         return ""
-    return str(max(0, math.ceil(moment.timestamp() - time.time())))
+    return str(max(0, math.ceil(moment - time.time())))
 
 
 def _demo_reply(body: bytes, secrets: tuple[str, ...]) -> Reply:

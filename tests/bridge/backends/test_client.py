@@ -173,7 +173,13 @@ async def wait_told(
     return reply.headers["retry-after"]
 
 
-@pytest.mark.parametrize("value", ["7", "1.5", "0", "soon", ""])
+NO_DATES = [
+    f"Wed, 21 Oct {year} 07:28:00 {zone}"
+    for year, zone in (("9" * 20, "GMT"), ("15", "+" + "9" * 20))
+]
+
+
+@pytest.mark.parametrize("value", ["7", "1.5", "0", "soon", "", *NO_DATES])
 async def test_retry_after_in_seconds_is_left_as_it_is(
     upstream: BackendClient, main: BackendConfig, backend: FakeBackend, value: str
 ) -> None:
