@@ -216,6 +216,7 @@ def _of_attempt(
     yield _step("wait for headers", trace.below(), span.ids, begin, headers)
     first = record.first_token_after
     if is_last and attempt.headers_ms is not None and first is not None:
+        first = max(headers, first)  # which is written down more exactly
         yield _step("wait for first token", trace.below(), span.ids, headers, first)
         yield _step("stream", trace.below(), span.ids, first, end)
 

@@ -77,6 +77,17 @@ def test_steps_lie_where_the_record_has_them() -> None:
     }
 
 
+def test_stream_never_begins_before_the_headers() -> None:
+    """An attempt has its headers in whole milliseconds, the request its first token in tenths."""
+    record = a_record(streamed=True, headers_after=0.0026, first_token_after=0.0027)
+    trace = a_trace(record, 0.0)
+    trace.answered_at = record.clock + 0.01
+    found = spans(record, trace)
+    waiting, stream = found["wait for first token"], found["stream"]
+    assert found["wait for headers"].end == waiting.begin <= waiting.end == stream.begin
+    assert stream.begin <= stream.end
+
+
 def test_whole_prompt_is_input_and_the_server_is_named() -> None:
     """gen_ai.usage.input_tokens includes what came from a cache; ports are those of the scheme."""
     record = a_record(input_tokens=3, cache_read_tokens=40, output_tokens=5, cost_nano_usd=250)
