@@ -45,6 +45,7 @@ class Cycle(RequestResponseCycle):
     """A request and its answer. An answer in the middle of a body closes the connection."""
 
     _goes_on = False
+    _held: HeadTransport | None = None
 
     async def send(self, message: Any) -> None:
         if self._goes_on and message.get("more_body") and (body := message["body"]):
@@ -56,7 +57,13 @@ class Cycle(RequestResponseCycle):
         if message["type"] == "http.response.start" and self.more_body:
             self.keep_alive = False
             self.transport = LingeringTransport(self.transport)  # type: ignore[assignment]
+        if message["type"] == "http.response.start" and self.scope["method"] != "HEAD":
+            self._held = self.transport = HeadTransport(self.transport)  # type: ignore[assignment]
+            await super().send(message)
+            return
         await super().send(message)
+        if self._held is not None:
+            self.transport, self._held = self._held.below, None
         # Pieces of a body without a length, of which a stream has many, are written above.
         self._goes_on = bool(
             message.get("more_body")
@@ -64,6 +71,22 @@ class Cycle(RequestResponseCycle):
             and not self.response_complete
             and self.scope["method"] != "HEAD"
         )
+
+
+class HeadTransport:
+    """A transport that writes a head together with the first piece of its body, as ASGI wants it:
+    so one call of the system is spared, and a client wakes once."""
+
+    def __init__(self, transport: Any) -> None:
+        self.below = transport
+        self.is_closing, self.close = transport.is_closing, transport.close
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        if self._head is None:
+            self._head = data
+        else:
+            self.below.write(self._head + data)
 
 
 class LingeringTransport:
