@@ -51,6 +51,14 @@ class Ready(enum.Enum):
     INFORMED = "it has learned the names of its backend's models"
 
 
+def _is_tracker(pid: int) -> bool:
+    """Whether it is `multiprocessing.resource_tracker`; what has ended meanwhile is not."""
+    try:
+        return b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 @dataclass(slots=True)
 class Gateway:
     """A running gateway. `client` carries a key that the backend will see.
@@ -124,9 +132,10 @@ class Gateway:
 
     @property
     def workers(self) -> list[int]:
-        """The processes that it started, by their ids."""
+        """The processes that it started, by their ids, less the one that Python starts beside the
+        first that is no fork."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(word) for word in children.read_text().split()]
+        return [pid for pid in map(int, children.read_text().split()) if not _is_tracker(pid)]
 
     def kill(self) -> None:
         """End it and its workers as the kernel does when memory is short. Nothing of it is left."""
