@@ -11,11 +11,9 @@ from collections.abc import AsyncIterator
 
 from bridge.backends.client import Reply
 from bridge.outbound.errors import TooMuchError
-from bridge.outbound.inbox import MAX_AHEAD, MAX_PORTION, Inbox
+from bridge.outbound.inbox import Inbox
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.translate import TOO_LARGE
-
-__all__ = ["MAX_AHEAD", "MAX_PORTION", "ReadAhead", "inbox_of"]
 
 
 def inbox_of(reply: Reply, limit: int | None = None) -> Inbox:

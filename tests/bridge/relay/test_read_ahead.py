@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.relay.read_ahead import MAX_AHEAD, MAX_PORTION, ReadAhead
+from bridge.outbound.inbox import MAX_AHEAD, MAX_PORTION
+from bridge.relay.read_ahead import ReadAhead
 from bridge.translation.errors.api_error import ApiError
 from bridge.translation.response.translate import TOO_LARGE
 
