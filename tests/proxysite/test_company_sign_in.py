@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.fakes.gateway import ROOT
+from tests.proxysite.interpreter import printed
 
 ON = {
     "OIDC_ISSUER": "https://login.example.com",
@@ -38,19 +35,6 @@ for path, view in names(get_resolver()):
     if view.__module__.startswith(("allauth", "bridge.oidc.views")):
         print(path, view.__module__)
 """
-
-
-def printed(code: str, folder: Path, variables: dict[str, str]) -> str:
-    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder), **variables}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from proxysite.importing import lasting
 from tests.fakes.gateway import ROOT
+from tests.proxysite.interpreter import printed
 
 UNUSED = ("psycopg", "redis", "opentelemetry", "allauth", "jwt", "rich", "numpy", "pypdf")
 LOADED = "import sys, proxysite.asgi; print(*sys.modules)"
@@ -40,15 +40,7 @@ def test_application_leaves_the_collector_on_and_its_imports_out() -> None:
 
 def test_server_with_a_sqlite_file_leaves_out_what_it_never_uses(tmp_path: Path) -> None:
     """Each of these takes megabytes and a part of every start."""
-    environment = os.environ | {"DATA_DIR": str(tmp_path), "DATABASE_URL": "sqlite:///:memory:"}
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    text = printed(LOADED, tmp_path, {"DATABASE_URL": "sqlite:///:memory:"})
+    loaded = {name.partition(".")[0] for name in text.split()}
     assert "bridge" in loaded
     assert loaded & set(UNUSED) == set()
